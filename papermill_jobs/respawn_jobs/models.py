@@ -1,0 +1,320 @@
+"""The words of Respawn as types: what the store keeps, the API answers and the command prints.
+
+A cell's `index` is its place in the *executed* notebook, counted from 0 over all cells, with the
+`injected-parameters` cell that papermill adds (when parameters were given) counted too.
+Times are aware UTC datetimes. A `digest` is the BLAKE3 address of a blob (64 hex digits).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Model(BaseModel):
+    """Base of all wire types: immutable, unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunState(StrEnum):
+    """Where a run is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+    @property
+    def final(self) -> bool:
+        """Whether a run in this state never changes again."""
+        return self not in (RunState.QUEUED, RunState.RUNNING)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a run in this state can be debugged, resumed and restarted."""
+        return self.final and self is not RunState.SUCCEEDED
+
+
+class CellState(StrEnum):
+    """What became of one cell in one attempt."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    EXECUTED = "executed"
+    REUSED = "reused"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Parameter(Model):
+    """A declared parameter of a notebook, read from its `parameters` cell."""
+
+    name: str
+    type: str | None = None
+    """int, float, str, bool, list, dict; None when nothing can be inferred."""
+    default: Any = None
+    """The default as a JSON value; None when `required` or not a literal (see `default_source`)."""
+    default_source: str = ""
+    """The default as the notebook spells it."""
+    required: bool = False
+    """True for a bare annotation or a default of `None` with a type that is not optional."""
+    help: str = ""
+
+
+class GitState(Model):
+    """Where in a repository the notebook lay when it was promoted."""
+
+    commit: str
+    dirty: bool
+    path: str
+
+
+class JobSettings(Model):
+    """How runs of a job are made; the same for all its versions."""
+
+    timeout_seconds: float | None = Field(default=None, gt=0)
+    cell_timeout_seconds: float | None = Field(default=None, gt=0)
+    max_attempts: int = Field(default=1, ge=1, le=20)
+    """How often a `failed`, `timed_out` or `lost` run is tried in all."""
+
+
+class Version(Model):
+    """An immutable notebook of a job, with all that decides how it runs."""
+
+    id: str
+    job: str
+    number: int
+    notebook: str
+    """Digest of the notebook's bytes."""
+    kernel: str
+    language: str
+    lock: str | None = None
+    """Hash of the kernel environment's lock file; None for a kernel that has none."""
+    directory: str | None = None
+    """Where the notebook lay: the working directory of local runs while it exists."""
+    git: GitState | None = None
+    parameters: list[Parameter] = []
+    created_by: str
+    created_at: datetime
+    parent: int | None = None
+    """The version it was made from, when it came out of a debug notebook."""
+
+
+class Schedule(Model):
+    """A cron expression in a time zone that makes runs of a job due."""
+
+    id: str
+    job: str
+    cron: str
+    tz: str
+    paused: bool = False
+    parameters: dict[str, Any] = {}
+    next_due: datetime | None = None
+    created_by: str
+    created_at: datetime
+
+
+class Job(Model):
+    """A named notebook in a namespace."""
+
+    id: str
+    namespace: str
+    name: str
+    version: int
+    """Number of the version that new runs use."""
+    settings: JobSettings = JobSettings()
+    created_by: str
+    created_at: datetime
+    schedules: list[Schedule] = []
+    last_run: Run | None = None
+
+    @property
+    def ref(self) -> str:
+        """The job's full name, `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+class CellError(Model):
+    """Why an attempt stopped: a cell's exception, or what ended the kernel while the cell ran."""
+
+    cell: int | None
+    """None when no cell had started (the kernel did not come up, for instance)."""
+    name: str
+    """The exception's class, or DeadKernel, CellTimeout, RunTimeout, RunnerLost, KernelStart."""
+    value: str
+    traceback: str = ""
+    """Plain text with ANSI colours, as IPython prints it."""
+
+
+class CellRecord(Model):
+    """One code cell of the latest attempt of a run."""
+
+    index: int
+    cell_id: str
+    state: CellState
+    source_hash: str
+    tags: list[str] = []
+    execution_count: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    seconds: float | None = None
+    outputs: str | None = None
+    """Digest of the cell's outputs: a JSON list of nbformat outputs."""
+    checkpoint: str | None = None
+    """Digest of the manifest of the state just after this cell."""
+    note: str | None = None
+    """What a person must know, such as why no checkpoint was taken."""
+
+
+class Unstored(Model):
+    """A variable that a checkpoint could not keep."""
+
+    name: str
+    type: str
+    reason: str
+    cell: int | None = None
+    """The cell after which the name first appeared."""
+
+
+class Checkpoint(Model):
+    """The kernel's variables just after a cell."""
+
+    cell: int
+    manifest: str
+    """Digest of the manifest; the manifest names the blobs."""
+    variables: int
+    size: int
+    """Bytes of all blobs that the manifest names."""
+    new_bytes: int = 0
+    """Bytes that were not stored before."""
+    seconds: float = 0.0
+    """How long the kernel was kept waiting."""
+    unstored: list[Unstored] = []
+
+
+class Run(Model):
+    """One execution of one version with one parameter set."""
+
+    id: str
+    job: str
+    version: int
+    kernel: str
+    state: RunState
+    parameters: dict[str, Any] = {}
+    trigger: Literal["person", "schedule", "resume", "restart", "retry"] = "person"
+    schedule: str | None = None
+    due_at: datetime | None = None
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    attempt: int = 0
+    cells_total: int = 0
+    cells_done: int = 0
+    error: CellError | None = None
+    notebook: str | None = None
+    """Digest of the executed notebook, once the run is final."""
+    origin: str | None = None
+    """The run that this one resumes or restarts."""
+    resumed_by: str | None = None
+    """The run that resumes this one."""
+    resume_from: int | None = None
+    cancel_requested: bool = False
+    revision: int = 0
+    """Grows with every change of the run or its cells; live pages follow it."""
+
+
+class Attempt(Model):
+    """One try at a run by one runner."""
+
+    id: str
+    number: int
+    state: RunState
+    executor: str
+    started_at: datetime | None = None
+    heartbeat_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: CellError | None = None
+
+
+class RunDetail(Model):
+    """A run with its cells, checkpoints and attempts."""
+
+    run: Run
+    cells: list[CellRecord] = []
+    checkpoints: list[Checkpoint] = []
+    attempts: list[Attempt] = []
+    restarted_by: list[str] = []
+
+
+class PlanAction(StrEnum):
+    """What a resume does with a cell."""
+
+    REUSE = "reuse"
+    RUN = "run"
+    CANNOT_RESTORE = "cannot restore"
+
+
+class PlannedCell(Model):
+    """What a resume does with one code cell, and why."""
+
+    index: int
+    action: PlanAction
+    why: str = ""
+    title: str = ""
+    """First line of the cell's source."""
+    once: bool = False
+    """Tagged `respawn:once`, and finished in the run that is resumed."""
+
+
+class Plan(Model):
+    """What a resume would do, told before anything starts."""
+
+    run: str
+    first: int | None
+    """Index of the first code cell that executes; None when nothing is left to execute."""
+    checkpoint: Checkpoint | None = None
+    """The state it starts from; None when it starts with an empty kernel."""
+    cells: list[PlannedCell] = []
+    problems: list[str] = []
+    """Reasons why the resume would be refused; empty when it may start."""
+    notices: list[str] = []
+    """What changes without stopping the resume, such as an earlier resume point."""
+
+
+class DebugBundle(Model):
+    """All that is needed to open a run's failure in a notebook."""
+
+    run: Run
+    version: Version
+    cells: list[CellRecord]
+    notebook: str
+    """Text of the executed notebook as far as it came."""
+    checkpoint: Checkpoint | None = None
+    """The state just before the cell that failed; None when that is an empty kernel."""
+    blobs: list[str] = []
+    """Digests that the manifest names, the manifest's own not among them."""
+    link: str | None = None
+
+
+class AuditRecord(Model):
+    """Who did what, chained by hashes so that a change cannot go unnoticed."""
+
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    details: dict[str, Any] = {}
+    previous: str
+    hash: str
+
+
+Job.model_rebuild()

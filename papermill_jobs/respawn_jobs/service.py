@@ -1,0 +1,145 @@
+"""The service as people and their tools see it: one interface, embedded or over HTTP.
+
+`respawn_jobs.ledger.Ledger.as_actor(...)` serves it in-process; `respawn_jobs.remote.RemoteService` speaks
+to a hub's service. The command and the server extension are written against this interface only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from respawn_jobs.models import (
+    AuditRecord,
+    DebugBundle,
+    GitState,
+    Job,
+    JobSettings,
+    Model,
+    Plan,
+    Run,
+    RunDetail,
+    RunState,
+    Schedule,
+    Version,
+)
+
+
+class Promotion(Model):
+    """A request to make a notebook a version of a job."""
+
+    name: str
+    namespace: str | None = None
+    """None: the caller's own, `user/<name>`."""
+    notebook: str
+    """Text of the notebook, byte for byte."""
+    kernel: str | None = None
+    """None: the one that the notebook names."""
+    directory: str | None = None
+    git: GitState | None = None
+    settings: JobSettings | None = None
+    """None: keep those of the job, or the defaults for a new one."""
+
+
+class RunRequest(Model):
+    """A request to run a job now."""
+
+    job: str
+    parameters: dict[str, Any] = {}
+    version: int | None = None
+
+
+class ResumeRequest(Model):
+    """A request to go on from where a run stopped, or to start over."""
+
+    notebook: str | None = None
+    """Text of the fixed notebook; None: the run's own version."""
+    rerun_once: bool = False
+    """Agree that cells tagged `respawn:once` which had finished run again."""
+
+
+class ScheduleRequest(Model):
+    """A request for a new schedule of a job."""
+
+    job: str
+    cron: str
+    tz: str
+    parameters: dict[str, Any] = {}
+
+
+class Service(Protocol):
+    """What a person can do, within their scopes; every method may raise `RespawnError`s."""
+
+    def whoami(self) -> str:
+        """Return the caller's name."""
+
+    def promote(self, request: Promotion) -> Version:
+        """Make a version. The same bytes and kernel as the current version give that one again."""
+
+    def jobs(self, namespace: str | None = None) -> list[Job]:
+        """Return the jobs that the caller may see, by name."""
+
+    def job(self, ref: str) -> Job:
+        """Return one job by `namespace/name`, by bare name in the caller's own namespace, or by id."""
+
+    def versions(self, ref: str) -> list[Version]:
+        """Return a job's versions, newest first."""
+
+    def run(self, request: RunRequest) -> Run:
+        """Queue a run."""
+
+    def runs(
+        self,
+        *,
+        job: str | None = None,
+        states: Sequence[RunState] = (),
+        limit: int = 50,
+        before: datetime | None = None,
+    ) -> list[Run]:
+        """Return runs, newest first; `before` pages by creation time."""
+
+    def show(self, run: str) -> RunDetail:
+        """Return a run with its cells."""
+
+    def outputs(self, run: str, cell: int) -> list[dict[str, Any]]:
+        """Return the nbformat outputs of one cell as far as they came."""
+
+    def notebook(self, run: str) -> str:
+        """Return the text of the executed notebook as far as it came."""
+
+    def plan(self, run: str, request: ResumeRequest) -> Plan:
+        """Tell what `resume` would do; changes nothing."""
+
+    def resume(self, run: str, request: ResumeRequest) -> Run:
+        """Queue a run that goes on from the state before the first cell that must execute."""
+
+    def restart(self, run: str, request: ResumeRequest) -> Run:
+        """Queue a run from the top, with the same parameters."""
+
+    def cancel(self, run: str) -> Run:
+        """Ask a queued or running run to stop."""
+
+    def debug(self, run: str) -> DebugBundle:
+        """Return what opens the failure in a notebook. Raises `Conflict` for a run that has no failure."""
+
+    def blob(self, run: str, digest: str) -> bytes:
+        """Return a blob that belongs to the run."""
+
+    def schedule(self, request: ScheduleRequest) -> Schedule:
+        """Add a schedule to a job."""
+
+    def preview(self, cron: str, tz: str, count: int = 5) -> list[datetime]:
+        """Return the next fires of a schedule, in its zone."""
+
+    def pause(self, schedule: str, *, paused: bool) -> Schedule:
+        """Pause a schedule or let it go on."""
+
+    def unschedule(self, schedule: str) -> None:
+        """Remove a schedule; its runs stay."""
+
+    def audit(self, limit: int = 100) -> list[AuditRecord]:
+        """Return the newest audit records that the caller may see."""
+
+    def close(self) -> None:
+        """Release connections and files."""
