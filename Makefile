@@ -1,0 +1,141 @@
+# Respawn on one machine. Needs Debian's python3 with python3-venv, nodejs, npm and make; nothing else.
+# Every step leaves a stamp named by the hash of what it depends on, so a second call does nothing.
+
+PYTHON ?= python3
+PORT ?= 8000
+DATA ?= .respawn/hub
+ARGS ?=
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+LOGS := .respawn/logs
+SCIENCE_LOCK := images/science/requirements.lock
+
+key = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
+HERE := $(shell pwd | sha256sum | cut -c1-16)
+VENV_STAMP := $(STAMPS)/venv-$(HERE)
+PACKAGES_STAMP := $(STAMPS)/packages-$(call key,requirements-dev.lock)
+PROJECT_STAMP := $(STAMPS)/project-$(call key,pyproject.toml $(sort $(shell find hub_ext/respawn_server/labextension hub_ext/respawn_server/*.json -type f)))
+PROXY_STAMP := node_modules/.stamp-$(call key,package-lock.json)
+
+.PHONY: help setup packages proxy kernel system up test check bench lock clean
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1 \2/' \
+	  | awk '{ printf "  %s %-6s ", $$1, $$2; $$1 = $$2 = ""; sub(/^ +/, ""); print }'
+	echo "  Options: PORT=$(PORT) DATA=$(DATA) (make up), ARGS='...' (make test), PYTHON=$(PYTHON)"
+
+# --- set-up -------------------------------------------------------------------------------------------
+
+setup: packages proxy kernel ## install everything into this directory (.venv, node_modules, .respawn)
+
+packages: $(PROJECT_STAMP)
+
+proxy: $(PROXY_STAMP)
+
+define say
+printf '\n\033[1m==> %s\033[0m\n' "$(1)"
+endef
+
+# $(call logged,NAME,COMMAND): run COMMAND with its output in a log that is shown only when it fails.
+define logged
+mkdir -p $(LOGS); start=$$SECONDS
+$(2) >$(LOGS)/$(1).log 2>&1 || { tail -n 30 $(LOGS)/$(1).log >&2; echo "make: $(1) failed; all of its output is in $(LOGS)/$(1).log" >&2; exit 1; }
+echo "    done in $$((SECONDS - start)) s"
+endef
+
+$(VENV_STAMP):
+	@$(call say,Python environment in $(VENV))
+	command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing. Install it: apt-get install python3 python3-venv" >&2; exit 1; }
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+	  echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1), Respawn needs 3.11 or newer. Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || {
+	  echo "make: $(PYTHON) cannot make environments. Install what it lacks: apt-get install python3-venv" >&2; exit 1; }
+	$(call logged,venv,$(PYTHON) -m venv --clear $(VENV))
+	mkdir -p $(STAMPS); touch $@
+
+$(PACKAGES_STAMP): $(VENV_STAMP)
+	@$(call say,Python packages of requirements-dev.lock (some minutes the first time))
+	mkdir -p $(LOGS); start=$$SECONDS; tty=0; [ -t 1 ] && tty=1
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -r requirements-dev.lock 2>&1 \
+	  | tee $(LOGS)/packages.log | awk -v tty=$$tty -v all="$$(grep -c == requirements-dev.lock)" '
+	    /^(Collecting|Requirement already)/ { n++
+	      if (tty) printf "\r\033[K    %d of about %d: %s", n, all, $$2
+	      else if (n % 40 == 0) printf "    %d of about %d\n", n, all }
+	    /^Installing/ { if (tty) printf "\r\033[K"; print "    installing" }
+	    { fflush() }' \
+	  || { tail -n 30 $(LOGS)/packages.log >&2; echo "make: packages failed; all of its output is in $(LOGS)/packages.log" >&2; exit 1; }
+	echo "    done in $$((SECONDS - start)) s"
+	rm -f $(STAMPS)/packages-*; touch $@
+
+$(PROJECT_STAMP): $(PACKAGES_STAMP)
+	@$(call say,Respawn itself)
+	$(call logged,project,$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .)
+	rm -f $(STAMPS)/project-*; touch $@
+
+$(PROXY_STAMP):
+	@$(call say,configurable-http-proxy)
+	for tool in node npm; do
+	  command -v $$tool >/dev/null || { echo "make: $$tool is missing. Install it: apt-get install nodejs npm" >&2; exit 1; }
+	done
+	node -e 'process.exit(Number(process.versions.node.split(".")[0] < 18))' || {
+	  echo "make: node is $$(node --version), the proxy needs 18 or newer: https://nodejs.org, or a newer Debian" >&2; exit 1; }
+	$(call logged,proxy,npm ci --no-audit --no-fund)
+	touch $@
+
+# The program finds by itself whether there is anything to do.
+kernel: packages
+	@$(BIN)/python -m respawn_kernels.environments create science --lock $(SCIENCE_LOCK) --project . \
+	  --root .respawn/environments --prefix $(VENV) --display-name "Science (Respawn)"
+
+# --- use ----------------------------------------------------------------------------------------------
+
+up: setup ## set up, then start JupyterHub with Respawn on http://127.0.0.1:8000
+	@exec $(BIN)/python -m respawn_hub.embedded --port $(PORT) --data $(DATA)
+
+# --- development --------------------------------------------------------------------------------------
+
+system:
+	@need=()
+	command -v chromium >/dev/null || need+=(chromium fonts-dejavu-core)
+	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || need+=(postgresql)
+	[ $${#need[@]} = 0 ] && exit
+	if [ "$$(id -u)" != 0 ]; then
+	  echo "make: the tests need packages that only root may install: apt-get install $${need[*]}" >&2
+	  echo "make: without them, run the others: $(BIN)/pytest -m 'not browser and not s3'" >&2
+	  exit 1
+	fi
+	$(call say,System packages for the tests: $${need[*]})
+	export DEBIAN_FRONTEND=noninteractive
+	$(call logged,system,eval 'apt-get update && apt-get install -y --no-install-recommends $${need[*]}')
+
+test: setup system ## set up, then run all tests (choose some with ARGS='-k schedule')
+	@$(BIN)/pytest $(ARGS)
+
+check: packages ## format, lint, types, and which part may import which
+	@$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/unit/test_layers.py
+
+bench: setup system ## measure against papermill and jupyter-scheduler, here and now
+	@for bench in benchmarks/bench_*.py; do
+	  $(call say,$$bench)
+	  $(BIN)/python $$bench
+	done
+
+lock: packages ## write requirements-dev.lock and package-lock.json anew from pyproject.toml and package.json
+	@$(BIN)/uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.11 \
+	  --generate-hashes --upgrade --custom-compile-command "make lock" --quiet -o requirements-dev.lock
+	npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
+
+clean: ## remove what setup made; the data of `make up` stays
+	@rm -rf $(VENV) node_modules .respawn/environments $(LOGS) build dist .mypy_cache .ruff_cache .pytest_cache
+	[ ! -d .respawn ] || echo "The hub's data stay in .respawn; remove that directory to forget them."
