@@ -1,0 +1,108 @@
+"""papermill's engine with a memory: what papermill runs is also recorded as a run that can be resumed.
+
+The notebook comes parameterized from papermill and goes back to it executed, exactly as with papermill's own
+engine: papermill keeps writing the output and raising its errors. Beside that the run, its cells and its
+checkpoints are kept in the embedded store, as a scratch job named after the notebook.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from papermill.engines import NBClientEngine
+from papermill.utils import remove_args
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+    from papermill.engines import NotebookExecutionManager
+
+    from respawn_jobs.service import Service
+
+
+class RespawnEngine(NBClientEngine):
+    """Executes like papermill's own engine, and records cells and checkpoints in the embedded store."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: NotebookExecutionManager,
+        kernel_name: str,
+        log_output: bool = False,
+        stdout_file: Any = None,
+        stderr_file: Any = None,
+        start_timeout: float = 60,
+        execution_timeout: float | None = None,
+        **kwargs: Any,
+    ) -> NotebookNode:
+        """Execute the notebook and record it.
+
+        Args:
+            nb_man: papermill's hold on the parameterized notebook and its output path.
+            kernel_name: The kernel to run it with.
+            log_output: Whether outputs also go to papermill's log.
+            stdout_file: Open text file that gets what cells write to stdout.
+            stderr_file: The same for stderr.
+            start_timeout: Seconds the kernel may take to come up.
+            execution_timeout: Seconds each cell may take; None for no limit.
+            **kwargs: Options for nbclient, as papermill passes them on.
+
+        Returns:
+            The executed notebook.
+
+        Raises:
+            RespawnError: the embedded store could not record the run, so nothing was executed.
+            nbclient.exceptions.DeadKernelError, CellTimeoutError: as with papermill's own engine.
+        """
+        from papermill.log import logger
+
+        from respawn_jobs.ledger import Ledger
+        from respawn_jobs.runner import execute_prepared
+        from respawn_jobs.workspace import data_directory, owner
+
+        options = remove_args(["input_path", "timeout", "startup_timeout"], **kwargs)
+        options |= {"log": logger, "log_output": log_output}
+        options |= {"stdout_file": stdout_file, "stderr_file": stderr_file}
+        ledger = Ledger.embedded(data_directory())
+        try:
+            ledger.expire()
+            run = _recorded_run(ledger.as_actor(owner()), nb_man.nb, kernel_name, kwargs.get("input_path"))
+            attempt, token = ledger.open_attempt(run, "papermill")
+            logger.info("Recorded as %s", run)
+            ended = execute_prepared(
+                ledger.runner(attempt, token),
+                nb_man,
+                start_timeout=start_timeout,
+                cell_timeout=execution_timeout or kwargs.get("timeout"),
+                client_options=options,
+            )
+        finally:
+            ledger.close()
+        if ended.exception is not None:
+            raise ended.exception
+        return nb_man.nb
+
+
+def _recorded_run(service: Service, nb: NotebookNode, kernel: str, input_path: Any) -> str:
+    """Make the scratch job's version and a run of it; return the run's id."""
+    from respawn_jobs.errors import InvalidInput
+    from respawn_jobs.notebooks import strip_debug, write_notebook
+    from respawn_jobs.service import Promotion, RunRequest
+    from respawn_jobs.workspace import plain_json, scratch_name
+
+    def promote(text: str) -> str:
+        version = service.promote(
+            Promotion(name=scratch_name(input_path), notebook=text, kernel=kernel, directory=os.getcwd())  # noqa: PTH109
+        )
+        return version.job
+
+    parameters = plain_json(dict(nb.metadata.get("papermill", {}).get("parameters") or {}))
+    try:
+        job = promote(write_notebook(strip_debug(nb)))
+        return service.run(RunRequest(job=job, parameters=parameters)).id
+    except InvalidInput:
+        if not parameters:
+            raise
+        # papermill injects parameters that the notebook does not declare and only warns; a job refuses them.
+        # The notebook as papermill made it, the values already in its cells, is then what was run.
+        return service.run(RunRequest(job=promote(write_notebook(nb)))).id

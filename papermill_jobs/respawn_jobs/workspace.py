@@ -1,0 +1,109 @@
+"""Where an attempt works on this machine, and what the embedded store is called.
+
+A workspace is a directory that lives as long as its runner: the kernel's spool, a download to restore from,
+links lent to the kernel. A runner that was killed leaves its own behind; the next one removes it, because
+the lock on it died with the process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from respawn_jobs.access import Actor
+
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
+
+
+def data_directory() -> Path:
+    """Return the embedded store's directory: `RESPAWN_DATA`, or `respawn` in the user's data directory."""
+    given = os.environ.get("RESPAWN_DATA")
+    if given:
+        return Path(given).expanduser().absolute()
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("respawn", appauthor=False))
+
+
+def owner() -> Actor:
+    """Return the person at this machine, to whom everything in the embedded store belongs."""
+    from respawn_jobs.access import Actor
+
+    return Actor.owner(getpass.getuser())
+
+
+def scratch_name(path: str | Path | None) -> str:
+    """Return the name of the scratch job for a notebook that is run without being promoted."""
+    stem = Path(path).stem if isinstance(path, str | Path) else ""
+    slug = _NOT_IN_NAMES.sub("-", stem.lower()).strip("-._")
+    return "~" + (slug[:61].rstrip("-._") or "notebook")
+
+
+def plain_json(value: Any) -> Any:
+    """Return `value` as JSON would bring it back; what JSON does not know (dates, paths) becomes text."""
+    return json.loads(json.dumps(value, default=str))
+
+
+class Workspace:
+    """A directory of one runner, locked while it lives; use as a context manager."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root or Path(tempfile.gettempdir()) / f"respawn-{os.getuid()}"
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._root.stat().st_uid != os.getuid():
+            raise PermissionError(f"{self._root} belongs to someone else; set TMPDIR to a directory of your own")
+        _sweep(self._root)
+        self.path, self._lock = _new_directory(self._root)
+
+    def directory(self, name: str) -> Path:
+        """Return a subdirectory, made when missing."""
+        path = self.path / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def close(self) -> None:
+        """Remove the directory with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _new_directory(root: Path) -> tuple[Path, IO[bytes]]:
+    while True:
+        path = Path(tempfile.mkdtemp(dir=root))
+        try:
+            lock = (path / "lock").open("wb")
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (FileNotFoundError, BlockingIOError):
+            continue  # Race: another runner took the new directory for a forgotten one before it was locked.
+        if (path / "lock").exists():
+            return path, lock
+        lock.close()
+
+
+def _sweep(root: Path) -> None:
+    """Remove workspaces whose runner is gone."""
+    for path in root.iterdir():
+        try:
+            lock = (path / "lock").open("rb")
+        except OSError:
+            continue  # not a workspace, or one that is just being made or removed
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(path, ignore_errors=True)
