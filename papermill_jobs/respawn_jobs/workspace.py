@@ -59,7 +59,9 @@ class Workspace:
         self._root = root or Path(tempfile.gettempdir()) / f"respawn-{os.getuid()}"
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._root.stat().st_uid != os.getuid():
-            raise PermissionError(f"{self._root} belongs to someone else; set TMPDIR to a directory of your own")
+            raise PermissionError(
+                f"{self._root} belongs to someone else; set TMPDIR to a directory of your own"
+            )
         _sweep(self._root)
         self.path, self._lock = _new_directory(self._root)
 

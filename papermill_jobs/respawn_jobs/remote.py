@@ -1,0 +1,338 @@
+"""The service and the runner protocol over HTTP, as `Service` and `RunnerPort` promise them.
+
+Errors arrive as the classes of `respawn_jobs.errors`. A service that does not answer is `Unavailable`.
+A connection that could not be made is always tried again; a call whose answer was lost is repeated only
+where repeating does no harm, and a runner repeats no longer than its lease lasts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from respawn_jobs import errors
+from respawn_jobs.models import (
+    AuditRecord,
+    DebugBundle,
+    Job,
+    Model,
+    Plan,
+    Run,
+    RunDetail,
+    RunState,
+    Schedule,
+    Version,
+)
+from respawn_jobs.protocol import Assignment, CellEvent, CheckpointCommit, HeartbeatAnswer, Outcome
+from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+
+M = TypeVar("M", bound=Model)
+
+_CHUNK = 1 << 20
+_BY_STATUS: dict[int, type[errors.RespawnError]] = {
+    400: errors.InvalidInput,
+    401: errors.Unauthenticated,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    410: errors.Fenced,
+    422: errors.InvalidInput,
+    502: errors.Unavailable,
+    503: errors.Unavailable,
+    504: errors.Unavailable,
+}
+
+
+class _Link:
+    """One authenticated connection pool to the service."""
+
+    def __init__(self, url: str, authorization: str, timeout: float) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx.Client(
+            base_url=self.url + "/",
+            headers={"Authorization": authorization, "Accept": "application/json"},
+            timeout=httpx.Timeout(timeout, connect=5.0),
+            # Only connections that were never made are tried again here: nothing was sent yet.
+            transport=httpx.HTTPTransport(retries=2),
+        )
+
+    def call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Send one request; raise what the service refused, or `Unavailable` when it does not answer."""
+        try:
+            response = self._client.request(method, path, **arguments)
+        except httpx.TransportError as error:
+            raise errors.Unavailable(
+                f"the Respawn service at {self.url} does not answer: {error or type(error).__name__}",
+                url=self.url,
+            ) from error
+        if response.is_success:
+            return response
+        raise _refusal(response, self.url)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _refusal(response: httpx.Response, url: str) -> errors.RespawnError:
+    """Return the error that an answer other than 2xx stands for."""
+    if response.is_redirect:
+        return errors.Unauthenticated(f"{url} asks for a sign-in: the token is missing or no longer valid")
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    if isinstance(document, dict) and "error" in document and "message" in document:
+        return errors.from_dict(document)
+    detail = document.get("detail", document) if isinstance(document, dict) else response.text[:500]
+    error = _BY_STATUS.get(response.status_code, errors.RespawnError)
+    return error(f"{url} answered {response.status_code}: {detail or response.reason_phrase}")
+
+
+def _body(model: Model) -> dict[str, Any]:
+    return {"content": model.model_dump_json(), "headers": {"Content-Type": "application/json"}}
+
+
+def _query(**values: Any) -> dict[str, Any]:
+    return {"params": {key: value for key, value in values.items() if value is not None}}
+
+
+class RemoteService:
+    """A hub's service as its people see it; made from the service's URL and a hub token."""
+
+    def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
+        """Prepare a connection.
+
+        Args:
+            url: Where the service answers, such as `https://hub.example.org/services/respawn`.
+            token: A JupyterHub API token of the person.
+            timeout: Seconds to wait for an answer.
+        """
+        self._link = _Link(url, f"token {token}", timeout)
+        self.url = self._link.url
+
+    def _one(self, kind: type[M], method: str, path: str, **arguments: Any) -> M:
+        return kind.model_validate_json(self._link.call(method, path, **arguments).content)
+
+    def _many(self, kind: type[M], path: str, **arguments: Any) -> list[M]:
+        return [kind.model_validate(item) for item in self._link.call("GET", path, **arguments).json()]
+
+    def whoami(self) -> str:
+        """Return the caller's name."""
+        return str(self._link.call("GET", "api/whoami").json()["name"])
+
+    def promote(self, request: Promotion) -> Version:
+        """Make a version of a job."""
+        return self._one(Version, "POST", "api/versions", **_body(request))
+
+    def jobs(self, namespace: str | None = None) -> list[Job]:
+        """Return the jobs that the caller may see."""
+        return self._many(Job, "api/jobs", **_query(namespace=namespace))
+
+    def job(self, ref: str) -> Job:
+        """Return one job."""
+        return self._one(Job, "GET", "api/job", **_query(ref=ref))
+
+    def versions(self, ref: str) -> list[Version]:
+        """Return a job's versions, newest first."""
+        return self._many(Version, "api/job/versions", **_query(ref=ref))
+
+    def run(self, request: RunRequest) -> Run:
+        """Queue a run."""
+        return self._one(Run, "POST", "api/runs", **_body(request))
+
+    def runs(
+        self,
+        *,
+        job: str | None = None,
+        states: Sequence[RunState] = (),
+        limit: int = 50,
+        before: datetime | None = None,
+    ) -> list[Run]:
+        """Return runs, newest first."""
+        before_text = before.isoformat() if before else None
+        states_text = [state.value for state in states] or None
+        return self._many(
+            Run, "api/runs", **_query(job=job, state=states_text, limit=limit, before=before_text)
+        )
+
+    def show(self, run: str) -> RunDetail:
+        """Return a run with its cells."""
+        return self._one(RunDetail, "GET", f"api/runs/{run}")
+
+    def outputs(self, run: str, cell: int) -> list[dict[str, Any]]:
+        """Return the outputs of one cell."""
+        return list(self._link.call("GET", f"api/runs/{run}/cells/{cell}/outputs").json())
+
+    def notebook(self, run: str) -> str:
+        """Return the text of the executed notebook."""
+        return self._link.call("GET", f"api/runs/{run}/notebook").content.decode()
+
+    def plan(self, run: str, request: ResumeRequest) -> Plan:
+        """Tell what `resume` would do."""
+        return self._one(Plan, "POST", f"api/runs/{run}/plan", **_body(request))
+
+    def resume(self, run: str, request: ResumeRequest) -> Run:
+        """Queue a run that goes on from where this one stopped."""
+        return self._one(Run, "POST", f"api/runs/{run}/resume", **_body(request))
+
+    def restart(self, run: str, request: ResumeRequest) -> Run:
+        """Queue a run from the top."""
+        return self._one(Run, "POST", f"api/runs/{run}/restart", **_body(request))
+
+    def cancel(self, run: str) -> Run:
+        """Ask a run to stop."""
+        return self._one(Run, "POST", f"api/runs/{run}/cancel")
+
+    def debug(self, run: str) -> DebugBundle:
+        """Return what opens the failure in a notebook."""
+        return self._one(DebugBundle, "GET", f"api/runs/{run}/debug")
+
+    def blob(self, run: str, digest: str) -> bytes:
+        """Return a blob that belongs to the run."""
+        return self._link.call("GET", f"api/runs/{run}/blobs/{digest}").content
+
+    def schedule(self, request: ScheduleRequest) -> Schedule:
+        """Add a schedule to a job."""
+        return self._one(Schedule, "POST", "api/schedules", **_body(request))
+
+    def preview(self, cron: str, tz: str, count: int = 5) -> list[datetime]:
+        """Return the next fires of a schedule."""
+        fires = self._link.call(
+            "GET", "api/schedules/preview", **_query(cron=cron, tz=tz, count=count)
+        ).json()
+        return [datetime.fromisoformat(fire) for fire in fires]
+
+    def pause(self, schedule: str, *, paused: bool) -> Schedule:
+        """Pause a schedule or let it go on."""
+        return self._one(Schedule, "PATCH", f"api/schedules/{schedule}", json={"paused": paused})
+
+    def unschedule(self, schedule: str) -> None:
+        """Remove a schedule."""
+        self._link.call("DELETE", f"api/schedules/{schedule}")
+
+    def audit(self, limit: int = 100) -> list[AuditRecord]:
+        """Return the newest audit records."""
+        return self._many(AuditRecord, "api/audit", **_query(limit=limit))
+
+    def close(self) -> None:
+        """Release connections."""
+        self._link.close()
+
+
+class RemoteRunner:
+    """The service as one runner sees it, over HTTP."""
+
+    def __init__(
+        self,
+        url: str,
+        attempt: str,
+        token: str,
+        *,
+        timeout: float = 30.0,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare a connection.
+
+        Args:
+            url: Where the service answers.
+            attempt: The attempt to execute.
+            token: The attempt's own token.
+            timeout: Seconds to wait for an answer.
+            sleep: How to wait before trying again.
+            monotonic: The clock that measures how long the lease has left.
+        """
+        self._link = _Link(url, f"Bearer {token}", timeout)
+        self._base = f"runner/{attempt}"
+        self._lease = 15.0
+        self._sleep = sleep
+        self._monotonic = monotonic
+
+    def _repeat(self, method: str, path: str, arguments: Callable[[], dict[str, Any]]) -> httpx.Response:
+        """Make a call that may safely be made twice, again and again until the lease is over."""
+        give_up = self._monotonic() + self._lease
+        pause = 0.1
+        while True:
+            try:
+                return self._link.call(method, f"{self._base}/{path}", **arguments())
+            except errors.Unavailable:
+                if self._monotonic() + pause > give_up:
+                    raise
+            self._sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+    def claim(self) -> Assignment:
+        """Take the attempt. Not repeated when the answer is lost: a claim counts once."""
+        answer = self._link.call("POST", f"{self._base}/claim")
+        assignment = Assignment.model_validate_json(answer.content)
+        self._lease = assignment.lease_seconds
+        return assignment
+
+    def heartbeat(self) -> HeartbeatAnswer:
+        """Renew the lease. Tried once: the caller beats again soon."""
+        answer = self._link.call("POST", f"{self._base}/heartbeat", timeout=max(1.0, self._lease / 3))
+        return HeartbeatAnswer.model_validate_json(answer.content)
+
+    def record(self, events: list[CellEvent]) -> None:
+        """Store cell events."""
+        self._repeat("POST", "record", lambda: {"json": [event.model_dump(mode="json") for event in events]})
+
+    def begin(self, skeleton: str, cells: list[CellEvent]) -> None:
+        """Tell the parameterized notebook and its pending code cells."""
+        body = {"skeleton": skeleton, "cells": [cell.model_dump(mode="json") for cell in cells]}
+        self._repeat("POST", "begin", lambda: {"json": body})
+
+    def missing(self, digests: list[str]) -> list[str]:
+        """Return those of `digests` that are not stored."""
+        return list(self._repeat("POST", "missing", lambda: {"json": digests}).json())
+
+    def put_blob(self, digest: str, source: bytes | Path) -> None:
+        """Store bytes under their digest; a file is streamed."""
+        self._repeat("PUT", f"blobs/{digest}", lambda: _upload(source))
+
+    def get_blob(self, digest: str) -> bytes:
+        """Return a blob that this attempt may read."""
+        return self._repeat("GET", f"blobs/{digest}", dict).content
+
+    def commit_checkpoint(self, commit: CheckpointCommit) -> None:
+        """Make a checkpoint part of the run."""
+        self._repeat("POST", "checkpoint", lambda: _body(commit))
+
+    def finish(self, outcome: Outcome) -> None:
+        """End the attempt."""
+        tries = 0
+
+        def body() -> dict[str, Any]:
+            nonlocal tries
+            tries += 1
+            return _body(outcome)
+
+        try:
+            self._repeat("POST", "finish", body)
+        except errors.Fenced:
+            if tries == 1:
+                raise
+            # The first try arrived and only its answer was lost: a finished attempt refuses a second end.
+
+    def close(self) -> None:
+        """Release connections."""
+        self._link.close()
+
+
+def _upload(source: bytes | Path) -> dict[str, Any]:
+    headers = {"Content-Type": "application/octet-stream"}
+    if isinstance(source, bytes):
+        return {"content": source, "headers": headers}
+    headers["Content-Length"] = str(source.stat().st_size)
+    return {"content": _chunks(source), "headers": headers}
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
