@@ -1,0 +1,86 @@
+"""A real S3 server (Ceph's gateway) for a test session: `s3_env`.
+
+`tests/support/s3-server` needs Debian and root, and installs Ceph's packages itself when they are missing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from support.ports import free_port
+
+SCRIPT = Path(__file__).with_name("s3-server")
+
+
+@dataclass(frozen=True)
+class S3:
+    """A running S3 server and one user of it."""
+
+    env: dict[str, str]
+    """AWS_* variables as boto3, s3fs and our own blob store read them."""
+
+    @property
+    def endpoint(self) -> str:
+        """The server's URL."""
+        return self.env["AWS_ENDPOINT_URL"]
+
+    def bucket(self, prefix: str = "respawn") -> str:
+        """Make a new empty bucket and return its name."""
+        import botocore.session
+
+        name = f"{prefix}-{uuid4().hex[:12]}"
+        client = botocore.session.get_session().create_client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=self.env["AWS_DEFAULT_REGION"],
+            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+        )
+        client.create_bucket(Bucket=name)
+        client.close()
+        return name
+
+
+def _call(command: str, directory: Path, *options: str) -> str:
+    done = subprocess.run(
+        [str(SCRIPT), command, "--dir", str(directory), *options],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"s3-server {command} failed ({done.returncode}): {done.stderr.strip()}")
+    return done.stdout
+
+
+def _variables(text: str) -> dict[str, str]:
+    pairs = (line.split("=", 1) for line in text.splitlines() if line.startswith("AWS_"))
+    return dict(pairs)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """Start the S3 server once for the session, and remove it with its data."""
+    if os.geteuid() != 0:
+        pytest.skip("the S3 server (Ceph's gateway) can only be started by root")
+    directory = tmp_path_factory.mktemp("s3") / "server"
+    try:
+        yield S3(_variables(_call("start", directory, "--port", str(free_port()))))
+    finally:
+        _call("wipe", directory)
+
+
+@pytest.fixture
+def s3_env(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The S3 server, with its AWS_* variables set in this process for the length of the test."""
+    for name, value in s3_server.env.items():
+        monkeypatch.setenv(name, value)
+    return s3_server
