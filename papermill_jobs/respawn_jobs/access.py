@@ -1,0 +1,96 @@
+"""Who may do what: an actor's scopes against the namespaces of jobs.
+
+Four actions, each including the ones before it: read, run, edit, admin. A scope is
+`custom:respawn:<action>`, for all namespaces, or narrowed by a filter: `!user=ada` to `user/ada`,
+`!group=risk` to `team/risk`. Filters of other kinds give nothing. Being a member of a group gives nothing
+by itself: a scope has to say so.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from respawn_jobs.errors import Forbidden, InvalidInput
+
+Action = Literal["read", "run", "edit", "admin"]
+
+PREFIX = "custom:respawn:"
+_RANK: dict[str, int] = {"read": 0, "run": 1, "edit": 2, "admin": 3}
+_VERBS = {"read": "see", "run": "start or stop runs of", "edit": "change", "admin": "administer"}
+_NAMESPACE = re.compile(r"(user|team)/[^/\s]+")
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person or a tool, with the scopes that its token or session carries."""
+
+    name: str
+    scopes: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    @classmethod
+    def owner(cls, name: str) -> Actor:
+        """Return the owner of an embedded store, who may do everything in it."""
+        return cls(name, frozenset({f"{PREFIX}admin"}))
+
+    @property
+    def namespace(self) -> str:
+        """The actor's own namespace."""
+        return f"user/{self.name}"
+
+    def allows(self, action: Action, namespace: str) -> bool:
+        """Tell whether the scopes allow `action` in `namespace`."""
+        return any(
+            _RANK[granted] >= _RANK[action] and where in (None, namespace)
+            for granted, where in self._grants()
+        )
+
+    def require(self, action: Action, namespace: str, what: str | None = None) -> None:
+        """Raise `Forbidden`, naming `what`, its namespace and the actor, unless the scopes allow it."""
+        if self.allows(action, namespace):
+            return
+        if what is not None and not self.allows("read", namespace):
+            raise Forbidden(
+                f"{what} belongs to {namespace}; you are {self.name}", actor=self.name, namespace=namespace
+            )
+        raise Forbidden(
+            f"{self.name} may not {_VERBS[action]} jobs in {namespace}: "
+            f"that needs the scope {PREFIX}{action} for it",
+            actor=self.name,
+            namespace=namespace,
+            action=action,
+        )
+
+    def readable(self) -> frozenset[str] | None:
+        """Return the namespaces that the actor may read; None for all of them."""
+        grants = list(self._grants())
+        if any(where is None for _, where in grants):
+            return None
+        return frozenset(where for _, where in grants if where is not None)
+
+    def _grants(self) -> list[tuple[str, str | None]]:
+        """Return (action, namespace) pairs, namespace None for all; unknown scopes are left out."""
+        grants: list[tuple[str, str | None]] = []
+        for scope in self.scopes:
+            action, has_filter, narrowed = scope.removeprefix(PREFIX).partition("!")
+            if not scope.startswith(PREFIX) or action not in _RANK:
+                continue
+            kind, _, name = narrowed.partition("=")
+            if not has_filter:
+                grants.append((action, None))
+            elif kind == "user" and name:
+                grants.append((action, f"user/{name}"))
+            elif kind == "group" and name:
+                grants.append((action, f"team/{name}"))
+        return grants
+
+
+def check_namespace(namespace: str) -> str:
+    """Return `namespace` when it is well formed. Raises `InvalidInput` otherwise."""
+    if _NAMESPACE.fullmatch(namespace) is None:
+        raise InvalidInput(
+            f"{namespace!r} is not a namespace: write user/<name> or team/<group>", namespace=namespace
+        )
+    return namespace

@@ -1,0 +1,161 @@
+"""Notebooks as documents: read, written, parameterized as papermill does, and compared by their sources.
+
+Everything here is deterministic: the same text gives the same cell ids, so that the service and a runner
+which read the same notebook name its cells alike. Notebooks that come in are never changed in place.
+"""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from respawn_jobs.errors import InvalidInput
+from respawn_kernels.digest import digest_of
+
+TAG_PARAMETERS = "parameters"
+TAG_INJECTED = "injected-parameters"
+TAG_ALWAYS = "respawn:always"
+TAG_ONCE = "respawn:once"
+TAG_NO_CHECKPOINT = "respawn:no-checkpoint"
+
+INJECTED_ID = "injected-parameters"
+ROLE_HEADER = "header"
+ROLE_RESTORE = "restore"
+
+
+def read_notebook(text: str) -> NotebookNode:
+    """Read a notebook of any version that nbformat can upgrade, as the newest version 4.
+
+    Raises `InvalidInput` telling what is wrong with it. Missing or doubled cell ids are filled in from the
+    cell's place and source, so that reading the same text twice gives the same ids.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(f"not a notebook: it is not JSON ({error})") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
+        raise InvalidInput("not a notebook: the JSON has no `nbformat` number")
+    try:
+        if raw["nbformat"] == 4:
+            _fill_ids(raw)
+            raw["nbformat_minor"] = max(5, _minor(raw))
+        notebook = nbformat.reads(json.dumps(raw), as_version=4)
+        if raw["nbformat"] != 4:
+            for cell in notebook.cells:
+                cell.pop("id", None)
+            _fill_ids(notebook)
+        nbformat.validate(notebook)
+    except InvalidInput:
+        raise
+    except Exception as error:  # nbformat raises KeyError, AttributeError and more on malformed documents
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InvalidInput(f"not a valid notebook: {reason}") from error
+    return notebook
+
+
+def write_notebook(notebook: NotebookNode) -> str:
+    """Return the notebook's text, as nbformat writes it."""
+    return str(nbformat.writes(notebook))
+
+
+def source_hash(source: str) -> str:
+    """Return the hash that tells whether a cell's source was edited."""
+    return digest_of(source.encode())
+
+
+def cell_tags(cell: NotebookNode) -> list[str]:
+    """Return a cell's tags."""
+    return [str(tag) for tag in cell.metadata.get("tags") or []]
+
+
+def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
+    """Return the code cells with their places among all cells."""
+    return [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+
+
+def title(cell: NotebookNode) -> str:
+    """Return the first line of a cell's source that is not blank, at most 80 characters."""
+    lines = [line.strip() for line in str(cell.source).splitlines() if line.strip()]
+    first = lines[0] if lines else ""
+    return first if len(first) <= 80 else first[:79] + "…"
+
+
+def parameterize(
+    notebook: NotebookNode, parameters: dict[str, Any], kernel: str, language: str
+) -> NotebookNode:
+    """Return the notebook with papermill's injected cell, or a plain copy when no parameters are given.
+
+    Raises `InvalidInput` when papermill cannot write parameters in this language.
+    """
+    result = deepcopy(notebook)
+    if not parameters:
+        return result
+    from papermill.exceptions import PapermillException
+    from papermill.parameterize import parameterize_notebook
+
+    untagged = [cell for cell in result.cells if "tags" not in cell.metadata]
+    for cell in untagged:
+        cell.metadata["tags"] = []
+    result.metadata.setdefault("papermill", NotebookNode())
+    try:
+        result = parameterize_notebook(result, parameters, kernel_name=kernel, language=language)
+    except PapermillException as error:
+        raise InvalidInput(f"parameters cannot be given to a notebook in {language}: {error}") from error
+    for cell in untagged:
+        cell.metadata.pop("tags", None)
+    injected_cell(result).id = INJECTED_ID
+    return result
+
+
+def injected_cell(notebook: NotebookNode) -> NotebookNode | None:
+    """Return the cell that papermill injected, if there is one."""
+    return next((cell for cell in notebook.cells if TAG_INJECTED in cell_tags(cell)), None)
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy whose code cells have neither outputs nor execution counts."""
+    result = deepcopy(notebook)
+    for _, cell in code_cells(result):
+        cell.outputs = []
+        cell.execution_count = None
+    return result
+
+
+def strip_debug(notebook: NotebookNode) -> NotebookNode:
+    """Return the version that a debug or executed notebook stands for.
+
+    The cells that Respawn and papermill added are gone, and so are outputs and both tools' metadata.
+    """
+    result = without_outputs(notebook)
+    result.cells = [
+        cell
+        for cell in result.cells
+        if (cell.metadata.get("respawn") or {}).get("role") not in (ROLE_HEADER, ROLE_RESTORE)
+        and TAG_INJECTED not in cell_tags(cell)
+    ]
+    for part in (result, *result.cells):
+        for key in ("respawn", "papermill", "execution"):
+            part.metadata.pop(key, None)
+    return result
+
+
+def _minor(raw: dict[str, Any]) -> int:
+    minor = raw.get("nbformat_minor", 0)
+    return minor if isinstance(minor, int) else 0
+
+
+def _fill_ids(notebook: dict[str, Any]) -> None:
+    cells = notebook.get("cells")
+    if not isinstance(cells, list):
+        raise InvalidInput("not a valid notebook: `cells` is not a list")
+    seen: set[str] = set()
+    for index, cell in enumerate(cells):
+        if not isinstance(cell, dict):
+            raise InvalidInput(f"not a valid notebook: cell {index} is not an object")
+        if not cell.get("id") or cell["id"] in seen:
+            cell["id"] = digest_of(f"{index}\n{cell.get('source')}".encode())[:12]
+        seen.add(str(cell["id"]))

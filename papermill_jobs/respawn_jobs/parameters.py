@@ -1,0 +1,218 @@
+"""Typed parameters: read from the `parameters` cell, and the values of a run checked against them.
+
+Reading is papermill's own inspection. Its line pattern sees neither a bare annotation (`rows: int`) nor an
+expression with a second `=`, so names, annotations and defaults of Python cells are read from the syntax
+tree as well, where the cell parses. Nothing of the cell is ever executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+from typing import Any
+
+from nbformat import NotebookNode
+
+from respawn_jobs.errors import InvalidInput
+from respawn_jobs.models import Parameter
+from respawn_jobs.notebooks import TAG_PARAMETERS, cell_tags, code_cells
+
+_TYPES = {
+    "int": "int", "integer": "int",
+    "float": "float", "double": "float",
+    "str": "str", "string": "str",
+    "bool": "bool", "boolean": "bool",
+    "list": "list", "tuple": "list", "set": "list", "sequence": "list",
+    "dict": "dict", "mapping": "dict",
+}  # fmt: skip
+_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float, int),
+    "str": (str,),
+    "bool": (bool,),
+    "list": (list,),
+    "dict": (dict,),
+}
+
+
+def inspectable(language: str) -> bool:
+    """Tell whether papermill can read the parameters of a notebook in this language."""
+    return language.lower() == "python"
+
+
+def inspect(notebook: NotebookNode, kernel: str, language: str) -> list[Parameter]:
+    """Return the parameters that the notebook declares, in their order; none without a tagged cell.
+
+    A language that papermill cannot inspect gives none as well: ask `inspectable`.
+    """
+    cell = next((cell for _, cell in code_cells(notebook) if TAG_PARAMETERS in cell_tags(cell)), None)
+    if cell is None or not inspectable(language):
+        return []
+    from papermill.translators import papermill_translators
+
+    found = {
+        seen.name: _declared(seen.name, seen.inferred_type_name, seen.default, seen.help)
+        for seen in papermill_translators.find_translator(kernel, language).inspect(cell)
+    }
+    try:
+        tree = ast.parse(cell.source)
+    except SyntaxError:
+        return list(found.values())
+    declared: dict[str, Parameter] = {}
+    for name, annotation, default in _assignments(tree, cell.source):
+        papermill_view = found.get(name)
+        kind = annotation or (papermill_view.type if papermill_view else None)
+        declared[name] = _declared(name, kind, default, papermill_view.help if papermill_view else "")
+    return list(declared.values())
+
+
+def check(declared: list[Parameter], given: dict[str, Any]) -> dict[str, Any]:
+    """Return `given` when it fits what is declared.
+
+    Raises `InvalidInput` naming the parameter and what was expected, for an unknown name, a wrong type, a
+    value that is not JSON, or a required one that is missing.
+    """
+    by_name = {parameter.name: parameter for parameter in declared}
+    for name, value in given.items():
+        if name not in by_name:
+            raise InvalidInput(_unknown(name, list(by_name)), parameter=name, known=list(by_name))
+        check_json(name, value)
+        _check_type(by_name[name], value)
+    for parameter in declared:
+        if parameter.required and parameter.name not in given:
+            wanted = f" (expected {parameter.type})" if parameter.type else ""
+            raise InvalidInput(
+                f"parameter {parameter.name!r} is required and was not given{wanted}",
+                parameter=parameter.name,
+            )
+    return dict(given)
+
+
+def check_json(name: str, value: Any) -> None:
+    """Raise `InvalidInput` unless the value can be kept as JSON."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"parameter {name!r} has a value that is not JSON: {error}", parameter=name
+        ) from error
+
+
+def parse(declared: list[Parameter], name: str, text: str) -> Any:
+    """Return the value that `text` means for parameter `name` on a command line.
+
+    Text for a declared `str` stays as it is; any other is read as papermill's `-p` reads it: true, false,
+    none, whole numbers, floats, and else text; lists and dicts where declared, as JSON or Python literals.
+    """
+    parameter = next((parameter for parameter in declared if parameter.name == name), None)
+    kind = parameter.type if parameter else None
+    if kind == "str":
+        return text
+    if kind in ("list", "dict"):
+        return _container(name, kind, text)
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _container(name: str, kind: str, text: str) -> Any:
+    for read in (json.loads, ast.literal_eval):
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError, RecursionError):
+            continue
+        return list(value) if isinstance(value, tuple) else value
+    raise InvalidInput(f"parameter {name!r}: expected {kind}, got the text {text!r}", parameter=name)
+
+
+def _assignments(tree: ast.Module, source: str) -> list[tuple[str, str | None, str]]:
+    """Return (name, annotation, source of the default) of a cell's plain top-level assignments."""
+    found: list[tuple[str, str | None, str]] = []
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            value = ast.get_source_segment(source, node.value) or ""
+            found += [(target.id, None, value) for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            default = ast.get_source_segment(source, node.value) or "" if node.value else ""
+            found.append((node.target.id, ast.unparse(node.annotation), default))
+    return found
+
+
+def _declared(name: str, annotation: str | None, default_source: str, help_text: str) -> Parameter:
+    annotation = None if annotation in (None, "None", "NoneType") else annotation
+    optional = annotation is not None and _is_optional(annotation)
+    kind = _normal_type(annotation) if annotation else None
+    try:
+        literal = ast.literal_eval(default_source) if default_source else None
+        default = json.loads(json.dumps(literal, allow_nan=False))
+        known = bool(default_source)
+    except (ValueError, SyntaxError, TypeError, RecursionError):
+        default, known = None, False
+    if annotation is None and known and default is not None:
+        kind = _normal_type(type(literal).__name__)
+    bare = not default_source
+    required = bare or (known and default is None and annotation is not None and not optional)
+    return Parameter(
+        name=name,
+        type=kind,
+        default=default,
+        default_source=default_source,
+        required=required,
+        help=help_text,
+    )
+
+
+def _is_optional(annotation: str) -> bool:
+    text = annotation.strip("\"' ").replace(" ", "")
+    return "Optional[" in text or "None" in text.split("|") or ",None" in text or text == "Any"
+
+
+def _normal_type(annotation: str) -> str | None:
+    """Return int, float, str, bool, list or dict for a spelled type; None when it is another or several."""
+    text = annotation.strip("\"' ").replace(" ", "").removeprefix("typing.")
+    if text.startswith("Optional[") and text.endswith("]"):
+        text = text.removeprefix("Optional[").removesuffix("]")
+    choices = [choice for choice in text.split("|") if choice != "None"] if "[" not in text else [text]
+    if "[" in text and text.endswith("|None"):
+        choices = [text.removesuffix("|None")]
+    if len(choices) != 1:
+        return None
+    return _TYPES.get(choices[0].partition("[")[0].lower())
+
+
+def _check_type(parameter: Parameter, value: Any) -> None:
+    expected = parameter.type
+    if expected is None or (value is None and not parameter.required and parameter.default is None):
+        return
+    if isinstance(value, _PYTHON_TYPES[expected]) and (expected == "bool" or not isinstance(value, bool)):
+        return
+    raise InvalidInput(
+        f"parameter {parameter.name!r}: expected {expected}, got {_kind_of(value)} {_short(value)}",
+        parameter=parameter.name,
+        expected=expected,
+        got=_kind_of(value),
+    )
+
+
+def _kind_of(value: Any) -> str:
+    return "null" if value is None else type(value).__name__
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    if not known:
+        return f"unknown parameter {name!r}: the notebook declares none (tag a cell `{TAG_PARAMETERS}`)"
+    close = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {', '.join(close)}?" if close else f"it has {', '.join(known)}"
+    return f"unknown parameter {name!r}: {hint}"

@@ -1,0 +1,120 @@
+"""A database: its engine, its transactions, and its schema brought up to date.
+
+SQLite runs in WAL mode, and a transaction that is going to write takes its lock at the start (BEGIN
+IMMEDIATE), so two writers queue up instead of failing half-way. With `synchronous=NORMAL` a killed process
+loses nothing; a power cut may take back the last commits, each as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.orm import Session
+
+from respawn_jobs.errors import Conflict, InvalidInput, Unavailable
+
+HEAD = "0001"
+"""The newest migration, so that a store which is up to date costs one SELECT; a test compares it."""
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_BUSY_MILLISECONDS = 30_000
+_WRITES = "respawn_writes"
+
+
+class Database:
+    """One database behind one SQLAlchemy URL; safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        """Open the database at `url`; nothing is connected yet. The directory of a SQLite file is made."""
+        try:
+            parsed = make_url(url)
+            self.url = parsed.render_as_string(hide_password=True)
+            self._sqlite = parsed.get_backend_name() == "sqlite"
+            if self._sqlite and parsed.database:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            self.engine: Engine = create_engine(parsed, pool_pre_ping=not self._sqlite)
+        except (ArgumentError, ImportError) as error:
+            raise InvalidInput(f"the database URL cannot be used: {error}") from error
+        if self._sqlite:
+            event.listen(self.engine, "connect", _configure_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._writer = self.engine.execution_options(**{_WRITES: True})
+
+    @contextmanager
+    def session(self, *, write: bool = False) -> Iterator[Session]:
+        """Give a session in one transaction: committed at the end, rolled back when the block raises.
+
+        Raises `Unavailable` when the database does not answer or stays locked.
+        """
+        with self._translated():
+            session = Session(self._writer if write else self.engine, expire_on_commit=False)
+            with session, session.begin():
+                yield session
+
+    def prepare(self) -> None:
+        """Bring the schema to `HEAD`. Raises `Conflict` when it is newer than this version knows."""
+        with self._translated():
+            if self._revision() == HEAD:
+                return
+            # Two processes may get here at once: the second waits for the lock and finds all done.
+            with self._writer.begin() as connection:
+                self._migrate(connection)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def _revision(self) -> str | None:
+        try:
+            with self.engine.connect() as connection:
+                return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        except (OperationalError, ProgrammingError) as error:
+            if self._sqlite and "no such table" not in str(error):
+                raise
+            return None
+
+    def _migrate(self, connection: Connection) -> None:
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise Conflict(
+                f"the database {self.url} was made by a newer version of Respawn: {error}", database=self.url
+            ) from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise Unavailable(f"the database {self.url} does not answer: {error.orig}") from error
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            raise Unavailable(f"the database {self.url} went away: {error.orig}") from error
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions: _begin_sqlite does
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

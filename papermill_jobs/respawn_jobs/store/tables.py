@@ -1,0 +1,235 @@
+"""The tables. Times are aware UTC; JSON columns hold what the wire types in `models` hold.
+
+A run's cells and checkpoints are kept per attempt number. Number 0 is what a resumed run takes over from
+the run before it, written when it is queued, so that nothing is lost if no attempt of it ever begins.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Json = JSON(none_as_null=True)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware UTC instant; SQLite keeps it without its zone and gets it back with it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times; hand SQLite, which has no zones, the UTC clock time."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the time its zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """What all tables share."""
+
+    type_annotation_map = {datetime: Utc(), dict[str, Any]: Json, list[Any]: Json, int: BigInteger()}
+
+
+class JobRow(Base):
+    """A named notebook in a namespace."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("namespace", "name", name="jobs_name_once"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    namespace: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(80))
+    version: Mapped[int]
+    settings: Mapped[dict[str, Any]]
+    created_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    last_run: Mapped[str | None] = mapped_column(String(32))
+
+
+class VersionRow(Base):
+    """An immutable notebook of a job."""
+
+    __tablename__ = "versions"
+    __table_args__ = (UniqueConstraint("job_id", "number", name="versions_number_once"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    number: Mapped[int]
+    notebook: Mapped[str] = mapped_column(String(64))
+    kernel: Mapped[str] = mapped_column(String(255))
+    language: Mapped[str] = mapped_column(String(80))
+    lock: Mapped[str | None] = mapped_column(String(128))
+    directory: Mapped[str | None]
+    git: Mapped[dict[str, Any] | None]
+    parameters: Mapped[list[Any]]
+    created_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    parent: Mapped[int | None]
+
+
+class ScheduleRow(Base):
+    """A cron expression that makes runs of a job due; `next_due` is None while it is paused."""
+
+    __tablename__ = "schedules"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    cron: Mapped[str] = mapped_column(String(255))
+    tz: Mapped[str] = mapped_column(String(80))
+    paused: Mapped[bool]
+    parameters: Mapped[dict[str, Any]]
+    next_due: Mapped[datetime | None] = mapped_column(index=True)
+    created_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+
+
+class RunRow(Base):
+    """One execution of one version. `schedule_id` is no foreign key: runs outlive their schedule."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        UniqueConstraint("schedule_id", "due_at", name="runs_due_once"),
+        UniqueConstraint("resume_of", name="runs_resumed_once"),
+        Index("runs_of_job", "job_id", "created_at"),
+        Index("runs_in_state", "state", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    version_id: Mapped[str] = mapped_column(ForeignKey("versions.id"))
+    version: Mapped[int]
+    kernel: Mapped[str] = mapped_column(String(255))
+    lock: Mapped[str | None] = mapped_column(String(128))
+    settings: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(16))
+    parameters: Mapped[dict[str, Any]]
+    trigger: Mapped[str] = mapped_column(String(16))
+    schedule_id: Mapped[str | None] = mapped_column(String(32))
+    due_at: Mapped[datetime | None]
+    created_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    current: Mapped[str | None] = mapped_column(String(32), index=True)
+    """The attempt that may act for the run; None while it waits for one."""
+    cells_total: Mapped[int] = mapped_column(default=0)
+    cells_done: Mapped[int] = mapped_column(default=0)
+    error: Mapped[dict[str, Any] | None]
+    notebook: Mapped[str | None] = mapped_column(String(64))
+    skeleton: Mapped[str | None] = mapped_column(String(64))
+    """Digest of the parameterized notebook without outputs, once it is known."""
+    origin: Mapped[str | None] = mapped_column(String(32), index=True)
+    resume_of: Mapped[str | None] = mapped_column(String(32))
+    resume_from: Mapped[int | None]
+    resume: Mapped[dict[str, Any] | None]
+    """What `claim` answers as `ResumeFrom`."""
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    revision: Mapped[int] = mapped_column(default=0)
+
+
+class AttemptRow(Base):
+    """One try at a run. Only the hash of its token is kept."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (UniqueConstraint("run_id", "number", name="attempts_number_once"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    number: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    executor: Mapped[str] = mapped_column(String(32))
+    token_hash: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime | None]
+    heartbeat_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[dict[str, Any] | None]
+    notebook: Mapped[str | None] = mapped_column(String(64))
+
+
+class CellRow(Base):
+    """One code cell of one attempt."""
+
+    __tablename__ = "cells"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True)
+    cell_id: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    source_hash: Mapped[str] = mapped_column(String(64))
+    tags: Mapped[list[Any]]
+    execution_count: Mapped[int | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    seconds: Mapped[float | None]
+    outputs: Mapped[str | None] = mapped_column(String(64))
+    note: Mapped[str | None]
+
+
+class CheckpointRow(Base):
+    """The state just after a cell, of one attempt."""
+
+    __tablename__ = "checkpoints"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    cell: Mapped[int] = mapped_column(primary_key=True)
+    manifest: Mapped[str] = mapped_column(String(64))
+    variables: Mapped[int]
+    size: Mapped[int]
+    new_bytes: Mapped[int]
+    seconds: Mapped[float]
+    unstored: Mapped[list[Any]]
+    blobs: Mapped[list[Any]]
+
+
+class AuditRow(Base):
+    """Who did what. Each record's hash covers the one before it."""
+
+    __tablename__ = "audit"
+    __table_args__ = (UniqueConstraint("previous", name="audit_one_chain"),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(255))
+    action: Mapped[str] = mapped_column(String(32))
+    namespace: Mapped[str] = mapped_column(String(255), index=True)
+    subject: Mapped[str] = mapped_column(String(255))
+    details: Mapped[dict[str, Any]]
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class AuditHeadRow(Base):
+    """The end of the audit chain, one row: writers queue up on it, and a cut-off tail is noticed."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[int]
+    hash: Mapped[str] = mapped_column(String(64))
