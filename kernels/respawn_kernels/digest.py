@@ -1,0 +1,99 @@
+"""Content addresses, and files that are whole or absent.
+
+A digest is the BLAKE3 of the bytes, as 64 hex digits. One thread does the hashing: a pool that hashing left
+behind would make forking the kernel unsafe.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from blake3 import blake3
+
+_CHUNK = 1 << 20
+
+
+def digest_of(data: bytes | bytearray | memoryview) -> str:
+    """Return the digest of `data`, which must be contiguous."""
+    return blake3(data).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the digest of a file's bytes. Raises OSError when it cannot be read."""
+    hasher = blake3()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def write_whole(path: Path, data: bytes | bytearray | memoryview, *, durable: bool = True) -> None:
+    """Write a file so that nobody ever sees a part of it; an existing file is replaced.
+
+    Args:
+        path: where it goes; its directory exists.
+        data: the bytes.
+        durable: wait until the disk has them. A spool that is read again by the same machine alone does not
+            need it.
+
+    Raises:
+        OSError: it could not be written, for instance because the disk is full; nothing is left behind.
+    """
+    with _beside(path) as (file, temporary):
+        file.write(data)
+        _settle(file, durable=durable)
+        temporary.replace(path)
+
+
+class BlobWriter:
+    """A file-like target whose name is known only when its last byte is: bytes are hashed as they come."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.size = 0
+        self._file = file
+        self._hasher = blake3()
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Append bytes; returns how many."""
+        self._hasher.update(data)
+        written = self._file.write(data)
+        self.size += written
+        return written
+
+    def digest(self) -> str:
+        """Return the digest of all that was written so far."""
+        return self._hasher.hexdigest()
+
+
+@contextmanager
+def new_blob(directory: Path) -> Iterator[BlobWriter]:
+    """Write a blob of a length and name not known before into `directory`; an exception leaves nothing."""
+    with _beside(directory / "blob") as (file, temporary):
+        writer = BlobWriter(file)
+        yield writer
+        _settle(file, durable=False)
+        temporary.replace(directory / writer.digest())
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Open a temporary file in the directory of `path`, and remove it unless it was renamed."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".incomplete-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file, temporary
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _settle(file: BinaryIO, *, durable: bool) -> None:
+    file.flush()
+    if durable:
+        os.fsync(file.fileno())

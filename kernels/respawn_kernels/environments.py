@@ -1,0 +1,216 @@
+"""Standardized kernels: a name and a lock file become a virtual environment and a kernelspec.
+
+The hash of the lock file names the environment, so a changed lock makes a new one beside the old, and a run
+can tell exactly what it ran in.
+
+    python -m respawn_kernels.environments create NAME --lock FILE --root DIR --prefix DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from respawn_kernels.digest import write_whole
+from respawn_kernels.kernelspecs import KernelInfo, UnknownKernel, find_kernel, list_kernels
+
+__all__ = [
+    "EnvironmentFailed",
+    "KernelEnvironment",
+    "KernelInfo",
+    "UnknownKernel",
+    "create",
+    "find_kernel",
+    "list_kernels",
+    "lock_hash",
+    "main",
+]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_COMPLETE = ".complete"
+Progress = Callable[[str], None]
+
+
+class EnvironmentFailed(Exception):
+    """The environment could not be built; the message ends with what the failing program said."""
+
+
+@dataclass(frozen=True)
+class KernelEnvironment:
+    """An environment that kernels run in."""
+
+    name: str
+    lock: str
+    """Hash of the lock file."""
+    directory: Path
+    python: Path
+    kernelspec: Path
+
+    @property
+    def kernel(self) -> str:
+        """The kernel's name, as notebooks give it."""
+        return f"respawn-{self.name}"
+
+
+def lock_hash(path: Path) -> str:
+    """Return the SHA-256 of a lock file's requirements, 64 hex digits; comments and blank lines do not count.
+
+    Raises OSError when the file cannot be read.
+    """
+    lines = (line.partition(" #")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    requirements = [line for line in lines if line and not line.startswith("#")]
+    return hashlib.sha256("\n".join(requirements).encode()).hexdigest()
+
+
+def create(
+    name: str,
+    lock: Path,
+    *,
+    root: Path,
+    prefix: Path,
+    project: Path | None = None,
+    display_name: str | None = None,
+    progress: Progress = print,
+) -> KernelEnvironment:
+    """Build an environment and install its kernelspec; quick when both are there already.
+
+    Args:
+        name: such as `science`; the kernel is called `respawn-<name>`.
+        lock: pip requirements, all pinned.
+        root: environments live here, each in a directory named by name and lock.
+        prefix: kernelspecs go to `<prefix>/share/jupyter/kernels`.
+        project: where Respawn itself is installed from: a checkout (then editable) or a wheel. None when the
+            lock names it already.
+        display_name: how JupyterLab shows the kernel.
+        progress: is told each step, one line each.
+
+    Raises:
+        EnvironmentFailed: venv or pip failed; a half-built environment is built anew the next time.
+        OSError: the lock cannot be read or the directories cannot be written.
+        ValueError: the name cannot name a kernel.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot name an environment: lower case letters, digits, '.', '_', '-'")
+    digest = lock_hash(lock)
+    # Absolute but not resolved: a kernelspec may go through a link that is moved to the next environment.
+    directory = root.absolute() / f"{name}-{digest[:12]}"
+    python = directory / "bin" / "python"
+    wanted = json.dumps({"lock": digest, "project": str(project.absolute()) if project else None})
+    if _is_complete(directory, python, wanted):
+        progress(f"environment {directory.name} is ready")
+    else:
+        _build(directory, python, lock, project, progress)
+        write_whole(directory / _COMPLETE, wanted.encode())
+    spec = _install_kernelspec(name, digest, python, prefix, display_name or f"{name.title()} (Respawn)")
+    progress(f"kernel respawn-{name} is installed")
+    return KernelEnvironment(name, digest, directory, python, spec)
+
+
+def _is_complete(directory: Path, python: Path, wanted: str) -> bool:
+    """Whether the environment was finished with the same inputs, and its interpreter still exists.
+
+    A venv breaks when the Python it was made from is removed: its `bin/python` then leads nowhere.
+    """
+    try:
+        return (directory / _COMPLETE).read_text(encoding="utf-8") == wanted and python.exists()
+    except FileNotFoundError:
+        return False
+
+
+def _build(directory: Path, python: Path, lock: Path, project: Path | None, progress: Progress) -> None:
+    if directory.exists():
+        progress(f"environment {directory.name} is incomplete: building it anew")
+        shutil.rmtree(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    progress(f"making environment {directory.name}")
+    try:
+        venv.create(directory, with_pip=True, symlinks=True)
+    except (subprocess.CalledProcessError, OSError) as error:
+        raise EnvironmentFailed(f"python -m venv {directory} failed: {error}") from error
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    progress(f"installing {_count(lock)} packages from {lock.name}")
+    _run([*pip, "install", "--no-deps", "-r", str(lock)], progress)
+    if project is not None:
+        progress("installing Respawn")
+        source = ["--editable", str(project)] if (project / "pyproject.toml").is_file() else [str(project)]
+        _run([*pip, "install", "--no-deps", *source], progress)
+
+
+def _run(command: Sequence[str], progress: Progress) -> None:
+    """Run a program, tell its notable lines, and raise with its last ones when it fails."""
+    tail: list[str] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None  # noqa: S101  for the type checker: it is a pipe
+        for line in process.stdout:
+            line = line.rstrip()
+            tail = [*tail[-19:], line]
+            if line.startswith(("Installing collected", "Successfully installed")):
+                progress("  " + (line if len(line) <= 100 else line[:99] + "…"))
+    if process.returncode:
+        raise EnvironmentFailed(f"{' '.join(command[1:4])} failed:\n" + "\n".join(tail))
+
+
+def _count(lock: Path) -> int:
+    return sum("==" in line.partition("#")[0] for line in lock.read_text(encoding="utf-8").splitlines())
+
+
+def _install_kernelspec(name: str, digest: str, python: Path, prefix: Path, display_name: str) -> Path:
+    spec = {
+        "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": display_name,
+        "language": "python",
+        "interrupt_mode": "signal",
+        "metadata": {"debugger": True, "respawn": {"environment": name, "lock": digest}},
+    }
+    directory = prefix.absolute() / "share" / "jupyter" / "kernels" / f"respawn-{name}"
+    directory.mkdir(parents=True, exist_ok=True)
+    write_whole(directory / "kernel.json", json.dumps(spec, indent=1).encode())
+    return directory
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m respawn_kernels.environments", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("create", help="build an environment and install its kernelspec")
+    make.add_argument("name")
+    make.add_argument("--lock", type=Path, required=True, help="pinned requirements")
+    make.add_argument("--root", type=Path, required=True, help="where environments live")
+    make.add_argument("--prefix", type=Path, default=Path(sys.prefix), help="where Jupyter looks for kernels")
+    make.add_argument("--project", type=Path, help="checkout or wheel to install Respawn from")
+    make.add_argument("--display-name", help="how JupyterLab shows the kernel")
+    commands.add_parser("list", help="list the kernels that Jupyter finds")
+    options = parser.parse_args(arguments)
+    if options.command == "list":
+        for kernel in list_kernels():
+            print(f"{kernel.name}\t{kernel.language}\t{(kernel.lock or '-')[:12]}\t{kernel.display_name}")
+        return 0
+    try:
+        create(
+            options.name,
+            options.lock,
+            root=options.root,
+            prefix=options.prefix,
+            project=options.project,
+            display_name=options.display_name,
+            progress=lambda line: print(line, flush=True),
+        )
+    except (EnvironmentFailed, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

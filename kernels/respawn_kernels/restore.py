@@ -1,0 +1,74 @@
+"""Where a run's state lies on this machine while somebody debugs it.
+
+Whoever fetches it (the server extension, `respawn debug`) writes
+
+    <root>/<run>/restore.json             which run, cell and kernel; written last
+    <root>/<run>/manifests/<cell>.json    the checkpoint just before the cell that failed, if there is one
+    <root>/<run>/blobs/<digest>
+
+and `%respawn restore <run>` in the kernel reads it. The kernel needs no access to any service.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+_RUN = re.compile(r"run-[0-9a-z]{1,64}")
+
+
+@dataclass(frozen=True)
+class AlwaysCell:
+    """A cell tagged `respawn:always` before the failing one: it runs again after each restore."""
+
+    index: int
+    source: str
+
+
+@dataclass(frozen=True)
+class RestorePoint:
+    """What a download holds."""
+
+    run: str
+    cell: int | None
+    """The cell after which the checkpoint was taken; None when the kernel was still empty."""
+    kernel: str
+    lock: str | None = None
+    failing_cell: int | None = None
+    error: str | None = None
+    """One line, such as `KeyError: 'price'`."""
+    always: list[AlwaysCell] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """Return it as a JSON document."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RestorePoint:
+        """Read what `to_json` wrote. Raises ValueError when it is something else."""
+        try:
+            data: dict[str, Any] = json.loads(text)
+            always = [AlwaysCell(**cell) for cell in data.pop("always", [])]
+            return cls(**data, always=always)
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"not a restore point: {error}") from error
+
+
+def restore_root() -> Path:
+    """Return the directory of downloads: `$RESPAWN_RESTORE`, else one in the user's cache."""
+    if configured := os.environ.get("RESPAWN_RESTORE"):
+        return Path(configured)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("respawn") / "restore"
+
+
+def run_directory(run: str) -> Path:
+    """Return where the download of a run lies. Raises ValueError for what is not a run's id."""
+    if not _RUN.fullmatch(run):
+        raise ValueError(f"{run!r} is not the id of a run (such as run-0a1b2c3d4e)")
+    return restore_root() / run

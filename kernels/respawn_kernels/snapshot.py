@@ -1,0 +1,98 @@
+"""What every way of taking a snapshot keeps to, and the errors that snapshots end in.
+
+An engine writes the namespace of a kernel into a spool directory and reads it back (see `manifest` for the
+layout). It never sees a store or a network: a runner carries the blobs. The engine that wrote a checkpoint is
+named in its manifest, and the same engine reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from respawn_kernels.manifest import Manifest, UnstoredVariable
+
+DEFAULT_ENGINE = "plain"
+
+
+class SnapshotError(Exception):
+    """A snapshot could not be taken or restored; the namespace is as it was."""
+
+
+class CorruptBlob(SnapshotError):
+    """A blob of a checkpoint is missing, or its bytes are not those that its name promises."""
+
+
+class WrongPython(SnapshotError):
+    """The checkpoint holds compiled functions of another Python version."""
+
+
+@dataclass(frozen=True)
+class RestoreReport:
+    """What a restore brought back."""
+
+    manifest: Manifest
+    restored: list[str]
+    """Names that are in the namespace again."""
+    failed: list[UnstoredVariable] = field(default_factory=list)
+    """Variables that the checkpoint holds but that would not load here, with the reason."""
+    cwd: str | None = None
+    """The working directory now; None when the one that was recorded does not exist here."""
+
+
+class SnapshotEngine(Protocol):
+    """A way of taking snapshots."""
+
+    name: str
+
+    def capture(
+        self,
+        namespace: dict[str, Any],
+        cell: int,
+        spool: Path,
+        *,
+        first_seen: Mapping[str, int],
+        execution_count: int,
+    ) -> Manifest:
+        """Write the namespace at a cell boundary into the spool, and return its manifest.
+
+        Blobs are written before this returns, those that the spool already has are not written again. The
+        manifest itself is the caller's to write, last, so that a checkpoint that can be seen is whole.
+
+        Args:
+            namespace: the live namespace; IPython's own names in it are left out.
+            cell: index of the cell that just finished.
+            spool: directory with `blobs/` in it.
+            first_seen: per name, the cell that made its present value.
+            execution_count: the number of the next prompt.
+
+        Raises:
+            SnapshotError: nothing can be stored at all; single variables that cannot be are listed instead.
+            OSError: the spool cannot be written.
+        """
+
+    def restore(self, manifest: Manifest, directory: Path, namespace: dict[str, Any]) -> RestoreReport:
+        """Bring the variables of a checkpoint back into a live namespace.
+
+        Args:
+            manifest: which checkpoint.
+            directory: where `blobs/` holds its blobs, all of them.
+            namespace: the live namespace; functions of the notebook get it as their globals.
+
+        Raises:
+            CorruptBlob: a blob is missing or damaged; nothing was changed.
+            WrongPython: the checkpoint was taken by another Python version; nothing was changed.
+        """
+
+
+def engine(name: str = DEFAULT_ENGINE) -> SnapshotEngine:
+    """Return the engine of that name. Raises SnapshotError for one that is not known here."""
+    if name == "plain":
+        from respawn_kernels.plain import PlainEngine
+
+        return PlainEngine()
+    raise SnapshotError(
+        f"snapshot engine {name!r} is not known here (known: plain); a newer Respawn wrote it?"
+    )
