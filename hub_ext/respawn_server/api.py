@@ -1,0 +1,211 @@
+"""What the JupyterLab plugin asks for, below `/respawn/api/`; answered with the service's own types."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from pydantic import ValidationError
+from tornado import web
+
+from respawn_jobs.errors import InvalidInput
+from respawn_jobs.models import JobSettings, Model, Parameter, Run, Schedule, Version
+from respawn_jobs.service import Promotion, ResumeRequest, ScheduleRequest, Service
+from respawn_server.shared import KEY, RespawnHandler
+
+
+class ResumeBody(Model):
+    """Which debug notebook to plan, resume or restart with."""
+
+    path: str
+    rerun_once: bool = False
+
+
+class ScheduleBody(Model):
+    """When a promoted notebook is to run."""
+
+    cron: str
+    tz: str
+
+
+class PromoteBody(Model):
+    """Which notebook becomes a version of which job."""
+
+    path: str
+    name: str
+    namespace: str | None = None
+    settings: JobSettings | None = None
+    schedule: ScheduleBody | None = None
+
+
+class Inspection(Model):
+    """What a notebook would be as a job, told before it is promoted."""
+
+    name: str
+    namespace: str
+    kernel: str | None
+    display_name: str | None
+    language: str
+    parameters: list[Parameter]
+
+
+class PlanHandler(RespawnHandler):
+    """POST plan: what a resume with the saved notebook would do."""
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Answer a `Plan`."""
+        run, request = await _resume_request(self)
+        self.answer((await self.call(lambda service: service.plan(run, request))).model_dump(mode="json"))
+
+
+class ResumeHandler(RespawnHandler):
+    """POST resume: a run that goes on from the failing cell with the saved notebook."""
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Answer `{"run", "url"}`."""
+        run, request = await _resume_request(self)
+        _answer_run(self, await self.call(lambda service: service.resume(run, request)))
+
+
+class RestartHandler(RespawnHandler):
+    """POST restart: a run from the top with the saved notebook."""
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Answer `{"run", "url"}`."""
+        run, request = await _resume_request(self)
+        _answer_run(self, await self.call(lambda service: service.restart(run, request)))
+
+
+class InspectHandler(RespawnHandler):
+    """GET inspect?path=: a notebook's parameters and kernel, and the job it suggests."""
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer an `Inspection`."""
+        path = self.get_query_argument("path")
+        text = await self.shared.notebooks.text(path)
+        owner = await self.call(lambda service: service.whoami())
+        self.answer(_inspect(path, text, owner).model_dump(mode="json"))
+
+
+class PromoteHandler(RespawnHandler):
+    """POST promote: the saved notebook becomes a version, with a schedule when one is given."""
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Answer `{"version", "schedule", "url"}`."""
+        body = _read(PromoteBody, self.body())
+        notebooks = self.shared.notebooks
+        promotion = Promotion(
+            name=body.name,
+            namespace=body.namespace,
+            notebook=await notebooks.text(body.path),
+            directory=notebooks.directory(body.path),
+            git=notebooks.git(body.path),
+            settings=body.settings,
+        )
+        version, schedule = await self.call(lambda service: _promote(service, promotion, body.schedule))
+        document = {
+            "version": version.model_dump(mode="json"),
+            "schedule": schedule.model_dump(mode="json") if schedule else None,
+            "url": f"{self.shared.pages}/jobs/{version.job}" if self.shared.pages else None,
+        }
+        self.answer(document, status=201)
+
+
+class PreviewHandler(RespawnHandler):
+    """GET preview?cron=&tz=: the next fires of a schedule."""
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer a list of times in the schedule's zone."""
+        cron, tz = self.get_query_argument("cron"), self.get_query_argument("tz")
+        fires = await self.call(lambda service: service.preview(cron, tz))
+        self.answer([fire.isoformat() for fire in fires])
+
+
+def _promote(
+    service: Service, promotion: Promotion, schedule: ScheduleBody | None
+) -> tuple[Version, Schedule | None]:
+    if schedule is None:
+        return service.promote(promotion), None
+    # Asked first: a schedule that cannot be must not leave a promoted version behind.
+    service.preview(schedule.cron, schedule.tz, 1)
+    version = service.promote(promotion)
+    return version, service.schedule(ScheduleRequest(job=version.job, cron=schedule.cron, tz=schedule.tz))
+
+
+def _inspect(path: str, text: str, owner: str) -> Inspection:
+    from respawn_jobs.notebooks import read_notebook
+    from respawn_jobs.parameters import inspect
+
+    notebook = read_notebook(text)
+    spec = notebook.metadata.get("kernelspec") or {}
+    language = spec.get("language") or (notebook.metadata.get("language_info") or {}).get("name") or "python"
+    return Inspection(
+        name=_job_name(path),
+        namespace=f"user/{owner}",
+        kernel=spec.get("name"),
+        display_name=spec.get("display_name") or spec.get("name"),
+        language=language,
+        parameters=inspect(notebook, spec.get("name") or "python3", language),
+    )
+
+
+def _job_name(path: str) -> str:
+    """Return a job name made from a file's: small letters, digits and hyphens."""
+    letters = (char if char.isascii() and char.isalnum() else " " for char in PurePosixPath(path).stem.lower())
+    return "-".join("".join(letters).split())[:63].strip("-") or "notebook"
+
+
+async def _resume_request(handler: RespawnHandler) -> tuple[str, ResumeRequest]:
+    body = _read(ResumeBody, handler.body())
+    run, text = await handler.shared.notebooks.run_of(body.path)
+    return run, ResumeRequest(notebook=text, rerun_once=body.rerun_once)
+
+
+def _answer_run(handler: RespawnHandler, run: Run) -> None:
+    pages = handler.shared.pages
+    url = f"{pages}/runs/{run.id}" if pages else None
+    handler.answer({"run": run.model_dump(mode="json"), "url": url}, status=201)
+
+
+def _read(model: type[Any], document: dict[str, Any]) -> Any:
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"{where}: {first['msg']}", field=where) from error
+
+
+ROUTES: list[tuple[str, Any]] = [
+    ("api/plan", PlanHandler),
+    ("api/resume", ResumeHandler),
+    ("api/restart", RestartHandler),
+    ("api/inspect", InspectHandler),
+    ("api/promote", PromoteHandler),
+    ("api/preview", PreviewHandler),
+]

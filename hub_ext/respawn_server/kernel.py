@@ -1,0 +1,168 @@
+"""The kernel behind a debug notebook: started for its path, so that JupyterLab connects to that very one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_server.utils import ensure_async
+from nbformat import v4
+
+from respawn_jobs.errors import InvalidInput, RespawnError, Unavailable
+
+READY_SECONDS = 60.0
+BUSY_SECONDS = 5.0
+_OUTPUTS = ("stream", "display_data", "execute_result", "error")
+# Evaluated in the kernel: which run its variables were restored from, if any.
+_RESTORED = "getattr(__import__('sys').modules.get('respawn_kernels.magics'), 'restored_run', lambda: None)()"
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What executing one piece of code gave."""
+
+    outputs: list[Any]
+    execution_count: int | None
+    error: str | None
+    """`Name: value` of the exception, None when there was none."""
+
+
+class Kernels:
+    """Starts kernels for notebooks and executes in them.
+
+    Args:
+        sessions: The server's session manager.
+        kernels: The server's kernel manager.
+        specs: The server's kernelspec manager.
+    """
+
+    def __init__(self, sessions: Any, kernels: Any, specs: Any) -> None:
+        self._sessions = sessions
+        self._kernels = kernels
+        self._specs = specs
+
+    async def check(self, name: str) -> str:
+        """Return a kernel's display name. Raises InvalidInput naming the kernels that there are."""
+        try:
+            spec = await ensure_async(self._specs.get_kernel_spec(name))
+        except NoSuchKernel as error:
+            known = sorted(await ensure_async(self._specs.find_kernel_specs()))
+            raise InvalidInput(
+                f"The run used the kernel {name!r}, which this Jupyter server does not have. "
+                f"It has: {', '.join(known) or 'none'}.",
+                kernel=name,
+                known=known,
+            ) from error
+        return str(spec.display_name)
+
+    async def open(self, path: str, name: str) -> tuple[str, bool]:
+        """Return the id of the kernel of a notebook, and whether it lived before.
+
+        A living one is taken whatever its name: the person may have chosen another kernel.
+
+        Raises:
+            Unavailable: The kernel does not start.
+        """
+        if await ensure_async(self._sessions.session_exists(path=path)):
+            session = await ensure_async(self._sessions.get_session(path=path))
+            return str(session["kernel"]["id"]), True
+        try:
+            session = await ensure_async(
+                self._sessions.create_session(
+                    path=path, name=PurePosixPath(path).name, type="notebook", kernel_name=name
+                )
+            )
+        except RespawnError:
+            raise
+        except Exception as error:  # provisioners raise what they like; a person needs to hear which kernel
+            raise Unavailable(f"the kernel {name!r} did not start: {error}", kernel=name) from error
+        return str(session["kernel"]["id"]), False
+
+    async def restored_run(self, kernel_id: str) -> str | None:
+        """Return the run whose state a kernel holds; a busy one is taken to be in use, and not asked twice.
+
+        Raises:
+            TimeoutError: The kernel is busy.
+        """
+        async with self._client(kernel_id) as client:
+            reply = await client.execute_interactive(
+                "",
+                silent=True,
+                user_expressions={"run": _RESTORED},
+                allow_stdin=False,
+                output_hook=lambda _message: None,
+                timeout=BUSY_SECONDS,
+            )
+        told = reply["content"].get("user_expressions", {}).get("run", {})
+        text = str(told.get("data", {}).get("text/plain", "None"))
+        return None if text == "None" else text.strip("'\"")
+
+    async def execute(self, kernel_id: str, code: str, *, silent: bool = False) -> Executed:
+        """Execute code and collect what it shows.
+
+        Raises:
+            Unavailable: The kernel died meanwhile, for instance because the state did not fit into memory.
+        """
+        outputs: list[Any] = []
+
+        def collect(message: dict[str, Any]) -> None:
+            if message["header"]["msg_type"] in _OUTPUTS:
+                _append(outputs, v4.output_from_msg(message))
+
+        async with self._client(kernel_id) as client:
+            run = client.execute_interactive(code, silent=silent, allow_stdin=False, output_hook=collect)
+            reply = await self._unless_it_dies(kernel_id, run)
+        content = reply["content"]
+        error = f"{content['ename']}: {content['evalue']}" if content["status"] == "error" else None
+        return Executed(outputs=outputs, execution_count=content.get("execution_count"), error=error)
+
+    @asynccontextmanager
+    async def _client(self, kernel_id: str) -> AsyncIterator[AsyncKernelClient]:
+        manager = self._kernels.get_kernel(kernel_id)
+        client = AsyncKernelClient(parent=manager)
+        client.load_connection_info(manager.get_connection_info(session=True))
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=READY_SECONDS)
+            yield client
+        except RuntimeError as error:
+            raise Unavailable(f"the kernel of the debug notebook does not answer: {error}") from error
+        finally:
+            client.stop_channels()
+
+    async def _unless_it_dies(self, kernel_id: str, work: Any) -> dict[str, Any]:
+        """Await `work`; a kernel that dies would otherwise leave it waiting for ever."""
+        died = asyncio.Event()
+
+        def on_death() -> None:
+            died.set()
+
+        for event in ("restart", "dead"):
+            self._kernels.add_restart_callback(kernel_id, on_death, event)
+        task, death = asyncio.ensure_future(work), asyncio.ensure_future(died.wait())
+        try:
+            await asyncio.wait({task, death}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Unavailable("the kernel died while it restored the state (out of memory, perhaps)")
+            reply: dict[str, Any] = task.result()
+            return reply
+        finally:
+            task.cancel()
+            death.cancel()
+            for event in ("restart", "dead"):
+                self._kernels.remove_restart_callback(kernel_id, on_death, event)
+
+
+def _append(outputs: list[Any], output: Any) -> None:
+    """Append an output; text that continues a stream joins it, as notebooks keep it."""
+    last = outputs[-1] if outputs else None
+    if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+        last.text += output.text
+    else:
+        outputs.append(output)

@@ -1,0 +1,59 @@
+// The server extension's API (api.py), with the server's own authentication and XSRF protection.
+
+/** What the server refused: its message is meant for people. */
+export class Refused extends Error {
+  constructor(message, code, status) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+export class Api {
+  constructor(lab) {
+    this._connection = lab.services.ServerConnection;
+    this._url = lab.coreutils.URLExt;
+  }
+
+  plan(path, rerunOnce) {
+    return this._call("POST", "plan", { path, rerun_once: rerunOnce });
+  }
+
+  resume(path, rerunOnce) {
+    return this._call("POST", "resume", { path, rerun_once: rerunOnce });
+  }
+
+  restart(path) {
+    return this._call("POST", "restart", { path });
+  }
+
+  inspect(path) {
+    return this._call("GET", `inspect?${new URLSearchParams({ path })}`);
+  }
+
+  promote(request) {
+    return this._call("POST", "promote", request);
+  }
+
+  preview(cron, tz) {
+    return this._call("GET", `preview?${new URLSearchParams({ cron, tz })}`);
+  }
+
+  async _call(method, route, body) {
+    const settings = this._connection.makeSettings();
+    const url = `${this._url.join(settings.baseUrl, "respawn/api")}/${route}`;
+    const init = body ? { method, body: JSON.stringify(body) } : { method };
+    let response;
+    try {
+      response = await this._connection.makeRequest(url, init, settings);
+    } catch {
+      throw new Refused("The Jupyter server does not answer.", "unavailable", 0);
+    }
+    const document = await response.json().catch(() => ({}));
+    if (!response.ok) {
+      const message = document.message || `The Jupyter server answered ${response.status}.`;
+      throw new Refused(message, document.error || "error", response.status);
+    }
+    return document;
+  }
+}

@@ -1,0 +1,67 @@
+// A debug notebook: the bar above it, and the failing cell brought into view and marked.
+
+import { element, pageLink } from "./dom.js";
+
+const FAILING = "respawn-failing-cell";
+
+/** The notebook's `metadata.respawn` when it is a debug notebook, else null. */
+export function debugInfo(panel) {
+  const info = panel.context.model?.sharedModel.getMetadata("respawn");
+  return info && typeof info.run === "string" ? info : null;
+}
+
+/** Put the bar above the notebook. */
+export function addBar(lab, panel, info, pages, { resume, restart }) {
+  const button = (label, action, kind, title) =>
+    element("button", { type: "button", class: `jp-mod-styled ${kind}`, title, click: action }, label);
+  const show = () => showFailingCell(panel, info);
+  const runPage = pages ? `${pages}/runs/${info.run}` : info.link;
+  const node = element(
+    "div",
+    { class: "respawn-bar", role: "toolbar", "aria-label": "Respawn" },
+    element(
+      "span",
+      { class: "respawn-bar-text", title: info.error || "" },
+      element("strong", {}, `Debugging ${info.run}`),
+      info.error ? ` · ${info.error}` : "",
+    ),
+    element(
+      "span",
+      { class: "respawn-bar-buttons" },
+      info.failing_cell_id ? button("Failing cell", show, "jp-mod-reject", "Show the cell that failed") : null,
+      button("Resume…", resume, "jp-mod-accept", "Save, and go on from the failing cell in a new run"),
+      button("Restart…", restart, "jp-mod-reject", "Save, and run everything again in a new run"),
+      runPage ? pageLink(runPage, "Run page", { class: "respawn-bar-link" }) : null,
+    ),
+  );
+  const bar = new lab.widgets.Widget({ node });
+  bar.addClass("respawn-bar-widget");
+  panel.contentHeader.addWidget(bar);
+  return bar;
+}
+
+/** Mark the failing cell, now and whenever the notebook makes its widgets anew. */
+export function markFailingCell(panel, info) {
+  const mark = () => {
+    for (const cell of panel.content.widgets) {
+      const failing = cell.model.id === info.failing_cell_id;
+      cell.toggleClass(FAILING, failing);
+      if (failing) cell.node.setAttribute("aria-description", "This cell failed in the run");
+    }
+  };
+  mark();
+  panel.content.model.cells.changed.connect(mark);
+  panel.disposed.connect(() => panel.content.model?.cells.changed.disconnect(mark));
+}
+
+/** Select the failing cell and scroll to it. */
+export async function showFailingCell(panel, info) {
+  const notebook = panel.content;
+  const index = notebook.widgets.findIndex((cell) => cell.model.id === info.failing_cell_id);
+  if (index < 0) return;
+  notebook.deselectAll();
+  notebook.activeCellIndex = index;
+  notebook.mode = "command";
+  await notebook.scrollToItem(index, "center");
+  notebook.activate();
+}

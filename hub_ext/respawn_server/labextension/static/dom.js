@@ -1,0 +1,27 @@
+// Elements without markup: text is always text, so nothing that a notebook or a service says becomes HTML.
+
+/**
+ * @param {string} tag
+ * @param {Object} [attributes] set as attributes; functions become listeners, false and null are left out
+ * @param {...(Node|string|null)} children
+ */
+export function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") node.addEventListener(name, value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+/** A link to one of the service's pages; they open beside JupyterLab. */
+export function pageLink(url, text, attributes = {}) {
+  return element("a", { href: url, target: "_blank", rel: "noopener", ...attributes }, text);
+}
+
+/** A region that says what went wrong, empty when nothing did. */
+export function problemBox(message) {
+  return element("p", { class: "respawn-problem", role: "alert", hidden: !message }, message || "");
+}

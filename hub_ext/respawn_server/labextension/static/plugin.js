@@ -1,0 +1,78 @@
+// The JupyterLab plugin: connects notebooks as they open, and offers the commands in palette and menu.
+
+import { Api } from "./api.js";
+import { addBar, debugInfo, markFailingCell, showFailingCell } from "./debugging.js";
+import { promote } from "./promote.js";
+import { restart, resume } from "./resume.js";
+
+const CATEGORY = "Respawn";
+
+/** @param lab JupyterLab's modules, from lab.js */
+export function makePlugin(lab) {
+  return {
+    id: "respawn:plugin",
+    description: "Promote notebooks to jobs; debug and resume runs that failed.",
+    autoStart: true,
+    requires: [lab.notebook.INotebookTracker],
+    optional: [lab.apputils.ICommandPalette, lab.mainmenu.IMainMenu],
+    activate: (app, tracker, palette, menu) => {
+      const api = new Api(lab);
+      addCommands(lab, app, api, tracker, palette, menu);
+      tracker.widgetAdded.connect((_, panel) => void prepare(lab, app, panel));
+      tracker.forEach((panel) => void prepare(lab, app, panel));
+    },
+  };
+}
+
+function addCommands(lab, app, api, tracker, palette, menu) {
+  const info = () => (tracker.currentWidget ? debugInfo(tracker.currentWidget) : null);
+  const entries = [
+    ["respawn:promote", "Promote to a Job…", () => tracker.currentWidget && !info(), (panel) => promote(lab, api, panel)],
+    ["respawn:resume", "Resume the Debugged Run…", info, (panel) => resume(lab, api, panel)],
+    ["respawn:restart", "Restart the Debugged Run…", info, (panel) => restart(lab, api, panel, info())],
+    ["respawn:failing-cell", "Show the Failing Cell", info, (panel) => showFailingCell(panel, info())],
+  ];
+  for (const [id, label, enabled, execute] of entries) {
+    app.commands.addCommand(id, {
+      label,
+      isEnabled: () => Boolean(enabled()),
+      execute: () => execute(tracker.currentWidget),
+    });
+    palette?.addItem({ command: id, category: CATEGORY });
+  }
+  menu?.runMenu.addGroup(entries.map(([id]) => ({ command: id })), 90);
+  tracker.currentChanged.connect(() => app.commands.notifyCommandChanged());
+}
+
+async function prepare(lab, app, panel) {
+  await panel.context.ready;
+  if (panel.isDisposed) return;
+  const info = debugInfo(panel);
+  if (info === null) {
+    addPromoteButton(lab, app, panel);
+    return;
+  }
+  const run = (command) => () => {
+    app.shell.activateById(panel.id);
+    void app.commands.execute(command);
+  };
+  const pages = lab.coreutils.PageConfig.getOption("respawnPages");
+  addBar(lab, panel, info, pages, { resume: run("respawn:resume"), restart: run("respawn:restart") });
+  markFailingCell(panel, info);
+  await panel.revealed;
+  await showFailingCell(panel, info);
+  app.commands.notifyCommandChanged();
+}
+
+function addPromoteButton(lab, app, panel) {
+  const button = new lab.apputils.ToolbarButton({
+    label: "Promote…",
+    tooltip: "Make this notebook a job that runs without you",
+    onClick: () => {
+      app.shell.activateById(panel.id);
+      void app.commands.execute("respawn:promote");
+    },
+  });
+  button.addClass("respawn-promote");
+  panel.toolbar.insertItem(10, "respawn-promote", button);
+}

@@ -1,0 +1,130 @@
+// Resume and Restart: save the notebook, show what would happen, and start it when the person agrees.
+
+import { ask, tellProblem } from "./ask.js";
+import { element, pageLink, problemBox } from "./dom.js";
+
+const WORDS = { reuse: "reused", run: "runs", "cannot restore": "cannot be restored" };
+
+/** Show the plan; a new run goes on from the failing cell when it is accepted. */
+export async function resume(lab, api, panel) {
+  const title = "Resume";
+  try {
+    await panel.context.save();
+    const path = panel.context.path;
+    const agreement = { rerunOnce: false };
+    const first = await api.plan(path, false);
+    const view = planView(first, agreement, (rerunOnce) => api.plan(path, rerunOnce));
+    const accepted = await ask(lab, {
+      title: `Resume ${first.run}`,
+      node: view.node,
+      accept: view.hopeless ? null : "Resume",
+      ready: view.follow,
+    });
+    if (accepted) await started(lab, await api.resume(path, agreement.rerunOnce), "goes on");
+  } catch (error) {
+    await tellProblem(lab, title, error);
+  }
+}
+
+/** Ask, and run everything again from the top. */
+export async function restart(lab, api, panel, info) {
+  try {
+    const node = element(
+      "div",
+      { class: "respawn-body" },
+      element("p", {}, "The saved notebook becomes a new version, and a new run executes all of its cells."),
+    );
+    if (!(await ask(lab, { title: `Restart ${info.run}`, node, accept: "Restart" }))) return;
+    await panel.context.save();
+    await started(lab, await api.restart(panel.context.path), "runs from the top");
+  } catch (error) {
+    await tellProblem(lab, "Restart", error);
+  }
+}
+
+/**
+ * The dialog's body. Cells that must not run twice need a tick; the server then judges the plan anew.
+ */
+function planView(first, agreement, replan) {
+  const table = element("div", { class: "respawn-plan" });
+  const messages = element("div", { "aria-live": "polite" });
+  const once = first.cells.filter((cell) => cell.once && cell.action !== "reuse");
+  let setReady = () => {};
+
+  const show = (plan) => {
+    messages.replaceChildren(...describe(plan));
+    table.replaceChildren(planTable(plan));
+    setReady(plan.problems.length === 0);
+  };
+  const agree = async (event) => {
+    agreement.rerunOnce = event.target.checked;
+    setReady(false);
+    try {
+      show(await replan(agreement.rerunOnce));
+    } catch (error) {
+      messages.replaceChildren(problemBox(error.message));
+    }
+  };
+  const tick = once.length
+    ? element(
+        "label",
+        { class: "respawn-tick" },
+        element("input", { type: "checkbox", change: agree }),
+        ` Run ${once.length === 1 ? "the cell" : "the cells"} tagged respawn:once again (cell ` +
+          `${once.map((cell) => cell.index).join(", ")})`,
+      )
+    : null;
+  const follow = (set) => {
+    setReady = set;
+    show(first);
+  };
+  show(first);
+  const hopeless = first.problems.length > 0 && !tick;
+  const node = element("div", { class: "respawn-body" }, messages, table, tick);
+  return { node, follow, hopeless };
+}
+
+function describe(plan) {
+  const from =
+    plan.first === null
+      ? "Nothing is left to execute."
+      : `Execution starts at cell ${plan.first}, ` +
+        (plan.checkpoint ? `with the variables as after cell ${plan.checkpoint.cell}.` : "with an empty kernel.");
+  return [
+    ...plan.problems.map((problem) => problemBox(problem)),
+    ...plan.notices.map((notice) => element("p", { class: "respawn-notice" }, notice)),
+    element("p", {}, from),
+  ];
+}
+
+function planTable(plan) {
+  const row = (cell) =>
+    element(
+      "tr",
+      { class: `respawn-action-${cell.action.replace(" ", "-")}` },
+      element("td", { class: "respawn-index" }, String(cell.index)),
+      element("td", { class: "respawn-title" }, element("code", {}, cell.title || "(empty)")),
+      element("td", { class: "respawn-action" }, WORDS[cell.action] || cell.action),
+      element("td", {}, cell.why),
+    );
+  const head = ["Cell", "", "", "Why"].map((text) => element("th", { scope: "col" }, text));
+  head[1].textContent = "Starts with";
+  head[2].textContent = "Plan";
+  return element(
+    "table",
+    {},
+    element("caption", {}, "What happens to each code cell"),
+    element("thead", {}, element("tr", {}, ...head)),
+    element("tbody", {}, ...plan.cells.map(row)),
+  );
+}
+
+async function started(lab, { run, url }, how) {
+  const node = element(
+    "div",
+    { class: "respawn-body" },
+    element("p", {}, `The new run `, element("strong", {}, run.id), ` ${how}.`),
+    url ? element("p", {}, pageLink(url, "Open its page", { class: "respawn-open-run" })) : null,
+  );
+  await ask(lab, { title: "Started", node, accept: null });
+}

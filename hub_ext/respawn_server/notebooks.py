@@ -1,0 +1,117 @@
+"""The notebooks of this server, by their path below its root, through whatever contents manager it has."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.utils import ensure_async, to_os_path
+from nbformat import NotebookNode
+from tornado.web import HTTPError
+
+from respawn_jobs.errors import Conflict, InvalidInput, NotFound
+from respawn_jobs.models import DebugBundle, GitState
+
+DEBUG_DIRECTORY = "respawn-debug"
+
+
+class Notebooks:
+    """Reads and writes notebooks.
+
+    Args:
+        contents: The server's contents manager.
+    """
+
+    def __init__(self, contents: Any) -> None:
+        self._contents = contents
+
+    async def text(self, path: str) -> str:
+        """Return a saved notebook byte for byte. Raises NotFound naming the path."""
+        try:
+            model = await ensure_async(self._contents.get(path, content=True, type="file", format="text"))
+        except HTTPError as error:
+            if error.status_code == 404:
+                raise NotFound(f"there is no notebook {path!r} on this server", path=path) from error
+            raise InvalidInput(f"{path!r} cannot be read: {error.log_message or error.reason}") from error
+        text: str = model["content"]
+        return text
+
+    def directory(self, path: str) -> str | None:
+        """Return the real directory of a notebook, None when the contents are not files of this machine."""
+        root = getattr(self._contents, "root_dir", None)
+        if not root:
+            return None
+        directory = Path(to_os_path(path, str(root))).parent
+        return str(directory) if directory.is_dir() else None
+
+    def git(self, path: str) -> GitState | None:
+        """Return the state of the repository that a notebook lies in."""
+        from respawn_jobs.promotion import git_state
+
+        directory = self.directory(path)
+        return git_state(Path(directory) / Path(path).name) if directory else None
+
+    async def run_of(self, path: str) -> tuple[str, str]:
+        """Return the run that a debug notebook is of, and the notebook's text.
+
+        Raises:
+            InvalidInput: It is not a debug notebook.
+            NotFound: There is no such file.
+        """
+        text = await self.text(path)
+        run = debugged_run(text)
+        if run is None:
+            raise InvalidInput(f"{path} is not a debug notebook: it names no run", path=path)
+        return run, text
+
+    async def keep_or_write(self, bundle: DebugBundle) -> tuple[str, bool]:
+        """Make sure that a run's debug notebook is there; one that is there is kept, with its edits.
+
+        Returns:
+            Its path, and whether it was there before.
+
+        Raises:
+            Conflict: Another file has its name.
+        """
+        from respawn_jobs.debug import debug_notebook
+
+        path = debug_path(bundle)
+        if await ensure_async(self._contents.file_exists(path)):
+            if debugged_run(await self.text(path)) != bundle.run.id:
+                raise Conflict(f"{path} is not the debug notebook of {bundle.run.id}: move it away", path=path)
+            return path, True
+        if not await ensure_async(self._contents.dir_exists(DEBUG_DIRECTORY)):
+            await ensure_async(self._contents.save({"type": "directory"}, DEBUG_DIRECTORY))
+        await self._save(path, debug_notebook(bundle))
+        return path, False
+
+    async def store_outputs(self, path: str, cell_id: str, outputs: list[Any], count: int | None) -> None:
+        """Store what a cell gave; nothing happens when somebody took the cell out."""
+        model = await ensure_async(self._contents.get(path, content=True, type="notebook"))
+        for cell in model["content"].cells:
+            if cell.get("id") == cell_id:
+                cell.outputs, cell.execution_count = outputs, count
+                await self._save(path, model["content"])
+                return
+
+    async def _save(self, path: str, notebook: NotebookNode) -> None:
+        await ensure_async(
+            self._contents.save({"type": "notebook", "format": "json", "content": notebook}, path)
+        )
+
+
+def debug_path(bundle: DebugBundle) -> str:
+    """Return where a run's debug notebook is kept."""
+    job = re.sub(r"[^A-Za-z0-9._-]", "", bundle.run.job.rpartition("/")[2]).lstrip(".") or "notebook"
+    return f"{DEBUG_DIRECTORY}/{job}-{bundle.run.id}.ipynb"
+
+
+def debugged_run(text: str) -> str | None:
+    """Return the run that a debug notebook's text names, None for any other text."""
+    try:
+        run = json.loads(text)["metadata"]["respawn"]["run"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return run if isinstance(run, str) else None

@@ -1,0 +1,225 @@
+"""Opening a debug notebook: the steps between the link and JupyterLab, told as they happen.
+
+One opening per run at a time. Any number of pages may watch it; it goes on when they are closed, and a page
+that comes late hears the earlier steps too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Literal, TypedDict
+
+from respawn_jobs.errors import RespawnError
+from respawn_jobs.models import DebugBundle
+from respawn_server.connection import Connection
+from respawn_server.kernel import Kernels
+from respawn_server.notebooks import Notebooks
+
+Step = Literal["fetch", "kernel", "download", "notebook", "restore"]
+
+
+class StepMessage(TypedDict):
+    """A step began, went on or is done."""
+
+    type: Literal["step"]
+    step: Step
+    done: bool
+    detail: str
+
+
+class OpenMessage(TypedDict):
+    """The last message of an opening that worked: the notebook's path below the server's root."""
+
+    type: Literal["open"]
+    path: str
+
+
+class FailedMessage(TypedDict):
+    """The last message of an opening that did not; with a path when the notebook can be opened even so."""
+
+    type: Literal["failed"]
+    error: str
+    message: str
+    path: str | None
+
+
+Message = StepMessage | OpenMessage | FailedMessage
+
+
+class Openings:
+    """The openings of one Jupyter server.
+
+    Args:
+        connection: The way to the service.
+        notebooks: Where the debug notebook is written.
+        kernels: Where its kernel is started.
+        log: The server's log.
+    """
+
+    def __init__(
+        self, connection: Connection, notebooks: Notebooks, kernels: Kernels, log: logging.Logger
+    ) -> None:
+        self._connection = connection
+        self._notebooks = notebooks
+        self._kernels = kernels
+        self._log = log
+        self._running: dict[str, Opening] = {}
+
+    async def watch(self, run: str) -> AsyncIterator[Message]:
+        """Start opening a run's failure, or join the opening that goes on; yield its messages to the last."""
+        opening = self._running.get(run)
+        if opening is None:
+            opening = self._running[run] = Opening(run, self._connection, self._notebooks, self._kernels)
+            opening.task = asyncio.create_task(self._see_through(opening))
+        async for message in opening.messages():
+            yield message
+
+    async def _see_through(self, opening: Opening) -> None:
+        try:
+            path = await opening.steps()
+            if opening.problem is None:
+                opening.tell({"type": "open", "path": path})
+            else:
+                opening.tell(
+                    {"type": "failed", "error": "restore", "message": opening.problem, "path": path}
+                )
+        except RespawnError as error:
+            self._log.warning("respawn: opening %s: %s", opening.run, error.message)
+            opening.tell({"type": "failed", "error": error.code, "message": error.message, "path": None})
+        except Exception as error:  # the page waits for an answer, whatever broke
+            self._log.exception("respawn: opening %s failed", opening.run)
+            text = f"{type(error).__name__}: {error}. The log of this Jupyter server says more."
+            opening.tell({"type": "failed", "error": "error", "message": text, "path": None})
+        finally:
+            del self._running[opening.run]
+
+
+class Opening:
+    """One debug notebook on its way; `steps` does the work, `messages` tells of it."""
+
+    def __init__(self, run: str, connection: Connection, notebooks: Notebooks, kernels: Kernels) -> None:
+        self.run = run
+        self.problem: str | None = None
+        """Why the state could not be restored, though the notebook is there."""
+        self.task: asyncio.Task[None] | None = None
+        self._connection = connection
+        self._notebooks = notebooks
+        self._kernels = kernels
+        self._messages: list[Message] = []
+        self._changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def tell(self, message: Message) -> None:
+        """Add a message; call it in the event loop's thread."""
+        self._messages.append(message)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield all messages from the first on, and end after the last."""
+        seen = 0
+        while True:
+            changed = self._changed
+            while seen < len(self._messages):
+                message = self._messages[seen]
+                seen += 1
+                yield message
+                if message["type"] != "step":
+                    return
+            if changed is self._changed:
+                await changed.wait()
+
+    async def steps(self) -> str:
+        """Do all the steps and return the notebook's path. Raises RespawnError."""
+        self._step("fetch")
+        service = self._connection.service()
+        bundle = await asyncio.to_thread(service.debug, self.run)
+        self._step("fetch", f"{bundle.run.job}, version {bundle.run.version}", done=True)
+        self._step("kernel", bundle.run.kernel)
+        self._step("kernel", await self._kernels.check(bundle.run.kernel), done=True)
+        await self._download(bundle)
+        self._step("notebook")
+        path, kept = await self._notebooks.keep_or_write(bundle)
+        self._step("notebook", f"{path}, kept with your changes" if kept else path, done=True)
+        await self._restore(bundle, path)
+        return path
+
+    async def _download(self, bundle: DebugBundle) -> None:
+        from respawn_jobs.debug import download
+        from respawn_kernels.restore import run_directory
+
+        self._step("download")
+
+        def progress(there: int, total: int) -> None:
+            self._loop.call_soon_threadsafe(self._step, "download", f"{_size(there)} of {_size(total)}")
+
+        service, directory = self._connection.service(), run_directory(self.run)
+        await asyncio.to_thread(download, service, bundle, directory, _sparingly(progress))
+        size = bundle.checkpoint.size if bundle.checkpoint else 0
+        detail = _size(size) if bundle.checkpoint else "no state was kept before the failing cell"
+        self._step("download", detail, done=True)
+
+    async def _restore(self, bundle: DebugBundle, path: str) -> None:
+        from respawn_jobs.debug import RESTORE_ID, restore_source
+
+        self._step("restore", "starting the kernel")
+        kernel, lived = await self._kernels.open(path, bundle.run.kernel)
+        if bundle.version.language != "python":
+            self._step("restore", f"a {bundle.version.language} kernel has no snapshots", done=True)
+            return
+        if lived and await self._in_use(kernel):
+            self._step("restore", "the kernel still runs, with your variables", done=True)
+            return
+        self._step("restore", "restoring the variables")
+        problem = await self._lend(kernel)
+        result = await self._kernels.execute(kernel, restore_source(self.run))
+        await self._notebooks.store_outputs(path, RESTORE_ID, result.outputs, result.execution_count)
+        if result.error:
+            self.problem = f"The variables could not be restored. {problem or result.error}"
+        else:
+            self._step("restore", "", done=True)
+
+    async def _in_use(self, kernel: str) -> bool:
+        """Tell whether a living kernel must be left as it is: it holds this run's state, or it works."""
+        try:
+            return await self._kernels.restored_run(kernel) == self.run
+        except TimeoutError:
+            return True
+
+    async def _lend(self, kernel: str) -> str | None:
+        """Let a kernel of an environment without Respawn import it; return why it cannot, if so."""
+        from respawn_kernels.lend import bootstrap_code, lend
+        from respawn_kernels.restore import run_directory
+
+        # Not a temporary directory: the kernel imports parts of it only when it needs them.
+        lent = lend(run_directory(self.run) / "lent")
+        return (await self._kernels.execute(kernel, bootstrap_code(lent), silent=True)).error
+
+    def _step(self, step: Step, detail: str = "", *, done: bool = False) -> None:
+        self.tell({"type": "step", "step": step, "done": done, "detail": detail})
+
+
+def _sparingly(progress: Callable[[int, int], Any]) -> Callable[[int, int], None]:
+    """Let through only changes of a hundredth: a page has no use for a message per small blob."""
+    last = -1
+
+    def told(there: int, total: int) -> None:
+        nonlocal last
+        part = 100 * there // total if total else 100
+        if part != last:
+            last = part
+            progress(there, total)
+
+    return told
+
+
+def _size(count: int) -> str:
+    """Return a byte count for people, such as `12.3 MB`."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("unreachable")

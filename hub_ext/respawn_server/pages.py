@@ -1,0 +1,67 @@
+"""The page between a debug link and JupyterLab, and the stream of messages that moves it on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import JupyterHandler
+from tornado import web
+from tornado.iostream import StreamClosedError
+
+from respawn_server.shared import KEY, RespawnHandler
+
+_TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
+
+
+class DebugPage(JupyterHandler):
+    """GET /respawn/debug/<run>: shows the steps; its script asks for them with `OpeningStream`."""
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    def get(self, run: str) -> None:
+        """Answer the page."""
+        pages = self.settings[KEY].pages
+        template = _TEMPLATES.get_template("debug.html")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(
+            template.render(
+                run=run,
+                base_url=self.base_url,
+                xsrf=self.xsrf_token.decode("ascii", "replace"),
+                run_page=f"{pages}/runs/{run}" if pages else None,
+            )
+        )
+
+
+class OpeningStream(RespawnHandler):
+    """POST /respawn/api/debug/<run>: opens the run's failure; answers one JSON message per line."""
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    async def post(self, run: str) -> None:
+        """Stream the messages of `respawn_server.openings` until the last."""
+        self.set_header("Content-Type", "application/x-ndjson")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Accel-Buffering", "no")
+        try:
+            async for message in self.shared.openings.watch(run):
+                self.write(json.dumps(message) + "\n")
+                await self.flush()
+        except StreamClosedError:
+            # The page was closed; the opening goes on and the next page joins it.
+            self.log.debug("respawn: nobody watches the opening of %s any more", run)
+
+
+_RUN = r"(?P<run>[A-Za-z0-9_-]+)"
+ROUTES: list[tuple[str, Any]] = [
+    (rf"debug/{_RUN}", DebugPage),
+    (rf"api/debug/{_RUN}", OpeningStream),
+]

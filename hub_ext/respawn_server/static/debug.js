@@ -1,0 +1,85 @@
+// Follows the opening of a debug notebook: one JSON message per line, see openings.py for their types.
+
+const { run, baseUrl, xsrf } = document.body.dataset;
+const byId = (id) => document.getElementById(id);
+
+function labUrl(path) {
+  return `${baseUrl}lab/tree/${path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+function showStep({ step, done, detail }) {
+  const item = document.querySelector(`[data-step="${step}"]`);
+  if (!item) return;
+  item.className = done ? "done" : "running";
+  item.querySelector(".detail").textContent = detail;
+}
+
+function showProblem(message, path) {
+  for (const item of document.querySelectorAll("#steps .running")) item.className = "failed";
+  byId("message").textContent = message;
+  byId("problem").querySelector("h2").textContent = path ? "Its variables are not there" : "This run cannot be opened";
+  byId("problem").hidden = false;
+  byId("again").hidden = false;
+  if (path) {
+    byId("open").textContent = "Open the notebook without them";
+    byId("open").href = labUrl(path);
+    byId("open").hidden = false;
+  }
+}
+
+function handle(message) {
+  switch (message.type) {
+    case "step":
+      showStep(message);
+      return false;
+    case "open":
+      byId("open").href = labUrl(message.path);
+      byId("open").hidden = false;
+      window.location.replace(labUrl(message.path));
+      return true;
+    case "failed":
+      showProblem(message.message, message.path);
+      return true;
+    default:
+      return false;
+  }
+}
+
+async function* lines(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split("\n");
+    rest = parts.pop();
+    yield* parts;
+  }
+}
+
+async function follow() {
+  const response = await fetch(`${baseUrl}respawn/api/debug/${encodeURIComponent(run)}`, {
+    method: "POST",
+    headers: { "X-XSRFToken": xsrf },
+    credentials: "same-origin",
+  });
+  if (!response.ok) {
+    throw new Error(`Your Jupyter server answered ${response.status} ${response.statusText}.`);
+  }
+  for await (const line of lines(response)) {
+    if (handle(JSON.parse(line))) return;
+  }
+  throw new Error("Your Jupyter server stopped answering.");
+}
+
+function start() {
+  byId("problem").hidden = byId("again").hidden = byId("open").hidden = true;
+  for (const item of document.querySelectorAll("#steps li")) {
+    item.className = "";
+    item.querySelector(".detail").textContent = "";
+  }
+  follow().catch((error) => showProblem(error.message, null));
+}
+
+byId("again").addEventListener("click", start);
+start();

@@ -1,0 +1,274 @@
+"""The debug notebook: a failed run as something to open, look into, mend and resume.
+
+It is the executed notebook with two cells in front, a header that says what happened and a cell that brings
+the variables back. Both carry `metadata.respawn.role`, by which `respawn_jobs.notebooks.strip_debug` takes
+them out again. Building is pure and repeatable: the same bundle always gives the same notebook.
+
+`download` puts the state beside it, where the kernel's `%respawn restore` looks for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode, v4
+
+from respawn_jobs.errors import Corrupt
+from respawn_jobs.models import CellRecord, CellState, DebugBundle
+from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags, code_cells, read_notebook
+from respawn_jobs.service import Service
+from respawn_kernels.digest import digest_of, digest_of_file, write_whole
+from respawn_kernels.manifest import Manifest
+from respawn_kernels.restore import AlwaysCell, RestorePoint
+
+HEADER_ID = "respawn-header"
+RESTORE_ID = "respawn-restore"
+_ROLES = ("header", "restore")
+_PAPERMILL_MARK = "papermill-error-cell-tag"
+_FINISHED = (CellState.EXECUTED, CellState.REUSED)
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes that are there and the bytes in all."""
+
+
+def debug_notebook(bundle: DebugBundle) -> NotebookNode:
+    """Return the notebook that opens a run's failure.
+
+    Args:
+        bundle: What the service tells of the failed run.
+
+    Returns:
+        The executed notebook with the header and, for a Python kernel, the cell that restores. Its
+        `metadata.respawn` names the run and the failing cell for the JupyterLab plugin.
+    """
+    notebook = read_notebook(bundle.notebook)
+    failing = failing_index(bundle)
+    _show_failure(notebook, bundle, failing)
+    failing_id = notebook.cells[failing].id if failing is not None else None
+    cells = [cell for cell in notebook.cells if not _ours(cell)]
+    for cell in cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+    front = [_cell("markdown", HEADER_ID, "header", header_text(bundle, notebook))]
+    if bundle.version.language == "python":
+        front.append(_cell("code", RESTORE_ID, "restore", restore_source(bundle.run.id)))
+    notebook.cells = front + cells
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata["kernelspec"] = _kernelspec(notebook, bundle)
+    notebook.metadata["respawn"] = {
+        "run": bundle.run.id,
+        "job": bundle.run.job,
+        "version": bundle.run.version,
+        "kernel": bundle.run.kernel,
+        "state": str(bundle.run.state),
+        "failing_cell_id": failing_id,
+        "error": _error_line(bundle),
+        "link": bundle.link,
+    }
+    return notebook
+
+
+def restore_source(run: str) -> str:
+    """Return the source of the cell that brings a run's variables back."""
+    return f"%load_ext respawn\n%respawn restore {run}"
+
+
+def failing_index(bundle: DebugBundle) -> int | None:
+    """Return the index of the cell to mend, in the executed notebook; None when every cell finished.
+
+    A run whose kernel did not come up, or whose runner was lost between two cells, has no cell in its error:
+    then it is the first one that did not finish.
+    """
+    if bundle.run.error is not None and bundle.run.error.cell is not None:
+        return bundle.run.error.cell
+    return next((cell.index for cell in bundle.cells if cell.state not in _FINISHED), None)
+
+
+def unrestored_cells(bundle: DebugBundle) -> list[CellRecord]:
+    """Return the finished cells before the failing one whose results the checkpoint does not hold."""
+    failing = failing_index(bundle)
+    boundary = bundle.checkpoint.cell if bundle.checkpoint else -1
+    return [
+        cell
+        for cell in bundle.cells
+        if cell.state in _FINISHED and boundary < cell.index and (failing is None or cell.index < failing)
+    ]
+
+
+def header_text(bundle: DebugBundle, notebook: NotebookNode) -> str:
+    """Return the header's Markdown: which run, version, parameters, cell and error, and what to do."""
+    run = bundle.run
+    where = f"[{run.id}]({bundle.link})" if bundle.link else code_span(run.id)
+    ended = f" on {run.finished_at:%d %b %Y at %H:%M} UTC" if run.finished_at else ""
+    parameters = ", ".join(
+        code_span(f"{name} = {json.dumps(value)}") for name, value in run.parameters.items()
+    )
+    rows = [
+        ("Run", f"{where}, {run.state.replace('_', ' ')}{ended}"),
+        ("Job", f"{code_span(run.job)}, version {run.version}"),
+        ("Kernel", code_span(run.kernel)),
+        ("Parameters", parameters or "none"),
+        ("Cell", _cell_line(bundle, notebook)),
+        ("Error", code_span(_error_line(bundle))),
+    ]
+    table = "\n".join(f"| **{name}** | {value.replace('|', chr(92) + '|')} |" for name, value in rows)
+    return f"# Debugging {run.job.rpartition('/')[2]}\n\n| | |\n| --- | --- |\n{table}\n\n{_advice(bundle)}"
+
+
+def code_span(text: str, limit: int = 200) -> str:
+    """Return `text` as a Markdown code span on one line, cut at `limit` characters, whatever it contains."""
+    line = " ".join(text.split())
+    line = line if len(line) <= limit else line[: limit - 1] + "…"
+    fence = "`" * (1 + max((len(part) for part in _backticks(line)), default=0))
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}" if line else ""
+
+
+def download(
+    service: Service, bundle: DebugBundle, directory: Path, progress: Progress | None = None
+) -> RestorePoint:
+    """Bring the state before the failing cell to where a kernel restores it from.
+
+    Args:
+        service: Where the blobs come from; what is already in `directory` and whole is not fetched again.
+        bundle: The run, as `service.debug` gave it.
+        directory: `respawn_kernels.restore.run_directory(run)`.
+        progress: Told how many bytes are there, of how many.
+
+    Returns:
+        What was written to `restore.json`, last, so that a half-done download is never restored from.
+
+    Raises:
+        Corrupt: A blob's bytes do not match its digest.
+        RespawnError: What `service.blob` raises.
+    """
+    point = _restore_point(bundle)
+    if bundle.checkpoint is not None:
+        _download_checkpoint(service, bundle, directory, progress or _silent)
+    write_whole(directory / "restore.json", point.to_json().encode())
+    return point
+
+
+def _download_checkpoint(service: Service, bundle: DebugBundle, directory: Path, progress: Progress) -> None:
+    assert bundle.checkpoint is not None  # noqa: S101 - narrowed by the only caller
+    (directory / "blobs").mkdir(parents=True, exist_ok=True)
+    (directory / "manifests").mkdir(parents=True, exist_ok=True)
+    text = _verified(service, bundle.run.id, bundle.checkpoint.manifest)
+    manifest = Manifest.from_json(text)
+    total, there = sum(blob.size for blob in manifest.blobs), 0
+    progress(there, total)
+    for blob in manifest.blobs:
+        path = directory / "blobs" / blob.digest
+        if not (path.exists() and digest_of_file(path) == blob.digest):
+            write_whole(path, _verified(service, bundle.run.id, blob.digest))
+        there += blob.size
+        progress(there, total)
+    # Written after its blobs: a manifest that is there is a checkpoint that can be restored.
+    write_whole(directory / "manifests" / f"{manifest.cell}.json", text)
+
+
+def _verified(service: Service, run: str, digest: str) -> bytes:
+    data = service.blob(run, digest)
+    if digest_of(data) != digest:
+        raise Corrupt(f"blob {digest} of {run} arrived damaged", run=run, digest=digest)
+    return data
+
+
+def _restore_point(bundle: DebugBundle) -> RestorePoint:
+    boundary = bundle.checkpoint.cell if bundle.checkpoint else -1
+    cells = code_cells(read_notebook(bundle.notebook))
+    return RestorePoint(
+        run=bundle.run.id,
+        cell=bundle.checkpoint.cell if bundle.checkpoint else None,
+        kernel=bundle.run.kernel,
+        lock=bundle.version.lock,
+        failing_cell=failing_index(bundle),
+        error=_error_line(bundle),
+        always=[
+            AlwaysCell(index=index, source=cell.source)
+            for index, cell in cells
+            if index <= boundary and TAG_ALWAYS in cell_tags(cell)
+        ],
+    )
+
+
+def _show_failure(notebook: NotebookNode, bundle: DebugBundle, failing: int | None) -> None:
+    """Give the failing cell the error that ended it, and the cells after it no outputs."""
+    for index, cell in code_cells(notebook):
+        if failing is not None and index > failing:
+            cell.outputs, cell.execution_count = [], None
+    error = bundle.run.error
+    if failing is None or error is None:
+        return
+    cell = notebook.cells[failing]
+    if not any(output.output_type == "error" for output in cell.outputs):
+        # A dead kernel or a timeout leaves no traceback of its own in the cell.
+        lines = error.traceback.splitlines() or [f"{error.name}: {error.value}"]
+        cell.outputs.append(v4.new_output("error", ename=error.name, evalue=error.value, traceback=lines))
+
+
+def _advice(bundle: DebugBundle) -> str:
+    run = bundle.run.id
+    again = unrestored_cells(bundle)
+    if bundle.version.language != "python":
+        state = f"A {bundle.version.language} kernel has no snapshots: run the cells from the top to look into it."
+    elif bundle.checkpoint is None and again:
+        state = "No state was kept before the failing cell: run the cells above it again to look into it."
+    elif again:
+        names = ", ".join(str(cell.index) for cell in again)
+        state = (
+            f"The variables are as they were after cell {bundle.checkpoint.cell}" if bundle.checkpoint else ""
+        )
+        state += f"; run again what came after it (cell {names}) before you go on."
+    else:
+        state = "The variables are as they were just before the failing cell."
+    return (
+        f"{state} Mend the cell, then press **Resume…** above to go on from there, or **Restart…** to run "
+        f"everything again. In a terminal: `respawn resume {run} --notebook` and this file's name.\n\n"
+        "*Cells are counted from 0, without this header and the cell that restores. Both are left out of "
+        "the mended version.*"
+    )
+
+
+def _cell_line(bundle: DebugBundle, notebook: NotebookNode) -> str:
+    failing = failing_index(bundle)
+    if failing is None:
+        return "none: every cell had finished"
+    source = str(notebook.cells[failing].source).strip()
+    return f"{failing}: {code_span(source.splitlines()[0], 80)}" if source else str(failing)
+
+
+def _error_line(bundle: DebugBundle) -> str:
+    error = bundle.run.error
+    if error is None:
+        return str(bundle.run.state).replace("_", " ")
+    return f"{error.name}: {error.value}" if error.value else error.name
+
+
+def _kernelspec(notebook: NotebookNode, bundle: DebugBundle) -> dict[str, Any]:
+    named = dict(notebook.metadata.get("kernelspec") or {})
+    if named.get("name") == bundle.run.kernel:
+        return named
+    # Another kernel than the notebook's own was asked for when it was promoted.
+    return {"name": bundle.run.kernel, "display_name": bundle.run.kernel, "language": bundle.version.language}
+
+
+def _cell(kind: str, identifier: str, role: str, source: str) -> NotebookNode:
+    make = v4.new_markdown_cell if kind == "markdown" else v4.new_code_cell
+    cell: NotebookNode = make(source, id=identifier, metadata={"respawn": {"role": role}})
+    return cell
+
+
+def _ours(cell: NotebookNode) -> bool:
+    role = (cell.metadata.get("respawn") or {}).get("role")
+    return role in _ROLES or _PAPERMILL_MARK in (cell.metadata.get("tags") or [])
+
+
+def _backticks(line: str) -> list[str]:
+    return "".join(char if char == "`" else " " for char in line).split()
+
+
+def _silent(_there: int, _total: int) -> None: ...
