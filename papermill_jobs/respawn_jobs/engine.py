@@ -1,4 +1,4 @@
-"""The door through which papermill finds the `respawn` engine: `papermill --engine respawn in.ipynb out.ipynb`.
+"""The door through which papermill finds the engine of `papermill --engine respawn in.ipynb out.ipynb`.
 
 papermill loads every registered engine while it is itself still being imported, and a module may also import
 this one first. So the class lives in `respawn_jobs.papermill_engine` and is fetched when asked for: by then

@@ -15,18 +15,17 @@ from papermill.utils import remove_args
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-    from papermill.engines import NotebookExecutionManager
 
     from respawn_jobs.service import Service
 
 
-class RespawnEngine(NBClientEngine):
+class RespawnEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
     """Executes like papermill's own engine, and records cells and checkpoints in the embedded store."""
 
     @classmethod
     def execute_managed_notebook(
         cls,
-        nb_man: NotebookExecutionManager,
+        nb_man: Any,
         kernel_name: str,
         log_output: bool = False,
         stdout_file: Any = None,
@@ -34,11 +33,11 @@ class RespawnEngine(NBClientEngine):
         start_timeout: float = 60,
         execution_timeout: float | None = None,
         **kwargs: Any,
-    ) -> NotebookNode:
+    ) -> Any:
         """Execute the notebook and record it.
 
         Args:
-            nb_man: papermill's hold on the parameterized notebook and its output path.
+            nb_man: papermill's `NotebookExecutionManager`, its hold on the parameterized notebook and its output path.
             kernel_name: The kernel to run it with.
             log_output: Whether outputs also go to papermill's log.
             stdout_file: Open text file that gets what cells write to stdout.

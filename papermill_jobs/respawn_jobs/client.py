@@ -1,0 +1,81 @@
+"""papermill's notebook client on a kernel that is already running, and its hold on the growing notebook.
+
+The client tells which cells' outputs change, also when a later cell updates the display of an earlier one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from papermill import __version__ as papermill_version
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NotebookExecutionManager
+
+from respawn_jobs.kernel import Kernel
+from respawn_jobs.notebooks import write_notebook
+
+
+class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
+    """Executes cells in a given kernel; starting and ending it is its owner's."""
+
+    def __init__(
+        self,
+        nb_man: NotebookExecutionManager,
+        kernel: Kernel,
+        changed: Callable[[int], None],
+        **options: Any,
+    ) -> None:
+        super().__init__(nb_man, km=kernel.manager, kernel_name=kernel.name, **options)
+        self.kc = kernel.client
+        self._changed = changed
+
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
+        """Handle a message of the kernel as nbclient does, and tell that the cell's outputs may differ."""
+        output = super().process_message(msg, cell, cell_index)
+        self._changed(cell_index)
+        return output
+
+    def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
+        super()._update_display_id(display_id, msg)
+        for cell_index in self._display_id_map.get(display_id, {}):
+            self._changed(cell_index)
+
+
+class GrowingNotebook(NotebookExecutionManager):  # type: ignore[misc]  # papermill has no types
+    """papermill's execution manager whose output file is always a whole notebook, even after a kill."""
+
+    def __init__(self, notebook: NotebookNode, output: Path | None) -> None:
+        """Take hold of a notebook.
+
+        Args:
+            notebook: The parameterized notebook; it is executed in place.
+            output: File to keep up to date while it grows; None to keep it in memory only.
+        """
+        papermill = notebook.metadata.setdefault("papermill", {})
+        for key in ("default_parameters", "parameters", "environment_variables"):
+            papermill.setdefault(key, {})
+        papermill.setdefault("version", papermill_version)
+        for cell in notebook.cells:
+            cell.metadata.setdefault("tags", [])
+        super().__init__(notebook, output_path=str(output) if output else None, progress_bar=False)
+
+    def save(self, **kwargs: Any) -> None:
+        """Write the notebook beside its place and rename it there."""
+        if self.output_path is None:
+            return
+        path = Path(self.output_path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(write_notebook(self.nb))
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        self.last_save_time = self.now()

@@ -1,0 +1,218 @@
+"""One kernel process: started early, ended surely.
+
+Starting returns as soon as the process exists, so that the heavy imports of its runner happen while the
+kernel boots. The process gets no tokens of the hub, writes its own stdout and stderr to a log, and dies with
+its runner, also when that is killed with -9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+_TOKENS = ("RESPAWN_TOKEN", "RESPAWN_URL", "RESPAWN_DATA", "RESPAWN_DB_URL", "RESPAWN_BLOBS_URL")
+_PR_SET_PDEATHSIG = 1
+_LOG_TAIL = 4000
+
+
+class KernelFailed(Exception):
+    """The kernel did not come up; the message says why."""
+
+
+def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a kernel: the runner's own, without what would let a notebook act as it.
+
+    JupyterHub's variables go because they carry tokens, Respawn's because they lead to the store.
+    """
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in _TOKENS and not name.startswith(("JUPYTERHUB_", "RESPAWN_SECRET", "CONFIGPROXY_"))
+    }
+
+
+class Kernel:
+    """A running kernel process and the client connected to it."""
+
+    def __init__(self, name: str, manager: Any, log: Path) -> None:
+        self.name = name
+        self.manager = manager
+        self.client: Any = None
+        self._log = log
+
+    @classmethod
+    async def start(cls, name: str, *, directory: Path | None, log: Path) -> Kernel:
+        """Start the process and return without waiting until it answers.
+
+        Args:
+            name: The kernel's name, as Jupyter finds it.
+            directory: Its working directory; None for the runner's own.
+            log: File that gets what the process itself writes to stdout and stderr.
+
+        Raises:
+            KernelFailed: there is no such kernel, or its program cannot be started.
+        """
+        from jupyter_client.manager import AsyncKernelManager
+
+        manager = AsyncKernelManager(kernel_name=name)
+        try:
+            with log.open("wb") as output:
+                await manager.start_kernel(
+                    extra_arguments=_extra_arguments(manager.kernel_spec),
+                    cwd=str(directory) if directory else None,
+                    env=kernel_environment(os.environ),
+                    stdout=output,
+                    stderr=output,
+                    preexec_fn=_die_with_parent(),
+                )
+        except Exception as error:  # provisioners are plug-ins and raise what they like
+            raise KernelFailed(f"kernel {name!r} could not be started: {error}") from error
+        return cls(name, manager, log)
+
+    async def connect(self, timeout: float) -> dict[str, Any]:
+        """Wait until the kernel answers on all channels.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Returns:
+            The content of the kernel's `kernel_info_reply`.
+
+        Raises:
+            KernelFailed: it died, or did not answer in time.
+        """
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.allow_stdin = False
+        give_up = asyncio.get_running_loop().time() + timeout
+        while asyncio.get_running_loop().time() < give_up:
+            request = self.client.kernel_info()
+            reply = await _answer(self.client.shell_channel, request, 1.0)
+            # The iopub channel subscribes on its own time: outputs are only safe once a message came through.
+            if reply and await _answer(self.client.iopub_channel, request, 0.2):
+                return dict(reply["content"])
+            if not await self.alive():
+                raise KernelFailed(f"kernel {self.name!r} did not come up: {self.obituary()}")
+        raise KernelFailed(f"kernel {self.name!r} did not answer within {timeout:g} seconds")
+
+    async def alive(self) -> bool:
+        """Tell whether the process runs."""
+        return bool(await self.manager.is_alive())
+
+    async def interrupt(self) -> None:
+        """Interrupt what the kernel is executing."""
+        if await self.alive():
+            await self.manager.interrupt_kernel()
+
+    def kill(self) -> None:
+        """Kill the process and those it started in its own group."""
+        provisioner = self.manager.provisioner
+        group = getattr(provisioner, "pgid", None)
+        if group and group != os.getpgrp():
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+        elif getattr(provisioner, "process", None) is not None:
+            provisioner.process.kill()
+
+    async def close(self, *, now: bool = False) -> None:
+        """End the kernel: politely unless `now`, and in any case within a few seconds."""
+        try:
+            if await self.alive():
+                await self.manager.shutdown_kernel(now=now)
+        finally:
+            if self.client is not None:
+                self.client.stop_channels()
+            self.kill()
+            await self.manager.cleanup_resources()
+
+    def obituary(self) -> str:
+        """Return how the process ended, in words."""
+        process = getattr(self.manager.provisioner, "process", None)
+        code = process.poll() if process is not None else None
+        if code is None:
+            return "it does not answer any more"
+        if code >= 0:
+            return f"its process exited with status {code}"
+        name = signal.Signals(-code).name
+        hint = ", as when memory runs out" if -code == signal.SIGKILL else ""
+        return f"its process was ended by {name}{hint}"
+
+    def last_words(self) -> str:
+        """Return the end of what the process wrote to its log."""
+        try:
+            return self._log.read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
+        except OSError:
+            return ""
+
+
+class EarlyKernel:
+    """A kernel that boots before it is known what it will run, with the event loop it belongs to."""
+
+    def __init__(self, name: str, directory: Path | None, log: Path) -> None:
+        """Start it. Raises `KernelFailed`."""
+        self.name = name
+        self.directory = directory
+        self.runner = asyncio.Runner()
+        self._unused: Kernel | None = None
+        try:
+            self._unused = self.runner.run(Kernel.start(name, directory=directory, log=log))
+        except KernelFailed:
+            self.runner.close()
+            raise
+
+    def take(self) -> Kernel:
+        """Hand the kernel over; `close` then leaves it alone."""
+        kernel, self._unused = self._unused, None
+        assert kernel is not None  # noqa: S101  taken once, by the one attempt it was started for
+        return kernel
+
+    def close(self) -> None:
+        """End the kernel if nobody took it, and the event loop."""
+        if self._unused is not None:
+            self.runner.run(self._unused.close(now=True))
+            self._unused = None
+        self.runner.close()
+
+
+async def _answer(channel: Any, request: str, timeout: float) -> dict[str, Any] | None:
+    """Return the first message on a channel that answers a request, or None when none comes in time."""
+    give_up = asyncio.get_running_loop().time() + timeout
+    while (left := give_up - asyncio.get_running_loop().time()) > 0:
+        try:
+            message = await channel.get_msg(timeout=left)
+        except Empty:
+            return None
+        if message["parent_header"].get("msg_id") == request:
+            return dict(message)
+    return None
+
+
+def _extra_arguments(spec: Any) -> list[str]:
+    """Keep IPython's history out of the user's own: hundreds of runs would contend for one database."""
+    if any("ipykernel" in part for part in spec.argv):
+        return ["--HistoryManager.hist_file=:memory:"]
+    return []
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """Return what a child does before it becomes the kernel, so that it never outlives its runner."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def arrange() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # Race: the runner died before the line above.
+            os._exit(1)
+
+    return arrange

@@ -1,0 +1,105 @@
+"""What a runner says to the snapshot agent in its kernel: start, checkpoint, restore.
+
+Each is a silent execute request, so it leaves no trace in the notebook's history, counters or variables. When
+one fails or takes too long that is a `LinkError` with a reason to note; it never changes how the run goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from respawn_jobs.kernel import Kernel
+
+START_SECONDS = 60.0
+CHECKPOINT_SECONDS = 600.0
+RESTORE_SECONDS = 3600.0
+_GRACE_SECONDS = 10.0
+_AGENT = "__import__('respawn_kernels.agent', fromlist=['agent'])"
+
+
+class LinkError(Exception):
+    """The agent did not do what it was asked; the message is for people."""
+
+
+class KernelLink:
+    """The agent in one Python kernel, once it has started."""
+
+    def __init__(self, kernel: Kernel, spool: Path) -> None:
+        self._kernel = kernel
+        self._spool = spool
+        self._broken: str | None = None
+
+    async def start(self, lent: Path) -> None:
+        """Load the agent into the kernel.
+
+        Args:
+            lent: Directory with links to the agent's packages, for kernels of environments without them.
+
+        Raises:
+            LinkError: it cannot run there.
+        """
+        from respawn_kernels.lend import bootstrap_code
+
+        await self.silently(bootstrap_code(lent), START_SECONDS)
+        await self.silently(f"{_AGENT}.start({str(self._spool)!r})", START_SECONDS)
+
+    async def checkpoint(self, cell: int) -> Path:
+        """Write the kernel's variables to the spool; return the manifest's path.
+
+        Raises:
+            LinkError: nothing was written.
+        """
+        await self.silently(f"{_AGENT}.checkpoint({cell})", CHECKPOINT_SECONDS)
+        return self._spool / "manifests" / f"{cell}.json"
+
+    async def restore(self, directory: Path, cell: int) -> None:
+        """Bring the variables of a checkpoint into the kernel.
+
+        Args:
+            directory: Where manifest and blobs were downloaded.
+            cell: The cell whose boundary the checkpoint was taken at.
+
+        Raises:
+            LinkError: the state could not be restored.
+        """
+        await self.silently(f"{_AGENT}.restore({str(directory)!r}, {cell})", RESTORE_SECONDS)
+
+    async def silently(self, code: str, seconds: float) -> None:
+        """Execute code that leaves no trace, within a deadline.
+
+        Raises:
+            LinkError: it raised, the kernel died, or the deadline passed (the kernel is then interrupted).
+        """
+        if self._broken is not None:
+            raise LinkError(self._broken)
+        client = self._kernel.client
+        request = client.execute(
+            code, silent=True, store_history=False, allow_stdin=False, stop_on_error=False
+        )
+        reply = await self._reply(request, seconds)
+        if reply is None:
+            await self._kernel.interrupt()
+            if await self._reply(request, _GRACE_SECONDS) is None:
+                self._broken = "the snapshot agent does not answer any more"
+            raise LinkError(f"not done within {seconds:g} seconds")
+        if reply["status"] != "ok":
+            name, value = reply.get("ename", "error"), reply.get("evalue", "")
+            raise LinkError(f"{name}: {value}" if value else str(name))
+
+    async def _reply(self, request: str, seconds: float) -> dict[str, Any] | None:
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + seconds
+        while (left := give_up - loop.time()) > 0:
+            try:
+                message = await self._kernel.client.shell_channel.get_msg(timeout=min(left, 1.0))
+            except Empty:
+                if not await self._kernel.alive():
+                    self._broken = "the kernel died"
+                    raise LinkError(self._broken) from None
+                continue
+            if message["parent_header"].get("msg_id") == request:
+                return dict(message["content"])
+        return None

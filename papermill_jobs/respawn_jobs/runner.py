@@ -1,0 +1,298 @@
+"""Executes one attempt: claims it, drives its kernel through the notebook, and says how it ended.
+
+A runner knows only its `RunnerPort`. While it works a heartbeat keeps the lease; when the service answers
+*cancel* the kernel is interrupted and, if that does not help, killed; when it answers that the attempt is no
+longer ours, everything stops at once and nothing more is sent. Whatever else happens is a recorded state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from respawn_jobs.errors import Fenced, InvalidInput, RespawnError
+from respawn_jobs.kernel import EarlyKernel, Kernel, KernelFailed
+from respawn_jobs.models import CellError
+from respawn_jobs.protocol import Assignment, Outcome, RunnerPort
+from respawn_jobs.stopping import Heartbeat, Stop, Stopper
+from respawn_jobs.workspace import Workspace
+
+if TYPE_CHECKING:
+    from papermill.engines import NotebookExecutionManager
+
+    from respawn_jobs.recorder import Progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Ended:
+    """How an attempt ended, and what papermill's own engine would have raised."""
+
+    outcome: Outcome
+    exception: BaseException | None = None
+
+
+@dataclass
+class _Work:
+    """What differs between a runner's own attempts and those under papermill."""
+
+    port: RunnerPort
+    assignment: Assignment
+    notebook: Callable[[], NotebookExecutionManager]
+    directory: Path | None
+    spool: Path | None = None
+    progress: Progress | None = None
+    start_timeout: float = 60.0
+    client_options: dict[str, Any] = field(default_factory=dict)
+
+
+def execute_attempt(
+    port: RunnerPort,
+    *,
+    spool: Path | None = None,
+    output: Path | None = None,
+    progress: Progress | None = None,
+    early: EarlyKernel | None = None,
+) -> Outcome:
+    """Execute an attempt from claim to finish.
+
+    Args:
+        port: The service, bound to the attempt.
+        spool: Directory for the kernel's checkpoints; None for one that is removed at the end.
+        output: File that holds the executed notebook while it grows; None for none.
+        progress: Is told all cells at first, then each one that changes.
+        early: A kernel that was started ahead; used when it is the right one, closed in any case.
+
+    Returns:
+        The outcome, as it was told to the service.
+
+    Raises:
+        RespawnError: the attempt could not be claimed.
+    """
+    try:
+        assignment = port.claim()
+        with Workspace() as workspace:
+            directory = _working_directory(assignment, workspace)
+            work = _Work(
+                port=port,
+                assignment=assignment,
+                notebook=lambda: _growing_notebook(port, assignment, output),
+                directory=directory,
+                spool=spool,
+                progress=progress,
+            )
+            if early and (early.name, early.directory) == (assignment.kernel, directory):
+                return early.runner.run(_attempt(work, workspace, early.take())).outcome
+            with asyncio.Runner() as runner:
+                return runner.run(_attempt(work, workspace, None)).outcome
+    finally:
+        if early is not None:
+            early.close()
+
+
+def execute_prepared(
+    port: RunnerPort,
+    nb_man: NotebookExecutionManager,
+    *,
+    start_timeout: float = 60.0,
+    cell_timeout: float | None = None,
+    client_options: dict[str, Any] | None = None,
+) -> Ended:
+    """Execute an attempt on a notebook that papermill has parameterized and started.
+
+    Args:
+        port: The service, bound to the attempt.
+        nb_man: papermill's hold on the notebook; it is executed in place, in the present directory.
+        start_timeout: Seconds the kernel may take to come up.
+        cell_timeout: Seconds each cell may take; None for no limit.
+        client_options: Further options for nbclient's client.
+    """
+    assignment = port.claim().model_copy(update={"cell_timeout_seconds": cell_timeout})
+    work = _Work(
+        port=port,
+        assignment=assignment,
+        notebook=lambda: nb_man,
+        directory=None,
+        start_timeout=start_timeout,
+        client_options=client_options or {},
+    )
+
+    def execute() -> Ended:
+        with Workspace() as workspace, asyncio.Runner() as runner:
+            return runner.run(_attempt(work, workspace, None))
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return execute()
+    # papermill was called from a notebook or another program with an event loop of its own.
+    with ThreadPoolExecutor(1, thread_name_prefix="respawn-attempt") as pool:
+        return pool.submit(execute).result()
+
+
+async def _attempt(work: _Work, workspace: Workspace, kernel: Kernel | None) -> Ended:
+    """Execute, then tell the service how it ended while the kernel shuts down."""
+    stopper = Stopper()
+    stopper.attach()
+    heartbeat = Heartbeat(work.port, work.assignment.lease_seconds, stopper)
+    heartbeat.start()
+    nb_man: list[NotebookExecutionManager] = []
+    try:
+        with _signals(stopper), _time_limit(stopper, work.assignment.timeout_seconds):
+            ended, kernel = await _execute(work, workspace, stopper, kernel, nb_man)
+            closing = asyncio.ensure_future(
+                _close(kernel, now=ended.outcome.state not in ("succeeded", "failed"))
+            )
+            try:
+                ended.outcome = _finish(work, ended.outcome, nb_man)
+            finally:
+                await closing
+            return ended
+    finally:
+        heartbeat.close()
+
+
+async def _execute(
+    work: _Work,
+    workspace: Workspace,
+    stopper: Stopper,
+    kernel: Kernel | None,
+    nb_man: list[NotebookExecutionManager],
+) -> tuple[Ended, Kernel | None]:
+    """Run the session; every failure becomes an ending. `nb_man` receives the notebook once there is one."""
+    try:
+        if kernel is None:
+            name = work.assignment.kernel
+            kernel = await Kernel.start(name, directory=work.directory, log=workspace.path / "kernel.log")
+        # The kernel boots in its own process while these import papermill, nbclient and nbformat here.
+        nb_man.append(work.notebook())
+        from respawn_jobs.recorder import Recorder
+        from respawn_jobs.session import Limits, Session
+
+        session = Session(
+            port=work.port,
+            nb_man=nb_man[0],
+            kernel=kernel,
+            stopper=stopper,
+            workspace=workspace,
+            recorder=Recorder(work.port, nb_man[0].nb, progress=work.progress),
+            spool=work.spool or workspace.directory("spool"),
+            limits=Limits(work.start_timeout, work.assignment.cell_timeout_seconds),
+            resume=work.assignment.resume,
+            client_options=work.client_options,
+        )
+        ending = await session.run()
+        if stopper.reason is not None and stopper.reason.name == "Interrupted":
+            ending.exception = KeyboardInterrupt()
+        return Ended(ending.outcome, ending.exception), kernel
+    except KernelFailed as error:
+        return _failed("KernelStart", error), kernel
+    except Fenced as error:
+        stopper.request(Stop("lost", "RunnerLost", str(error), fenced=True))
+        return _failed("RunnerLost", error, "lost"), kernel
+    except InvalidInput as error:
+        return _failed("InvalidInput", error), kernel
+    except RespawnError as error:
+        return _failed("RunnerLost", error, "lost"), kernel
+    except Exception as error:
+        # The boundary of the attempt: a defect of ours or of an extension must still end in a recorded state.
+        log.exception("attempt %s of %s broke", work.assignment.attempt, work.assignment.run)
+        return _failed(type(error).__name__, error), kernel
+
+
+def _failed(name: str, error: Exception, state: Any = "failed") -> Ended:
+    return Ended(Outcome(state=state, error=CellError(cell=None, name=name, value=str(error))), error)
+
+
+def _finish(work: _Work, outcome: Outcome, nb_man: list[NotebookExecutionManager]) -> Outcome:
+    """Store the executed notebook and end the attempt; a refusal makes the outcome `lost`."""
+    from respawn_jobs.notebooks import write_notebook
+    from respawn_kernels.digest import digest_of
+
+    try:
+        if nb_man:
+            if not work.client_options:  # under papermill, papermill itself completes the notebook
+                nb_man[0].notebook_complete()
+            text = write_notebook(nb_man[0].nb).encode()
+            outcome = outcome.model_copy(update={"notebook": digest_of(text)})
+            work.port.put_blob(digest_of(text), text)
+        work.port.finish(outcome)
+    except RespawnError as error:
+        log.warning("attempt %s could not be finished: %s", work.assignment.attempt, error)
+        told = CellError(cell=None, name="RunnerLost", value=str(error))
+        return outcome.model_copy(update={"state": "lost", "error": told})
+    return outcome
+
+
+async def _close(kernel: Kernel | None, *, now: bool) -> None:
+    if kernel is not None:
+        await kernel.close(now=now)
+
+
+def _growing_notebook(
+    port: RunnerPort, assignment: Assignment, output: Path | None
+) -> NotebookExecutionManager:
+    """Fetch, read and parameterize the assignment's notebook."""
+    from respawn_jobs.client import GrowingNotebook
+    from respawn_jobs.notebooks import parameterize, read_notebook
+
+    nb = read_notebook(port.get_blob(assignment.notebook).decode())
+    nb = parameterize(nb, assignment.parameters, assignment.kernel, assignment.language)
+    growing = GrowingNotebook(nb, output)
+    growing.notebook_start()
+    return growing
+
+
+def _working_directory(assignment: Assignment, workspace: Workspace) -> Path:
+    """Return the directory the notebook lay in while it exists, else an empty one that is removed later."""
+    if assignment.directory and Path(assignment.directory).is_dir():
+        return Path(assignment.directory)
+    return workspace.directory("work")
+
+
+@contextmanager
+def _time_limit(stopper: Stopper, seconds: float | None) -> Iterator[None]:
+    """Stop the attempt when it takes longer than its run may."""
+    if seconds is None:
+        yield
+        return
+    reason = Stop("timed_out", "RunTimeout", f"the run did not end within {seconds:g} seconds")
+    timer = threading.Timer(seconds, stopper.request, [reason])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextmanager
+def _signals(stopper: Stopper) -> Iterator[None]:
+    """Turn SIGTERM and Ctrl-C into reasons to stop, so that both are recorded before the process ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    reasons = {
+        signal.SIGTERM: Stop("lost", "RunnerLost", "the runner was told to end"),
+        signal.SIGINT: Stop("cancelled", "Interrupted", "interrupted from the keyboard"),
+    }
+    before = {number: signal.getsignal(number) for number in reasons}
+    for number, reason in reasons.items():
+        if before[number] != signal.SIG_IGN:
+            loop.add_signal_handler(number, stopper.request, reason)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
