@@ -1,7 +1,7 @@
 """What installing the project with one extra would bring, and imports with nothing but that.
 
-Run as a program, with the name of a JSON file as its argument, it imports the modules listed there while
-distributions outside the extra's needs look as if they were not installed; see `tests/integration/test_extras.py`.
+Run as a program on a JSON file it imports the modules listed there, while distributions outside the extra's
+needs look as if they were not installed; see `tests/integration/test_extras.py`.
 """
 
 from __future__ import annotations
