@@ -175,7 +175,9 @@ def _install_kernelspec(name: str, digest: str, python: Path, prefix: Path, disp
     }
     directory = prefix.absolute() / "share" / "jupyter" / "kernels" / f"respawn-{name}"
     directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / "kernel.json", json.dumps(spec, indent=1).encode())
+    path = directory / "kernel.json"
+    write_whole(path, json.dumps(spec, indent=1).encode())
+    path.chmod(0o644)  # whole files are private by default, and every user may start this kernel
     return directory
 
 

@@ -1,0 +1,76 @@
+"""`%respawn restore RUN` and `%respawn state`: a run's variables, back in the kernel that debugs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.display import display
+
+from respawn_kernels import agent
+from respawn_kernels.restore import RestorePoint, run_directory
+from respawn_kernels.snapshot import RestoreReport, SnapshotError
+from respawn_kernels.state_table import RerunCell, StateTable
+
+_USAGE = "%respawn restore RUN   bring back the variables of a run\n%respawn state         show them again"
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    point: RestorePoint
+    report: RestoreReport | None
+    rerun: list[RerunCell]
+
+
+@magics_class
+class RespawnMagics(Magics):  # type: ignore[misc]
+    """The `%respawn` line magic."""
+
+    _last: _Loaded | None = None
+
+    @line_magic
+    def respawn(self, line: str) -> None:
+        """Bring back the variables of a run (`restore RUN`), or show what was brought back (`state`)."""
+        match line.split():
+            case ["restore", run]:
+                self._last = self._restore(run)
+            case ["state"]:
+                if self._last is None:
+                    raise UsageError("Nothing was restored in this kernel: %respawn restore RUN")
+            case _:
+                raise UsageError(_USAGE)
+        display(StateTable(self._last.point, self._last.report, self._last.rerun))
+
+    def _restore(self, run: str) -> _Loaded:
+        point = _read_point(run)
+        report = None
+        if point.cell is not None:
+            try:
+                report = agent.restore(str(run_directory(run)), point.cell)
+            except SnapshotError as error:
+                raise UsageError(f"The state of {run} could not be restored: {error}") from error
+            # The cell that this magic stands in still counts up.
+            shell: Any = self.shell
+            shell.execution_count = max(1, shell.execution_count - 1)
+        return _Loaded(point, report, [self._rerun(cell.index, cell.source) for cell in point.always])
+
+    def _rerun(self, index: int, source: str) -> RerunCell:
+        shell: Any = self.shell
+        result = shell.run_cell(source, store_history=False)
+        error = result.error_before_exec or result.error_in_exec
+        return RerunCell(index, None if error is None else f"{type(error).__name__}: {error}")
+
+
+def _read_point(run: str) -> RestorePoint:
+    try:
+        directory = run_directory(run)
+        return RestorePoint.from_json((directory / "restore.json").read_bytes())
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"The state of {run} is not on this machine. Open the run's Debug link, "
+            f"or fetch it with: respawn debug {run}"
+        ) from error
+    except ValueError as error:
+        raise UsageError(str(error)) from error
