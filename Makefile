@@ -92,7 +92,8 @@ $(PROXY_STAMP):
 
 # The program finds by itself whether there is anything to do.
 kernel: packages
-	@$(BIN)/python -m respawn_kernels.environments create science --lock $(SCIENCE_LOCK) --project . \
+	@$(call say,Standardized kernel respawn-science)
+	$(BIN)/python -m respawn_kernels.environments create science --lock $(SCIENCE_LOCK) --project . \
 	  --root .respawn/environments --prefix $(VENV) --display-name "Science (Respawn)"
 
 # --- use ----------------------------------------------------------------------------------------------
