@@ -176,7 +176,9 @@ def _inspect(path: str, text: str, owner: str) -> Inspection:
 
 def _job_name(path: str) -> str:
     """Return a job name made from a file's: small letters, digits and hyphens."""
-    letters = (char if char.isascii() and char.isalnum() else " " for char in PurePosixPath(path).stem.lower())
+    letters = (
+        char if char.isascii() and char.isalnum() else " " for char in PurePosixPath(path).stem.lower()
+    )
     return "-".join("".join(letters).split())[:63].strip("-") or "notebook"
 
 

@@ -25,11 +25,13 @@ class Connection:
         """Return the service. Raises Unavailable when this server was started without one."""
         if self._service is None:
             url = self._environment.get("RESPAWN_URL", "")
-            token = self._environment.get("RESPAWN_TOKEN") or self._environment.get("JUPYTERHUB_API_TOKEN", "")
+            token = self._environment.get("RESPAWN_TOKEN") or self._environment.get(
+                "JUPYTERHUB_API_TOKEN", ""
+            )
             if not url:
                 raise Unavailable(
                     "This Jupyter server has no Respawn service (RESPAWN_URL is not set). Start it from a "
-                    "JupyterHub with Respawn, or use the command `respawn` in a terminal."
+                    "JupyterHub with Respawn, or use the command respawn in a terminal."
                 )
             if not token:
                 raise Unavailable(

@@ -41,4 +41,4 @@ def load(server: ServerApp) -> None:
     base = web_app.settings["base_url"]
     routes = [(url_path_join(base, "respawn", route), handler) for route, handler in PAGE_ROUTES + API_ROUTES]
     static = (url_path_join(base, "respawn/static/(.*)"), FileFindHandler, {"path": [str(STATIC)]})
-    web_app.add_handlers(".*$", [*routes, static])
+    web_app.add_handlers(".*$", [*routes, static])  # type: ignore[no-untyped-call]

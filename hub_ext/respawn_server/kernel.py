@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_server.utils import ensure_async
 from nbformat import v4
@@ -113,7 +113,7 @@ class Kernels:
 
         def collect(message: dict[str, Any]) -> None:
             if message["header"]["msg_type"] in _OUTPUTS:
-                _append(outputs, v4.output_from_msg(message))
+                _append(outputs, v4.output_from_msg(message))  # type: ignore[no-untyped-call]
 
         async with self._client(kernel_id) as client:
             run = client.execute_interactive(code, silent=silent, allow_stdin=False, output_hook=collect)

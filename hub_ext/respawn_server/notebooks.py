@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jupyter_server.utils import ensure_async, to_os_path
+from jupyter_server.utils import ApiPath, ensure_async, to_os_path
 from nbformat import NotebookNode
 from tornado.web import HTTPError
 
@@ -43,7 +43,7 @@ class Notebooks:
         root = getattr(self._contents, "root_dir", None)
         if not root:
             return None
-        directory = Path(to_os_path(path, str(root))).parent
+        directory = Path(to_os_path(ApiPath(path), str(root))).parent
         return str(directory) if directory.is_dir() else None
 
     def git(self, path: str) -> GitState | None:
@@ -80,7 +80,9 @@ class Notebooks:
         path = debug_path(bundle)
         if await ensure_async(self._contents.file_exists(path)):
             if debugged_run(await self.text(path)) != bundle.run.id:
-                raise Conflict(f"{path} is not the debug notebook of {bundle.run.id}: move it away", path=path)
+                raise Conflict(
+                    f"{path} is not the debug notebook of {bundle.run.id}: move it away", path=path
+                )
             return path, True
         if not await ensure_async(self._contents.dir_exists(DEBUG_DIRECTORY)):
             await ensure_async(self._contents.save({"type": "directory"}, DEBUG_DIRECTORY))

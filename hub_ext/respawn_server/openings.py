@@ -82,13 +82,11 @@ class Openings:
             if opening.problem is None:
                 opening.tell({"type": "open", "path": path})
             else:
-                opening.tell(
-                    {"type": "failed", "error": "restore", "message": opening.problem, "path": path}
-                )
+                opening.tell({"type": "failed", "error": "restore", "message": opening.problem, "path": path})
         except RespawnError as error:
             self._log.warning("respawn: opening %s: %s", opening.run, error.message)
             opening.tell({"type": "failed", "error": error.code, "message": error.message, "path": None})
-        except Exception as error:  # the page waits for an answer, whatever broke
+        except Exception as error:  # noqa: BLE001 - the page waits for an answer, whatever broke
             self._log.exception("respawn: opening %s failed", opening.run)
             text = f"{type(error).__name__}: {error}. The log of this Jupyter server says more."
             opening.tell({"type": "failed", "error": "error", "message": text, "path": None})

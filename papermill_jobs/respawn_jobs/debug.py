@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nbformat import NotebookNode, v4
+from nbformat import NotebookNode, from_dict
 
 from respawn_jobs.errors import Corrupt
 from respawn_jobs.models import CellRecord, CellState, DebugBundle
@@ -207,29 +207,32 @@ def _show_failure(notebook: NotebookNode, bundle: DebugBundle, failing: int | No
     if not any(output.output_type == "error" for output in cell.outputs):
         # A dead kernel or a timeout leaves no traceback of its own in the cell.
         lines = error.traceback.splitlines() or [f"{error.name}: {error.value}"]
-        cell.outputs.append(v4.new_output("error", ename=error.name, evalue=error.value, traceback=lines))
+        output = {"output_type": "error", "ename": error.name, "evalue": error.value, "traceback": lines}
+        cell.outputs.append(NotebookNode(output))
 
 
 def _advice(bundle: DebugBundle) -> str:
-    run = bundle.run.id
-    again = unrestored_cells(bundle)
-    if bundle.version.language != "python":
-        state = f"A {bundle.version.language} kernel has no snapshots: run the cells from the top to look into it."
-    elif bundle.checkpoint is None and again:
-        state = "No state was kept before the failing cell: run the cells above it again to look into it."
-    elif again:
-        names = ", ".join(str(cell.index) for cell in again)
-        state = (
-            f"The variables are as they were after cell {bundle.checkpoint.cell}" if bundle.checkpoint else ""
-        )
-        state += f"; run again what came after it (cell {names}) before you go on."
-    else:
-        state = "The variables are as they were just before the failing cell."
     return (
-        f"{state} Mend the cell, then press **Resume…** above to go on from there, or **Restart…** to run "
-        f"everything again. In a terminal: `respawn resume {run} --notebook` and this file's name.\n\n"
-        "*Cells are counted from 0, without this header and the cell that restores. Both are left out of "
-        "the mended version.*"
+        f"{_state_of_variables(bundle)} Mend the cell, then press **Resume…** above to go on from there, or "
+        f"**Restart…** to run everything again. In a terminal: `respawn resume {bundle.run.id} --notebook` "
+        "and this file's name.\n\n*Cells are counted from 0, without this header and the cell that restores. "
+        "Both are left out of the mended version.*"
+    )
+
+
+def _state_of_variables(bundle: DebugBundle) -> str:
+    language = bundle.version.language
+    again = unrestored_cells(bundle)
+    if language != "python":
+        return f"A {language} kernel has no snapshots: run the cells from the top to look into it."
+    if not again:
+        return "The variables are as they were just before the failing cell."
+    if bundle.checkpoint is None:
+        return "No state was kept before the failing cell: run the cells above it again to look into it."
+    names = ", ".join(str(cell.index) for cell in again)
+    return (
+        f"The variables are as they were after cell {bundle.checkpoint.cell}; run again what came after it "
+        f"(cell {names}) before you go on."
     )
 
 
@@ -257,9 +260,10 @@ def _kernelspec(notebook: NotebookNode, bundle: DebugBundle) -> dict[str, Any]:
 
 
 def _cell(kind: str, identifier: str, role: str, source: str) -> NotebookNode:
-    make = v4.new_markdown_cell if kind == "markdown" else v4.new_code_cell
-    cell: NotebookNode = make(source, id=identifier, metadata={"respawn": {"role": role}})
-    return cell
+    cell = {"cell_type": kind, "id": identifier, "source": source, "metadata": {"respawn": {"role": role}}}
+    empty = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    result: NotebookNode = from_dict({**cell, **empty})
+    return result
 
 
 def _ours(cell: NotebookNode) -> bool:
