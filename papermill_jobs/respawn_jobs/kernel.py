@@ -20,6 +20,7 @@ from typing import Any
 _TOKENS = ("RESPAWN_TOKEN", "RESPAWN_URL", "RESPAWN_DATA", "RESPAWN_DB_URL", "RESPAWN_BLOBS_URL")
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL = 4000
+_NOISE = "Kernel is running over TCP without encryption"
 
 
 class KernelFailed(Exception):
@@ -149,9 +150,10 @@ class Kernel:
     def last_words(self) -> str:
         """Return the end of what the process wrote to its log."""
         try:
-            return self._log.read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
+            text = self._log.read_bytes()[-_LOG_TAIL:].decode(errors="replace")
         except OSError:
             return ""
+        return "\n".join(line for line in text.splitlines() if _NOISE not in line).strip()
 
 
 class EarlyKernel:

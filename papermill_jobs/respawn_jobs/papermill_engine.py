@@ -37,7 +37,7 @@ class RespawnEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
         """Execute the notebook and record it.
 
         Args:
-            nb_man: papermill's `NotebookExecutionManager`, its hold on the parameterized notebook and its output path.
+            nb_man: papermill's `NotebookExecutionManager` of the parameterized notebook.
             kernel_name: The kernel to run it with.
             log_output: Whether outputs also go to papermill's log.
             stdout_file: Open text file that gets what cells write to stdout.

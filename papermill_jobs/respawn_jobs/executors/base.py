@@ -1,0 +1,36 @@
+"""What every executor can do: start a runner, end it, and tell which have died.
+
+An executor knows attempts and their tokens, nothing of runs. A runner reports to the service by itself;
+`probe` only adds what a dead runner can no longer say.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Executor(Protocol):
+    """Starts runners somewhere."""
+
+    def submit(self, attempt: str, token: str) -> None:
+        """Start a runner for an attempt; returns without waiting for it to claim.
+
+        Args:
+            attempt: The attempt's id.
+            token: What the runner proves itself with; never logged.
+
+        Raises:
+            Unavailable: no runner could be started.
+        """
+
+    def cancel(self, attempt: str) -> None:
+        """End an attempt's runner. The usual way is the heartbeat's answer; this is for when that fails."""
+
+    def probe(self) -> list[tuple[str, str]]:
+        """Return attempts whose runner was found dead since the last call, each with the reason."""
+
+    def living(self) -> set[str]:
+        """Return the attempts whose runner still lives."""
+
+    def close(self) -> None:
+        """End all runners and wait until they are gone."""
