@@ -20,7 +20,7 @@ READY_SECONDS = 60.0
 BUSY_SECONDS = 5.0
 _OUTPUTS = ("stream", "display_data", "execute_result", "error")
 # Evaluated in the kernel: which run its variables were restored from, if any.
-_RESTORED = "getattr(__import__('sys').modules.get('respawn_kernels.magics'), 'restored_run', lambda: None)()"
+_RESTORED = "getattr(get_ipython().magics_manager.registry.get('RespawnMagics'), 'restored_run', None)"
 
 
 @dataclass(frozen=True)

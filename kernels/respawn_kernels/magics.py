@@ -30,6 +30,11 @@ class RespawnMagics(Magics):  # type: ignore[misc]
 
     _last: _Loaded | None = None
 
+    @property
+    def restored_run(self) -> str | None:
+        """The run whose variables this kernel holds; the Jupyter server asks, and then leaves it as it is."""
+        return self._last.point.run if self._last is not None else None
+
     @line_magic
     def respawn(self, line: str) -> None:
         """Bring back the variables of a run (`restore RUN`), or show what was brought back (`state`)."""
