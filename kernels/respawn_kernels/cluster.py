@@ -8,6 +8,7 @@ to be made: then loopback is all the protection there is.
 from __future__ import annotations
 
 import atexit
+import importlib
 import importlib.util
 from typing import Any
 
@@ -46,7 +47,7 @@ def cluster(
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise ValueError(f"workers must be a whole number from 1 on, not {workers!r}")
     try:
-        import distributed
+        distributed: Any = importlib.import_module("distributed")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "respawn.cluster needs dask and distributed in this kernel's environment", name=error.name
@@ -82,8 +83,7 @@ def close() -> None:
 
 
 def _start(workers: int, threads: int, memory_limit: str | int, *, dashboard: bool) -> Any:
-    import distributed
-
+    distributed: Any = importlib.import_module("distributed")
     own = distributed.LocalCluster(
         n_workers=workers,
         threads_per_worker=threads,

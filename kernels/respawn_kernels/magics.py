@@ -7,7 +7,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
-from IPython.display import display
+from IPython.core.display_functions import display
 
 from respawn_kernels import agent
 from respawn_kernels.restore import RestorePoint, run_directory
@@ -25,7 +25,7 @@ class _Loaded:
 
 
 @magics_class
-class RespawnMagics(Magics):  # type: ignore[misc]
+class RespawnMagics(Magics):
     """The `%respawn` line magic."""
 
     _last: _Loaded | None = None
@@ -46,7 +46,8 @@ class RespawnMagics(Magics):  # type: ignore[misc]
                     raise UsageError("Nothing was restored in this kernel: %respawn restore RUN")
             case _:
                 raise UsageError(_USAGE)
-        display(StateTable(self._last.point, self._last.report, self._last.rerun))
+        show: Any = display
+        show(StateTable(self._last.point, self._last.report, self._last.rerun))
 
     def _restore(self, run: str) -> _Loaded:
         point = _read_point(run)

@@ -1,0 +1,54 @@
+"""Reading and steering a local Dask cluster for the panel."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from respawn_widgets.messages import ClusterState, WorkerState
+
+_MEGABYTE = 1_000_000
+
+
+def read_state(cluster: Any, dashboard: str | None) -> ClusterState:
+    """Return what the panel shows. Safe to call from any thread: it reads a copy of the scheduler's lists."""
+    if not is_open(cluster):
+        return ClusterState(open=False, wanted=0, most=1, workers=[], dashboard=None)
+    wanted = len(cluster.worker_spec)
+    workers = [_worker(worker) for worker in list(cluster.scheduler.workers.values())]
+    return ClusterState(
+        open=True,
+        wanted=wanted,
+        most=max(2 * (os.cpu_count() or 1), 8, wanted),
+        workers=sorted(workers, key=lambda worker: (len(worker["name"]), worker["name"])),
+        dashboard=dashboard or None,
+    )
+
+
+def is_open(cluster: Any) -> bool:
+    """Whether the cluster runs."""
+    return cluster is not None and getattr(cluster.status, "name", "") == "running"
+
+
+def scale(cluster: Any, workers: Any) -> None:
+    """Scale the cluster; returns before the workers are there.
+
+    Raises:
+        ValueError: `workers` is not a possible number, or the cluster is closed.
+    """
+    if not is_open(cluster):
+        raise ValueError("the cluster is closed")
+    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 1000:
+        raise ValueError(f"workers must be a whole number from 1 to 1000, not {workers!r}")
+    cluster.scale(workers)
+
+
+def _worker(worker: Any) -> WorkerState:
+    memory = int(worker.metrics.get("memory", 0))
+    return WorkerState(
+        name=str(worker.name),
+        memory=memory // _MEGABYTE * _MEGABYTE,
+        limit=int(worker.memory_limit or 0),
+        threads=int(worker.nthreads),
+        tasks=len(worker.processing),
+    )
