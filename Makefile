@@ -132,9 +132,11 @@ bench: setup system ## measure against papermill and jupyter-scheduler, here and
 	  $(BIN)/python $$bench
 	done
 
-lock: packages ## write requirements-dev.lock and package-lock.json anew from pyproject.toml and package.json
+lock: packages ## write all locks anew: the environment, the proxy, the standardized kernel
 	@$(BIN)/uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.11 \
 	  --generate-hashes --upgrade --custom-compile-command "make lock" --quiet -o requirements-dev.lock
+	$(BIN)/uv pip compile images/science/requirements.in --universal --python-version 3.11 \
+	  --upgrade --custom-compile-command "make lock" --no-emit-index-url --quiet -o $(SCIENCE_LOCK)
 	npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean: ## remove what setup made; the data of `make up` stays

@@ -45,8 +45,8 @@ class JupyterScheduler:
 def running_scheduler(directory: Path, started: float | None = None) -> Iterator[JupyterScheduler]:
     """Start a Jupyter server with its root in `directory`, and stop it at the end.
 
-    `started` is the time (seconds since the epoch) to start it at. It looks for due jobs every ten seconds from
-    its start on, so this decides how long after a full minute that is.
+    `started` is the time (seconds since the epoch) to start it at. It looks for due jobs every ten seconds
+    from then on, so this decides how long after a full minute that is.
     """
     port = free_port()
     if started is not None:
