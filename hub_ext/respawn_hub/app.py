@@ -1,0 +1,123 @@
+"""The service as an ASGI application: what it is made of, its routes, and what errors look like."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.concurrency import run_in_threadpool
+from starlette.staticfiles import StaticFiles
+
+from respawn_hub.failures import add_failures
+from respawn_hub.handlers import (
+    api,
+    debug,
+    events,
+    job_pages,
+    login,
+    outputs,
+    resume_pages,
+    run_pages,
+    runner,
+)
+from respawn_hub.headers import SafeHeaders
+from respawn_hub.hub import Hub
+from respawn_hub.runtime import Runtime
+from respawn_hub.services.dispatcher import Dispatcher
+from respawn_hub.services.scheduler import Scheduler
+from respawn_hub.services.supervisor import Supervisor
+from respawn_hub.sessions import Sessions
+from respawn_hub.settings import HubSettings, Settings
+from respawn_hub.templating import HERE
+from respawn_jobs.blobs import BlobStore
+from respawn_jobs.executors.base import Executor
+from respawn_jobs.executors.local import LocalExecutor
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.store.database import Database
+
+logger = logging.getLogger(__name__)
+_DESCRIPTION = "Notebooks that run without you, and come back to life where they died."
+
+
+def create_app(
+    settings: Settings,
+    hub_settings: HubSettings,
+    *,
+    ledger: Ledger | None = None,
+    executor: Executor | None = None,
+) -> FastAPI:
+    """Build the application; its loops start and end with the server's lifespan.
+
+    Args:
+        settings: how the service works.
+        hub_settings: what the hub told it.
+        ledger: the store; by default the one that `settings` name.
+        executor: starts runners; by default local processes.
+    """
+    store = ledger or open_ledger(settings)
+    service_url = hub_settings.service_url.rstrip("/") + hub_settings.prefix.rstrip("/")
+    executor = executor or LocalExecutor(service_url, max_running=settings.max_running)
+    dispatcher = Dispatcher(store, executor, max_running=settings.max_running)
+    scheduler = Scheduler(store, lambda: supervisor.wake())
+    supervisor = Supervisor({"scheduler": scheduler.tick, "dispatcher": dispatcher.tick})
+    hub = Hub(hub_settings)
+    runtime = Runtime(
+        settings=settings,
+        hub_settings=hub_settings,
+        hub=hub,
+        sessions=Sessions(
+            settings.secret(),
+            path=hub_settings.prefix,
+            secure=hub_settings.secure,
+            seconds=settings.session_seconds,
+        ),
+        ledger=store,
+        wake=supervisor.wake,
+        health=supervisor.health,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        supervisor.start()
+        logger.info("Respawn serves %s", service_url)
+        yield
+        await run_in_threadpool(supervisor.stop)
+        await run_in_threadpool(dispatcher.close)
+        hub.close()
+        if ledger is None:
+            store.close()
+
+    app = FastAPI(
+        title="Respawn",
+        description=_DESCRIPTION,
+        version="1",
+        lifespan=lifespan,
+        openapi_url=f"{hub_settings.prefix}api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.runtime = runtime
+    app.include_router(_routes(), prefix=hub_settings.prefix.rstrip("/"))
+    app.mount(f"{hub_settings.prefix}static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_middleware(SafeHeaders)
+    add_failures(app)
+    return app
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """Open the store that the settings name: URLs, or files in the data directory."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    data = settings.data.absolute()
+    database = Database(settings.db_url or f"sqlite:///{data / 'respawn.db'}")
+    database.prepare()
+    blobs = BlobStore(settings.blobs_url or (data / "blobs").as_uri())
+    return Ledger(database, blobs, lease_seconds=settings.lease_seconds)
+
+
+def _routes() -> APIRouter:
+    routes = APIRouter()
+    for module in (api, events, runner, login, job_pages, outputs, run_pages, resume_pages, debug):
+        routes.include_router(module.router)
+    return routes

@@ -1,0 +1,164 @@
+"""What a hub must know of Respawn: a managed service, scopes, roles, and where single-user servers find it.
+
+Everything is added to what the configuration already holds; nothing of it is replaced. Lists that are
+assigned *after* `configure` (`c.JupyterHub.services = [...]`) would drop what it added, so it comes last.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+SERVICE = "respawn"
+SCOPES: dict[str, dict[str, Any]] = {
+    "custom:respawn:read": {"description": "See jobs, runs and their outputs."},
+    "custom:respawn:run": {
+        "description": "Run, resume, restart and cancel jobs.",
+        "subscopes": ["custom:respawn:read"],
+    },
+    "custom:respawn:edit": {
+        "description": "Promote notebooks to jobs and schedule them.",
+        "subscopes": ["custom:respawn:run"],
+    },
+    "custom:respawn:admin": {
+        "description": "Everything in Respawn, with the audit record.",
+        "subscopes": ["custom:respawn:edit"],
+    },
+}
+ACCESS = f"access:services!service={SERVICE}"
+_PASSED_ON = ("AWS_", "RESPAWN_")
+_KEPT_BACK = {"RESPAWN_URL", "RESPAWN_TOKEN"}
+
+
+def configure(
+    c: Any,
+    *,
+    data: str | Path | None = None,
+    db_url: str | None = None,
+    blobs_url: str | None = None,
+    port: int | None = None,
+    url_for_servers: str | None = None,
+    environment: dict[str, str] | None = None,
+) -> None:
+    """Add the Respawn service to a hub.
+
+    People get every right over their own namespace, and the hub's `admin_users` over all of them; give a group its team's namespace with a role of
+    your own, such as ``{"name": "risk-jobs", "groups": ["risk"],
+    "scopes": ["custom:respawn:edit!group=risk"]}``.
+
+    Args:
+        c: the configuration object of jupyterhub_config.py.
+        data: directory of the service's own files; by default `respawn-data` where the hub runs.
+        db_url: SQLAlchemy URL of the metadata; by default SQLite in `data`.
+        blobs_url: fsspec URL of the blobs, such as ``s3://bucket/prefix``; by default files in `data`.
+        port: TCP port of the service on the loopback; by default a free one, kept over restarts.
+        url_for_servers: the service's URL as single-user servers reach it, when that is not the loopback.
+        environment: more variables for the service. ``RESPAWN_*`` and ``AWS_*`` of the hub are passed on.
+    """
+    directory = Path(data or "respawn-data").absolute()
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    address = f"http://127.0.0.1:{port or _kept_port(directory / 'service-port')}"
+    prefix = f"{str(c.JupyterHub.get('base_url') or '/').rstrip('/')}/services/{SERVICE}"
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(_PASSED_ON) and name not in _KEPT_BACK and not name.startswith("RESPAWN_EMBEDDED_")
+    }
+    own = {"RESPAWN_DATA": str(directory), "RESPAWN_DB_URL": db_url, "RESPAWN_BLOBS_URL": blobs_url}
+    _append(
+        c.JupyterHub,
+        "services",
+        {
+            "name": SERVICE,
+            "url": address,
+            "command": [sys.executable, "-m", "respawn_hub"],
+            "oauth_no_confirm": True,
+            "oauth_client_allowed_scopes": [*SCOPES],
+            "environment": {
+                **passed,
+                **{name: value for name, value in own.items() if value},
+                **(environment or {}),
+            },
+        },
+    )
+    _add_rights(c)
+    servers = dict(_value(c.Spawner, "environment", {}))
+    servers.setdefault("RESPAWN_URL", url_for_servers or f"{address}{prefix}")
+    c.Spawner.environment = servers
+
+
+def _add_rights(c: Any) -> None:
+    c.JupyterHub.custom_scopes = {**_value(c.JupyterHub, "custom_scopes", {}), **SCOPES}
+    _extend_role(c, "user", [ACCESS, "custom:respawn:edit!user"])
+    _append(c.JupyterHub, "load_roles", _admin_role(c))
+    # A server acts for its owner, never with more than the owner has: team scopes come along, admin does not.
+    servers = [ACCESS, "custom:respawn:edit"]
+    token_scopes = _value(c.Spawner, "server_token_scopes", None)
+    if isinstance(token_scopes, list) and token_scopes:
+        c.Spawner.server_token_scopes = [*token_scopes, *servers]
+    else:
+        _extend_role(c, "server", servers)
+
+
+def _admin_role(c: Any) -> dict[str, Any]:
+    """Return the role of those who see and may do everything; the hub's own `admin` cannot be extended."""
+    role: dict[str, Any] = {
+        "name": "respawn-admin",
+        "description": "Administers Respawn: all jobs and runs, and the audit record.",
+        "scopes": ["custom:respawn:admin"],
+    }
+    # An authenticator that manages roles gives this one itself; the hub refuses to mix the two ways.
+    if not _value(c.Authenticator, "manage_roles", False):
+        role["users"] = sorted(_value(c.Authenticator, "admin_users", set()))
+    return role
+
+
+def _extend_role(c: Any, name: str, scopes: list[str]) -> None:
+    from jupyterhub.roles import get_default_roles
+
+    roles = [dict(role) for role in _value(c.JupyterHub, "load_roles", [])]
+    role = next((role for role in roles if role["name"] == name), None)
+    if role is None:
+        role = {"name": name}
+        roles.append(role)
+    default = next(role["scopes"] for role in get_default_roles() if role["name"] == name)
+    # The hub ignores extra_user_scopes once a role of that name is loaded: take them along.
+    extra = _value(c.JupyterHub, "extra_user_scopes", []) if name == "user" and "scopes" not in role else []
+    present = [*role.get("scopes", default), *sorted(extra)]
+    role["scopes"] = [*present, *(scope for scope in scopes if scope not in present)]
+    c.JupyterHub.load_roles = roles
+
+
+def _append(section: Any, name: str, item: Any) -> None:
+    setattr(section, name, [*_value(section, name, []), item])
+
+
+def _value(section: Any, name: str, default: Any) -> Any:
+    """Return a trait's configured value, also when it was only appended to (`c.X.list.append(...)`)."""
+    if name not in section:
+        return default
+    value = section[name]
+    lazy = getattr(value, "get_value", None)
+    return lazy(default) if lazy else value
+
+
+def _kept_port(path: Path) -> int:
+    """Return the port of the last start when it is still free, else a new free one; remember it.
+
+    Single-user servers that outlive a restart of the hub go on finding the service.
+    """
+    wanted = int(path.read_text()) if path.exists() and path.read_text().strip().isdigit() else 0
+    for candidate in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            port = int(probe.getsockname()[1])
+        path.write_text(f"{port}\n")
+        return port
+    raise OSError("no free port on the loopback interface")

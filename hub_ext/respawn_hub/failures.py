@@ -1,0 +1,110 @@
+"""What a refused or failed request answers: JSON for programs, a page for people."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from respawn_hub.auth import SignInNeeded, Visitor, visitor
+from respawn_hub.handlers.login import sign_in
+from respawn_hub.runtime import Runtime
+from respawn_hub.templating import page
+from respawn_jobs.errors import Forbidden, InvalidInput, NotFound, RespawnError
+
+logger = logging.getLogger(__name__)
+_TITLES = {
+    401: "Please sign in again",
+    403: "This is not yours",
+    404: "There is no such page",
+    405: "That does not work here",
+    409: "Not possible in this state",
+    422: "Something in this request is wrong",
+    503: "Not available right now",
+}
+
+
+def add_failures(app: FastAPI) -> None:
+    """Teach the application its errors."""
+    app.add_exception_handler(RespawnError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RespawnError):
+        raise TypeError(f"not an error of ours: {error!r}")
+    runtime: Runtime = request.app.state.runtime
+    if isinstance(error, SignInNeeded) and _is_navigation(request):
+        target = request.url.path if request.method == "GET" else runtime.hub_settings.prefix
+        query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
+        return sign_in(runtime, target + query)
+    return _answer(request, error.status, error.as_dict())
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    said = "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {problem['msg']}"
+        for problem in problems
+    )
+    fields = {"problems": [{"where": p["loc"], "message": p["msg"]} for p in problems]}
+    return _answer(request, 422, InvalidInput(said or "the request cannot be read", **fields).as_dict())
+
+
+def _http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    said = str(error.detail) if isinstance(error, HTTPException) else ""
+    refusal: RespawnError
+    if status == 404:
+        refusal = NotFound(f"there is nothing at {request.url.path}", path=request.url.path)
+    elif status == 403:
+        refusal = Forbidden(said)
+    elif status < 500:
+        refusal = InvalidInput(said)
+    else:
+        refusal = RespawnError(said)
+    return _answer(request, status, refusal.as_dict())
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    refusal = RespawnError("Respawn met an error of its own; the service's log tells more")
+    return _answer(request, 500, refusal.as_dict())
+
+
+def _answer(request: Request, status: int, document: dict[str, Any]) -> Response:
+    runtime: Runtime = request.app.state.runtime
+    path = request.url.path.removeprefix(runtime.hub_settings.prefix)
+    wants_page = "text/html" in request.headers.get("Accept", "")
+    if path.startswith(("api/", "runner/")) or not wants_page:
+        return JSONResponse(jsonable_encoder(document), status_code=status)
+    return page(
+        runtime,
+        _visitor(request, runtime),
+        "error.html",
+        status=status,
+        title=_TITLES.get(status, "Something went wrong"),
+        code=status,
+        message=document["message"],
+        fields=document.get("fields", {}),
+    )
+
+
+def _visitor(request: Request, runtime: Runtime) -> Visitor | None:
+    """Return who looks at an error page, when that can be told; the page works without."""
+    try:
+        return visitor(request, runtime)
+    except RespawnError:
+        return None
+
+
+def _is_navigation(request: Request) -> bool:
+    """Tell a person opening a page from a script or a frame that loads a piece of one."""
+    return request.headers.get("Sec-Fetch-Dest", "document") == "document"

@@ -1,0 +1,233 @@
+"""The REST API for people's programs: the `Service` interface, one route per method."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
+
+from respawn_hub.auth import CallerDep, ServiceDep
+from respawn_hub.runtime import RuntimeDep
+from respawn_jobs.models import (
+    AuditRecord,
+    DebugBundle,
+    Job,
+    Plan,
+    Run,
+    RunDetail,
+    RunState,
+    Schedule,
+    Version,
+)
+from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+
+
+class Problem(BaseModel):
+    """Why a call was refused; nothing was changed."""
+
+    error: str
+    message: str
+    fields: dict[str, Any] = {}
+
+
+class Whoami(BaseModel):
+    """Whom the caller's token stands for."""
+
+    name: str
+
+
+class Kernel(BaseModel):
+    """A kernel that jobs can use."""
+
+    name: str
+    display_name: str
+    language: str
+
+
+class Paused(BaseModel):
+    """Whether a schedule is paused."""
+
+    paused: bool
+
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text}
+    for status, text in {
+        401: "No valid hub token came with the request.",
+        403: "The caller's scopes do not allow it.",
+        404: "There is no such thing.",
+        409: "The thing is in a state that does not allow it.",
+        422: "The call is wrong; the message names what, and what was expected.",
+        503: "The hub, the database or the blob store does not answer.",
+    }.items()
+}
+router = APIRouter(prefix="/api", tags=["people"], responses=_PROBLEMS)
+
+
+@router.get("/whoami")
+def whoami(actor: CallerDep) -> Whoami:
+    """Tell whom the token stands for."""
+    return Whoami(name=actor.name)
+
+
+@router.post("/versions", status_code=201)
+def promote(request: Promotion, service: ServiceDep) -> Version:
+    """Make a notebook a version of a job, and the job where it is new."""
+    return service.promote(request)
+
+
+@router.get("/jobs")
+def jobs(service: ServiceDep, namespace: str | None = None) -> list[Job]:
+    """List the jobs that the caller may see."""
+    return service.jobs(namespace)
+
+
+@router.get("/job")
+def job(ref: str, service: ServiceDep) -> Job:
+    """Return one job, by `namespace/name`, by bare name in the caller's namespace, or by id."""
+    return service.job(ref)
+
+
+@router.get("/job/versions")
+def versions(ref: str, service: ServiceDep) -> list[Version]:
+    """List a job's versions, newest first."""
+    return service.versions(ref)
+
+
+@router.post("/runs", status_code=201)
+def run(request: RunRequest, service: ServiceDep, runtime: RuntimeDep) -> Run:
+    """Queue a run of a job."""
+    queued = service.run(request)
+    runtime.wake()
+    return queued
+
+
+@router.get("/runs")
+def runs(
+    service: ServiceDep,
+    job: str | None = None,
+    state: Annotated[list[RunState] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    before: datetime | None = None,
+) -> list[Run]:
+    """List runs, newest first; `before` pages by creation time."""
+    return service.runs(job=job, states=state or (), limit=limit, before=before)
+
+
+@router.get("/runs/{run}")
+def show(run: str, service: ServiceDep) -> RunDetail:
+    """Return a run with its cells, checkpoints and attempts."""
+    return service.show(run)
+
+
+@router.get("/runs/{run}/cells/{cell}/outputs")
+def outputs(run: str, cell: int, service: ServiceDep) -> list[dict[str, Any]]:
+    """Return the nbformat outputs of one cell as far as they came."""
+    return service.outputs(run, cell)
+
+
+@router.get("/runs/{run}/notebook", response_class=Response)
+def notebook(run: str, service: ServiceDep) -> Response:
+    """Return the executed notebook as far as it came."""
+    return Response(service.notebook(run), media_type="application/x-ipynb+json")
+
+
+@router.post("/runs/{run}/plan")
+def plan(run: str, request: ResumeRequest, service: ServiceDep) -> Plan:
+    """Tell what a resume would do; changes nothing."""
+    return service.plan(run, request)
+
+
+@router.post("/runs/{run}/resume", status_code=201)
+def resume(run: str, request: ResumeRequest, service: ServiceDep, runtime: RuntimeDep) -> Run:
+    """Queue a run that goes on from the state before the first cell that must execute."""
+    resumed = service.resume(run, request)
+    runtime.wake()
+    return resumed
+
+
+@router.post("/runs/{run}/restart", status_code=201)
+def restart(run: str, request: ResumeRequest, service: ServiceDep, runtime: RuntimeDep) -> Run:
+    """Queue a run from the top, with the same parameters."""
+    restarted = service.restart(run, request)
+    runtime.wake()
+    return restarted
+
+
+@router.post("/runs/{run}/cancel")
+def cancel(run: str, service: ServiceDep, runtime: RuntimeDep) -> Run:
+    """Ask a queued or running run to stop."""
+    cancelled = service.cancel(run)
+    runtime.wake()
+    return cancelled
+
+
+@router.get("/runs/{run}/debug")
+def debug(run: str, service: ServiceDep, runtime: RuntimeDep) -> DebugBundle:
+    """Return what opens the failure in a notebook."""
+    return service.debug(run).model_copy(update={"link": runtime.run_link(run)})
+
+
+@router.get("/runs/{run}/blobs/{digest}", response_class=Response)
+def blob(run: str, digest: str, service: ServiceDep) -> Response:
+    """Return a blob that belongs to the run."""
+    return Response(service.blob(run, digest), media_type="application/octet-stream")
+
+
+@router.post("/schedules", status_code=201)
+def schedule(request: ScheduleRequest, service: ServiceDep, runtime: RuntimeDep) -> Schedule:
+    """Add a schedule to a job."""
+    added = service.schedule(request)
+    runtime.wake()
+    return added
+
+
+@router.get("/schedules/preview")
+def preview(
+    cron: str, tz: str, service: ServiceDep, count: Annotated[int, Query(ge=1, le=50)] = 5
+) -> list[datetime]:
+    """Return the next fires of a schedule, in its zone."""
+    return service.preview(cron, tz, count)
+
+
+@router.patch("/schedules/{schedule}")
+def pause(schedule: str, change: Paused, service: ServiceDep, runtime: RuntimeDep) -> Schedule:
+    """Pause a schedule, or let it go on."""
+    changed = service.pause(schedule, paused=change.paused)
+    runtime.wake()
+    return changed
+
+
+@router.delete("/schedules/{schedule}", status_code=204)
+def unschedule(schedule: str, service: ServiceDep) -> None:
+    """Remove a schedule; its runs stay."""
+    service.unschedule(schedule)
+
+
+@router.get("/audit")
+def audit(service: ServiceDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[AuditRecord]:
+    """Return the newest audit records that the caller may see."""
+    return service.audit(limit)
+
+
+@router.get("/kernels")
+def kernels(actor: CallerDep) -> list[Kernel]:
+    """List the kernels that jobs can use."""
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    found = KernelSpecManager().get_all_specs()
+    return [
+        Kernel(name=name, display_name=entry["spec"]["display_name"], language=entry["spec"]["language"])
+        for name, entry in sorted(found.items())
+    ]
+
+
+@router.get("/health", tags=["operations"])
+def health(runtime: RuntimeDep, response: Response) -> dict[str, str]:
+    """Tell whether the service's loops work; status 503 when one does not. Needs no token."""
+    loops = {name: "ok" if said == "ok" else "failing" for name, said in runtime.health().items()}
+    if any(said != "ok" for said in loops.values()):
+        response.status_code = 503
+    return loops

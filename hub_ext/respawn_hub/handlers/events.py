@@ -1,0 +1,85 @@
+"""Live pages: one stream of server-sent events per run that is looked at.
+
+An event tells which cells changed, by a key of what is shown of each; the page fetches just those pieces
+again. A stream ends after some minutes and the browser opens a new one, so that who lost access, or signed
+out, stops seeing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from respawn_hub.auth import ServiceDep
+from respawn_hub.runtime import RuntimeDep
+from respawn_jobs.models import CellRecord, Run, RunDetail
+from respawn_jobs.service import Service
+
+router = APIRouter(prefix="/api", tags=["people"])
+_LOOK_SECONDS = 0.3
+_QUIET_SECONDS = 15.0
+"""A comment is sent this often, so that proxies keep the connection and dead ones are noticed."""
+_STREAM_SECONDS = 300.0
+
+
+def cell_key(cell: CellRecord) -> str:
+    """Return what changes whenever a page must show this cell anew."""
+    outputs = (cell.outputs or "")[:12]
+    return f"{cell.state}-{outputs}-{cell.execution_count}-{'c' if cell.checkpoint else ''}{cell.note or ''}"
+
+
+def run_key(run: Run) -> str:
+    """Return what changes whenever a page must show the head of a run anew."""
+    shown = (run.state, run.attempt, run.cells_done, run.cells_total, run.cancel_requested, run.resumed_by)
+    return "-".join(map(str, shown))
+
+
+@router.get("/runs/{run}/events", response_class=StreamingResponse)
+async def events(run: str, request: Request, service: ServiceDep, runtime: RuntimeDep) -> StreamingResponse:
+    """Follow a run: an event `change` with the keys of what changed, and `end` when the run is final."""
+    first = await run_in_threadpool(service.show, run)
+    return StreamingResponse(
+        _stream(run, first, service, runtime, request),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _stream(
+    run: str, detail: RunDetail, service: Service, runtime: Any, request: Request
+) -> AsyncIterator[str]:
+    told: dict[str, str] = {}
+    revision = -1
+    ends = time.monotonic() + _STREAM_SECONDS
+    spoke = time.monotonic()
+    yield "retry: 1000\n\n"
+    while time.monotonic() < ends and not await request.is_disconnected():
+        latest = await run_in_threadpool(runtime.ledger.revision, run)
+        if latest != revision:
+            # Read after the revision: a change in between is only told twice.
+            detail = await run_in_threadpool(service.show, run)
+            revision = latest
+            keys = {str(cell.index): cell_key(cell) for cell in detail.cells} | {"run": run_key(detail.run)}
+            changed = {name: key for name, key in keys.items() if told.get(name) != key}
+            told = keys
+            if changed:
+                yield _event("change", {"state": detail.run.state, "keys": changed})
+                spoke = time.monotonic()
+            if detail.run.state.final:
+                yield _event("end", {"state": detail.run.state})
+                return
+        elif time.monotonic() - spoke > _QUIET_SECONDS:
+            yield ": still here\n\n"
+            spoke = time.monotonic()
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _event(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"

@@ -1,0 +1,157 @@
+"""The pages of jobs: the list, one job with its history, and the forms on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
+from respawn_hub.runtime import Runtime, RuntimeDep
+from respawn_hub.templating import job_path, page
+from respawn_jobs import parameters
+from respawn_jobs.errors import InvalidInput
+from respawn_jobs.models import Job, Parameter, Version
+from respawn_jobs.service import RunRequest, ScheduleRequest, Service
+
+router = APIRouter(include_in_schema=False)
+_RUNS_ON_PAGE = 25
+_FIELD = "parameter:"
+
+
+def job_ref(kind: str, owner: str, name: str) -> str:
+    """Return the job's full name out of the parts of its page's address."""
+    return f"{kind}/{owner}/{name}"
+
+
+RefDep = Annotated[str, Depends(job_ref)]
+
+
+@router.get("/")
+def jobs(visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """List the jobs that the visitor may see."""
+    found = service.jobs()
+    own = f"user/{visitor.actor.name}"
+    found.sort(key=lambda job: (job.namespace != own, job.namespace, job.name))
+    return page(
+        runtime,
+        visitor,
+        "jobs.html",
+        jobs=[job for job in found if not job.name.startswith("~")],
+        scratch=[job for job in found if job.name.startswith("~")],
+    )
+
+
+@router.get("/jobs/{kind}/{owner}/{name}")
+def job(
+    ref: RefDep,
+    visitor: VisitorDep,
+    service: PageServiceDep,
+    runtime: RuntimeDep,
+    before: datetime | None = None,
+) -> Response:
+    """Show one job."""
+    return _job_page(runtime, visitor, service, ref, before=before)
+
+
+@router.post("/jobs/{kind}/{owner}/{name}/run")
+def run(
+    ref: RefDep, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+) -> Response:
+    """Run the job now, with the parameters of the form; empty fields take the default."""
+    version = _current(service, service.job(ref))
+    try:
+        queued = service.run(RunRequest(job=ref, parameters=_given(form, version.parameters)))
+    except InvalidInput as error:
+        return _job_page(runtime, visitor, service, ref, form=form, run_problem=error.message)
+    runtime.wake()
+    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{queued.id}", status_code=303)
+
+
+@router.post("/jobs/{kind}/{owner}/{name}/schedules")
+def schedule(
+    ref: RefDep, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+) -> Response:
+    """Add a schedule."""
+    request = ScheduleRequest(
+        job=ref, cron=str(form.get("cron", "")).strip(), tz=str(form.get("tz", "")).strip()
+    )
+    try:
+        service.schedule(request)
+    except InvalidInput as error:
+        return _job_page(runtime, visitor, service, ref, form=form, schedule_problem=error.message)
+    runtime.wake()
+    return _back(runtime, ref)
+
+
+@router.post("/jobs/{kind}/{owner}/{name}/schedules/{schedule}/{action}")
+def change_schedule(
+    ref: RefDep, schedule: str, action: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep
+) -> Response:
+    """Pause, go on with, or remove a schedule."""
+    if action == "remove":
+        service.unschedule(schedule)
+    elif action in ("pause", "unpause"):
+        service.pause(schedule, paused=action == "pause")
+    else:
+        raise InvalidInput(f"a schedule can be paused, unpaused or removed, not {action!r}")
+    runtime.wake()
+    return _back(runtime, ref)
+
+
+def _back(runtime: Runtime, ref: str) -> Response:
+    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(ref)}#schedules", status_code=303)
+
+
+def _current(service: Service, job: Job) -> Version:
+    return next(version for version in service.versions(job.ref) if version.number == job.version)
+
+
+def _given(form: FormData, declared: list[Parameter]) -> dict[str, object]:
+    fields = {
+        name.removeprefix(_FIELD): str(value) for name, value in form.items() if name.startswith(_FIELD)
+    }
+    return {
+        name: parameters.parse(declared, name, text) for name, text in fields.items() if text.strip() != ""
+    }
+
+
+def _job_page(
+    runtime: Runtime,
+    visitor: VisitorDep,
+    service: Service,
+    ref: str,
+    *,
+    before: datetime | None = None,
+    form: FormData | None = None,
+    run_problem: str | None = None,
+    schedule_problem: str | None = None,
+) -> Response:
+    job = service.job(ref)
+    versions = service.versions(ref)
+    runs = service.runs(job=job.ref, limit=_RUNS_ON_PAGE + 1, before=before)
+    filled = {name: str(value) for name, value in form.items()} if form else {}
+    return page(
+        runtime,
+        visitor,
+        "job.html",
+        status=422 if run_problem or schedule_problem else 200,
+        job=job,
+        versions=versions,
+        current=next(version for version in versions if version.number == job.version),
+        runs=runs[:_RUNS_ON_PAGE],
+        older=runs[_RUNS_ON_PAGE - 1].created_at if len(runs) > _RUNS_ON_PAGE else None,
+        newest=before is None,
+        zones=sorted(available_timezones()),
+        may_run=visitor.actor.allows("run", job.namespace),
+        may_edit=visitor.actor.allows("edit", job.namespace),
+        field=_FIELD,
+        filled=filled,
+        run_problem=run_problem,
+        schedule_problem=schedule_problem,
+    )

@@ -1,0 +1,105 @@
+"""Going on from a failed run: the plan, told before anything starts, and the button that starts it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import Response
+
+from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
+from respawn_hub.runtime import RuntimeDep
+from respawn_hub.templating import page
+from respawn_jobs.errors import Conflict, InvalidInput, RespawnError
+from respawn_jobs.models import Plan, PlanAction
+from respawn_jobs.service import ResumeRequest, Service
+
+router = APIRouter(include_in_schema=False)
+Way = Literal["resume", "restart"]
+
+
+@router.get("/runs/{run}/resume")
+def resume_plan(run: str, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """Show what a resume with the run's own notebook would do."""
+    plan = service.plan(run, ResumeRequest())
+    return page(runtime, visitor, "resume.html", **_context(service, run, "resume", plan))
+
+
+@router.get("/runs/{run}/restart")
+def restart_plan(run: str, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """Show what a restart would do."""
+    return page(runtime, visitor, "resume.html", **_context(service, run, "restart", None))
+
+
+@router.post("/runs/{run}/{way}")
+async def go_on(
+    run: str, way: Way, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+) -> Response:
+    """Show the plan for an uploaded notebook, or start; which of them says the button that was pressed."""
+    notebook = await _notebook(form)
+    request = ResumeRequest(notebook=notebook, rerun_once=form.get("rerun_once") == "yes")
+
+    def start() -> str:
+        return (service.resume if way == "resume" else service.restart)(run, request).id
+
+    def planned(problem: RespawnError | None) -> Response:
+        plan = service.plan(run, request) if way == "resume" and not isinstance(problem, Conflict) else None
+        context = _context(service, run, way, plan, request=request, problem=problem)
+        status = problem.status if problem else 200
+        return page(runtime, visitor, "resume.html", status=status, **context)
+
+    # A notebook that was just uploaded is planned first, whichever button sent it.
+    uploaded = isinstance(file := form.get("notebook"), UploadFile) and bool(file.filename)
+    if form.get("button") != "start" or (way == "resume" and uploaded):
+        return await run_in_threadpool(planned, None)
+    try:
+        begun = await run_in_threadpool(start)
+    except (InvalidInput, Conflict) as error:
+        return await run_in_threadpool(planned, error)
+    runtime.wake()
+    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{begun}", status_code=303)
+
+
+async def _notebook(form: FormData) -> str | None:
+    """Return the fixed notebook: the uploaded file, or the one that the last plan was made for."""
+    file = form.get("notebook")
+    try:
+        if isinstance(file, UploadFile) and file.filename:
+            return (await file.read()).decode()
+        kept = str(form.get("kept", ""))
+        return base64.b64decode(kept, validate=True).decode() if kept else None
+    except (UnicodeDecodeError, binascii.Error) as error:
+        raise InvalidInput("the uploaded file is not a notebook: it is not UTF-8 text") from error
+
+
+def _context(
+    service: Service,
+    run: str,
+    way: Way,
+    plan: Plan | None,
+    *,
+    request: ResumeRequest | None = None,
+    problem: RespawnError | None = None,
+) -> dict[str, Any]:
+    detail = service.show(run)
+    kept = request.notebook if request else None
+    again = [cell for cell in plan.cells if cell.action is not PlanAction.REUSE] if plan else []
+    return {
+        "run": detail.run,
+        "job": service.job(detail.run.job),
+        "detail": detail,
+        "way": way,
+        "plan": plan,
+        "once": [cell for cell in again if cell.once],
+        "reused": sum(cell.action is PlanAction.REUSE for cell in plan.cells) if plan else 0,
+        "again": len(again),
+        "kept": base64.b64encode(kept.encode()).decode() if kept else "",
+        "rerun_once": bool(request and request.rerun_once),
+        "problem": problem.message if problem else None,
+        "other": problem.fields.get("run") if problem else None,
+    }

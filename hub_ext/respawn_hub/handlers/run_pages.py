@@ -1,0 +1,129 @@
+"""The pages of runs: one run with its cells, live; its resume plan; and what its buttons do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import RedirectResponse
+from starlette.responses import Response
+
+from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
+from respawn_hub.handlers.events import cell_key, run_key
+from respawn_hub.rendering import ShownOutput, ansi, shown
+from respawn_hub.runtime import RuntimeDep
+from respawn_hub.templating import page
+from respawn_jobs.errors import NotFound
+from respawn_jobs.models import CellRecord, Checkpoint, RunDetail, RunState
+from respawn_jobs.service import Service
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class ShownCell:
+    """A cell as the page shows it: a code cell with its record, or a text cell between them."""
+
+    index: int
+    source: str
+    record: CellRecord | None
+    outputs: list[ShownOutput]
+    key: str = ""
+
+
+@router.get("/runs/{run}")
+def run(run: str, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """Show a run."""
+    detail = service.show(run)
+    cells, language = _cells(service, detail)
+    return page(
+        runtime,
+        visitor,
+        "run.html",
+        cells=cells,
+        language=language,
+        **_head(service, visitor, detail),
+    )
+
+
+@router.get("/runs/{run}/head")
+def head(run: str, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """Return the upper part of the run's page again, as it is now."""
+    return page(runtime, visitor, "_run_head.html", **_head(service, visitor, service.show(run)))
+
+
+@router.get("/runs/{run}/cells")
+def cells(
+    run: str,
+    visitor: VisitorDep,
+    service: PageServiceDep,
+    runtime: RuntimeDep,
+    index: Annotated[list[int], Query(max_length=500)],
+) -> Response:
+    """Return some cells of the run's page again, without their sources, which never change."""
+    wanted = set(index)
+    detail = service.show(run)
+    fresh = [
+        ShownCell(record.index, "", record, shown(service.outputs(run, record.index)), cell_key(record))
+        for record in detail.cells
+        if record.index in wanted
+    ]
+    return page(runtime, visitor, "_cells.html", cells=fresh, run=detail.run, language="")
+
+
+@router.post("/runs/{run}/cancel")
+def cancel(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """Stop a run."""
+    service.cancel(run)
+    runtime.wake()
+    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{run}", status_code=303)
+
+
+def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str, Any]:
+    run = detail.run
+    job = service.job(run.job)
+    may_run = visitor.actor.allows("run", job.namespace)
+    return {
+        "run": run,
+        "run_key": run_key(run),
+        "job": job,
+        "detail": detail,
+        "traceback": ansi(run.error.traceback) if run.error and run.error.traceback else None,
+        "last_checkpoint": _last_checkpoint(detail),
+        "may_debug": run.state.resumable,
+        "may_resume": may_run and run.state.resumable and run.resumed_by is None,
+        "may_restart": may_run and run.state.final,
+        "may_cancel": may_run and not run.state.final and not run.cancel_requested,
+        "waits": run.state is RunState.QUEUED,
+    }
+
+
+def _last_checkpoint(detail: RunDetail) -> Checkpoint | None:
+    """Return the state that a debugger would start from."""
+    if not detail.checkpoints or not detail.run.state.resumable:
+        return None
+    return max(detail.checkpoints, key=lambda checkpoint: checkpoint.cell)
+
+
+def _cells(service: Service, detail: RunDetail) -> tuple[list[ShownCell], str]:
+    """Return all cells of a run, and the language they are written in."""
+    try:
+        notebook = json.loads(service.notebook(detail.run.id))
+    except NotFound:  # it has not begun
+        return [], ""
+    metadata = notebook.get("metadata", {})
+    language = str(
+        metadata.get("kernelspec", {}).get("language") or metadata.get("language_info", {}).get("name") or ""
+    )
+    records = {record.index: record for record in detail.cells}
+    found = []
+    for index, cell in enumerate(notebook.get("cells", [])):
+        source = "".join(cell.get("source", ""))
+        record = records.get(index)
+        if cell.get("cell_type") == "code" and record is not None:
+            found.append(ShownCell(index, source, record, shown(cell.get("outputs", [])), cell_key(record)))
+        elif cell.get("cell_type") == "markdown":
+            found.append(ShownCell(index, source, None, []))
+    return found, language

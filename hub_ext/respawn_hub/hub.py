@@ -1,0 +1,142 @@
+"""The hub as the service asks it: whose token is this, and what may they do.
+
+Answers are kept for a minute per token *and* browser session: signing out of the hub ends the session's
+cookie and revokes its tokens, so the next request asks again and is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import httpx
+
+from respawn_hub.settings import HubSettings
+from respawn_jobs.errors import Forbidden, Unauthenticated, Unavailable
+
+_KEPT_SECONDS = 60.0
+_KEPT_ANSWERS = 4096
+
+
+@dataclass(frozen=True)
+class HubUser:
+    """Whom a hub token stands for: a person, or a service of the hub."""
+
+    name: str
+    kind: str
+    scopes: frozenset[str]
+    groups: frozenset[str]
+
+
+class Hub:
+    """The hub's API, asked with httpx; safe to share between threads."""
+
+    def __init__(self, settings: HubSettings, *, now: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self._now = now
+        self._client = httpx.Client(timeout=10.0, transport=httpx.HTTPTransport(retries=2))
+        self._kept: dict[str, tuple[float, HubUser | None]] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Release connections."""
+        self._client.close()
+
+    def user(self, token: str, session: str = "") -> HubUser | None:
+        """Return whom `token` stands for, None for an invalid one.
+
+        Args:
+            token: a hub API token, or the token of a browser sign-in.
+            session: value of the browser's `jupyterhub-session-id` cookie.
+
+        Raises:
+            Unavailable: the hub does not answer.
+            Forbidden: the token is valid but has no access to this service.
+        """
+        key = hashlib.sha256(f"{session}:{token}".encode()).hexdigest()
+        kept = self._kept.get(key)
+        if kept is None or kept[0] < self._now():
+            kept = (self._now() + _KEPT_SECONDS, self._ask(token))
+            with self._lock:
+                if len(self._kept) >= _KEPT_ANSWERS:
+                    self._kept.clear()
+                self._kept[key] = kept
+        user = kept[1]
+        if user is not None and not self._may_enter(user.scopes):
+            raise Forbidden(f"this token of {user.name} has no access to Respawn", user=user.name)
+        return user
+
+    def _may_enter(self, scopes: frozenset[str]) -> bool:
+        name = self.settings.service_name
+        return bool(scopes & {"access:services", f"access:services!service={name}"})
+
+    def _ask(self, token: str) -> HubUser | None:
+        answer = self._call("GET", "/user", headers={"Authorization": f"token {token}"})
+        if answer.status_code in (401, 403):
+            return None
+        if answer.status_code != 200:
+            raise Unavailable(f"the hub answered {answer.status_code} when asked who is signed in")
+        model = answer.json()
+        return HubUser(
+            name=str(model["name"]),
+            kind=str(model.get("kind", "user")),
+            scopes=frozenset(model.get("scopes") or ()),
+            groups=frozenset(model.get("groups") or ()),
+        )
+
+    def authorize_url(self, state: str, verifier: str) -> str:
+        """Return where a browser signs in; it comes back to the callback with a code and `state`."""
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+        query = {
+            "client_id": self.settings.client_id,
+            "redirect_uri": self.settings.callback,
+            "response_type": "code",
+            "state": state,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+        return f"{self.settings.host}{self.settings.hub_prefix}api/oauth2/authorize?{urlencode(query)}"
+
+    def token_for_code(self, code: str, verifier: str) -> str:
+        """Exchange a sign-in code for the browser's token. Raises Unauthenticated for a code not valid."""
+        answer = self._call(
+            "POST",
+            "/oauth2/token",
+            data={
+                "client_id": self.settings.client_id,
+                "client_secret": self.settings.api_token.get_secret_value(),
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": self.settings.callback,
+                "code_verifier": verifier,
+            },
+        )
+        if answer.status_code != 200:
+            raise Unauthenticated("the hub did not accept this sign-in; please sign in again")
+        return str(answer.json()["access_token"])
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        data: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        try:
+            return self._client.request(
+                method, self.settings.api_url.rstrip("/") + path, headers=headers, data=data
+            )
+        except httpx.HTTPError as error:
+            raise Unavailable("the hub does not answer; try again in a moment") from error
+
+
+def new_verifier() -> str:
+    """Return a fresh PKCE verifier."""
+    return secrets.token_urlsafe(48)

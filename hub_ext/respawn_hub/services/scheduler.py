@@ -1,0 +1,38 @@
+"""Makes due schedules into queued runs, at the very second.
+
+The ledger decides what is due, in transactions that any number of replicas may try at once; this loop only
+chooses when to ask.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from respawn_jobs.clock import Clock, utc_now
+from respawn_jobs.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+_LONGEST_REST = 1.0
+"""Seconds after which schedules are looked at again: another replica may have added one."""
+_SHORTEST_REST = 0.005
+
+
+class Scheduler:
+    """Queues runs when they are due."""
+
+    def __init__(self, ledger: Ledger, queued: Callable[[], None], *, clock: Clock = utc_now) -> None:
+        self._ledger = ledger
+        self._queued = queued
+        self._clock = clock
+
+    def tick(self) -> float:
+        """Queue what is due. Returns the seconds until the next due time, at most one."""
+        runs = self._ledger.queue_due()
+        if runs:
+            logger.info("due: %s", ", ".join(runs))
+            self._queued()
+        due = self._ledger.next_due()
+        if due is None:
+            return _LONGEST_REST
+        return min(_LONGEST_REST, max(_SHORTEST_REST, (due - self._clock()).total_seconds()))

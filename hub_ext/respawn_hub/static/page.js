@@ -1,0 +1,55 @@
+"use strict";
+// On every page: times in the reader's zone, running clocks, heights of output frames, questions before removal.
+window.respawn = (() => {
+  const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "long" });
+  const SHORT = { hour: "2-digit", minute: "2-digit" };
+
+  function spoken(when, now) {
+    const seconds = (when - now) / 1000;
+    const size = Math.abs(seconds);
+    if (size < 60) return relative.format(Math.round(seconds), "second");
+    if (size < 3600) return relative.format(Math.trunc(seconds / 60), "minute");
+    const time = when.toLocaleTimeString(undefined, SHORT);
+    if (when.toDateString() === now.toDateString()) return `today ${time}`;
+    const date = { day: "numeric", month: "short" };
+    if (when.getFullYear() !== now.getFullYear()) date.year = "numeric";
+    return `${when.toLocaleDateString(undefined, date)} ${time}`;
+  }
+
+  function lasted(seconds) {
+    const whole = Math.max(0, Math.floor(seconds));
+    const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+    if (hours) return `${hours} h ${String(minutes).padStart(2, "0")} min`;
+    return minutes ? `${minutes} min ${String(rest).padStart(2, "0")} s` : `${rest} s`;
+  }
+
+  function refresh() {
+    const now = new Date();
+    for (const time of document.querySelectorAll("main time[datetime]")) {
+      const when = new Date(time.dateTime);
+      const text = spoken(when, now);
+      if (time.textContent !== text) time.textContent = text;
+      if (!time.title) time.title = when.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+    }
+    for (const clock of document.querySelectorAll("main [data-since]")) {
+      clock.textContent = lasted((now - new Date(clock.dataset.since)) / 1000);
+    }
+  }
+
+  addEventListener("message", (event) => {
+    const height = Number(event.data && event.data.respawnHeight);
+    if (!(height > 0)) return;
+    for (const frame of document.querySelectorAll("iframe.output-frame")) {
+      if (frame.contentWindow === event.source) frame.style.height = `${Math.min(height + 4, 640)}px`;
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    const question = event.target.dataset.confirm;
+    if (question && !confirm(question)) event.preventDefault();
+  });
+
+  refresh();
+  setInterval(refresh, 1000);
+  return { refresh, prefix: document.body.dataset.prefix };
+})();

@@ -1,0 +1,81 @@
+"use strict";
+// A running run, live: the stream tells which pieces changed, and those are fetched again, nothing else.
+// Sources never change and stay; frames of finished outputs are not loaded twice.
+(() => {
+  const cells = document.getElementById("cells");
+  const head = document.getElementById("run-head");
+  if (!("live" in cells.dataset)) return;
+  const run = cells.dataset.run;
+  const here = `${respawn.prefix}runs/${run}`;
+  let work = Promise.resolve();
+
+  const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
+  const own = (index) => document.getElementById(`cell-${index}`);
+
+  async function piece(address) {
+    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+    return parsed(await answer.text());
+  }
+
+  function changedCells(keys) {
+    return Object.keys(keys).filter((name) => name !== "run" && own(name)?.dataset.key !== keys[name]);
+  }
+
+  async function update(keys) {
+    if ("run" in keys && head.dataset.key !== keys.run) {
+      head.replaceChildren(...(await piece(`${here}/head`)).body.childNodes);
+      head.dataset.key = keys.run;
+    }
+    const changed = changedCells(keys);
+    if (changed.some((index) => !own(index))) {
+      const fresh = (await piece(here)).getElementById("cells");
+      cells.replaceChildren(...fresh.childNodes);
+    } else if (changed.length) {
+      for (let first = 0; first < changed.length; first += 100) await updateCells(changed.slice(first, first + 100));
+    }
+    respawn.refresh();
+  }
+
+  async function updateCells(indices) {
+    const query = indices.map((index) => `index=${index}`).join("&");
+    const fresh = await piece(`${here}/cells?${query}`);
+    for (const cell of fresh.querySelectorAll(".cell")) {
+      const shown = own(cell.dataset.cell);
+      if (!shown) continue;
+      const output = shown.querySelector(".output:last-child");
+      const follows = !output || output.scrollHeight - output.scrollTop - output.clientHeight < 40;
+      shown.className = cell.className;
+      shown.dataset.key = cell.dataset.key;
+      for (const part of ["head", "outputs"]) {
+        shown.querySelector(`[data-part=${part}]`).replaceWith(cell.querySelector(`[data-part=${part}]`));
+      }
+      const latest = shown.querySelector(".output:last-child");
+      if (follows && latest) latest.scrollTop = latest.scrollHeight; // like a terminal, unless scrolled back
+    }
+  }
+
+  let stream;
+
+  function follow() {
+    stream = new EventSource(`${respawn.prefix}api/runs/${run}/events`);
+    stream.addEventListener("change", (event) => {
+      const { keys } = JSON.parse(event.data);
+      // One after the other: a later state must not be overtaken by an earlier one.
+      work = work.then(() => update(keys)).catch(again);
+    });
+    stream.addEventListener("end", () => stream.close());
+    stream.addEventListener("error", () => {
+      if (stream.readyState === EventSource.CLOSED) again();
+    });
+  }
+
+  // A new stream tells everything once more, so whatever was missed is made up for.
+  function again() {
+    stream.close();
+    setTimeout(follow, 3000);
+  }
+
+  follow();
+  addEventListener("pagehide", () => stream.close());
+})();

@@ -1,0 +1,154 @@
+"""Pages out of templates: what every page knows, and how times, states and parameters are written."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from respawn_hub.auth import FORM_FIELD, Visitor
+from respawn_hub.runtime import Runtime
+from respawn_jobs.models import CellState, RunState
+
+HERE = Path(__file__).parent
+_BADGES = {
+    RunState.QUEUED: ("secondary", "Queued"),
+    RunState.RUNNING: ("info", "Running"),
+    RunState.SUCCEEDED: ("success", "Succeeded"),
+    RunState.FAILED: ("danger", "Failed"),
+    RunState.TIMED_OUT: ("danger", "Timed out"),
+    RunState.CANCELLED: ("secondary", "Cancelled"),
+    RunState.LOST: ("warning", "Lost"),
+}
+_CELL_BADGES = {
+    CellState.PENDING: ("secondary", "waiting"),
+    CellState.RUNNING: ("info", "running"),
+    CellState.EXECUTED: ("success", "done"),
+    CellState.REUSED: ("primary", "reused"),
+    CellState.FAILED: ("danger", "failed"),
+    CellState.SKIPPED: ("secondary", "not run"),
+}
+
+
+def page(
+    runtime: Runtime, visitor: Visitor | None, template: str, *, status: int = 200, **context: Any
+) -> HTMLResponse:
+    """Return a page.
+
+    Args:
+        runtime: the running service.
+        visitor: who looks; None on pages that need no sign-in.
+        template: file name under templates/.
+        status: HTTP status.
+        context: what the template shows.
+    """
+    hub = runtime.hub_settings
+    html = (
+        _environment()
+        .get_template(template)
+        .render(
+            prefix=hub.prefix,
+            hub_prefix=f"{hub.host}{hub.hub_prefix}",
+            user=visitor.actor.name if visitor else None,
+            form_field=FORM_FIELD,
+            form_token=visitor.form_token if visitor else "",
+            release=version("jupyterhub-respawn"),
+            **context,
+        )
+    )
+    return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
+
+
+def job_path(ref: str) -> str:
+    """Return a job's page, below the service's prefix."""
+    return "jobs/" + "/".join(quote(part, safe="@~") for part in ref.split("/"))
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time for people."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def moment(when: datetime | None) -> Markup:
+    """Return a time that the page's script turns into the reader's own zone."""
+    if when is None:
+        return Markup("")
+    utc = when.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        utc.isoformat(), utc.strftime("%Y-%m-%d %H:%M:%S UTC")
+    )
+
+
+def badge(state: RunState | CellState) -> Markup:
+    """Return a state as a coloured word."""
+    colour, word = _BADGES[state] if isinstance(state, RunState) else _CELL_BADGES[state]
+    return Markup('<span class="badge text-bg-{}">{}</span>').format(colour, word)
+
+
+def literal(value: Any) -> str:
+    """Return a parameter's value on one line."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def highlighted(source: str, language: str) -> Markup:
+    """Return source code as escaped HTML with classes for its colours."""
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        lexer = get_lexer_by_name("ipython3" if language == "python" else language)
+    except ClassNotFound:
+        try:
+            lexer = get_lexer_by_name(language)
+        except ClassNotFound:
+            return escape(source)
+    return Markup(highlight(source, lexer, HtmlFormatter(nowrap=True)))  # noqa: S704 - pygments escapes
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        badge=badge,
+        duration=duration,
+        highlighted=highlighted,
+        job_path=job_path,
+        literal=literal,
+        moment=moment,
+        size=size,
+    )
+    return environment
