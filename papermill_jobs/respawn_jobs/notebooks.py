@@ -43,7 +43,7 @@ def read_notebook(text: str) -> NotebookNode:
         if raw["nbformat"] == 4:
             _fill_ids(raw)
             raw["nbformat_minor"] = max(5, _minor(raw))
-        notebook = nbformat.reads(json.dumps(raw), as_version=4)
+        notebook: NotebookNode = nbformat.reads(json.dumps(raw), as_version=4)  # type: ignore[no-untyped-call]
         if raw["nbformat"] != 4:
             for cell in notebook.cells:
                 cell.pop("id", None)
@@ -59,7 +59,7 @@ def read_notebook(text: str) -> NotebookNode:
 
 def write_notebook(notebook: NotebookNode) -> str:
     """Return the notebook's text, as nbformat writes it."""
-    return str(nbformat.writes(notebook))
+    return str(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
 
 
 def source_hash(source: str) -> str:
@@ -91,7 +91,7 @@ def parameterize(
 
     Raises `InvalidInput` when papermill cannot write parameters in this language.
     """
-    result = deepcopy(notebook)
+    result: NotebookNode = deepcopy(notebook)
     if not parameters:
         return result
     from papermill.exceptions import PapermillException
@@ -100,14 +100,16 @@ def parameterize(
     untagged = [cell for cell in result.cells if "tags" not in cell.metadata]
     for cell in untagged:
         cell.metadata["tags"] = []
-    result.metadata.setdefault("papermill", NotebookNode())
+    result.metadata.setdefault("papermill", nbformat.from_dict({}))  # type: ignore[no-untyped-call]
     try:
         result = parameterize_notebook(result, parameters, kernel_name=kernel, language=language)
     except PapermillException as error:
         raise InvalidInput(f"parameters cannot be given to a notebook in {language}: {error}") from error
     for cell in untagged:
         cell.metadata.pop("tags", None)
-    injected_cell(result).id = INJECTED_ID
+    injected = injected_cell(result)
+    if injected is not None:
+        injected.id = INJECTED_ID
     return result
 
 

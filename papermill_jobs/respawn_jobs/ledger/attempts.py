@@ -1,0 +1,196 @@
+"""The life of attempts: opened, ended, lost, and what their end means for the run.
+
+An attempt ends in two steps. First it is marked as ended: from then on it is fenced and can commit nothing.
+Then its run is settled: queued again by its retry policy, or made final with an executed notebook. A
+process that dies between the two leaves a run whose attempt has ended, and `expire` settles that as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from respawn_jobs.errors import Conflict
+from respawn_jobs.ids import new_id
+from respawn_jobs.ledger.context import Context, touch
+from respawn_jobs.ledger.records import assemble, cells_of, close_cells, shown_attempt
+from respawn_jobs.models import CellError, CellState, JobSettings, RunState
+from respawn_jobs.notebooks import TAG_ONCE
+from respawn_jobs.store.tables import AttemptRow, RunRow
+
+START_GRACE = timedelta(seconds=60)
+"""How long a runner may take from being submitted to claiming its attempt."""
+
+_OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
+_RETRIED = (RunState.FAILED.value, RunState.TIMED_OUT.value, RunState.LOST.value)
+_BEGUN = (CellState.RUNNING.value, CellState.EXECUTED.value, CellState.FAILED.value)
+
+
+def token_hash(token: str) -> str:
+    """Return what is stored of an attempt's token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def open_attempt(context: Context, run_id: str, executor: str) -> tuple[str, str]:
+    """Open the next attempt of a queued run and return its id and token.
+
+    Raises `Conflict` when the run does not wait for an attempt: of two callers, one gets it.
+    """
+    attempt_id, token = new_id("att"), secrets.token_urlsafe(32)
+    with context.database.session(write=True) as session:
+        taken = session.scalar(
+            update(RunRow)
+            .where(RunRow.id == run_id, RunRow.state == RunState.QUEUED.value, RunRow.current.is_(None))
+            .values(current=attempt_id, attempt=RunRow.attempt + 1, revision=RunRow.revision + 1)
+            .returning(RunRow.id)
+        )
+        if taken is None:
+            raise Conflict(f"{run_id} does not wait for a runner", run=run_id)
+        number = session.scalars(select(RunRow.attempt).where(RunRow.id == run_id)).one()
+        session.add(
+            AttemptRow(
+                id=attempt_id,
+                run_id=run_id,
+                number=number,
+                state=RunState.QUEUED.value,
+                executor=executor,
+                token_hash=token_hash(token),
+                lease_until=context.clock() + START_GRACE,
+            )
+        )
+    return attempt_id, token
+
+
+def lock_attempt(session: Session, attempt_id: str) -> tuple[RunRow, AttemptRow] | None:
+    """Lock the run that an attempt acts for; None when it acts for none (any more)."""
+    # The run's row is the one lock for all that changes a run, so nothing waits in a circle.
+    run = session.scalar(select(RunRow).where(RunRow.current == attempt_id).with_for_update())
+    if run is None:
+        return None
+    return run, session.get_one(AttemptRow, attempt_id)
+
+
+def end_attempt(
+    session: Session,
+    run: RunRow,
+    attempt: AttemptRow,
+    now: datetime,
+    state: RunState,
+    error: CellError | None = None,
+    notebook: str | None = None,
+) -> None:
+    """Mark an attempt as ended, which fences it, and close its cells."""
+    attempt.state = state.value
+    attempt.finished_at = now
+    attempt.error = error.model_dump(mode="json") if error else None
+    attempt.notebook = notebook
+    close_cells(session, run, attempt.number, _note(state, error))
+    touch(session, run.id)
+
+
+def lose(context: Context, attempt_id: str, reason: str, *, expired_at: datetime | None = None) -> str | None:
+    """Mark an attempt as lost and settle its run; return the run's id, None when there was nothing to lose.
+
+    With `expired_at`, only when the lease was over by then: a heartbeat may just have renewed it.
+    """
+    with context.database.session(write=True) as session:
+        found = lock_attempt(session, attempt_id)
+        if found is None:
+            return None
+        run, attempt = found
+        if attempt.state not in _OPEN or (expired_at is not None and attempt.lease_until > expired_at):
+            return None
+        running = [
+            cell.index
+            for cell in cells_of(session, run, attempt.number)
+            if cell.state == CellState.RUNNING.value
+        ]
+        error = CellError(cell=running[0] if running else None, name="RunnerLost", value=reason)
+        end_attempt(session, run, attempt, context.clock(), RunState.LOST, error)
+        run_id = run.id
+    settle(context, run_id)
+    return run_id
+
+
+def expire(context: Context) -> list[str]:
+    """Lose every attempt whose lease is over, settle what a killed process left, and return the runs' ids."""
+    now = context.clock()
+    with context.database.session() as session:
+        query = (
+            select(AttemptRow.id, AttemptRow.run_id, AttemptRow.state)
+            .join(RunRow, RunRow.current == AttemptRow.id)
+            .where(RunRow.state.in_(_OPEN))
+            .where(or_(AttemptRow.lease_until <= now, AttemptRow.state.not_in(_OPEN)))
+        )
+        found = session.execute(query).tuples().all()
+    changed: list[str] = []
+    for attempt_id, run_id, state in found:
+        if state not in _OPEN:
+            settle(context, run_id)
+            changed.append(run_id)
+        elif lose(context, attempt_id, _silence(state), expired_at=now):
+            changed.append(run_id)
+    return changed
+
+
+def settle(context: Context, run_id: str) -> None:
+    """Make a run whose attempt has ended final, or queue it again. Does nothing when that was done before."""
+    with context.database.session() as session:
+        run = session.get_one(RunRow, run_id)
+        attempt = session.get(AttemptRow, run.current) if run.current else None
+        if attempt is None or attempt.state in _OPEN or run.state not in _OPEN:
+            return
+        again, refusal = _retry(session, run, attempt)
+        # Put together before the run's row is locked: blobs may be far away.
+        text = None if again or attempt.notebook else assemble(session, context.blobs, run)
+    notebook = attempt.notebook or (context.blobs.put_bytes(text.encode()) if text else None)
+    with context.database.session(write=True) as session:
+        found = lock_attempt(session, attempt.id)
+        if found is None or found[0].state not in _OPEN:
+            return
+        run, attempt = found
+        if again and not run.cancel_requested:
+            run.state, run.current, run.cells_done = RunState.QUEUED.value, None, 0
+        else:
+            _finish_run(session, run, attempt, notebook, refusal)
+        touch(session, run_id)
+
+
+def _finish_run(
+    session: Session, run: RunRow, attempt: AttemptRow, notebook: str | None, refusal: tuple[int, str] | None
+) -> None:
+    lost = attempt.state == RunState.LOST.value
+    run.state = RunState.CANCELLED.value if lost and run.cancel_requested else attempt.state
+    run.finished_at = attempt.finished_at
+    run.error = attempt.error
+    run.notebook = notebook
+    if refusal is not None:
+        index, note = refusal
+        for cell in cells_of(session, run, shown_attempt(session, run)):
+            if cell.index == index:
+                cell.note = f"{cell.note}; {note}" if cell.note else note
+
+
+def _retry(session: Session, run: RunRow, attempt: AttemptRow) -> tuple[bool, tuple[int, str] | None]:
+    """Tell whether the policy tries the run again; if a cell forbids it, its index and what to say there."""
+    settings = JobSettings.model_validate(run.settings)
+    if attempt.state not in _RETRIED or run.cancel_requested or attempt.number >= settings.max_attempts:
+        return False, None
+    for cell in cells_of(session, run, attempt.number):
+        if TAG_ONCE in cell.tags and cell.state in _BEGUN:
+            return False, (cell.index, f"not tried again: this cell is tagged {TAG_ONCE} and had begun")
+    return True, None
+
+
+def _silence(state: str) -> str:
+    if state == RunState.QUEUED.value:
+        return f"no runner claimed the attempt within {START_GRACE.seconds} seconds"
+    return "the runner stopped answering: it was killed, ran out of memory, or its machine is gone"
+
+
+def _note(state: RunState, error: CellError | None) -> str:
+    return f"the run ended ({error.name if error else state.value}) while this cell ran"

@@ -1,0 +1,139 @@
+"""What every use case works with: the store, the blobs, the time, the kernels; and how rows are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from respawn_jobs.access import Action, Actor, check_namespace
+from respawn_jobs.blobs import BlobStore
+from respawn_jobs.clock import Clock
+from respawn_jobs.errors import InvalidInput, NotFound
+from respawn_jobs.ids import is_id
+from respawn_jobs.store.database import Database
+from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
+
+_KERNEL_MEMORY = timedelta(seconds=10)
+
+
+class Kernel(Protocol):
+    """What must be known of a kernel: `respawn_kernels.environments.KernelInfo`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def language(self) -> str: ...  # noqa: D102
+    @property
+    def lock(self) -> str | None: ...  # noqa: D102
+
+
+KernelCheck = Callable[[str], Kernel]
+"""Finds a kernel by name. Raises a LookupError that names the known ones."""
+
+
+def installed_kernel(name: str) -> Kernel:
+    """Find an installed kernel. Raises LookupError."""
+    from respawn_kernels.environments import find_kernel
+
+    return find_kernel(name)
+
+
+@dataclass
+class Context:
+    """The ledger's surroundings, shared by all use cases and threads."""
+
+    database: Database
+    blobs: BlobStore
+    clock: Clock
+    lease: timedelta
+    kernel_check: KernelCheck
+    _kernels: dict[str, tuple[datetime, Kernel]] = field(default_factory=dict)
+
+    def kernel(self, name: str) -> Kernel:
+        """Find a kernel, asking again only after ten seconds. Raises `InvalidInput` naming the known ones."""
+        now = self.clock()
+        remembered = self._kernels.get(name)
+        if remembered is not None and now - remembered[0] < _KERNEL_MEMORY:
+            return remembered[1]
+        try:
+            kernel = self.kernel_check(name)
+        except LookupError as error:
+            message = str(error.args[0]) if error.args else f"unknown kernel {name!r}"
+            raise InvalidInput(message, kernel=name) from error
+        self._kernels[name] = (now, kernel)
+        return kernel
+
+    def lock_now(self, name: str, otherwise: str | None) -> str | None:
+        """Return the hash of the lock file that a kernel has now; `otherwise` when it is not installed."""
+        try:
+            return self.kernel(name).lock
+        except InvalidInput:
+            return otherwise
+
+
+def split_ref(actor: Actor, ref: str) -> tuple[str, str]:
+    """Return (namespace, name) of a job's `namespace/name` or bare name in the actor's own namespace."""
+    namespace, _, name = ref.rpartition("/")
+    if not name:
+        raise InvalidInput(
+            f"{ref!r} is not a job: write user/<name>/<job>, team/<group>/<job> or <job>", job=ref
+        )
+    return check_namespace(namespace or actor.namespace), name
+
+
+def find_job(session: Session, actor: Actor, ref: str, action: Action = "read") -> JobRow:
+    """Find a job by reference or id. Raises `NotFound`, or `Forbidden` before telling whether it exists."""
+    if is_id("job", ref):
+        by_id = session.get(JobRow, ref)
+        if by_id is not None:
+            actor.require(action, by_id.namespace, ref)
+            return by_id
+    namespace, name = split_ref(actor, ref)
+    actor.require(action, namespace, f"{namespace}/{name}")
+    job = session.scalar(select(JobRow).where(JobRow.namespace == namespace, JobRow.name == name))
+    if job is None:
+        raise NotFound(f"there is no job {namespace}/{name}", job=f"{namespace}/{name}")
+    return job
+
+
+def find_run(
+    session: Session, actor: Actor, run_id: str, action: Action = "read", *, lock: bool = False
+) -> tuple[RunRow, JobRow]:
+    """Find a run and its job. Raises `NotFound`, or `Forbidden` naming whose it is."""
+    query = select(RunRow).where(RunRow.id == run_id)
+    run = session.scalar(query.with_for_update() if lock else query)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}", run=run_id)
+    job = session.get_one(JobRow, run.job_id)
+    actor.require(action, job.namespace, run_id)
+    return run, job
+
+
+def find_version(session: Session, job: JobRow, number: int | None = None) -> VersionRow:
+    """Find a job's version, by default its newest for new runs. Raises `NotFound`."""
+    wanted = job.version if number is None else number
+    version = session.scalar(
+        select(VersionRow).where(VersionRow.job_id == job.id, VersionRow.number == wanted)
+    )
+    if version is None:
+        raise NotFound(
+            f"{job.namespace}/{job.name} has no version {wanted}",
+            job=f"{job.namespace}/{job.name}",
+            version=wanted,
+        )
+    return version
+
+
+def touch(session: Session, run_id: str) -> None:
+    """Tell those who watch a run that it changed."""
+    session.execute(
+        update(RunRow)
+        .where(RunRow.id == run_id)
+        .values(revision=RunRow.revision + 1)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,189 @@
+"""Rows as the wire types that `models` defines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from respawn_jobs.models import (
+    Attempt,
+    CellRecord,
+    CellState,
+    Checkpoint,
+    GitState,
+    Job,
+    JobSettings,
+    Run,
+    RunState,
+    Schedule,
+    Version,
+)
+from respawn_jobs.store.tables import (
+    AttemptRow,
+    CellRow,
+    CheckpointRow,
+    JobRow,
+    RunRow,
+    ScheduleRow,
+    VersionRow,
+)
+
+
+def ref_of(job: JobRow) -> str:
+    """Return the full name of a job."""
+    return f"{job.namespace}/{job.name}"
+
+
+def version_of(row: VersionRow, job: JobRow) -> Version:
+    """Return a version."""
+    return Version(
+        id=row.id,
+        job=ref_of(job),
+        number=row.number,
+        notebook=row.notebook,
+        kernel=row.kernel,
+        language=row.language,
+        lock=row.lock,
+        directory=row.directory,
+        git=GitState.model_validate(row.git) if row.git else None,
+        parameters=row.parameters,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        parent=row.parent,
+    )
+
+
+def schedule_of(row: ScheduleRow, job: JobRow) -> Schedule:
+    """Return a schedule."""
+    return Schedule(
+        id=row.id,
+        job=ref_of(job),
+        cron=row.cron,
+        tz=row.tz,
+        paused=row.paused,
+        parameters=row.parameters,
+        next_due=row.next_due,
+        created_by=row.created_by,
+        created_at=row.created_at,
+    )
+
+
+def jobs_of(session: Session, rows: Sequence[JobRow]) -> list[Job]:
+    """Return jobs with their schedules and last runs."""
+    ids = [row.id for row in rows]
+    schedules: dict[str, list[ScheduleRow]] = {}
+    for schedule in session.scalars(
+        select(ScheduleRow)
+        .where(ScheduleRow.job_id.in_(ids))
+        .order_by(ScheduleRow.created_at, ScheduleRow.id)
+    ):
+        schedules.setdefault(schedule.job_id, []).append(schedule)
+    wanted = [row.last_run for row in rows if row.last_run]
+    last = session.scalars(select(RunRow).where(RunRow.id.in_(wanted))).all()
+    last_runs = {run.job: run for run in runs_of(session, last)}
+    return [
+        Job(
+            id=row.id,
+            namespace=row.namespace,
+            name=row.name,
+            version=row.version,
+            settings=JobSettings.model_validate(row.settings),
+            created_by=row.created_by,
+            created_at=row.created_at,
+            schedules=[schedule_of(schedule, row) for schedule in schedules.get(row.id, [])],
+            last_run=last_runs.get(ref_of(row)),
+        )
+        for row in rows
+    ]
+
+
+def runs_of(session: Session, rows: Sequence[RunRow]) -> list[Run]:
+    """Return runs, in the order of the rows, each knowing the run that resumes it."""
+    jobs = {
+        job.id: ref_of(job)
+        for job in session.scalars(select(JobRow).where(JobRow.id.in_({row.job_id for row in rows})))
+    }
+    resumed = session.execute(
+        select(RunRow.resume_of, RunRow.id).where(RunRow.resume_of.in_([row.id for row in rows]))
+    )
+    resumed_by = dict(resumed.tuples().all())
+    return [
+        Run(
+            id=row.id,
+            job=jobs[row.job_id],
+            version=row.version,
+            kernel=row.kernel,
+            state=RunState(row.state),
+            parameters=row.parameters,
+            trigger=row.trigger,  # type: ignore[arg-type]  # the store holds only what the model allows
+            schedule=row.schedule_id,
+            due_at=row.due_at,
+            created_by=row.created_by,
+            created_at=row.created_at,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            attempt=row.attempt,
+            cells_total=row.cells_total,
+            cells_done=row.cells_done,
+            error=row.error,  # type: ignore[arg-type]  # pydantic reads the JSON
+            notebook=row.notebook,
+            origin=row.origin,
+            resumed_by=resumed_by.get(row.id),
+            resume_from=row.resume_from,
+            cancel_requested=row.cancel_requested,
+            revision=row.revision,
+        )
+        for row in rows
+    ]
+
+
+def run_of(session: Session, row: RunRow) -> Run:
+    """Return one run."""
+    return runs_of(session, [row])[0]
+
+
+def cell_of(row: CellRow, checkpoint: str | None) -> CellRecord:
+    """Return a cell record; `checkpoint` is the manifest taken at its boundary."""
+    return CellRecord(
+        index=row.index,
+        cell_id=row.cell_id,
+        state=CellState(row.state),
+        source_hash=row.source_hash,
+        tags=row.tags,
+        execution_count=row.execution_count,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        seconds=row.seconds,
+        outputs=row.outputs,
+        checkpoint=checkpoint,
+        note=row.note,
+    )
+
+
+def checkpoint_of(row: CheckpointRow) -> Checkpoint:
+    """Return a checkpoint."""
+    return Checkpoint(
+        cell=row.cell,
+        manifest=row.manifest,
+        variables=row.variables,
+        size=row.size,
+        new_bytes=row.new_bytes,
+        seconds=row.seconds,
+        unstored=row.unstored,
+    )
+
+
+def attempt_of(row: AttemptRow) -> Attempt:
+    """Return an attempt."""
+    return Attempt(
+        id=row.id,
+        number=row.number,
+        state=RunState(row.state),
+        executor=row.executor,
+        started_at=row.started_at,
+        heartbeat_at=row.heartbeat_at,
+        finished_at=row.finished_at,
+        error=row.error,  # type: ignore[arg-type]  # pydantic reads the JSON
+    )

@@ -1,0 +1,123 @@
+"""The ledger: one store and what may be asked of it, by people, by runners, and by the service's loops."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import select
+
+from respawn_jobs.access import Actor
+from respawn_jobs.blobs import BlobStore
+from respawn_jobs.clock import Clock, utc_now
+from respawn_jobs.errors import NotFound
+from respawn_jobs.ledger import attempts, audit, scheduling
+from respawn_jobs.ledger.context import Context, KernelCheck, installed_kernel
+from respawn_jobs.ledger.convert import runs_of
+from respawn_jobs.ledger.port import LedgerRunner
+from respawn_jobs.ledger.service import ActorService
+from respawn_jobs.models import Run, RunState
+from respawn_jobs.protocol import RunnerPort
+from respawn_jobs.service import Service
+from respawn_jobs.store.database import Database
+from respawn_jobs.store.tables import RunRow
+
+
+class Ledger:
+    """Jobs, runs and all that belongs to them. Safe to share between threads; a process may hold several."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        *,
+        clock: Clock = utc_now,
+        lease_seconds: float = 15.0,
+        new_kernel_check: KernelCheck = installed_kernel,
+    ) -> None:
+        """Serve a prepared database and a blob store.
+
+        Args:
+            database: already prepared; closed by `close`.
+            blobs: where notebooks, outputs and checkpoints are.
+            clock: the present moment.
+            lease_seconds: how long a runner may be silent before its attempt is lost.
+            new_kernel_check: finds the kernels that versions name.
+        """
+        self.database = database
+        self.blobs = blobs
+        self._context = Context(database, blobs, clock, timedelta(seconds=lease_seconds), new_kernel_check)
+
+    @classmethod
+    def embedded(cls, data: Path) -> Ledger:
+        """Open the store under the directory `data`, which is made when missing."""
+        data = data.expanduser().resolve()
+        data.mkdir(parents=True, exist_ok=True)
+        return cls.open(f"sqlite:///{data / 'respawn.db'}", (data / "blobs").as_uri())
+
+    @classmethod
+    def open(cls, db_url: str, blobs_url: str) -> Ledger:
+        """Open a database and a blob store by their URLs, and bring the schema up to date."""
+        blobs = BlobStore(blobs_url)
+        database = Database(db_url)
+        database.prepare()
+        return cls(database, blobs)
+
+    def as_actor(self, actor: Actor) -> Service:
+        """Return the service as this person sees it."""
+        return ActorService(self._context, actor)
+
+    def runner(self, attempt_id: str, token: str) -> RunnerPort:
+        """Return the service as this attempt's runner sees it; the token is checked at every call."""
+        return LedgerRunner(self._context, attempt_id, token)
+
+    def queue_due(self) -> list[str]:
+        """Queue a run for every schedule that is due, and return the runs' ids."""
+        return scheduling.queue_due(self._context)
+
+    def next_due(self) -> datetime | None:
+        """Return when the next schedule is due; None when none is active."""
+        return scheduling.next_due(self._context)
+
+    def queued(self, limit: int = 50) -> list[Run]:
+        """Return the runs that wait for an attempt, oldest first."""
+        query = (
+            select(RunRow)
+            .where(RunRow.state == RunState.QUEUED.value, RunRow.current.is_(None))
+            .order_by(RunRow.created_at, RunRow.id)
+            .limit(limit)
+        )
+        with self.database.session() as session:
+            return runs_of(session, session.scalars(query).all())
+
+    def open_attempt(self, run_id: str, executor: str) -> tuple[str, str]:
+        """Open the next attempt of a queued run and return its id and its token.
+
+        Raises `Conflict` when the run does not wait for one: of two callers, one gets it. The attempt is
+        lost when no runner claims it within 60 seconds.
+        """
+        return attempts.open_attempt(self._context, run_id, executor)
+
+    def expire(self) -> list[str]:
+        """Lose every attempt whose lease is over, and return the ids of runs that changed."""
+        return attempts.expire(self._context)
+
+    def lose(self, attempt_id: str, reason: str) -> None:
+        """Mark an attempt as lost at once: its executor knows that the runner is dead."""
+        attempts.lose(self._context, attempt_id, reason)
+
+    def revision(self, run: str) -> int:
+        """Return the number that grows with every change of a run. Raises `NotFound`."""
+        with self.database.session() as session:
+            revision = session.scalar(select(RunRow.revision).where(RunRow.id == run))
+        if revision is None:
+            raise NotFound(f"there is no run {run}", run=run)
+        return revision
+
+    def verify_audit(self) -> int:
+        """Check the audit chain and return its length. Raises `Corrupt` naming the first bad record."""
+        return audit.verify(self._context)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()

@@ -1,0 +1,213 @@
+"""The service as a runner sees it, in-process: `RunnerPort` over the store."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from respawn_jobs.errors import Conflict, Fenced, InvalidInput, NotFound, Unauthenticated
+from respawn_jobs.ledger.attempts import end_attempt, lock_attempt, settle, token_hash
+from respawn_jobs.ledger.context import Context, touch
+from respawn_jobs.ledger.convert import ref_of
+from respawn_jobs.ledger.records import INHERITED, cells_of, count_done
+from respawn_jobs.models import CellState, JobSettings, RunState
+from respawn_jobs.protocol import (
+    Assignment,
+    CellEvent,
+    CheckpointCommit,
+    HeartbeatAnswer,
+    Outcome,
+    ResumeFrom,
+)
+from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointRow, JobRow, RunRow, VersionRow
+
+_COLUMNS = (
+    "cell_id",
+    "source_hash",
+    "tags",
+    "execution_count",
+    "started_at",
+    "finished_at",
+    "seconds",
+    "outputs",
+    "note",
+)
+
+
+class LedgerRunner:
+    """Serves one attempt's runner; every call checks the token and whether the attempt still holds."""
+
+    def __init__(self, context: Context, attempt: str, token: str) -> None:
+        self._context = context
+        self._attempt = attempt
+        self._token_hash = token_hash(token)
+
+    def claim(self) -> Assignment:
+        """Take the attempt: it becomes `running` and its lease starts. A second claim is a `Conflict`."""
+        with self._holding(write=True) as (session, run, attempt):
+            if attempt.state != RunState.QUEUED.value:
+                raise Conflict(f"{attempt.id} was claimed before", attempt=attempt.id)
+            now = self._context.clock()
+            attempt.state = run.state = RunState.RUNNING.value
+            attempt.started_at = attempt.heartbeat_at = now
+            attempt.lease_until = now + self._context.lease
+            run.started_at = run.started_at or now
+            touch(session, run.id)
+            version = session.get_one(VersionRow, run.version_id)
+            settings = JobSettings.model_validate(run.settings)
+            return Assignment(
+                attempt=attempt.id,
+                run=run.id,
+                job=ref_of(session.get_one(JobRow, run.job_id)),
+                version=version.number,
+                number=attempt.number,
+                notebook=version.notebook,
+                kernel=version.kernel,
+                language=version.language,
+                directory=version.directory,
+                parameters=run.parameters,
+                timeout_seconds=settings.timeout_seconds,
+                cell_timeout_seconds=settings.cell_timeout_seconds,
+                lease_seconds=self._context.lease.total_seconds(),
+                resume=ResumeFrom.model_validate(run.resume) if run.resume else None,
+            )
+
+    def heartbeat(self) -> HeartbeatAnswer:
+        """Renew the lease and learn what the service wants."""
+        with self._running(write=True) as (_, run, attempt):
+            now = self._context.clock()
+            attempt.heartbeat_at = now
+            attempt.lease_until = now + self._context.lease
+            return HeartbeatAnswer(command="cancel" if run.cancel_requested else "continue")
+
+    def record(self, events: list[CellEvent]) -> None:
+        """Store cell events; all or none."""
+        self._check()
+        self._require([event.outputs for event in events if event.outputs])
+        with self._running(write=True) as (session, run, attempt):
+            for event in events:
+                session.merge(_row(event, run, attempt))
+            session.flush()
+            run.cells_done = count_done(session, run, attempt.number)
+            touch(session, run.id)
+
+    def begin(self, skeleton: str, cells: list[CellEvent]) -> None:
+        """Tell the parameterized notebook and its pending code cells.
+
+        Cells that the run takes over are recorded as reused at once, so that they are not lost if the
+        runner dies before it says so.
+        """
+        self._check()
+        self._require([skeleton])
+        with self._running(write=True) as (session, run, attempt):
+            inherited = {cell.index: cell for cell in cells_of(session, run, INHERITED)}
+            for event in cells:
+                before = inherited.get(event.index)
+                row = _row(event, run, attempt)
+                if (
+                    before is not None
+                    and before.state == CellState.REUSED.value
+                    and event.state is CellState.PENDING
+                    and before.source_hash == event.source_hash
+                ):
+                    row.state = CellState.REUSED.value
+                    row.outputs, row.execution_count = before.outputs, before.execution_count
+                    row.seconds = before.seconds
+                session.merge(row)
+            session.flush()
+            run.skeleton = skeleton
+            run.cells_total = len(cells)
+            run.cells_done = count_done(session, run, attempt.number)
+            touch(session, run.id)
+
+    def missing(self, digests: list[str]) -> list[str]:
+        """Return those of `digests` that are not stored."""
+        self._check()
+        return self._context.blobs.missing(digests)
+
+    def put_blob(self, digest: str, source: bytes | Path) -> None:
+        """Store bytes under their digest. Raises `Corrupt` when they do not match it."""
+        self._check()
+        self._context.blobs.put(digest, source)
+
+    def get_blob(self, digest: str) -> bytes:
+        """Return a blob that this attempt may read. Raises `NotFound` for any other."""
+        with self._running() as (session, run, _):
+            version = session.get_one(VersionRow, run.version_id)
+            allowed = {version.notebook, run.skeleton}
+            if run.resume:
+                resume = ResumeFrom.model_validate(run.resume)
+                allowed |= {resume.manifest, *resume.blobs, *(cell.outputs for cell in resume.reused)}
+        if digest not in allowed:
+            raise NotFound(f"blob {digest} does not belong to {self._attempt}", digest=digest)
+        return self._context.blobs.get(digest)
+
+    def commit_checkpoint(self, commit: CheckpointCommit) -> None:
+        """Make a checkpoint part of the run. Raises `InvalidInput` when a blob is missing."""
+        self._check()
+        checkpoint = commit.checkpoint
+        self._require([checkpoint.manifest, *commit.blobs])
+        with self._running(write=True) as (session, run, attempt):
+            session.merge(
+                CheckpointRow(
+                    run_id=run.id,
+                    attempt=attempt.number,
+                    blobs=commit.blobs,
+                    **checkpoint.model_dump(mode="json"),
+                )
+            )
+            touch(session, run.id)
+
+    def finish(self, outcome: Outcome) -> None:
+        """End the attempt. The run becomes final, or is queued again by its retry policy."""
+        self._check()
+        if outcome.notebook is not None:
+            self._require([outcome.notebook])
+        with self._running(write=True) as (session, run, attempt):
+            state = RunState(outcome.state)
+            end_attempt(session, run, attempt, self._context.clock(), state, outcome.error, outcome.notebook)
+            run_id = run.id
+        settle(self._context, run_id)
+
+    def close(self) -> None:
+        """Release nothing: the ledger owns the connections."""
+
+    def _check(self) -> None:
+        with self._running():
+            pass
+
+    def _require(self, digests: list[str]) -> None:
+        missing = self._context.blobs.missing(digests)
+        if missing:
+            raise InvalidInput(f"blob {missing[0]} was not put before it was named", missing=missing)
+
+    @contextmanager
+    def _running(self, *, write: bool = False) -> Iterator[tuple[Session, RunRow, AttemptRow]]:
+        with self._holding(write=write) as (session, run, attempt):
+            if attempt.state != RunState.RUNNING.value:
+                raise Conflict(f"{attempt.id} was not claimed", attempt=attempt.id)
+            yield session, run, attempt
+
+    @contextmanager
+    def _holding(self, *, write: bool = False) -> Iterator[tuple[Session, RunRow, AttemptRow]]:
+        with self._context.database.session(write=write) as session:
+            stored = session.scalar(select(AttemptRow.token_hash).where(AttemptRow.id == self._attempt))
+            # The same answer for a wrong token and an unknown attempt: neither may be found out.
+            if not hmac.compare_digest(stored or "", self._token_hash):
+                raise Unauthenticated("the attempt's token is not valid", attempt=self._attempt)
+            found = lock_attempt(session, self._attempt)
+            if found is None or RunState(found[1].state).final:
+                raise Fenced(f"{self._attempt} ended or was replaced: stop", attempt=self._attempt)
+            yield session, *found
+
+
+def _row(event: CellEvent, run: RunRow, attempt: AttemptRow) -> CellRow:
+    values = {name: getattr(event, name) for name in _COLUMNS}
+    return CellRow(
+        run_id=run.id, attempt=attempt.number, index=event.index, state=event.state.value, **values
+    )

@@ -1,0 +1,66 @@
+"""Cells and checkpoints of a run, across its attempts.
+
+What is shown of a run is its latest attempt that began; a resumed run that has none yet shows what it took
+over (attempt 0). Checkpoints taken over stay valid for every attempt of the run.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from respawn_jobs.blobs import BlobStore
+from respawn_jobs.ledger.assemble import executed_text
+from respawn_jobs.models import CellState
+from respawn_jobs.store.tables import CellRow, CheckpointRow, RunRow
+
+INHERITED = 0
+"""The attempt number of what a resumed run takes over."""
+
+DONE = (CellState.EXECUTED, CellState.REUSED)
+
+
+def shown_attempt(session: Session, run: RunRow) -> int:
+    """Return the number of the latest attempt that has cells."""
+    latest = session.scalar(select(func.max(CellRow.attempt)).where(CellRow.run_id == run.id))
+    return INHERITED if latest is None else latest
+
+
+def cells_of(session: Session, run: RunRow, attempt: int | None = None) -> list[CellRow]:
+    """Return the code cells of an attempt, by default the shown one, in their order."""
+    number = shown_attempt(session, run) if attempt is None else attempt
+    query = select(CellRow).where(CellRow.run_id == run.id, CellRow.attempt == number)
+    return list(session.scalars(query.order_by(CellRow.index)))
+
+
+def checkpoints_of(session: Session, run: RunRow) -> list[CheckpointRow]:
+    """Return the checkpoints of the shown attempt, and those taken over, by cell."""
+    numbers = (INHERITED, shown_attempt(session, run))
+    query = select(CheckpointRow).where(CheckpointRow.run_id == run.id, CheckpointRow.attempt.in_(numbers))
+    by_cell = {row.cell: row for row in session.scalars(query.order_by(CheckpointRow.attempt))}
+    return [by_cell[cell] for cell in sorted(by_cell)]
+
+
+def count_done(session: Session, run: RunRow, attempt: int) -> int:
+    """Return how many cells of an attempt are executed or reused."""
+    query = select(func.count()).where(
+        CellRow.run_id == run.id, CellRow.attempt == attempt, CellRow.state.in_(DONE)
+    )
+    return session.scalar(query) or 0
+
+
+def close_cells(session: Session, run: RunRow, attempt: int, note: str) -> None:
+    """Give every open cell of an ended attempt its last state: what ran has failed, the rest is skipped."""
+    mine = (CellRow.run_id == run.id, CellRow.attempt == attempt)
+    for before, values in (
+        (CellState.RUNNING, {"state": CellState.FAILED.value, "note": note}),
+        (CellState.PENDING, {"state": CellState.SKIPPED.value}),
+    ):
+        session.execute(update(CellRow).where(*mine, CellRow.state == before.value).values(**values))
+
+
+def assemble(session: Session, blobs: BlobStore, run: RunRow) -> str | None:
+    """Return the text of the notebook as far as the run came; None when it never began."""
+    if run.skeleton is None:
+        return None
+    return executed_text(blobs, run.skeleton, cells_of(session, run))

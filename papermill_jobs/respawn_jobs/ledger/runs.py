@@ -1,0 +1,229 @@
+"""Runs: queued by people, listed, shown, cancelled, opened for debugging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from respawn_jobs import parameters
+from respawn_jobs.access import Actor
+from respawn_jobs.errors import Conflict, NotFound
+from respawn_jobs.ids import new_id
+from respawn_jobs.ledger import audit
+from respawn_jobs.ledger.assemble import outputs_of
+from respawn_jobs.ledger.attempts import end_attempt, settle
+from respawn_jobs.ledger.context import Context, find_job, find_run, find_version, touch
+from respawn_jobs.ledger.convert import (
+    attempt_of,
+    cell_of,
+    checkpoint_of,
+    ref_of,
+    run_of,
+    runs_of,
+    version_of,
+)
+from respawn_jobs.ledger.records import DONE, assemble, cells_of, checkpoints_of, close_cells, shown_attempt
+from respawn_jobs.models import CellRecord, DebugBundle, Parameter, Run, RunDetail, RunState
+from respawn_jobs.service import RunRequest
+from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointRow, JobRow, RunRow, VersionRow
+
+
+def check_parameters(version: VersionRow, given: dict[str, Any]) -> dict[str, Any]:
+    """Return `given` when it fits the version. Raises `InvalidInput`."""
+    if not parameters.inspectable(version.language):
+        for name, value in given.items():
+            parameters.check_json(name, value)
+        return dict(given)
+    declared = [Parameter.model_validate(document) for document in version.parameters]
+    return parameters.check(declared, given)
+
+
+def new_run(
+    context: Context, session: Session, job: JobRow, version: VersionRow, by: str, trigger: str, **more: Any
+) -> RunRow:
+    """Insert a queued run of a version, with the job's settings as they are now."""
+    run = RunRow(
+        id=new_id("run"),
+        job_id=job.id,
+        version_id=version.id,
+        version=version.number,
+        kernel=version.kernel,
+        settings=job.settings,
+        trigger=trigger,
+        created_by=by,
+        created_at=context.clock(),
+        **{"state": RunState.QUEUED.value, "lock": version.lock, **more},
+    )
+    session.add(run)
+    session.flush()
+    job.last_run = run.id
+    return run
+
+
+def run(context: Context, actor: Actor, request: RunRequest) -> Run:
+    """Queue a run; see `Service.run`."""
+    with context.database.session() as session:
+        job = find_job(session, actor, request.job, "run")
+        version = find_version(session, job, request.version)
+        given = check_parameters(version, request.parameters)
+    lock = context.kernel(version.kernel).lock
+    with context.database.session(write=True) as session:
+        job = session.get_one(JobRow, job.id)
+        row = new_run(context, session, job, version, actor.name, "person", parameters=given, lock=lock)
+        audit.write(
+            context, session, actor.name, "run", job.namespace, row.id, job=ref_of(job), version=row.version
+        )
+        return run_of(session, row)
+
+
+def runs(
+    context: Context,
+    actor: Actor,
+    job: str | None,
+    states: Sequence[RunState],
+    limit: int,
+    before: datetime | None,
+) -> list[Run]:
+    """Return runs that the actor may read, newest first; see `Service.runs`."""
+    query = select(RunRow).order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(max(0, limit))
+    readable = actor.readable()
+    if readable is not None:
+        query = query.join(JobRow, JobRow.id == RunRow.job_id).where(JobRow.namespace.in_(readable))
+    if states:
+        query = query.where(RunRow.state.in_([state.value for state in states]))
+    if before is not None:
+        query = query.where(RunRow.created_at < before)
+    with context.database.session() as session:
+        if job is not None:
+            query = query.where(RunRow.job_id == find_job(session, actor, job).id)
+        return runs_of(session, session.scalars(query).all())
+
+
+def show(context: Context, actor: Actor, run_id: str) -> RunDetail:
+    """Return a run with its cells; see `Service.show`."""
+    with context.database.session() as session:
+        row, _ = find_run(session, actor, run_id)
+        checkpoints = checkpoints_of(session, row)
+        attempts = session.scalars(
+            select(AttemptRow).where(AttemptRow.run_id == run_id).order_by(AttemptRow.number)
+        )
+        restarted = session.scalars(
+            select(RunRow.id)
+            .where(RunRow.origin == run_id, RunRow.trigger == "restart")
+            .order_by(RunRow.created_at)
+        )
+        return RunDetail(
+            run=run_of(session, row),
+            cells=_cell_records(session, row, checkpoints),
+            checkpoints=[checkpoint_of(checkpoint) for checkpoint in checkpoints],
+            attempts=[attempt_of(attempt) for attempt in attempts],
+            restarted_by=list(restarted),
+        )
+
+
+def outputs(context: Context, actor: Actor, run_id: str, cell: int) -> list[dict[str, Any]]:
+    """Return the nbformat outputs of one cell as far as they came."""
+    with context.database.session() as session:
+        row, _ = find_run(session, actor, run_id)
+        found = [record for record in cells_of(session, row) if record.index == cell]
+    if not found:
+        raise NotFound(f"{run_id} has no code cell {cell}", run=run_id, cell=cell)
+    return outputs_of(context.blobs, found[0].outputs)
+
+
+def notebook(context: Context, actor: Actor, run_id: str) -> str:
+    """Return the text of the executed notebook as far as it came; the version's when nothing began."""
+    with context.database.session() as session:
+        row, _ = find_run(session, actor, run_id)
+        return _notebook(context, session, row)
+
+
+def blob(context: Context, actor: Actor, run_id: str, digest: str) -> bytes:
+    """Return a blob that belongs to the run. Raises `NotFound` for any other."""
+    with context.database.session() as session:
+        row, _ = find_run(session, actor, run_id)
+        version = session.get_one(VersionRow, row.version_id)
+        mine = {version.notebook, row.notebook, row.skeleton}
+        mine |= set(session.scalars(select(CellRow.outputs).where(CellRow.run_id == run_id)))
+        for checkpoint in session.scalars(select(CheckpointRow).where(CheckpointRow.run_id == run_id)):
+            mine |= {checkpoint.manifest, *checkpoint.blobs}
+    if digest not in mine:
+        raise NotFound(f"blob {digest} does not belong to {run_id}", run=run_id, digest=digest)
+    return context.blobs.get(digest)
+
+
+def cancel(context: Context, actor: Actor, run_id: str) -> Run:
+    """Cancel a queued run at once, or ask a running one to stop. Raises `Conflict` for a final one."""
+    with context.database.session() as session:
+        row, _ = find_run(session, actor, run_id, "run")
+        text = assemble(session, context.blobs, row) if row.current is None else None
+    executed = context.blobs.put_bytes(text.encode()) if text else None
+    with context.database.session(write=True) as session:
+        row, job = find_run(session, actor, run_id, "run", lock=True)
+        if RunState(row.state).final:
+            raise Conflict(f"{run_id} has already ended: {row.state}", run=run_id, state=row.state)
+        row.cancel_requested = True
+        if row.current is None:
+            row.state, row.finished_at, row.notebook = RunState.CANCELLED.value, context.clock(), executed
+            close_cells(session, row, shown_attempt(session, row), "the run was cancelled")
+        elif row.state == RunState.QUEUED.value:
+            attempt = session.get_one(AttemptRow, row.current)
+            end_attempt(session, row, attempt, context.clock(), RunState.CANCELLED)
+        touch(session, run_id)
+        audit.write(context, session, actor.name, "cancel", job.namespace, run_id, job=ref_of(job))
+    settle(context, run_id)
+    with context.database.session() as session:
+        return run_of(session, session.get_one(RunRow, run_id))
+
+
+def debug(context: Context, actor: Actor, run_id: str) -> DebugBundle:
+    """Return what opens a failure in a notebook; see `Service.debug`."""
+    with context.database.session(write=True) as session:
+        row, job = find_run(session, actor, run_id)
+        if not RunState(row.state).resumable:
+            told = "succeeded" if row.state == RunState.SUCCEEDED.value else f"is still {row.state}"
+            raise Conflict(f"{run_id} {told}: there is no failure to debug", run=run_id, state=row.state)
+        audit.write(context, session, actor.name, "debug", job.namespace, run_id, job=ref_of(job))
+    with context.database.session() as session:
+        checkpoints = checkpoints_of(session, row)
+        cells = _cell_records(session, row, checkpoints)
+        before = _last_before(checkpoints, _failing(row, cells))
+        version = version_of(session.get_one(VersionRow, row.version_id), job)
+        return DebugBundle(
+            run=run_of(session, row),
+            version=version,
+            cells=cells,
+            notebook=_notebook(context, session, row),
+            checkpoint=checkpoint_of(before) if before else None,
+            blobs=before.blobs if before else [],
+        )
+
+
+def _notebook(context: Context, session: Session, row: RunRow) -> str:
+    if row.notebook is not None:
+        return context.blobs.get(row.notebook).decode()
+    text = assemble(session, context.blobs, row)
+    if text is None:
+        text = context.blobs.get(session.get_one(VersionRow, row.version_id).notebook).decode()
+    return text
+
+
+def _cell_records(session: Session, row: RunRow, checkpoints: Sequence[CheckpointRow]) -> list[CellRecord]:
+    manifests = {checkpoint.cell: checkpoint.manifest for checkpoint in checkpoints}
+    return [cell_of(cell, manifests.get(cell.index)) for cell in cells_of(session, row)]
+
+
+def _failing(row: RunRow, cells: Sequence[CellRecord]) -> int | None:
+    """Return the index of the cell at which the run stopped; None when all of them are done."""
+    if row.error and row.error.get("cell") is not None:
+        return int(row.error["cell"])
+    return next((cell.index for cell in cells if cell.state not in DONE), None)
+
+
+def _last_before(checkpoints: Sequence[CheckpointRow], index: int | None) -> CheckpointRow | None:
+    earlier = [row for row in checkpoints if index is None or row.cell < index]
+    return earlier[-1] if earlier else None

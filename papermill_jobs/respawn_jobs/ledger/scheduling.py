@@ -1,0 +1,157 @@
+"""Schedules, and the runs that they make due.
+
+Each due time makes one run: in one transaction the schedule moves on, only if nobody else moved it, and the
+run is inserted, only if there is none for that instant. Of times that were missed while nothing ran, the
+latest alone makes a run.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from respawn_jobs import schedules
+from respawn_jobs.access import Action, Actor
+from respawn_jobs.errors import InvalidInput, NotFound
+from respawn_jobs.ids import new_id
+from respawn_jobs.ledger import audit
+from respawn_jobs.ledger.context import Context, find_job, find_version
+from respawn_jobs.ledger.convert import ref_of, schedule_of
+from respawn_jobs.ledger.runs import check_parameters, new_run
+from respawn_jobs.models import CellError, RunState, Schedule
+from respawn_jobs.service import ScheduleRequest
+from respawn_jobs.store.tables import JobRow, ScheduleRow
+
+
+def schedule(context: Context, actor: Actor, request: ScheduleRequest) -> Schedule:
+    """Add a schedule to a job; see `Service.schedule`."""
+    now = context.clock()
+    with context.database.session(write=True) as session:
+        job = find_job(session, actor, request.job, "edit")
+        first = schedules.next_fires(request.cron, request.tz, now, 1)[0]
+        row = ScheduleRow(
+            id=new_id("sch"),
+            job_id=job.id,
+            cron=request.cron,
+            tz=request.tz,
+            paused=False,
+            parameters=check_parameters(find_version(session, job), request.parameters),
+            next_due=first,
+            created_by=actor.name,
+            created_at=now,
+        )
+        session.add(row)
+        audit.write(
+            context, session, actor.name, "schedule", job.namespace, row.id,
+            job=ref_of(job), cron=row.cron, tz=row.tz,
+        )  # fmt: skip
+        session.flush()
+        session.expire(row)
+        return schedule_of(row, job)
+
+
+def pause(context: Context, actor: Actor, schedule_id: str, *, paused: bool) -> Schedule:
+    """Pause a schedule or let it go on from now; what was due meanwhile is not made up for."""
+    with context.database.session(write=True) as session:
+        row, job = _find(session, actor, schedule_id, "edit")
+        if row.paused != paused:
+            row.paused = paused
+            row.next_due = None if paused else schedules.next_fires(row.cron, row.tz, context.clock(), 1)[0]
+            action = "pause" if paused else "unpause"
+            audit.write(context, session, actor.name, action, job.namespace, row.id, job=ref_of(job))
+            session.flush()
+            session.expire(row)
+        return schedule_of(row, job)
+
+
+def unschedule(context: Context, actor: Actor, schedule_id: str) -> None:
+    """Remove a schedule; its runs stay."""
+    with context.database.session(write=True) as session:
+        row, job = _find(session, actor, schedule_id, "edit")
+        session.delete(row)
+        audit.write(
+            context, session, actor.name, "unschedule", job.namespace, schedule_id,
+            job=ref_of(job), cron=row.cron, tz=row.tz,
+        )  # fmt: skip
+
+
+def queue_due(context: Context) -> list[str]:
+    """Queue a run for every schedule that is due, and return the runs' ids."""
+    now = context.clock()
+    with context.database.session() as session:
+        due = session.scalars(
+            _active().where(ScheduleRow.next_due <= now).order_by(ScheduleRow.next_due)
+        ).all()
+    queued: list[str] = []
+    for row in due:
+        try:
+            run_id = _queue(context, row.id, row.next_due, now)
+        except IntegrityError:
+            # Race: another replica inserted the run for this instant, and moves the schedule on itself.
+            continue
+        if run_id is not None:
+            queued.append(run_id)
+    return queued
+
+
+def next_due(context: Context) -> datetime | None:
+    """Return when the next schedule is due; None when none is active."""
+    with context.database.session() as session:
+        query = select(func.min(ScheduleRow.next_due)).where(ScheduleRow.paused.is_(False))
+        return session.scalar(query)
+
+
+def _queue(context: Context, schedule_id: str, was_due: datetime | None, now: datetime) -> str | None:
+    with context.database.session(write=True) as session:
+        row = session.scalar(
+            _active().where(ScheduleRow.id == schedule_id, ScheduleRow.next_due == was_due).with_for_update()
+        )
+        if row is None or row.next_due is None:
+            return None
+        due_at = schedules.latest_fire(row.cron, row.tz, row.next_due, now)
+        following = schedules.next_fires(row.cron, row.tz, max(now, due_at), 1)[0]
+        moved = session.scalar(
+            update(ScheduleRow)
+            .where(ScheduleRow.id == row.id, ScheduleRow.next_due == was_due, ScheduleRow.paused.is_(False))
+            .values(next_due=following)
+            .returning(ScheduleRow.id)
+            .execution_options(synchronize_session=False)
+        )
+        if moved is None:
+            return None
+        return _insert(context, session, row, due_at)
+
+
+def _insert(context: Context, session: Session, row: ScheduleRow, due_at: datetime) -> str:
+    job = session.get_one(JobRow, row.job_id)
+    version = find_version(session, job)
+    run = new_run(
+        context, session, job, version, row.created_by, "schedule",
+        parameters=row.parameters,
+        schedule_id=row.id,
+        due_at=due_at,
+        lock=context.lock_now(version.kernel, version.lock),
+    )  # fmt: skip
+    try:
+        check_parameters(version, row.parameters)
+    except InvalidInput as error:
+        # A newer version no longer takes these parameters: the time was due, so a run says what is wrong.
+        run.state, run.finished_at = RunState.FAILED.value, run.created_at
+        run.error = CellError(cell=None, name="InvalidInput", value=error.message).model_dump(mode="json")
+    return run.id
+
+
+def _active() -> Select[ScheduleRow]:
+    return select(ScheduleRow).where(ScheduleRow.paused.is_(False))
+
+
+def _find(session: Session, actor: Actor, schedule_id: str, action: Action) -> tuple[ScheduleRow, JobRow]:
+    row = session.scalar(select(ScheduleRow).where(ScheduleRow.id == schedule_id).with_for_update())
+    if row is None:
+        raise NotFound(f"there is no schedule {schedule_id}", schedule=schedule_id)
+    job = session.get_one(JobRow, row.job_id)
+    actor.require(action, job.namespace, schedule_id)
+    return row, job

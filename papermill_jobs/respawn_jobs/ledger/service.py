@@ -1,0 +1,131 @@
+"""The service as one person sees it, in-process: `Service` over the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from respawn_jobs import schedules
+from respawn_jobs.access import Actor
+from respawn_jobs.errors import InvalidInput
+from respawn_jobs.ledger import audit, jobs, resume, runs, scheduling
+from respawn_jobs.ledger.context import Context
+from respawn_jobs.models import (
+    AuditRecord,
+    DebugBundle,
+    Job,
+    Plan,
+    Run,
+    RunDetail,
+    RunState,
+    Schedule,
+    Version,
+)
+from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+
+_MOST_FIRES = 100
+
+
+class ActorService:
+    """What one actor can do; each method is told in `respawn_jobs.service.Service`."""
+
+    def __init__(self, context: Context, actor: Actor) -> None:
+        self._context = context
+        self.actor = actor
+
+    def whoami(self) -> str:
+        """Return the caller's name."""
+        return self.actor.name
+
+    def promote(self, request: Promotion) -> Version:
+        """Make a version."""
+        return jobs.promote(self._context, self.actor, request)
+
+    def jobs(self, namespace: str | None = None) -> list[Job]:
+        """Return the jobs that the caller may see, by name."""
+        return jobs.jobs(self._context, self.actor, namespace)
+
+    def job(self, ref: str) -> Job:
+        """Return one job."""
+        return jobs.job(self._context, self.actor, ref)
+
+    def versions(self, ref: str) -> list[Version]:
+        """Return a job's versions, newest first."""
+        return jobs.versions(self._context, self.actor, ref)
+
+    def run(self, request: RunRequest) -> Run:
+        """Queue a run."""
+        return runs.run(self._context, self.actor, request)
+
+    def runs(
+        self,
+        *,
+        job: str | None = None,
+        states: Sequence[RunState] = (),
+        limit: int = 50,
+        before: datetime | None = None,
+    ) -> list[Run]:
+        """Return runs, newest first."""
+        return runs.runs(self._context, self.actor, job, states, limit, before)
+
+    def show(self, run: str) -> RunDetail:
+        """Return a run with its cells."""
+        return runs.show(self._context, self.actor, run)
+
+    def outputs(self, run: str, cell: int) -> list[dict[str, Any]]:
+        """Return the nbformat outputs of one cell as far as they came."""
+        return runs.outputs(self._context, self.actor, run, cell)
+
+    def notebook(self, run: str) -> str:
+        """Return the text of the executed notebook as far as it came."""
+        return runs.notebook(self._context, self.actor, run)
+
+    def plan(self, run: str, request: ResumeRequest) -> Plan:
+        """Tell what `resume` would do; changes nothing."""
+        return resume.plan(self._context, self.actor, run, request)
+
+    def resume(self, run: str, request: ResumeRequest) -> Run:
+        """Queue a run that goes on from where this one stopped."""
+        return resume.resume(self._context, self.actor, run, request)
+
+    def restart(self, run: str, request: ResumeRequest) -> Run:
+        """Queue a run from the top, with the same parameters."""
+        return resume.restart(self._context, self.actor, run, request)
+
+    def cancel(self, run: str) -> Run:
+        """Ask a queued or running run to stop."""
+        return runs.cancel(self._context, self.actor, run)
+
+    def debug(self, run: str) -> DebugBundle:
+        """Return what opens the failure in a notebook."""
+        return runs.debug(self._context, self.actor, run)
+
+    def blob(self, run: str, digest: str) -> bytes:
+        """Return a blob that belongs to the run."""
+        return runs.blob(self._context, self.actor, run, digest)
+
+    def schedule(self, request: ScheduleRequest) -> Schedule:
+        """Add a schedule to a job."""
+        return scheduling.schedule(self._context, self.actor, request)
+
+    def preview(self, cron: str, tz: str, count: int = 5) -> list[datetime]:
+        """Return the next fires of a schedule, in its zone."""
+        if not 0 < count <= _MOST_FIRES:
+            raise InvalidInput(f"count must be from 1 to {_MOST_FIRES}, not {count}", count=count)
+        return schedules.next_fires(cron, tz, self._context.clock(), count)
+
+    def pause(self, schedule: str, *, paused: bool) -> Schedule:
+        """Pause a schedule or let it go on."""
+        return scheduling.pause(self._context, self.actor, schedule, paused=paused)
+
+    def unschedule(self, schedule: str) -> None:
+        """Remove a schedule; its runs stay."""
+        scheduling.unschedule(self._context, self.actor, schedule)
+
+    def audit(self, limit: int = 100) -> list[AuditRecord]:
+        """Return the newest audit records that the caller may see."""
+        return audit.newest(self._context, self.actor, limit)
+
+    def close(self) -> None:
+        """Release nothing: the ledger owns the connections."""
