@@ -17,6 +17,8 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from respawn_jobs.workspace import Workspace
+
 _TOKENS = ("RESPAWN_TOKEN", "RESPAWN_URL", "RESPAWN_DATA", "RESPAWN_DB_URL", "RESPAWN_BLOBS_URL")
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL = 4000
@@ -159,16 +161,18 @@ class Kernel:
 class EarlyKernel:
     """A kernel that boots before it is known what it will run, with the event loop it belongs to."""
 
-    def __init__(self, name: str, directory: Path | None, log: Path) -> None:
+    def __init__(self, name: str, directory: Path | None) -> None:
         """Start it. Raises `KernelFailed`."""
         self.name = name
         self.directory = directory
         self.runner = asyncio.Runner()
         self._unused: Kernel | None = None
+        self._workspace = Workspace()
         try:
+            log = self._workspace.path / "kernel.log"
             self._unused = self.runner.run(Kernel.start(name, directory=directory, log=log))
         except KernelFailed:
-            self.runner.close()
+            self.close()
             raise
 
     def take(self) -> Kernel:
@@ -183,6 +187,7 @@ class EarlyKernel:
             self.runner.run(self._unused.close(now=True))
             self._unused = None
         self.runner.close()
+        self._workspace.close()
 
 
 async def _answer(channel: Any, request: str, timeout: float) -> dict[str, Any] | None:

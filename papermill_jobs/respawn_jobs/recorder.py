@@ -56,7 +56,9 @@ class Recorder:
     def begin(self) -> None:
         """Tell the notebook that will be executed, and its code cells."""
         events = list(self.events.values())
-        self._port.begin(write_notebook(without_outputs(self._notebook)), events)
+        skeleton = write_notebook(without_outputs(self._notebook)).encode()
+        self._port.put_blob(digest_of(skeleton), skeleton)
+        self._port.begin(digest_of(skeleton), events)
         self._progress(events)
 
     def reuse(self, cells: Sequence[ReusedCell]) -> None:

@@ -29,7 +29,7 @@ def _imports() -> None:
     """Import what an attempt needs, which takes longer than all that it does itself."""
     import papermill.translators  # noqa: F401
 
-    import respawn_jobs.session
+    import respawn_jobs.session  # noqa: F401
     import respawn_kernels.lend  # noqa: F401
 
 

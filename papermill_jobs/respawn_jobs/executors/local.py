@@ -96,12 +96,11 @@ class LocalExecutor:
         return answer.result()
 
     def _keep(self) -> None:
-        self._warm()
         while (item := self._calls.get()) is not None:
             call, answer = item
             try:
                 answer.set_result(call())
-            except Exception as error:  # handed to the caller, whatever it is; the keeper must live on
+            except Exception as error:  # noqa: BLE001  handed to the caller; the keeper must live on
                 answer.set_exception(error)
         self._end_all()
 

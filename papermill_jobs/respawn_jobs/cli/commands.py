@@ -1,0 +1,204 @@
+"""The commands that run something: `run`, `resume`, `restart`; and the group that holds them all."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from respawn_jobs.cli import looking, promoting
+
+if TYPE_CHECKING:
+    from respawn_jobs.cli.connection import Connection
+    from respawn_jobs.kernel import EarlyKernel
+    from respawn_jobs.models import JobSettings, Run
+
+FAILED = 1
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="jupyterhub-respawn", prog_name="respawn")
+def respawn() -> None:
+    """Notebooks that run without you, and come back to life where they died.
+
+    Works on this machine's own store (RESPAWN_DATA), or on a hub when RESPAWN_URL and RESPAWN_TOKEN are set.
+    """
+
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the executed notebook goes; by default beside the store.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
+)
+
+
+@respawn.command()
+@click.argument("target", metavar="NOTEBOOK|JOB")
+@click.option(
+    "-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; repeatable."
+)
+@click.option("--kernel", help="Kernel for a notebook, instead of the one that it names.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds the run may take.")
+@click.option("--cell-timeout", type=click.FloatRange(0, min_open=True), help="Seconds each cell may take.")
+@output_option
+@json_option
+def run(
+    target: str,
+    parameters: tuple[tuple[str, str], ...],
+    kernel: str | None,
+    timeout: float | None,
+    cell_timeout: float | None,
+    output: Path | None,
+    as_json: bool,
+) -> int:
+    """Run a notebook file, or a job by its name, and wait for it to end."""
+    from respawn_jobs.cli.connection import connection
+    from respawn_jobs.cli.executing import early_kernel
+
+    path = Path(target)
+    if not (path.is_file() or path.suffix == ".ipynb"):
+        if kernel or timeout or cell_timeout:
+            raise click.UsageError(
+                "--kernel, --timeout and --cell-timeout belong to notebooks; a job has its own"
+            )
+        with connection() as connected:
+            queued = _queue_job(connected, target, parameters)
+            return _finish(connected, queued, output, as_json)
+    # The kernel boots while the rest of the program is imported; on a hub it will run elsewhere.
+    early = early_kernel(path, kernel) if not _on_hub() else None
+    try:
+        with connection() as connected:
+            queued = _queue_notebook(connected, path, parameters, kernel, _settings(timeout, cell_timeout))
+            return _finish(connected, queued, output, as_json, early)
+    finally:
+        if early is not None:
+            early.close()
+
+
+@respawn.command()
+@click.argument("run_id", metavar="RUN")
+@click.option(
+    "--notebook", type=click.Path(path_type=Path), help="The fixed notebook; its own when left out."
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--rerun-once", is_flag=True, help="Agree that finished cells tagged respawn:once run again.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@output_option
+@json_option
+def resume(
+    run_id: str,
+    notebook: Path | None,
+    only_plan: bool,
+    rerun_once: bool,
+    yes: bool,
+    output: Path | None,
+    as_json: bool,
+) -> int:
+    """Go on from where a run stopped, with the state that it had."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.connection import connection
+    from respawn_jobs.promotion import read_text
+    from respawn_jobs.service import ResumeRequest
+
+    text = read_text(notebook) if notebook else None
+    with connection() as connected:
+        request = ResumeRequest(notebook=text, rerun_once=rerun_once)
+        asking = not as_json and not yes and sys.stdin.isatty()
+        if only_plan or asking:
+            planned = connected.service.plan(run_id, request)
+            if only_plan and as_json:
+                printing.document(planned.model_dump(mode="json"))
+            else:
+                printing.plan(planned)
+            if only_plan:
+                return 0
+            if not planned.problems:
+                click.confirm("Resume?", default=True, abort=True, err=True)
+        return _finish(connected, connected.service.resume(run_id, request), output, as_json)
+
+
+@respawn.command()
+@click.argument("run_id", metavar="RUN")
+@click.option(
+    "--notebook", type=click.Path(path_type=Path), help="The fixed notebook; its own when left out."
+)
+@output_option
+@json_option
+def restart(run_id: str, notebook: Path | None, output: Path | None, as_json: bool) -> int:
+    """Run again from the top, with the same parameters."""
+    from respawn_jobs.cli.connection import connection
+    from respawn_jobs.promotion import read_text
+    from respawn_jobs.service import ResumeRequest
+
+    text = read_text(notebook) if notebook else None
+    with connection() as connected:
+        queued = connected.service.restart(run_id, ResumeRequest(notebook=text))
+        return _finish(connected, queued, output, as_json)
+
+
+for command in (*promoting.COMMANDS, *looking.COMMANDS):
+    respawn.add_command(command)
+
+
+def _on_hub() -> bool:
+    import os
+
+    return bool(os.environ.get("RESPAWN_URL"))
+
+
+def _settings(timeout: float | None, cell_timeout: float | None) -> JobSettings:
+    from respawn_jobs.models import JobSettings
+
+    return JobSettings(timeout_seconds=timeout, cell_timeout_seconds=cell_timeout)
+
+
+def _queue_notebook(
+    connected: Connection,
+    path: Path,
+    parameters: tuple[tuple[str, str], ...],
+    kernel: str | None,
+    settings: JobSettings,
+) -> Run:
+    """Make the notebook a version of its scratch job, and queue a run of it."""
+    from respawn_jobs.promotion import prepare
+    from respawn_jobs.service import RunRequest
+    from respawn_jobs.workspace import scratch_name
+
+    promotion = prepare(path, scratch_name(path), kernel=kernel, settings=settings)
+    version = connected.service.promote(promotion)
+    values = promoting.parsed(version.parameters, parameters)
+    return connected.service.run(RunRequest(job=version.job, parameters=values, version=version.number))
+
+
+def _queue_job(connected: Connection, ref: str, parameters: tuple[tuple[str, str], ...]) -> Run:
+    from respawn_jobs.service import RunRequest
+
+    values = promoting.parsed_for_job(connected.service, ref, parameters)
+    return connected.service.run(RunRequest(job=ref, parameters=values))
+
+
+def _finish(
+    connected: Connection, queued: Run, output: Path | None, as_json: bool, early: EarlyKernel | None = None
+) -> int:
+    """See a run through and tell how it ended; return the exit status."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.executing import see_through
+    from respawn_jobs.models import RunState
+    from respawn_jobs.report import run_report
+
+    if not as_json:
+        click.echo(f"{queued.id} of {queued.job}, version {queued.version}", err=True)
+    with printing.progress(quiet=as_json) as progress:
+        detail, notebook = see_through(connected, queued.id, output, progress, early)
+    if as_json:
+        report: dict[str, Any] = run_report(detail, notebook)
+        printing.document(report)
+    else:
+        printing.ending(detail, notebook)
+    return 0 if detail.run.state is RunState.SUCCEEDED else FAILED

@@ -1,0 +1,67 @@
+"""How a command line ends: its exit status, and errors in words or as one JSON document.
+
+0: done, or the run succeeded. 1: the run did not succeed. 2: the call was wrong or could not be carried out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+WRONG_CALL = 2
+_INTERRUPTED = 130
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Carry out a command line.
+
+    Args:
+        arguments: What follows the program's name.
+
+    Returns:
+        The exit status.
+    """
+    from respawn_jobs.cli.commands import respawn
+    from respawn_jobs.errors import RespawnError
+
+    as_json = "--json" in arguments
+    try:
+        status = respawn.main(args=list(arguments), prog_name="respawn", standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return WRONG_CALL
+    except click.ClickException as error:
+        if not as_json:
+            error.show()
+        return _refused(
+            as_json, {"error": "usage", "message": error.format_message(), "fields": {}}, quiet=True
+        )
+    except RespawnError as error:
+        return _refused(as_json, error.as_dict())
+    except (click.Abort, KeyboardInterrupt):
+        _refused(as_json, {"error": "interrupted", "message": "interrupted", "fields": {}})
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        return _refused(as_json, {"error": "system", "message": str(error), "fields": {}})
+    except Exception as error:  # noqa: BLE001  the boundary of the program: a defect is told whole
+        traceback.print_exc()
+        told = {"error": "internal", "message": f"{type(error).__name__}: {error}", "fields": {}}
+        return _refused(as_json, told, quiet=True)
+
+
+def _refused(as_json: bool, error: dict[str, Any], *, quiet: bool = False) -> int:
+    if as_json:
+        click.echo(json.dumps(error, default=str))
+    elif not quiet:
+        click.echo(f"respawn: {error['message']}", err=True)
+    return WRONG_CALL

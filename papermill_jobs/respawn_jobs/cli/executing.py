@@ -1,0 +1,133 @@
+"""Seeing a run through to its end: executed here, or followed on a hub."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from respawn_jobs.cli.connection import Connection
+from respawn_jobs.errors import Unavailable
+from respawn_jobs.models import CellState, RunDetail
+from respawn_jobs.workspace import data_directory
+
+if TYPE_CHECKING:
+    from respawn_jobs.kernel import EarlyKernel
+    from respawn_jobs.recorder import Progress
+
+_POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 60.0
+
+
+def early_kernel(notebook: Path, kernel: str | None) -> EarlyKernel | None:
+    """Start the notebook's kernel before anything else is read or imported; None when it cannot be told.
+
+    Whatever is wrong with the notebook or the kernel is found, and told better, when it is promoted.
+    """
+    from respawn_jobs.kernel import EarlyKernel, KernelFailed
+
+    with suppress(OSError, ValueError, AttributeError, TypeError, KernelFailed):
+        name = kernel or json.loads(notebook.read_bytes())["metadata"]["kernelspec"]["name"]
+        return EarlyKernel(name, notebook.resolve().parent)
+    return None
+
+
+def default_output(run: str) -> Path:
+    """Return where the executed notebook of a run is written unless the caller says otherwise."""
+    return data_directory() / "notebooks" / f"{run}.ipynb"
+
+
+def see_through(
+    connected: Connection,
+    run: str,
+    output: Path | None,
+    progress: Progress,
+    early: EarlyKernel | None = None,
+) -> tuple[RunDetail, Path | None]:
+    """Bring a queued run to its end and its notebook to a file.
+
+    Args:
+        connected: The service that queued it.
+        run: The run.
+        output: Where the executed notebook goes; None for the default place.
+        progress: Is told the cells, then each that changes.
+        early: A kernel started ahead for it.
+
+    Returns:
+        The run in its final state, and the notebook's path if there is one.
+    """
+    output = output or default_output(run)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if connected.ledger is not None:
+        detail = _execute_here(connected, run, output, progress, early)
+    else:
+        detail = _follow(connected, run, progress)
+    return detail, save_notebook(connected, detail, output)
+
+
+def save_notebook(connected: Connection, detail: RunDetail, output: Path) -> Path | None:
+    """Write a run's executed notebook to a file, whole; None when the run has none."""
+    from respawn_jobs.errors import NotFound
+    from respawn_kernels.digest import write_whole
+
+    if detail.run.notebook is None and detail.run.cells_total == 0:
+        return output if output.exists() else None
+    try:
+        text = connected.service.notebook(detail.run.id)
+    except NotFound:
+        return None
+    write_whole(output, text.encode())
+    return output
+
+
+def _execute_here(
+    connected: Connection, run: str, output: Path, progress: Progress, early: EarlyKernel | None
+) -> RunDetail:
+    """Execute attempts in this process until the run is final."""
+    from respawn_jobs.runner import execute_attempt
+
+    assert connected.ledger is not None  # noqa: S101  told apart by the caller
+    while True:
+        attempt, token = connected.ledger.open_attempt(run, "command")
+        port = connected.ledger.runner(attempt, token)
+        execute_attempt(port, output=output, progress=progress, early=early)
+        early = None
+        detail = connected.service.show(run)
+        if detail.run.state.final:
+            return detail
+
+
+def _follow(connected: Connection, run: str, progress: Progress) -> RunDetail:
+    """Poll until the run is final; Ctrl-C asks the service to cancel it."""
+    seen: dict[int, CellState] = {}
+    cancelled = False
+    patience = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            detail = connected.service.show(run)
+            patience = time.monotonic() + _PATIENCE_SECONDS
+            changed = [cell for cell in detail.cells if seen.get(cell.index) is not cell.state]
+            if changed:
+                seen |= {cell.index: cell.state for cell in changed}
+                progress(_events(changed))
+            if detail.run.state.final:
+                return detail
+            time.sleep(_POLL_SECONDS)
+        except Unavailable:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(_POLL_SECONDS)
+        except KeyboardInterrupt:
+            if cancelled:
+                raise
+            connected.service.cancel(run)
+            cancelled = True
+
+
+def _events(cells: Sequence[Any]) -> list[Any]:
+    from respawn_jobs.protocol import CellEvent
+
+    return [CellEvent.model_validate(cell.model_dump(exclude={"checkpoint"})) for cell in cells]

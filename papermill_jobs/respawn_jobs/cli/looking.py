@@ -1,0 +1,222 @@
+"""The commands that look at runs: `runs`, `show`, `logs`, `debug`; and `cancel`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from respawn_jobs.models import RunDetail
+    from respawn_jobs.service import Service
+
+_POLL_SECONDS = 0.5
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
+)
+
+
+@click.command()
+@click.option("--job", help="Only runs of this job.")
+@click.option("--state", "states", multiple=True, help="Only runs in this state; repeatable.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many at most."
+)
+@json_option
+def runs(job: str | None, states: tuple[str, ...], limit: int, as_json: bool) -> int:
+    """List runs, newest first."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.connection import connection
+    from respawn_jobs.models import RunState
+
+    known = [state.value for state in RunState]
+    unknown = [state for state in states if state not in known]
+    if unknown:
+        raise click.UsageError(f"{unknown[0]!r} is not a state; the states are {', '.join(known)}")
+    with connection() as connected:
+        found = connected.service.runs(job=job, states=[RunState(state) for state in states], limit=limit)
+    if as_json:
+        printing.document([run.model_dump(mode="json") for run in found])
+        return 0
+    rows = [
+        [
+            run.id,
+            printing.plain(run.job),
+            printing.coloured(run.state.value),
+            f"{run.cells_done}/{run.cells_total}",
+            printing.moment(run.created_at),
+            printing.lasted(run),
+        ]
+        for run in found
+    ]
+    printing.table(["run", "job", "state", "cells", "created", "took"], rows)
+    return 0
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@json_option
+def show(run_id: str, as_json: bool) -> int:
+    """Show a run and its cells."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.connection import connection
+    from respawn_jobs.cli.executing import default_output
+    from respawn_jobs.report import run_report
+
+    with connection() as connected:
+        detail = connected.service.show(run_id)
+    if as_json:
+        kept = default_output(run_id)
+        report = run_report(detail, kept if kept.exists() else None)
+        printing.document(report | {"detail": detail.model_dump(mode="json")})
+        return 0
+    run = detail.run
+    facts: list[tuple[str, Any]] = [
+        ("run", run.id),
+        ("state", run.state.value.replace("_", " ")),
+        ("job", f"{run.job}, version {run.version}"),
+        ("kernel", run.kernel),
+        ("parameters", ", ".join(f"{name} = {value!r}" for name, value in run.parameters.items())),
+        ("created", f"{printing.moment(run.created_at)} by {run.created_by} ({run.trigger})"),
+        ("took", printing.lasted(run)),
+        ("from", run.origin),
+        ("resumed by", run.resumed_by),
+    ]
+    for name, value in facts:
+        if value:
+            click.echo(f"{name:<11} {value}")
+    _cells(detail)
+    printing.error(run.error)
+    return 0
+
+
+def _cells(detail: RunDetail) -> None:
+    from respawn_jobs.cli import printing
+
+    unstored = {checkpoint.cell: checkpoint.unstored for checkpoint in detail.checkpoints}
+    rows = []
+    for cell in detail.cells:
+        remarks = [cell.note] if cell.note else []
+        if unstored.get(cell.index):
+            names = ", ".join(f"{item.name} ({item.type})" for item in unstored[cell.index])
+            remarks.append(f"not stored: {names}")
+        rows.append(
+            [
+                str(cell.index),
+                printing.coloured(cell.state.value),
+                printing.seconds(cell.seconds),
+                "yes" if cell.checkpoint else "",
+                printing.plain("; ".join(remarks)),
+            ]
+        )
+    printing.table(["cell", "state", "took", "checkpoint", ""], rows)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
+@json_option
+def logs(run_id: str, follow: bool, as_json: bool) -> int:
+    """Print what a run's cells put out."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.connection import connection
+
+    printed: dict[int, str] = {}
+    with connection() as connected:
+        while True:
+            detail = connected.service.show(run_id)
+            texts = _texts(connected.service, detail, printed)
+            if not as_json:
+                _print_new(texts, printed)
+            printed |= texts
+            if not follow or detail.run.state.final:
+                break
+            time.sleep(_POLL_SECONDS)
+            if connected.ledger is not None:
+                connected.ledger.expire()
+    if as_json:
+        states = {cell.index: cell.state.value for cell in detail.cells}
+        cells = [{"index": i, "state": states[i], "text": text} for i, text in sorted(printed.items())]
+        printing.document({"run": run_id, "state": detail.run.state.value, "cells": cells})
+    return 0
+
+
+def _texts(service: Service, detail: RunDetail, known: dict[int, str]) -> dict[int, str]:
+    """Return the text of cells whose outputs may be new."""
+    from respawn_jobs.report import text_of
+
+    live = [cell for cell in detail.cells if cell.outputs is not None or cell.index in known]
+    return {cell.index: text_of(service.outputs(detail.run.id, cell.index)) for cell in live}
+
+
+def _print_new(texts: dict[int, str], printed: dict[int, str]) -> None:
+    for index, text in sorted(texts.items()):
+        before = printed.get(index)
+        if before is None:
+            click.echo(click.style(f"── cell {index} ", bold=True))
+            click.echo(text, nl=False)
+        elif text != before:
+            # Outputs may also be replaced, as progress bars do: then the whole is printed again.
+            click.echo(text[len(before) :] if text.startswith(before) else text, nl=False)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The debug notebook's file."
+)
+@json_option
+def debug(run_id: str, output: Path | None, as_json: bool) -> int:
+    """Write a notebook that brings back the state in which a run failed."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.connection import connection
+    from respawn_jobs.debug import debug_notebook, download
+    from respawn_jobs.notebooks import write_notebook
+    from respawn_kernels.digest import write_whole
+    from respawn_kernels.restore import run_directory
+
+    with connection() as connected:
+        bundle = connected.service.debug(run_id)
+        directory = run_directory(bundle.run.id)
+        download(connected.service, bundle, directory)
+    name = bundle.run.job.rpartition("/")[2].lstrip("~")
+    path = output or Path(f"{name}-{bundle.run.id}.ipynb")
+    write_whole(path, write_notebook(debug_notebook(bundle)).encode())
+    if as_json:
+        told = {
+            "run": bundle.run.id,
+            "notebook": str(path),
+            "kernel": bundle.run.kernel,
+            "restore": str(directory),
+        }
+        printing.document(told)
+        return 0
+    click.echo(f"wrote {path}")
+    click.echo(f"open it:       jupyter lab {path}")
+    click.echo(f"then go on:    respawn resume {bundle.run.id} --notebook {path}")
+    return 0
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@json_option
+def cancel(run_id: str, as_json: bool) -> int:
+    """Ask a run to stop."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.connection import connection
+
+    with connection() as connected:
+        run = connected.service.cancel(run_id)
+    if as_json:
+        printing.document(run.model_dump(mode="json"))
+    elif run.state.final:
+        click.echo(f"{run.id} is {run.state.value}")
+    else:
+        click.echo(f"{run.id} is asked to stop")
+    return 0
+
+
+COMMANDS = (runs, show, logs, debug, cancel)

@@ -1,0 +1,149 @@
+"""What people see: tables and progress. With `--json` one document on stdout, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from respawn_jobs.models import CellError, Plan, Run, RunDetail
+    from respawn_jobs.recorder import Progress
+
+_COLOURS = {
+    "succeeded": "green",
+    "executed": "green",
+    "reused": "cyan",
+    "failed": "red",
+    "timed_out": "red",
+    "lost": "magenta",
+    "cancelled": "yellow",
+    "skipped": "bright_black",
+    "running": "blue",
+}
+
+
+def document(value: Any) -> None:
+    """Print the one JSON document."""
+    click.echo(json.dumps(value, default=str, ensure_ascii=False))
+
+
+def coloured(state: str) -> str:
+    """Return a state in the markup of its colour."""
+    colour = _COLOURS.get(state)
+    words = state.replace("_", " ")
+    return f"[{colour}]{words}[/]" if colour else words
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; cells may carry rich's markup, so text of others must come through `plain`."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    Console().print(shown)
+
+
+def plain(text: Any) -> str:
+    """Return text that contains no markup of its own."""
+    from rich.markup import escape
+
+    return escape(str(text))
+
+
+def moment(at: datetime | None) -> str:
+    """Return a time as people here read it."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration with as many digits as it deserves."""
+    if value is None:
+        return ""
+    if value < 60:
+        return f"{value:.2f} s"
+    return f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def lasted(run: Run) -> str:
+    """Return how long a finished run took."""
+    if run.started_at is None or run.finished_at is None:
+        return ""
+    return seconds((run.finished_at - run.started_at).total_seconds())
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress]:
+    """Show on stderr which cell is executing; nothing when `quiet`."""
+    if quiet:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting the kernel", total=None)
+        states: dict[int, str] = {}
+
+        def show(events: Sequence[Any]) -> None:
+            states.update({event.index: event.state.value for event in events})
+            done = sum(state in ("executed", "reused", "failed") for state in states.values())
+            running = [index for index, state in states.items() if state == "running"]
+            words = f"cell {running[0]}" if running else "running"
+            bar.update(task, total=len(states), completed=done, description=words)
+
+        yield show
+
+
+def ending(detail: RunDetail, notebook: Path | None) -> None:
+    """Tell how a run ended, and what can be done about it."""
+    from rich.console import Console
+
+    run = detail.run
+    counts = dict.fromkeys(("reused", "executed", "failed", "skipped"), 0)
+    for cell in detail.cells:
+        if cell.state.value in counts:
+            counts[cell.state.value] += 1
+    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    console = Console(highlight=False, soft_wrap=True)
+    error(run.error)
+    console.print(
+        f"{plain(run.id)} {coloured(run.state.value)} in {lasted(run) or '0 s'}: {told or 'no cells'}"
+    )
+    if notebook is not None:
+        console.print(f"notebook: {plain(notebook)}")
+    if run.state.resumable:
+        console.print(f"look into it:  respawn debug {run.id}")
+        console.print(f"go on from it: respawn resume {run.id} --notebook FIXED.ipynb")
+
+
+def error(told: CellError | None) -> None:
+    """Show what ended a run, with its traceback."""
+    if told is None:
+        return
+    if told.traceback:
+        click.echo(told.traceback)
+    where = f"cell {told.cell}: " if told.cell is not None else ""
+    click.echo(click.style(f"{where}{told.name}: {told.value}", fg="red", bold=True))
+
+
+def plan(planned: Plan) -> None:
+    """Show what a resume would do."""
+    rows = [
+        [str(cell.index), cell.action.value, plain(cell.title), plain(cell.why)] for cell in planned.cells
+    ]
+    table(["cell", "action", "source", "why"], rows)
+    for notice in planned.notices:
+        click.echo(f"note: {notice}")
+    for problem in planned.problems:
+        click.echo(click.style(f"problem: {problem}", fg="red"))

@@ -1,0 +1,186 @@
+"""The commands that make jobs: `promote`, `schedule`, `jobs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from respawn_jobs.models import Job, Parameter, Schedule
+    from respawn_jobs.service import Service
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
+)
+parameter_option = click.option(
+    "-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; repeatable."
+)
+
+
+def parsed(declared: list[Parameter], given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Return what `-p NAME VALUE` options mean, by what the notebook declares."""
+    from respawn_jobs.parameters import parse
+
+    return {name: parse(declared, name, text) for name, text in given}
+
+
+def parsed_for_job(service: Service, ref: str, given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Return what `-p` options mean for a job's current version."""
+    if not given:
+        return {}
+    current = service.job(ref).version
+    version = next(version for version in service.versions(ref) if version.number == current)
+    return parsed(version.parameters, given)
+
+
+@click.command()
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="The job's name.")
+@click.option("--namespace", help="user/NAME or team/GROUP; your own when left out.")
+@click.option("--kernel", help="Kernel, instead of the one that the notebook names.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds a run may take.")
+@click.option("--cell-timeout", type=click.FloatRange(0, min_open=True), help="Seconds each cell may take.")
+@click.option("--max-attempts", type=click.IntRange(1, 20), help="How often a failing run is tried in all.")
+@json_option
+def promote(
+    notebook: Path,
+    name: str,
+    namespace: str | None,
+    kernel: str | None,
+    timeout: float | None,
+    cell_timeout: float | None,
+    max_attempts: int | None,
+    as_json: bool,
+) -> int:
+    """Make a notebook a version of a job."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.connection import connection
+    from respawn_jobs.models import JobSettings
+    from respawn_jobs.promotion import prepare
+
+    given = {"timeout_seconds": timeout, "cell_timeout_seconds": cell_timeout, "max_attempts": max_attempts}
+    given = {key: value for key, value in given.items() if value is not None}
+    settings = JobSettings.model_validate(given) if given else None
+    promotion = prepare(notebook, name, namespace=namespace, kernel=kernel, settings=settings)
+    with connection() as connected:
+        version = connected.service.promote(promotion)
+    if as_json:
+        printing.document(version.model_dump(mode="json"))
+        return 0
+    click.echo(f"{version.job} is at version {version.number}, kernel {version.kernel}")
+    if version.git is not None:
+        changed = " with uncommitted changes" if version.git.dirty else ""
+        click.echo(f"from commit {version.git.commit[:12]}{changed}")
+    rows = [
+        [printing.plain(p.name), p.type or "any", _default(p), printing.plain(p.help)]
+        for p in version.parameters
+    ]
+    if rows:
+        printing.table(["parameter", "type", "default", "help"], rows)
+    return 0
+
+
+@click.command()
+@click.argument("job")
+@click.option("--cron", help="When to run, such as '30 3 * * 1-5'.")
+@click.option("--tz", default="UTC", show_default=True, help="IANA time zone that the times are in.")
+@click.option("--pause", metavar="SCHEDULE", help="Let a schedule rest.")
+@click.option("--unpause", metavar="SCHEDULE", help="Let a paused schedule go on.")
+@click.option("--remove", metavar="SCHEDULE", help="Remove a schedule; its runs stay.")
+@parameter_option
+@json_option
+def schedule(
+    job: str,
+    cron: str | None,
+    tz: str,
+    pause: str | None,
+    unpause: str | None,
+    remove: str | None,
+    parameters: tuple[tuple[str, str], ...],
+    as_json: bool,
+) -> int:
+    """Run a job by the clock; without an option, list its schedules."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.connection import connection
+    from respawn_jobs.service import ScheduleRequest
+
+    if sum(option is not None for option in (cron, pause, unpause, remove)) > 1:
+        raise click.UsageError("give one of --cron, --pause, --unpause and --remove")
+    with connection() as connected:
+        service = connected.service
+        found = service.job(job)
+        if cron is not None:
+            values = parsed_for_job(service, job, parameters)
+            request = ScheduleRequest(job=job, cron=cron, tz=tz, parameters=values)
+            made = service.schedule(request)
+            fires = service.preview(cron, tz)
+            if as_json:
+                printing.document({"schedule": made.model_dump(mode="json"), "next": fires})
+            else:
+                click.echo(f"{made.id}: {found.ref} runs at {cron!r} in {tz}, next")
+                for fire in fires:
+                    click.echo(f"  {fire:%a %Y-%m-%d %H:%M %Z}")
+            return 0
+        if remove is not None:
+            _own(found, remove)
+            service.unschedule(remove)
+        elif pause or unpause:
+            service.pause(_own(found, str(pause or unpause)).id, paused=pause is not None)
+        schedules = service.job(job).schedules
+    if as_json:
+        printing.document({"schedules": [item.model_dump(mode="json") for item in schedules]})
+    else:
+        rows = [
+            [s.id, s.cron, s.tz, "paused" if s.paused else printing.moment(s.next_due)] for s in schedules
+        ]
+        printing.table(["schedule", "cron", "zone", "next"], rows)
+    return 0
+
+
+@click.command()
+@click.option("--namespace", help="Only this namespace.")
+@json_option
+def jobs(namespace: str | None, as_json: bool) -> int:
+    """List jobs."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.connection import connection
+
+    with connection() as connected:
+        found = connected.service.jobs(namespace)
+    if as_json:
+        printing.document([job.model_dump(mode="json") for job in found])
+        return 0
+    rows = [
+        [printing.plain(job.ref), str(job.version), _last(job), ", ".join(s.cron for s in job.schedules)]
+        for job in found
+    ]
+    printing.table(["job", "version", "last run", "schedules"], rows)
+    return 0
+
+
+def _own(job: Job, schedule: str) -> Schedule:
+    from respawn_jobs.errors import NotFound
+
+    for found in job.schedules:
+        if found.id == schedule:
+            return found
+    raise NotFound(f"{job.ref} has no schedule {schedule}", schedule=schedule)
+
+
+def _default(parameter: Parameter) -> str:
+    from respawn_jobs.cli.printing import plain
+
+    return "required" if parameter.required else plain(parameter.default_source)
+
+
+def _last(job: Job) -> str:
+    from respawn_jobs.cli.printing import coloured, moment
+
+    if job.last_run is None:
+        return ""
+    return f"{coloured(job.last_run.state.value)} {moment(job.last_run.created_at)}"
+
+
+COMMANDS = (promote, schedule, jobs)
