@@ -21,6 +21,7 @@ from respawn_jobs.models import Job, JobSettings, Version
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.service import Promotion
 from respawn_jobs.store.tables import JobRow, VersionRow
+from respawn_kernels.digest import digest_of
 
 _NAME = re.compile(r"~?[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -40,6 +41,7 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Version:
     actor.require("edit", namespace)
     notebook = read_notebook(request.notebook)
     content = describe(context, notebook, request.notebook, request.kernel)
+    context.blobs.put_bytes(request.notebook.encode())
     try:
         with context.database.session(write=True) as session:
             job, version, made = _store(context, session, actor, namespace, request, content)
@@ -57,7 +59,7 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Version:
 
 
 def describe(context: Context, notebook: NotebookNode, text: str, kernel_name: str | None) -> dict[str, Any]:
-    """Store a notebook's bytes and return the columns of a version that follow from them and the kernel.
+    """Return the columns of a version that follow from a notebook's bytes and its kernel.
 
     Raises `InvalidInput` for an unknown kernel, or when neither the caller nor the notebook names one.
     """
@@ -67,7 +69,7 @@ def describe(context: Context, notebook: NotebookNode, text: str, kernel_name: s
     kernel = context.kernel(name)
     declared = parameters.inspect(notebook, name, kernel.language)
     return {
-        "notebook": context.blobs.put_bytes(text.encode()),
+        "notebook": digest_of(text.encode()),
         "kernel": name,
         "language": kernel.language,
         "lock": kernel.lock,

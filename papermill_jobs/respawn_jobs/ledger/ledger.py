@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import URL, select
 
 from respawn_jobs.access import Actor
 from respawn_jobs.blobs import BlobStore
@@ -49,19 +49,26 @@ class Ledger:
         self._context = Context(database, blobs, clock, timedelta(seconds=lease_seconds), new_kernel_check)
 
     @classmethod
-    def embedded(cls, data: Path) -> Ledger:
+    def embedded(cls, data: Path, *, clock: Clock = utc_now, lease_seconds: float = 15.0) -> Ledger:
         """Open the store under the directory `data`, which is made when missing."""
         data = data.expanduser().resolve()
         data.mkdir(parents=True, exist_ok=True)
-        return cls.open(f"sqlite:///{data / 'respawn.db'}", (data / "blobs").as_uri())
+        # A URL object, not text: a path may hold characters that mean something in a URL.
+        database = Database(URL.create("sqlite", database=str(data / "respawn.db")))
+        return cls._opened(database, (data / "blobs").as_uri(), clock, lease_seconds)
 
     @classmethod
-    def open(cls, db_url: str, blobs_url: str) -> Ledger:
+    def open(
+        cls, db_url: str, blobs_url: str, *, clock: Clock = utc_now, lease_seconds: float = 15.0
+    ) -> Ledger:
         """Open a database and a blob store by their URLs, and bring the schema up to date."""
+        return cls._opened(Database(db_url), blobs_url, clock, lease_seconds)
+
+    @classmethod
+    def _opened(cls, database: Database, blobs_url: str, clock: Clock, lease_seconds: float) -> Ledger:
         blobs = BlobStore(blobs_url)
-        database = Database(db_url)
         database.prepare()
-        return cls(database, blobs)
+        return cls(database, blobs, clock=clock, lease_seconds=lease_seconds)
 
     def as_actor(self, actor: Actor) -> Service:
         """Return the service as this person sees it."""

@@ -55,6 +55,8 @@ class _Next:
 
     content: dict[str, Any] | None
     """Columns of the new version; None when the run's own version is used."""
+    text: str
+    """The new version's bytes."""
     kernel: str
     language: str
     lock: str | None
@@ -63,7 +65,7 @@ class _Next:
 
 
 def plan(context: Context, actor: Actor, run_id: str, request: ResumeRequest) -> Plan:
-    """Tell what `resume` would do; changes nothing (a fixed notebook's bytes may be stored)."""
+    """Tell what `resume` would do; changes nothing."""
     past = _past(context, actor, run_id, "read")
     return _plan(context, past, _next(context, past, request), request)
 
@@ -80,12 +82,13 @@ def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) 
     planned = _plan(context, past, following, request)
     if planned.problems:
         raise Conflict("; ".join(planned.problems), run=run_id, problems=planned.problems)
+    _put_version(context, following)
     skeleton = context.blobs.put_bytes(write_notebook(following.executed).encode())
     seeded = _seed(past, following, planned)
     more = {
         "resume_of": run_id,
         "resume_from": planned.first,
-        "resume": _resume_from(planned, following, past, seeded).model_dump(mode="json"),
+        "resume": _resume_from(past, following, planned, seeded).model_dump(mode="json"),
         "skeleton": skeleton,
         "cells_total": len(seeded),
         "cells_done": sum(cell.state == CellState.REUSED.value for cell in seeded),
@@ -96,7 +99,7 @@ def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) 
             for cell in seeded:
                 cell.run_id = row.id
                 session.add(cell)
-            for checkpoint in _inherited(past, following, planned, row.id):
+            for checkpoint in _inherited(past, planned, row.id):
                 session.add(checkpoint)
             session.flush()
             return run_of(session, row)
@@ -112,11 +115,17 @@ def restart(context: Context, actor: Actor, run_id: str, request: ResumeRequest)
     """Queue a run from the top, with the same parameters; see `Service.restart`."""
     past = _past(context, actor, run_id, "run" if request.notebook is None else "edit")
     following = _next(context, past, request)
+    _put_version(context, following)
     try:
         with context.database.session(write=True) as session:
             return run_of(session, _insert(context, session, actor, past, following, "restart", {}))
     except IntegrityError as error:
         raise Conflict(f"the job of {run_id} was changed at the same moment; try again") from error
+
+
+def _put_version(context: Context, following: _Next) -> None:
+    if following.content is not None:
+        context.blobs.put_bytes(following.text.encode())
 
 
 def _past(context: Context, actor: Actor, run_id: str, action: Action) -> _Past:
@@ -144,6 +153,7 @@ def _next(context: Context, past: _Past, request: ResumeRequest) -> _Next:
     _keep_injected(context, past, own)
     unchanged = _Next(
         content=None,
+        text="",
         kernel=version.kernel,
         language=version.language,
         lock=context.lock_now(version.kernel, version.lock),
@@ -158,12 +168,14 @@ def _next(context: Context, past: _Past, request: ResumeRequest) -> _Next:
     kernel = version.kernel if named in (None, named_kernel(original)) else str(named)
     if kernel == version.kernel and _same_cells(fixed, strip_debug(original)):
         return unchanged
-    content = describe(context, fixed, write_notebook(fixed), kernel)
+    text = write_notebook(fixed)
+    content = describe(context, fixed, text, kernel)
     check_parameters(VersionRow(language=content["language"], parameters=content["parameters"]), given)
     executed = parameterize(fixed, given, kernel, content["language"])
     _keep_injected(context, past, executed)
     return _Next(
         content=content,
+        text=text,
         kernel=kernel,
         language=content["language"],
         lock=content["lock"],
@@ -217,7 +229,7 @@ def _plan(context: Context, past: _Past, following: _Next, request: ResumeReques
     notices = list(planned.notices)
     if following.content is not None and past.job.version != past.version.number:
         notices.append(
-            f"new runs of {ref_of(past.job)} use version {past.job.version} by now and will go on to: "
+            f"{ref_of(past.job)} has moved on to version {past.job.version}, which its new runs keep using: "
             "the fixed notebook serves this run alone"
         )
     problems = list(planned.problems)
@@ -281,8 +293,8 @@ def _seed(past: _Past, following: _Next, planned: Plan) -> list[CellRow]:
     return rows
 
 
-def _resume_from(planned: Plan, following: _Next, past: _Past, seeded: list[CellRow]) -> ResumeFrom:
-    checkpoint = _chosen(past, following, planned)
+def _resume_from(past: _Past, following: _Next, planned: Plan, seeded: list[CellRow]) -> ResumeFrom:
+    checkpoint = _chosen(past, planned)
     return ResumeFrom(
         first=len(following.executed.cells) if planned.first is None else planned.first,
         manifest=checkpoint.manifest if checkpoint else None,
@@ -300,14 +312,14 @@ def _resume_from(planned: Plan, following: _Next, past: _Past, seeded: list[Cell
     )
 
 
-def _chosen(past: _Past, following: _Next, planned: Plan) -> CheckpointRow | None:
+def _chosen(past: _Past, planned: Plan) -> CheckpointRow | None:
     if planned.checkpoint is None:
         return None
     manifest = planned.checkpoint.manifest
     return next(row for row in past.checkpoints if row.manifest == manifest)
 
 
-def _inherited(past: _Past, following: _Next, planned: Plan, run_id: str) -> list[CheckpointRow]:
+def _inherited(past: _Past, planned: Plan, run_id: str) -> list[CheckpointRow]:
     """Return the checkpoints at reused cells as the new run's own, at their places in its notebook."""
     reused = [cell.index for cell in planned.cells if cell.action is PlanAction.REUSE]
     places = {old.index: new for old, new in zip(past.cells, reused, strict=False)}

@@ -23,7 +23,7 @@ from respawn_jobs.ledger.convert import ref_of, schedule_of
 from respawn_jobs.ledger.runs import check_parameters, new_run
 from respawn_jobs.models import CellError, RunState, Schedule
 from respawn_jobs.service import ScheduleRequest
-from respawn_jobs.store.tables import JobRow, ScheduleRow
+from respawn_jobs.store.tables import JobRow, RunRow, ScheduleRow
 
 
 def schedule(context: Context, actor: Actor, request: ScheduleRequest) -> Schedule:
@@ -120,9 +120,15 @@ def _queue(context: Context, schedule_id: str, was_due: datetime | None, now: da
             .returning(ScheduleRow.id)
             .execution_options(synchronize_session=False)
         )
-        if moved is None:
+        if moved is None or _queued_before(session, row.id, due_at):
             return None
         return _insert(context, session, row, due_at)
+
+
+def _queued_before(session: Session, schedule_id: str, due_at: datetime) -> bool:
+    """Tell whether this instant made its run: a clock that was set back comes by the same times again."""
+    query = select(RunRow.id).where(RunRow.schedule_id == schedule_id, RunRow.due_at == due_at)
+    return session.scalar(query) is not None
 
 
 def _insert(context: Context, session: Session, row: ScheduleRow, due_at: datetime) -> str:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Conflict, InvalidInput, Unavailable
@@ -23,21 +24,24 @@ HEAD = "0001"
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _BUSY_MILLISECONDS = 30_000
+_CONNECTIONS, _MORE_CONNECTIONS = 10, 50  # more than the threads of a web server
 _WRITES = "respawn_writes"
 
 
 class Database:
     """One database behind one SQLAlchemy URL; safe to share between threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         """Open the database at `url`; nothing is connected yet. The directory of a SQLite file is made."""
         try:
             parsed = make_url(url)
             self.url = parsed.render_as_string(hide_password=True)
             self._sqlite = parsed.get_backend_name() == "sqlite"
-            if self._sqlite and parsed.database:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine: Engine = create_engine(parsed, pool_pre_ping=not self._sqlite)
+            if self._sqlite:
+                _make_directory(parsed.database)
+            self.engine: Engine = create_engine(
+                parsed, pool_pre_ping=not self._sqlite, pool_size=_CONNECTIONS, max_overflow=_MORE_CONNECTIONS
+            )
         except (ArgumentError, ImportError) as error:
             raise InvalidInput(f"the database URL cannot be used: {error}") from error
         if self._sqlite:
@@ -99,10 +103,18 @@ class Database:
             yield
         except OperationalError as error:
             raise Unavailable(f"the database {self.url} does not answer: {error.orig}") from error
+        except PoolTimeout as error:
+            raise Unavailable(f"the database {self.url} has no free connection") from error
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
             raise Unavailable(f"the database {self.url} went away: {error.orig}") from error
+
+
+def _make_directory(file: str | None) -> None:
+    if not file or file == ":memory:":
+        raise InvalidInput("an in-memory database is gone when its connection closes; name a file")
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
