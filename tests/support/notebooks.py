@@ -1,0 +1,44 @@
+"""Notebooks for tests, in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import nbformat
+from nbformat import NotebookNode
+
+
+def notebook(
+    *cells: str,
+    kernel: str | None = "python3",
+    parameters: str | None = None,
+    tags: Mapping[int, Sequence[str]] | None = None,
+) -> NotebookNode:
+    """Return a notebook of code cells; a source that begins with `md:` makes a Markdown cell.
+
+    Args:
+        cells: sources, in order.
+        kernel: what the notebook names as its kernel; None names none.
+        parameters: source of a first cell tagged `parameters`.
+        tags: tags by place among `cells` (the parameters cell not counted).
+    """
+    made = []
+    if parameters is not None:
+        made.append(_code(parameters, "parameters", ["parameters"]))
+    for place, source in enumerate(cells):
+        if source.startswith("md:"):
+            made.append(nbformat.v4.new_markdown_cell(source.removeprefix("md:"), id=f"cell-{place}"))
+        else:
+            made.append(_code(source, f"cell-{place}", list((tags or {}).get(place, []))))
+    metadata = {"kernelspec": {"name": kernel, "display_name": kernel}} if kernel else {}
+    return nbformat.v4.new_notebook(cells=made, metadata=metadata)
+
+
+def text(nb: NotebookNode) -> str:
+    """Return a notebook's text."""
+    return nbformat.writes(nb)
+
+
+def _code(source: str, cell_id: str, tags: list[str]) -> NotebookNode:
+    metadata = {"tags": tags} if tags else {}
+    return nbformat.v4.new_code_cell(source, id=cell_id, metadata=metadata)
