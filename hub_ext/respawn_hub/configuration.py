@@ -45,9 +45,9 @@ def configure(
 ) -> None:
     """Add the Respawn service to a hub.
 
-    People get every right over their own namespace, and the hub's `admin_users` over all of them; give a group its team's namespace with a role of
-    your own, such as ``{"name": "risk-jobs", "groups": ["risk"],
-    "scopes": ["custom:respawn:edit!group=risk"]}``.
+    People get every right over their own namespace, and the hub's `admin_users` over all of them; give
+    a group its team's namespace with a role of your own, such as ``{"name": "risk-jobs",
+    "groups": ["risk"], "scopes": ["custom:respawn:edit!group=risk"]}``.
 
     Args:
         c: the configuration object of jupyterhub_config.py.

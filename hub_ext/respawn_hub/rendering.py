@@ -44,8 +44,19 @@ class ShownOutput:
 
 
 def shown(outputs: list[dict[str, Any]]) -> list[ShownOutput]:
-    """Return a cell's outputs for a page, in order."""
-    return [_shown(index, output) for index, output in enumerate(outputs)]
+    """Return a cell's outputs for a page, in order; pieces of one stream become one text."""
+    found: list[ShownOutput] = []
+    pieces: list[str] = []
+    for index, output in enumerate(outputs):
+        if output.get("output_type") == "stream":
+            pieces.append(_text(output.get("text")))
+            following = outputs[index + 1] if index + 1 < len(outputs) else {}
+            if following.get("output_type") != "stream" or following.get("name") != output.get("name"):
+                found.append(_shown_text(index, _overwritten("".join(pieces))))
+                pieces = []
+        else:
+            found.append(_shown(index, output))
+    return found
 
 
 def ansi(text: str) -> Markup:
@@ -77,8 +88,6 @@ def sandbox_document(output: dict[str, Any]) -> str | None:
 
 
 def _shown(index: int, output: dict[str, Any]) -> ShownOutput:
-    if output.get("output_type") == "stream":
-        return _shown_text(index, _text(output.get("text")))
     if output.get("output_type") == "error":
         lines = output.get("traceback") or []
         said = "\n".join(lines) or f"{output.get('ename')}: {output.get('evalue')}"
@@ -106,6 +115,12 @@ def _richest(data: dict[str, Any]) -> str | None:
 def _shown_text(index: int, text: str, kind: Literal["text", "error"] = "text") -> ShownOutput:
     cut = max(0, len(text) - LONGEST_TEXT)
     return ShownOutput(kind, index, html=ansi(text[:LONGEST_TEXT]), cut=cut)
+
+
+def _overwritten(text: str) -> str:
+    """Return what a terminal would show after carriage returns, such as those of progress bars."""
+    lines = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    return "\n".join(lines) if "\r" in text else text
 
 
 def _image(kind: str, data: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from respawn_jobs.models import CellRecord, Checkpoint, RunDetail, RunState
 from respawn_jobs.service import Service
 
 router = APIRouter(include_in_schema=False)
+_HEADING = re.compile(r"^#{1,6}\s+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -125,5 +127,5 @@ def _cells(service: Service, detail: RunDetail) -> tuple[list[ShownCell], str]:
         if cell.get("cell_type") == "code" and record is not None:
             found.append(ShownCell(index, source, record, shown(cell.get("outputs", [])), cell_key(record)))
         elif cell.get("cell_type") == "markdown":
-            found.append(ShownCell(index, source, None, []))
+            found.append(ShownCell(index, _HEADING.sub("", source), None, []))
     return found, language
