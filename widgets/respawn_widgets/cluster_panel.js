@@ -64,11 +64,16 @@ function buildPanel() {
   parts.confirm = make("span", { className: "confirm", hidden: true }, "Running tasks are lost.", parts.really, parts.keep);
   parts.controls = make("div", { className: "controls" }, make("label", {}, "Workers", parts.slider, parts.count), parts.close, parts.confirm);
   const head = make("tr", {}, make("th", { textContent: "Worker" }), make("th", { className: "memory", textContent: "Memory" }));
-  for (const title of ["Threads", "Tasks"]) head.append(make("th", { className: "number", textContent: title }));
+  head.append(make("th", { className: "number threads", textContent: "Threads" }), make("th", { className: "number", textContent: "Tasks" }));
   parts.rows = make("div", { className: "rows" }, make("table", {}, make("thead", {}, head), parts.body));
   const header = make("header", {}, make("h3", { textContent: "Dask cluster" }), parts.summary, parts.dashboard);
   parts.root = make("section", { className: "respawn-cluster" }, header, parts.controls, parts.rows, parts.message);
   parts.root.setAttribute("aria-label", "Dask cluster");
+  // JupyterLab's notebook would take the arrow keys from the slider and Escape from the question. Its shortcuts
+  // look at the focused element itself first, so the mark stands on each.
+  for (const control of [parts.slider, parts.close, parts.really, parts.keep, parts.dashboard]) {
+    control.setAttribute("data-lm-suppress-shortcuts", "true");
+  }
   return parts;
 }
 
@@ -82,13 +87,13 @@ function workerRow(worker) {
     "tr", {},
     make("td", { textContent: worker.name, title: worker.name }),
     make("td", { className: "memory" }, memory, bar),
-    make("td", { className: "number", textContent: worker.threads }),
+    make("td", { className: "number threads", textContent: worker.threads }),
     make("td", { className: "number", textContent: worker.tasks }),
   );
 }
 
 function summary(state) {
-  if (!state.open) return "closed";
+  if (!state.open) return "closed; respawn.cluster() starts another";
   const here = state.workers.length;
   const memory = state.workers.reduce((sum, worker) => sum + worker.memory, 0);
   const limit = state.workers.reduce((sum, worker) => sum + worker.limit, 0);
