@@ -126,7 +126,7 @@ def expire(context: Context) -> list[str]:
             .where(RunRow.state.in_(_OPEN))
             .where(or_(AttemptRow.lease_until <= now, AttemptRow.state.not_in(_OPEN)))
         )
-        found = session.execute(query).tuples().all()
+        found = session.execute(query).all()
     changed: list[str] = []
     for attempt_id, run_id, state in found:
         if state not in _OPEN:

@@ -63,8 +63,7 @@ class Context:
         try:
             kernel = self.kernel_check(name)
         except LookupError as error:
-            message = str(error.args[0]) if error.args else f"unknown kernel {name!r}"
-            raise InvalidInput(message, kernel=name) from error
+            raise InvalidInput(str(error) or f"unknown kernel {name!r}", kernel=name) from error
         self._kernels[name] = (now, kernel)
         return kernel
 

@@ -108,7 +108,7 @@ def runs_of(session: Session, rows: Sequence[RunRow]) -> list[Run]:
     resumed = session.execute(
         select(RunRow.resume_of, RunRow.id).where(RunRow.resume_of.in_([row.id for row in rows]))
     )
-    resumed_by = dict(resumed.tuples().all())
+    resumed_by = {origin: run_id for origin, run_id in resumed if origin is not None}
     return [
         Run(
             id=row.id,

@@ -1,0 +1,102 @@
+import json
+
+import nbformat
+import pytest
+
+from respawn_jobs.errors import InvalidInput
+from respawn_jobs.notebooks import (
+    TAG_INJECTED,
+    cell_tags,
+    code_cells,
+    injected_cell,
+    parameterize,
+    read_notebook,
+    strip_debug,
+    title,
+    write_notebook,
+)
+from support.notebooks import notebook, text
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[]", "nbformat"),
+        ("{}", "nbformat"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "cells"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [7]}', "cell 0"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "odd"}]}', "valid"),
+        ('{"nbformat": 99, "metadata": {}, "cells": []}', "valid"),
+        ('{"nbformat": 3, "worksheets": 1}', "valid"),
+    ],
+)
+def test_what_is_no_notebook_is_refused_saying_why(bad, says):
+    with pytest.raises(InvalidInput, match=says):
+        read_notebook(bad)
+
+
+def test_missing_and_doubled_cell_ids_are_filled_in_the_same_way_each_time():
+    document = json.loads(text(notebook("a = 1", "a = 1", "b = 2")))
+    document["nbformat_minor"] = 4
+    del document["cells"][0]["id"]
+    document["cells"][2]["id"] = document["cells"][1]["id"]
+    first, second = (read_notebook(json.dumps(document)) for _ in range(2))
+    ids = [cell.id for cell in first.cells]
+    assert ids == [cell.id for cell in second.cells]
+    assert len(set(ids)) == 3
+    assert ids[1] == "cell-1"
+
+
+def test_a_version_3_notebook_is_upgraded_with_stable_ids():
+    old = nbformat.v3.new_notebook(
+        worksheets=[nbformat.v3.new_worksheet(cells=[nbformat.v3.new_code_cell(input="a = 1")])]
+    )
+    stored = nbformat.v3.writes_json(old)
+    assert read_notebook(stored).cells[0].source == "a = 1"
+    assert read_notebook(stored).cells[0].id == read_notebook(stored).cells[0].id
+
+
+def test_a_notebook_without_parameters_gets_no_injected_cell():
+    nb = notebook("a = 1", parameters="rows = 1")
+    assert parameterize(nb, {}, "python3", "python") == nb
+
+
+def test_parameters_are_injected_after_the_parameters_cell_with_a_fixed_id():
+    nb = notebook("a = rows", parameters="rows = 1")
+    result = parameterize(nb, {"rows": 5}, "python3", "python")
+    assert [cell.id for cell in result.cells] == ["parameters", "injected-parameters", "cell-0"]
+    assert "rows = 5" in result.cells[1].source
+    assert cell_tags(result.cells[1]) == [TAG_INJECTED]
+    assert "tags" not in result.cells[2].metadata
+    assert len(nb.cells) == 2
+    nbformat.validate(result)
+
+
+def test_parameters_for_a_language_that_papermill_cannot_write_are_refused():
+    with pytest.raises(InvalidInput, match="cobol"):
+        parameterize(notebook("a"), {"rows": 5}, "cobol", "cobol")
+
+
+def test_a_debug_notebook_is_stripped_to_the_version_it_stands_for():
+    nb = notebook("a = rows", parameters="rows = 1")
+    opened = parameterize(nb, {"rows": 5}, "python3", "python")
+    opened.cells[2].outputs = [nbformat.v4.new_output("stream", text="x")]
+    opened.cells[2].execution_count = 3
+    opened.cells[2].metadata["papermill"] = {"status": "failed"}
+    opened.metadata["respawn"] = {"run": "run-1"}
+    header = nbformat.v4.new_markdown_cell("# failed", metadata={"respawn": {"role": "header"}})
+    restore = nbformat.v4.new_code_cell("%respawn restore", metadata={"respawn": {"role": "restore"}})
+    opened.cells = [header, restore, *opened.cells]
+    assert write_notebook(strip_debug(opened)) == write_notebook(nb)
+    assert injected_cell(opened) is not None
+
+
+def test_code_cells_keep_their_places_among_all_cells():
+    assert [index for index, _ in code_cells(notebook("md:# x", "a", "md:y", "b"))] == [1, 3]
+
+
+def test_a_title_is_the_first_line_that_says_something():
+    assert title(notebook("\n\n  # load\nx = 1").cells[0]) == "# load"
+    assert len(title(notebook("x" * 200).cells[0])) == 80

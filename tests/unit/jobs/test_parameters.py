@@ -1,0 +1,136 @@
+import pytest
+
+from respawn_jobs.errors import InvalidInput
+from respawn_jobs.parameters import check, inspect, parse
+from support.notebooks import notebook
+
+CELL = '''\
+rows: int = 100  # how many rows
+rate = 0.5
+name = "x=y"  # said twice = twice
+flag = True
+columns = ["a", "b"]
+options: dict = {
+    "a": 1,  # inside
+    "b": 2,
+}
+limit: float | None = None
+region: str
+day: str = None
+anything = None
+computed = rows * 2
+'''  # fmt: skip
+
+
+def declared(source: str = CELL):
+    return {p.name: p for p in inspect(notebook(parameters=source), "python3", "python")}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "default", "required"),
+    [
+        ("rows", "int", 100, False),
+        ("rate", "float", 0.5, False),
+        ("name", "str", "x=y", False),
+        ("flag", "bool", True, False),
+        ("columns", "list", ["a", "b"], False),
+        ("options", "dict", {"a": 1, "b": 2}, False),
+        ("limit", "float", None, False),
+        ("region", "str", None, True),
+        ("day", "str", None, True),
+        ("anything", None, None, False),
+        ("computed", None, None, False),
+    ],
+)
+def test_types_defaults_and_needs_are_read_from_the_cell(name, kind, default, required):
+    found = declared()[name]
+    assert (found.type, found.default, found.required) == (kind, default, required)
+
+
+def test_help_and_the_spelled_default_are_kept():
+    assert declared()["rows"].help == "how many rows"
+    assert declared()["computed"].default_source == "rows * 2"
+
+
+def test_the_order_is_the_cells():
+    assert list(declared())[:3] == ["rows", "rate", "name"]
+
+
+def test_a_cell_that_does_not_parse_is_read_line_by_line():
+    assert list(declared("%matplotlib inline\nrows = 1\n")) == ["rows"]
+
+
+def test_no_parameters_cell_and_other_languages_declare_nothing():
+    assert inspect(notebook("a = 1"), "python3", "python") == []
+    assert inspect(notebook(parameters="rows <- 1"), "ir", "R") == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"rows": 5},
+        {"rate": 1},
+        {"rate": 0.25, "limit": None},
+        {"flag": False, "columns": [], "options": {}},
+        {"anything": {"a": [1]}, "computed": "text"},
+    ],
+)
+def test_fitting_values_are_accepted(given):
+    given = {"region": "eu", "day": "2026-01-01", **given}
+    assert check(list(declared().values()), given) == given
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"row": 5}, "unknown parameter 'row': did you mean rows"),
+        ({"zzz": 5}, "unknown parameter 'zzz': it has rows"),
+        ({"rows": "5"}, "'rows': expected int, got str"),
+        ({"rows": 5.0}, "'rows': expected int, got float"),
+        ({"rows": True}, "'rows': expected int, got bool"),
+        ({"rate": True}, "'rate': expected float, got bool"),
+        ({"flag": 1}, "'flag': expected bool, got int"),
+        ({"rows": None}, "'rows': expected int, got null"),
+        ({"columns": {"a": 1}}, "'columns': expected list, got dict"),
+        ({"anything": float("nan")}, "'anything' has a value that is not JSON"),
+        ({"anything": object()}, "'anything' has a value that is not JSON"),
+    ],
+)
+def test_other_values_are_refused_naming_parameter_and_expectation(given, says):
+    with pytest.raises(InvalidInput, match=says):
+        check(list(declared().values()), {"region": "eu", "day": "x", **given})
+
+
+def test_a_missing_required_parameter_is_refused():
+    with pytest.raises(InvalidInput, match="'region' is required and was not given \\(expected str"):
+        check(list(declared().values()), {"day": "x"})
+
+
+def test_a_notebook_without_parameters_says_how_to_declare_them():
+    with pytest.raises(InvalidInput, match="tag a cell `parameters`"):
+        check([], {"rows": 5})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("day", "2026", "2026"),
+        ("rows", "5", 5),
+        ("rate", "1e-3", 0.001),
+        ("flag", "true", True),
+        ("flag", "False", False),
+        ("limit", "None", None),
+        ("columns", '["a"]', ["a"]),
+        ("columns", "('a', 'b')", ["a", "b"]),
+        ("options", "{'a': 1}", {"a": 1}),
+        ("anything", "plain text", "plain text"),
+        ("undeclared", "7", 7),
+    ],
+)
+def test_text_of_the_command_line_becomes_the_declared_type(name, text, value):
+    assert parse(list(declared().values()), name, text) == value
+
+
+def test_text_that_is_no_list_is_refused():
+    with pytest.raises(InvalidInput, match="'columns': expected list"):
+        parse(list(declared().values()), "columns", "a,b")
