@@ -20,7 +20,7 @@ from respawn_jobs.errors import Forbidden, InvalidInput, NotFound, RespawnError
 logger = logging.getLogger(__name__)
 _TITLES = {
     401: "Please sign in again",
-    403: "This is not yours",
+    403: "Not allowed",
     404: "There is no such page",
     405: "That does not work here",
     409: "Not possible in this state",
@@ -63,7 +63,7 @@ def _http(request: Request, error: Exception) -> Response:
     said = str(error.detail) if isinstance(error, HTTPException) else ""
     refusal: RespawnError
     if status == 404:
-        refusal = NotFound(f"there is nothing at {request.url.path}", path=request.url.path)
+        refusal = NotFound(f"There is nothing at {request.url.path}", path=request.url.path)
     elif status == 403:
         refusal = Forbidden(said)
     elif status < 500:
