@@ -5,8 +5,6 @@ The client tells which cells' outputs change, also when a later cell updates the
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from papermill.engines import NotebookExecutionManager
 
 from respawn_jobs.kernel import Kernel
 from respawn_jobs.notebooks import write_notebook
+from respawn_jobs.workspace import write_text
 
 
 class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
@@ -65,17 +64,8 @@ class GrowingNotebook(NotebookExecutionManager):  # type: ignore[misc]  # paperm
         super().__init__(notebook, output_path=str(output) if output else None, progress_bar=False)
 
     def save(self, **kwargs: Any) -> None:
-        """Write the notebook beside its place and rename it there."""
+        """Write the notebook to its file, whole."""
         if self.output_path is None:
             return
-        path = Path(self.output_path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(write_notebook(self.nb))
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_text(Path(self.output_path), write_notebook(self.nb))
         self.last_save_time = self.now()

@@ -1,13 +1,14 @@
 """A second less of start-up for the programs of this package; libraries are left as they are.
 
-Where `rfc3987_syntax` is installed, as JupyterLab brings it, importing jsonschema compiles some forty grammars
-for the formats of IRIs, which takes longer than everything else that a run imports. jsonschema does without
-when the package is missing. Notebooks have no IRIs to check, so our own programs let it be missing.
+Where `rfc3987_syntax` is installed, as JupyterLab brings it, importing jsonschema compiles some forty
+grammars for the formats of IRIs, which takes longer than everything else that a run imports. jsonschema does
+without when the package is missing. Notebooks have no IRIs to check, so our own programs let it be missing.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 _GRAMMARS = "rfc3987_syntax"
 
@@ -18,6 +19,6 @@ def import_jsonschema() -> None:
         return
     sys.modules[_GRAMMARS] = None  # type: ignore[assignment]  # the documented way to make an import fail
     try:
-        import jsonschema  # noqa: F401
+        import_module("jsonschema")
     finally:
         del sys.modules[_GRAMMARS]

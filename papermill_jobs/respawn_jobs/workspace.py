@@ -12,6 +12,7 @@ import getpass
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -50,6 +51,25 @@ def scratch_name(path: str | Path | None) -> str:
 def plain_json(value: Any) -> Any:
     """Return `value` as JSON would bring it back; what JSON does not know (dates, paths) becomes text."""
     return json.loads(json.dumps(value, default=str))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all, with the permissions that the person's umask gives.
+
+    Raises `OSError` when the directory is missing or cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(
+            os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "w", encoding="utf-8"
+        ) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 class Workspace:

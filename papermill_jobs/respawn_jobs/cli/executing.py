@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from respawn_jobs.cli.connection import Connection
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.models import CellState, RunDetail
-from respawn_jobs.workspace import data_directory
+from respawn_jobs.workspace import data_directory, write_text
 
 if TYPE_CHECKING:
     from respawn_jobs.kernel import EarlyKernel
@@ -71,7 +71,6 @@ def see_through(
 def save_notebook(connected: Connection, detail: RunDetail, output: Path) -> Path | None:
     """Write a run's executed notebook to a file, whole; None when the run has none."""
     from respawn_jobs.errors import NotFound
-    from respawn_kernels.digest import write_whole
 
     if detail.run.notebook is None and detail.run.cells_total == 0:
         return output if output.exists() else None
@@ -79,7 +78,7 @@ def save_notebook(connected: Connection, detail: RunDetail, output: Path) -> Pat
         text = connected.service.notebook(detail.run.id)
     except NotFound:
         return None
-    write_whole(output, text.encode())
+    write_text(output, text)
     return output
 
 

@@ -175,7 +175,7 @@ def debug(run_id: str, output: Path | None, as_json: bool) -> int:
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.debug import debug_notebook, download
     from respawn_jobs.notebooks import write_notebook
-    from respawn_kernels.digest import write_whole
+    from respawn_jobs.workspace import write_text
     from respawn_kernels.restore import run_directory
 
     with connection() as connected:
@@ -184,7 +184,7 @@ def debug(run_id: str, output: Path | None, as_json: bool) -> int:
         download(connected.service, bundle, directory)
     name = bundle.run.job.rpartition("/")[2].lstrip("~")
     path = output or Path(f"{name}-{bundle.run.id}.ipynb")
-    write_whole(path, write_notebook(debug_notebook(bundle)).encode())
+    write_text(path, write_notebook(debug_notebook(bundle)))
     if as_json:
         told = {
             "run": bundle.run.id,
