@@ -126,8 +126,10 @@ class _Objects:
         import fsspec
 
         scheme = urlsplit(self.url).scheme
-        # Another process may have written since: a listing that was remembered would say "missing".
-        options = {"use_listings_cache": False, **self.options} if scheme == "s3" else self.options
+        # Another process may have written since: a listing that was remembered would say "missing". And
+        # fsspec would hand out the connection of another store of this process, with its credentials.
+        fresh = {"use_listings_cache": False, "skip_instance_cache": True}
+        options = {**fresh, **self.options} if scheme == "s3" else self.options
         with self._translated():
             try:
                 return fsspec.filesystem(scheme, **options)
@@ -145,7 +147,10 @@ class _Objects:
         data = source.read_bytes() if isinstance(source, Path) else source
         options = {"chunksize": _SINGLE_PUT} if urlsplit(self.url).scheme == "s3" else {}
         with self._translated(name):
-            self._filesystem.pipe_file(f"{self.url}/{name}", data, **options)
+            try:
+                self._filesystem.pipe_file(f"{self.url}/{name}", data, **options)
+            except FileNotFoundError as error:  # what is not found when writing is the bucket
+                raise _unavailable(self.url, error) from error
 
     def exists(self, name: str) -> bool:
         with self._translated(name):

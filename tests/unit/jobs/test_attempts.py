@@ -78,9 +78,7 @@ def test_nothing_is_taken_from_a_runner_that_did_not_claim(queue, ledger):
         runner.port.finish(Outcome(state="succeeded"))
 
 
-def test_a_silent_runner_is_lost_and_everything_up_to_the_last_finished_cell_is_kept(
-    queue, ledger, ada, clock
-):
+def test_a_silent_runner_is_lost_and_what_its_finished_cells_made_is_kept(queue, ledger, ada, clock):
     run = queue("a = 1", "b = 2", "c = 3", "d = 4")
     runner = PlayedRunner(ledger, run.id)
     runner.begin()

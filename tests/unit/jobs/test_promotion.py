@@ -45,7 +45,7 @@ def test_settings_stay_unless_given(ada):
 
 
 def test_an_unknown_kernel_is_refused_naming_the_known_ones(ada):
-    with pytest.raises(InvalidInput, match="(?s)cobol-9.*python3"):
+    with pytest.raises(InvalidInput, match=r"(?s)cobol-9.*python3"):
         ada.promote(promotion(kernel="cobol-9"))
     assert ada.jobs() == []
 

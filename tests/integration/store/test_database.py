@@ -1,0 +1,143 @@
+"""The database on real SQLite files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import StatementError
+
+from respawn_jobs.errors import Conflict, InvalidInput, Unavailable
+from respawn_jobs.store import database as module
+from respawn_jobs.store.database import HEAD, Database
+from respawn_jobs.store.tables import Base, JobRow
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/store/respawn.db")
+    yield database
+    database.close()
+
+
+def a_job(**more):
+    return JobRow(
+        **{
+            "id": "job-1", "namespace": "user/ada", "name": "a", "version": 1, "settings": {},
+            "created_by": "ada", "created_at": datetime(2026, 1, 1, tzinfo=UTC), **more,
+        }
+    )  # fmt: skip
+
+
+def test_the_migrated_schema_is_the_tables(database):
+    database.prepare()
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_newest_script_is_the_head_that_the_code_knows():
+    config = Config()
+    config.set_main_option("script_location", str(module._MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_a_store_that_is_up_to_date_is_opened_without_alembic(database, tmp_path):
+    database.prepare()
+    code = (
+        "import sys; from respawn_jobs.store.database import Database; "
+        "Database(sys.argv[1]).prepare(); print('alembic' in sys.modules)"
+    )
+    url = f"sqlite:///{tmp_path}/store/respawn.db"
+    done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_many_processes_may_prepare_a_fresh_store_at_once(tmp_path):
+    url = f"sqlite:///{tmp_path}/respawn.db"
+    code = "import sys; from respawn_jobs.store.database import Database; Database(sys.argv[1]).prepare()"
+    started = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(3)]
+    assert [process.wait(timeout=60) for process in started] == [0, 0, 0]
+    database = Database(url)
+    with database.session() as session:
+        assert session.execute(text("SELECT count(*) FROM audit_head")).scalar() == 1
+    database.close()
+
+
+def test_a_store_of_a_newer_version_is_refused(database):
+    database.prepare()
+    with database.session(write=True) as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Conflict, match="newer version"):
+        database.prepare()
+
+
+def test_a_transaction_is_whole_or_absent(database):
+    database.prepare()
+
+    def write_and_fail() -> None:
+        with database.session(write=True) as session:
+            session.add(a_job())
+            session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    with database.session() as session:
+        assert session.get(JobRow, "job-1") is None
+
+
+def test_writers_queue_up_instead_of_failing(database):
+    database.prepare()
+
+    def count_up(_: int) -> None:
+        with database.session(write=True) as session:
+            job = session.get_one(JobRow, "job-1")
+            job.version += 1
+
+    with database.session(write=True) as session:
+        session.add(a_job(version=0))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(count_up, range(80)))
+    with database.session() as session:
+        assert session.get_one(JobRow, "job-1").version == 80
+
+
+def test_times_come_back_aware_and_in_utc(database):
+    database.prepare()
+    berlin = datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    with database.session(write=True) as session:
+        session.add(a_job(created_at=berlin))
+    with database.session() as session:
+        stored = session.get_one(JobRow, "job-1").created_at
+    assert stored == berlin
+    assert stored.tzinfo is UTC
+
+
+def test_a_time_without_a_zone_is_refused(database):
+    database.prepare()
+    with pytest.raises(StatementError, match="no time zone"), database.session(write=True) as session:
+        session.add(a_job(created_at=datetime(2026, 7, 1)))
+
+
+@pytest.mark.parametrize("url", ["nonsense", "oracle9://x", "sqlite://", "sqlite:///:memory:"])
+def test_a_url_that_cannot_be_used_is_refused(url):
+    with pytest.raises(InvalidInput):
+        Database(url)
+
+
+def test_a_file_that_is_no_database_is_unavailable_and_says_where(tmp_path):
+    path = tmp_path / "respawn.db"
+    path.mkdir()
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(Unavailable, match=r"respawn\.db"):
+        database.prepare()
+    database.close()

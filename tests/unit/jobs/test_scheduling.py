@@ -1,0 +1,130 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from respawn_jobs.errors import Forbidden, InvalidInput, NotFound
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.service import Promotion, ScheduleRequest
+from support.notebooks import notebook, text
+
+
+@pytest.fixture
+def report(ada):
+    return ada.promote(Promotion(name="report", notebook=text(notebook("a = rows", parameters="rows = 1"))))
+
+
+def every_minute(**more):
+    return ScheduleRequest(**{"job": "report", "cron": "* * * * *", "tz": "UTC", **more})
+
+
+def test_a_due_time_makes_one_run_and_the_schedule_moves_on(report, ada, ledger, clock):
+    schedule = ada.schedule(every_minute(parameters={"rows": 3}))
+    assert schedule.next_due == datetime(2026, 3, 2, 8, 1, tzinfo=UTC) == ledger.next_due()
+    assert ledger.queue_due() == []
+    clock.forward(seconds=60)
+    (run_id,) = ledger.queue_due()
+    assert ledger.queue_due() == []
+    run = ada.show(run_id).run
+    assert (run.trigger, run.schedule, run.parameters, run.created_by) == (
+        "schedule", schedule.id, {"rows": 3}, "ada",
+    )  # fmt: skip
+    assert run.due_at == schedule.next_due
+    assert ledger.next_due() == datetime(2026, 3, 2, 8, 2, tzinfo=UTC)
+
+
+def test_of_missed_times_only_the_latest_makes_a_run(report, ada, ledger, clock):
+    ada.schedule(every_minute())
+    clock.forward(hours=30, seconds=20)
+    (run_id,) = ledger.queue_due()
+    assert ada.show(run_id).run.due_at == datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
+    assert ledger.queue_due() == []
+
+
+def test_many_schedulers_make_one_run_per_due_time(report, ada, ledger, clock, tmp_path):
+    for _ in range(5):
+        ada.schedule(every_minute())
+    replicas = [Ledger.embedded(tmp_path / "data", clock=clock) for _ in range(4)]
+    clock.forward(seconds=90)
+    with ThreadPoolExecutor(4) as pool:
+        queued = [run for runs in pool.map(Ledger.queue_due, replicas) for run in runs]
+    for replica in replicas:
+        replica.close()
+    assert len(queued) == len(set(queued)) == 5
+    assert len(ada.runs()) == 5
+
+
+def test_a_clock_that_is_set_back_makes_no_second_run_and_stops_nothing(report, ada, ledger, clock):
+    schedule = ada.schedule(every_minute())
+    clock.forward(seconds=60)
+    assert len(ledger.queue_due()) == 1
+    clock.forward(seconds=-60)
+    ada.pause(schedule.id, paused=True)
+    ada.pause(schedule.id, paused=False)  # due again at the time that has made its run
+    clock.forward(seconds=60)
+    assert ledger.queue_due() == []
+    clock.forward(seconds=60)
+    assert len(ledger.queue_due()) == 1
+
+
+def test_a_paused_schedule_makes_nothing_and_goes_on_from_now(report, ada, ledger, clock):
+    schedule = ada.schedule(every_minute())
+    assert ada.pause(schedule.id, paused=True).next_due is None
+    assert ledger.next_due() is None
+    clock.forward(hours=5)
+    assert ledger.queue_due() == []
+    assert ada.pause(schedule.id, paused=False).next_due == datetime(2026, 3, 2, 13, 1, tzinfo=UTC)
+    assert ledger.queue_due() == []
+
+
+def test_removing_a_schedule_keeps_its_runs(report, ada, ledger, clock):
+    schedule = ada.schedule(every_minute())
+    clock.forward(seconds=60)
+    ledger.queue_due()
+    ada.unschedule(schedule.id)
+    clock.forward(seconds=60)
+    assert ledger.queue_due() == []
+    assert [run.schedule for run in ada.runs()] == [schedule.id]
+    assert ada.job("report").schedules == []
+    with pytest.raises(NotFound, match=schedule.id):
+        ada.unschedule(schedule.id)
+
+
+def test_a_bad_schedule_is_refused_and_nothing_is_kept(report, ada):
+    for request, says in (
+        (every_minute(cron="0 0 30 2 *"), "30 2"),
+        (every_minute(tz="Mars"), "Mars"),
+        (every_minute(parameters={"rows": "x"}), "expected int"),
+        (every_minute(job="none"), "none"),
+    ):
+        with pytest.raises((InvalidInput, NotFound), match=says):
+            ada.schedule(request)
+    assert ada.job("report").schedules == []
+
+
+def test_scheduling_someone_elses_job_is_refused(report, ada, bob):
+    with pytest.raises(Forbidden):
+        bob.schedule(every_minute(job="user/ada/report"))
+    schedule = ada.schedule(every_minute())
+    with pytest.raises(Forbidden, match=f"{schedule.id} belongs to user/ada; you are bob"):
+        bob.pause(schedule.id, paused=True)
+
+
+def test_a_due_run_whose_parameters_no_longer_fit_says_so(report, ada, ledger, clock):
+    ada.schedule(every_minute(parameters={"rows": 3}))
+    ada.promote(Promotion(name="report", notebook=text(notebook(parameters="lines = 1"))))
+    clock.forward(seconds=60)
+    (run_id,) = ledger.queue_due()
+    run = ada.show(run_id).run
+    assert (run.state, run.error.name) == ("failed", "InvalidInput")
+    assert "unknown parameter 'rows'" in run.error.value
+    assert ledger.queued(10) == []
+
+
+def test_the_next_fires_are_shown_in_the_zone(ada):
+    fires = ada.preview("0 9 * * 1-5", "Asia/Tokyo", 3)
+    assert [fire.isoformat() for fire in fires] == [
+        "2026-03-03T09:00:00+09:00", "2026-03-04T09:00:00+09:00", "2026-03-05T09:00:00+09:00",
+    ]  # fmt: skip
+    with pytest.raises(InvalidInput, match="count"):
+        ada.preview("* * * * *", "UTC", 100000)
