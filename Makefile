@@ -41,7 +41,7 @@ packages: $(PROJECT_STAMP)
 proxy: $(PROXY_STAMP)
 
 define say
-printf '\n\033[1m==> %s\033[0m\n' "$(1)"
+if [ -t 1 ]; then printf '\n\033[1m==> %s\033[0m\n' "$(1)"; else printf '\n==> %s\n' "$(1)"; fi
 endef
 
 # $(call logged,NAME,COMMAND): run COMMAND with its output in a log that is shown only when it fails.
