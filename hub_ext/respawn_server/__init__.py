@@ -5,7 +5,6 @@ Importing the package costs nothing; the server calls `_load_jupyter_server_exte
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,8 +23,3 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     from respawn_server.extension import load
 
     load(server)
-
-
-def labextension_path() -> Path:
-    """Return the directory of the JupyterLab plugin, as it is installed under share/jupyter."""
-    return Path(__file__).parent / "labextension"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
@@ -10,8 +9,9 @@ from pydantic import ValidationError
 from tornado import web
 
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.models import JobSettings, Model, Parameter, Run, Schedule, Version
-from respawn_jobs.service import Promotion, ResumeRequest, ScheduleRequest, Service
+from respawn_jobs.models import JobSettings, Model, Run
+from respawn_jobs.service import Promotion, ResumeRequest
+from respawn_server.promotion import ScheduleBody, inspect_notebook, promote
 from respawn_server.shared import KEY, RespawnHandler
 
 
@@ -22,13 +22,6 @@ class ResumeBody(Model):
     rerun_once: bool = False
 
 
-class ScheduleBody(Model):
-    """When a promoted notebook is to run."""
-
-    cron: str
-    tz: str
-
-
 class PromoteBody(Model):
     """Which notebook becomes a version of which job."""
 
@@ -37,17 +30,6 @@ class PromoteBody(Model):
     namespace: str | None = None
     settings: JobSettings | None = None
     schedule: ScheduleBody | None = None
-
-
-class Inspection(Model):
-    """What a notebook would be as a job, told before it is promoted."""
-
-    name: str
-    namespace: str
-    kernel: str | None
-    display_name: str | None
-    language: str
-    parameters: list[Parameter]
 
 
 class PlanHandler(RespawnHandler):
@@ -101,7 +83,7 @@ class InspectHandler(RespawnHandler):
         path = self.get_query_argument("path")
         text = await self.shared.notebooks.text(path)
         owner = await self.call(lambda service: service.whoami())
-        self.answer(_inspect(path, text, owner).model_dump(mode="json"))
+        self.answer(inspect_notebook(path, text, owner).model_dump(mode="json"))
 
 
 class PromoteHandler(RespawnHandler):
@@ -123,7 +105,7 @@ class PromoteHandler(RespawnHandler):
             git=notebooks.git(body.path),
             settings=body.settings,
         )
-        version, schedule = await self.call(lambda service: _promote(service, promotion, body.schedule))
+        version, schedule = await self.call(lambda service: promote(service, promotion, body.schedule))
         document = {
             "version": version.model_dump(mode="json"),
             "schedule": schedule.model_dump(mode="json") if schedule else None,
@@ -144,42 +126,6 @@ class PreviewHandler(RespawnHandler):
         cron, tz = self.get_query_argument("cron"), self.get_query_argument("tz")
         fires = await self.call(lambda service: service.preview(cron, tz))
         self.answer([fire.isoformat() for fire in fires])
-
-
-def _promote(
-    service: Service, promotion: Promotion, schedule: ScheduleBody | None
-) -> tuple[Version, Schedule | None]:
-    if schedule is None:
-        return service.promote(promotion), None
-    # Asked first: a schedule that cannot be must not leave a promoted version behind.
-    service.preview(schedule.cron, schedule.tz, 1)
-    version = service.promote(promotion)
-    return version, service.schedule(ScheduleRequest(job=version.job, cron=schedule.cron, tz=schedule.tz))
-
-
-def _inspect(path: str, text: str, owner: str) -> Inspection:
-    from respawn_jobs.notebooks import read_notebook
-    from respawn_jobs.parameters import inspect
-
-    notebook = read_notebook(text)
-    spec = notebook.metadata.get("kernelspec") or {}
-    language = spec.get("language") or (notebook.metadata.get("language_info") or {}).get("name") or "python"
-    return Inspection(
-        name=_job_name(path),
-        namespace=f"user/{owner}",
-        kernel=spec.get("name"),
-        display_name=spec.get("display_name") or spec.get("name"),
-        language=language,
-        parameters=inspect(notebook, spec.get("name") or "python3", language),
-    )
-
-
-def _job_name(path: str) -> str:
-    """Return a job name made from a file's: small letters, digits and hyphens."""
-    letters = (
-        char if char.isascii() and char.isalnum() else " " for char in PurePosixPath(path).stem.lower()
-    )
-    return "-".join("".join(letters).split())[:63].strip("-") or "notebook"
 
 
 async def _resume_request(handler: RespawnHandler) -> tuple[str, ResumeRequest]:

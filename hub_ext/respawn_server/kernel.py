@@ -125,8 +125,9 @@ class Kernels:
     @asynccontextmanager
     async def _client(self, kernel_id: str) -> AsyncIterator[AsyncKernelClient]:
         manager = self._kernels.get_kernel(kernel_id)
+        # A session of its own: two clients of one identity would get each other's replies.
         client = AsyncKernelClient(parent=manager)
-        client.load_connection_info(manager.get_connection_info(session=True))
+        client.load_connection_info(manager.get_connection_info())
         client.start_channels()
         try:
             await client.wait_for_ready(timeout=READY_SECONDS)

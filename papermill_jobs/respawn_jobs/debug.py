@@ -146,6 +146,7 @@ def download(
         RespawnError: What `service.blob` raises.
     """
     point = _restore_point(bundle)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if bundle.checkpoint is not None:
         _download_checkpoint(service, bundle, directory, progress or _silent)
     write_whole(directory / "restore.json", point.to_json().encode())
@@ -154,8 +155,8 @@ def download(
 
 def _download_checkpoint(service: Service, bundle: DebugBundle, directory: Path, progress: Progress) -> None:
     assert bundle.checkpoint is not None  # noqa: S101 - narrowed by the only caller
-    (directory / "blobs").mkdir(parents=True, exist_ok=True)
-    (directory / "manifests").mkdir(parents=True, exist_ok=True)
+    (directory / "blobs").mkdir(exist_ok=True)
+    (directory / "manifests").mkdir(exist_ok=True)
     text = _verified(service, bundle.run.id, bundle.checkpoint.manifest)
     manifest = Manifest.from_json(text)
     total, there = sum(blob.size for blob in manifest.blobs), 0
@@ -208,7 +209,7 @@ def _show_failure(notebook: NotebookNode, bundle: DebugBundle, failing: int | No
         # A dead kernel or a timeout leaves no traceback of its own in the cell.
         lines = error.traceback.splitlines() or [f"{error.name}: {error.value}"]
         output = {"output_type": "error", "ename": error.name, "evalue": error.value, "traceback": lines}
-        cell.outputs.append(NotebookNode(output))
+        cell.outputs.append(_node(output))
 
 
 def _advice(bundle: DebugBundle) -> str:
@@ -260,10 +261,20 @@ def _kernelspec(notebook: NotebookNode, bundle: DebugBundle) -> dict[str, Any]:
 
 
 def _cell(kind: str, identifier: str, role: str, source: str) -> NotebookNode:
-    cell = {"cell_type": kind, "id": identifier, "source": source, "metadata": {"respawn": {"role": role}}}
-    empty = {"outputs": [], "execution_count": None} if kind == "code" else {}
-    result: NotebookNode = from_dict({**cell, **empty})
-    return result
+    cell: dict[str, Any] = {
+        "cell_type": kind,
+        "id": identifier,
+        "source": source,
+        "metadata": {"respawn": {"role": role}},
+    }
+    if kind == "code":
+        cell |= {"outputs": [], "execution_count": None}
+    return _node(cell)
+
+
+def _node(document: dict[str, Any]) -> NotebookNode:
+    node: NotebookNode = from_dict(document)  # type: ignore[no-untyped-call]
+    return node
 
 
 def _ours(cell: NotebookNode) -> bool:

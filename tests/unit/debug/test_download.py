@@ -115,6 +115,6 @@ def test_progress_ends_with_everything_there(stored: tuple[Blobs, DebugBundle], 
 
 
 def test_run_that_failed_in_its_first_cell_needs_no_blobs(tmp_path: Path) -> None:
-    point = download(None, failed_bundle(SOURCES, 0), tmp_path)  # type: ignore[arg-type]
+    point = download(None, failed_bundle(SOURCES, 0), tmp_path / "new")  # type: ignore[arg-type]
     assert point.cell is None
-    assert (tmp_path / "restore.json").exists()
+    assert (tmp_path / "new" / "restore.json").exists()

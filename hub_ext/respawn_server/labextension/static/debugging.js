@@ -37,6 +37,13 @@ export function addBar(lab, panel, info, pages, { resume, restart }) {
   const bar = new lab.widgets.Widget({ node });
   bar.addClass("respawn-bar-widget");
   panel.contentHeader.addWidget(bar);
+  // A narrow notebook wraps the bar; its layout must be told how high it is then.
+  const observer = new ResizeObserver(() => {
+    bar.node.style.minHeight = `${Math.max(40, node.offsetHeight)}px`;
+    bar.parent?.fit();
+  });
+  observer.observe(node);
+  bar.disposed.connect(() => observer.disconnect());
   return bar;
 }
 

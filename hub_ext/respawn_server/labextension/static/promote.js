@@ -5,6 +5,7 @@ import { element, pageLink, problemBox } from "./dom.js";
 import { scheduleFields } from "./schedule.js";
 
 const NAME = "[a-z0-9][a-z0-9._\\-]{0,62}";
+const VALUE = "value of ";
 
 /** Show the form until it is promoted or given up. */
 export async function promote(lab, api, panel) {
@@ -48,8 +49,13 @@ function request(path, values) {
     name: values.name,
     namespace: values.namespace || null,
     settings: Object.keys(settings).length ? settings : null,
-    schedule: values.cron ? { cron: values.cron, tz: values.tz } : null,
+    schedule: values.cron ? { cron: values.cron, tz: values.tz, parameters: scheduledValues(values) } : null,
   };
+}
+
+function scheduledValues(values) {
+  const typed = Object.entries(values).filter(([key, value]) => key.startsWith(VALUE) && value !== "");
+  return Object.fromEntries(typed.map(([key, value]) => [key.slice(VALUE.length), value]));
 }
 
 function promoteForm(api, info, values, problem) {
@@ -65,13 +71,13 @@ function promoteForm(api, info, values, problem) {
       hint: "user/… for yourself, team/… for a group",
     }),
     element("p", {}, "Kernel: ", element("strong", {}, info.display_name || "none named in the notebook")),
-    parameterTable(info.parameters),
+    parameterTable(info.parameters, values),
     schedule.node,
     element(
       "div",
       { class: "respawn-pair" },
       field("Timeout in minutes", { name: "timeout", type: "number", min: "0", step: "any", value: values.timeout }, {
-        hint: "empty: none",
+        hint: "empty: none, or as before",
       }),
       field("Attempts", { name: "attempts", type: "number", min: "1", max: "20", value: values.attempts }, {
         hint: "empty: 1, or as before",
@@ -102,7 +108,7 @@ function field(label, attributes, { hint }) {
   );
 }
 
-function parameterTable(parameters) {
+function parameterTable(parameters, values) {
   if (!parameters.length) {
     return element("p", {}, "Parameters: none. Tag a cell with ", element("code", {}, "parameters"), " to have some.");
   }
@@ -114,8 +120,19 @@ function parameterTable(parameters) {
       element("td", {}, parameter.type || "any"),
       element("td", {}, parameter.required ? "required" : element("code", {}, parameter.default_source)),
       element("td", {}, parameter.help),
+      element(
+        "td",
+        {},
+        element("input", {
+          class: "jp-mod-styled",
+          name: VALUE + parameter.name,
+          value: values[VALUE + parameter.name] || "",
+          placeholder: parameter.default_source,
+          "aria-label": `Value of ${parameter.name} when scheduled`,
+        }),
+      ),
     );
-  const head = ["Parameter", "Type", "Default", "Help"].map((text) => element("th", { scope: "col" }, text));
+  const head = ["Parameter", "Type", "Default", "Help", "When scheduled"].map((text) => element("th", { scope: "col" }, text));
   return element(
     "div",
     { class: "respawn-plan" },

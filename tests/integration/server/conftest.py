@@ -1,0 +1,54 @@
+"""One hub for the tests of the extension, with two people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.hub import RunningHub, running_hub
+from support.jupyter import LABEXTENSION
+from support.leaks import tolerate
+from support.servers import Server
+from support.waiting import wait_for
+
+
+@pytest.fixture(scope="package")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    directory = tmp_path_factory.mktemp("hub")
+    source_tree = directory / "jupyter" / "labextensions"
+    source_tree.mkdir(parents=True)
+    (source_tree / "respawn").symlink_to(LABEXTENSION, target_is_directory=True)
+    servers = {
+        "JUPYTER_PATH": str(source_tree.parent),
+        "JUPYTER_RUNTIME_DIR": str(directory / "runtime"),
+        "RESPAWN_RESTORE": str(directory / "restore"),
+    }
+    service = {"JUPYTER_PATH": str(_kernel_for_the_service(directory / "service-jupyter"))}
+    with running_hub(
+        directory / "hub", users=("ada", "bob"), server_environment=servers, service_environment=service
+    ) as running:
+        tolerate(running.process.pid)
+        (directory / "hub" / "runtime").symlink_to(directory / "runtime")
+        yield running
+
+
+@pytest.fixture(scope="package")
+def server(hub: RunningHub) -> Server:
+    hub.token("ada")
+    assert hub.hub_api("POST", "/users/ada/server").status_code in (201, 202)
+    ada = Server(hub, "ada")
+    wait_for(lambda: ada.call("GET", "api/status").status_code == 200, 60, "ada's server")
+    return ada
+
+
+def _kernel_for_the_service(path: Path) -> Path:
+    spec = path / "kernels" / "kernel-of-the-service"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    document = {"argv": argv, "display_name": "Only the service", "language": "python"}
+    (spec / "kernel.json").write_text(json.dumps(document))
+    return path

@@ -1,0 +1,143 @@
+"""From a failed run to a notebook with its state, on a real hub, and on to the resumed run."""
+
+from __future__ import annotations
+
+import nbformat
+import pytest
+
+from respawn_jobs.models import CellState, Run, RunState
+from support.hub import RunningHub
+from support.servers import Server, fail, finished
+from support.waiting import wait_for
+
+pytestmark = pytest.mark.integration
+
+ONLY_THE_SERVICE_HAS = "kernel-of-the-service"
+SOURCES = [
+    "prices = {'tea': 3, 'milk': 1}",
+    "total = sum(prices.values())\nprint(total)",
+    "prices['coffee']",
+    "total",
+]
+
+
+@pytest.fixture(scope="module")
+def failed(hub: RunningHub) -> Run:
+    run = fail(hub, "prices", SOURCES)
+    assert run.state is RunState.FAILED, run.error
+    return run
+
+
+@pytest.fixture(scope="module")
+def opened(server: Server, failed: Run) -> str:
+    """The path of the debug notebook."""
+    messages = server.open(failed.id)
+    assert messages[-1]["type"] == "open", messages
+    return str(messages[-1]["path"])
+
+
+def test_every_step_is_told_and_done(server: Server, failed: Run, opened: str) -> None:
+    done = [m["step"] for m in server.open(failed.id) if m["type"] == "step" and m["done"]]
+    assert done == ["fetch", "kernel", "download", "notebook", "restore"]
+
+
+def test_kernel_has_the_variables_before_jupyterlab_opens(server: Server, opened: str) -> None:
+    assert server.evaluate(opened, "prices, total") == "({'tea': 3, 'milk': 1}, 4)"
+
+
+def test_notebook_shows_what_was_restored_and_why_it_failed(server: Server, opened: str) -> None:
+    notebook = nbformat.read(server.home / opened, as_version=4)
+    restored = str(notebook.cells[1].outputs)
+    assert "prices" in restored
+    assert "total" in restored
+    assert notebook.cells[3].outputs[0].text == "4\n"
+    assert notebook.cells[4].outputs[-1].ename == "KeyError"
+    assert notebook.metadata.respawn.failing_cell_id == notebook.cells[4].id
+
+
+def test_second_visit_keeps_edits_and_the_living_kernel(server: Server, failed: Run, opened: str) -> None:
+    notebook = nbformat.read(server.home / opened, as_version=4)
+    kernel = server.kernel(opened)
+    server.evaluate(opened, "prices.setdefault('water', 0)")
+    notebook.cells[4].source = "prices.get('coffee', 0)"
+    nbformat.write(notebook, server.home / opened)
+    messages = server.open(failed.id)
+    assert messages[-1] == {"type": "open", "path": opened}
+    assert server.kernel(opened) == kernel
+    assert server.evaluate(opened, "'water' in prices") == "True"
+    assert nbformat.read(server.home / opened, as_version=4).cells[4].source == "prices.get('coffee', 0)"
+
+
+def test_restarted_kernel_gets_the_variables_again(server: Server, failed: Run, opened: str) -> None:
+    server.call("POST", f"api/kernels/{server.kernel(opened)}/restart").raise_for_status()
+    assert server.open(failed.id)[-1]["type"] == "open"
+    assert server.evaluate(opened, "prices, total") == "({'tea': 3, 'milk': 1}, 4)"
+
+
+def test_plan_says_what_is_reused_and_resume_does_it(
+    server: Server, hub: RunningHub, failed: Run, opened: str
+) -> None:
+    notebook = nbformat.read(server.home / opened, as_version=4)
+    notebook.cells[4].source = "prices.get('coffee', 0)"
+    nbformat.write(notebook, server.home / opened)
+    plan = server.call("POST", "respawn/api/plan", json={"path": opened}).json()
+    assert (plan["first"], [cell["action"] for cell in plan["cells"]]) == (
+        2,
+        ["reuse", "reuse", "run", "run"],
+    )
+    answer = server.call("POST", "respawn/api/resume", json={"path": opened})
+    assert answer.status_code == 201, answer.text
+    resumed = finished(hub, answer.json()["run"]["id"])
+    assert resumed.state is RunState.SUCCEEDED, resumed.error
+    assert answer.json()["url"] == f"{hub.service_url}/runs/{resumed.id}"
+    states = [cell.state for cell in hub.service("ada").show(resumed.id).cells]
+    assert states == [CellState.REUSED, CellState.REUSED, CellState.EXECUTED, CellState.EXECUTED]
+    second = server.call("POST", "respawn/api/resume", json={"path": opened})
+    assert second.status_code == 409
+    assert resumed.id in second.json()["message"]
+    succeeded = server.open(resumed.id)[-1]
+    assert (succeeded["type"], succeeded["error"]) == ("failed", "conflict")
+
+
+def test_restart_runs_the_mended_notebook_from_the_top(server: Server, hub: RunningHub, opened: str) -> None:
+    notebook = nbformat.read(server.home / opened, as_version=4)
+    notebook.cells[4].source = "prices.get('coffee', 0)"
+    nbformat.write(notebook, server.home / opened)
+    answer = server.call("POST", "respawn/api/restart", json={"path": opened})
+    run = finished(hub, answer.json()["run"]["id"])
+    assert run.state is RunState.SUCCEEDED
+    assert {cell.state for cell in hub.service("ada").show(run.id).cells} == {CellState.EXECUTED}
+
+
+def test_run_that_nobody_knows_is_said_to_be_missing(server: Server) -> None:
+    last = server.open("run-zzzzzzzzzz")[-1]
+    assert (last["type"], last["error"]) == ("failed", "not_found")
+    assert "run-zzzzzzzzzz" in last["message"]
+
+
+def test_run_of_another_person_is_not_opened(hub: RunningHub, server: Server, failed: Run) -> None:
+    hub.token("bob")
+    hub.hub_api("POST", "/users/bob/server")
+    bob = Server(hub, "bob")
+    wait_for(lambda: bob.call("GET", "api/status").status_code == 200, 60, "bob's server")
+    last = bob.open(failed.id)[-1]
+    assert (last["type"], last["error"]) == ("failed", "forbidden")
+    assert not (bob.home / "respawn-debug").exists()
+
+
+def test_kernel_that_the_server_lacks_is_named_with_those_it_has(hub: RunningHub, server: Server) -> None:
+    run = fail(hub, "elsewhere", ["1/0"], kernel=ONLY_THE_SERVICE_HAS)
+    assert run.state is RunState.FAILED
+    last = server.open(run.id)[-1]
+    assert last["type"] == "failed"
+    assert ONLY_THE_SERVICE_HAS in last["message"]
+    assert "python3" in last["message"]
+
+
+def test_file_of_another_kind_in_the_way_is_not_overwritten(hub: RunningHub, server: Server) -> None:
+    run = fail(hub, "in-the-way", ["1/0"])
+    path = server.home / "respawn-debug" / f"in-the-way-{run.id}.ipynb"
+    path.write_text("mine")
+    last = server.open(run.id)[-1]
+    assert (last["type"], last["error"]) == ("failed", "conflict")
+    assert path.read_text() == "mine"
