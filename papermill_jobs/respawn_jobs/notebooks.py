@@ -2,19 +2,20 @@
 
 Everything here is deterministic: the same text gives the same cell ids, so that the service and a runner
 which read the same notebook name its cells alike. Notebooks that come in are never changed in place.
+nbformat and papermill are imported where they are used: both are slow to load.
 """
 
 from __future__ import annotations
 
 import json
 from copy import deepcopy
-from typing import Any
-
-import nbformat
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING, Any
 
 from respawn_jobs.errors import InvalidInput
 from respawn_kernels.digest import digest_of
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 TAG_PARAMETERS = "parameters"
 TAG_INJECTED = "injected-parameters"
@@ -33,6 +34,8 @@ def read_notebook(text: str) -> NotebookNode:
     Raises `InvalidInput` telling what is wrong with it. Missing or doubled cell ids are filled in from the
     cell's place and source, so that reading the same text twice gives the same ids.
     """
+    import nbformat
+
     try:
         raw = json.loads(text)
     except ValueError as error:
@@ -59,6 +62,8 @@ def read_notebook(text: str) -> NotebookNode:
 
 def write_notebook(notebook: NotebookNode) -> str:
     """Return the notebook's text, as nbformat writes it."""
+    import nbformat
+
     return str(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
 
 
@@ -94,6 +99,7 @@ def parameterize(
     result: NotebookNode = deepcopy(notebook)
     if not parameters:
         return result
+    import nbformat
     from papermill.exceptions import PapermillException
     from papermill.parameterize import parameterize_notebook
 

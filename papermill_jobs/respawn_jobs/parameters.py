@@ -10,13 +10,14 @@ from __future__ import annotations
 import ast
 import difflib
 import json
-from typing import Any
-
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING, Any
 
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.models import Parameter
 from respawn_jobs.notebooks import TAG_PARAMETERS, cell_tags, code_cells
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 _TYPES = {
     "int": "int", "integer": "int",

@@ -9,8 +9,7 @@ a checkpoint. A changed cell therefore runs again together with everything after
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING
 
 from respawn_jobs.models import (
     CellRecord,
@@ -23,6 +22,9 @@ from respawn_jobs.models import (
 )
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, code_cells, source_hash, title
 from respawn_jobs.reads import Reads
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 _FINISHED = (CellState.EXECUTED, CellState.REUSED)
 _BEGUN = (CellState.RUNNING, CellState.FAILED)

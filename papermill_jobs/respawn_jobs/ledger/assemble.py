@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import nbformat
-
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.notebooks import read_notebook, write_notebook
 from respawn_jobs.store.tables import CellRow
@@ -15,6 +13,8 @@ from respawn_jobs.store.tables import CellRow
 
 def executed_text(blobs: BlobStore, skeleton: str, cells: Iterable[CellRow]) -> str:
     """Return the skeleton's text with each cell's recorded outputs and execution count filled in."""
+    import nbformat
+
     notebook = read_notebook(blobs.get(skeleton).decode())
     for cell in cells:
         if cell.index >= len(notebook.cells) or notebook.cells[cell.index].cell_type != "code":

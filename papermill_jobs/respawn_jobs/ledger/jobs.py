@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbformat import NotebookNode
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -22,6 +21,9 @@ from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.service import Promotion
 from respawn_jobs.store.tables import JobRow, VersionRow
 from respawn_kernels.digest import digest_of
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 _NAME = re.compile(r"~?[a-z0-9][a-z0-9._-]{0,62}")
 

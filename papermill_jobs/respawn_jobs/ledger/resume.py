@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbformat import NotebookNode
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -35,6 +34,9 @@ from respawn_jobs.plan import Ended, mapped_checkpoint, plan_resume
 from respawn_jobs.protocol import ResumeFrom, ReusedCell
 from respawn_jobs.service import ResumeRequest
 from respawn_jobs.store.tables import CellRow, CheckpointRow, JobRow, RunRow, VersionRow
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 
 @dataclass
