@@ -1,0 +1,58 @@
+"""Finding kernels, and environments that cannot be made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from respawn_kernels.environments import UnknownKernel, create, find_kernel, list_kernels, lock_hash, main
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "kernels" / "respawn-lab"
+    directory.mkdir(parents=True)
+    spec = {"argv": ["x"], "display_name": "Lab", "language": "R", "metadata": {"respawn": {"lock": "abc"}}}
+    (directory / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    return directory
+
+
+def test_kernel_is_found_with_language_and_lock(installed: Path) -> None:
+    kernel = find_kernel("respawn-lab")
+    assert (kernel.display_name, kernel.language, kernel.lock) == ("Lab", "r", "abc")
+    assert kernel in list_kernels()
+
+
+@pytest.mark.parametrize("name", ["respawn-lap", "no/such", ""])
+def test_unknown_kernel_names_those_that_are_known(installed: Path, name: str) -> None:
+    with pytest.raises(UnknownKernel, match=r"known: .*respawn-lab") as caught:
+        find_kernel(name)
+    assert isinstance(caught.value, LookupError)
+    assert repr(name) in str(caught.value)
+
+
+def test_likely_kernel_is_suggested(installed: Path) -> None:
+    with pytest.raises(UnknownKernel, match="did you mean 'respawn-lab'"):
+        find_kernel("respawn-lap")
+
+
+def test_lock_hash_counts_requirements_only(tmp_path: Path) -> None:
+    one, two, three = (tmp_path / name for name in "abc")
+    one.write_text("# made by hand\nnumpy==2.0\n    # via x\n\npandas==3.0  # why\n")
+    two.write_text("numpy==2.0\npandas==3.0\n")
+    three.write_text("numpy==2.1\npandas==3.0\n")
+    assert lock_hash(one) == lock_hash(two) != lock_hash(three)
+
+
+def test_name_that_cannot_name_a_kernel_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'\.\./up'"):
+        create("../up", tmp_path / "lock", root=tmp_path, prefix=tmp_path)
+
+
+def test_missing_lock_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["create", "x", "--lock", str(tmp_path / "none"), "--root", str(tmp_path)]
+    assert main([*arguments, "--prefix", str(tmp_path)]) == 1
+    assert "none" in capsys.readouterr().err

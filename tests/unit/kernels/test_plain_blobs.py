@@ -1,0 +1,47 @@
+"""Which bytes a plain snapshot writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from respawn_kernels.digest import digest_of_file
+from support.namespaces import capture, notebook, restore, run
+
+
+def _blobs(directory: Path) -> dict[str, float]:
+    return {path.name: path.stat().st_mtime_ns for path in (directory / "blobs").iterdir()}
+
+
+def test_unchanged_array_is_written_once_for_many_checkpoints(tmp_path: Path) -> None:
+    namespace = notebook("import numpy as np; a = np.arange(1_000_000); step = 0")
+    first = capture(namespace, tmp_path, cell=0)
+    before = _blobs(tmp_path)
+    run("step = 1", namespace)
+    second = capture(namespace, tmp_path, cell=1)
+    assert first.payload["buffers"] == second.payload["buffers"]
+    assert first.payload["stream"] != second.payload["stream"]
+    assert _blobs(tmp_path).items() >= before.items(), "a blob that was there was written again"
+    assert len(_blobs(tmp_path)) == 3
+
+
+def test_equal_arrays_are_one_blob(tmp_path: Path) -> None:
+    manifest = capture(notebook("import numpy as np; a = np.ones(50_000); b = np.ones(50_000)"), tmp_path)
+    assert len(manifest.payload["buffers"]) == 2
+    assert len(manifest.blobs) == 2
+    back, _ = restore(manifest, tmp_path)
+    back["a"][:] = 0
+    assert back["b"].all()
+
+
+def test_manifest_names_each_blob_with_its_true_size_and_digest(tmp_path: Path) -> None:
+    manifest = capture(notebook("import numpy as np; a = np.ones(50_000); t = 'x' * 100_000"), tmp_path)
+    for blob in manifest.blobs:
+        path = tmp_path / "blobs" / blob.digest
+        assert path.stat().st_size == blob.size
+        assert digest_of_file(path) == blob.digest
+    assert {blob.digest for blob in manifest.blobs} == _blobs(tmp_path).keys()
+
+
+def test_small_buffers_stay_in_the_stream(tmp_path: Path) -> None:
+    manifest = capture(notebook("import numpy as np; many = [np.ones(10) for _ in range(100)]"), tmp_path)
+    assert len(manifest.blobs) == 1

@@ -1,0 +1,124 @@
+"""What a plain snapshot cannot hold, and what it does about damage."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from respawn_kernels.snapshot import CorruptBlob, SnapshotError, WrongPython, engine
+from support.namespaces import capture, notebook, restore
+
+
+def test_what_cannot_be_pickled_is_listed_with_type_reason_and_cell(tmp_path: Path) -> None:
+    namespace = notebook(
+        """
+        import threading
+        numbers = (n for n in range(3))
+        kept = 1
+        guard = threading.Lock()
+        inside = {"deep": [guard]}
+        file = open("/dev/null")
+        with open("/dev/null") as closed: pass
+        also_kept = [kept]
+        """
+    )
+    try:
+        manifest = capture(namespace, tmp_path, cell=7, numbers=2, guard=5)
+    finally:
+        namespace["file"].close()
+    told = {v.name: (v.type, v.cell, v.reason) for v in manifest.unstored}
+    assert told.keys() == {"numbers", "guard", "inside", "file", "closed"}
+    assert told["numbers"] == ("generator", 2, "cannot pickle 'generator' object")
+    assert told["guard"] == ("_thread.lock", 5, "cannot pickle '_thread.lock' object")
+    assert told["inside"][0] == "dict"
+    assert told["file"][2] == "an open file"
+    assert told["closed"][2] == "a closed file"
+    back, report = restore(manifest, tmp_path)
+    assert back["also_kept"] == [1]
+    assert report.restored == ["threading", "kept", "also_kept"]
+
+
+def test_reason_of_any_exception_is_one_short_line(tmp_path: Path) -> None:
+    namespace = notebook(
+        """
+        class Stubborn:
+            def __reduce__(self): raise OSError("no\\n" + "x" * 1000)
+        stubborn = Stubborn()
+        """
+    )
+    [told] = capture(namespace, tmp_path).unstored
+    assert told.reason.startswith("OSError: no x")
+    assert len(told.reason) <= 200
+    assert "\n" not in told.reason
+
+
+def test_variable_that_will_not_load_is_told_and_the_rest_comes_back(tmp_path: Path) -> None:
+    module = types.ModuleType("gone_tomorrow")
+    exec("class Thing:\n    def __init__(self): self.items = [1]", module.__dict__)
+    sys.modules["gone_tomorrow"] = module
+    try:
+        namespace = notebook(
+            """
+            from gone_tomorrow import Thing
+            before = [1, [2]]
+            thing = Thing()
+            shares = thing.items
+            after = {"b": before, "more": [before[1]]}
+            def f(): return before
+            """
+        )
+        manifest = capture(namespace, tmp_path, thing=4)
+    finally:
+        del sys.modules["gone_tomorrow"]
+    back, report = restore(manifest, tmp_path)
+    reasons = {v.name: v.reason for v in report.failed}
+    assert reasons.keys() == {"Thing", "thing", "shares"}
+    assert "gone_tomorrow" in reasons["Thing"]
+    assert "which could not be loaded" in reasons["shares"]
+    assert back["after"]["b"] is back["before"]
+    assert back["after"]["more"][0] is back["before"][1]
+    assert back["f"]() is back["before"]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "shortened", "emptied", "removed"])
+def test_damaged_blob_is_refused_naming_it_and_the_checkpoint(tmp_path: Path, damage: str) -> None:
+    manifest = capture(notebook("import numpy as np; a = np.arange(100_000); b = 1"), tmp_path, cell=3)
+    digest = manifest.payload["buffers"][0]
+    path = tmp_path / "blobs" / digest
+    data = bytearray(path.read_bytes())
+    if damage == "flipped":
+        data[5000] ^= 1
+    path.unlink()
+    if damage != "removed":
+        path.write_bytes({"flipped": data, "shortened": data[:-1], "emptied": b""}[damage])
+    with pytest.raises(CorruptBlob, match=rf"blob {digest} of the checkpoint after cell 3 is"):
+        restore(manifest, tmp_path)
+
+
+def test_nothing_is_changed_when_a_blob_is_damaged(tmp_path: Path) -> None:
+    manifest = capture(notebook("a = 1"), tmp_path)
+    (tmp_path / "blobs" / manifest.payload["stream"]).write_bytes(b"rubbish")
+    namespace = {"a": "mine"}
+    with pytest.raises(CorruptBlob):
+        engine("plain").restore(manifest, tmp_path, namespace)
+    assert namespace == {"a": "mine"}
+
+
+def test_checkpoint_of_another_python_is_refused(tmp_path: Path) -> None:
+    manifest = dataclasses.replace(capture(notebook("a = 1"), tmp_path), python="3.5.0")
+    with pytest.raises(WrongPython, match=r"Python 3\.5\.0"):
+        restore(manifest, tmp_path)
+
+
+def test_unknown_engine_is_refused() -> None:
+    with pytest.raises(SnapshotError, match="'fancy'"):
+        engine("fancy")
+
+
+def test_failed_capture_leaves_no_partial_files(tmp_path: Path) -> None:
+    capture(notebook("g = (i for i in ()); big = b'x' * 200_000"), tmp_path)
+    assert not [path for path in (tmp_path / "blobs").iterdir() if path.name.startswith(".")]

@@ -1,0 +1,200 @@
+"""What comes back from a plain snapshot as it was.
+
+Not promised by this engine: an array and a view of it come back as two arrays with equal contents.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from support.namespaces import capture, notebook, restore, round_trip, run
+
+
+def test_names_that_shared_an_object_share_it_again(tmp_path: Path) -> None:
+    back = round_trip("rows = [1, 2]; same = rows; left = {'r': rows}; right = {'r': rows}", tmp_path)
+    assert back["same"] is back["rows"]
+    assert back["left"]["r"] is back["right"]["r"] is back["rows"]
+
+
+def test_frame_held_by_an_object_stays_the_same_frame(tmp_path: Path) -> None:
+    back = round_trip(
+        """
+        import pandas as pd
+        class Holder: pass
+        df = pd.DataFrame({"x": range(20_000)})
+        holder = Holder(); holder.v = df
+        """,
+        tmp_path,
+    )
+    assert back["holder"].v is back["df"]
+
+
+def test_equal_arrays_that_were_two_stay_two(tmp_path: Path) -> None:
+    back = round_trip("import numpy as np; a = np.zeros(50_000); b = a.copy(); c = a", tmp_path)
+    back["a"][0] = 1
+    assert back["c"] is back["a"]
+    assert back["b"][0] == 0
+
+
+def test_self_reference_comes_back(tmp_path: Path) -> None:
+    back = round_trip("knot = []; knot.append(knot)", tmp_path)
+    assert back["knot"][0] is back["knot"]
+
+
+def test_the_namespace_itself_comes_back_as_the_live_one(tmp_path: Path) -> None:
+    back = round_trip("here = globals(); nested = [here]", tmp_path)
+    assert back["here"] is back
+    assert back["nested"][0] is back
+
+
+def test_function_sees_globals_that_change_after_the_restore(tmp_path: Path) -> None:
+    back = round_trip("rate = 2\ndef price(x): return x * rate", tmp_path)
+    assert back["price"](3) == 6
+    run("rate = 10", back)
+    assert back["price"](3) == 30
+
+
+def test_function_that_reads_an_unpicklable_global_is_stored(tmp_path: Path) -> None:
+    namespace = notebook("import threading; lock = threading.Lock()\ndef hold():\n    with lock: return 1")
+    manifest = capture(namespace, tmp_path)
+    back, _ = restore(manifest, tmp_path)
+    assert [variable.name for variable in manifest.unstored] == ["lock"]
+    with pytest.raises(NameError):
+        back["hold"]()
+    run("import threading; lock = threading.Lock()", back)
+    assert back["hold"]() == 1
+
+
+def test_functions_that_call_each_other_come_back(tmp_path: Path) -> None:
+    back = round_trip(
+        """
+        def even(n): return n == 0 or odd(n - 1)
+        def odd(n): return n != 0 and even(n - 1)
+        """,
+        tmp_path,
+    )
+    assert back["even"](10)
+
+
+def test_closure_keeps_counting(tmp_path: Path) -> None:
+    back = round_trip(
+        """
+        def counter():
+            n = 0
+            def step():
+                nonlocal n
+                n += 1
+                return n
+            return step
+        step = counter(); step(); step()
+        """,
+        tmp_path,
+    )
+    assert back["step"]() == 3
+
+
+def test_instance_belongs_to_the_class_that_came_back(tmp_path: Path) -> None:
+    back = round_trip(
+        """
+        from dataclasses import dataclass
+        scale = 2
+        @dataclass
+        class Point:
+            x: int
+            def scaled(self): return self.x * scale
+        class Child(Point):
+            def scaled(self): return -super().scaled()
+        point, child = Point(3), Child(4)
+        """,
+        tmp_path,
+    )
+    assert type(back["point"]) is back["Point"]
+    assert isinstance(back["child"], back["Point"])
+    back["scale"] = 5
+    assert (back["point"].scaled(), back["child"].scaled()) == (15, -20)
+
+
+def test_modules_come_back_under_their_alias(tmp_path: Path) -> None:
+    back = round_trip("import math as m; import numpy.linalg as la; from math import pi", tmp_path)
+    assert back["m"] is math
+    assert back["la"] is np.linalg
+    assert back["pi"] == math.pi
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000], ids=["in the stream", "a blob of its own"])
+def test_restored_array_is_writable_and_its_blob_unchanged(tmp_path: Path, size: int) -> None:
+    manifest = capture(notebook(f"import numpy as np; a = np.arange({size})"), tmp_path)
+    first, _ = restore(manifest, tmp_path)
+    first["a"][0] = 99
+    second, _ = restore(manifest, tmp_path)
+    assert (first["a"][0], second["a"][0]) == (99, 0)
+
+
+def test_array_that_was_read_only_stays_so(tmp_path: Path) -> None:
+    back = round_trip("import numpy as np; a = np.zeros(100_000); a.flags.writeable = False", tmp_path)
+    assert not back["a"].flags.writeable
+
+
+def test_arrays_of_every_layout_come_back(tmp_path: Path) -> None:
+    back = round_trip(
+        """
+        import numpy as np
+        base = np.arange(90_000.0).reshape(300, 300)
+        fortran, strided, empty = np.asfortranarray(base), base[::2, ::3], np.empty((0, 4))
+        objects = np.array([{"a": 1}, None], dtype=object)
+        """,
+        tmp_path,
+    )
+    assert back["fortran"].flags.f_contiguous
+    np.testing.assert_array_equal(back["strided"], back["base"][::2, ::3])
+    assert back["empty"].shape == (0, 4)
+    assert back["objects"][0] == {"a": 1}
+
+
+def test_frame_comes_back_and_can_be_changed(tmp_path: Path) -> None:
+    namespace = notebook(
+        """
+        import pandas as pd
+        df = pd.DataFrame({"n": range(40_000), "s": ["x", "y"] * 20_000},
+                          index=pd.date_range("2026-01-01", periods=40_000, freq="h"))
+        """
+    )
+    back, _ = restore(capture(namespace, tmp_path), tmp_path)
+    pd.testing.assert_frame_equal(back["df"], namespace["df"])
+    back["df"].iloc[0, 0] = -1
+    assert back["df"].n.iloc[0] == -1
+
+
+def test_random_draws_go_on_where_they_stopped(tmp_path: Path) -> None:
+    namespace = notebook("import random; import numpy as np; random.seed(1); np.random.seed(2)")
+    manifest = capture(namespace, tmp_path)
+    expected = (random.random(), np.random.random())
+    restore(manifest, tmp_path)
+    assert (random.random(), np.random.random()) == expected
+
+
+def test_loggers_and_standard_output_are_those_of_this_process(tmp_path: Path) -> None:
+    back = round_trip("import logging, sys; log = logging.getLogger('a.b'); out = sys.stderr", tmp_path)
+    assert back["log"] is logging.getLogger("a.b")
+    import sys
+
+    assert back["out"] is sys.stderr
+
+
+def test_restore_keeps_the_builtins_of_the_namespace(tmp_path: Path) -> None:
+    manifest = capture(notebook("def f(): return len([])"), tmp_path)
+    import builtins
+
+    from respawn_kernels.plain import PlainEngine
+
+    namespace = {"__name__": "__main__", "__builtins__": builtins}
+    PlainEngine().restore(manifest, tmp_path, namespace)
+    assert namespace["__builtins__"] is builtins
+    assert namespace["f"]() == 0  # type: ignore[operator]
