@@ -126,7 +126,9 @@ def _extend_role(c: Any, name: str, scopes: list[str]) -> None:
         roles.append(role)
     default = next(role["scopes"] for role in get_default_roles() if role["name"] == name)
     # The hub ignores extra_user_scopes once a role of that name is loaded: take them along.
-    extra = _value(c.JupyterHub, "extra_user_scopes", []) if name == "user" and "scopes" not in role else []
+    extra = (
+        _value(c.JupyterHub, "extra_user_scopes", set()) if name == "user" and "scopes" not in role else set()
+    )
     present = [*role.get("scopes", default), *sorted(extra)]
     role["scopes"] = [*present, *(scope for scope in scopes if scope not in present)]
     c.JupyterHub.load_roles = roles

@@ -67,6 +67,14 @@ def ansi(text: str) -> Markup:
     return Markup(convert(text))  # noqa: S704 - ansi2html escapes the text
 
 
+def prose(markdown: str) -> Markup:
+    """Return Markdown as HTML for the page: tags in it become text, addresses of scripts are dropped."""
+    import mistune
+
+    convert = mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])
+    return Markup(convert(markdown))  # noqa: S704 - escape=True
+
+
 def sandbox_document(output: dict[str, Any]) -> str | None:
     """Return the document of a framed output; None for an output that is not framed."""
     data = output.get("data") or {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
 from respawn_hub.handlers.events import cell_key, run_key
-from respawn_hub.rendering import ShownOutput, ansi, shown
+from respawn_hub.rendering import ShownOutput, ansi, prose, shown
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import page
 from respawn_jobs.errors import NotFound
@@ -21,12 +20,11 @@ from respawn_jobs.models import CellRecord, Checkpoint, RunDetail, RunState
 from respawn_jobs.service import Service
 
 router = APIRouter(include_in_schema=False)
-_HEADING = re.compile(r"^#{1,6}\s+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class ShownCell:
-    """A cell as the page shows it: a code cell with its record, or a text cell between them."""
+    """A cell as the page shows it: a code cell with its record, or a text cell, made HTML, between them."""
 
     index: int
     source: str
@@ -127,5 +125,5 @@ def _cells(service: Service, detail: RunDetail) -> tuple[list[ShownCell], str]:
         if cell.get("cell_type") == "code" and record is not None:
             found.append(ShownCell(index, source, record, shown(cell.get("outputs", [])), cell_key(record)))
         elif cell.get("cell_type") == "markdown":
-            found.append(ShownCell(index, _HEADING.sub("", source), None, []))
+            found.append(ShownCell(index, prose(source), None, []))
     return found, language

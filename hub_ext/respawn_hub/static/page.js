@@ -49,6 +49,9 @@ window.respawn = (() => {
     if (question && !confirm(question)) event.preventDefault();
   });
 
+  // The last line of a traceback is what one wants to read.
+  for (const trace of document.querySelectorAll(".output-error")) trace.scrollTop = trace.scrollHeight;
+
   refresh();
   setInterval(refresh, 1000);
   return { refresh, prefix: document.body.dataset.prefix };

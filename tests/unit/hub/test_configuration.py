@@ -1,0 +1,137 @@
+"""`respawn_hub.configure(c)` adds to what a hub's configuration holds, and replaces nothing of it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from traitlets.config import Config
+
+import respawn_hub
+
+
+@pytest.fixture
+def config() -> Config:
+    return Config()
+
+
+def _role(config: Config, name: str) -> dict:
+    return next(role for role in config.JupyterHub.load_roles if role["name"] == name)
+
+
+def _service(config: Config) -> dict:
+    return next(service for service in config.JupyterHub.services if service["name"] == "respawn")
+
+
+def test_one_line_is_enough(config: Config, tmp_path: Path) -> None:
+    respawn_hub.configure(config, data=tmp_path)
+
+    service = _service(config)
+    assert service["command"][1:] == ["-m", "respawn_hub"]
+    assert service["oauth_no_confirm"] is True
+    assert service["environment"]["RESPAWN_DATA"] == str(tmp_path)
+    assert config.Spawner.environment["RESPAWN_URL"] == f"{service['url']}/services/respawn"
+    assert {"custom:respawn:read", "custom:respawn:admin"} <= set(config.JupyterHub.custom_scopes)
+
+
+def test_people_keep_the_hubs_own_rights_and_get_their_namespace(config: Config, tmp_path: Path) -> None:
+    respawn_hub.configure(config, data=tmp_path)
+
+    assert _role(config, "user")["scopes"] == [
+        "self",
+        "access:services!service=respawn",
+        "custom:respawn:edit!user",
+    ]
+
+
+def test_servers_keep_the_hubs_own_rights(config: Config, tmp_path: Path) -> None:
+    respawn_hub.configure(config, data=tmp_path)
+
+    scopes = _role(config, "server")["scopes"]
+    assert {"users:activity!user", "access:servers!server", "custom:respawn:edit"} <= set(scopes)
+    assert "custom:respawn:admin" not in scopes
+
+
+def test_what_is_there_already_stays(config: Config, tmp_path: Path) -> None:
+    config.JupyterHub.services = [{"name": "cull"}]
+    config.JupyterHub.load_roles = [{"name": "user", "scopes": ["self", "list:services"]}, {"name": "cull"}]
+    config.JupyterHub.custom_scopes = {"custom:other:read": {"description": "Other."}}
+    config.Spawner.environment = {"LANG": "C.UTF-8", "RESPAWN_URL": "https://elsewhere"}
+    config.Spawner.server_token_scopes = ["users:activity!user"]
+
+    respawn_hub.configure(config, data=tmp_path)
+
+    assert [service["name"] for service in config.JupyterHub.services] == ["cull", "respawn"]
+    assert _role(config, "user")["scopes"][:2] == ["self", "list:services"]
+    assert _role(config, "cull") == {"name": "cull"}
+    assert "custom:other:read" in config.JupyterHub.custom_scopes
+    assert config.Spawner.environment == {"LANG": "C.UTF-8", "RESPAWN_URL": "https://elsewhere"}
+    assert config.Spawner.server_token_scopes[0] == "users:activity!user"
+    assert "custom:respawn:edit" in config.Spawner.server_token_scopes
+
+
+def test_lists_that_were_only_appended_to_stay(config: Config, tmp_path: Path) -> None:
+    config.JupyterHub.services.append({"name": "cull"})
+    config.JupyterHub.extra_user_scopes.add("list:services")
+
+    respawn_hub.configure(config, data=tmp_path)
+
+    assert [service["name"] for service in config.JupyterHub.services] == ["cull", "respawn"]
+    assert {"self", "list:services"} <= set(_role(config, "user")["scopes"])
+
+
+def test_administrators_of_the_hub_administer_respawn(config: Config, tmp_path: Path) -> None:
+    config.Authenticator.admin_users = {"root", "grace"}
+
+    respawn_hub.configure(config, data=tmp_path)
+
+    assert _role(config, "respawn-admin")["users"] == ["grace", "root"]
+
+
+def test_the_service_gets_storage_settings_but_no_tokens(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:7480")
+    monkeypatch.setenv("RESPAWN_MAX_RUNNING", "2")
+    monkeypatch.setenv("RESPAWN_TOKEN", "secret")
+
+    respawn_hub.configure(
+        config, data=tmp_path, db_url="sqlite:///x.db", blobs_url="s3://bucket", environment={"A": "1"}
+    )
+
+    environment = _service(config)["environment"]
+    assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:7480"
+    assert environment["RESPAWN_MAX_RUNNING"] == "2"
+    assert environment["RESPAWN_DB_URL"] == "sqlite:///x.db"
+    assert environment["RESPAWN_BLOBS_URL"] == "s3://bucket"
+    assert environment["A"] == "1"
+    assert "RESPAWN_TOKEN" not in environment
+
+
+def test_the_port_stays_over_restarts_of_the_hub(tmp_path: Path) -> None:
+    first, second = Config(), Config()
+    respawn_hub.configure(first, data=tmp_path)
+    respawn_hub.configure(second, data=tmp_path)
+
+    assert _service(first)["url"] == _service(second)["url"]
+
+
+def test_a_port_taken_meanwhile_is_replaced(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        (tmp_path / "service-port").write_text(f"{taken}\n")
+        config = Config()
+        respawn_hub.configure(config, data=tmp_path)
+
+    assert not _service(config)["url"].endswith(f":{taken}")
+
+
+def test_a_base_url_is_part_of_the_address_for_servers(config: Config, tmp_path: Path) -> None:
+    config.JupyterHub.base_url = "/hubs/one/"
+
+    respawn_hub.configure(config, data=tmp_path, port=4321)
+
+    assert config.Spawner.environment["RESPAWN_URL"] == "http://127.0.0.1:4321/hubs/one/services/respawn"

@@ -1,0 +1,51 @@
+"""The service's settings: what a hub must give, and a secret that is made once and kept private."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from respawn_hub.settings import HubSettings, NotUnderHub, Settings
+
+
+def test_started_without_a_hub_it_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API_TOKEN", "API_URL", "CLIENT_ID"):
+        monkeypatch.delenv(f"JUPYTERHUB_{name}", raising=False)
+
+    with pytest.raises(NotUnderHub, match=r"JUPYTERHUB_API_TOKEN, JUPYTERHUB_API_URL, JUPYTERHUB_CLIENT_ID"):
+        HubSettings.from_environment()
+
+
+def test_the_process_says_so_and_ends_with_2() -> None:
+    done = subprocess.run([sys.executable, "-m", "respawn_hub"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "respawn_hub.configure(c)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_secret_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "new")
+
+    assert len(settings.secret()) == 64
+    assert settings.secret() == settings.secret()
+    assert stat.S_IMODE((tmp_path / "new" / "cookie-secret").stat().st_mode) == 0o600
+
+
+def test_addresses_follow_the_hubs_base_url() -> None:
+    hub = HubSettings(
+        api_token="t",
+        api_url="http://127.0.0.1:8081/hubs/one/hub/api",
+        client_id="service-respawn",
+        base_url="/hubs/one/",
+        service_prefix="/hubs/one/services/respawn/",
+        service_url="http://127.0.0.1:4321",
+    )
+
+    assert hub.hub_prefix == "/hubs/one/hub/"
+    assert hub.callback == "/hubs/one/services/respawn/oauth_callback"
+    assert hub.address == ("127.0.0.1", 4321)

@@ -1,0 +1,76 @@
+"""Loops go on after failures, rest no longer than they may, and end when told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from respawn_hub.services.supervisor import Supervisor
+from support.waiting import wait_for
+
+
+@pytest.fixture
+def supervised() -> Iterator[Callable[[Callable[[], float]], Supervisor]]:
+    started: list[Supervisor] = []
+
+    def start(work: Callable[[], float]) -> Supervisor:
+        supervisor = Supervisor({"work": work})
+        started.append(supervisor)
+        supervisor.start()
+        return supervisor
+
+    yield start
+    for supervisor in started:
+        supervisor.stop()
+
+
+def test_a_loop_that_fails_is_told_and_tried_again(supervised: Callable[..., Supervisor]) -> None:
+    fail = threading.Event()
+    fail.set()
+
+    def work() -> float:
+        if fail.is_set():
+            raise OSError("disk full")
+        return 60.0
+
+    supervisor = supervised(work)
+    wait_for(lambda: supervisor.health()["work"] == "OSError: disk full", 5)
+    fail.clear()
+    supervisor.wake()
+    wait_for(lambda: supervisor.health()["work"] == "ok", 5)
+
+
+def test_waking_ends_a_rest(supervised: Callable[..., Supervisor]) -> None:
+    rounds: list[None] = []
+
+    def work() -> float:
+        rounds.append(None)
+        return 3600.0
+
+    supervisor = supervised(work)
+    wait_for(lambda: len(rounds) == 1, 5)
+    supervisor.wake()
+    wait_for(lambda: len(rounds) == 2, 5)
+
+
+def test_a_wake_during_the_work_is_not_lost(supervised: Callable[..., Supervisor]) -> None:
+    rounds: list[None] = []
+    working, go_on = threading.Event(), threading.Event()
+
+    def work() -> float:
+        rounds.append(None)
+        working.set()
+        go_on.wait(5)
+        return 3600.0
+
+    supervisor = supervised(work)
+    assert working.wait(5)
+    supervisor.wake()
+    go_on.set()
+    wait_for(lambda: len(rounds) == 2, 5)
+
+
+def test_a_loop_that_has_not_run_is_not_healthy() -> None:
+    assert Supervisor({"work": lambda: 1.0}).health() == {"work": "not started"}
