@@ -57,7 +57,7 @@ def run(
     output: Path | None,
     as_json: bool,
 ) -> int:
-    """Run a notebook file, or a job by its name, and wait for it to end."""
+    """Run a notebook file or a job to its end."""
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.cli.executing import early_kernel
 
@@ -100,7 +100,7 @@ def resume(
     output: Path | None,
     as_json: bool,
 ) -> int:
-    """Go on from where a run stopped, with the state that it had."""
+    """Go on from where a run stopped."""
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.promotion import read_text

@@ -29,7 +29,7 @@ def early_kernel(notebook: Path, kernel: str | None) -> EarlyKernel | None:
     """
     from respawn_jobs.kernel import EarlyKernel, KernelFailed
 
-    with suppress(OSError, ValueError, AttributeError, TypeError, KernelFailed):
+    with suppress(OSError, ValueError, LookupError, AttributeError, TypeError, KernelFailed):
         name = kernel or json.loads(notebook.read_bytes())["metadata"]["kernelspec"]["name"]
         return EarlyKernel(name, notebook.resolve().parent)
     return None

@@ -170,7 +170,7 @@ def _print_new(texts: dict[int, str], printed: dict[int, str]) -> None:
 )
 @json_option
 def debug(run_id: str, output: Path | None, as_json: bool) -> int:
-    """Write a notebook that brings back the state in which a run failed."""
+    """Write a notebook that opens a failure."""
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.debug import debug_notebook, download

@@ -101,7 +101,10 @@ def schedule(
     parameters: tuple[tuple[str, str], ...],
     as_json: bool,
 ) -> int:
-    """Run a job by the clock; without an option, list its schedules."""
+    """Run a job by the clock.
+
+    Without an option, list its schedules.
+    """
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.service import ScheduleRequest

@@ -1,0 +1,194 @@
+"""What every `RunnerPort` promises, held against the ledger in-process and the service over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from respawn_jobs.access import Actor
+from respawn_jobs.errors import Conflict, Corrupt, Fenced, InvalidInput, NotFound, Unauthenticated
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.models import CellState, Checkpoint, RunState
+from respawn_jobs.protocol import CellEvent, CheckpointCommit, Outcome, RunnerPort
+from respawn_jobs.remote import RemoteRunner
+from respawn_jobs.service import Promotion, RunRequest, Service
+from respawn_kernels.digest import digest_of
+from support.notebooks import notebook, text
+from support.service import served
+
+pytestmark = pytest.mark.integration
+
+Connect = Callable[[str, str], RunnerPort]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("contract")
+
+
+@pytest.fixture(scope="module")
+def ledger(data: Path) -> Iterator[Ledger]:
+    ledger = Ledger.embedded(data)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture(scope="module")
+def url(ledger: Ledger, data: Path) -> Iterator[str]:
+    with served(ledger, data) as url:
+        yield url
+
+
+@pytest.fixture(params=["in-process", "http"])
+def connect(request: pytest.FixtureRequest, ledger: Ledger) -> Iterator[Connect]:
+    """How a runner gets at its port: from the attempt and a token."""
+    opened: list[RunnerPort] = []
+
+    def connect(attempt: str, token: str) -> RunnerPort:
+        if request.param == "in-process":
+            opened.append(ledger.runner(attempt, token))
+        else:
+            opened.append(RemoteRunner(request.getfixturevalue("url"), attempt, token))
+        return opened[-1]
+
+    yield connect
+    for port in opened:
+        port.close()
+
+
+@pytest.fixture
+def ada(ledger: Ledger) -> Service:
+    return ledger.as_actor(Actor.owner("ada"))
+
+
+@pytest.fixture
+def run(ada: Service) -> str:
+    """A queued run of a notebook with two cells."""
+    version = ada.promote(Promotion(name="report", notebook=text(notebook("x = 1", "x + 1"))))
+    return ada.run(RunRequest(job=version.job)).id
+
+
+@pytest.fixture
+def attempt(ledger: Ledger, run: str) -> tuple[str, str]:
+    return ledger.open_attempt(run, "test")
+
+
+@pytest.fixture
+def port(connect: Connect, attempt: tuple[str, str]) -> RunnerPort:
+    return connect(*attempt)
+
+
+def put(port: RunnerPort, data: bytes) -> str:
+    port.put_blob(digest_of(data), data)
+    return digest_of(data)
+
+
+def event(index: int, state: CellState = CellState.PENDING, outputs: str | None = None) -> CellEvent:
+    return CellEvent(index=index, cell_id=f"cell-{index}", state=state, source_hash="0" * 64, outputs=outputs)
+
+
+def test_claim_tells_all_that_the_attempt_needs(port: RunnerPort, run: str) -> None:
+    assignment = port.claim()
+    assert (assignment.run, assignment.kernel, assignment.number) == (run, "python3", 1)
+    assert b"x + 1" in port.get_blob(assignment.notebook)
+
+
+def test_a_second_claim_is_refused(port: RunnerPort) -> None:
+    port.claim()
+    with pytest.raises(Conflict):
+        port.claim()
+
+
+def test_nothing_is_taken_before_the_claim(port: RunnerPort) -> None:
+    with pytest.raises(Conflict):
+        port.heartbeat()
+
+
+def test_another_token_is_refused(connect: Connect, attempt: tuple[str, str]) -> None:
+    with pytest.raises(Unauthenticated):
+        connect(attempt[0], "another").claim()
+
+
+def test_cells_and_outputs_can_be_seen_as_they_come(port: RunnerPort, ada: Service, run: str) -> None:
+    port.claim()
+    port.begin(put(port, text(notebook("x = 1", "x + 1")).encode()), [event(0), event(1)])
+    outputs = put(port, b'[{"output_type": "stream", "name": "stdout", "text": "so far"}]')
+    port.record([event(0, CellState.RUNNING, outputs)])
+    assert [cell.state for cell in ada.show(run).cells] == [CellState.RUNNING, CellState.PENDING]
+    assert ada.outputs(run, 0)[0]["text"] == "so far"
+
+
+def test_an_event_that_names_a_blob_which_was_not_put_is_refused_whole(
+    port: RunnerPort, ada: Service, run: str
+) -> None:
+    port.claim()
+    port.begin(put(port, text(notebook("x = 1", "x + 1")).encode()), [event(0), event(1)])
+    with pytest.raises(InvalidInput):
+        port.record([event(0, CellState.EXECUTED), event(1, CellState.EXECUTED, "f" * 64)])
+    assert {cell.state for cell in ada.show(run).cells} == {CellState.PENDING}
+
+
+def test_bytes_that_do_not_match_their_digest_are_refused(port: RunnerPort) -> None:
+    port.claim()
+    digest = digest_of(b"what was promised")
+    with pytest.raises(Corrupt):
+        port.put_blob(digest, b"something else")
+    assert port.missing([digest]) == [digest]
+
+
+def test_only_missing_blobs_are_named_missing(port: RunnerPort, tmp_path: Path) -> None:
+    port.claim()
+    large = tmp_path / "large"
+    large.write_bytes(b"0123456789abcdef" * 200_000)
+    digest = digest_of(large.read_bytes())
+    port.put_blob(digest, large)
+    assert port.missing([digest, "e" * 64]) == ["e" * 64]
+
+
+def test_a_checkpoint_counts_once_its_blobs_are_there(port: RunnerPort, ada: Service, run: str) -> None:
+    port.claim()
+    port.begin(put(port, text(notebook("x = 1", "x + 1")).encode()), [event(0), event(1)])
+    manifest = put(port, f"manifest of {run}".encode())
+    checkpoint = Checkpoint(cell=0, manifest=manifest, variables=1, size=3)
+    with pytest.raises(InvalidInput):
+        port.commit_checkpoint(CheckpointCommit(checkpoint=checkpoint, blobs=["d" * 64]))
+    assert ada.show(run).checkpoints == []
+    blob = put(port, b"abc")
+    port.commit_checkpoint(CheckpointCommit(checkpoint=checkpoint, blobs=[blob]))
+    assert [kept.manifest for kept in ada.show(run).checkpoints] == [manifest]
+
+
+def test_blobs_of_others_cannot_be_read(port: RunnerPort, ledger: Ledger) -> None:
+    port.claim()
+    with pytest.raises(NotFound):
+        port.get_blob(ledger.blobs.put_bytes(b"the secret of another run"))
+
+
+def test_the_heartbeat_tells_that_the_run_was_cancelled(port: RunnerPort, ada: Service, run: str) -> None:
+    port.claim()
+    assert port.heartbeat().command == "continue"
+    ada.cancel(run)
+    assert port.heartbeat().command == "cancel"
+
+
+def test_a_finished_attempt_takes_nothing_more(port: RunnerPort, ada: Service, run: str) -> None:
+    port.claim()
+    port.finish(Outcome(state="succeeded"))
+    for call in (port.heartbeat, lambda: port.record([event(0)]), lambda: put(port, b"late")):
+        with pytest.raises(Fenced):
+            call()
+    with pytest.raises(Fenced):
+        port.finish(Outcome(state="failed"))
+    assert ada.show(run).run.state is RunState.SUCCEEDED
+
+
+def test_an_attempt_that_was_lost_is_fenced(
+    port: RunnerPort, ledger: Ledger, attempt: tuple[str, str], ada: Service, run: str
+) -> None:
+    port.claim()
+    ledger.lose(attempt[0], "its machine is gone")
+    with pytest.raises(Fenced):
+        port.finish(Outcome(state="succeeded"))
+    assert ada.show(run).run.state is RunState.LOST
