@@ -1,0 +1,85 @@
+"""The documentation names only what is there: files, commands, options, routes, settings."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from support.sources import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def command_lines(page: Path) -> Iterator[list[str]]:
+    """Yield the `respawn …` lines of a page's code blocks, split into words, comments left out."""
+    for block in re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0].rpartition("/")[2] == "respawn":
+                yield words[1:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_and_option_in_a_page_exists(page: Path) -> None:
+    from respawn_jobs.cli.commands import respawn
+
+    for name, *words in command_lines(page):
+        command = respawn.commands[name]
+        known = {option for parameter in command.params for option in parameter.opts}
+        used = {word for word in words if re.fullmatch(r"--?[a-z][a-z-]*", word)}
+        assert used <= known, f"respawn {name}: {used - known}"
+
+
+def test_the_reference_lists_every_command() -> None:
+    from respawn_jobs.cli.commands import respawn
+
+    assert isinstance(respawn, click.Group)
+    listed = re.findall(r"^\| `([a-z]+)", (REFERENCE / "command.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(respawn.commands)
+
+
+def test_the_reference_lists_every_route_for_people() -> None:
+    from fastapi.routing import APIRoute
+
+    from respawn_hub.handlers import api, events
+
+    routes = {
+        f"{method} {route.path.removeprefix('/').replace('{schedule}', '{id}')}"
+        for module in (api, events)
+        for route in module.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    }
+    told = re.findall(r"^\| `([A-Z]+ api/[^`?]*)", (REFERENCE / "api.md").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(routes)
+
+
+def test_the_reference_tells_every_setting_of_the_service() -> None:
+    from respawn_hub.settings import Settings
+
+    text = (REFERENCE / "configuration.md").read_text()
+    by_configure = {"data", "db_url", "blobs_url"}
+    for name in Settings.model_fields:
+        assert (f"`{name}`" if name in by_configure else f"`RESPAWN_{name.upper()}`") in text, name
+
+
+def test_the_reference_tells_every_option_of_configure() -> None:
+    import inspect
+
+    from respawn_hub.configuration import configure
+
+    text = (REFERENCE / "configuration.md").read_text()
+    options = list(inspect.signature(configure).parameters)[1:]
+    assert not [name for name in options if f"| `{name}` |" not in text]
