@@ -138,14 +138,14 @@ def _build(directory: Path, python: Path, lock: Path, project: Path | None, prog
         raise EnvironmentFailed(f"python -m venv {directory} failed: {error}") from error
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     progress(f"installing {_count(lock)} packages from {lock.name}")
-    _run([*pip, "install", "--no-deps", "-r", str(lock)], progress)
+    _run([*pip, "install", "--no-deps", "-r", str(lock)], f"pip install -r {lock}", progress)
     if project is not None:
         progress("installing Respawn")
         source = ["--editable", str(project)] if (project / "pyproject.toml").is_file() else [str(project)]
-        _run([*pip, "install", "--no-deps", *source], progress)
+        _run([*pip, "install", "--no-deps", *source], f"pip install {project}", progress)
 
 
-def _run(command: Sequence[str], progress: Progress) -> None:
+def _run(command: Sequence[str], what: str, progress: Progress) -> None:
     """Run a program, tell its notable lines, and raise with its last ones when it fails."""
     tail: list[str] = []
     with subprocess.Popen(
@@ -158,7 +158,7 @@ def _run(command: Sequence[str], progress: Progress) -> None:
             if line.startswith(("Installing collected", "Successfully installed")):
                 progress("  " + (line if len(line) <= 100 else line[:99] + "…"))
     if process.returncode:
-        raise EnvironmentFailed(f"{' '.join(command[1:4])} failed:\n" + "\n".join(tail))
+        raise EnvironmentFailed(f"{what} failed:\n" + "\n".join(tail))
 
 
 def _count(lock: Path) -> int:

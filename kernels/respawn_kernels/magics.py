@@ -51,22 +51,34 @@ class RespawnMagics(Magics):
 
     def _restore(self, run: str) -> _Loaded:
         point = _read_point(run)
-        report = None
+        shell: Any = self.shell
+        prompt, report = shell.execution_count, None
         if point.cell is not None:
             try:
                 report = agent.restore(str(run_directory(run)), point.cell)
             except SnapshotError as error:
                 raise UsageError(f"The state of {run} could not be restored: {error}") from error
-            # The cell that this magic stands in still counts up.
-            shell: Any = self.shell
-            shell.execution_count = max(1, shell.execution_count - 1)
-        return _Loaded(point, report, [self._rerun(cell.index, cell.source) for cell in point.always])
+        rerun = [self._rerun(cell.index, cell.source) for cell in point.always]
+        # The cell that this magic stands in counts up too, before or after it runs: by version of IPython.
+        following, shell.execution_count = shell.execution_count, prompt
+        _when_the_cell_ends(shell, following)
+        return _Loaded(point, report, rerun)
 
     def _rerun(self, index: int, source: str) -> RerunCell:
         shell: Any = self.shell
         result = shell.run_cell(source, store_history=False)
         error = result.error_before_exec or result.error_in_exec
         return RerunCell(index, None if error is None else f"{type(error).__name__}: {error}")
+
+
+def _when_the_cell_ends(shell: Any, following: int) -> None:
+    """Number the next prompt once the running cell is over."""
+
+    def count(_result: Any) -> None:
+        shell.events.unregister("post_run_cell", count)
+        shell.execution_count = max(shell.execution_count, following)
+
+    shell.events.register("post_run_cell", count)
 
 
 def _read_point(run: str) -> RestorePoint:

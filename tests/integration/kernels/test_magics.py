@@ -1,0 +1,81 @@
+"""`%respawn` in a real kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from respawn_kernels.restore import AlwaysCell, RestorePoint, run_directory
+from support.kernels import AGENT, CellFailed, Kernel, running_kernel
+
+pytestmark = pytest.mark.integration
+
+RUN = "run-0123456789"
+
+
+def download(tmp_path: Path, *always: AlwaysCell, cell: int | None = 2) -> None:
+    """Make a download as the server extension would."""
+    directory = run_directory(RUN)
+    directory.mkdir(parents=True)
+    if cell is not None:
+        with running_kernel(tmp_path) as kernel:
+            kernel.silent(f"{AGENT}.start({str(directory)!r})")
+            kernel.run("answer = 42; stream = (n for n in [])")
+            kernel.silent(f"{AGENT}.checkpoint({cell})")
+    point = RestorePoint(RUN, cell, "python3", failing_cell=3, error="KeyError: 'x'", always=list(always))
+    (directory / "restore.json").write_text(point.to_json())
+
+
+def displayed_html(kernel: Kernel) -> str:
+    [message] = [m for m in kernel.outputs if m["msg_type"] == "display_data"]
+    return str(message["content"]["data"]["text/html"])
+
+
+@pytest.mark.parametrize("extension", ["respawn", "respawn_kernels"])
+def test_restore_brings_variables_back_and_shows_them(tmp_path: Path, extension: str) -> None:
+    always = (AlwaysCell(0, "stream = iter([answer])"), AlwaysCell(1, "1 / 0"))
+    download(tmp_path, *always)
+    with running_kernel(tmp_path) as kernel:
+        shown = kernel.run(f"%load_ext {extension}\n%respawn restore {RUN}")
+        assert "1 variable, as just after cell 2" in shown
+        assert "answer  int   42" in shown
+        assert "stream (generator, made by cell 2): cannot pickle 'generator' object" in shown
+        assert "cell 0\n  cell 1 failed: ZeroDivisionError" in shown
+        assert "<code>answer</code>" in displayed_html(kernel)
+        assert kernel.execution_count == 1
+        assert kernel.value("next(stream)") == 42
+        assert "answer  int   42" in kernel.run("%respawn state")
+
+
+def test_run_that_failed_in_its_first_cell_has_nothing_to_restore(tmp_path: Path) -> None:
+    download(tmp_path, cell=None)
+    with running_kernel(tmp_path) as kernel:
+        assert "nothing to restore" in kernel.run(f"%load_ext respawn\n%respawn restore {RUN}")
+
+
+def test_missing_download_and_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
+    with running_kernel(tmp_path) as kernel:
+        kernel.run("%load_ext respawn")
+        for code, words in [
+            (f"%respawn restore {RUN}", f"respawn debug {RUN}"),
+            ("%respawn restore ../etc", "not the id of a run"),
+            ("%respawn state", "Nothing was restored"),
+            ("%respawn what", "%respawn restore RUN"),
+        ]:
+            with pytest.raises(CellFailed, match=r"UsageError"):
+                kernel.run(code)
+            told = "".join(str(m["content"]) for m in kernel.outputs)
+            assert words in told
+
+
+def test_damaged_download_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    download(tmp_path)
+    for blob in (run_directory(RUN) / "blobs").iterdir():
+        blob.write_bytes(b"rubbish")
+    with running_kernel(tmp_path) as kernel:
+        kernel.run("%load_ext respawn\nanswer = 'mine'")
+        with pytest.raises(CellFailed):
+            kernel.run(f"%respawn restore {RUN}")
+        assert "is damaged" in "".join(str(m["content"]) for m in kernel.outputs)
+        assert kernel.value("answer") == "mine"
