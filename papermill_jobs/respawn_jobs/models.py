@@ -65,6 +65,8 @@ class Parameter(Model):
     """The default as the notebook spells it."""
     required: bool = False
     """True for a bare annotation or a default of `None` with a type that is not optional."""
+    nullable: bool = False
+    """True when null may be given: its annotation or its default says None."""
     help: str = ""
 
 

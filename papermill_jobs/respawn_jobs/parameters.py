@@ -166,6 +166,7 @@ def _declared(name: str, annotation: str | None, default_source: str, help_text:
         default=default,
         default_source=default_source,
         required=required,
+        nullable=optional or (known and default is None and not required),
         help=help_text,
     )
 
@@ -190,7 +191,7 @@ def _normal_type(annotation: str) -> str | None:
 
 def _check_type(parameter: Parameter, value: Any) -> None:
     expected = parameter.type
-    if expected is None or (value is None and not parameter.required and parameter.default is None):
+    if expected is None or (value is None and parameter.nullable):
         return
     if isinstance(value, _PYTHON_TYPES[expected]) and (expected == "bool" or not isinstance(value, bool)):
         return

@@ -15,6 +15,7 @@ options: dict = {
     "b": 2,
 }
 limit: float | None = None
+budget: Optional[int] = 5
 region: str
 day: str = None
 anything = None
@@ -36,6 +37,7 @@ def declared(source: str = CELL):
         ("columns", "list", ["a", "b"], False),
         ("options", "dict", {"a": 1, "b": 2}, False),
         ("limit", "float", None, False),
+        ("budget", "int", 5, False),
         ("region", "str", None, True),
         ("day", "str", None, True),
         ("anything", None, None, False),
@@ -72,6 +74,7 @@ def test_no_parameters_cell_and_other_languages_declare_nothing():
         {"rate": 1},
         {"rate": 0.25, "limit": None},
         {"flag": False, "columns": [], "options": {}},
+        {"budget": None},
         {"anything": {"a": [1]}, "computed": "text"},
     ],
 )

@@ -15,6 +15,7 @@ def upgrade() -> None:
     _create_jobs()
     _create_runs()
     _create_attempts()
+    _create_cells()
     _create_audit()
 
 
@@ -164,6 +165,9 @@ def _create_attempts() -> None:
         sa.UniqueConstraint("run_id", "number", name="attempts_number_once"),
     )
     op.create_index("ix_attempts_state", "attempts", ["state"])
+
+
+def _create_cells() -> None:
     op.create_table(
         "cells",
         sa.Column("run_id", sa.String(length=32), nullable=False),
