@@ -46,13 +46,13 @@ class _Makers:
 
 
 _spool: Path | None = None
+_engine = engine()
 _makers = _Makers()
 
 
 def start(spool: str) -> None:
     """Say where checkpoints go, before the first cell. Raises when this kernel cannot take snapshots."""
     global _spool, _makers
-    engine()
     directory = Path(spool)
     for part in ("blobs", "manifests"):
         (directory / part).mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def checkpoint(cell: int) -> None:
         raise SnapshotError("checkpoints were not started in this kernel")
     shell = _shell()
     _makers.note(shell.user_ns, cell)
-    manifest = engine().capture(
+    manifest = _engine.capture(
         shell.user_ns, cell, _spool, first_seen=_makers.cells, execution_count=shell.execution_count
     )
     write_whole(_spool / "manifests" / f"{cell}.json", manifest.to_json().encode(), durable=False)

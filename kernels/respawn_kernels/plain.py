@@ -52,6 +52,10 @@ class PlainEngine:
 
     name = "plain"
 
+    def __init__(self) -> None:
+        self._suspects: set[str] = set()
+        """Names that could not be stored the last time: asked first, so that the stream is written once."""
+
     def capture(
         self,
         namespace: dict[str, Any],
@@ -65,7 +69,9 @@ class PlainEngine:
         started = time.perf_counter()
         blobs = spool / "blobs"
         values = {name: namespace[name] for name in user_names(namespace)}
-        written, reasons = _write_what_pickles(values, namespace, blobs)
+        suspects = {name: value for name, value in values.items() if name in self._suspects}
+        written, reasons = _write_what_pickles(values, namespace, blobs, _unpicklable(suspects, namespace))
+        self._suspects = set(reasons)
         buffers = [_store_buffer(buffer, blobs) for buffer in written.buffers]
         return Manifest(
             cell=cell,
@@ -124,10 +130,12 @@ class PlainEngine:
 
 
 def _write_what_pickles(
-    values: dict[str, Any], namespace: dict[str, Any], blobs: Path
+    values: dict[str, Any], namespace: dict[str, Any], blobs: Path, reasons: dict[str, str]
 ) -> tuple[_Written, dict[str, str]]:
-    """Write the stream without the variables that cannot be pickled; return it and the reasons for those."""
-    reasons: dict[str, str] = {}
+    """Write the stream without the variables that cannot be pickled; return it and the reasons for those.
+
+    `reasons` tells those that are known before.
+    """
     for _ in range(_TRIES):
         try:
             keep = {name: value for name, value in values.items() if name not in reasons}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from respawn_kernels.digest import digest_of_file
+from respawn_kernels.plain import PlainEngine
 from support.namespaces import capture, notebook, restore, run
 
 
@@ -45,3 +46,26 @@ def test_manifest_names_each_blob_with_its_true_size_and_digest(tmp_path: Path) 
 def test_small_buffers_stay_in_the_stream(tmp_path: Path) -> None:
     manifest = capture(notebook("import numpy as np; many = [np.ones(10) for _ in range(100)]"), tmp_path)
     assert len(manifest.blobs) == 1
+
+
+def test_what_could_not_be_stored_before_does_not_make_the_stream_start_again(tmp_path: Path) -> None:
+    engine = PlainEngine()
+    (tmp_path / "blobs").mkdir()
+    namespace = notebook(
+        """
+        class Counted:
+            times = 0
+            def __reduce__(self):
+                Counted.times += 1
+                return (int, ())
+        counted = Counted()
+        stream = (n for n in [])
+        """
+    )
+    for cell in range(3):
+        manifest = engine.capture(namespace, cell, tmp_path, first_seen={}, execution_count=1)
+        assert [v.name for v in manifest.unstored] == ["stream"]
+    assert namespace["Counted"].times == 4
+    namespace["stream"] = 1
+    manifest = engine.capture(namespace, 3, tmp_path, first_seen={}, execution_count=1)
+    assert manifest.unstored == []
