@@ -77,7 +77,7 @@ def _open_the_failure(page: Page, failed: Run) -> None:
 
 
 def _look_at_a_variable(page: Page) -> None:
-    """Ask the kernel, in a cell above the failing one, for what only the training made; then drop the cell."""
+    """Ask the kernel for what only the training made, in a cell of its own that is dropped again."""
     _select(page, page.locator(".respawn-failing-cell"))
     page.keyboard.press("a")
     page.keyboard.press("Enter")
