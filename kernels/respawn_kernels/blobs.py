@@ -1,12 +1,13 @@
-"""Blobs of a checkpoint, mapped into memory and verified before any of them is used.
+"""Blobs of a checkpoint, read into memory of their own and verified before any of them is used.
 
-A private map: pages are read from the file when touched, and writing to one changes this process's memory,
-not the file. So restored arrays are writable, and a restore does not copy them.
+Arrays are built on that memory as it is: page-aligned, writable, and not copied again. The files are not
+mapped, because a map keeps its file open and a notebook may have more arrays than a process may have files.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from respawn_kernels.digest import digest_of
 from respawn_kernels.snapshot import CorruptBlob
 
 
-def map_blobs(digests: Sequence[str], directory: Path, cell: int) -> list[memoryview]:
-    """Map blobs, in the order they are named.
+def load_blobs(digests: Sequence[str], directory: Path, cell: int) -> list[memoryview]:
+    """Load blobs, in the order they are named.
 
-    A digest that is named twice is mapped twice: two arrays that were equal when they were stored are two
+    A digest that is named twice is loaded twice: two arrays that were equal when they were stored are two
     arrays still.
 
     Args:
@@ -28,22 +29,27 @@ def map_blobs(digests: Sequence[str], directory: Path, cell: int) -> list[memory
     Raises:
         CorruptBlob: one is missing or its bytes are not what its name says.
     """
-    verified: set[str] = set()
     views = []
     for digest in digests:
-        view = _map(directory / digest, f"blob {digest} of the checkpoint after cell {cell}")
-        if digest not in verified and digest_of(view) != digest:
-            raise CorruptBlob(f"blob {digest} of the checkpoint after cell {cell} is damaged")
-        verified.add(digest)
+        what = f"blob {digest} of the checkpoint after cell {cell}"
+        view = _load(directory / digest, what)
+        if digest_of(view) != digest:
+            raise CorruptBlob(f"{what} is damaged")
         views.append(view)
     return views
 
 
-def _map(path: Path, what: str) -> memoryview:
+def _load(path: Path, what: str) -> memoryview:
     try:
-        with path.open("rb") as file:
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+        with path.open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size == 0:
+                raise CorruptBlob(f"{what} is damaged: it is empty")
+            view = memoryview(mmap.mmap(-1, size))
+            filled = 0
+            # One read gives at most 2 GiB.
+            while filled < size and (count := file.readinto(view[filled:])):
+                filled += count
     except FileNotFoundError as error:
         raise CorruptBlob(f"{what} is missing") from error
-    except ValueError as error:  # an empty file cannot be mapped, and no blob is empty
-        raise CorruptBlob(f"{what} is damaged: it is empty") from error
+    return view

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from respawn_kernels import surroundings
-from respawn_kernels.blobs import map_blobs
+from respawn_kernels.blobs import load_blobs
 from respawn_kernels.describe import describe, size_of, type_name
 from respawn_kernels.digest import digest_of, new_blob, write_whole
 from respawn_kernels.manifest import Blob, Manifest, StoredVariable, UnstoredVariable
@@ -102,7 +102,7 @@ class PlainEngine:
         """Bring the variables back; see `SnapshotEngine.restore`."""
         _check_python(manifest)
         payload = manifest.payload
-        stream, *buffers = map_blobs(
+        stream, *buffers = load_blobs(
             [payload["stream"], *payload["buffers"]], directory / "blobs", manifest.cell
         )
         frames = [

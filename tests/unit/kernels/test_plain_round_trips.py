@@ -137,6 +137,15 @@ def test_restored_array_is_writable_and_its_blob_unchanged(tmp_path: Path, size:
     assert (first["a"][0], second["a"][0]) == (99, 0)
 
 
+def test_restored_arrays_keep_no_files_open(tmp_path: Path) -> None:
+    namespace = notebook("import numpy as np; many = [np.full(8192, i) for i in range(50)]")
+    manifest = capture(namespace, tmp_path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    back, _ = restore(manifest, tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert back["many"][49][0] == 49
+
+
 def test_array_that_was_read_only_stays_so(tmp_path: Path) -> None:
     back = round_trip("import numpy as np; a = np.zeros(100_000); a.flags.writeable = False", tmp_path)
     assert not back["a"].flags.writeable
