@@ -11,6 +11,8 @@ from respawn_jobs.blobs import BlobStore
 from respawn_jobs.errors import Corrupt, InvalidInput, NotFound, Unavailable
 from respawn_kernels.digest import digest_of
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.s3)])
 def store(request, tmp_path, monkeypatch):

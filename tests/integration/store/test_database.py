@@ -20,6 +20,8 @@ from respawn_jobs.store import database as module
 from respawn_jobs.store.database import HEAD, Database
 from respawn_jobs.store.tables import Base, JobRow
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def database(tmp_path):
