@@ -3,6 +3,8 @@
 The notebook comes parameterized from papermill and goes back to it executed, exactly as with papermill's own
 engine: papermill keeps writing the output and raising its errors. Beside that the run, its cells and its
 checkpoints are kept in the embedded store, as a scratch job named after the notebook.
+
+Reach it through `respawn_jobs.engine`: that door makes sure that papermill is there first.
 """
 
 from __future__ import annotations

@@ -1,0 +1,195 @@
+"""The command on an embedded store: what it prints, what it leaves, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+
+from respawn_jobs.cli.entry import run_command
+from support.notebooks import notebook, text
+from support.waiting import wait_for
+
+pytestmark = pytest.mark.integration
+
+SLOW = (
+    "x = 41",
+    "import time\nfor i in range(300):\n    print(i, flush=True); time.sleep(0.2)",
+    "print(x + 1)",
+)
+
+
+@pytest.fixture(autouse=True)
+def in_its_own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name: str, *cells: str, **more: Any) -> Path:
+    path = Path(name)
+    path.write_text(text(notebook(*cells, **more)))
+    return path
+
+
+@pytest.fixture
+def respawn(capsys: pytest.CaptureFixture[str]):
+    """Run a command line with `--json`; returns the exit status and the one document on stdout."""
+
+    def respawn(*arguments: str) -> tuple[int, Any]:
+        capsys.readouterr()
+        status = run_command([*arguments, "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    return respawn
+
+
+def test_a_run_that_succeeds_exits_with_0(respawn) -> None:
+    write("report.ipynb", "x = 1", "print(x)")
+    status, told = respawn("run", "report.ipynb", "--output", "out.ipynb")
+    assert (status, told["state"], told["error"], told["notebook"]) == (0, "succeeded", None, "out.ipynb")
+    assert [(cell["index"], cell["state"]) for cell in told["cells"]] == [(0, "executed"), (1, "executed")]
+    assert nbformat.read("out.ipynb", 4).cells[1].outputs[0].text == "1\n"
+
+
+def test_a_run_that_fails_exits_with_1_and_can_be_debugged_and_resumed(respawn) -> None:
+    write("report.ipynb", "x = 1", "raise KeyError('price')", "print(x)")
+    status, failed = respawn("run", "report.ipynb")
+    assert (status, failed["state"]) == (1, "failed")
+    assert {key: failed["error"][key] for key in ("cell", "name", "value")} == {
+        "cell": 1,
+        "name": "KeyError",
+        "value": "'price'",
+    }
+    assert [cell["state"] for cell in failed["cells"]] == ["executed", "failed", "skipped"]
+    status, opened = respawn("debug", failed["run"], "-o", "debug.ipynb")
+    assert (status, (Path(opened["restore"]) / "restore.json").exists()) == (0, True)
+    mended = nbformat.read("debug.ipynb", 4)
+    next(
+        cell for cell in mended.cells if "price" in cell.source and cell.cell_type == "code"
+    ).source = "x += 1"
+    nbformat.write(mended, "debug.ipynb")
+    status, planned = respawn("resume", failed["run"], "--notebook", "debug.ipynb", "--plan")
+    assert (status, planned["first"]) == (0, 1)
+    status, resumed = respawn("resume", failed["run"], "--notebook", "debug.ipynb")
+    assert (status, [cell["state"] for cell in resumed["cells"]]) == (0, ["reused", "executed", "executed"])
+    assert nbformat.read(resumed["notebook"], 4).cells[-1].outputs[0].text == "2\n"
+    status, refused = respawn("resume", failed["run"])
+    assert (status, refused["error"]) == (2, "conflict")
+
+
+def test_restart_runs_again_from_the_top(respawn) -> None:
+    write("report.ipynb", "x = 1", "1/0")
+    _, failed = respawn("run", "report.ipynb")
+    write("fixed.ipynb", "x = 1", "x / 1")
+    status, again = respawn("restart", failed["run"], "--notebook", "fixed.ipynb")
+    assert (status, [cell["state"] for cell in again["cells"]]) == (0, ["executed", "executed"])
+    assert again["origin"] == failed["run"]
+
+
+def test_a_promoted_job_runs_with_parameters(respawn) -> None:
+    write("report.ipynb", "print(n * 2)", parameters="n: int = 1")
+    assert respawn("promote", "report.ipynb", "--name", "report")[1]["number"] == 1
+    status, told = respawn("run", "report", "-p", "n", "21")
+    assert (status, told["parameters"]) == (0, {"n": 21})
+    assert respawn("logs", told["run"])[1]["cells"][0]["text"] == "42\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["run", "missing.ipynb"], "missing.ipynb"),
+        (["run", "broken.ipynb"], "broken.ipynb"),
+        (["run", "report.ipynb", "-p", "n", "many"], "'n'"),
+        (["run", "report.ipynb", "-p", "m", "1"], "'m'"),
+        (["run", "report.ipynb", "--kernel", "no-such-kernel"], "no-such-kernel"),
+        (["run", "no-such-job"], "no-such-job"),
+        (["show", "run-0000000000"], "run-0000000000"),
+        (["runs", "--state", "asleep"], "asleep"),
+        (["run", "--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_a_wrong_call_exits_with_2_and_names_what_is_wrong(respawn, arguments: list[str], named: str) -> None:
+    write("report.ipynb", "print(n)", parameters="n: int = 1")
+    Path("broken.ipynb").write_text("{}")
+    status, told = respawn(*arguments)
+    assert status == 2
+    assert named in told["message"]
+    assert respawn("runs")[1] == []
+
+
+def test_a_schedule_that_cannot_be_is_refused(respawn) -> None:
+    write("report.ipynb", "1")
+    respawn("promote", "report.ipynb", "--name", "report")
+    assert respawn("schedule", "report", "--cron", "0 3 * * *", "--tz", "Mars/Base")[0] == 2
+    assert respawn("schedule", "report", "--cron", "0 0 30 2 *", "--tz", "UTC")[0] == 2
+    status, made = respawn("schedule", "report", "--cron", "0 3 * * *", "--tz", "Europe/Berlin")
+    assert (status, len(made["next"])) == (0, 5)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from respawn_jobs.cli import main; main()", *arguments, "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def running_cell(path: Path, sign: str) -> None:
+    wait_for(lambda: path.exists() and sign in path.read_text(), 60, f"{sign!r} in {path}")
+
+
+def test_ctrl_c_cancels_the_run_and_records_it(respawn) -> None:
+    write("slow.ipynb", *SLOW)
+    command = start("run", "slow.ipynb", "--output", "out.ipynb")
+    running_cell(Path("out.ipynb"), '"running"')
+    time.sleep(0.2)  # the signal should find the cell itself, which starts just after the file is written
+    os.kill(command.pid, signal.SIGINT)
+    told = json.loads(command.communicate(timeout=60)[0])
+    assert (command.returncode, told["state"]) == (1, "cancelled")
+    assert respawn("runs")[1][0]["state"] == "cancelled"
+
+
+def test_a_killed_run_is_lost_and_goes_on_from_its_last_finished_cell(
+    respawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("slow.ipynb", *SLOW)
+    command = start("run", "slow.ipynb", "--output", "out.ipynb")
+    running_cell(Path("out.ipynb"), '"completed"')
+    wait_for(lambda: _seen(respawn), 60, "output of the running cell")
+    kernels = psutil.Process(command.pid).children(recursive=True)
+    command.kill()
+    command.communicate()
+    _, alive = psutil.wait_procs(kernels, timeout=5)
+    assert [kernel for kernel in alive if kernel.status() != psutil.STATUS_ZOMBIE] == []
+
+    def lost() -> Any:
+        run = respawn("runs")[1][0]
+        return run if run["state"] == "lost" else None
+
+    run = wait_for(lost, 40, "the lease to be over")
+    shown = respawn("show", run["id"])[1]
+    assert [cell["state"] for cell in shown["cells"]] == ["executed", "failed", "skipped"]
+    assert respawn("logs", run["id"])[1]["cells"][0]["text"].startswith("0\n1\n")
+    write("fixed.ipynb", SLOW[0], "pass", SLOW[2])
+    status, resumed = respawn("resume", run["id"], "--notebook", "fixed.ipynb")
+    assert (status, [cell["state"] for cell in resumed["cells"]]) == (0, ["reused", "executed", "executed"])
+    assert nbformat.read(resumed["notebook"], 4).cells[-1].outputs[0].text == "42\n"
+
+
+def _seen(respawn) -> bool:
+    run = respawn("runs")[1][0]["id"]
+    cells = respawn("logs", run)[1]["cells"]
+    return bool(cells) and "1\n" in cells[0]["text"]
+
+
+def test_help_needs_no_heavy_imports() -> None:
+    heavy = "{'papermill', 'nbformat', 'sqlalchemy', 'rich', 'pydantic', 'jupyter_client'}"
+    code = "import sys; from respawn_jobs.cli.entry import run_command; run_command(['--help']);"
+    code += f"print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"

@@ -1,0 +1,86 @@
+"""Runner processes of the local executor, against the service over HTTP."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from respawn_jobs.access import Actor
+from respawn_jobs.executors.local import LocalExecutor
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.models import CellState, RunState
+from respawn_jobs.service import Promotion, RunRequest, Service
+from support.notebooks import notebook, text
+from support.service import served
+from support.waiting import wait_for
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger.embedded(tmp_path / "data")
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def ada(ledger: Ledger) -> Service:
+    return ledger.as_actor(Actor.owner("ada"))
+
+
+@pytest.fixture
+def executor(ledger: Ledger, tmp_path: Path) -> Iterator[LocalExecutor]:
+    with served(ledger, tmp_path / "data") as url:
+        executor = LocalExecutor(url, max_running=2)
+        yield executor
+        executor.close()
+
+
+def submit(ledger: Ledger, ada: Service, executor: LocalExecutor, *cells: str) -> tuple[str, str]:
+    version = ada.promote(Promotion(name="report", notebook=text(notebook(*cells))))
+    run = ada.run(RunRequest(job=version.job)).id
+    attempt, token = ledger.open_attempt(run, "local")
+    executor.submit(attempt, token)
+    return run, attempt
+
+
+def test_a_submitted_attempt_is_executed_over_http(ledger, ada, executor) -> None:
+    run, attempt = submit(ledger, ada, executor, "x = 20", "print(x + 1)")
+    assert executor.living() == {attempt}
+    wait_for(lambda: ada.show(run).run.state.final, 60, "the end of the run")
+    detail = ada.show(run)
+    assert detail.run.state is RunState.SUCCEEDED
+    assert [checkpoint.cell for checkpoint in detail.checkpoints] == [0]
+    assert ada.outputs(run, 1)[0]["text"] == "21\n"
+    wait_for(lambda: not executor.living(), 30, "the runner to be gone")
+    assert executor.probe() == []
+
+
+def test_a_killed_runner_is_found_and_takes_its_kernel_along(ledger, ada, executor) -> None:
+    run, attempt = submit(ledger, ada, executor, "x = 1", "import time; time.sleep(100)")
+    wait_for(lambda: CellState.RUNNING in [cell.state for cell in ada.show(run).cells[1:]], 60, "the cell")
+    (runner,) = [p for p in psutil.Process().children() if p.children()]
+    (kernel,) = runner.children()
+    runner.send_signal(signal.SIGKILL)
+    (found,) = wait_for(executor.probe, 10, "the dead runner")
+    assert found == (attempt, "the runner was ended by SIGKILL")
+    assert executor.probe() == []
+    wait_for(
+        lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, 5, "the kernel's end"
+    )
+
+
+def test_close_ends_every_runner(ledger, ada, executor) -> None:
+    run, _ = submit(ledger, ada, executor, "import time; time.sleep(100)")
+    wait_for(lambda: CellState.RUNNING in [cell.state for cell in ada.show(run).cells], 60, "the cell")
+    processes = psutil.Process().children(recursive=True)
+    executor.close()
+    assert executor.living() == set()
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    assert [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
+    assert ada.show(run).run.state is RunState.LOST

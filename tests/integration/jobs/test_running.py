@@ -1,0 +1,172 @@
+"""What a run of a notebook does and keeps, with real kernels."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from respawn_jobs.models import CellState, JobSettings, RunDetail, RunState
+from respawn_jobs.notebooks import read_notebook
+from respawn_jobs.protocol import CellEvent
+
+pytestmark = pytest.mark.integration
+
+
+def states(detail: RunDetail) -> list[str]:
+    return [cell.state.value for cell in detail.cells]
+
+
+def test_a_run_keeps_outputs_counts_and_the_executed_notebook(bench) -> None:
+    detail = bench.run("md:# Report", "x = 20\nprint('hello')", "x + 1")
+    assert (detail.run.state, states(detail)) == (RunState.SUCCEEDED, ["executed", "executed"])
+    assert bench.printed(detail.run.id, 1) == "hello\n"
+    nb = read_notebook(bench.service.notebook(detail.run.id))
+    assert [cell.get("execution_count") for cell in nb.cells] == [None, 1, 2]
+    assert nb.cells[2].outputs[0].data["text/plain"] == "21"
+    assert nb.metadata.language_info.name == "python"
+    assert nb.cells[2].metadata.papermill.status == "completed"
+
+
+def test_parameters_reach_the_notebook_as_papermill_injects_them(bench) -> None:
+    run = bench.queue("n: int = 1", "print(n * 2)", tags={0: ["parameters"]}, values={"n": 21})
+    detail = bench.execute(run)
+    assert states(detail) == ["executed"] * 3
+    assert bench.printed(run, 2) == "42\n"
+
+
+def test_a_failing_cell_ends_the_run_with_the_state_before_it_kept(bench) -> None:
+    detail = bench.run("x = 1", "y = (i for i in 'ab')", "raise KeyError('price')", "print(x)")
+    assert detail.run.state is RunState.FAILED
+    assert states(detail) == ["executed", "executed", "failed", "skipped"]
+    error = detail.run.error
+    assert (error.cell, error.name, error.value) == (2, "KeyError", "'price'")
+    assert "price" in error.traceback
+    assert [checkpoint.cell for checkpoint in detail.checkpoints] == [0, 1]
+    assert [(item.name, item.type, item.cell) for item in detail.checkpoints[1].unstored] == [
+        ("y", "generator", 1)
+    ]
+
+
+def test_an_exception_that_a_cell_is_tagged_to_raise_does_not_end_the_run(bench) -> None:
+    detail = bench.run("1/0", "print('on')", tags={0: ["raises-exception"]})
+    assert (detail.run.state, states(detail)) == (RunState.SUCCEEDED, ["executed", "executed"])
+
+
+def test_a_clean_exit_ends_the_run_as_a_success(bench) -> None:
+    detail = bench.run("x = 1", "import sys; sys.exit(0)", "x")
+    assert (detail.run.state, states(detail)) == (RunState.SUCCEEDED, ["executed", "executed", "skipped"])
+
+
+def test_a_kernel_that_dies_fails_the_run_and_says_how(bench) -> None:
+    detail = bench.run("x = 1", "import os; os.kill(os.getpid(), 9)", "x")
+    assert (detail.run.state, states(detail)) == (RunState.FAILED, ["executed", "failed", "skipped"])
+    assert (detail.run.error.name, detail.run.error.cell) == ("DeadKernel", 1)
+    assert "SIGKILL" in detail.run.error.value
+
+
+def test_a_cell_that_takes_too_long_times_out(bench) -> None:
+    settings = JobSettings(cell_timeout_seconds=1)
+    detail = bench.run("print('before', flush=True); import time; time.sleep(60)", settings=settings)
+    assert detail.run.state is RunState.TIMED_OUT
+    assert (detail.run.error.name, detail.run.error.cell) == ("CellTimeout", 0)
+    assert bench.printed(detail.run.id, 0) == "before\n"
+
+
+def test_a_run_that_takes_too_long_times_out_even_when_it_ignores_interrupts(bench) -> None:
+    stubborn = "import time, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)"
+    detail = bench.run("x = 1", stubborn, settings=JobSettings(timeout_seconds=2))
+    assert detail.run.state is RunState.TIMED_OUT
+    assert (detail.run.error.name, detail.run.error.cell) == ("RunTimeout", 1)
+    assert states(detail) == ["executed", "failed"]
+
+
+def test_cancelling_interrupts_the_running_cell(bench) -> None:
+    run = bench.queue("import time\nprint('here', flush=True)\ntime.sleep(60)", "print('never')")
+    running = threading.Event()
+
+    def progress(events: Sequence[CellEvent]) -> None:
+        if any(event.state is CellState.RUNNING for event in events):
+            running.set()
+
+    def cancel() -> None:
+        running.wait(60)
+        bench.service.cancel(run)
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    detail = bench.execute(run, progress)
+    canceller.join()
+    assert (detail.run.state, states(detail)) == (RunState.CANCELLED, ["failed", "skipped"])
+
+
+def test_outputs_of_a_running_cell_can_be_seen(bench) -> None:
+    run = bench.queue("import time\nfor i in range(6):\n    print(i, flush=True); time.sleep(0.5)")
+    seen: list[str] = []
+
+    def progress(events: Sequence[CellEvent]) -> None:
+        seen.extend(bench.printed(run, 0) for event in events if event.outputs and event.finished_at is None)
+
+    bench.execute(run, progress)
+    assert seen
+    assert seen[0].startswith("0\n")
+    assert "5" not in seen[0]
+
+
+def test_a_cell_may_ask_for_no_checkpoint(bench) -> None:
+    detail = bench.run("x = 1", "y = 2", "1/0", tags={1: ["respawn:no-checkpoint"]})
+    assert [checkpoint.cell for checkpoint in detail.checkpoints] == [0]
+    assert "respawn:no-checkpoint" in detail.cells[1].note
+
+
+def test_no_token_of_the_hub_reaches_the_kernel(bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JUPYTERHUB_API_TOKEN", "RESPAWN_TOKEN", "RESPAWN_DATA", "JUPYTERHUB_OAUTH_ACCESS_SCOPES"):
+        monkeypatch.setenv(name, "secret-value")
+    monkeypatch.setenv("MY_SETTING", "kept")
+    detail = bench.run("import os\nprint('secret-value' in os.environ.values(), os.environ['MY_SETTING'])")
+    assert bench.printed(detail.run.id, 0) == "False kept\n"
+
+
+def test_the_notebook_runs_where_it_lay(bench) -> None:
+    (bench.directory / "input.csv").write_text("price\n3\n")
+    detail = bench.run("print(open('input.csv').read())")
+    assert bench.printed(detail.run.id, 0) == "price\n3\n\n"
+
+
+ECHO = """
+from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelbase import Kernel
+
+class Echo(Kernel):
+    implementation = "echo"
+    implementation_version = language_version = "1"
+    language = "echo"
+    language_info = {"name": "echo", "mimetype": "text/plain", "file_extension": ".txt"}
+    banner = "Echo"
+
+    async def do_execute(self, code, silent, *args, **kwargs):
+        if not silent:
+            self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": code})
+        return {"status": "ok", "execution_count": 1, "payload": [], "user_expressions": {}}
+
+IPKernelApp.launch_instance(kernel_class=Echo)
+"""
+
+
+def test_a_kernel_of_another_language_runs_without_snapshots_and_says_so(
+    bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tmp_path / "jupyter" / "kernels" / "echo"
+    spec.mkdir(parents=True)
+    (spec / "echo.py").write_text(ECHO)
+    argv = [sys.executable, str(spec / "echo.py"), "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Echo", "language": "echo"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    detail = bench.run("one", "two", kernel="echo")
+    assert (detail.run.state, bench.printed(detail.run.id, 1)) == (RunState.SUCCEEDED, "two")
+    assert detail.checkpoints == []
+    assert "no snapshots" in detail.cells[0].note
