@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import pickle
 import platform
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -94,7 +93,7 @@ class PlainEngine:
                 "stream": written.stream.digest,
                 "frames": [[f.name, f.start, f.end, *f.buffers] for f in written.frames],
                 "buffers": [buffer.digest for buffer in buffers],
-                "path": list(sys.path),
+                "path": surroundings.added_path(),
             },
         )
 

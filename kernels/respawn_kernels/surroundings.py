@@ -29,6 +29,12 @@ def enter(directory: str) -> str | None:
     return directory
 
 
+def added_path() -> list[str]:
+    """Return the entries of the import path that are not part of the Python installation or environment."""
+    own = {sys.prefix, sys.exec_prefix, sys.base_prefix}
+    return [entry for entry in sys.path if entry and not any(Path(entry).is_relative_to(p) for p in own)]
+
+
 def extend_path(entries: Iterable[str]) -> None:
     """Add the entries of a recorded import path that are directories here and not on the path yet."""
     for entry in entries:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -192,8 +193,6 @@ def test_random_draws_go_on_where_they_stopped(tmp_path: Path) -> None:
 def test_loggers_and_standard_output_are_those_of_this_process(tmp_path: Path) -> None:
     back = round_trip("import logging, sys; log = logging.getLogger('a.b'); out = sys.stderr", tmp_path)
     assert back["log"] is logging.getLogger("a.b")
-    import sys
-
     assert back["out"] is sys.stderr
 
 
@@ -207,3 +206,37 @@ def test_restore_keeps_the_builtins_of_the_namespace(tmp_path: Path) -> None:
     PlainEngine().restore(manifest, tmp_path, namespace)
     assert namespace["__builtins__"] is builtins
     assert namespace["f"]() == 0  # type: ignore[operator]
+
+
+def test_directory_and_import_path_are_those_of_the_notebook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, library = tmp_path / "here", tmp_path / "library"
+    here.mkdir()
+    library.mkdir()
+    (library / "helper_of_the_notebook.py").write_text("def triple(x): return 3 * x\n")
+    monkeypatch.chdir(here)
+    with monkeypatch.context() as there:
+        there.syspath_prepend(str(library))
+        namespace = notebook("from helper_of_the_notebook import triple")
+        manifest = capture(namespace, tmp_path)
+    assert manifest.payload["path"].count(str(library)) == 1
+    assert not [entry for entry in manifest.payload["path"] if entry.startswith(sys.prefix)]
+    del sys.modules["helper_of_the_notebook"]
+    monkeypatch.chdir(tmp_path)
+    back, report = restore(manifest, tmp_path)
+    assert back["triple"](2) == 6
+    assert Path.cwd() == here
+    assert report.cwd == str(here)
+
+
+def test_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    manifest = capture(notebook("a = 1"), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    here.rmdir()
+    _, report = restore(manifest, tmp_path)
+    assert report.cwd is None
+    assert Path.cwd() == tmp_path
