@@ -101,7 +101,7 @@ class Hub:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        return f"{self.settings.host}{self.settings.hub_prefix}api/oauth2/authorize?{urlencode(query)}"
+        return f"{self.settings.hub_pages}api/oauth2/authorize?{urlencode(query)}"
 
     def token_for_code(self, code: str, verifier: str) -> str:
         """Exchange a sign-in code for the browser's token. Raises Unauthenticated for a code not valid."""

@@ -31,7 +31,7 @@ class HubSettings(BaseSettings):
     service_prefix: str = "/services/respawn/"
     base_url: str = "/"
     host: str = ""
-    """The hub's public origin where it differs from the service's (subdomains)."""
+    """The hub's public origin, when it knows one."""
     oauth_callback_url: str = ""
     public_url: str = ""
 
@@ -56,6 +56,15 @@ class HubSettings(BaseSettings):
     def hub_prefix(self) -> str:
         """Path of the hub's own pages, with a slash at each end."""
         return self.base_url.rstrip("/") + "/hub/"
+
+    @property
+    def hub_pages(self) -> str:
+        """Where a browser on our pages finds the hub's: a path, or an address when its domain is another.
+
+        A path keeps people on the name by which they came (localhost, say), where their cookies are.
+        """
+        same = self.public_url.startswith(f"{self.host}/")
+        return self.hub_prefix if same else f"{self.host}{self.hub_prefix}"
 
     @property
     def callback(self) -> str:

@@ -56,7 +56,7 @@ def page(
         .get_template(template)
         .render(
             prefix=hub.prefix,
-            hub_prefix=f"{hub.host}{hub.hub_prefix}",
+            hub_prefix=hub.hub_pages,
             user=visitor.actor.name if visitor else None,
             form_field=FORM_FIELD,
             form_token=visitor.form_token if visitor else "",

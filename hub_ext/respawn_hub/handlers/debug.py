@@ -21,4 +21,4 @@ def debug(run: str, visitor: VisitorDep, service: PageServiceDep, runtime: Runti
     hub = runtime.hub_settings
     user = quote(visitor.actor.name, safe="@~")
     target = f"{hub.base_url.rstrip('/')}/user/{user}/respawn/debug/{quote(run)}"
-    return RedirectResponse(f"{hub.host}{hub.hub_prefix}spawn/{user}?{urlencode({'next': target})}", 302)
+    return RedirectResponse(f"{hub.hub_pages}spawn/{user}?{urlencode({'next': target})}", 302)

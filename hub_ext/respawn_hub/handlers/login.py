@@ -45,7 +45,6 @@ def callback(
 @router.post("/sign-out")
 def sign_out(form: FormDep, runtime: RuntimeDep) -> Response:
     """Sign out of the service and of the hub."""
-    hub = f"{runtime.hub_settings.host}{runtime.hub_settings.hub_prefix}logout"
-    response = RedirectResponse(hub, status_code=303)
+    response = RedirectResponse(f"{runtime.hub_settings.hub_pages}logout", status_code=303)
     runtime.sessions.close(response)
     return response

@@ -36,11 +36,14 @@ def test_the_secret_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) 
     assert stat.S_IMODE((tmp_path / "new" / "cookie-secret").stat().st_mode) == 0o600
 
 
+def _hub(**given: str) -> HubSettings:
+    return HubSettings(
+        api_token="t", api_url="http://127.0.0.1:8081/hub/api", client_id="service-respawn", **given
+    )
+
+
 def test_addresses_follow_the_hubs_base_url() -> None:
-    hub = HubSettings(
-        api_token="t",
-        api_url="http://127.0.0.1:8081/hubs/one/hub/api",
-        client_id="service-respawn",
+    hub = _hub(
         base_url="/hubs/one/",
         service_prefix="/hubs/one/services/respawn/",
         service_url="http://127.0.0.1:4321",
@@ -49,3 +52,18 @@ def test_addresses_follow_the_hubs_base_url() -> None:
     assert hub.hub_prefix == "/hubs/one/hub/"
     assert hub.callback == "/hubs/one/services/respawn/oauth_callback"
     assert hub.address == ("127.0.0.1", 4321)
+
+
+def test_people_stay_on_the_name_by_which_they_came() -> None:
+    address = "https://hub.example.org"
+
+    assert _hub(host=address, public_url=f"{address}/services/respawn/").hub_pages == "/hub/"
+    assert _hub().hub_pages == "/hub/"
+
+
+def test_a_hub_with_a_domain_of_its_own_is_addressed_by_it() -> None:
+    service = "https://services.hub.example.org/services/respawn/"
+
+    assert (
+        _hub(host="https://hub.example.org", public_url=service).hub_pages == "https://hub.example.org/hub/"
+    )

@@ -1,0 +1,36 @@
+"""A hub that stops takes all of Respawn with it, and a hub that starts again goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from respawn_jobs.access import Actor
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.models import RunState
+from respawn_jobs.service import Promotion, RunRequest
+from support.hub import running_hub
+from support.notebooks import notebook, text
+from support.waiting import wait_for
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_run_that_the_hubs_stop_interrupts_is_lost_at_once_and_says_so(tmp_path: Path) -> None:
+    with running_hub(tmp_path, users=("ada",)) as hub:
+        service = hub.service("ada")
+        service.promote(
+            Promotion(name="long", notebook=text(notebook("x = 1", "import time\ntime.sleep(600)")))
+        )
+        run = service.run(RunRequest(job="long"))
+        wait_for(lambda: service.show(run.id).run.cells_done == 1, 60, "the first cell")
+
+    ledger = Ledger.embedded(hub.data)
+    left = ledger.as_actor(Actor.owner("ada")).show(run.id).run
+    ledger.close()
+
+    assert left.state is RunState.LOST
+    assert left.error is not None
+    assert "stop" in left.error.value
+    assert left.notebook is not None
