@@ -153,7 +153,11 @@ async def _attempt(work: _Work, workspace: Workspace, kernel: Kernel | None) -> 
                 _close(kernel, now=ended.outcome.state not in ("succeeded", "failed"))
             )
             try:
-                ended.outcome = _finish(work, ended.outcome, nb_man)
+                if stopper.reason is not None and stopper.reason.fenced:
+                    told = CellError(cell=None, name="RunnerLost", value=stopper.reason.value)
+                    ended.outcome = Outcome(state="lost", error=told)
+                else:
+                    ended.outcome = _finish(work, ended.outcome, nb_man)
             finally:
                 await closing
             return ended

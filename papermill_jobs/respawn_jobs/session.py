@@ -109,7 +109,7 @@ class Session:
             ending = self._stopped(self.stopper.reason)
         else:
             ending = Ending(Outcome(state="succeeded"))
-        if self.stopper.reason is None or not self.stopper.reason.fenced:
+        if not self.stopper.fenced:
             self.recorder.skip_rest()
         if self._client is not None:
             self._client.set_widgets_metadata()
@@ -241,7 +241,7 @@ class Session:
                 self.recorder.end(index, CellState.EXECUTED)
                 raise CleanExit from error
             self.nb_man.cell_exception(cell, cell_index=index, exception=error)
-            if self.stopper.reason is None or not self.stopper.reason.fenced:
+            if not self.stopper.fenced:
                 self.recorder.end(index, CellState.FAILED)
             if isinstance(error, Stopped):
                 raise
@@ -281,7 +281,7 @@ class Session:
             await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
             if not stop.done():
                 return task.result()
-            if not task.done() and not (self.stopper.reason and self.stopper.reason.fenced):
+            if not task.done() and not self.stopper.fenced:
                 await self.kernel.interrupt()
                 await asyncio.wait({task}, timeout=_INTERRUPT_GRACE_SECONDS)
             if not task.done():

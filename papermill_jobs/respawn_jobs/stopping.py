@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from respawn_jobs.errors import Fenced, RespawnError
+from respawn_jobs.errors import Fenced
 from respawn_jobs.protocol import RunnerPort
 
 _MOST_SECONDS_BETWEEN_BEATS = 2.0
@@ -28,6 +28,11 @@ class Stop:
 
 class Stopper:
     """Carries the first reason to stop from any thread to the event loop that executes cells."""
+
+    @property
+    def fenced(self) -> bool:
+        """Whether the attempt is no longer ours, so that nothing more may be sent."""
+        return self.reason is not None and self.reason.fenced
 
     def __init__(self) -> None:
         self.reason: Stop | None = None
@@ -87,7 +92,7 @@ class Heartbeat(threading.Thread):
                 if not self._ended.is_set():
                     self._stopper.request(Stop("lost", "RunnerLost", str(error), fenced=True))
                 return
-            except (RespawnError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  any way of not being heard: counted until the lease is over
                 if self._monotonic() - answered > self._lease:
                     # The service has given the attempt up by now; going on would only be refused.
                     self._stopper.request(Stop("lost", "RunnerLost", f"out of touch: {error}", fenced=True))
