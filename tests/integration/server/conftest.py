@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from support.browser import chromium, context, page
 from support.hub import RunningHub, running_hub
 from support.jupyter import LABEXTENSION
 from support.leaks import tolerate
 from support.servers import Server
 from support.waiting import wait_for
+
+__all__ = ["chromium", "context", "page"]
 
 
 @pytest.fixture(scope="package")

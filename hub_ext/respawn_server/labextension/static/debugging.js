@@ -34,7 +34,7 @@ export function addBar(lab, panel, info, pages, { resume, restart }) {
       runPage ? pageLink(runPage, "Run page", { class: "respawn-bar-link" }) : null,
     ),
   );
-  const bar = new lab.widgets.Widget({ node });
+  const bar = new lab.widgets.Widget({ node: element("div", {}, node) });
   bar.addClass("respawn-bar-widget");
   panel.contentHeader.addWidget(bar);
   // A narrow notebook wraps the bar; its layout must be told how high it is then.

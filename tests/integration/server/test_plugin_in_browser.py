@@ -1,0 +1,121 @@
+"""The plugin's dialogs in a real JupyterLab: nothing starts that the person did not agree to."""
+
+from __future__ import annotations
+
+import nbformat
+import pytest
+from nbformat import v4
+from playwright.sync_api import Page, expect
+
+from respawn_jobs.models import CellState, RunState
+from support.browser import sign_in
+from support.hub import RunningHub
+from support.servers import Server, fail, finished
+
+pytestmark = [pytest.mark.integration, pytest.mark.browser]
+
+
+def edit(server: Server, path: str, cell: str, source: str) -> None:
+    notebook = nbformat.read(server.home / path, as_version=4)
+    next(c for c in notebook.cells if c.id == cell).source = source
+    nbformat.write(notebook, server.home / path)
+
+
+def show(page: Page, server: Server, path: str) -> None:
+    # `reset`: without the tabs that an earlier test left open.
+    page.goto(f"{server.hub.url}/hub/login?next=/user/{server.user}/lab/tree/{path}%3Freset")
+    sign_in(page, server.user, server.hub.password)
+    expect(page.locator(".lm-DockPanel-tabBar .lm-mod-current")).to_contain_text(path.rpartition("/")[2])
+
+
+def test_failing_cell_is_selected_and_marked_and_the_bar_names_the_run(
+    page: Page, hub: RunningHub, server: Server
+) -> None:
+    run = fail(hub, "in-view", [*[f"x{n} = {n}" for n in range(30)], "x1 / x0", "x2"])
+    show(page, server, server.open(run.id)[-1]["path"])
+    failing = page.locator(".respawn-failing-cell")
+    expect(failing).to_contain_text("x1 / x0")
+    expect(failing).to_contain_class("jp-mod-active")
+    expect(failing).to_be_in_viewport()
+    bar = page.get_by_role("toolbar", name="Respawn")
+    expect(bar).to_contain_text(run.id)
+    expect(bar).to_contain_text("ZeroDivisionError")
+    expect(bar.get_by_role("link", name="Run page")).to_have_attribute(
+        "href", f"{hub.service_url}/runs/{run.id}"
+    )
+
+
+def test_cell_with_side_effects_runs_again_only_when_agreed(
+    page: Page, hub: RunningHub, server: Server
+) -> None:
+    run = fail(hub, "sends-mail", ["to = ['ada']", "sent = len(to)", "1 / 0"], c1=["respawn:once"])
+    path = server.open(run.id)[-1]["path"]
+    edit(server, path, "c0", "to = ['ada', 'bob']")
+    edit(server, path, "c2", "sent")
+    show(page, server, path)
+    page.get_by_role("button", name="Resume…").click()
+    dialog = page.get_by_role("dialog")
+    accept = dialog.get_by_role("button", name="Resume", exact=True)
+    expect(accept).to_be_disabled()
+    agree = dialog.get_by_role("checkbox")
+    agree.focus()
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    agree.check()
+    expect(accept).to_be_enabled()
+    agree.uncheck()
+    expect(accept).to_be_disabled()
+    assert hub.service("ada").show(run.id).run.resumed_by is None
+    agree.check()
+    accept.click()
+    link = page.get_by_role("link", name="Open its page")
+    resumed = finished(hub, str(link.get_attribute("href")).rpartition("/")[2])
+    assert resumed.state is RunState.SUCCEEDED
+    assert {cell.state for cell in hub.service("ada").show(resumed.id).cells} == {CellState.EXECUTED}
+
+
+def test_variable_that_cannot_be_restored_stops_the_resume_and_is_named(
+    page: Page, hub: RunningHub, server: Server
+) -> None:
+    run = fail(hub, "generator", ["numbers = (n for n in range(3))", "1 / 0", "list(numbers)"])
+    path = server.open(run.id)[-1]["path"]
+    edit(server, path, "c1", "pass")
+    show(page, server, path)
+    page.get_by_role("button", name="Resume…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("alert")).to_contain_text("numbers")
+    expect(dialog).to_contain_text("cannot be restored")
+    expect(dialog.get_by_role("button", name="Resume", exact=True)).to_have_count(0)
+    dialog.get_by_role("button", name="Close").first.click()
+    expect(dialog).to_have_count(0)
+
+
+def test_promotion_waits_for_a_schedule_that_can_be_and_then_says_the_version(
+    page: Page, hub: RunningHub, server: Server
+) -> None:
+    cell = v4.new_code_cell("year: int", id="parameters", metadata={"tags": ["parameters"]})
+    spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(v4.new_notebook(cells=[cell], metadata=spec), server.home / "Nightly.ipynb")
+    show(page, server, "Nightly.ipynb")
+    page.get_by_role("button", name="Promote…").locator("visible=true").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Job name")).to_have_value("nightly")
+    accept = dialog.get_by_role("button", name="Promote", exact=True)
+    dialog.get_by_label("Cron (optional)").fill("61 * * * *")
+    expect(dialog.locator(".respawn-fires .respawn-problem")).to_contain_text("61")
+    expect(accept).to_be_disabled()
+    dialog.get_by_label("Cron (optional)").fill("30 2 * * *")
+    dialog.get_by_label("Time zone").fill("Europe/Berlin")
+    expect(dialog.locator(".respawn-fires li")).to_have_count(5)
+    accept.click()
+    expect(page.get_by_role("alert").filter(has_text="'year' is required")).to_be_visible()
+    page.get_by_label("Value of year when scheduled").fill("2026")
+    expect(accept).to_be_enabled()
+    accept.click()
+    expect(page.get_by_role("dialog")).to_contain_text("user/ada/nightly has version 1")
+    (schedule,) = hub.service("ada").job("user/ada/nightly").schedules
+    assert (schedule.cron, schedule.tz, schedule.parameters) == (
+        "30 2 * * *",
+        "Europe/Berlin",
+        {"year": 2026},
+    )
