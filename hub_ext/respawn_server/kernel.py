@@ -47,8 +47,12 @@ class Kernels:
         self._kernels = kernels
         self._specs = specs
 
-    async def check(self, name: str) -> str:
-        """Return a kernel's display name. Raises InvalidInput naming the kernels that there are."""
+    async def check(self, name: str, lock: str | None) -> str:
+        """Return a kernel's display name, and say so when its packages are not those of `lock`.
+
+        Raises:
+            InvalidInput: This server has no such kernel; it names those that there are.
+        """
         try:
             spec = await ensure_async(self._specs.get_kernel_spec(name))
         except NoSuchKernel as error:
@@ -59,7 +63,13 @@ class Kernels:
                 kernel=name,
                 known=known,
             ) from error
-        return str(spec.display_name)
+        here = (spec.metadata.get("respawn") or {}).get("lock")
+        changed = bool(lock) and here != lock
+        return (
+            f"{spec.display_name}, with other packages than the run had"
+            if changed
+            else str(spec.display_name)
+        )
 
     async def open(self, path: str, name: str) -> tuple[str, bool]:
         """Return the id of the kernel of a notebook, and whether it lived before.

@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, TypedDict
 
-from respawn_jobs.errors import RespawnError
+from respawn_jobs.errors import Corrupt, NotFound, RespawnError
 from respawn_jobs.models import DebugBundle
 from respawn_server.connection import Connection
 from respawn_server.kernel import Kernels
@@ -136,12 +136,14 @@ class Opening:
         bundle = await asyncio.to_thread(service.debug, self.run)
         self._step("fetch", f"{bundle.run.job}, version {bundle.run.version}", done=True)
         self._step("kernel", bundle.run.kernel)
-        self._step("kernel", await self._kernels.check(bundle.run.kernel), done=True)
+        found = await self._kernels.check(bundle.run.kernel, bundle.version.lock)
+        self._step("kernel", found, done=True)
         await self._download(bundle)
         self._step("notebook")
         path, kept = await self._notebooks.keep_or_write(bundle)
         self._step("notebook", f"{path}, kept with your changes" if kept else path, done=True)
-        await self._restore(bundle, path)
+        if self.problem is None:
+            await self._restore(bundle, path)
         return path
 
     async def _download(self, bundle: DebugBundle) -> None:
@@ -154,7 +156,12 @@ class Opening:
             self._loop.call_soon_threadsafe(self._step, "download", f"{_size(there)} of {_size(total)}")
 
         service, directory = self._connection.service(), run_directory(self.run)
-        await asyncio.to_thread(download, service, bundle, directory, _sparingly(progress))
+        try:
+            await asyncio.to_thread(download, service, bundle, directory, _sparingly(progress))
+        except (Corrupt, NotFound) as error:
+            # The state is lost; the notebook with its outputs and traceback is still worth opening.
+            self.problem = f"The state of {self.run} cannot be had any more: {error.message}."
+            return
         size = bundle.checkpoint.size if bundle.checkpoint else 0
         detail = _size(size) if bundle.checkpoint else "no state was kept before the failing cell"
         self._step("download", detail, done=True)

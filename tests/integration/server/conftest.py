@@ -16,6 +16,15 @@ from support.leaks import tolerate
 from support.servers import Server
 from support.waiting import wait_for
 
+# A kernel as of another environment: what is installed there does not include Respawn.
+_WITHOUT_RESPAWN = """
+import sys
+ours = ("/kernels", "/papermill_jobs", "/hub_ext", "/widgets")
+sys.path[:] = [path for path in sys.path if not path.endswith(ours)]
+from ipykernel.kernelapp import launch_new_instance
+launch_new_instance()
+"""
+
 __all__ = ["chromium", "context", "page"]
 
 
@@ -30,7 +39,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
         "JUPYTER_RUNTIME_DIR": str(directory / "runtime"),
         "RESPAWN_RESTORE": str(directory / "restore"),
     }
-    service = {"JUPYTER_PATH": str(_kernel_for_the_service(directory / "service-jupyter"))}
+    _add_kernel(directory / "service-jupyter", "kernel-of-the-service", "-m", "ipykernel_launcher")
+    _add_kernel(source_tree.parent, "bare", "-c", _WITHOUT_RESPAWN)
+    service = {"JUPYTER_PATH": f"{directory / 'service-jupyter'}:{source_tree.parent}"}
     with running_hub(
         directory / "hub", users=("ada", "bob"), server_environment=servers, service_environment=service
     ) as running:
@@ -48,10 +59,10 @@ def server(hub: RunningHub) -> Server:
     return ada
 
 
-def _kernel_for_the_service(path: Path) -> Path:
-    spec = path / "kernels" / "kernel-of-the-service"
+def _add_kernel(data: Path, name: str, *launcher: str) -> None:
+    """Install a kernelspec below a Jupyter data directory."""
+    spec = data / "kernels" / name
     spec.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    document = {"argv": argv, "display_name": "Only the service", "language": "python"}
+    argv = [sys.executable, *launcher, "-f", "{connection_file}"]
+    document = {"argv": argv, "display_name": name, "language": "python"}
     (spec / "kernel.json").write_text(json.dumps(document))
-    return path

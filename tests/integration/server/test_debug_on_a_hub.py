@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nbformat
 import pytest
 
@@ -13,6 +15,7 @@ from support.waiting import wait_for
 pytestmark = pytest.mark.integration
 
 ONLY_THE_SERVICE_HAS = "kernel-of-the-service"
+BARE = "bare"
 SOURCES = [
     "prices = {'tea': 3, 'milk': 1}",
     "total = sum(prices.values())\nprint(total)",
@@ -141,3 +144,38 @@ def test_file_of_another_kind_in_the_way_is_not_overwritten(hub: RunningHub, ser
     last = server.open(run.id)[-1]
     assert (last["type"], last["error"]) == ("failed", "conflict")
     assert path.read_text() == "mine"
+
+
+def test_state_that_is_lost_is_said_and_the_notebook_opens_without_it(
+    hub: RunningHub, server: Server
+) -> None:
+    run = fail(hub, "lost-state", ["unique = 'a value of this run only'", "1/0"])
+    checkpoint = hub.service("ada").debug(run.id).checkpoint
+    assert checkpoint is not None
+    (blob,) = (hub.data / "blobs").glob(f"**/{checkpoint.manifest}")
+    blob.unlink()
+    last = server.open(run.id)[-1]
+    assert last["type"] == "failed"
+    assert checkpoint.manifest in last["message"]
+    assert (server.home / last["path"]).exists()
+
+
+def test_kernel_that_dies_while_it_restores_is_said(hub: RunningHub, server: Server, tmp_path: Path) -> None:
+    flag = tmp_path / "die"
+    source = f"import os\nif os.path.exists({str(flag)!r}):\n    os._exit(1)"
+    run = fail(hub, "dies", [source, "1/0"], c0=["respawn:always"])
+    flag.touch()
+    last = server.open(run.id)[-1]
+    assert last["type"] == "failed"
+    assert "died while it restored" in last["message"]
+
+
+def test_kernel_without_respawn_restores_by_what_is_lent_to_it(hub: RunningHub, server: Server) -> None:
+    run = fail(
+        hub, "bare", ["import sys", "found = [p for p in sys.path if 'kernels' in p]", "1/0"], kernel=BARE
+    )
+    assert run.error is not None
+    assert run.error.name == "ZeroDivisionError"
+    last = server.open(run.id)[-1]
+    assert last["type"] == "open", last
+    assert server.evaluate(last["path"], "found") == "[]"
