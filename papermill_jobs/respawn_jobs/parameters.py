@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import difflib
+import io
 import json
+import tokenize
 from typing import TYPE_CHECKING, Any
 
 from respawn_jobs.errors import InvalidInput
@@ -61,10 +63,10 @@ def inspect(notebook: NotebookNode, kernel: str, language: str) -> list[Paramete
     except SyntaxError:
         return list(found.values())
     declared: dict[str, Parameter] = {}
-    for name, annotation, default in _assignments(tree, cell.source):
+    for name, annotation, default, help_text in _assignments(tree, cell.source):
         papermill_view = found.get(name)
         kind = annotation or (papermill_view.type if papermill_view else None)
-        declared[name] = _declared(name, kind, default, papermill_view.help if papermill_view else "")
+        declared[name] = _declared(name, kind, default, help_text)
     return list(declared.values())
 
 
@@ -133,17 +135,29 @@ def _container(name: str, kind: str, text: str) -> Any:
     raise InvalidInput(f"parameter {name!r}: expected {kind}, got the text {text!r}", parameter=name)
 
 
-def _assignments(tree: ast.Module, source: str) -> list[tuple[str, str | None, str]]:
-    """Return (name, annotation, source of the default) of a cell's plain top-level assignments."""
-    found: list[tuple[str, str | None, str]] = []
+def _assignments(tree: ast.Module, source: str) -> list[tuple[str, str | None, str, str]]:
+    """Return (name, annotation, source of the default, help) of a cell's plain top-level assignments."""
+    found: list[tuple[str, str | None, str, str]] = []
+    comments = _comments(source)
     for node in tree.body:
+        # papermill's pattern skips a bare annotation and gives its comment to the parameter above it.
+        lines = range(node.end_lineno or node.lineno, node.lineno - 1, -1)
+        told = next((comments[line] for line in lines if line in comments), "")
         if isinstance(node, ast.Assign):
             value = ast.get_source_segment(source, node.value) or ""
-            found += [(target.id, None, value) for target in node.targets if isinstance(target, ast.Name)]
+            found += [
+                (target.id, None, value, told) for target in node.targets if isinstance(target, ast.Name)
+            ]
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             default = ast.get_source_segment(source, node.value) or "" if node.value else ""
-            found.append((node.target.id, ast.unparse(node.annotation), default))
+            found.append((node.target.id, ast.unparse(node.annotation), default, told))
     return found
+
+
+def _comments(source: str) -> dict[int, str]:
+    """Return the comment of each line that has one, without its hash."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {t.start[0]: t.string.lstrip("# ").rstrip() for t in tokens if t.type == tokenize.COMMENT}
 
 
 def _declared(name: str, annotation: str | None, default_source: str, help_text: str) -> Parameter:

@@ -54,6 +54,15 @@ def test_help_and_the_spelled_default_are_kept():
     assert declared()["computed"].default_source == "rows * 2"
 
 
+def test_a_comment_helps_the_parameter_of_its_own_line():
+    found = declared("rows = 1\nlimit: float  # at most\nname = '#1'\n")
+    assert {name: parameter.help for name, parameter in found.items()} == {
+        "rows": "",
+        "limit": "at most",
+        "name": "",
+    }
+
+
 def test_the_order_is_the_cells():
     assert list(declared())[:3] == ["rows", "rate", "name"]
 
