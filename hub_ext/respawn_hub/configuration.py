@@ -11,6 +11,7 @@ import socket
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 SERVICE = "respawn"
 SCOPES: dict[str, dict[str, Any]] = {
@@ -61,7 +62,8 @@ def configure(
     directory = Path(data or "respawn-data").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     address = f"http://127.0.0.1:{port or _kept_port(directory / 'service-port')}"
-    prefix = f"{str(c.JupyterHub.get('base_url') or '/').rstrip('/')}/services/{SERVICE}"
+    base = _value(c.JupyterHub, "base_url", "") or urlsplit(_value(c.JupyterHub, "bind_url", "")).path
+    prefix = f"{base.rstrip('/')}/services/{SERVICE}"
     passed = {
         name: value
         for name, value in os.environ.items()

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from respawn_hub.auth import FORM_FIELD, Visitor
+from respawn_hub.headers import POLICY
 from respawn_hub.runtime import Runtime
 from respawn_jobs.models import CellState, RunState
 
@@ -64,7 +65,9 @@ def page(
             **context,
         )
     )
-    return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
+    return HTMLResponse(
+        html, status_code=status, headers={"Cache-Control": "no-store", "Content-Security-Policy": POLICY}
+    )
 
 
 def job_path(ref: str) -> str:
@@ -111,6 +114,11 @@ def badge(state: RunState | CellState) -> Markup:
     return Markup('<span class="badge text-bg-{}">{}</span>').format(colour, word)
 
 
+def sentence(text: str) -> str:
+    """Return a message as a sentence: with a capital letter, and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
+
+
 def literal(value: Any) -> str:
     """Return a parameter's value on one line."""
     return json.dumps(value, ensure_ascii=False)
@@ -149,6 +157,7 @@ def _environment() -> Environment:
         job_path=job_path,
         literal=literal,
         moment=moment,
+        sentence=sentence,
         size=size,
     )
     return environment

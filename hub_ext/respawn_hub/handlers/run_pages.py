@@ -16,7 +16,7 @@ from respawn_hub.rendering import ShownOutput, ansi, prose, shown
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import page
 from respawn_jobs.errors import NotFound
-from respawn_jobs.models import CellRecord, Checkpoint, RunDetail, RunState
+from respawn_jobs.models import CellRecord, Checkpoint, Run, RunDetail, RunState
 from respawn_jobs.service import Service
 
 router = APIRouter(include_in_schema=False)
@@ -37,13 +37,12 @@ class ShownCell:
 def run(run: str, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Show a run."""
     detail = service.show(run)
-    cells, language = _cells(service, detail)
     return page(
         runtime,
         visitor,
         "run.html",
-        cells=cells,
-        language=language,
+        cells=_cells(service, detail),
+        language=_language(service, detail.run),
         **_head(service, visitor, detail),
     )
 
@@ -107,16 +106,17 @@ def _last_checkpoint(detail: RunDetail) -> Checkpoint | None:
     return max(detail.checkpoints, key=lambda checkpoint: checkpoint.cell)
 
 
-def _cells(service: Service, detail: RunDetail) -> tuple[list[ShownCell], str]:
-    """Return all cells of a run, and the language they are written in."""
+def _language(service: Service, run: Run) -> str:
+    """Return the language that the run's version is written in."""
+    return next(version.language for version in service.versions(run.job) if version.number == run.version)
+
+
+def _cells(service: Service, detail: RunDetail) -> list[ShownCell]:
+    """Return all cells of a run: those that it records, and the prose between them."""
     try:
         notebook = json.loads(service.notebook(detail.run.id))
     except NotFound:  # it has not begun
-        return [], ""
-    metadata = notebook.get("metadata", {})
-    language = str(
-        metadata.get("kernelspec", {}).get("language") or metadata.get("language_info", {}).get("name") or ""
-    )
+        return []
     records = {record.index: record for record in detail.cells}
     found = []
     for index, cell in enumerate(notebook.get("cells", [])):
@@ -126,4 +126,4 @@ def _cells(service: Service, detail: RunDetail) -> tuple[list[ShownCell], str]:
             found.append(ShownCell(index, source, record, shown(cell.get("outputs", [])), cell_key(record)))
         elif cell.get("cell_type") == "markdown":
             found.append(ShownCell(index, prose(source), None, []))
-    return found, language
+    return found

@@ -12,10 +12,13 @@ import pytest
 from respawn_jobs.models import Run, RunState
 from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion, RunRequest
+from support.browser import chromium, context, page
 from support.hub import RunningHub, running_hub
 from support.leaks import tolerate
 from support.notebooks import notebook, text
 from support.waiting import wait_for
+
+__all__ = ["chromium", "context", "page"]  # the browser's fixtures
 
 GOOD = text(notebook("print('hello')", "from IPython.display import HTML\nHTML('<b>bold</b>')"))
 BAD = text(

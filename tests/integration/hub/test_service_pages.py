@@ -75,6 +75,7 @@ def test_a_failed_run_shows_its_error_and_its_buttons(visitor: Visitor, failed: 
 
     assert "ValueError" in page
     assert "no such column" in page
+    assert '<span class="mi">41</span>' in page, "sources have their colours"
     assert f"debug/{failed.id}" in page
     assert f"runs/{failed.id}/resume" in page
     assert page.count('class="cell cell-executed"') == 2

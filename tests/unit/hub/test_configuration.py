@@ -129,8 +129,13 @@ def test_a_port_taken_meanwhile_is_replaced(tmp_path: Path) -> None:
     assert not _service(config)["url"].endswith(f":{taken}")
 
 
-def test_a_base_url_is_part_of_the_address_for_servers(config: Config, tmp_path: Path) -> None:
-    config.JupyterHub.base_url = "/hubs/one/"
+@pytest.mark.parametrize(
+    ("name", "value"), [("base_url", "/hubs/one/"), ("bind_url", "http://127.0.0.1:8000/hubs/one/")]
+)
+def test_a_base_url_is_part_of_the_address_for_servers(
+    config: Config, tmp_path: Path, name: str, value: str
+) -> None:
+    setattr(config.JupyterHub, name, value)
 
     respawn_hub.configure(config, data=tmp_path, port=4321)
 

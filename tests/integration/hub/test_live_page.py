@@ -1,0 +1,69 @@
+"""The page of a run in a real browser: it follows the run by itself, and breaks none of its own rules."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from respawn_jobs.remote import RemoteService
+from respawn_jobs.service import Promotion
+from support.hub import RunningHub
+from support.notebooks import notebook, text
+
+pytestmark = [pytest.mark.integration, pytest.mark.browser]
+STEPS = "import time\nfor i in range(6):\n    print('step', i, flush=True)\n    time.sleep(0.5)"
+
+
+@pytest.fixture
+def signed_in(page: Page, hub: RunningHub) -> Page:
+    page.goto(f"{hub.service_url}/")
+    page.fill("#username_input", "ada")
+    page.fill("#password_input", hub.password)
+    page.click("#login_submit")
+    page.wait_for_url(f"{hub.service_url}/")
+    return page
+
+
+def test_a_run_is_followed_without_reloading(signed_in: Page, hub: RunningHub, ada: RemoteService) -> None:
+    page, complaints = signed_in, []
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    ada.promote(Promotion(name="steps", notebook=text(notebook(STEPS, "1/0"))))
+
+    page.goto(f"{hub.service_url}/jobs/user/ada/steps")
+    page.get_by_role("button", name="Run now").click()
+    page.wait_for_url("**/runs/run-*")
+    page.evaluate("window.neverReloaded = true")
+
+    expect(page.locator("#cell-0 .badge").first).to_have_text("running")
+    expect(page.locator("#cell-0 .output")).to_contain_text("step 2")
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.locator("#cell-0 .badge").first).to_have_text("done")
+    expect(page.locator("#run-head").get_by_text("Failed")).to_be_visible()
+    expect(page.locator("#cell-1 .output-error")).to_contain_text("ZeroDivisionError")
+    expect(page.get_by_role("link", name="Debug")).to_be_visible()
+    assert page.evaluate("window.neverReloaded") is True
+    assert complaints == []
+
+
+def test_the_next_fires_are_shown_while_a_schedule_is_written(
+    signed_in: Page, hub: RunningHub, ada: RemoteService
+) -> None:
+    page = signed_in
+    ada.promote(Promotion(name="steps", notebook=text(notebook(STEPS, "1/0"))))
+    page.goto(f"{hub.service_url}/jobs/user/ada/steps")
+
+    page.fill("#cron", "0 6 * * 1")
+    page.fill("#tz", "Europe/Berlin")
+    expect(page.locator("#fires li")).to_have_count(4)
+    expect(page.locator("#fires li").first).to_contain_text("Mon")
+    page.fill("#cron", "0 0 30 2 *")
+    expect(page.locator("#fires")).to_contain_text("30 2")
+
+
+@pytest.mark.parametrize("path", ["", "jobs/user/ada/steps"])
+def test_a_narrow_window_needs_no_scrolling_sideways(signed_in: Page, hub: RunningHub, path: str) -> None:
+    signed_in.set_viewport_size({"width": 360, "height": 740})
+    signed_in.goto(f"{hub.service_url}/{path}")
+
+    assert signed_in.evaluate("document.documentElement.scrollWidth") <= 360
