@@ -141,4 +141,4 @@ lock: packages ## write all locks anew: the environment, the proxy, the standard
 
 clean: ## remove what setup made; the data of `make up` stays
 	@rm -rf $(VENV) node_modules .respawn/environments $(LOGS) build dist .mypy_cache .ruff_cache .pytest_cache
-	[ ! -d .respawn ] || echo "The hub's data stay in .respawn; remove that directory to forget them."
+	[ ! -d .respawn/hub ] || echo "The data of make up stay in .respawn/hub; remove that directory to forget them."
