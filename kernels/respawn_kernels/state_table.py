@@ -13,13 +13,9 @@ from respawn_kernels.manifest import StoredVariable, UnstoredVariable
 from respawn_kernels.restore import RestorePoint
 from respawn_kernels.snapshot import RestoreReport
 
-_STYLE = (
-    "<style>.respawn-state table{margin:.5em 0;border-collapse:collapse;max-width:100%}"
-    ".respawn-state td,.respawn-state th{text-align:left;padding:.2em .8em .2em 0;vertical-align:top;"
-    "overflow-wrap:anywhere;max-width:32em}"
-    ".respawn-state .n{text-align:right;white-space:nowrap}.respawn-state p{margin:.4em 0}"
-    ".respawn-state .warn{border-left:3px solid var(--jp-warn-color1,#d97706);padding-left:.6em}</style>"
-)
+# JupyterLab strips <style> from notebooks that it does not trust, and aligns cells to the right by itself.
+_LEFT = "style='text-align:left'"
+_RIGHT = "style='text-align:right'"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -53,19 +49,20 @@ class StateTable:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        parts = [_STYLE, '<div class="respawn-state">', f"<p>{escape(self._headline())}</p>"]
+        parts = [f"<p>{escape(self._headline())}</p>"]
         if self._variables:
-            head = "<tr><th>Name</th><th>Type</th><th>Value</th><th class='n'>Size</th></tr>"
+            names = "".join(f"<th {_LEFT}>{name}</th>" for name in ("Name", "Type", "Value"))
             body = "".join(
-                f"<tr><td><code>{escape(name)}</code></td><td>{escape(kind)}</td><td>{escape(value)}</td>"
-                f"<td class='n'>{escape(size)}</td></tr>"
+                f"<tr><td {_LEFT}><code>{escape(name)}</code></td><td {_LEFT}>{escape(kind)}</td>"
+                f"<td {_LEFT}>{escape(value)}</td><td {_RIGHT}>{escape(size)}</td></tr>"
                 for name, kind, value, size in self._rows()
             )
+            head = f"<tr>{names}<th {_RIGHT}>Size</th></tr>"
             parts.append(f"<table><thead>{head}</thead><tbody>{body}</tbody></table>")
         for heading, rows in self._lists():
             items = "".join(f"<li>{escape(row)}</li>" for row in rows)
-            parts.append(f'<div class="warn"><p>{escape(heading)}</p><ul>{items}</ul></div>')
-        return "".join([*parts, "</div>"])
+            parts.append(f"<p><strong>{escape(heading)}</strong></p><ul>{items}</ul>")
+        return "".join(parts)
 
     def _headline(self) -> str:
         point = self._point
