@@ -63,7 +63,8 @@ def read_text(path: Path) -> str:
 def git_state(path: Path) -> GitState | None:
     """Return the commit that `path` lies in, and whether the file differs from it; None outside of Git.
 
-    A file that Git does not track, or ignores, counts as dirty: the commit does not hold it.
+    A file that Git does not track counts as dirty: the commit does not hold it. One that it ignores is
+    outside: a home or a scratch directory may lie within a checkout by chance.
     """
     path = path.resolve()
     if shutil.which("git") is None:
@@ -73,6 +74,8 @@ def git_state(path: Path) -> GitState | None:
     if top is None or commit is None:
         return None
     changed = _git(path.parent, "status", "--porcelain", "--ignored", "--", path.name)
+    if changed is not None and changed.startswith("!!"):
+        return None
     inside = path.relative_to(Path(top).resolve()).as_posix()
     return GitState(commit=commit, dirty=changed is None or changed != "", path=inside)
 

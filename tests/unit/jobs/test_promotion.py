@@ -133,6 +133,17 @@ def test_git_tells_commit_path_and_whether_the_file_differs(tmp_path):
     assert git_state(untracked).dirty
 
 
+def test_a_file_that_its_repository_ignores_lies_outside(tmp_path):
+    (tmp_path / ".gitignore").write_text("scratch/\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    path = tmp_path / "scratch" / "report.ipynb"
+    path.parent.mkdir()
+    path.write_text(text(notebook()))
+    assert git_state(path) is None
+
+
 def test_a_prepared_promotion_carries_the_file_as_it_is(tmp_path, ada):
     path = tmp_path / "report.ipynb"
     stored = text(notebook("a = 'ä'")) + "\n\n"
