@@ -19,6 +19,8 @@ from respawn_jobs.service import RunRequest, ScheduleRequest, Service
 
 EVERY_MINUTE = "wine-report"
 FAILS = "diabetes-scores"
+# JupyterLab asks at its first start whether it may fetch news; a hub on the loopback fetches nothing.
+_NO_NEWS = Path(".jupyter/lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings")
 _NOTEBOOKS = {EVERY_MINUTE: "wine_report.ipynb", FAILS: "diabetes_scores.ipynb"}
 
 
@@ -42,6 +44,9 @@ def seed(data: Path, user: str, examples: Path, home: Path, say: Callable[[str],
     own = home / "examples"
     if not own.exists():
         shutil.copytree(examples, own, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    if not (home / _NO_NEWS).exists():
+        (home / _NO_NEWS).parent.mkdir(parents=True, exist_ok=True)
+        (home / _NO_NEWS).write_text(json.dumps({"fetchNews": "false"}))
     ledger = Ledger.embedded(data)
     try:
         service = ledger.as_actor(Actor.owner(user))
