@@ -57,14 +57,13 @@ class RespawnEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
         """
         from papermill.log import logger
 
-        from respawn_jobs.ledger import Ledger
         from respawn_jobs.runner import execute_prepared
-        from respawn_jobs.workspace import data_directory, owner
+        from respawn_jobs.workspace import open_store, owner
 
         options = remove_args(["input_path", "timeout", "startup_timeout"], **kwargs)
         options |= {"log": logger, "log_output": log_output}
         options |= {"stdout_file": stdout_file, "stderr_file": stderr_file}
-        ledger = Ledger.embedded(data_directory())
+        ledger = open_store()
         try:
             ledger.expire()
             run = _recorded_run(ledger.as_actor(owner()), nb_man.nb, kernel_name, kwargs.get("input_path"))

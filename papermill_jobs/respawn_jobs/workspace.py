@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from respawn_jobs.access import Actor
+    from respawn_jobs.ledger import Ledger
 
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
 
@@ -32,6 +33,21 @@ def data_directory() -> Path:
     from platformdirs import user_data_dir
 
     return Path(user_data_dir("respawn", appauthor=False))
+
+
+def open_store() -> Ledger:
+    """Open the embedded store; `RESPAWN_DB_URL` and `RESPAWN_BLOBS_URL` put its parts elsewhere.
+
+    Raises:
+        RespawnError: it cannot be opened; the message names what is wrong.
+    """
+    from respawn_jobs.ledger import Ledger
+
+    return Ledger.embedded(
+        data_directory(),
+        db_url=os.environ.get("RESPAWN_DB_URL") or None,
+        blobs_url=os.environ.get("RESPAWN_BLOBS_URL") or None,
+    )
 
 
 def owner() -> Actor:
@@ -67,7 +83,7 @@ def write_text(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: nothing half-written stays; it goes on to the caller
         beside.unlink(missing_ok=True)
         raise
 

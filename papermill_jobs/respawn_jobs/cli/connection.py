@@ -55,9 +55,8 @@ def _remote(url: str) -> Connection:
 
 
 def _embedded() -> Connection:
-    from respawn_jobs.ledger import Ledger
-    from respawn_jobs.workspace import data_directory, owner
+    from respawn_jobs.workspace import open_store, owner
 
-    ledger = Ledger.embedded(data_directory())
+    ledger = open_store()
     ledger.expire()
     return Connection(service=ledger.as_actor(owner()), ledger=ledger)

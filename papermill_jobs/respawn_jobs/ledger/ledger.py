@@ -49,13 +49,24 @@ class Ledger:
         self._context = Context(database, blobs, clock, timedelta(seconds=lease_seconds), new_kernel_check)
 
     @classmethod
-    def embedded(cls, data: Path, *, clock: Clock = utc_now, lease_seconds: float = 15.0) -> Ledger:
-        """Open the store under the directory `data`, which is made when missing."""
+    def embedded(
+        cls,
+        data: Path,
+        *,
+        db_url: str | None = None,
+        blobs_url: str | None = None,
+        clock: Clock = utc_now,
+        lease_seconds: float = 15.0,
+    ) -> Ledger:
+        """Open the store under the directory `data`, which is made when missing.
+
+        With `db_url` or `blobs_url` that part is elsewhere; see `open`.
+        """
         data = data.expanduser().resolve()
         data.mkdir(parents=True, exist_ok=True)
         # A URL object, not text: a path may hold characters that mean something in a URL.
-        database = Database(URL.create("sqlite", database=str(data / "respawn.db")))
-        return cls._opened(database, (data / "blobs").as_uri(), clock, lease_seconds)
+        database = Database(db_url or URL.create("sqlite", database=str(data / "respawn.db")))
+        return cls._opened(database, blobs_url or (data / "blobs").as_uri(), clock, lease_seconds)
 
     @classmethod
     def open(

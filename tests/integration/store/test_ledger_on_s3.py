@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.cli.entry import run_command
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
@@ -39,3 +43,21 @@ def test_a_run_is_lost_and_resumed_with_all_its_blobs_on_s3(s3_server, tmp_path,
     following.succeed()
     assert ada.show(resumed.id).run.state == "succeeded"
     ledger.close()
+
+
+def test_the_command_keeps_state_on_s3_and_resumes_from_there(s3_server, tmp_path, monkeypatch, capsys):
+    for name, value in s3_server.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RESPAWN_BLOBS_URL", f"s3://{s3_server.bucket()}/blobs")
+    monkeypatch.setenv("RESPAWN_DATA", str(tmp_path / "data"))
+    broken, fixed = tmp_path / "broken.ipynb", tmp_path / "fixed.ipynb"
+    broken.write_text(text(notebook("a = list(range(50_000))", "a['x']", "print(len(a))")))
+    fixed.write_text(text(notebook("a = list(range(50_000))", "a.append(0)", "print(len(a))")))
+
+    assert run_command(["run", str(broken), "--json"]) == 1
+    failed = json.loads(capsys.readouterr().out)
+    assert run_command(["resume", failed["run"], "--notebook", str(fixed), "--json"]) == 0
+    resumed = json.loads(capsys.readouterr().out)
+    assert [cell["state"] for cell in resumed["cells"]] == ["reused", "executed", "executed"]
+    assert read_notebook(Path(resumed["notebook"]).read_text()).cells[2].outputs[0].text == "50001\n"
+    assert not (tmp_path / "data" / "blobs").exists()
