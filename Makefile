@@ -23,6 +23,8 @@ HERE := $(shell pwd | sha256sum | cut -c1-16)
 VENV_STAMP := $(STAMPS)/venv-$(HERE)
 PACKAGES_STAMP := $(STAMPS)/packages-$(call key,requirements-dev.lock)
 PROJECT_STAMP := $(STAMPS)/project-$(call key,pyproject.toml $(sort $(shell find hub_ext/respawn_server/labextension hub_ext/respawn_server/*.json -type f)))
+PEERS_LOCK := benchmarks/peers.lock
+PEERS_STAMP := .respawn/peers/stamp-$(call key,$(PEERS_LOCK))
 PROXY_STAMP := node_modules/.stamp-$(call key,package-lock.json)
 
 .PHONY: help setup packages proxy kernel system up test check bench lock clean
@@ -126,7 +128,12 @@ check: packages ## format, lint, types, and which part may import which
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit/test_layers.py
 
-bench: setup system ## measure against papermill and jupyter-scheduler, here and now
+$(PEERS_STAMP):
+	@$(call say,What the benchmarks measure against in .respawn/peers)
+	$(call logged,peers,$(PYTHON) -m venv --clear .respawn/peers && .respawn/peers/bin/python -m pip install --disable-pip-version-check -r $(PEERS_LOCK))
+	touch $@
+
+bench: setup system $(PEERS_STAMP) ## measure against papermill and jupyter-scheduler, here and now
 	@for bench in benchmarks/bench_*.py; do
 	  $(call say,$$bench)
 	  $(BIN)/python $$bench
@@ -137,6 +144,8 @@ lock: packages ## write all locks anew: the environment, the proxy, the standard
 	  --generate-hashes --upgrade --custom-compile-command "make lock" --quiet -o requirements-dev.lock
 	$(BIN)/uv pip compile images/science/requirements.in --universal --python-version 3.11 \
 	  --upgrade --custom-compile-command "make lock" --no-emit-index-url --quiet -o $(SCIENCE_LOCK)
+	$(BIN)/uv pip compile benchmarks/peers.in --universal --python-version 3.11 \
+	  --generate-hashes --upgrade --custom-compile-command "make lock" --quiet -o $(PEERS_LOCK)
 	npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean: ## remove what setup made; the data of `make up` stays

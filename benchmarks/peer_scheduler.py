@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from harness import ROOT  # noqa: F401  puts the tests' support modules on the path
+from harness import ROOT  # puts the tests' support modules on the path, too
 
 from support.ports import free_port
 from support.waiting import wait_for
 
 _TOKEN = "benchmark"
+_PYTHON = ROOT / ".respawn" / "peers" / "bin" / "python"
 
 
 class JupyterScheduler:
@@ -48,13 +48,15 @@ def running_scheduler(directory: Path, started: float | None = None) -> Iterator
     `started` is the time (seconds since the epoch) to start it at. It looks for due jobs every ten seconds
     from then on, so this decides how long after a full minute that is.
     """
+    if not _PYTHON.exists():
+        raise SystemExit("the peers' environment is missing: run `make bench`")
     port = free_port()
     if started is not None:
         wait_for(lambda: time.time() >= started, timeout=120, what="the time to start")
     with (directory / "jupyter-scheduler.log").open("w") as log:
         process = subprocess.Popen(
             [
-                sys.executable,
+                str(_PYTHON),
                 "-m",
                 "jupyter",
                 "server",

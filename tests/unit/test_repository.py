@@ -66,7 +66,9 @@ def test_no_file_names_a_place_of_one_machine() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("lock", ["requirements-dev.lock", "images/science/requirements.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements-dev.lock", "images/science/requirements.lock", "benchmarks/peers.lock"]
+)
 def test_lock_pins_every_package_and_names_no_index(lock: str) -> None:
     lines = (ROOT / lock).read_text().splitlines()
     wanted = [line for line in lines if line and not line.startswith((" ", "#"))]
