@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -86,6 +87,7 @@ def promote(
 @click.argument("job")
 @click.option("--cron", help="When to run, such as '30 3 * * 1-5'.")
 @click.option("--tz", default="UTC", show_default=True, help="IANA time zone that the times are in.")
+@click.option("--preview", is_flag=True, help="Only show when --cron would run it; save nothing.")
 @click.option("--pause", metavar="SCHEDULE", help="Let a schedule rest.")
 @click.option("--unpause", metavar="SCHEDULE", help="Let a paused schedule go on.")
 @click.option("--remove", metavar="SCHEDULE", help="Remove a schedule; its runs stay.")
@@ -95,6 +97,7 @@ def schedule(
     job: str,
     cron: str | None,
     tz: str,
+    preview: bool,
     pause: str | None,
     unpause: str | None,
     remove: str | None,
@@ -109,6 +112,8 @@ def schedule(
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.service import ScheduleRequest
 
+    if preview and cron is None:
+        raise click.UsageError("--preview wants --cron")
     if sum(option is not None for option in (cron, pause, unpause, remove)) > 1:
         raise click.UsageError("give one of --cron, --pause, --unpause and --remove")
     with connection() as connected:
@@ -116,15 +121,17 @@ def schedule(
         found = service.job(job)
         if cron is not None:
             values = parsed_for_job(service, job, parameters)
-            request = ScheduleRequest(job=job, cron=cron, tz=tz, parameters=values)
-            made = service.schedule(request)
             fires = service.preview(cron, tz)
-            if as_json:
-                printing.document({"schedule": made.model_dump(mode="json"), "next": fires})
-            else:
-                click.echo(f"{made.id}: {found.ref} runs at {cron!r} in {tz}, next")
+            if not as_json:
+                click.echo(f"{cron!r} in {tz} is next due")
                 for fire in fires:
                     click.echo(f"  {fire:%a %Y-%m-%d %H:%M %Z}")
+            request = ScheduleRequest(job=job, cron=cron, tz=tz, parameters=values)
+            made = None if preview else service.schedule(request)
+            if as_json:
+                printing.document({"schedule": made and made.model_dump(mode="json"), "next": fires})
+            elif made is not None:
+                click.echo(f"{made.id} runs {found.ref} at these times")
             return 0
         if remove is not None:
             _own(found, remove)
@@ -135,11 +142,15 @@ def schedule(
     if as_json:
         printing.document({"schedules": [item.model_dump(mode="json") for item in schedules]})
     else:
-        rows = [
-            [s.id, s.cron, s.tz, "paused" if s.paused else printing.moment(s.next_due)] for s in schedules
-        ]
+        rows = [[s.id, s.cron, s.tz, _next(s)] for s in schedules]
         printing.table(["schedule", "cron", "zone", "next"], rows)
     return 0
+
+
+def _next(schedule: Schedule) -> str:
+    if schedule.paused or schedule.next_due is None:
+        return "paused"
+    return f"{schedule.next_due.astimezone(ZoneInfo(schedule.tz)):%a %Y-%m-%d %H:%M %Z}"
 
 
 @click.command()

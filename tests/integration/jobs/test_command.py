@@ -134,6 +134,15 @@ def test_a_schedule_that_cannot_be_is_refused(respawn) -> None:
     assert (status, len(made["next"])) == (0, 5)
 
 
+def test_a_schedule_can_be_looked_at_before_it_is_saved(respawn) -> None:
+    write("report.ipynb", "1")
+    respawn("promote", "report.ipynb", "--name", "report")
+    berlin = ("schedule", "report", "--cron", "0 3 * * *", "--tz", "Europe/Berlin")
+    status, seen = respawn(*berlin, "--preview")
+    assert (status, seen["schedule"], len(seen["next"])) == (0, None, 5)
+    assert respawn("schedule", "report")[1]["schedules"] == []
+
+
 def start(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "from respawn_jobs.cli import main; main()", *arguments, "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
