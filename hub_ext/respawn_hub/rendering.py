@@ -154,7 +154,7 @@ def _script(source: str) -> str:
 _FRAME = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Output</title><style>
 body { margin: 0; font: 14px/1.4 system-ui, "Liberation Sans", sans-serif; color: #212529; background: #fff; }
-table { border-collapse: collapse; font-size: 13px; }
+table { border: 0; border-collapse: collapse; font-size: 13px; }
 th, td { padding: 3px 8px; text-align: right; border: 0; }
 thead th { border-bottom: 1px solid #adb5bd; }
 tbody tr:nth-child(even) { background: #f4f5f6; }
