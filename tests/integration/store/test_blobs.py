@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.errors import Corrupt, InvalidInput, NotFound, Unavailable
-from respawn_kernels.digest import digest_of
+from respawn_kernels.digest import digest_of, digest_of_file
 
 pytestmark = pytest.mark.integration
 
@@ -110,3 +112,85 @@ def test_a_bucket_that_does_not_exist_is_unavailable(s3_server, monkeypatch):
 def test_a_scheme_that_nobody_knows_is_refused():
     with pytest.raises(InvalidInput, match="nope"):
         BlobStore("nope://x").exists(digest_of(b"x"))
+
+
+def test_a_blob_comes_back_in_pieces(store):
+    data = os.urandom(9_000_000)
+    pieces = list(store.stream(store.put_bytes(data)))
+    assert b"".join(pieces) == data
+    assert len(pieces) > 1
+    assert list(store.stream(store.put_bytes(b""))) == []
+    with pytest.raises(NotFound):
+        next(store.stream(digest_of(b"gone")))
+
+
+def test_a_damaged_blob_is_told_when_its_stream_ends(tmp_path):
+    store = BlobStore((tmp_path / "blobs").as_uri())
+    digest = store.put_bytes(b"content")
+    (tmp_path / "blobs" / digest[:2] / digest).write_bytes(b"c0ntent")
+    with pytest.raises(Corrupt, match=digest):
+        list(store.stream(digest))
+    with pytest.raises(Corrupt, match=digest):
+        store.open_to(digest, tmp_path / "target")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["blobs"]
+
+
+def test_a_blob_that_was_cut_short_is_healed_by_the_next_put(tmp_path):
+    store = BlobStore((tmp_path / "blobs").as_uri())
+    digest = store.put_bytes(b"content")
+    (tmp_path / "blobs" / digest[:2] / digest).write_bytes(b"con")
+    store.put_bytes(b"content")
+    assert store.get(digest) == b"content"
+    (tmp_path / "blobs" / digest[:2] / digest).write_bytes(b"")
+    (tmp_path / "source").write_bytes(b"content")
+    store.put(digest, tmp_path / "source")
+    assert store.get(digest) == b"content"
+
+
+_PASS = """
+import resource, sys
+from pathlib import Path
+from respawn_jobs.blobs import BlobStore
+from respawn_kernels.digest import digest_of_file
+
+store, source, target = BlobStore(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+store.put_bytes(b"small")
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+digest = digest_of_file(source)
+store.put(digest, source)
+store.open_to(digest, target)
+print((peak() - before) * 1024)
+"""
+
+
+def test_a_large_blob_never_lies_whole_in_memory(store, tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    with source.open("wb") as file:
+        for _ in range(30):
+            file.write(os.urandom(10_000_000))
+    command = [sys.executable, "-c", _PASS, store.url, str(source), str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 100_000_000
+    assert digest_of_file(target) == digest_of_file(source)
+
+
+@pytest.mark.filterwarnings("ignore:.*FTPFileSystem.__del__")
+def test_no_error_tells_the_credentials_of_the_store():
+    store = BlobStore("ftp://ada:s3cret@127.0.0.1:9/blobs?token=hush")
+    with pytest.raises(Unavailable, match="ftp://127") as caught:
+        store.get(digest_of(b"x"))
+    told = f"{caught.value.message} {caught.value.fields} {store.url}"
+    assert "s3cret" not in told
+    assert "hush" not in told
+
+
+def test_no_error_tells_the_credentials_of_the_endpoint(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ada:s3cret@127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(Unavailable, match="s3://bucket") as caught:
+        BlobStore("s3://bucket/prefix").get(digest_of(b"x"))
+    assert "s3cret" not in caught.value.message
