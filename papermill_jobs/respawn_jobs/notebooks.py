@@ -22,6 +22,8 @@ TAG_INJECTED = "injected-parameters"
 TAG_ALWAYS = "respawn:always"
 TAG_ONCE = "respawn:once"
 TAG_NO_CHECKPOINT = "respawn:no-checkpoint"
+TAG_SKIP = "skip-execution"
+"""Jupyter's own: such a cell is left out, and recorded as executed."""
 
 INJECTED_ID = "injected-parameters"
 ROLE_HEADER = "header"

@@ -9,8 +9,10 @@ a checkpoint. A changed cell therefore runs again together with everything after
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from respawn_jobs.matching import Matches
 from respawn_jobs.models import (
     CellRecord,
     CellState,
@@ -20,7 +22,15 @@ from respawn_jobs.models import (
     PlannedCell,
     Unstored,
 )
-from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, code_cells, source_hash, title
+from respawn_jobs.notebooks import (
+    TAG_ALWAYS,
+    TAG_ONCE,
+    TAG_SKIP,
+    cell_tags,
+    code_cells,
+    source_hash,
+    title,
+)
 from respawn_jobs.reads import Reads
 
 if TYPE_CHECKING:
@@ -65,7 +75,9 @@ def plan_resume(
     draft.find_reusable(kernel, lock)
     draft.cut_at_checkpoint()
     draft.plan_cells()
+    draft.tell_always()
     draft.guard_once(rerun_once=rerun_once)
+    draft.guard_gone_once(rerun_once=rerun_once)
     if language.lower() == "python":
         draft.guard_unstored()
     return draft.result()
@@ -107,14 +119,15 @@ class _Draft:
                 f"the environment of kernel {kernel} was rebuilt since the run: every cell runs again"
             )
             return
-        while (
-            self.reuse < min(finished, len(self.cells))
-            and source_hash(self.cells[self.reuse].source) == old[self.reuse].source_hash
-        ):
+        last = min(finished, len(self.cells))
+        while self.reuse < last and _same(self.cells[self.reuse], old[self.reuse]):
             self.reuse += 1
-        if self.reuse < min(finished, len(self.cells)):
+        if self.reuse < last:
+            how = "edited"
+            if source_hash(self.cells[self.reuse].source) == old[self.reuse].source_hash:
+                how = f"given or freed of the tag {TAG_SKIP}"
             self.notices.append(
-                f"cell {self.indices[self.reuse]} was edited although it had finished: "
+                f"cell {self.indices[self.reuse]} was {how} although it had finished: "
                 "the resume point moves there, and every cell from it on runs again"
             )
 
@@ -149,13 +162,23 @@ class _Draft:
                 )
             )
 
+    def tell_always(self) -> None:
+        """Say of each reused cell that runs again what it is good for."""
+        for place, index in enumerate(self.indices[: self.reuse]):
+            if TAG_ALWAYS in cell_tags(self.cells[place]):
+                made = self._unstored_of(index)
+                makes = f"makes {made} again" if made else "makes nothing that could not be stored"
+                self.notices.append(
+                    f"cell {index} is tagged {TAG_ALWAYS}: it runs again and {makes}; "
+                    "what was stored keeps the stored value"
+                )
+
     def guard_once(self, *, rerun_once: bool) -> None:
         """Refuse to repeat side effects without being told to."""
         for place, cell in enumerate(self.planned):
-            runs = place >= self.reuse or TAG_ALWAYS in cell_tags(self.cells[place])
-            if not runs or TAG_ONCE not in self._tags(place):
+            if not self._runs(place) or TAG_ONCE not in self._tags(place):
                 continue
-            before = self._before(place)
+            before = self._matches.of(place)
             if cell.once and not rerun_once:
                 both = f" and {TAG_ALWAYS}" if place < self.reuse else ""
                 self.problems.append(
@@ -168,6 +191,26 @@ class _Draft:
                     "some of its side effects may have happened already"
                 )
 
+    def guard_gone_once(self, *, rerun_once: bool) -> None:
+        """Refuse to run what may be a finished once cell in another form; tell of one that is deleted."""
+        gone = [record for record in self._matches.gone() if TAG_ONCE in record.tags and _ran(record)]
+        hashes = {record.source_hash for record in gone}
+        suspects = [
+            index
+            for place, index in enumerate(self.indices)
+            if self._runs(place) and self._new(place, hashes)
+        ]
+        for record in gone:
+            told = f"cell {record.index} of {self.ended.run} was tagged {TAG_ONCE} and had finished"
+            if suspects and not rerun_once:
+                self.problems.append(
+                    f"{told}; it is no longer in the notebook as it was, and cell {suspects[0]}, which is "
+                    "new or edited, would run: if it does the same, so would the side effects; "
+                    "agree to that, or put the cell back"
+                )
+            elif not suspects:
+                self.notices.append(f"{told}; it is no longer in the notebook and does not run again")
+
     def guard_unstored(self) -> None:
         """Refuse to run a cell that reads a variable which the checkpoint could not keep."""
         if self.checkpoint is None:
@@ -179,7 +222,7 @@ class _Draft:
         for cell in self.cells[: self.reuse]:
             reads.define(cell.source)
         for place, cell in enumerate(self.cells):
-            if place < self.reuse and TAG_ALWAYS not in cell_tags(cell):
+            if not self._runs(place):
                 continue
             for name in sorted(reads.cell(cell.source) & lost.keys()):
                 self._cannot_restore(place, lost[name])
@@ -212,34 +255,46 @@ class _Draft:
     def _why_reused(self, index: int, cell: NotebookNode) -> str:
         if TAG_ALWAYS not in cell_tags(cell):
             return "unchanged and finished"
+        made = self._unstored_of(index) or "its variables"
+        return f"rerun to make {made} again (tagged {TAG_ALWAYS})"
+
+    def _unstored_of(self, index: int) -> str:
         unstored = self.checkpoint.unstored if self.checkpoint else []
-        made = ", ".join(item.name for item in unstored if item.cell == index)
-        return f"rerun to make {made or 'its variables'} again (tagged {TAG_ALWAYS})"
+        return ", ".join(item.name for item in unstored if item.cell == index)
 
     def _why_run(self, place: int) -> str:
-        before = self._before(place)
+        before = self._matches.of(place)
         if before is None:
             return "new"
         if source_hash(self.cells[place].source) != before.source_hash:
             return "edited"
+        if not _same(self.cells[place], before):
+            return f"its tag {TAG_SKIP} changed"
         if before.state is CellState.FAILED:
             return "failed"
         return "follows a cell that runs" if before.state in _FINISHED else "had not run"
 
-    def _before(self, place: int) -> CellRecord | None:
-        """Return the record of what is the same cell to a person: by id, or else by its source."""
-        cell, old = self.cells[place], self.ended.cells
-        by_id = next((record for record in old if record.cell_id == cell.get("id")), None)
-        digest = source_hash(cell.source)
-        return by_id or next((record for record in old if record.source_hash == digest), None)
+    @cached_property
+    def _matches(self) -> Matches:
+        """What each cell was in the run before; asked when `reuse` is settled."""
+        return Matches(self.cells, self.ended.cells, self.reuse)
+
+    def _runs(self, place: int) -> bool:
+        tags = cell_tags(self.cells[place])
+        return TAG_SKIP not in tags and (place >= self.reuse or TAG_ALWAYS in tags)
+
+    def _new(self, place: int, hashes: set[str]) -> bool:
+        """Tell whether a cell is new, edited, or has one of these sources."""
+        before, digest = self._matches.of(place), source_hash(self.cells[place].source)
+        return before is None or before.source_hash != digest or digest in hashes
 
     def _tags(self, place: int) -> set[str]:
-        before = self._before(place)
+        before = self._matches.of(place)
         return {*cell_tags(self.cells[place]), *(before.tags if before else [])}
 
     def _finished(self, place: int) -> bool:
-        before = self._before(place)
-        return before is not None and before.state in _FINISHED
+        before = self._matches.of(place)
+        return before is not None and _ran(before)
 
     def _made_again(self, item: Unstored) -> bool:
         reused = dict(zip(self.indices[: self.reuse], self.cells, strict=False))
@@ -249,3 +304,14 @@ class _Draft:
         return {
             old.index: new for old, new in zip(self.ended.cells[: self.reuse], self.indices, strict=False)
         }
+
+
+def _same(cell: NotebookNode, before: CellRecord) -> bool:
+    """Tell whether a cell would do what it did: its source, and whether it is left out."""
+    skips = TAG_SKIP in cell_tags(cell)
+    return source_hash(cell.source) == before.source_hash and skips == (TAG_SKIP in before.tags)
+
+
+def _ran(record: CellRecord) -> bool:
+    """Tell whether a cell finished and was not merely left out."""
+    return record.state in _FINISHED and TAG_SKIP not in record.tags

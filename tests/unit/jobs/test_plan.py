@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from nbformat import NotebookNode
 
 from respawn_jobs.models import CellRecord, CellState, Checkpoint, Plan, PlanAction, Unstored
-from respawn_jobs.notebooks import cell_tags, code_cells, source_hash
+from respawn_jobs.notebooks import cell_tags, code_cells, read_notebook, source_hash
 from respawn_jobs.plan import Ended, plan_resume
-from support.notebooks import notebook
+from support.notebooks import notebook, text
 
 REUSE, RUN, CANNOT = PlanAction.REUSE, PlanAction.RUN, PlanAction.CANNOT_RESTORE
 GEN = Unstored(name="gen", type="generator", reason="cannot pickle 'generator' object", cell=1)
@@ -199,3 +202,87 @@ def test_an_always_cell_that_reads_what_was_not_stored_is_refused_as_well():
 def test_names_of_other_languages_are_not_followed():
     nb = notebook(*WITH_GEN)
     assert plan(ended(nb, 3, unstored=(GEN,)), nb, language="R").problems == []
+
+
+def without_stable_ids(nb: NotebookNode) -> NotebookNode:
+    """The notebook as one of nbformat 4.4 comes in: ids are made of each cell's place and source."""
+    raw = json.loads(text(nb))
+    for cell in raw["cells"]:
+        del cell["id"]
+    return read_notebook(json.dumps(raw | {"nbformat_minor": 4}))
+
+
+SENDS = ("a = 1", "send(a)", "c = a", "d = c")
+ONCE = {1: ["respawn:once"]}
+
+
+@pytest.mark.parametrize("tags", [ONCE, {}])
+def test_an_edited_once_cell_is_not_repeated_in_a_notebook_without_stable_ids(tags):
+    past = ended(without_stable_ids(notebook(*SENDS, tags=ONCE)), 3)
+    fixed = without_stable_ids(notebook("a = 1", "send(a, 2)", "c = a", "d = c", tags=tags))
+    planned = plan(past, fixed)
+    assert actions(planned) == [REUSE, RUN, RUN, RUN]
+    assert "cell 1 of run-1 was tagged respawn:once and had finished" in planned.problems[0]
+    assert "cell 1, which is new or edited, would run" in planned.problems[0]
+    assert plan(past, fixed, rerun_once=True).problems == []
+
+
+@pytest.mark.parametrize("stable", [True, False])
+@pytest.mark.parametrize("tags", [{3: ["respawn:once"]}, {}])
+def test_a_once_cell_that_was_moved_is_not_repeated(stable, tags):
+    form = (lambda nb: nb) if stable else without_stable_ids
+    moved = notebook("a = 1", "c = a", "d = c", "send(a)", tags=tags)
+    for cell, name in zip(moved.cells, ("cell-0", "cell-2", "cell-3", "cell-1"), strict=True):
+        cell.id = name
+    planned = plan(ended(form(notebook(*SENDS, tags=ONCE)), 3), form(moved))
+    assert ["cell 3 is tagged respawn:once" in problem for problem in planned.problems] == [True]
+
+
+@pytest.mark.parametrize("stable", [True, False])
+def test_a_deleted_once_cell_is_only_told(stable):
+    form = (lambda nb: nb) if stable else without_stable_ids
+    fixed = notebook(*SENDS)
+    del fixed.cells[1]
+    planned = plan(ended(form(notebook(*SENDS, tags=ONCE)), 3), form(fixed))
+    assert planned.problems == []
+    assert "cell 1 of run-1" in planned.notices[-1]
+    assert "does not run again" in planned.notices[-1]
+
+
+def test_a_once_cell_whose_code_moved_into_another_cell_is_not_repeated():
+    fixed = edited(notebook(*SENDS), 3, "send(a)")
+    del fixed.cells[1]
+    planned = plan(ended(notebook(*SENDS, tags=ONCE), 3), fixed)
+    assert "cell 2, which is new or edited" in planned.problems[0]
+
+
+def test_a_cell_with_the_same_source_as_a_reused_once_cell_may_run():
+    cells = ("a = 1", "send(a)", "send(a)", "d = 2")
+    for form in (lambda nb: nb, without_stable_ids):
+        nb = form(notebook(*cells, tags=ONCE))
+        assert (
+            plan(ended(nb, 2), form(notebook("md:# new", *cells, tags={2: ["respawn:once"]}))).problems == []
+        )
+
+
+def test_a_cell_that_is_no_longer_skipped_runs():
+    skipped = notebook(*FOUR, tags={1: ["skip-execution"]})
+    planned = plan(ended(skipped, 3), notebook(*FOUR))
+    assert actions(planned) == [REUSE, RUN, RUN, RUN]
+    assert "cell 1 was given or freed of the tag skip-execution" in planned.notices[0]
+    assert planned.cells[1].why == "its tag skip-execution changed"
+    assert actions(plan(ended(skipped, 3), skipped)) == [REUSE, REUSE, REUSE, RUN]
+    assert actions(plan(ended(notebook(*FOUR), 3), skipped)) == [REUSE, RUN, RUN, RUN]
+
+
+def test_a_once_cell_that_was_skipped_never_ran():
+    skipped = notebook(*FOUR, tags={1: ["respawn:once", "skip-execution"]})
+    fixed = notebook(*FOUR, tags={1: ["respawn:once"]})
+    assert plan(ended(skipped, 3), fixed).problems == []
+
+
+def test_each_always_cell_that_runs_again_is_told_with_what_it_makes():
+    nb = notebook(*WITH_GEN, tags={1: ["respawn:always"], 2: ["respawn:always"]})
+    notices = plan(ended(nb, 3, unstored=(GEN,)), nb).notices
+    assert "cell 1 is tagged respawn:always: it runs again and makes gen again" in notices[0]
+    assert "cell 2 is tagged respawn:always: it runs again and makes nothing" in notices[1]
