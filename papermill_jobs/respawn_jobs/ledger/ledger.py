@@ -17,8 +17,6 @@ from respawn_jobs.ledger.convert import runs_of
 from respawn_jobs.ledger.port import LedgerRunner
 from respawn_jobs.ledger.service import ActorService
 from respawn_jobs.models import Run, RunState
-from respawn_jobs.protocol import RunnerPort
-from respawn_jobs.service import Service
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import RunRow
 
@@ -81,11 +79,11 @@ class Ledger:
         database.prepare()
         return cls(database, blobs, clock=clock, lease_seconds=lease_seconds)
 
-    def as_actor(self, actor: Actor) -> Service:
+    def as_actor(self, actor: Actor) -> ActorService:
         """Return the service as this person sees it."""
         return ActorService(self._context, actor)
 
-    def runner(self, attempt_id: str, token: str) -> RunnerPort:
+    def runner(self, attempt_id: str, token: str) -> LedgerRunner:
         """Return the service as this attempt's runner sees it; the token is checked at every call."""
         return LedgerRunner(self._context, attempt_id, token)
 

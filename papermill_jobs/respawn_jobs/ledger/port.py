@@ -137,6 +137,19 @@ class LedgerRunner:
 
     def get_blob(self, digest: str) -> bytes:
         """Return a blob that this attempt may read. Raises `NotFound` for any other."""
+        self._check_blob(digest)
+        return self._context.blobs.get(digest)
+
+    def stream_blob(self, digest: str) -> Iterator[bytes]:
+        """Return what `get_blob` does, in pieces; whether the attempt may read it is checked at once."""
+        self._check_blob(digest)
+        return self._context.blobs.stream(digest)
+
+    def check(self) -> None:
+        """Raise what any call would: for a wrong token, or an attempt that does not run any more."""
+        self._check()
+
+    def _check_blob(self, digest: str) -> None:
         with self._running() as (session, run, _):
             version = session.get_one(VersionRow, run.version_id)
             allowed = {version.notebook, run.skeleton}
@@ -145,7 +158,6 @@ class LedgerRunner:
                 allowed |= {resume.manifest, *resume.blobs, *(cell.outputs for cell in resume.reused)}
         if digest not in allowed:
             raise NotFound(f"blob {digest} does not belong to {self._attempt}", digest=digest)
-        return self._context.blobs.get(digest)
 
     def commit_checkpoint(self, commit: CheckpointCommit) -> None:
         """Make a checkpoint part of the run. Raises `InvalidInput` when a blob is missing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ from respawn_jobs.ledger.convert import (
     version_of,
 )
 from respawn_jobs.ledger.records import DONE, assemble, cells_of, checkpoints_of, close_cells, shown_attempt
-from respawn_jobs.models import CellRecord, DebugBundle, Parameter, Run, RunDetail, RunState
+from respawn_jobs.models import CellRecord, DebugBundle, Parameter, Run, RunDetail, RunState, Version
 from respawn_jobs.service import RunRequest
 from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointRow, JobRow, RunRow, VersionRow
 
@@ -127,12 +127,27 @@ def show(context: Context, actor: Actor, run_id: str) -> RunDetail:
 
 def outputs(context: Context, actor: Actor, run_id: str, cell: int) -> list[dict[str, Any]]:
     """Return the nbformat outputs of one cell as far as they came."""
-    with context.database.session() as session:
-        row, _ = find_run(session, actor, run_id)
-        found = [record for record in cells_of(session, row) if record.index == cell]
+    found = outputs_of_cells(context, actor, run_id, {cell})
     if not found:
         raise NotFound(f"{run_id} has no code cell {cell}", run=run_id, cell=cell)
-    return outputs_of(context.blobs, found[0].outputs)
+    return found[cell]
+
+
+def outputs_of_cells(
+    context: Context, actor: Actor, run_id: str, cells: Set[int]
+) -> dict[int, list[dict[str, Any]]]:
+    """Return the outputs of those of `cells` that the run has, by index, as far as they came."""
+    with context.database.session() as session:
+        row, _ = find_run(session, actor, run_id)
+        found = {record.index: record.outputs for record in cells_of(session, row) if record.index in cells}
+    return {index: outputs_of(context.blobs, digest) for index, digest in found.items()}
+
+
+def version(context: Context, actor: Actor, run_id: str) -> Version:
+    """Return the version that a run executes."""
+    with context.database.session() as session:
+        row, job = find_run(session, actor, run_id)
+        return version_of(session.get_one(VersionRow, row.version_id), job)
 
 
 def notebook(context: Context, actor: Actor, run_id: str) -> str:
@@ -142,8 +157,28 @@ def notebook(context: Context, actor: Actor, run_id: str) -> str:
         return _notebook(context, session, row)
 
 
+def stream_notebook(context: Context, actor: Actor, run_id: str) -> Iterator[bytes]:
+    """Return what `notebook` does, in pieces, where it is stored as a whole; access is checked at once."""
+    with context.database.session() as session:
+        row, _ = find_run(session, actor, run_id)
+        if row.notebook is None:
+            return iter([_notebook(context, session, row).encode()])
+    return context.blobs.stream(row.notebook)
+
+
 def blob(context: Context, actor: Actor, run_id: str, digest: str) -> bytes:
     """Return a blob that belongs to the run. Raises `NotFound` for any other."""
+    _check_blob(context, actor, run_id, digest)
+    return context.blobs.get(digest)
+
+
+def stream_blob(context: Context, actor: Actor, run_id: str, digest: str) -> Iterator[bytes]:
+    """Return what `blob` does, in pieces; access is checked at once."""
+    _check_blob(context, actor, run_id, digest)
+    return context.blobs.stream(digest)
+
+
+def _check_blob(context: Context, actor: Actor, run_id: str, digest: str) -> None:
     with context.database.session() as session:
         row, _ = find_run(session, actor, run_id)
         version = session.get_one(VersionRow, row.version_id)
@@ -153,7 +188,6 @@ def blob(context: Context, actor: Actor, run_id: str, digest: str) -> bytes:
             mine |= {checkpoint.manifest, *checkpoint.blobs}
     if digest not in mine:
         raise NotFound(f"blob {digest} does not belong to {run_id}", run=run_id, digest=digest)
-    return context.blobs.get(digest)
 
 
 def cancel(context: Context, actor: Actor, run_id: str) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -77,9 +77,21 @@ class ActorService:
         """Return the nbformat outputs of one cell as far as they came."""
         return runs.outputs(self._context, self.actor, run, cell)
 
+    def outputs_of_cells(self, run: str, cells: Set[int]) -> dict[int, list[dict[str, Any]]]:
+        """Return the outputs of several cells, by index, as far as they came."""
+        return runs.outputs_of_cells(self._context, self.actor, run, cells)
+
+    def version(self, run: str) -> Version:
+        """Return the version that a run executes."""
+        return runs.version(self._context, self.actor, run)
+
     def notebook(self, run: str) -> str:
         """Return the text of the executed notebook as far as it came."""
         return runs.notebook(self._context, self.actor, run)
+
+    def stream_notebook(self, run: str) -> Iterator[bytes]:
+        """Return the executed notebook in pieces; access is checked at once."""
+        return runs.stream_notebook(self._context, self.actor, run)
 
     def plan(self, run: str, request: ResumeRequest) -> Plan:
         """Tell what `resume` would do; changes nothing."""
@@ -104,6 +116,10 @@ class ActorService:
     def blob(self, run: str, digest: str) -> bytes:
         """Return a blob that belongs to the run."""
         return runs.blob(self._context, self.actor, run, digest)
+
+    def stream_blob(self, run: str, digest: str) -> Iterator[bytes]:
+        """Return a blob that belongs to the run in pieces; access is checked at once."""
+        return runs.stream_blob(self._context, self.actor, run, digest)
 
     def schedule(self, request: ScheduleRequest) -> Schedule:
         """Add a schedule to a job."""
