@@ -2,18 +2,30 @@
 
 Read from the syntax tree, nothing is executed. A function's body counts when the function is read (called,
 passed on), not when it is defined, and functions that earlier cells defined count in the same way. What it
-cannot see: names read through `globals()`, strings of code, cell magics of other languages, and the methods
-of objects that were made before. A name that is assigned on some path counts as assigned.
+cannot see: names read through `globals()`, strings of code, and the methods of objects that were made before.
+A name that is assigned on some path counts as assigned. Where it cannot tell what code does, as with most
+magics, every word counts as read: better one question too many.
 """
 
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 import symtable
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
-_PYTHON_CELL_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun", "%%memit")
+_EXPANDED = re.compile(r"\{[^{}]*\}|\$\w+")
+"""What IPython puts into a shell line from the namespace."""
+_RUNS_AS_IT_IS = ("%%time", "%%capture", "%%prun", "%time", "%prun")
+"""Magics that run Python in the namespace, so that what it assigns is there afterwards."""
+_OTHER_LANGUAGES = (
+    *("%%bash", "%%sh", "%%script", "%%cmd", "%%perl", "%%ruby", "%%html", "%%HTML", "%%svg", "%%SVG"),
+    *("%%javascript", "%%js", "%%latex", "%%markdown", "%%writefile", "%%file"),
+)
+"""Cell magics whose body the kernel neither runs nor fills in."""
+_TOO_MUCH = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What the compiler says to code that is wrong or nested too deeply."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -41,15 +53,22 @@ class Reads(ast.NodeVisitor):
     def cell(self, source: str) -> set[str]:
         """Follow the next cell and return the names that it reads from before the sequence.
 
-        A cell that is no Python reads every word in it: better one question too many.
+        A cell that is no Python reads every word in it.
         """
         self._found = set()
+        assigned = set(self._assigned)
         tree = _parsed(source)
+        try:
+            if tree is not None:
+                self.visit(tree)
+        except _TOO_MUCH:
+            tree = None
+        magic = source.split(maxsplit=1)[0] if source.strip() else ""
+        if tree is None or (magic.startswith("%%") and magic not in _RUNS_AS_IT_IS):
+            self._assigned = assigned
         if tree is None:
             for name in _IDENTIFIER.findall(source):
                 self._read(name)
-        else:
-            self.visit(tree)
         return self._found
 
     def _read(self, name: str) -> None:
@@ -115,7 +134,7 @@ class Reads(ast.NodeVisitor):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """Run the body in a scope of its own; methods are read when the class is."""
-        for part in (*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)):
+        for part in (*node.decorator_list, *node.bases, *(given.value for given in node.keywords)):
             self.visit(part)
         assigned, bodies = set(self._assigned), dict(self._bodies)
         for statement in node.body:
@@ -191,35 +210,58 @@ class Reads(ast.NodeVisitor):
 
 
 def _parsed(source: str) -> ast.Module | None:
-    """Parse a cell with IPython's magics and shell lines taken out; None when it is no Python then."""
-    lines = source.splitlines()
-    first = next((line for line in lines if line.strip()), "")
-    if first.startswith("%%"):
-        if first.split()[0] not in _PYTHON_CELL_MAGICS:
-            return ast.Module(body=[], type_ignores=[])
-        lines.remove(first)
-    text = "\n".join(_without_magic(line) for line in lines)
+    """Parse a cell, with what its magics and shell lines read in their place; None when it is no Python."""
+    tree = _tree(source)
+    if tree is not None:
+        return tree
+    lines = source.strip().splitlines()
+    if lines and lines[0].startswith("%%"):
+        magic, _, options = lines[0].partition(" ")
+        lines = [_words(options), *([] if magic in _OTHER_LANGUAGES else lines[1:])]
+    return _tree("\n".join(_without_magic(line) for line in lines))
+
+
+def _tree(text: str) -> ast.Module | None:
     try:
         return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except _TOO_MUCH:
         return None
 
 
 def _without_magic(line: str) -> str:
+    """Return Python that reads what a line with a magic reads; a line of Python as it is."""
     stripped = line.lstrip()
     indent = line[: len(line) - len(stripped)]
-    if stripped.startswith(("%", "!", "?")):
-        return f"{indent}pass"
-    assigned = re.match(r"([\w\s,]+=)\s*[!%]", stripped)
+    assigned = re.match(r"([\w\s,]+=)\s*([!%].*)", stripped)
     if assigned is not None:
-        return f"{indent}{assigned[1]} None"
+        return f"{indent}{assigned[1]} {_words(_filled_in(assigned[2]))}"
+    if stripped.startswith("?"):
+        return f"{indent}pass"
+    if stripped.startswith(("%", "!")):
+        magic, _, rest = stripped.partition(" ")
+        if magic in _RUNS_AS_IT_IS and _tree(rest) is not None:
+            return indent + (rest.strip() or "pass")
+        return indent + _words(_filled_in(stripped))
     return line if not stripped.endswith("?") or "#" in stripped else f"{indent}pass"
+
+
+def _filled_in(command: str) -> str:
+    return command if command.startswith("%") else " ".join(_EXPANDED.findall(command))
+
+
+def _words(text: str) -> str:
+    """Return a tuple, as Python, of all names in a text."""
+    names = [name for name in _IDENTIFIER.findall(text) if not keyword.iskeyword(name)]
+    return f"({' '.join(f'{name},' for name in names)})"
 
 
 def _globals_of(node: ast.stmt) -> set[str]:
     """Return the global names that the functions inside a statement read."""
     names: set[str] = set()
-    waiting = symtable.symtable(ast.unparse(node), "<cell>", "exec").get_children()
+    try:
+        waiting = symtable.symtable(ast.unparse(node), "<cell>", "exec").get_children()
+    except _TOO_MUCH:
+        return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
     while waiting:
         table = waiting.pop()
         names |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}

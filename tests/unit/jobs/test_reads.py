@@ -44,6 +44,27 @@ def reads(*cells: str, before: tuple[str, ...] = ()) -> set[str]:
         "f = lambda: gen\nf()",
         "async def f():\n    await gen\nf()",
         "def outer():\n    def inner():\n        return gen\n    return inner\nouter()",
+        "%time next(gen)",
+        "%time x = next(gen)",
+        "if x:\n    %time next(gen)",
+        "%timeit -n 3 f(gen)",
+        "%load_ext x\n%other --with gen",
+        "x = %time next(gen)",
+        "!echo {gen}",
+        "!echo $gen",
+        "files = !ls {gen.name}",
+        "%%sql gen\nselect * from x",
+        "%%sql con\nselect * from {gen}",
+        "%%sql gen\nx",
+        "%%other\nnext(gen)",
+        "\n%%time\nnext(gen)",
+        "%%timeit gen\nx",
+        "%%bash -s {gen}\necho",
+        "def f():\n    nonlocal x\n    return gen\nf()",
+        "x = (a\n  % gen)",
+        "-" * 20_000 + "gen",
+        "(" * 150 + "gen" + ")" * 150,
+        "x = " + "1 + " * 5_000 + "gen",
     ],
 )
 def test_a_read_is_seen(source):
@@ -79,6 +100,10 @@ def test_a_read_is_seen(source):
         "gen?",
         "f = lambda: gen",
         "a, (gen, b) = x\ngen",
+        "%time gen = make()\nnext(gen)",
+        "%%time\ngen = make()\nnext(gen)",
+        "%%writefile a.py\nnext(gen)",
+        "%matplotlib inline",
     ],
 )
 def test_what_is_no_read_of_an_earlier_value_is_left_out(source):
@@ -101,3 +126,14 @@ def test_functions_that_call_each_other_end():
 
 def test_a_function_that_was_replaced_no_longer_counts():
     assert reads("f()", before=("def f(): return gen", "f = 1")) == set()
+
+
+def test_what_a_cell_magic_assigns_elsewhere_does_not_count_as_assigned():
+    assert reads("%%px\ngen = make()", "next(gen)") == {"gen"}
+    assert reads("%timeit gen = 1") == {"gen"}
+
+
+def test_a_function_that_does_not_compile_counts_with_all_its_names():
+    assert reads("f()", before=("def f():\n    nonlocal x\n    return gen",)) == {"gen"}
+    deep = "1 + " * 400 + "gen"
+    assert reads("f()", before=(f"def f():\n    return {deep}",)) == {"gen"}
