@@ -147,7 +147,8 @@ class LedgerRunner:
 
     def check(self) -> None:
         """Raise what any call would: for a wrong token, or an attempt that does not run any more."""
-        self._check()
+        with self._running():
+            pass
 
     def _check_blob(self, digest: str) -> None:
         with self._running() as (session, run, _):
