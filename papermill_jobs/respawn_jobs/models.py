@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LONGEST_SECONDS = 366 * 24 * 3600.0
+"""The longest timeout; timers of the system end somewhere beyond."""
+
 
 class Model(BaseModel):
     """Base of all wire types: immutable, unknown fields are refused."""
@@ -81,8 +84,8 @@ class GitState(Model):
 class JobSettings(Model):
     """How runs of a job are made; the same for all its versions."""
 
-    timeout_seconds: float | None = Field(default=None, gt=0)
-    cell_timeout_seconds: float | None = Field(default=None, gt=0)
+    timeout_seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS)
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS)
     max_attempts: int = Field(default=1, ge=1, le=20)
     """How often a `failed`, `timed_out` or `lost` run is tried in all."""
 

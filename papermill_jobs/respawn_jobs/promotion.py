@@ -30,20 +30,25 @@ def prepare(
 
     Raises `InvalidInput` naming the path when it is missing, a directory, unreadable or not a notebook.
     """
-    text = read_text(path)
-    try:
-        read_notebook(text)
-    except InvalidInput as error:
-        raise InvalidInput(f"{path}: {error.message}", path=str(path), **error.fields) from error
     return Promotion(
         name=name,
         namespace=namespace,
-        notebook=text,
+        notebook=read_checked(path),
         kernel=kernel,
         directory=str(path.resolve().parent),
         git=git_state(path),
         settings=settings,
     )
+
+
+def read_checked(path: Path) -> str:
+    """Return a notebook file's text. Raises `InvalidInput` naming the path, also when it is no notebook."""
+    text = read_text(path)
+    try:
+        read_notebook(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error.message}", **{"path": str(path), **error.fields}) from error
+    return text
 
 
 def read_text(path: Path) -> str:

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from respawn_jobs.cli import looking, promoting
+from respawn_jobs.cli.options import (
+    cell_timeout_option,
+    json_option,
+    notebook_option,
+    output_option,
+    parameter_option,
+    timeout_option,
+)
 
 if TYPE_CHECKING:
     from respawn_jobs.cli.connection import Connection
@@ -27,25 +35,12 @@ def respawn() -> None:
     """
 
 
-output_option = click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where the executed notebook goes; by default beside the store.",
-)
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
-)
-
-
 @respawn.command()
 @click.argument("target", metavar="NOTEBOOK|JOB")
-@click.option(
-    "-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; repeatable."
-)
+@parameter_option
 @click.option("--kernel", help="Kernel for a notebook, instead of the one that it names.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds the run may take.")
-@click.option("--cell-timeout", type=click.FloatRange(0, min_open=True), help="Seconds each cell may take.")
+@timeout_option
+@cell_timeout_option
 @output_option
 @json_option
 def run(
@@ -70,6 +65,8 @@ def run(
         with connection() as connected:
             queued = _queue_job(connected, target, parameters)
             return _finish(connected, queued, output, as_json)
+    if output is not None and output.resolve() == path.resolve():
+        raise click.UsageError("--output is the notebook itself; it would be replaced by what was executed")
     # The kernel boots while the rest of the program is imported; on a hub it will run elsewhere.
     early = early_kernel(path, kernel) if not _on_hub() else None
     try:
@@ -83,9 +80,7 @@ def run(
 
 @respawn.command()
 @click.argument("run_id", metavar="RUN")
-@click.option(
-    "--notebook", type=click.Path(path_type=Path), help="The fixed notebook; its own when left out."
-)
+@notebook_option
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--rerun-once", is_flag=True, help="Agree that finished cells tagged respawn:once run again.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -103,10 +98,10 @@ def resume(
     """Go on from where a run stopped."""
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
-    from respawn_jobs.promotion import read_text
+    from respawn_jobs.promotion import read_checked
     from respawn_jobs.service import ResumeRequest
 
-    text = read_text(notebook) if notebook else None
+    text = read_checked(notebook) if notebook else None
     with connection() as connected:
         request = ResumeRequest(notebook=text, rerun_once=rerun_once)
         asking = not as_json and not yes and sys.stdin.isatty()
@@ -125,18 +120,16 @@ def resume(
 
 @respawn.command()
 @click.argument("run_id", metavar="RUN")
-@click.option(
-    "--notebook", type=click.Path(path_type=Path), help="The fixed notebook; its own when left out."
-)
+@notebook_option
 @output_option
 @json_option
 def restart(run_id: str, notebook: Path | None, output: Path | None, as_json: bool) -> int:
     """Run again from the top, with the same parameters."""
     from respawn_jobs.cli.connection import connection
-    from respawn_jobs.promotion import read_text
+    from respawn_jobs.promotion import read_checked
     from respawn_jobs.service import ResumeRequest
 
-    text = read_text(notebook) if notebook else None
+    text = read_checked(notebook) if notebook else None
     with connection() as connected:
         queued = connected.service.restart(run_id, ResumeRequest(notebook=text))
         return _finish(connected, queued, output, as_json)

@@ -44,12 +44,16 @@ def connection() -> Iterator[Connection]:
 
 
 def _remote(url: str) -> Connection:
-    from respawn_jobs.errors import Unauthenticated
+    from respawn_jobs.errors import InvalidInput, Unauthenticated
     from respawn_jobs.remote import RemoteService
 
     token = os.environ.get("RESPAWN_TOKEN") or os.environ.get("JUPYTERHUB_API_TOKEN")
     if not token:
         raise Unauthenticated("RESPAWN_URL is set but no token: put a JupyterHub API token in RESPAWN_TOKEN")
+    if not url.startswith(("http://", "https://")):
+        raise InvalidInput("RESPAWN_URL is not an address: it starts with http:// or https://")
+    if not (token.isascii() and token.isprintable()):
+        raise InvalidInput("the token in RESPAWN_TOKEN has characters that no token has")
     service = RemoteService(url, token)
     return Connection(service=service, url=service.url)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from respawn_jobs.cli.options import json_option, writable
+from respawn_jobs.errors import Conflict
+
 if TYPE_CHECKING:
     from respawn_jobs.models import RunDetail
     from respawn_jobs.service import Service
 
 _POLL_SECONDS = 0.5
-
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
-)
 
 
 @click.command()
@@ -39,7 +39,10 @@ def runs(job: str | None, states: tuple[str, ...], limit: int, as_json: bool) ->
     with connection() as connected:
         found = connected.service.runs(job=job, states=[RunState(state) for state in states], limit=limit)
     if as_json:
-        printing.document([run.model_dump(mode="json") for run in found])
+        printing.document([{"run": run.id, **run.model_dump(mode="json")} for run in found])
+        return 0
+    if not found:
+        click.echo("no runs yet" if job is None and not states else "no such runs")
         return 0
     rows = [
         [
@@ -166,7 +169,11 @@ def _print_new(texts: dict[int, str], printed: dict[int, str]) -> None:
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The debug notebook's file."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=writable,
+    help="The debug notebook's file.",
 )
 @json_option
 def debug(run_id: str, output: Path | None, as_json: bool) -> int:
@@ -180,24 +187,43 @@ def debug(run_id: str, output: Path | None, as_json: bool) -> int:
 
     with connection() as connected:
         bundle = connected.service.debug(run_id)
+        name = bundle.run.job.rpartition("/")[2].lstrip("~")
+        path = output or Path(f"{name}-{bundle.run.id}.ipynb")
+        kept = _is_kept(path, bundle.run.id)
         directory = run_directory(bundle.run.id)
         download(connected.service, bundle, directory)
-    name = bundle.run.job.rpartition("/")[2].lstrip("~")
-    path = output or Path(f"{name}-{bundle.run.id}.ipynb")
-    write_text(path, write_notebook(debug_notebook(bundle)))
+    if not kept:
+        write_text(path, write_notebook(debug_notebook(bundle)))
     if as_json:
         told = {
             "run": bundle.run.id,
             "notebook": str(path),
             "kernel": bundle.run.kernel,
             "restore": str(directory),
+            "kept": kept,
         }
         printing.document(told)
         return 0
-    click.echo(f"wrote {path}")
+    click.echo(f"kept {path} with its changes" if kept else f"wrote {path}")
     click.echo(f"open it:       jupyter lab {path}")
     click.echo(f"then go on:    respawn resume {bundle.run.id} --notebook {path}")
     return 0
+
+
+def _is_kept(path: Path, run: str) -> bool:
+    """Tell whether a file is the run's debug notebook already; its edits are somebody's work.
+
+    Raises `Conflict` for any other file.
+    """
+    if not path.exists():
+        return False
+    try:
+        debugged = json.loads(path.read_bytes())["metadata"]["respawn"]["run"]
+    except (OSError, ValueError, LookupError, TypeError):
+        debugged = None
+    if debugged != run:
+        raise Conflict(f"{path} exists and is not the debug notebook of {run}; name another file with -o")
+    return True
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -28,6 +29,11 @@ _COLOURS = {
 }
 
 
+_WHOLE = ("run", "job", "state", "cells", "schedule", "cron")
+_NO_TERMINAL = 10_000
+"""Width in characters of a table that no terminal shows."""
+
+
 def document(value: Any) -> None:
     """Print the one JSON document."""
     click.echo(json.dumps(value, default=str, ensure_ascii=False))
@@ -47,10 +53,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        shown.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     for row in rows:
         shown.add_row(*row)
-    Console().print(shown)
+    # What another program reads is one line for each row.
+    Console(width=None if sys.stdout.isatty() else _NO_TERMINAL).print(shown)
 
 
 def plain(text: Any) -> str:
@@ -147,3 +154,5 @@ def plan(planned: Plan) -> None:
         click.echo(f"note: {notice}")
     for problem in planned.problems:
         click.echo(click.style(f"problem: {problem}", fg="red"))
+    if planned.problems and any(cell.once for cell in planned.cells):
+        click.echo("agree to run cells tagged respawn:once again with --rerun-once")

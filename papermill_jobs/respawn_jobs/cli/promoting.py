@@ -8,16 +8,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from respawn_jobs.cli.options import cell_timeout_option, json_option, parameter_option, timeout_option
+
 if TYPE_CHECKING:
     from respawn_jobs.models import Job, Parameter, Schedule
     from respawn_jobs.service import Service
-
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
-)
-parameter_option = click.option(
-    "-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; repeatable."
-)
 
 
 def parsed(declared: list[Parameter], given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
@@ -41,8 +36,8 @@ def parsed_for_job(service: Service, ref: str, given: tuple[tuple[str, str], ...
 @click.option("--name", required=True, help="The job's name.")
 @click.option("--namespace", help="user/NAME or team/GROUP; your own when left out.")
 @click.option("--kernel", help="Kernel, instead of the one that the notebook names.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds a run may take.")
-@click.option("--cell-timeout", type=click.FloatRange(0, min_open=True), help="Seconds each cell may take.")
+@timeout_option
+@cell_timeout_option
 @click.option("--max-attempts", type=click.IntRange(1, 20), help="How often a failing run is tried in all.")
 @json_option
 def promote(
@@ -86,7 +81,7 @@ def promote(
 @click.command()
 @click.argument("job")
 @click.option("--cron", help="When to run, such as '30 3 * * 1-5'.")
-@click.option("--tz", default="UTC", show_default=True, help="IANA time zone that the times are in.")
+@click.option("--tz", help="IANA time zone that the times are in.  [default: UTC]")
 @click.option("--preview", is_flag=True, help="Only show when --cron would run it; save nothing.")
 @click.option("--pause", metavar="SCHEDULE", help="Let a schedule rest.")
 @click.option("--unpause", metavar="SCHEDULE", help="Let a paused schedule go on.")
@@ -96,7 +91,7 @@ def promote(
 def schedule(
     job: str,
     cron: str | None,
-    tz: str,
+    tz: str | None,
     preview: bool,
     pause: str | None,
     unpause: str | None,
@@ -112,14 +107,15 @@ def schedule(
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.service import ScheduleRequest
 
-    if preview and cron is None:
-        raise click.UsageError("--preview wants --cron")
+    if cron is None and (preview or tz or parameters):
+        raise click.UsageError("--preview, --tz and -p belong to --cron")
     if sum(option is not None for option in (cron, pause, unpause, remove)) > 1:
         raise click.UsageError("give one of --cron, --pause, --unpause and --remove")
     with connection() as connected:
         service = connected.service
         found = service.job(job)
         if cron is not None:
+            tz = tz or "UTC"
             values = parsed_for_job(service, job, parameters)
             fires = service.preview(cron, tz)
             if not as_json:
@@ -132,6 +128,8 @@ def schedule(
                 printing.document({"schedule": made and made.model_dump(mode="json"), "next": fires})
             elif made is not None:
                 click.echo(f"{made.id} runs {found.ref} at these times")
+            if made is not None and connected.ledger is not None:
+                click.echo("note: only a hub runs what is due; nothing does in this store", err=True)
             return 0
         if remove is not None:
             _own(found, remove)

@@ -134,6 +134,55 @@ def test_a_schedule_that_cannot_be_is_refused(respawn) -> None:
     assert (status, len(made["next"])) == (0, 5)
 
 
+def test_a_debug_notebook_keeps_its_edits_and_replaces_no_other_file(respawn) -> None:
+    write("broken.ipynb", "1/0")
+    run = respawn("run", "broken.ipynb")[1]["run"]
+    assert respawn("debug", run, "-o", "debug.ipynb")[1]["kept"] is False
+    edited = Path("debug.ipynb").read_text().replace("1/0", "1/1")
+    Path("debug.ipynb").write_text(edited)
+    assert respawn("debug", run, "-o", "debug.ipynb")[1]["kept"] is True
+    assert Path("debug.ipynb").read_text() == edited
+    mine = Path("broken.ipynb").read_text()
+    status, told = respawn("debug", run, "-o", "broken.ipynb")
+    assert (status, told["error"]) == (2, "conflict")
+    assert Path("broken.ipynb").read_text() == mine
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("-o", "/proc/nope/out.ipynb"), "/proc"),
+        (("-o", "report.ipynb"), "--output"),
+        (("--timeout", "nan"), "nan"),
+        (("--cell-timeout", "inf"), "inf"),
+        (("--timeout", "1e300"), "1e300"),
+        (("-p", "a", "1", "-p", "a", "2"), "more than once"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_run_is_made(respawn, arguments, named) -> None:
+    write("report.ipynb", "1", parameters="a = 0")
+    status, told = respawn("run", "report.ipynb", *arguments)
+    assert (status, told["error"]) == (2, "usage")
+    assert named in told["message"]
+    assert respawn("runs")[1] == []
+
+
+def test_a_fixed_notebook_that_is_none_is_named(respawn) -> None:
+    write("broken.ipynb", "1/0")
+    run = respawn("run", "broken.ipynb")[1]["run"]
+    Path("fixed.ipynb").write_text("{}")
+    status, told = respawn("resume", run, "--notebook", "fixed.ipynb")
+    assert status == 2
+    assert "fixed.ipynb" in told["message"]
+
+
+def test_a_token_that_cannot_be_one_is_refused_without_being_shown(respawn, monkeypatch) -> None:
+    monkeypatch.setenv("RESPAWN_URL", "http://127.0.0.1:1/services/respawn")
+    monkeypatch.setenv("RESPAWN_TOKEN", "secret\nvalue")
+    status, told = respawn("runs")
+    assert (status, told["error"], "secret" in told["message"]) == (2, "invalid_input", False)
+
+
 def test_a_schedule_can_be_looked_at_before_it_is_saved(respawn) -> None:
     write("report.ipynb", "1")
     respawn("promote", "report.ipynb", "--name", "report")
