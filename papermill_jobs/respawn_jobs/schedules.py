@@ -15,6 +15,13 @@ from cronsim import CronSim, CronSimError
 
 from respawn_jobs.errors import InvalidInput
 
+_RANGES = {
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day-of-month": "1 to 31",
+    "month": "1 to 12, or JAN to DEC",
+    "day-of-week": "0 to 7, or SUN to SAT",
+}
 _LOOK_BACK = (timedelta(hours=1), timedelta(days=1), timedelta(days=8), timedelta(days=64))
 
 
@@ -64,7 +71,7 @@ def _fires(cron: str, tz: str, after: datetime) -> Iterator[datetime]:
     try:
         simulation = CronSim(cron, after.astimezone(zone))
     except CronSimError as error:
-        raise InvalidInput(f"cron {cron!r} cannot be read: {error}", cron=cron) from error
+        raise InvalidInput(f"cron {cron!r} {_why_not(cron, str(error))}", cron=cron) from error
     last = after.astimezone(UTC)
     while True:
         try:
@@ -75,6 +82,26 @@ def _fires(cron: str, tz: str, after: datetime) -> Iterator[datetime]:
         if fire.astimezone(UTC) > last:
             last = fire.astimezone(UTC)
             yield fire
+
+
+def _why_not(cron: str, said: str) -> str:
+    field = said.lower().removeprefix("bad ")
+    day = cron.split()[2]
+    if field == "day-of-month" and _readable(f"0 0 {day} * *"):
+        return f"never fires: none of its months has a day {day}"
+    return (
+        f"cannot be read: {field} is one of {_RANGES[field]}"
+        if field in _RANGES
+        else f"cannot be read: {said}"
+    )
+
+
+def _readable(cron: str) -> bool:
+    try:
+        CronSim(cron, datetime.now(UTC))
+    except CronSimError:
+        return False
+    return True
 
 
 def _zone(tz: str) -> ZoneInfo:
