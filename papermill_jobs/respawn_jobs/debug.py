@@ -142,7 +142,7 @@ def download(
         What was written to `restore.json`, last, so that a half-done download is never restored from.
 
     Raises:
-        Corrupt: A blob's bytes do not match its digest.
+        Corrupt: A blob's bytes do not match its digest, or the manifest is none.
         RespawnError: What `service.blob` raises.
     """
     point = _restore_point(bundle)
@@ -158,7 +158,11 @@ def _download_checkpoint(service: Service, bundle: DebugBundle, directory: Path,
     (directory / "blobs").mkdir(exist_ok=True)
     (directory / "manifests").mkdir(exist_ok=True)
     text = _verified(service, bundle.run.id, bundle.checkpoint.manifest)
-    manifest = Manifest.from_json(text)
+    try:
+        manifest = Manifest.from_json(text)
+    except ValueError as error:
+        digest = bundle.checkpoint.manifest
+        raise Corrupt(f"checkpoint {digest} of {bundle.run.id} cannot be read: {error}") from error
     total, there = sum(blob.size for blob in manifest.blobs), 0
     progress(there, total)
     for blob in manifest.blobs:
@@ -168,7 +172,8 @@ def _download_checkpoint(service: Service, bundle: DebugBundle, directory: Path,
         there += blob.size
         progress(there, total)
     # Written after its blobs: a manifest that is there is a checkpoint that can be restored.
-    write_whole(directory / "manifests" / f"{manifest.cell}.json", text)
+    # Under the cell that the restore point names: a run that took it over may count its cells differently.
+    write_whole(directory / "manifests" / f"{bundle.checkpoint.cell}.json", text)
 
 
 def _verified(service: Service, run: str, digest: str) -> bytes:

@@ -8,6 +8,7 @@ nbformat and papermill are imported where they are used: both are slow to load.
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -30,18 +31,20 @@ ROLE_HEADER = "header"
 ROLE_RESTORE = "restore"
 
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_DEEPEST = 100
+
+
 def read_notebook(text: str) -> NotebookNode:
     """Read a notebook of any version that nbformat can upgrade, as the newest version 4.
 
     Raises `InvalidInput` telling what is wrong with it. Missing or doubled cell ids are filled in from the
-    cell's place and source, so that reading the same text twice gives the same ids.
+    cell's place and source, so that reading the same text twice gives the same ids. Halves of characters
+    (lone surrogates), which no UTF-8 can hold, become question marks.
     """
     import nbformat
 
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        raise InvalidInput(f"not a notebook: it is not JSON ({error})") from error
+    raw = _loaded(text)
     if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
         raise InvalidInput("not a notebook: the JSON has no `nbformat` number")
     try:
@@ -151,6 +154,28 @@ def strip_debug(notebook: NotebookNode) -> NotebookNode:
         for key in ("respawn", "papermill", "execution"):
             part.metadata.pop(key, None)
     return result
+
+
+def _loaded(text: str) -> Any:
+    """Return the JSON document in `text`, which everything after this can walk and write as UTF-8."""
+    try:
+        text.encode()
+        raw = json.loads(text)
+        if _SURROGATE.search(text):
+            raw = json.loads(json.dumps(raw, ensure_ascii=False).encode(errors="replace"))
+    except UnicodeEncodeError as error:
+        raise InvalidInput("not a notebook: it is not UTF-8 text, it holds half a character") from error
+    except ValueError as error:
+        raise InvalidInput(f"not a notebook: it is not JSON ({error})") from error
+    except RecursionError as error:
+        raise InvalidInput("not a notebook: it is nested too deeply") from error
+    level, depth = [raw], 0
+    while level:
+        if (depth := depth + 1) > _DEEPEST:
+            raise InvalidInput(f"not a notebook: it is nested more than {_DEEPEST} levels deep")
+        inner = [value.values() if isinstance(value, dict) else value for value in level]
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+    return raw
 
 
 def _minor(raw: dict[str, Any]) -> int:

@@ -78,9 +78,9 @@ def check(declared: list[Parameter], given: dict[str, Any]) -> dict[str, Any]:
     """
     by_name = {parameter.name: parameter for parameter in declared}
     for name, value in given.items():
+        check_json(name, value)
         if name not in by_name:
             raise InvalidInput(_unknown(name, list(by_name)), parameter=name, known=list(by_name))
-        check_json(name, value)
         _check_type(by_name[name], value)
     for parameter in declared:
         if parameter.required and parameter.name not in given:
@@ -93,12 +93,14 @@ def check(declared: list[Parameter], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_json(name: str, value: Any) -> None:
-    """Raise `InvalidInput` unless the value can be kept as JSON."""
+    """Raise `InvalidInput` unless the name and the value can be kept as JSON in UTF-8."""
     try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        json.dumps({name: value}, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = "it holds half a character" if isinstance(error, UnicodeEncodeError) else str(error)
         raise InvalidInput(
-            f"parameter {name!r} has a value that is not JSON: {error}", parameter=name
+            f"parameter {name!r} has a value that is not JSON: {reason}",
+            parameter=name.encode(errors="replace").decode(),
         ) from error
 
 

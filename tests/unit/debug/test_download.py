@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +119,40 @@ def test_run_that_failed_in_its_first_cell_needs_no_blobs(tmp_path: Path) -> Non
     point = download(None, failed_bundle(SOURCES, 0), tmp_path / "new")  # type: ignore[arg-type]
     assert point.cell is None
     assert (tmp_path / "new" / "restore.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("forged", "says"),
+    [
+        ({"cell": "../../evil"}, "manifest.cell"),
+        ({"blobs": [{"digest": "../../../evil", "size": 1}]}, r"blobs\[0\].digest"),
+        ({"blobs": 7}, "manifest.blobs"),
+    ],
+)
+def test_forged_manifest_writes_nothing_outside_of_the_directory(
+    stored: tuple[Blobs, DebugBundle], tmp_path: Path, forged: dict[str, object], says: str
+) -> None:
+    blobs, bundle = stored
+    assert bundle.checkpoint is not None
+    document = json.loads(blobs.data[bundle.checkpoint.manifest]) | forged
+    digest = blobs.add(json.dumps(document).encode())
+    blobs.data["../../../evil"] = b"x"
+    bundle = bundle.model_copy(
+        update={"checkpoint": bundle.checkpoint.model_copy(update={"manifest": digest})}
+    )
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(Corrupt, match=says):
+        download(blobs, bundle, tmp_path / "a" / "b")  # type: ignore[arg-type]
+    new = {path.relative_to(tmp_path).parts[0] for path in set(tmp_path.rglob("*")) - before}
+    assert new == {"a"}
+    assert not (tmp_path / "a" / "b" / "restore.json").exists()
+
+
+def test_checkpoint_that_was_taken_over_lies_where_the_restore_point_says(
+    stored: tuple[Blobs, DebugBundle], tmp_path: Path
+) -> None:
+    blobs, bundle = stored
+    assert bundle.checkpoint is not None
+    moved = bundle.model_copy(update={"checkpoint": bundle.checkpoint.model_copy(update={"cell": 2})})
+    point = download(blobs, moved, tmp_path)  # type: ignore[arg-type]
+    assert (tmp_path / "manifests" / f"{point.cell}.json").exists()

@@ -100,3 +100,21 @@ def test_code_cells_keep_their_places_among_all_cells():
 def test_a_title_is_the_first_line_that_says_something():
     assert title(notebook("\n\n  # load\nx = 1").cells[0]) == "# load"
     assert len(title(notebook("x" * 200).cells[0])) == 80
+
+
+def test_halves_of_characters_become_question_marks():
+    document = json.loads(text(notebook("a = '\N{GRINNING FACE}'", "b = 'x'")))
+    document["cells"][1]["source"] = "b = '\ud800'"
+    document["metadata"]["\udfff"] = ["\udc00"]
+    read = read_notebook(json.dumps(document))
+    assert [cell.source for cell in read.cells] == ["a = '\N{GRINNING FACE}'", "b = '?'"]
+    write_notebook(read).encode()
+    with pytest.raises(InvalidInput, match="half a character"):
+        read_notebook(json.dumps(document, ensure_ascii=False))
+
+
+@pytest.mark.parametrize("depth", [150, 100_000])
+def test_a_notebook_nested_too_deeply_is_refused(depth):
+    nested = "[" * depth + "]" * depth
+    with pytest.raises(InvalidInput, match="nested"):
+        read_notebook(f'{{"nbformat": 4, "nbformat_minor": 5, "metadata": {{"x": {nested}}}, "cells": []}}')

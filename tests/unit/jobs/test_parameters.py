@@ -1,7 +1,9 @@
+import json
+
 import pytest
 
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.parameters import check, inspect, parse
+from respawn_jobs.parameters import check, check_json, inspect, parse
 from support.notebooks import notebook
 
 CELL = '''\
@@ -146,3 +148,25 @@ def test_text_of_the_command_line_becomes_the_declared_type(name, text, value):
 def test_text_that_is_no_list_is_refused():
     with pytest.raises(InvalidInput, match="'columns': expected list"):
         parse(list(declared().values()), "columns", "a,b")
+
+
+@pytest.mark.parametrize("value", ["\ud800", ["a", "\udfff"], {"\ud800": 1}])
+def test_half_a_character_is_refused_naming_the_parameter(value):
+    declared = inspect(notebook(parameters="anything = None"), "python3", "python")
+    with pytest.raises(InvalidInput, match="'anything' has a value that is not JSON") as caught:
+        check(declared, {"anything": value})
+    json.dumps(caught.value.as_dict(), ensure_ascii=False).encode()
+
+
+def test_a_name_with_half_a_character_is_refused():
+    with pytest.raises(InvalidInput) as caught:
+        check([], {"\ud800": 1})
+    json.dumps(caught.value.as_dict(), ensure_ascii=False).encode()
+
+
+def test_a_value_nested_too_deeply_is_refused():
+    value: list = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(InvalidInput, match="'anything'"):
+        check_json("anything", value)

@@ -1,0 +1,64 @@
+"""A manifest comes from a kernel that anybody may have written: nothing in it is taken on trust."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from respawn_kernels.manifest import Blob, Manifest, StoredVariable, UnstoredVariable
+
+MANIFEST = Manifest(
+    cell=3,
+    engine="plain",
+    python="3.11.2",
+    cwd="/tmp",
+    execution_count=4,
+    variables=[StoredVariable(name="a", type="int", description="1", size=None, cell=2)],
+    unstored=[UnstoredVariable(name="gen", type="generator", reason="no", cell=None)],
+    blobs=[Blob(digest="ab" * 32, size=0)],
+    payload={"stream": "ab" * 32},
+)
+
+
+def test_manifest_comes_back():
+    assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"cell": "3"}, "manifest.cell"),
+        ({"cell": True}, "manifest.cell"),
+        ({"cell": -1}, "manifest.cell"),
+        ({"cell": 1.0}, "manifest.cell"),
+        ({"cwd": None}, "manifest.cwd"),
+        ({"variables": {}}, "manifest.variables"),
+        ({"variables": [3]}, r"variables\[0\]"),
+        ({"variables": [{"name": "a"}]}, r"variables\[0\].type"),
+        ({"unstored": [{"name": 1, "type": "t", "reason": "r"}]}, r"unstored\[0\].name"),
+        ({"blobs": [{"digest": "../evil", "size": 1}]}, r"blobs\[0\].digest"),
+        ({"blobs": [{"digest": "AB" * 32, "size": 1}]}, r"blobs\[0\].digest"),
+        ({"blobs": [{"digest": "ab" * 32, "size": -1}]}, r"blobs\[0\].size"),
+        ({"payload": []}, "manifest.payload"),
+        ({"seconds": "long"}, "manifest.seconds"),
+        ({"more": 1}, "manifest.more"),
+        ({"format": 2}, "format 2"),
+    ],
+)
+def test_wrong_field_is_named(change, names):
+    with pytest.raises(ValueError, match=names):
+        Manifest.from_json(json.dumps(json.loads(MANIFEST.to_json()) | change))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", "[" * 100_000])
+def test_what_is_no_manifest_is_a_value_error(text):
+    with pytest.raises(ValueError, match=r"manifest|format|Expecting"):
+        Manifest.from_json(text)
+
+
+def test_missing_field_is_named():
+    document = json.loads(MANIFEST.to_json())
+    del document["engine"]
+    with pytest.raises(ValueError, match="engine is missing"):
+        Manifest.from_json(json.dumps(document))
