@@ -7,12 +7,15 @@ alone, in the data directory with everything else. Ctrl-C ends the hub and all t
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import secrets
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -56,7 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(port: int, data: Path, stop: threading.Event) -> int:
     check_port(port)
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(data, port):
+        return _run_in(port, data, stop)
+
+
+def _run_in(port: int, data: Path, stop: threading.Event) -> int:
     password = kept_password(data / "password")
     home = data / "home" / USER
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -74,17 +81,48 @@ def _run(port: int, data: Path, stop: threading.Event) -> int:
     return 0
 
 
+@contextmanager
+def locked(data: Path, port: int) -> Iterator[None]:
+    """Hold the data directory: two hubs in one would end each other's proxy and run each other's jobs.
+
+    Raises NotPossible, naming the hub that holds it, or why it cannot be made or written.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (data / "lock").open("a+")
+    except OSError as error:
+        raise NotPossible(
+            f"the data directory {data} cannot be used ({error.strerror}). Choose another: `make up DATA=…`"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise NotPossible(
+                f"the data directory {data} is in use by {lock.read().strip() or 'another hub'}. "
+                "Stop that one, or choose another directory: `make up DATA=…`"
+            ) from error
+        lock.truncate(0)
+        lock.write(f"a hub on port {port} (process {os.getpid()})\n")
+        lock.flush()
+        yield
+
+
 def check_port(port: int) -> None:
     """Raise NotPossible, naming the port and the option, when it is in use or cannot be listened on."""
+    if not 0 < port < 65536:
+        raise NotPossible(f"there is no port {port}. Choose one from 1 to 65535: `make up PORT=8000`")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
+            other = port + 1 if 1024 <= port < 65535 else 8000
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise NotPossible(
-                f"port {port} cannot be used ({reason}). Choose another: `make up PORT={port + 1}`, "
-                f"or --port {port + 1}."
+                f"port {port} cannot be used ({reason}). Choose another: `make up PORT={other}`, "
+                f"or --port {other}."
             ) from error
 
 

@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from respawn_hub.embedded import NotPossible, check_port, kept_password
+from respawn_hub.embedded import NotPossible, check_port, kept_password, locked
 from respawn_hub.seed import EVERY_MINUTE, FAILS, seed
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
@@ -32,6 +32,37 @@ def test_a_port_in_use_is_named_with_the_option() -> None:
 
         with pytest.raises(NotPossible, match=rf"port {port} .*--port {port + 1}"):
             check_port(port)
+
+
+def test_a_port_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(NotPossible, match="from 1 to 65535"):
+        check_port(99999)
+
+
+def test_a_second_hub_in_one_data_directory_is_refused_and_told_of_the_first(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "respawn_hub.embedded",
+        "--port",
+        str(free_port()),
+        "--data",
+        str(tmp_path),
+    ]
+    with locked(tmp_path, 8123):
+        second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert second.returncode == 2
+    assert f"in use by a hub on port 8123 (process {os.getpid()})" in second.stderr
+    assert not (tmp_path / "password").exists()
+
+
+def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(NotPossible, match="file/data cannot be used"),
+        locked(tmp_path / "file" / "data", 8000),
+    ):
+        pass
 
 
 def test_the_password_is_made_once_and_is_its_owners_only(tmp_path: Path) -> None:
