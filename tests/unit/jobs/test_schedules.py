@@ -41,8 +41,10 @@ def test_every_half_hour_follows_elapsed_time_through_a_change_of_clocks():
 @pytest.mark.parametrize(
     ("cron", "says"),
     [
-        ("0 0 30 2 *", "30 2"),
-        ("61 * * * *", "minute"),
+        ("0 0 30 2 *", "never fires"),
+        ("0 0 31 2,4,6 *", "never fires"),
+        ("0 0 32 * *", "1 to 31"),
+        ("61 * * * *", "0 to 59"),
         ("* * * * * *", "6 fields"),
         ("", "0 fields"),
         ("@daily", "1 fields"),
