@@ -7,6 +7,7 @@ loses nothing; a power cut may take back the last commits, each as a whole.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 _BUSY_MILLISECONDS = 30_000
 _CONNECTIONS, _MORE_CONNECTIONS = 10, 50  # more than the threads of a web server
 _WRITES = "respawn_writes"
+_MIGRATING = threading.Lock()
+"""Alembic keeps the migration that runs in module globals, so only one may run in a process."""
+_ADVISORY_KEY = 0x7265737061776E  # "respawn"
 
 
 class Database:
@@ -65,8 +69,9 @@ class Database:
         with self._translated():
             if self._revision() == HEAD:
                 return
-            # Two processes may get here at once: the second waits for the lock and finds all done.
-            with self._writer.begin() as connection:
+            # Two threads or processes may get here at once: the second waits, and finds all done.
+            with _MIGRATING, self._writer.begin() as connection:
+                _take_turns(connection)
                 self._migrate(connection)
 
     def close(self) -> None:
@@ -109,6 +114,12 @@ class Database:
             if not error.connection_invalidated:
                 raise
             raise Unavailable(f"the database {self.url} went away: {error.orig}") from error
+
+
+def _take_turns(connection: Connection) -> None:
+    """Let one process at a time migrate, for this transaction; SQLite's write lock has done so by now."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_KEY})
 
 
 def _make_directory(file: str | None) -> None:

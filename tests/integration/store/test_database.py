@@ -74,6 +74,16 @@ def test_many_processes_may_prepare_a_fresh_store_at_once(tmp_path):
     database.close()
 
 
+def test_many_threads_may_prepare_fresh_stores_at_once(tmp_path):
+    databases = [Database(f"sqlite:///{tmp_path}/{number % 2}.db") for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(Database.prepare, databases))
+    for database in databases:
+        with database.session() as session:
+            assert session.execute(text("SELECT count(*) FROM audit_head")).scalar() == 1
+        database.close()
+
+
 def test_a_store_of_a_newer_version_is_refused(database):
     database.prepare()
     with database.session(write=True) as session:
