@@ -192,3 +192,20 @@ def test_an_attempt_that_was_lost_is_fenced(
     with pytest.raises(Fenced):
         port.finish(Outcome(state="succeeded"))
     assert ada.show(run).run.state is RunState.LOST
+
+
+def test_bytes_that_another_namespace_stored_must_be_put_before_they_are_named(
+    port: RunnerPort, ledger: Ledger, ada: Service, run: str
+) -> None:
+    port.claim()
+    data = f"known to others before {run}".encode()
+    digest = ledger.blobs.put_bytes(data)
+    port.begin(put(port, text(notebook("x = 1", "x + 1")).encode()), [event(0), event(1)])
+    assert port.missing([digest]) == [digest]
+    with pytest.raises(InvalidInput):
+        port.record([event(0, CellState.EXECUTED, digest)])
+    with pytest.raises(Corrupt):
+        port.put_blob(digest, b"")
+    port.put_blob(digest, data)
+    port.record([event(0, CellState.EXECUTED, digest)])
+    assert ada.blob(run, digest) == data

@@ -26,6 +26,7 @@ class Dispatcher:
         self._max_running = max_running
         self._name = name
         self._submitted: set[str] = set()
+        self._watch = ledger.watch()
 
     def tick(self) -> float:
         """Clear away what died, then start what can start. Returns the seconds to rest."""
@@ -37,16 +38,22 @@ class Dispatcher:
         """Stop all runners; what they were doing is lost, and said so."""
         self._executor.close()
         for attempt in sorted(self._submitted):
-            self._ledger.lose(attempt, "the service stopped")
+            self._lose(attempt, "the service stopped")
         self._submitted.clear()
 
     def _notice_the_dead(self) -> None:
         for attempt, reason in self._executor.probe():
             self._submitted.discard(attempt)
             logger.info("runner of %s is gone: %s", attempt, reason)
-            self._ledger.lose(attempt, reason)
-        for run in self._ledger.expire():
+            self._lose(attempt, reason)
+        for run in self._watch.expire():
             logger.warning("%s: its runner stopped answering", run)
+
+    def _lose(self, attempt: str, reason: str) -> None:
+        try:
+            self._ledger.lose(attempt, reason)
+        except Exception:  # whatever one run holds, the others must go on; its lease ends in any case
+            logger.exception("%s could not be settled; it is tried again", attempt)
 
     def _start_queued(self) -> None:
         self._submitted &= self._executor.living()

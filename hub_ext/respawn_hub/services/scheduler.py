@@ -35,4 +35,7 @@ class Scheduler:
         due = self._ledger.next_due()
         if due is None:
             return _LONGEST_REST
-        return min(_LONGEST_REST, max(_SHORTEST_REST, (due - self._clock()).total_seconds()))
+        rest = (due - self._clock()).total_seconds()
+        if rest < -_LONGEST_REST:  # it should have been queued just now: its trouble must not make haste
+            return _LONGEST_REST
+        return min(_LONGEST_REST, max(_SHORTEST_REST, rest))

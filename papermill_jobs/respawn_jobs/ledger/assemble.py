@@ -7,28 +7,45 @@ from collections.abc import Iterable
 from typing import Any
 
 from respawn_jobs.blobs import BlobStore
+from respawn_jobs.errors import Corrupt, RespawnError
 from respawn_jobs.notebooks import read_notebook, write_notebook
 from respawn_jobs.store.tables import CellRow
 
 
 def executed_text(blobs: BlobStore, skeleton: str, cells: Iterable[CellRow]) -> str:
-    """Return the skeleton's text with each cell's recorded outputs and execution count filled in."""
+    """Return the skeleton's text with each cell's recorded outputs and execution count filled in.
+
+    Raises `NotFound` or `Corrupt` when a blob is gone or holds something else, `Unavailable` when the
+    store does not answer.
+    """
     import nbformat
 
-    notebook = read_notebook(blobs.get(skeleton).decode())
-    for cell in cells:
-        if cell.index >= len(notebook.cells) or notebook.cells[cell.index].cell_type != "code":
-            continue
-        node = notebook.cells[cell.index]
-        node.execution_count = cell.execution_count
-        recorded = outputs_of(blobs, cell.outputs)
-        node.outputs = [nbformat.from_dict(output) for output in recorded]  # type: ignore[no-untyped-call]
-    return write_notebook(notebook)
+    try:
+        notebook = read_notebook(blobs.get(skeleton).decode())
+        for cell in cells:
+            if cell.index >= len(notebook.cells) or notebook.cells[cell.index].cell_type != "code":
+                continue
+            node = notebook.cells[cell.index]
+            node.execution_count = cell.execution_count
+            recorded = outputs_of(blobs, cell.outputs)
+            node.outputs = [nbformat.from_dict(output) for output in recorded]  # type: ignore[no-untyped-call]
+        return write_notebook(notebook)
+    except RespawnError:
+        raise
+    except Exception as error:  # nbformat raises KeyError, AttributeError and more on malformed outputs
+        raise Corrupt(
+            f"what the runner recorded makes no notebook: {type(error).__name__}: {error}"
+        ) from error
 
 
 def outputs_of(blobs: BlobStore, digest: str | None) -> list[dict[str, Any]]:
-    """Return a cell's nbformat outputs; none when none were recorded."""
+    """Return a cell's nbformat outputs; none when none were recorded. Raises `Corrupt` for other bytes."""
     if digest is None:
         return []
-    outputs: list[dict[str, Any]] = json.loads(blobs.get(digest))
+    try:
+        outputs = json.loads(blobs.get(digest))
+    except ValueError as error:
+        raise Corrupt(f"blob {digest} does not hold outputs: {error}", digest=digest) from error
+    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
+        raise Corrupt(f"blob {digest} does not hold outputs: it is no list of objects", digest=digest)
     return outputs

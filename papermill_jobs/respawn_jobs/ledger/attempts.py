@@ -8,25 +8,30 @@ process that dies between the two leaves a run whose attempt has ended, and `exp
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from respawn_jobs.errors import Conflict
+from respawn_jobs.errors import Conflict, Unavailable
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.context import Context, touch
-from respawn_jobs.ledger.records import assemble, cells_of, close_cells, shown_attempt
+from respawn_jobs.ledger.holdings import store
+from respawn_jobs.ledger.records import add_note, assemble_at_end, cells_of, close_cells
 from respawn_jobs.models import CellError, CellState, JobSettings, RunState
 from respawn_jobs.notebooks import TAG_ONCE
-from respawn_jobs.store.tables import AttemptRow, RunRow
+from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow
 
+logger = logging.getLogger(__name__)
 START_GRACE = timedelta(seconds=60)
 """How long a runner may take from being submitted to claiming its attempt."""
 
 _OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
 _RETRIED = (RunState.FAILED.value, RunState.TIMED_OUT.value, RunState.LOST.value)
+_Note = tuple[int | None, str]
+"""What to say at a cell; None for the last one that began."""
 _BEGUN = (CellState.RUNNING.value, CellState.EXECUTED.value, CellState.FAILED.value)
 
 
@@ -116,8 +121,12 @@ def lose(context: Context, attempt_id: str, reason: str, *, expired_at: datetime
     return run_id
 
 
-def expire(context: Context) -> list[str]:
-    """Lose every attempt whose lease is over, settle what a killed process left, and return the runs' ids."""
+def expire(context: Context, *, spare_claimed: bool = False) -> list[str]:
+    """Lose every attempt whose lease is over, settle what a killed process left, and return the runs' ids.
+
+    With `spare_claimed`, an attempt that a runner claimed keeps its place although its lease is over. A run
+    that makes trouble is logged and tried again by the next call; it holds up no other.
+    """
     now = context.clock()
     with context.database.session() as session:
         query = (
@@ -129,61 +138,83 @@ def expire(context: Context) -> list[str]:
         found = session.execute(query).all()
     changed: list[str] = []
     for attempt_id, run_id, state in found:
-        if state not in _OPEN:
-            settle(context, run_id)
-            changed.append(run_id)
-        elif lose(context, attempt_id, _silence(state), expired_at=now):
+        if spare_claimed and state == RunState.RUNNING.value:
+            continue
+        try:
+            if state not in _OPEN:
+                settle(context, run_id)
+            elif not lose(context, attempt_id, _silence(state), expired_at=now):
+                continue
+        except Unavailable as error:
+            logger.warning("%s is settled later: %s", run_id, error)
+        except Exception:  # whatever one run holds, the others must go on
+            logger.exception("%s could not be settled", run_id)
+        else:
             changed.append(run_id)
     return changed
 
 
 def settle(context: Context, run_id: str) -> None:
-    """Make a run whose attempt has ended final, or queue it again. Does nothing when that was done before."""
+    """Make a run whose attempt has ended final, or queue it again. Does nothing when that was done before.
+
+    A run whose executed notebook cannot be put together ends without one, and a note says why. Raises
+    `Unavailable` when the store does not answer: `expire` comes back to the run.
+    """
+    while not _settled(context, run_id):
+        logger.info("%s was cancelled just before it would have been tried again", run_id)
+
+
+def _settled(context: Context, run_id: str) -> bool:
+    """Settle a run; False when a cancel came in between, so that what was decided no longer holds."""
     with context.database.session() as session:
         run = session.get_one(RunRow, run_id)
         attempt = session.get(AttemptRow, run.current) if run.current else None
         if attempt is None or attempt.state in _OPEN or run.state not in _OPEN:
-            return
-        again, refusal = _retry(session, run, attempt)
-        # Put together before the run's row is locked: blobs may be far away.
-        text = None if again or attempt.notebook else assemble(session, context.blobs, run)
-    notebook = attempt.notebook or (context.blobs.put_bytes(text.encode()) if text else None)
+            return True
+        again, notes = _retry(session, run, attempt)
+        namespace = session.get_one(JobRow, run.job_id).namespace
+        text = None
+        if not again and attempt.notebook is None:
+            # Put together before the run's row is locked: blobs may be far away.
+            text, trouble = assemble_at_end(session, context.blobs, run)
+            notes += [(None, trouble)] if trouble else []
+    notebook = attempt.notebook or (store(context, namespace, text) if text else None)
     with context.database.session(write=True) as session:
         found = lock_attempt(session, attempt.id)
         if found is None or found[0].state not in _OPEN:
-            return
+            return True
         run, attempt = found
-        if again and not run.cancel_requested:
+        if again and run.cancel_requested:
+            return False
+        if again:
             run.state, run.current, run.cells_done = RunState.QUEUED.value, None, 0
         else:
-            _finish_run(session, run, attempt, notebook, refusal)
+            _finish_run(session, run, attempt, notebook, notes)
         touch(session, run_id)
+    return True
 
 
 def _finish_run(
-    session: Session, run: RunRow, attempt: AttemptRow, notebook: str | None, refusal: tuple[int, str] | None
+    session: Session, run: RunRow, attempt: AttemptRow, notebook: str | None, notes: list[_Note]
 ) -> None:
     lost = attempt.state == RunState.LOST.value
     run.state = RunState.CANCELLED.value if lost and run.cancel_requested else attempt.state
     run.finished_at = attempt.finished_at
     run.error = attempt.error
     run.notebook = notebook
-    if refusal is not None:
-        index, note = refusal
-        for cell in cells_of(session, run, shown_attempt(session, run)):
-            if cell.index == index:
-                cell.note = f"{cell.note}; {note}" if cell.note else note
+    for index, note in notes:
+        add_note(session, run, note, index)
 
 
-def _retry(session: Session, run: RunRow, attempt: AttemptRow) -> tuple[bool, tuple[int, str] | None]:
-    """Tell whether the policy tries the run again; if a cell forbids it, its index and what to say there."""
+def _retry(session: Session, run: RunRow, attempt: AttemptRow) -> tuple[bool, list[_Note]]:
+    """Tell whether the policy tries the run again; if a cell forbids it, what to say there."""
     settings = JobSettings.model_validate(run.settings)
     if attempt.state not in _RETRIED or run.cancel_requested or attempt.number >= settings.max_attempts:
-        return False, None
+        return False, []
     for cell in cells_of(session, run, attempt.number):
         if TAG_ONCE in cell.tags and cell.state in _BEGUN:
-            return False, (cell.index, f"not tried again: this cell is tagged {TAG_ONCE} and had begun")
-    return True, None
+            return False, [(cell.index, f"not tried again: this cell is tagged {TAG_ONCE} and had begun")]
+    return True, []
 
 
 def _silence(state: str) -> str:

@@ -15,9 +15,11 @@ from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock
 from respawn_jobs.errors import InvalidInput, NotFound
 from respawn_jobs.ids import is_id
+from respawn_jobs.ledger.limits import NAMESPACE, check_text
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
 
+_MOST_VERSIONS = 2**31
 _KERNEL_MEMORY = timedelta(seconds=10)
 
 
@@ -77,12 +79,17 @@ class Context:
 
 def split_ref(actor: Actor, ref: str) -> tuple[str, str]:
     """Return (namespace, name) of a job's `namespace/name` or bare name in the actor's own namespace."""
-    namespace, _, name = ref.rpartition("/")
+    namespace, _, name = check_text("job", ref).rpartition("/")
     if not name:
         raise InvalidInput(
             f"{ref!r} is not a job: write user/<name>/<job>, team/<group>/<job> or <job>", job=ref
         )
-    return check_namespace(namespace or actor.namespace), name
+    return known_namespace(namespace or actor.namespace), name
+
+
+def known_namespace(namespace: str) -> str:
+    """Return a namespace that is well formed and can be stored. Raises `InvalidInput`."""
+    return check_namespace(check_text("namespace", namespace, NAMESPACE))
 
 
 def find_job(session: Session, actor: Actor, ref: str, action: Action = "read") -> JobRow:
@@ -104,7 +111,7 @@ def find_run(
     session: Session, actor: Actor, run_id: str, action: Action = "read", *, lock: bool = False
 ) -> tuple[RunRow, JobRow]:
     """Find a run and its job. Raises `NotFound`, or `Forbidden` naming whose it is."""
-    query = select(RunRow).where(RunRow.id == run_id)
+    query = select(RunRow).where(RunRow.id == check_text("run", run_id))
     run = session.scalar(query.with_for_update() if lock else query)
     if run is None:
         raise NotFound(f"there is no run {run_id}", run=run_id)
@@ -116,9 +123,8 @@ def find_run(
 def find_version(session: Session, job: JobRow, number: int | None = None) -> VersionRow:
     """Find a job's version, by default its newest for new runs. Raises `NotFound`."""
     wanted = job.version if number is None else number
-    version = session.scalar(
-        select(VersionRow).where(VersionRow.job_id == job.id, VersionRow.number == wanted)
-    )
+    query = select(VersionRow).where(VersionRow.job_id == job.id, VersionRow.number == wanted)
+    version = session.scalar(query) if 0 < wanted <= _MOST_VERSIONS else None
     if version is None:
         raise NotFound(
             f"{job.namespace}/{job.name} has no version {wanted}",

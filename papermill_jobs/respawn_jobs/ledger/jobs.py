@@ -10,12 +10,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from respawn_jobs import parameters
-from respawn_jobs.access import Actor, check_namespace
+from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import audit
-from respawn_jobs.ledger.context import Context, find_job
+from respawn_jobs.ledger.context import Context, find_job, known_namespace
 from respawn_jobs.ledger.convert import jobs_of, ref_of, version_of
+from respawn_jobs.ledger.holdings import encoded, store
+from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.models import Job, JobSettings, Version
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.service import Promotion
@@ -39,11 +41,13 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Version:
             "beginning with a letter or digit, 63 at most",
             name=request.name,
         )
-    namespace = check_namespace(request.namespace or actor.namespace)
+    namespace = known_namespace(request.namespace or actor.namespace)
     actor.require("edit", namespace)
+    if request.directory is not None:
+        check_text("directory", request.directory)
     notebook = read_notebook(request.notebook)
     content = describe(context, notebook, request.notebook, request.kernel)
-    context.blobs.put_bytes(request.notebook.encode())
+    store(context, namespace, request.notebook)
     try:
         with context.database.session(write=True) as session:
             job, version, made = _store(context, session, actor, namespace, request, content)
@@ -68,10 +72,10 @@ def describe(context: Context, notebook: NotebookNode, text: str, kernel_name: s
     name = kernel_name or named_kernel(notebook)
     if not name:
         raise InvalidInput("the notebook names no kernel (metadata.kernelspec.name); say which one to use")
-    kernel = context.kernel(name)
+    kernel = context.kernel(check_text("kernel", str(name), NAME))
     declared = parameters.inspect(notebook, name, kernel.language)
     return {
-        "notebook": digest_of(text.encode()),
+        "notebook": digest_of(encoded(text)),
         "kernel": name,
         "language": kernel.language,
         "lock": kernel.lock,
@@ -108,7 +112,7 @@ def jobs(context: Context, actor: Actor, namespace: str | None) -> list[Job]:
     query = select(JobRow).order_by(JobRow.namespace, JobRow.name)
     readable = actor.readable()
     if namespace is not None:
-        actor.require("read", check_namespace(namespace))
+        actor.require("read", known_namespace(namespace))
         query = query.where(JobRow.namespace == namespace)
     elif readable is not None:
         query = query.where(JobRow.namespace.in_(readable))

@@ -14,8 +14,10 @@ from respawn_jobs.errors import NotFound
 from respawn_jobs.ledger import attempts, audit, scheduling
 from respawn_jobs.ledger.context import Context, KernelCheck, installed_kernel
 from respawn_jobs.ledger.convert import runs_of
+from respawn_jobs.ledger.limits import check_text
 from respawn_jobs.ledger.port import LedgerRunner
 from respawn_jobs.ledger.service import ActorService
+from respawn_jobs.ledger.watch import Watch
 from respawn_jobs.models import Run, RunState
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import RunRow
@@ -115,8 +117,15 @@ class Ledger:
         return attempts.open_attempt(self._context, run_id, executor)
 
     def expire(self) -> list[str]:
-        """Lose every attempt whose lease is over, and return the ids of runs that changed."""
+        """Lose every attempt whose lease is over, and return the ids of runs that changed.
+
+        For a command that looks once; a loop that may itself have been asleep uses `watch`.
+        """
         return attempts.expire(self._context)
+
+    def watch(self) -> Watch:
+        """Return what a service's loop expires attempts with."""
+        return Watch(self._context)
 
     def lose(self, attempt_id: str, reason: str) -> None:
         """Mark an attempt as lost at once: its executor knows that the runner is dead."""
@@ -125,7 +134,7 @@ class Ledger:
     def revision(self, run: str) -> int:
         """Return the number that grows with every change of a run. Raises `NotFound`."""
         with self.database.session() as session:
-            revision = session.scalar(select(RunRow.revision).where(RunRow.id == run))
+            revision = session.scalar(select(RunRow.revision).where(RunRow.id == check_text("run", run)))
         if revision is None:
             raise NotFound(f"there is no run {run}", run=run)
         return revision

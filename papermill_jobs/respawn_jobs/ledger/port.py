@@ -14,6 +14,8 @@ from respawn_jobs.errors import Conflict, Fenced, InvalidInput, NotFound, Unauth
 from respawn_jobs.ledger.attempts import end_attempt, lock_attempt, settle, token_hash
 from respawn_jobs.ledger.context import Context, touch
 from respawn_jobs.ledger.convert import ref_of
+from respawn_jobs.ledger.holdings import held, hold, name_in_checkpoints
+from respawn_jobs.ledger.limits import check_digest, check_text, cleaned
 from respawn_jobs.ledger.records import INHERITED, cells_of, count_done
 from respawn_jobs.models import CellState, JobSettings, RunState
 from respawn_jobs.protocol import (
@@ -37,6 +39,8 @@ _COLUMNS = (
     "outputs",
     "note",
 )
+_KEY = 64
+"""Characters of a cell's id and of a hash."""
 
 
 class LedgerRunner:
@@ -44,7 +48,7 @@ class LedgerRunner:
 
     def __init__(self, context: Context, attempt: str, token: str) -> None:
         self._context = context
-        self._attempt = attempt
+        self._attempt = check_text("attempt", attempt)
         self._token_hash = token_hash(token)
 
     def claim(self) -> Assignment:
@@ -87,7 +91,6 @@ class LedgerRunner:
 
     def record(self, events: list[CellEvent]) -> None:
         """Store cell events; all or none."""
-        self._check()
         self._require([event.outputs for event in events if event.outputs])
         with self._running(write=True) as (session, run, attempt):
             for event in events:
@@ -102,7 +105,6 @@ class LedgerRunner:
         Cells that the run takes over are recorded as reused at once, so that they are not lost if the
         runner dies before it says so.
         """
-        self._check()
         self._require([skeleton])
         with self._running(write=True) as (session, run, attempt):
             inherited = {cell.index: cell for cell in cells_of(session, run, INHERITED)}
@@ -126,14 +128,14 @@ class LedgerRunner:
             touch(session, run.id)
 
     def missing(self, digests: list[str]) -> list[str]:
-        """Return those of `digests` that are not stored."""
-        self._check()
-        return self._context.blobs.missing(digests)
+        """Return those of `digests` that the run's namespace has not stored; what others have is not told."""
+        return self._lacking(digests)
 
     def put_blob(self, digest: str, source: bytes | Path) -> None:
         """Store bytes under their digest. Raises `Corrupt` when they do not match it."""
-        self._check()
+        namespace = self._namespace()
         self._context.blobs.put(digest, source)
+        hold(self._context, namespace, digest)
 
     def get_blob(self, digest: str) -> bytes:
         """Return a blob that this attempt may read. Raises `NotFound` for any other."""
@@ -162,7 +164,6 @@ class LedgerRunner:
 
     def commit_checkpoint(self, commit: CheckpointCommit) -> None:
         """Make a checkpoint part of the run. Raises `InvalidInput` when a blob is missing."""
-        self._check()
         checkpoint = commit.checkpoint
         self._require([checkpoint.manifest, *commit.blobs])
         with self._running(write=True) as (session, run, attempt):
@@ -174,13 +175,12 @@ class LedgerRunner:
                     **checkpoint.model_dump(mode="json"),
                 )
             )
+            name_in_checkpoints(session, run.id, {checkpoint.manifest, *commit.blobs})
             touch(session, run.id)
 
     def finish(self, outcome: Outcome) -> None:
         """End the attempt. The run becomes final, or is queued again by its retry policy."""
-        self._check()
-        if outcome.notebook is not None:
-            self._require([outcome.notebook])
+        self._require([outcome.notebook] if outcome.notebook is not None else [])
         with self._running(write=True) as (session, run, attempt):
             state = RunState(outcome.state)
             end_attempt(session, run, attempt, self._context.clock(), state, outcome.error, outcome.notebook)
@@ -190,12 +190,19 @@ class LedgerRunner:
     def close(self) -> None:
         """Release nothing: the ledger owns the connections."""
 
-    def _check(self) -> None:
-        with self._running():
-            pass
+    def _namespace(self) -> str:
+        with self._running() as (session, run, _):
+            return session.get_one(JobRow, run.job_id).namespace
+
+    def _lacking(self, digests: list[str]) -> list[str]:
+        wanted = list(dict.fromkeys(check_digest(digest) for digest in digests))
+        with self._running() as (session, run, _):
+            known = held(session, session.get_one(JobRow, run.job_id).namespace, wanted)
+        gone = set(self._context.blobs.missing([digest for digest in wanted if digest in known]))
+        return [digest for digest in wanted if digest not in known or digest in gone]
 
     def _require(self, digests: list[str]) -> None:
-        missing = self._context.blobs.missing(digests)
+        missing = self._lacking(digests)
         if missing:
             raise InvalidInput(f"blob {missing[0]} was not put before it was named", missing=missing)
 
@@ -221,6 +228,10 @@ class LedgerRunner:
 
 def _row(event: CellEvent, run: RunRow, attempt: AttemptRow) -> CellRow:
     values = {name: getattr(event, name) for name in _COLUMNS}
+    values["cell_id"] = check_text("cell id", event.cell_id, _KEY)
+    values["source_hash"] = check_text("source hash", event.source_hash, _KEY)
+    # A cell's own text may end up in its note: refusing it would end a run over a character.
+    values["note"] = cleaned(event.note) if event.note else event.note
     return CellRow(
         run_id=run.id, attempt=attempt.number, index=event.index, state=event.state.value, **values
     )

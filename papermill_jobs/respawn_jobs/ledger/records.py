@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from respawn_jobs.blobs import BlobStore
+from respawn_jobs.errors import RespawnError, Unavailable
 from respawn_jobs.ledger.assemble import executed_text
 from respawn_jobs.models import CellState
 from respawn_jobs.store.tables import CellRow, CheckpointRow, RunRow
@@ -64,3 +65,28 @@ def assemble(session: Session, blobs: BlobStore, run: RunRow) -> str | None:
     if run.skeleton is None:
         return None
     return executed_text(blobs, run.skeleton, cells_of(session, run))
+
+
+def assemble_at_end(session: Session, blobs: BlobStore, run: RunRow) -> tuple[str | None, str | None]:
+    """Return the text of a run that ends; or None and why there is none.
+
+    A run must come to its end whatever its blobs hold. Raises `Unavailable`: the same may work later.
+    """
+    try:
+        return assemble(session, blobs, run), None
+    except Unavailable:
+        raise
+    except RespawnError as error:
+        return None, f"the executed notebook could not be put together: {error.message}"
+
+
+def add_note(session: Session, run: RunRow, note: str, index: int | None = None) -> None:
+    """Add a note to a shown cell, by default to the last one that began; none when the run has no cells."""
+    cells = cells_of(session, run)
+    if index is None:
+        began = [cell for cell in cells if cell.state not in (CellState.PENDING, CellState.SKIPPED)]
+        noted = (began or cells)[-1:]
+    else:
+        noted = [cell for cell in cells if cell.index == index]
+    for cell in noted:
+        cell.note = f"{cell.note}; {note}" if cell.note else note

@@ -15,6 +15,7 @@ from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.context import Context, find_run
 from respawn_jobs.ledger.convert import cell_of, checkpoint_of, ref_of, run_of
+from respawn_jobs.ledger.holdings import name_in_checkpoints, store
 from respawn_jobs.ledger.jobs import add_version, describe, named_kernel
 from respawn_jobs.ledger.records import INHERITED, cells_of, checkpoints_of
 from respawn_jobs.ledger.runs import check_parameters, new_run
@@ -84,8 +85,8 @@ def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) 
     planned = _plan(context, past, following, request)
     if planned.problems:
         raise Conflict("; ".join(planned.problems), run=run_id, problems=planned.problems)
-    _put_version(context, following)
-    skeleton = context.blobs.put_bytes(write_notebook(following.executed).encode())
+    _put_version(context, past, following)
+    skeleton = store(context, past.job.namespace, write_notebook(following.executed))
     seeded = _seed(past, following, planned)
     more = {
         "resume_of": run_id,
@@ -101,8 +102,12 @@ def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) 
             for cell in seeded:
                 cell.run_id = row.id
                 session.add(cell)
-            for checkpoint in _inherited(past, planned, row.id):
-                session.add(checkpoint)
+            inherited = _inherited(past, planned, row.id)
+            session.add_all(inherited)
+            named = {
+                digest for checkpoint in inherited for digest in (checkpoint.manifest, *checkpoint.blobs)
+            }
+            name_in_checkpoints(session, row.id, named)
             session.flush()
             return run_of(session, row)
     except IntegrityError as error:
@@ -117,7 +122,7 @@ def restart(context: Context, actor: Actor, run_id: str, request: ResumeRequest)
     """Queue a run from the top, with the same parameters; see `Service.restart`."""
     past = _past(context, actor, run_id, "run" if request.notebook is None else "edit")
     following = _next(context, past, request)
-    _put_version(context, following)
+    _put_version(context, past, following)
     try:
         with context.database.session(write=True) as session:
             return run_of(session, _insert(context, session, actor, past, following, "restart", {}))
@@ -125,9 +130,9 @@ def restart(context: Context, actor: Actor, run_id: str, request: ResumeRequest)
         raise Conflict(f"the job of {run_id} was changed at the same moment; try again") from error
 
 
-def _put_version(context: Context, following: _Next) -> None:
+def _put_version(context: Context, past: _Past, following: _Next) -> None:
     if following.content is not None:
-        context.blobs.put_bytes(following.text.encode())
+        store(context, past.job.namespace, following.text)
 
 
 def _past(context: Context, actor: Actor, run_id: str, action: Action) -> _Past:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs import parameters
 from respawn_jobs.access import Actor
-from respawn_jobs.errors import Conflict, NotFound
+from respawn_jobs.errors import Conflict, InvalidInput, NotFound
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.assemble import outputs_of
@@ -26,10 +26,31 @@ from respawn_jobs.ledger.convert import (
     runs_of,
     version_of,
 )
-from respawn_jobs.ledger.records import DONE, assemble, cells_of, checkpoints_of, close_cells, shown_attempt
+from respawn_jobs.ledger.holdings import store
+from respawn_jobs.ledger.limits import check_digest
+from respawn_jobs.ledger.records import (
+    DONE,
+    add_note,
+    assemble,
+    assemble_at_end,
+    cells_of,
+    checkpoints_of,
+    close_cells,
+    shown_attempt,
+)
 from respawn_jobs.models import CellRecord, DebugBundle, Parameter, Run, RunDetail, RunState, Version
 from respawn_jobs.service import RunRequest
-from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointRow, JobRow, RunRow, VersionRow
+from respawn_jobs.store.tables import (
+    AttemptRow,
+    CellRow,
+    CheckpointBlobRow,
+    CheckpointRow,
+    JobRow,
+    RunRow,
+    VersionRow,
+)
+
+_MOST = 2**31 - 1
 
 
 def check_parameters(version: VersionRow, given: dict[str, Any]) -> dict[str, Any]:
@@ -89,13 +110,16 @@ def runs(
     before: datetime | None,
 ) -> list[Run]:
     """Return runs that the actor may read, newest first; see `Service.runs`."""
-    query = select(RunRow).order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(max(0, limit))
+    limit = min(max(0, limit), _MOST)
+    query = select(RunRow).order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit)
     readable = actor.readable()
     if readable is not None:
         query = query.join(JobRow, JobRow.id == RunRow.job_id).where(JobRow.namespace.in_(readable))
     if states:
         query = query.where(RunRow.state.in_([state.value for state in states]))
     if before is not None:
+        if before.tzinfo is None:
+            raise InvalidInput(f"`before` needs a time zone: {before.isoformat()} has none")
         query = query.where(RunRow.created_at < before)
     with context.database.session() as session:
         if job is not None:
@@ -182,20 +206,23 @@ def _check_blob(context: Context, actor: Actor, run_id: str, digest: str) -> Non
     with context.database.session() as session:
         row, _ = find_run(session, actor, run_id)
         version = session.get_one(VersionRow, row.version_id)
-        mine = {version.notebook, row.notebook, row.skeleton}
-        mine |= set(session.scalars(select(CellRow.outputs).where(CellRow.run_id == run_id)))
-        for checkpoint in session.scalars(select(CheckpointRow).where(CheckpointRow.run_id == run_id)):
-            mine |= {checkpoint.manifest, *checkpoint.blobs}
-    if digest not in mine:
+        check_digest(digest)
+        output = select(CellRow.run_id).where(CellRow.run_id == run_id, CellRow.outputs == digest).limit(1)
+        belongs = (
+            digest in (version.notebook, row.notebook, row.skeleton)
+            or session.get(CheckpointBlobRow, (run_id, digest)) is not None
+            or session.scalar(output) is not None
+        )
+    if not belongs:
         raise NotFound(f"blob {digest} does not belong to {run_id}", run=run_id, digest=digest)
 
 
 def cancel(context: Context, actor: Actor, run_id: str) -> Run:
     """Cancel a queued run at once, or ask a running one to stop. Raises `Conflict` for a final one."""
     with context.database.session() as session:
-        row, _ = find_run(session, actor, run_id, "run")
-        text = assemble(session, context.blobs, row) if row.current is None else None
-    executed = context.blobs.put_bytes(text.encode()) if text else None
+        row, job = find_run(session, actor, run_id, "run")
+        text, trouble = assemble_at_end(session, context.blobs, row) if row.current is None else (None, None)
+    executed = store(context, job.namespace, text) if text else None
     with context.database.session(write=True) as session:
         row, job = find_run(session, actor, run_id, "run", lock=True)
         if RunState(row.state).final:
@@ -204,6 +231,8 @@ def cancel(context: Context, actor: Actor, run_id: str) -> Run:
         if row.current is None:
             row.state, row.finished_at, row.notebook = RunState.CANCELLED.value, context.clock(), executed
             close_cells(session, row, shown_attempt(session, row), "the run was cancelled")
+            if trouble:
+                add_note(session, row, trouble)
         elif row.state == RunState.QUEUED.value:
             attempt = session.get_one(AttemptRow, row.current)
             end_attempt(session, row, attempt, context.clock(), RunState.CANCELLED)
@@ -239,7 +268,7 @@ def debug(context: Context, actor: Actor, run_id: str) -> DebugBundle:
 
 def _notebook(context: Context, session: Session, row: RunRow) -> str:
     if row.notebook is not None:
-        return context.blobs.get(row.notebook).decode()
+        return context.blobs.get(row.notebook).decode(errors="replace")
     text = assemble(session, context.blobs, row)
     if text is None:
         text = context.blobs.get(session.get_one(VersionRow, row.version_id).notebook).decode()

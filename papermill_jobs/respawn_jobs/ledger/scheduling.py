@@ -7,6 +7,7 @@ latest alone makes a run.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from sqlalchemy import Select, func, select, update
@@ -15,20 +16,27 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs import schedules
 from respawn_jobs.access import Action, Actor
-from respawn_jobs.errors import InvalidInput, NotFound
+from respawn_jobs.errors import InvalidInput, NotFound, Unavailable
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of, schedule_of
+from respawn_jobs.ledger.limits import CRON, ZONE, check_text
 from respawn_jobs.ledger.runs import check_parameters, new_run
 from respawn_jobs.models import CellError, RunState, Schedule
 from respawn_jobs.service import ScheduleRequest
 from respawn_jobs.store.tables import JobRow, RunRow, ScheduleRow
 
+logger = logging.getLogger(__name__)
+_BY = "respawn:scheduler"
+"""Who the audit trail names when nobody asked for a change."""
+
 
 def schedule(context: Context, actor: Actor, request: ScheduleRequest) -> Schedule:
     """Add a schedule to a job; see `Service.schedule`."""
     now = context.clock()
+    check_text("cron expression", request.cron, CRON)
+    check_text("time zone", request.tz, ZONE)
     with context.database.session(write=True) as session:
         job = find_job(session, actor, request.job, "edit")
         first = schedules.next_fires(request.cron, request.tz, now, 1)[0]
@@ -79,7 +87,11 @@ def unschedule(context: Context, actor: Actor, schedule_id: str) -> None:
 
 
 def queue_due(context: Context) -> list[str]:
-    """Queue a run for every schedule that is due, and return the runs' ids."""
+    """Queue a run for every schedule that is due, and return the runs' ids.
+
+    A schedule that can no longer be read, because its zone is gone from the time zone data for instance, is
+    paused. One that makes trouble is logged and tried again by the next call; it holds up no other.
+    """
     now = context.clock()
     with context.database.session() as session:
         due = session.scalars(
@@ -91,6 +103,14 @@ def queue_due(context: Context) -> list[str]:
             run_id = _queue(context, row.id, row.next_due, now)
         except IntegrityError:
             # Race: another replica inserted the run for this instant, and moves the schedule on itself.
+            continue
+        except InvalidInput as error:
+            _pause_unreadable(context, row.id, row.next_due, error.message)
+            continue
+        except Unavailable:
+            raise
+        except Exception:  # whatever one schedule holds, the others must be on time
+            logger.exception("%s could not be queued", row.id)
             continue
         if run_id is not None:
             queued.append(run_id)
@@ -125,6 +145,19 @@ def _queue(context: Context, schedule_id: str, was_due: datetime | None, now: da
         return _insert(context, session, row, due_at)
 
 
+def _pause_unreadable(context: Context, schedule_id: str, was_due: datetime | None, reason: str) -> None:
+    with context.database.session(write=True) as session:
+        row = session.scalar(
+            _active().where(ScheduleRow.id == schedule_id, ScheduleRow.next_due == was_due).with_for_update()
+        )
+        if row is None:
+            return
+        row.paused, row.next_due = True, None
+        job = session.get_one(JobRow, row.job_id)
+        audit.write(context, session, _BY, "pause", job.namespace, row.id, job=ref_of(job), reason=reason)
+    logger.error("%s of %s is paused: %s", schedule_id, ref_of(job), reason)
+
+
 def _queued_before(session: Session, schedule_id: str, due_at: datetime) -> bool:
     """Tell whether this instant made its run: a clock that was set back comes by the same times again."""
     query = select(RunRow.id).where(RunRow.schedule_id == schedule_id, RunRow.due_at == due_at)
@@ -155,7 +188,8 @@ def _active() -> Select[ScheduleRow]:
 
 
 def _find(session: Session, actor: Actor, schedule_id: str, action: Action) -> tuple[ScheduleRow, JobRow]:
-    row = session.scalar(select(ScheduleRow).where(ScheduleRow.id == schedule_id).with_for_update())
+    query = select(ScheduleRow).where(ScheduleRow.id == check_text("schedule", schedule_id))
+    row = session.scalar(query.with_for_update())
     if row is None:
         raise NotFound(f"there is no schedule {schedule_id}", schedule=schedule_id)
     job = session.get_one(JobRow, row.job_id)

@@ -208,6 +208,24 @@ class CheckpointRow(Base):
     blobs: Mapped[list[Any]]
 
 
+class CheckpointBlobRow(Base):
+    """A blob, or a manifest, that a run's checkpoints name: an index over what `checkpoints` holds."""
+
+    __tablename__ = "checkpoint_blobs"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class NamespaceBlobRow(Base):
+    """A blob whose bytes came from this namespace, so that its runners may name it."""
+
+    __tablename__ = "namespace_blobs"
+
+    namespace: Mapped[str] = mapped_column(String(255), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
 class AuditRow(Base):
     """Who did what. Each record's hash covers the one before it."""
 

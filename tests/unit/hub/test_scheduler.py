@@ -61,3 +61,14 @@ def test_a_due_schedule_is_queued_once_and_the_dispatcher_is_told(ledger: Ledger
 
 def test_without_schedules_it_looks_again_after_a_second(ledger: Ledger, clock: Clock) -> None:
     assert Scheduler(ledger, lambda: None, clock=clock).tick() == 1.0
+
+
+def test_a_due_schedule_that_cannot_be_queued_makes_no_haste(
+    ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = ledger.as_actor(Actor.owner("ada"))
+    service.promote(Promotion(name="report", notebook=text(notebook("1 + 1"))))
+    service.schedule(ScheduleRequest(job="report", cron="0 12 * * *", tz="UTC"))
+    monkeypatch.setattr(ledger, "queue_due", lambda: [])
+    clock.now += timedelta(seconds=10)
+    assert Scheduler(ledger, lambda: None, clock=clock).tick() == 1.0

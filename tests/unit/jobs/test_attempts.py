@@ -9,6 +9,7 @@ from respawn_jobs.errors import Conflict, Corrupt, Fenced, InvalidInput, NotFoun
 from respawn_jobs.models import CellState, Checkpoint
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.protocol import CheckpointCommit, Outcome
+from respawn_jobs.service import ResumeRequest
 from respawn_jobs.store.tables import AttemptRow
 from respawn_kernels.digest import digest_of
 from support.runners import PlayedRunner
@@ -274,3 +275,51 @@ def test_the_settings_of_a_run_are_those_of_the_time_it_was_queued(queue, ledger
     run = queue("a = 1", timeout_seconds=5)
     queue("a = 1", timeout_seconds=9)
     assert PlayedRunner(ledger, run.id).assignment.timeout_seconds == 5
+
+
+def test_a_run_cancelled_just_before_it_is_tried_again_keeps_its_notebook(queue, ledger, ada, monkeypatch):
+    from respawn_jobs.ledger import attempts
+
+    run = queue("a = 1", "b = 2", max_attempts=2)
+    runner = PlayedRunner(ledger, run.id)
+    runner.begin()
+    runner.execute(0)
+    retry = attempts._retry
+
+    def cancelled_after(session, row, attempt):
+        decided = retry(session, row, attempt)
+        if not row.cancel_requested:
+            ada.cancel(run.id)
+        return decided
+
+    monkeypatch.setattr(attempts, "_retry", cancelled_after)
+    ledger.lose(runner.attempt, "killed by signal 9")
+    shown = ada.show(run.id).run
+    assert shown.state == "cancelled"
+    assert len(read_notebook(ledger.blobs.get(shown.notebook).decode()).cells[0].outputs) == 1
+
+
+def test_a_run_whose_recorded_outputs_are_gone_can_be_cancelled(failed, ledger, ada, tmp_path):
+    resumed = ada.resume(failed.id, ResumeRequest())
+    outputs = ada.show(failed.id).cells[0].outputs
+    (tmp_path / "data" / "blobs" / outputs[:2] / outputs).unlink()
+    cancelled = ada.cancel(resumed.id)
+    assert (cancelled.state, cancelled.notebook) == ("cancelled", None)
+    assert "could not be put together" in ada.show(resumed.id).cells[1].note
+
+
+def test_a_run_waits_for_its_end_while_the_blob_store_is_away(queue, ledger, ada, clock, tmp_path):
+    run = queue("a = 1")
+    runner = PlayedRunner(ledger, run.id)
+    runner.begin()
+    blobs = tmp_path / "data" / "blobs"
+    blobs.rename(tmp_path / "away")
+    blobs.write_text("a file where a directory should be")
+    clock.forward(seconds=20)
+    assert ledger.expire() == []
+    assert ada.show(run.id).run.state == "running"
+    blobs.unlink()
+    (tmp_path / "away").rename(blobs)
+    assert ledger.expire() == [run.id]
+    shown = ada.show(run.id).run
+    assert (shown.state, shown.notebook is None) == ("lost", False)

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 import pytest
 
 from respawn_jobs.errors import Forbidden, InvalidInput, NotFound
-from respawn_jobs.ledger import Ledger
+from respawn_jobs.ledger import Ledger, scheduling
 from respawn_jobs.service import Promotion, ScheduleRequest
+from respawn_jobs.store.tables import ScheduleRow
 from support.notebooks import notebook, text
 
 
@@ -128,3 +129,41 @@ def test_the_next_fires_are_shown_in_the_zone(ada):
     ]  # fmt: skip
     with pytest.raises(InvalidInput, match="count"):
         ada.preview("* * * * *", "UTC", 100000)
+
+
+def test_a_schedule_that_can_no_longer_be_read_is_paused_and_the_others_fire(report, ada, ledger, clock):
+    gone, fine = ada.schedule(every_minute()), ada.schedule(every_minute())
+    with ledger.database.session(write=True) as session:
+        session.get_one(ScheduleRow, gone.id).tz = "Europe/Gone"
+    clock.forward(seconds=60)
+    assert [ada.show(run).run.schedule for run in ledger.queue_due()] == [fine.id]
+    shown = {schedule.id: schedule for schedule in ada.job("report").schedules}
+    assert (shown[gone.id].paused, shown[gone.id].next_due) == (True, None)
+    assert not shown[fine.id].paused
+    (record,) = [record for record in ada.audit() if record.action == "pause"]
+    assert (record.actor, record.subject) == ("respawn:scheduler", gone.id)
+    assert "Europe/Gone" in record.details["reason"]
+    ledger.verify_audit()
+    with pytest.raises(InvalidInput, match="Europe/Gone"):
+        ada.pause(gone.id, paused=False)
+    clock.forward(seconds=60)
+    assert len(ledger.queue_due()) == 1
+
+
+def test_a_schedule_with_unforeseen_trouble_holds_up_no_other_and_is_tried_again(
+    report, ada, ledger, clock, monkeypatch, caplog
+):
+    first, second = ada.schedule(every_minute()), ada.schedule(every_minute())
+    clock.forward(seconds=60)
+    insert = scheduling._insert
+
+    def broken(context, session, row, due_at):
+        if row.id == first.id:
+            raise RuntimeError("nobody thought of this")
+        return insert(context, session, row, due_at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scheduling, "_insert", broken)
+        assert [ada.show(run).run.schedule for run in ledger.queue_due()] == [second.id]
+    assert first.id in caplog.text
+    assert [ada.show(run).run.schedule for run in ledger.queue_due()] == [first.id]

@@ -16,6 +16,7 @@ def upgrade() -> None:
     _create_runs()
     _create_attempts()
     _create_cells()
+    _create_blobs()
     _create_audit()
 
 
@@ -23,6 +24,8 @@ def downgrade() -> None:
     for table in (
         "audit_head",
         "audit",
+        "namespace_blobs",
+        "checkpoint_blobs",
         "checkpoints",
         "cells",
         "attempts",
@@ -206,6 +209,25 @@ def _create_cells() -> None:
             ["runs.id"],
         ),
         sa.PrimaryKeyConstraint("run_id", "attempt", "cell"),
+    )
+
+
+def _create_blobs() -> None:
+    op.create_table(
+        "checkpoint_blobs",
+        sa.Column("run_id", sa.String(length=32), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["runs.id"],
+        ),
+        sa.PrimaryKeyConstraint("run_id", "digest"),
+    )
+    op.create_table(
+        "namespace_blobs",
+        sa.Column("namespace", sa.String(length=255), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("namespace", "digest"),
     )
 
 

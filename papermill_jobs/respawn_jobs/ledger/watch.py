@@ -1,0 +1,35 @@
+"""Leases as a loop watches them: a runner's silence counts only while the service could have heard it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from respawn_jobs.ledger import attempts
+from respawn_jobs.ledger.context import Context
+
+_LATE = timedelta(seconds=1)
+
+
+class Watch:
+    """Expires attempts for one loop, and spares them while it cannot know.
+
+    A machine that slept, a clock that was stepped, a service that was stopped or paused: each ends every
+    lease at once, although all runners may be well. So at the first look, and at one that comes more than
+    half a lease late, every claimed attempt gets one more lease to be heard from.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._looked: datetime | None = None
+        self._since = context.clock()
+
+    def expire(self) -> list[str]:
+        """Lose every attempt whose lease is over, and return the ids of runs that changed."""
+        now, lease = self._context.clock(), self._context.lease
+        if self._looked is None or now - self._looked > lease / 2 + _LATE:
+            self._since = now
+        try:
+            return attempts.expire(self._context, spare_claimed=now < self._since + lease)
+        finally:
+            # The end of this look, not its beginning: what it did may itself have taken long.
+            self._looked = self._context.clock()

@@ -1,0 +1,209 @@
+"""The dispatcher starts what waits, whatever other runs hold, and spares runners that it could not hear."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from respawn_hub.services.dispatcher import Dispatcher
+from respawn_jobs.access import Actor
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.models import CellState, RunState
+from respawn_jobs.service import Promotion, RunRequest, Service
+from support.notebooks import notebook, text
+from support.runners import PlayedRunner, printed
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class ListedRunners:
+    """An executor that starts nothing: tests play the runners themselves."""
+
+    def __init__(self) -> None:
+        self.submitted: list[str] = []
+        self.dead: list[tuple[str, str]] = []
+
+    def submit(self, attempt_id: str, token: str) -> None:
+        self.submitted.append(attempt_id)
+
+    def cancel(self, attempt_id: str) -> None:
+        raise AssertionError("nobody asked to cancel")
+
+    def probe(self) -> list[tuple[str, str]]:
+        dead, self.dead = self.dead, []
+        return dead
+
+    def living(self) -> set[str]:
+        return set(self.submitted)
+
+    def close(self) -> None:
+        self.submitted.clear()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
+    ledger = Ledger.embedded(tmp_path / "data", clock=clock)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def ada(ledger: Ledger) -> Service:
+    service = ledger.as_actor(Actor.owner("ada"))
+    service.promote(Promotion(name="report", notebook=text(notebook("a = 1", "b = a"))))
+    return service
+
+
+@pytest.fixture
+def executor() -> ListedRunners:
+    return ListedRunners()
+
+
+@pytest.fixture
+def dispatcher(ledger: Ledger, executor: ListedRunners) -> Dispatcher:
+    return Dispatcher(ledger, executor, max_running=4)
+
+
+def spoilt(ledger: Ledger, ada: Service, data: Path, how: str) -> PlayedRunner:
+    """A running run with a finished cell whose recorded outputs make no notebook."""
+    runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    runner.begin()
+    outputs = {
+        "gone": json.dumps([printed(0)]),
+        "no JSON": "hello",
+        "no list": "{}",
+        "no outputs": '["hello"]',
+        "half an output": '[{"output_type": "stream"}]',
+        "half a surrogate pair": json.dumps([{**printed(0), "text": "x\ud800"}]),
+    }[how]
+    digest = runner.put(outputs)
+    runner.port.record([runner.event(0, CellState.EXECUTED, outputs=digest)])
+    if how == "gone":
+        (data / "blobs" / digest[:2] / digest).unlink()
+    return runner
+
+
+SPOILT = ("gone", "no JSON", "no list", "no outputs", "half an output", "half a surrogate pair")
+
+
+@pytest.mark.parametrize("how", SPOILT)
+@pytest.mark.parametrize("found_by", ["lease", "executor"])
+def test_a_run_that_cannot_be_settled_holds_up_nobody(
+    ledger: Ledger, ada: Service, clock: Clock, executor: ListedRunners, dispatcher: Dispatcher,
+    tmp_path: Path, how: str, found_by: str,
+) -> None:  # fmt: skip
+    runner = spoilt(ledger, ada, tmp_path / "data", how)
+    other = ada.run(RunRequest(job="report"))
+    if found_by == "executor":
+        executor.dead.append((runner.attempt, "killed by signal 9"))
+    for _ in range(5):
+        dispatcher.tick()
+        clock.forward(8)
+    assert len(executor.submitted) == 1
+    assert [attempt.id for attempt in ada.show(other.id).attempts] == executor.submitted
+    shown = ada.show(runner.run)
+    assert (shown.run.state, shown.run.error.name) == (RunState.LOST, "RunnerLost")
+    if how == "half a surrogate pair":
+        assert "x?" in ada.notebook(runner.run)
+    else:
+        assert shown.run.notebook is None
+        assert "the executed notebook could not be put together" in shown.cells[0].note
+
+
+def test_whatever_happens_to_one_run_the_queue_moves_on(
+    ledger: Ledger, ada: Service, clock: Clock, executor: ListedRunners, dispatcher: Dispatcher,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    from respawn_jobs.ledger import attempts
+
+    runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    runner.begin()
+    ada.run(RunRequest(job="report"))
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(attempts, "settle", broken)
+        executor.dead.append((runner.attempt, "killed by signal 9"))
+        dispatcher.tick()
+    assert len(executor.submitted) == 1
+    assert runner.attempt in caplog.text
+    assert "nobody thought of this" in caplog.text
+    dispatcher.tick()
+    assert ada.show(runner.run).run.state is RunState.LOST
+
+
+def test_runners_keep_their_places_when_the_machine_slept(
+    ledger: Ledger, ada: Service, clock: Clock, dispatcher: Dispatcher
+) -> None:
+    runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    runner.begin()
+    for _ in range(10):
+        runner.port.heartbeat()
+        dispatcher.tick()
+        clock.forward(5)
+    clock.forward(3600)
+    dispatcher.tick()
+    clock.forward(5)
+    dispatcher.tick()
+    assert runner.port.heartbeat().command == "continue"
+    runner.succeed()
+    assert ada.show(runner.run).run.state is RunState.SUCCEEDED
+
+
+def test_a_runner_that_died_while_the_machine_slept_is_lost_one_lease_later(
+    ledger: Ledger, ada: Service, clock: Clock, dispatcher: Dispatcher
+) -> None:
+    runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    dispatcher.tick()
+    clock.forward(3600)
+    for _ in range(3):
+        dispatcher.tick()
+        assert ada.show(runner.run).run.state is RunState.RUNNING
+        clock.forward(5)
+    dispatcher.tick()
+    assert ada.show(runner.run).run.state is RunState.LOST
+
+
+def test_a_service_that_starts_hears_its_runners_before_it_loses_them(
+    ledger: Ledger, ada: Service, clock: Clock, executor: ListedRunners
+) -> None:
+    runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    clock.forward(100)
+    started = Dispatcher(ledger, executor, max_running=4)
+    started.tick()
+    runner.port.heartbeat()
+    clock.forward(8)
+    started.tick()
+    clock.forward(8)
+    started.tick()
+    assert ada.show(runner.run).run.state is RunState.LOST  # it was heard once, a lease ago
+
+
+def test_a_runner_that_never_claimed_gets_no_grace_from_sleep(
+    ledger: Ledger, ada: Service, clock: Clock, executor: ListedRunners, dispatcher: Dispatcher
+) -> None:
+    run = ada.run(RunRequest(job="report"))
+    dispatcher.tick()
+    clock.forward(61)
+    dispatcher.tick()
+    assert ada.show(run.id).run.state is RunState.LOST
