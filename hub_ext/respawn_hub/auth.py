@@ -6,18 +6,22 @@ token that only our own pages know. A token in the `Authorization` header proves
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security.utils import get_authorization_scheme_param
 from starlette.datastructures import FormData
 
 from respawn_hub.hub import HubUser
-from respawn_hub.runtime import RuntimeDep
+from respawn_hub.limits import PEOPLE
+from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Forbidden, Unauthenticated
-from respawn_jobs.service import Service
+from respawn_jobs.ledger.service import ActorService
 
 FORM_FIELD = "_form_token"
 FORM_HEADER = "X-Form-Token"
@@ -42,7 +46,7 @@ def actor_of(user: HubUser) -> Actor:
     return Actor(name=name, scopes=user.scopes, groups=user.groups)
 
 
-def caller(request: Request, runtime: RuntimeDep) -> Actor:
+async def caller(request: Request, runtime: RuntimeDep) -> Actor:
     """Return who calls the API, by hub token or by session.
 
     Raises:
@@ -51,51 +55,76 @@ def caller(request: Request, runtime: RuntimeDep) -> Actor:
     """
     scheme, given = get_authorization_scheme_param(request.headers.get("Authorization"))
     if scheme.lower() in ("token", "bearer") and given:
-        user = runtime.hub.user(given)
+        user = await hub_user(runtime, given)
         if user is None:
             raise Unauthenticated("the hub does not know this token, or it has expired")
         return actor_of(user)
     token = runtime.sessions.token(request.cookies)
-    user = runtime.hub.user(token, _hub_session(request)) if token else None
+    user = await hub_user(runtime, token, _hub_session(request)) if token else None
     if user is None or token is None:
         raise Unauthenticated("a hub token is needed: send `Authorization: token <token>`")
-    if request.method not in _SAFE:
-        _check_form(runtime, token, request.headers.get(FORM_HEADER, ""))
+    sent = request.headers.get(FORM_HEADER, "")
+    if request.method not in _SAFE and not runtime.sessions.form_token_matches(token, sent):
+        raise _strange_form()
     return actor_of(user)
 
 
-def visitor(request: Request, runtime: RuntimeDep) -> Visitor:
+async def visitor(request: Request, runtime: RuntimeDep) -> Visitor:
     """Return the person who looks at a page. Raises SignInNeeded without a living session."""
     token = runtime.sessions.token(request.cookies)
-    user = runtime.hub.user(token, _hub_session(request)) if token else None
+    user = await hub_user(runtime, token, _hub_session(request)) if token else None
     if user is None or token is None:
         raise SignInNeeded("please sign in")
     return Visitor(actor_of(user), runtime.sessions.form_token(token))
 
 
-async def checked_form(request: Request, runtime: RuntimeDep) -> FormData:
-    """Return the fields of a form that one of our own pages sent. Raises Forbidden for any other."""
-    form = await request.form(max_part_size=64 * 1024 * 1024)
-    token = runtime.sessions.token(request.cookies)
-    if token is None:
-        raise SignInNeeded("please sign in")
-    _check_form(runtime, token, str(form.get(FORM_FIELD, "")))
+async def checked_form(
+    request: Request, visitor: Annotated[Visitor, Depends(visitor)], runtime: RuntimeDep
+) -> FormData:
+    """Return the fields of a form that one of our own pages sent. Raises Forbidden for any other.
+
+    The visitor is known before the form is read.
+    """
+    form = await request.form(max_part_size=PEOPLE)
+    if not hmac.compare_digest(visitor.form_token.encode(), str(form.get(FORM_FIELD, "")).encode()):
+        raise _strange_form()
     return form
 
 
-def service(actor: Annotated[Actor, Depends(caller)], runtime: RuntimeDep) -> Service:
+class AskedFirst(APIRoute):
+    """A route that knows its caller before it reads the body, which a dependency alone comes too late for."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, with the question before it."""
+        handle = super().get_route_handler()
+
+        async def asked(request: Request) -> Response:
+            if request.method not in _SAFE:
+                await caller(request, request.app.state.runtime)
+            return await handle(request)
+
+        return asked
+
+
+async def service(actor: Annotated[Actor, Depends(caller)], runtime: RuntimeDep) -> ActorService:
     """Return the ledger as the API's caller may use it."""
     return runtime.ledger.as_actor(actor)
 
 
-def page_service(visitor: Annotated[Visitor, Depends(visitor)], runtime: RuntimeDep) -> Service:
+async def page_service(visitor: Annotated[Visitor, Depends(visitor)], runtime: RuntimeDep) -> ActorService:
     """Return the ledger as the page's visitor may use it."""
     return runtime.ledger.as_actor(visitor.actor)
 
 
-def _check_form(runtime: RuntimeDep, token: str, given: str) -> None:
-    if not runtime.sessions.form_token_matches(token, given):
-        raise Forbidden("this form is too old or came from another site; reload the page and try again")
+async def hub_user(runtime: Runtime, token: str, session: str = "") -> HubUser | None:
+    """Return whom a token stands for; only what is not known yet is asked of the hub, in its own threads."""
+    if runtime.hub.knows(token, session):
+        return runtime.hub.user(token, session)
+    return await runtime.hub_threads.run(runtime.hub.user, token, session)
+
+
+def _strange_form() -> Forbidden:
+    return Forbidden("this form is too old or came from another site; reload the page and try again")
 
 
 def _hub_session(request: Request) -> str:
@@ -103,7 +132,7 @@ def _hub_session(request: Request) -> str:
 
 
 CallerDep = Annotated[Actor, Depends(caller)]
-ServiceDep = Annotated[Service, Depends(service)]
+ServiceDep = Annotated[ActorService, Depends(service)]
 VisitorDep = Annotated[Visitor, Depends(visitor)]
-PageServiceDep = Annotated[Service, Depends(page_service)]
+PageServiceDep = Annotated[ActorService, Depends(page_service)]
 FormDep = Annotated[FormData, Depends(checked_form)]

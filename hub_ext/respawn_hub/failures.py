@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -24,6 +25,7 @@ _TITLES = {
     404: "There is no such page",
     405: "That does not work here",
     409: "Not possible in this state",
+    413: "That is too large",
     422: "Something in this request is wrong",
     503: "Not available right now",
 }
@@ -37,7 +39,7 @@ def add_failures(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _refused(request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, RespawnError):
         raise TypeError(f"not an error of ours: {error!r}")
     runtime: Runtime = request.app.state.runtime
@@ -45,20 +47,20 @@ def _refused(request: Request, error: Exception) -> Response:
         target = request.url.path if request.method == "GET" else runtime.hub_settings.prefix
         query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
         return sign_in(runtime, target + query)
-    return _answer(request, error.status, error.as_dict())
+    return await _answer(request, error.status, error.as_dict())
 
 
-def _invalid(request: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     said = "; ".join(
         f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {problem['msg']}"
         for problem in problems
     )
     fields = {"problems": [{"where": p["loc"], "message": p["msg"]} for p in problems]}
-    return _answer(request, 422, InvalidInput(said or "the request cannot be read", **fields).as_dict())
+    return await _answer(request, 422, InvalidInput(said or "the request cannot be read", **fields).as_dict())
 
 
-def _http(request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     said = str(error.detail) if isinstance(error, HTTPException) else ""
     refusal: RespawnError
@@ -70,37 +72,35 @@ def _http(request: Request, error: Exception) -> Response:
         refusal = InvalidInput(said)
     else:
         refusal = RespawnError(said)
-    return _answer(request, status, refusal.as_dict())
+    return await _answer(request, status, refusal.as_dict())
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
+async def _unexpected(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     refusal = RespawnError("Respawn met an error of its own; the service's log tells more")
-    return _answer(request, 500, refusal.as_dict())
+    return await _answer(request, 500, refusal.as_dict())
 
 
-def _answer(request: Request, status: int, document: dict[str, Any]) -> Response:
+async def _answer(request: Request, status: int, document: dict[str, Any]) -> Response:
     runtime: Runtime = request.app.state.runtime
     path = request.url.path.removeprefix(runtime.hub_settings.prefix)
     wants_page = "text/html" in request.headers.get("Accept", "")
     if path.startswith(("api/", "runner/")) or not wants_page:
         return JSONResponse(jsonable_encoder(document), status_code=status)
-    return page(
-        runtime,
-        _visitor(request, runtime),
-        "error.html",
-        status=status,
-        title=_TITLES.get(status, "Something went wrong"),
-        code=status,
-        message=document["message"],
-        fields=document.get("fields", {}),
-    )
+    looks = await _visitor(request, runtime)
+    context = {
+        "title": _TITLES.get(status, "Something went wrong"),
+        "code": status,
+        "message": document["message"],
+        "fields": document.get("fields", {}),
+    }
+    return await run_in_threadpool(lambda: page(runtime, looks, "error.html", status=status, **context))
 
 
-def _visitor(request: Request, runtime: Runtime) -> Visitor | None:
+async def _visitor(request: Request, runtime: Runtime) -> Visitor | None:
     """Return who looks at an error page, when that can be told; the page works without."""
     try:
-        return visitor(request, runtime)
+        return await visitor(request, runtime)
     except RespawnError:
         return None
 

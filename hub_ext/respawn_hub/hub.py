@@ -21,6 +21,9 @@ from respawn_hub.settings import HubSettings
 from respawn_jobs.errors import Forbidden, Unauthenticated, Unavailable
 
 _KEPT_SECONDS = 60.0
+_REFUSED_SECONDS = 5.0
+_SILENT_SECONDS = 1.0
+"""A hub that did not answer is not asked again this soon: those who wait hear it at once."""
 _KEPT_ANSWERS = 4096
 
 
@@ -41,7 +44,10 @@ class Hub:
         self.settings = settings
         self._now = now
         self._client = httpx.Client(timeout=10.0, transport=httpx.HTTPTransport(retries=2))
-        self._kept: dict[str, tuple[float, HubUser | None]] = {}
+        self._kept: dict[str, tuple[float, HubUser]] = {}
+        # Apart, so that tokens that somebody makes up displace nobody who is known.
+        self._refused: dict[str, float] = {}
+        self._silent_until = 0.0
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -59,18 +65,37 @@ class Hub:
             Unavailable: the hub does not answer.
             Forbidden: the token is valid but has no access to this service.
         """
-        key = hashlib.sha256(f"{session}:{token}".encode()).hexdigest()
-        kept = self._kept.get(key)
-        if kept is None or kept[0] < self._now():
-            kept = (self._now() + _KEPT_SECONDS, self._ask(token))
-            with self._lock:
-                if len(self._kept) >= _KEPT_ANSWERS:
-                    self._kept.clear()
-                self._kept[key] = kept
-        user = kept[1]
+        key = _key(token, session)
+        user = self._remembered(key)
+        if user is None and not self._was_refused(key):
+            user = self._ask(token)
+            self._remember(key, user)
         if user is not None and not self._may_enter(user.scopes):
             raise Forbidden(f"this token of {user.name} has no access to Respawn", user=user.name)
         return user
+
+    def knows(self, token: str, session: str = "") -> bool:
+        """Tell whether `user` would answer at once, without asking the hub."""
+        key = _key(token, session)
+        return self._remembered(key) is not None or self._was_refused(key)
+
+    def _remembered(self, key: str) -> HubUser | None:
+        until, user = self._kept.get(key, (0.0, None))
+        return user if until >= self._now() else None
+
+    def _was_refused(self, key: str) -> bool:
+        return self._refused.get(key, 0.0) >= self._now()
+
+    def _remember(self, key: str, user: HubUser | None) -> None:
+        with self._lock:
+            for answers in (self._kept, self._refused):
+                if len(answers) >= _KEPT_ANSWERS:
+                    answers.clear()
+            if user is None:
+                self._kept.pop(key, None)
+                self._refused[key] = self._now() + _REFUSED_SECONDS
+            else:
+                self._kept[key] = (self._now() + _KEPT_SECONDS, user)
 
     def _may_enter(self, scopes: frozenset[str]) -> bool:
         name = self.settings.service_name
@@ -129,12 +154,19 @@ class Hub:
         headers: dict[str, str] | None = None,
         data: dict[str, str] | None = None,
     ) -> httpx.Response:
+        if self._silent_until > self._now():
+            raise Unavailable("the hub does not answer; try again in a moment")
         try:
             return self._client.request(
                 method, self.settings.api_url.rstrip("/") + path, headers=headers, data=data
             )
         except httpx.HTTPError as error:
+            self._silent_until = self._now() + _SILENT_SECONDS
             raise Unavailable("the hub does not answer; try again in a moment") from error
+
+
+def _key(token: str, session: str) -> str:
+    return hashlib.sha256(f"{session}:{token}".encode()).hexdigest()
 
 
 def new_verifier() -> str:

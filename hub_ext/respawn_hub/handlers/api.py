@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
-from respawn_hub.auth import CallerDep, ServiceDep
+from respawn_hub.auth import AskedFirst, CallerDep, ServiceDep
+from respawn_hub.handlers.streams import streamed
 from respawn_hub.runtime import RuntimeDep
 from respawn_jobs.models import (
     AuditRecord,
@@ -58,12 +60,13 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         401: "No valid hub token came with the request.",
         403: "The caller's scopes do not allow it.",
         404: "There is no such thing.",
+        413: "The request is larger than 64 MB.",
         409: "The thing is in a state that does not allow it.",
         422: "The call is wrong; the message names what, and what was expected.",
         503: "The hub, the database or the blob store does not answer.",
     }.items()
 }
-router = APIRouter(prefix="/api", tags=["people"], responses=_PROBLEMS)
+router = APIRouter(prefix="/api", tags=["people"], responses=_PROBLEMS, route_class=AskedFirst)
 
 
 @router.get("/whoami")
@@ -81,7 +84,8 @@ def promote(request: Promotion, service: ServiceDep) -> Version:
 @router.get("/jobs")
 def jobs(service: ServiceDep, namespace: str | None = None) -> list[Job]:
     """List the jobs that the caller may see."""
-    return service.jobs(namespace)
+    found = service.jobs(namespace)
+    return [job.model_copy(update={"last_run": _listed(job.last_run)}) for job in found]
 
 
 @router.get("/job")
@@ -113,7 +117,18 @@ def runs(
     before: datetime | None = None,
 ) -> list[Run]:
     """List runs, newest first; `before` pages by creation time."""
-    return service.runs(job=job, states=state or (), limit=limit, before=before)
+    found = service.runs(job=job, states=state or (), limit=limit, before=before)
+    return [_listed(run) for run in found]
+
+
+R = TypeVar("R", Run, Run | None)
+
+
+def _listed(run: R) -> R:
+    """Return a run as lists show it: a traceback may be long, and is told where the run is shown."""
+    if run is None or run.error is None:
+        return run
+    return run.model_copy(update={"error": run.error.model_copy(update={"traceback": ""})})
 
 
 @router.get("/runs/{run}")
@@ -129,9 +144,11 @@ def outputs(run: str, cell: int, service: ServiceDep) -> list[dict[str, Any]]:
 
 
 @router.get("/runs/{run}/notebook", response_class=Response)
-def notebook(run: str, service: ServiceDep) -> Response:
+async def notebook(run: str, service: ServiceDep) -> Response:
     """Return the executed notebook as far as it came."""
-    return Response(service.notebook(run), media_type="application/x-ipynb+json")
+    return await streamed(
+        lambda: service.stream_notebook(run), run_in_threadpool, media_type="application/x-ipynb+json"
+    )
 
 
 @router.post("/runs/{run}/plan")
@@ -171,9 +188,9 @@ def debug(run: str, service: ServiceDep, runtime: RuntimeDep) -> DebugBundle:
 
 
 @router.get("/runs/{run}/blobs/{digest}", response_class=Response)
-def blob(run: str, digest: str, service: ServiceDep) -> Response:
+async def blob(run: str, digest: str, service: ServiceDep) -> Response:
     """Return a blob that belongs to the run."""
-    return Response(service.blob(run, digest), media_type="application/octet-stream")
+    return await streamed(lambda: service.stream_blob(run, digest), run_in_threadpool)
 
 
 @router.post("/schedules", status_code=201)

@@ -24,6 +24,9 @@ from respawn_jobs.service import Service
 
 router = APIRouter(prefix="/api", tags=["people"])
 _LOOK_SECONDS = 0.3
+_LOOK_SECONDS_WHEN_QUIET = 1.0
+_LIVELY_SECONDS = 5.0
+"""After a change, this long, a page is looked after more often: the next change is near."""
 _QUIET_SECONDS = 15.0
 """A comment is sent this often, so that proxies keep the connection and dead ones are noticed."""
 _STREAM_SECONDS = 300.0
@@ -57,6 +60,7 @@ async def _stream(
 ) -> AsyncIterator[str]:
     told: dict[str, str] = {}
     revision = -1
+    changed_at = time.monotonic()
     ends = time.monotonic() + _STREAM_SECONDS
     spoke = time.monotonic()
     yield "retry: 1000\n\n"
@@ -65,7 +69,7 @@ async def _stream(
         if latest != revision:
             # Read after the revision: a change in between is only told twice.
             detail = await run_in_threadpool(service.show, run)
-            revision = latest
+            revision, changed_at = latest, time.monotonic()
             keys = {str(cell.index): cell_key(cell) for cell in detail.cells} | {"run": run_key(detail.run)}
             changed = {name: key for name, key in keys.items() if told.get(name) != key}
             told = keys
@@ -78,7 +82,8 @@ async def _stream(
         elif time.monotonic() - spoke > _QUIET_SECONDS:
             yield ": still here\n\n"
             spoke = time.monotonic()
-        await asyncio.sleep(_LOOK_SECONDS)
+        lively = time.monotonic() - changed_at < _LIVELY_SECONDS
+        await asyncio.sleep(_LOOK_SECONDS if lively else _LOOK_SECONDS_WHEN_QUIET)
 
 
 def _event(name: str, data: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from respawn_hub.rendering import ShownOutput, ansi, prose, shown
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import page
 from respawn_jobs.errors import NotFound
-from respawn_jobs.models import CellRecord, Checkpoint, Run, RunDetail, RunState
+from respawn_jobs.models import CellRecord, Checkpoint, RunDetail, RunState
 from respawn_jobs.service import Service
 
 router = APIRouter(include_in_schema=False)
@@ -42,7 +42,7 @@ def run(run: str, visitor: VisitorDep, service: PageServiceDep, runtime: Runtime
         visitor,
         "run.html",
         cells=_cells(service, detail),
-        language=_language(service, detail.run),
+        language=service.version(run).language,
         **_head(service, visitor, detail),
     )
 
@@ -64,10 +64,11 @@ def cells(
     """Return some cells of the run's page again, without their sources, which never change."""
     wanted = set(index)
     detail = service.show(run)
+    outputs = service.outputs_of_cells(run, wanted)
     fresh = [
-        ShownCell(record.index, "", record, shown(service.outputs(run, record.index)), cell_key(record))
+        ShownCell(record.index, "", record, shown(outputs[record.index]), cell_key(record))
         for record in detail.cells
-        if record.index in wanted
+        if record.index in outputs
     ]
     return page(runtime, visitor, "_cells.html", cells=fresh, run=detail.run, language="")
 
@@ -104,11 +105,6 @@ def _last_checkpoint(detail: RunDetail) -> Checkpoint | None:
     if not detail.checkpoints or not detail.run.state.resumable:
         return None
     return max(detail.checkpoints, key=lambda checkpoint: checkpoint.cell)
-
-
-def _language(service: Service, run: Run) -> str:
-    """Return the language that the run's version is written in."""
-    return next(version.language for version in service.versions(run.job) if version.number == run.version)
 
 
 def _cells(service: Service, detail: RunDetail) -> list[ShownCell]:

@@ -1,17 +1,25 @@
-"""The runner protocol over HTTP: `RunnerPort`, one route per method, for the attempt's own token only."""
+"""The runner protocol over HTTP: `RunnerPort`, one route per method, for the attempt's own token only.
+
+All of it runs in threads of its own: a runner that is not heard in time loses its lease, so it must never
+wait behind people. Hence no handler and no dependency here is a plain function, which would run in the
+threads that everything else shares.
+"""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import APIRoute
 from fastapi.security.utils import get_authorization_scheme_param
 
-from respawn_hub.runtime import RuntimeDep
+from respawn_hub.handlers.streams import streamed
+from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_jobs.errors import Unauthenticated
+from respawn_jobs.ledger.port import LedgerRunner
 from respawn_jobs.models import Model
 from respawn_jobs.protocol import (
     Assignment,
@@ -19,10 +27,31 @@ from respawn_jobs.protocol import (
     CheckpointCommit,
     HeartbeatAnswer,
     Outcome,
-    RunnerPort,
 )
 
-router = APIRouter(prefix="/runner/{attempt}", tags=["runners"])
+_SMALL_BODY = 1 << 16
+"""Bytes of a document that is read before the token in it is checked."""
+
+
+class _AskedFirst(APIRoute):
+    """A route that checks the token before it reads a body that is not small."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def asked(request: Request) -> Response:
+            told = request.headers.get("Content-Length", "")
+            small = told.isdecimal() and int(told) <= _SMALL_BODY
+            if self.body_field is not None and not small:
+                runtime: Runtime = request.app.state.runtime
+                asking = await port(request.path_params["attempt"], request, runtime)
+                await runtime.runner_threads.run(asking.check)
+            return await handle(request)
+
+        return asked
+
+
+router = APIRouter(prefix="/runner/{attempt}", tags=["runners"], route_class=_AskedFirst)
 
 
 class Beginning(Model):
@@ -32,7 +61,7 @@ class Beginning(Model):
     cells: list[CellEvent]
 
 
-def port(attempt: str, request: Request, runtime: RuntimeDep) -> RunnerPort:
+async def port(attempt: str, request: Request, runtime: RuntimeDep) -> LedgerRunner:
     """Return the ledger as this attempt's runner may use it; the ledger checks the token in each call."""
     scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
     if scheme.lower() != "bearer" or not token:
@@ -40,67 +69,68 @@ def port(attempt: str, request: Request, runtime: RuntimeDep) -> RunnerPort:
     return runtime.ledger.runner(attempt, token)
 
 
-PortDep = Annotated[RunnerPort, Depends(port)]
+PortDep = Annotated[LedgerRunner, Depends(port)]
 
 
 @router.post("/claim")
-def claim(port: PortDep) -> Assignment:
+async def claim(port: PortDep, runtime: RuntimeDep) -> Assignment:
     """Take the attempt: its lease starts."""
-    return port.claim()
+    return await runtime.runner_threads.run(port.claim)
 
 
 @router.post("/heartbeat")
-def heartbeat(port: PortDep) -> HeartbeatAnswer:
+async def heartbeat(port: PortDep, runtime: RuntimeDep) -> HeartbeatAnswer:
     """Renew the lease."""
-    return port.heartbeat()
+    return await runtime.runner_threads.run(port.heartbeat)
 
 
 @router.post("/record", status_code=204)
-def record(port: PortDep, events: Annotated[list[CellEvent], Body()]) -> None:
+async def record(port: PortDep, runtime: RuntimeDep, events: Annotated[list[CellEvent], Body()]) -> None:
     """Store cell events; all or none."""
-    port.record(events)
+    await runtime.runner_threads.run(port.record, events)
 
 
 @router.post("/begin", status_code=204)
-def begin(port: PortDep, beginning: Beginning) -> None:
+async def begin(port: PortDep, runtime: RuntimeDep, beginning: Beginning) -> None:
     """Store the parameterized notebook and its pending cells."""
-    port.begin(beginning.skeleton, beginning.cells)
+    await runtime.runner_threads.run(port.begin, beginning.skeleton, beginning.cells)
 
 
 @router.post("/missing")
-def missing(port: PortDep, digests: Annotated[list[str], Body()]) -> list[str]:
+async def missing(port: PortDep, runtime: RuntimeDep, digests: Annotated[list[str], Body()]) -> list[str]:
     """Return those of the digests that are not stored."""
-    return port.missing(digests)
+    return await runtime.runner_threads.run(port.missing, digests)
 
 
 @router.put("/blobs/{digest}", status_code=204)
 async def put_blob(digest: str, request: Request, port: PortDep, runtime: RuntimeDep) -> None:
     """Store bytes under their digest; they pass through a file, never as a whole through memory."""
-    if not await run_in_threadpool(port.missing, [digest]):
+    in_thread = runtime.runner_threads.run
+    if not await in_thread(port.missing, [digest]):
         return
     uploads = runtime.settings.data / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=uploads) as file:
         async for chunk in request.stream():
-            await run_in_threadpool(file.write, chunk)
+            await in_thread(file.write, chunk)
         file.flush()
-        await run_in_threadpool(port.put_blob, digest, Path(file.name))
+        await in_thread(port.put_blob, digest, Path(file.name))
 
 
 @router.get("/blobs/{digest}", response_class=Response)
-def get_blob(digest: str, port: PortDep) -> Response:
+async def get_blob(digest: str, port: PortDep, runtime: RuntimeDep) -> Response:
     """Return a blob that the attempt may read."""
-    return Response(port.get_blob(digest), media_type="application/octet-stream")
+    return await streamed(lambda: port.stream_blob(digest), runtime.runner_threads.run)
 
 
 @router.post("/checkpoint", status_code=204)
-def checkpoint(port: PortDep, commit: CheckpointCommit) -> None:
+async def checkpoint(port: PortDep, runtime: RuntimeDep, commit: CheckpointCommit) -> None:
     """Make a checkpoint, whose blobs are all stored, part of the run."""
-    port.commit_checkpoint(commit)
+    await runtime.runner_threads.run(port.commit_checkpoint, commit)
 
 
 @router.post("/finish", status_code=204)
-def finish(port: PortDep, outcome: Outcome, runtime: RuntimeDep) -> None:
+async def finish(port: PortDep, runtime: RuntimeDep, outcome: Outcome) -> None:
     """End the attempt."""
-    port.finish(outcome)
+    await runtime.runner_threads.run(port.finish, outcome)
     runtime.wake()

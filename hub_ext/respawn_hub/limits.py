@@ -1,0 +1,65 @@
+"""How much of a request's body is taken, so that nobody can fill the service's memory.
+
+A body larger than its limit is refused with 413, whether its length was told before or not. Who sends it is
+asked first: see `respawn_hub.auth.AskedFirst`. Blobs that runners put have no limit, since they pass through
+a file.
+"""
+
+from __future__ import annotations
+
+import re
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MEGABYTE = 1 << 20
+PEOPLE = 64 * MEGABYTE
+"""Bytes of a request from a person: notebooks, forms with an uploaded notebook."""
+RUNNERS = 16 * MEGABYTE
+"""Bytes of a runner's JSON document."""
+_RUNNER = re.compile(r"/runner/[^/]+/")
+_BLOB = re.compile(r"/runner/[^/]+/blobs/[^/]+$")
+
+
+class BodyLimits:
+    """ASGI middleware that ends a request as soon as its body is larger than it may be."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix.rstrip("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        most = self._most(scope) if scope["type"] == "http" else None
+        await self._app(scope, receive if most is None else _Counted(scope, receive, most), send)
+
+    def _most(self, scope: Scope) -> int | None:
+        path = scope["path"].removeprefix(self._prefix)
+        if scope["method"] == "PUT" and _BLOB.match(path):
+            return None
+        return RUNNERS if _RUNNER.match(path) else PEOPLE
+
+
+class _Counted:
+    """The body as it comes in, until it is too much."""
+
+    def __init__(self, scope: Scope, receive: Receive, most: int) -> None:
+        told = Headers(scope=scope).get("Content-Length", "")
+        self._seen = 0
+        self._told = int(told) if told.isdecimal() else 0
+        self._receive = receive
+        self._most = most
+
+    async def __call__(self) -> Message:
+        # Refused when it is read, not before: a handler that asks who sends it comes first.
+        if self._told > self._most:
+            raise self._refusal()
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        if self._seen > self._most:
+            raise self._refusal()
+        return message
+
+    def _refusal(self) -> HTTPException:
+        return HTTPException(413, f"the request is larger than {self._most // MEGABYTE} MB")

@@ -1,0 +1,114 @@
+"""The service's process without a hub around it: for what only a process of its own shows, such as memory.
+
+The hub that it asks is a socket of the test: one that answers for a single token, or one that never answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import psutil
+
+from support.ports import free_port
+from support.waiting import wait_for
+
+TOKEN = "token-of-ada"
+_SCOPES = ["access:services!service=respawn", "custom:respawn:edit!user=ada"]
+
+
+@dataclass
+class LonelyService:
+    """A service that runs."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def peak(self) -> int:
+        """Return the most memory that the process ever had, in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+    def connections(self) -> int:
+        """Return how many connections the process has, both ways."""
+        every = psutil.Process(self.process.pid).net_connections()
+        return sum(connection.status == psutil.CONN_ESTABLISHED for connection in every)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes that the service started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@contextmanager
+def lonely_service(data: Path, hub_port: int, **environment: str) -> Iterator[LonelyService]:
+    """Start the service over the store in `data`; it is stopped at the end of the block, if it still runs."""
+    origin = f"http://127.0.0.1:{free_port()}"
+    told = {
+        "JUPYTERHUB_API_TOKEN": "not-used",
+        "JUPYTERHUB_API_URL": f"http://127.0.0.1:{hub_port}/hub/api",
+        "JUPYTERHUB_CLIENT_ID": "service-respawn",
+        "JUPYTERHUB_SERVICE_URL": origin,
+        "RESPAWN_DATA": str(data),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "respawn_hub"], env={**os.environ, **told, **environment}
+    )
+    service = LonelyService(f"{origin}/services/respawn", process)
+    try:
+        wait_for(lambda: _healthy(service), 60, "the service")
+        yield service
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def answering_hub() -> Iterator[int]:
+    """A hub that knows ada's token; yields its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def silent_hub() -> Iterator[int]:
+    """A hub that takes connections and never answers; yields its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=500) as listener:
+        yield listener.getsockname()[1]
+
+
+class _Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        known = self.headers.get("Authorization") == f"token {TOKEN}"
+        body = json.dumps({"name": "ada", "kind": "user", "scopes": _SCOPES, "groups": []} if known else {})
+        self.send_response(200 if known else 403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def _healthy(service: LonelyService) -> bool:
+    assert service.process.poll() is None, "the service ended"
+    try:
+        return httpx.get(f"{service.url}/api/health").status_code == 200
+    except httpx.HTTPError:
+        return False
