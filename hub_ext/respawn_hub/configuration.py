@@ -30,8 +30,9 @@ SCOPES: dict[str, dict[str, Any]] = {
     },
 }
 ACCESS = f"access:services!service={SERVICE}"
+_LOCAL_SPAWNERS = {"localprocess", "LocalProcessSpawner", "simple", "SimpleLocalProcessSpawner"}
 _PASSED_ON = ("AWS_", "RESPAWN_")
-_KEPT_BACK = {"RESPAWN_URL", "RESPAWN_TOKEN"}
+_KEPT_BACK = {"RESPAWN_URL", "RESPAWN_TOKEN", "RESPAWN_SHARED"}
 
 
 def configure(
@@ -43,12 +44,15 @@ def configure(
     port: int | None = None,
     url_for_servers: str | None = None,
     environment: dict[str, str] | None = None,
+    everyone: bool = True,
 ) -> None:
     """Add the Respawn service to a hub.
 
     People get every right over their own namespace, and the hub's `admin_users` over all of them; give
     a group its team's namespace with a role of your own, such as ``{"name": "risk-jobs",
     "groups": ["risk"], "scopes": ["custom:respawn:edit!group=risk"]}``.
+
+    Jobs run as the account that the service runs as: whoever may edit can run code as it.
 
     Args:
         c: the configuration object of jupyterhub_config.py.
@@ -58,6 +62,8 @@ def configure(
         port: TCP port of the service on the loopback; by default a free one, kept over restarts.
         url_for_servers: the service's URL as single-user servers reach it, when that is not the loopback.
         environment: more variables for the service. ``RESPAWN_*`` and ``AWS_*`` of the hub are passed on.
+        everyone: whether all users may promote notebooks and run jobs. If not, they may only read, and you
+            give ``custom:respawn:edit!user`` to those you trust, with a role of your own.
     """
     directory = Path(data or "respawn-data").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -69,7 +75,12 @@ def configure(
         for name, value in os.environ.items()
         if name.startswith(_PASSED_ON) and name not in _KEPT_BACK and not name.startswith("RESPAWN_EMBEDDED_")
     }
-    own = {"RESPAWN_DATA": str(directory), "RESPAWN_DB_URL": db_url, "RESPAWN_BLOBS_URL": blobs_url}
+    own = {
+        "RESPAWN_DATA": str(directory),
+        "RESPAWN_DB_URL": db_url,
+        "RESPAWN_BLOBS_URL": blobs_url,
+        "RESPAWN_SHARED": "" if _for_one_person(c) else "yes",
+    }
     _append(
         c.JupyterHub,
         "services",
@@ -86,18 +97,29 @@ def configure(
             },
         },
     )
-    _add_rights(c)
+    _add_rights(c, everyone)
     servers = dict(_value(c.Spawner, "environment", {}))
     servers.setdefault("RESPAWN_URL", url_for_servers or f"{address}{prefix}")
     c.Spawner.environment = servers
 
 
-def _add_rights(c: Any) -> None:
+def _for_one_person(c: Any) -> bool:
+    """Tell whether it is certain that one person only signs in, whose servers run on this machine."""
+    spawner = str(_value(c.JupyterHub, "spawner_class", "localprocess")).rpartition(".")[2]
+    names = {*_value(c.Authenticator, "allowed_users", ()), *_value(c.Authenticator, "admin_users", ())}
+    open_to_all = any(
+        _value(section, "allow_all", False) for section in c.values() if hasattr(section, "items")
+    )
+    return spawner in _LOCAL_SPAWNERS and len(names) == 1 and not open_to_all
+
+
+def _add_rights(c: Any, everyone: bool) -> None:
     c.JupyterHub.custom_scopes = {**_value(c.JupyterHub, "custom_scopes", {}), **SCOPES}
-    _extend_role(c, "user", [ACCESS, "custom:respawn:edit!user"])
+    _extend_role(c, "user", [ACCESS, f"custom:respawn:{'edit' if everyone else 'read'}!user"])
     _append(c.JupyterHub, "load_roles", _admin_role(c))
-    # A server acts for its owner, never with more than the owner has: team scopes come along, admin does not.
-    servers = [ACCESS, "custom:respawn:edit"]
+    # A server acts for its owner, in the owner's own namespace, never with more than the owner has. Without
+    # the filter, whatever runs in an administrator's server could change everybody's jobs.
+    servers = [ACCESS, "custom:respawn:edit!user"]
     token_scopes = _value(c.Spawner, "server_token_scopes", None)
     if isinstance(token_scopes, list) and token_scopes:
         c.Spawner.server_token_scopes = [*token_scopes, *servers]

@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     """How many runs the local executor executes at once."""
     session_seconds: int = Field(default=14 * 86400, gt=0)
     """How long a browser stays signed in, unless it signs out of the hub before."""
+    shared: bool = False
+    """Whether more than one person may use the hub; said by `respawn_hub.configure`."""
     cookie_secret: SecretStr | None = None
     """Secret of the session cookies; by default made at the first start and kept in `data`."""
 

@@ -49,8 +49,48 @@ def test_servers_keep_the_hubs_own_rights(config: Config, tmp_path: Path) -> Non
     respawn_hub.configure(config, data=tmp_path)
 
     scopes = _role(config, "server")["scopes"]
-    assert {"users:activity!user", "access:servers!server", "custom:respawn:edit"} <= set(scopes)
-    assert "custom:respawn:admin" not in scopes
+    assert {"users:activity!user", "access:servers!server", "custom:respawn:edit!user"} <= set(scopes)
+    # Unfiltered, an administrator's server could change everybody's jobs.
+    assert not {"custom:respawn:edit", "custom:respawn:admin"} & set(scopes)
+
+
+def test_people_only_read_where_not_everyone_may_run_code(config: Config, tmp_path: Path) -> None:
+    respawn_hub.configure(config, data=tmp_path, everyone=False)
+
+    assert "custom:respawn:read!user" in _role(config, "user")["scopes"]
+    assert "custom:respawn:edit!user" not in _role(config, "user")["scopes"]
+
+
+def _told_to_be_shared(config: Config, tmp_path: Path) -> bool:
+    respawn_hub.configure(config, data=tmp_path)
+    return _service(config)["environment"].get("RESPAWN_SHARED") == "yes"
+
+
+def test_a_hub_for_one_person_on_this_machine_is_not_warned(config: Config, tmp_path: Path) -> None:
+    config.JupyterHub.spawner_class = "simple"
+    config.Authenticator.allowed_users = {"ada"}
+
+    assert not _told_to_be_shared(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("Authenticator", "allowed_users", {"ada", "bob"}),
+        ("Authenticator", "allowed_users", set()),
+        ("Authenticator", "admin_users", {"root"}),
+        ("DummyAuthenticator", "allow_all", True),
+        ("JupyterHub", "spawner_class", "dockerspawner.DockerSpawner"),
+    ],
+)
+def test_a_hub_for_several_people_is_warned_of_the_shared_account(
+    config: Config, tmp_path: Path, section: str, name: str, value: object
+) -> None:
+    config.JupyterHub.spawner_class = "simple"
+    config.Authenticator.allowed_users = {"ada"}
+    setattr(config[section], name, value)
+
+    assert _told_to_be_shared(config, tmp_path)
 
 
 def test_what_is_there_already_stays(config: Config, tmp_path: Path) -> None:
@@ -68,7 +108,7 @@ def test_what_is_there_already_stays(config: Config, tmp_path: Path) -> None:
     assert "custom:other:read" in config.JupyterHub.custom_scopes
     assert config.Spawner.environment == {"LANG": "C.UTF-8", "RESPAWN_URL": "https://elsewhere"}
     assert config.Spawner.server_token_scopes[0] == "users:activity!user"
-    assert "custom:respawn:edit" in config.Spawner.server_token_scopes
+    assert "custom:respawn:edit!user" in config.Spawner.server_token_scopes
 
 
 def test_lists_that_were_only_appended_to_stay(config: Config, tmp_path: Path) -> None:
