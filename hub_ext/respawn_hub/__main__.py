@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
+import socket
 import sys
+from contextlib import suppress
 
 import uvicorn
+from fastapi import FastAPI
 
 from respawn_hub.app import create_app
 from respawn_hub.settings import HubSettings, NotUnderHub, Settings
+
+logger = logging.getLogger("respawn_hub")
+
+
+class Server(uvicorn.Server):
+    """A server that goes on answering until its runners have ended, so that they can record how."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._service = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the runners, then close the listener and everything else."""
+        try:
+            await self._service.state.end_runs()
+        finally:
+            await super().shutdown(sockets)
 
 
 def main() -> int:
@@ -20,9 +41,13 @@ def main() -> int:
     except NotUnderHub as error:
         print(f"respawn: {error}", file=sys.stderr)
         return 2
+    settings = Settings()
+    if settings.shared:
+        logger.warning("%s", shared_account(settings))
     host, port = hub_settings.address
-    uvicorn.run(
-        create_app(Settings(), hub_settings),
+    app = create_app(settings, hub_settings)
+    config = uvicorn.Config(
+        app,
         host=host,
         port=port,
         log_config=None,
@@ -30,7 +55,23 @@ def main() -> int:
         # Live pages hold their connections open; they are not waited for.
         timeout_graceful_shutdown=2,
     )
-    return 0
+    with suppress(KeyboardInterrupt):  # the hub interrupts what it stops
+        server = Server(app, config)
+        server.run()
+    return 0 if server.started else 3
+
+
+def shared_account(settings: Settings) -> str:
+    """Return what an administrator must know of a hub for several people."""
+    try:
+        account = getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        account = "of this service"
+    return (
+        f"jobs of all users run as the account {account}: who has custom:respawn:edit can run code as it and "
+        f"read its files, {settings.data.absolute()} with everybody's jobs among them. "
+        "See docs/how-to/add-to-a-hub.md, 'Where jobs run'."
+    )
 
 
 if __name__ == "__main__":

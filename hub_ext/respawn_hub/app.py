@@ -24,6 +24,7 @@ from respawn_hub.handlers import (
 )
 from respawn_hub.headers import SafeHeaders
 from respawn_hub.hub import Hub
+from respawn_hub.limits import BodyLimits
 from respawn_hub.runtime import Runtime
 from respawn_hub.services.dispatcher import Dispatcher
 from respawn_hub.services.scheduler import Scheduler
@@ -78,13 +79,16 @@ def create_app(
         health=supervisor.health,
     )
 
+    async def end_runs() -> None:
+        await run_in_threadpool(supervisor.stop)
+        await run_in_threadpool(dispatcher.close)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         supervisor.start()
         logger.info("Respawn serves %s", service_url)
         yield
-        await run_in_threadpool(supervisor.stop)
-        await run_in_threadpool(dispatcher.close)
+        await end_runs()
         hub.close()
         if ledger is None:
             store.close()
@@ -99,8 +103,10 @@ def create_app(
         redoc_url=None,
     )
     app.state.runtime = runtime
+    app.state.end_runs = end_runs
     app.include_router(_routes(), prefix=hub_settings.prefix.rstrip("/"))
     app.mount(f"{hub_settings.prefix}static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_middleware(BodyLimits, prefix=hub_settings.prefix)
     app.add_middleware(SafeHeaders)
     add_failures(app)
     return app

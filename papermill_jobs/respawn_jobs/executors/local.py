@@ -26,7 +26,8 @@ from respawn_jobs.kernel import kernel_environment
 
 logger = logging.getLogger(__name__)
 
-_TERMINATE_SECONDS = 3.0
+_TERMINATE_SECONDS = 8.0
+"""How long runners may take to stop their kernels and record how far they came."""
 _SHORT_LIFE_SECONDS = 5.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -17,20 +18,25 @@ from support.waiting import wait_for
 pytestmark = pytest.mark.integration
 
 
-def test_a_run_that_the_hubs_stop_interrupts_is_lost_at_once_and_says_so(tmp_path: Path) -> None:
+def test_a_run_that_the_hubs_stop_interrupts_records_its_own_end_and_notebook(tmp_path: Path) -> None:
     with running_hub(tmp_path, users=("ada",)) as hub:
         service = hub.service("ada")
         service.promote(
-            Promotion(name="long", notebook=text(notebook("x = 1", "import time\ntime.sleep(600)")))
+            Promotion(name="long", notebook=text(notebook("print(1)", "import time\ntime.sleep(600)")))
         )
         run = service.run(RunRequest(job="long"))
         wait_for(lambda: service.show(run.id).run.cells_done == 1, 60, "the first cell")
+        began = time.monotonic()
+    took = time.monotonic() - began
 
     ledger = Ledger.embedded(hub.data)
-    left = ledger.as_actor(Actor.owner("ada")).show(run.id).run
+    ada = ledger.as_actor(Actor.owner("ada"))
+    left, executed = ada.show(run.id).run, ada.notebook(run.id)
     ledger.close()
 
     assert left.state is RunState.LOST
     assert left.error is not None
-    assert "stop" in left.error.value
+    assert left.error.value == "the runner was told to end"
     assert left.notebook is not None
+    assert '"1\\n"' in executed
+    assert took < 10
