@@ -1,6 +1,6 @@
 // A debug notebook: the bar above it, and the failing cell brought into view and marked.
 
-import { element, pageLink } from "./dom.js";
+import { element, pageLink, webAddress } from "./dom.js";
 
 const FAILING = "respawn-failing-cell";
 
@@ -15,7 +15,7 @@ export function addBar(lab, panel, info, pages, { resume, restart }) {
   const button = (label, action, kind, title) =>
     element("button", { type: "button", class: `jp-mod-styled ${kind}`, title, click: action }, label);
   const show = () => showFailingCell(panel, info);
-  const runPage = pages ? `${pages}/runs/${info.run}` : info.link;
+  const runPage = pages ? `${pages}/runs/${encodeURIComponent(info.run)}` : webAddress(info.link);
   const node = element(
     "div",
     { class: "respawn-bar", role: "toolbar", "aria-label": "Respawn" },

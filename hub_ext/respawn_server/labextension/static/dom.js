@@ -16,6 +16,12 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** An address as it is when it leads to a web page, else null: a notebook's own data may say `javascript:`. */
+export function webAddress(url) {
+  if (typeof url !== "string" || !URL.canParse(url)) return null;
+  return ["http:", "https:"].includes(new URL(url).protocol) ? url : null;
+}
+
 /** A link to one of the service's pages; they open beside JupyterLab. */
 export function pageLink(url, text, attributes = {}) {
   return element("a", { href: url, target: "_blank", rel: "noopener", ...attributes }, text);

@@ -64,15 +64,19 @@ function promoteForm(api, info, values, problem) {
     "form",
     { class: "respawn-body respawn-form", submit: (event) => event.preventDefault() },
     problemBox(problem),
-    field("Job name", { name: "name", value: values.name, required: true, pattern: NAME }, {
-      hint: "small letters, digits, . _ -",
-    }),
-    field("Namespace", { name: "namespace", value: values.namespace, required: true }, {
-      hint: "user/… for yourself, team/… for a group",
-    }),
+    element(
+      "div",
+      { class: "respawn-pair" },
+      field("Job name", { name: "name", value: values.name, required: true, pattern: NAME }, {
+        hint: "small letters, digits, . _ -",
+      }),
+      field("Namespace", { name: "namespace", value: values.namespace, required: true }, {
+        hint: "user/… for yourself, team/… for a group",
+      }),
+    ),
     element("p", {}, "Kernel: ", element("strong", {}, info.display_name || "none named in the notebook")),
-    parameterTable(info.parameters, values),
     schedule.node,
+    parameterTable(info.parameters, values),
     element(
       "div",
       { class: "respawn-pair" },

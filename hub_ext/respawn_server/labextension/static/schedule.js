@@ -68,9 +68,9 @@ export function scheduleFields(api, values) {
 }
 
 function fireLines(times, zone) {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone: zone });
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23", timeZone: zone });
   const lines = times.map((time) => element("li", {}, format.format(new Date(time))));
-  return ["Next fires:", element("ul", {}, ...lines)];
+  return [`Next fires, ${zone}:`, element("ul", {}, ...lines)];
 }
 
 function input(attributes) {
