@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from tornado.web import HTTPError
 
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound
+from respawn_jobs.ids import is_id
 from respawn_jobs.models import DebugBundle, GitState
 
 DEBUG_DIRECTORY = "respawn-debug"
@@ -57,13 +58,15 @@ class Notebooks:
         """Return the run that a debug notebook is of, and the notebook's text.
 
         Raises:
-            InvalidInput: It is not a debug notebook.
+            InvalidInput: It is not a debug notebook, or names something else than a run.
             NotFound: There is no such file.
         """
         text = await self.text(path)
         run = debugged_run(text)
         if run is None:
             raise InvalidInput(f"{path} is not a debug notebook: it names no run", path=path)
+        if not is_id("run", run):
+            raise InvalidInput(f"{path} is not a debug notebook: {run!r} is not the id of a run", path=path)
         return run, text
 
     async def keep_or_write(self, bundle: DebugBundle) -> tuple[str, bool]:

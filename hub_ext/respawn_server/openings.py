@@ -36,6 +36,16 @@ class OpenMessage(TypedDict):
     path: str
 
 
+class ConfirmMessage(TypedDict):
+    """The last message of an opening that must be agreed to: what would be restored is somebody else's."""
+
+    type: Literal["confirm"]
+    job: str
+    makers: list[str]
+    """Who made the run and its version."""
+    cell: str
+
+
 class FailedMessage(TypedDict):
     """The last message of an opening that did not; with a path when the notebook can be opened even so."""
 
@@ -45,7 +55,7 @@ class FailedMessage(TypedDict):
     path: str | None
 
 
-Message = StepMessage | OpenMessage | FailedMessage
+Message = StepMessage | OpenMessage | ConfirmMessage | FailedMessage
 
 
 class Openings:
@@ -67,18 +77,29 @@ class Openings:
         self._log = log
         self._running: dict[str, Opening] = {}
 
-    async def watch(self, run: str) -> AsyncIterator[Message]:
-        """Start opening a run's failure, or join the opening that goes on; yield its messages to the last."""
+    async def watch(self, run: str, *, confirmed: bool = False) -> AsyncIterator[Message]:
+        """Start opening a run's failure, or join the opening that goes on; yield its messages to the last.
+
+        Restoring a checkpoint runs code of whoever made it. Unless the run is the person's own, that needs
+        their consent: without `confirmed` the last message asks for it, and nothing was downloaded or run.
+        """
         opening = self._running.get(run)
         if opening is None:
             opening = self._running[run] = Opening(run, self._connection, self._notebooks, self._kernels)
+            opening.confirmed = confirmed
             opening.task = asyncio.create_task(self._see_through(opening))
+        opening.confirmed = opening.confirmed or confirmed
         async for message in opening.messages():
             yield message
 
     async def _see_through(self, opening: Opening) -> None:
         try:
-            path = await opening.steps()
+            bundle = await opening.fetch()
+            question = await opening.question(bundle)
+            if question is not None:
+                opening.tell(question)
+                return
+            path = await opening.steps(bundle)
             if opening.problem is None:
                 opening.tell({"type": "open", "path": path})
             else:
@@ -99,6 +120,8 @@ class Opening:
 
     def __init__(self, run: str, connection: Connection, notebooks: Notebooks, kernels: Kernels) -> None:
         self.run = run
+        self.confirmed = False
+        """Whether the person agreed to restore what somebody else has stored."""
         self.problem: str | None = None
         """Why the state could not be restored, though the notebook is there."""
         self.task: asyncio.Task[None] | None = None
@@ -129,12 +152,32 @@ class Opening:
             if changed is self._changed:
                 await changed.wait()
 
-    async def steps(self) -> str:
-        """Do all the steps and return the notebook's path. Raises RespawnError."""
+    async def fetch(self) -> DebugBundle:
+        """Get what the service tells of the run. Raises RespawnError."""
         self._step("fetch")
         service = self._connection.service()
         bundle = await asyncio.to_thread(service.debug, self.run)
         self._step("fetch", f"{bundle.run.job}, version {bundle.run.version}", done=True)
+        return bundle
+
+    async def question(self, bundle: DebugBundle) -> ConfirmMessage | None:
+        """Return what must be agreed to before the steps, if anything. Raises RespawnError."""
+        from respawn_jobs.debug import failing_index
+        from respawn_jobs.notebooks import read_notebook, title
+
+        visitor = await asyncio.to_thread(self._connection.service().whoami)
+        makers = {bundle.run.created_by, bundle.version.created_by}
+        own = bundle.run.job.startswith(f"user/{visitor}/") and makers == {visitor}
+        if own or self.confirmed:
+            return None
+        failing = failing_index(bundle)
+        cell = "none: every cell had finished"
+        if failing is not None:
+            cell = f"{failing}: {title(read_notebook(bundle.notebook).cells[failing])}"
+        return {"type": "confirm", "job": bundle.run.job, "makers": sorted(makers), "cell": cell}
+
+    async def steps(self, bundle: DebugBundle) -> str:
+        """Do the steps after the first and return the notebook's path. Raises RespawnError."""
         self._step("kernel", bundle.run.kernel)
         found = await self._kernels.check(bundle.run.kernel, bundle.version.lock)
         self._step("kernel", found, done=True)

@@ -12,13 +12,18 @@ from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from respawn_jobs.errors import InvalidInput
+from respawn_jobs.ids import is_id
 from respawn_server.shared import KEY, RespawnHandler
 
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
 
 
 class DebugPage(JupyterHandler):
-    """GET /respawn/debug/<run>: shows the steps; its script asks for them with `OpeningStream`."""
+    """GET /respawn/debug/<run>: shows the steps; its script asks for them with `OpeningStream`.
+
+    By itself it does nothing: a link to it may be anybody's.
+    """
 
     auth_resource = KEY
 
@@ -26,6 +31,8 @@ class DebugPage(JupyterHandler):
     @authorized
     def get(self, run: str) -> None:
         """Answer the page."""
+        if not is_id("run", run):
+            raise web.HTTPError(422, "%r is not the id of a run", run, reason="Not the id of a run")
         pages = self.settings[KEY].pages
         template = _TEMPLATES.get_template("debug.html")
         self.set_header("Cache-Control", "no-store")
@@ -40,7 +47,10 @@ class DebugPage(JupyterHandler):
 
 
 class OpeningStream(RespawnHandler):
-    """POST /respawn/api/debug/<run>: opens the run's failure; answers one JSON message per line."""
+    """POST /respawn/api/debug/<run>: opens the run's failure; answers one JSON message per line.
+
+    The body may hold `{"confirm": true}`: the person agreed to restore what somebody else has stored.
+    """
 
     auth_resource = KEY
 
@@ -48,11 +58,14 @@ class OpeningStream(RespawnHandler):
     @authorized
     async def post(self, run: str) -> None:
         """Stream the messages of `respawn_server.openings` until the last."""
+        if not is_id("run", run):
+            raise InvalidInput(f"{run!r} is not the id of a run")
+        confirmed = bool(self.request.body) and self.body().get("confirm") is True
         self.set_header("Content-Type", "application/x-ndjson")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")
         try:
-            async for message in self.shared.openings.watch(run):
+            async for message in self.shared.openings.watch(run, confirmed=confirmed):
                 self.write(json.dumps(message) + "\n")
                 await self.flush()
         except StreamClosedError:

@@ -35,9 +35,9 @@ class Server:
         headers = {"Authorization": f"token {self.hub.token(self.user)}"}
         return httpx.request(method, url, headers=headers, timeout=120, **options)
 
-    def open(self, run: str) -> list[dict[str, Any]]:
+    def open(self, run: str, *, confirm: bool = False) -> list[dict[str, Any]]:
         """Follow the opening of a run's failure to its end."""
-        answer = self.call("POST", f"respawn/api/debug/{run}")
+        answer = self.call("POST", f"respawn/api/debug/{run}", json={"confirm": confirm})
         assert answer.status_code == 200, answer.text
         return [json.loads(line) for line in answer.text.splitlines()]
 

@@ -27,6 +27,14 @@ function showProblem(message, path) {
   }
 }
 
+function askConsent({ job, makers, cell }) {
+  byId("consent-job").textContent = job;
+  byId("consent-makers").textContent = makers.join(", ");
+  byId("consent-cell").textContent = cell;
+  byId("consent").hidden = byId("confirm").hidden = false;
+  byId("confirm").focus();
+}
+
 function handle(message) {
   switch (message.type) {
     case "step":
@@ -36,6 +44,9 @@ function handle(message) {
       byId("open").href = labUrl(message.path);
       byId("open").hidden = false;
       window.location.replace(labUrl(message.path));
+      return true;
+    case "confirm":
+      askConsent(message);
       return true;
     case "failed":
       showProblem(message.message, message.path);
@@ -57,10 +68,11 @@ async function* lines(response) {
   }
 }
 
-async function follow() {
+async function follow(confirm) {
   const response = await fetch(`${baseUrl}respawn/api/debug/${encodeURIComponent(run)}`, {
     method: "POST",
-    headers: { "X-XSRFToken": xsrf },
+    headers: { "Content-Type": "application/json", "X-XSRFToken": xsrf },
+    body: JSON.stringify({ confirm }),
     credentials: "same-origin",
   });
   if (!response.ok) {
@@ -73,13 +85,19 @@ async function follow() {
 }
 
 function start() {
+  for (const id of ["consent", "confirm"]) byId(id).hidden = true;
   byId("problem").hidden = byId("again").hidden = byId("open").hidden = true;
   for (const item of document.querySelectorAll("#steps li")) {
     item.className = "";
     item.querySelector(".detail").textContent = "";
   }
-  follow().catch((error) => showProblem(error.message, null));
+  follow(agreed).catch((error) => showProblem(error.message, null));
 }
 
+let agreed = false;
+byId("confirm").addEventListener("click", () => {
+  agreed = true;
+  start();
+});
 byId("again").addEventListener("click", start);
 start();

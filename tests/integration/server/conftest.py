@@ -25,6 +25,9 @@ from ipykernel.kernelapp import launch_new_instance
 launch_new_instance()
 """
 
+# Cyd may run ada's jobs.
+_ROLES = [{"name": "helps-ada", "users": ["cyd"], "scopes": ["custom:respawn:run!user=ada"]}]
+
 __all__ = ["chromium", "context", "page"]
 
 
@@ -43,7 +46,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     _add_kernel(source_tree.parent, "bare", "-c", _WITHOUT_RESPAWN)
     service = {"JUPYTER_PATH": f"{directory / 'service-jupyter'}:{source_tree.parent}"}
     with running_hub(
-        directory / "hub", users=("ada", "bob"), server_environment=servers, service_environment=service
+        directory / "hub",
+        users=("ada", "bob", "cyd"),
+        roles=_ROLES,
+        server_environment=servers,
+        service_environment=service,
     ) as running:
         tolerate(running.process.pid)
         (directory / "hub" / "runtime").symlink_to(directory / "runtime")

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from playwright.sync_api import Page, expect
 
 from respawn_jobs.models import CellState, Run, RunState
+from respawn_jobs.service import RunRequest
+from support.browser import sign_in
 from support.hub import RunningHub
 from support.servers import Server, fail, finished
 from support.waiting import wait_for
@@ -179,3 +182,58 @@ def test_kernel_without_respawn_restores_by_what_is_lent_to_it(hub: RunningHub, 
     last = server.open(run.id)[-1]
     assert last["type"] == "open", last
     assert server.evaluate(last["path"], "found") == "[]"
+
+
+@pytest.fixture(scope="module")
+def of_cyd(hub: RunningHub) -> Run:
+    """A run of a job of ada's that cyd made, and that failed."""
+    job = fail(hub, "shared", SOURCES).job
+    return finished(hub, hub.service("cyd").run(RunRequest(job=job)).id)
+
+
+def test_run_that_somebody_else_made_is_not_restored_without_consent(server: Server, of_cyd: Run) -> None:
+    messages = server.open(of_cyd.id)
+    assert messages[-1] == {
+        "type": "confirm",
+        "job": "user/ada/shared",
+        "makers": ["ada", "cyd"],
+        "cell": "2: prices['coffee']",
+    }
+    assert {m["step"] for m in messages[:-1]} == {"fetch"}
+    assert not list((server.home / "respawn-debug").glob(f"*{of_cyd.id}*"))
+    assert not (server.hub.directory.parent / "restore" / of_cyd.id).exists()
+    opened = server.open(of_cyd.id, confirm=True)[-1]
+    assert opened["type"] == "open"
+    assert server.evaluate(opened["path"], "total") == "4"
+
+
+@pytest.mark.browser
+def test_page_of_a_run_that_somebody_else_made_asks_first(
+    page: Page, hub: RunningHub, server: Server, of_cyd: Run
+) -> None:
+    run = finished(hub, hub.service("cyd").run(RunRequest(job=of_cyd.job)).id)
+    page.goto(f"{hub.url}/hub/login?next=/user/ada/respawn/debug/{run.id}")
+    sign_in(page, "ada", hub.password)
+    consent = page.get_by_role("alert")
+    for said in ("user/ada/shared", "cyd", "prices['coffee']"):
+        expect(consent).to_contain_text(said)
+    assert not list((server.home / "respawn-debug").glob(f"*{run.id}*"))
+    page.get_by_role("button", name="Open it").click()
+    page.wait_for_url("**/lab/tree/**", timeout=60_000)
+    assert list((server.home / "respawn-debug").glob(f"*{run.id}*"))
+
+
+@pytest.mark.parametrize("run", ["run-1", "run-abc_def-gh", "job-0123456789", "RUN-0123456789"])
+def test_what_is_no_run_is_refused_by_every_route(server: Server, run: str) -> None:
+    assert server.call("GET", f"respawn/debug/{run}").status_code == 422
+    answer = server.call("POST", f"respawn/api/debug/{run}")
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid_input")
+
+
+def test_notebook_that_names_no_run_cannot_be_resumed(server: Server) -> None:
+    forged = nbformat.v4.new_notebook(metadata={"respawn": {"run": "../jobs/user/ada/prices"}})
+    nbformat.write(forged, server.home / "forged.ipynb")
+    for route in ("plan", "resume", "restart"):
+        answer = server.call("POST", f"respawn/api/{route}", json={"path": "forged.ipynb"})
+        assert (answer.status_code, answer.json()["error"]) == (422, "invalid_input")
+        assert "is not the id of a run" in answer.json()["message"]

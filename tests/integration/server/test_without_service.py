@@ -8,6 +8,7 @@ import httpx
 import nbformat
 import pytest
 from nbformat import v4
+from playwright.sync_api import Page, expect
 
 from support.jupyter import Jupyter, running_jupyter
 
@@ -87,3 +88,19 @@ def test_jupyterlab_is_given_the_plugin(jupyter: Jupyter) -> None:
         assert '"name": "respawn"' in page
         for file in ("remoteEntry.js", "plugin.js", "style.css"):
             assert client.get(f"/lab/extensions/respawn/static/{file}").status_code == 200
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [("https://hub.example/runs/1", True), ("javascript:alert(1)", False), (" JaVaScript:alert(1)", False)],
+)
+def test_link_in_a_notebook_leads_to_web_pages_only(
+    page: Page, jupyter: Jupyter, link: str, shown: bool
+) -> None:
+    metadata = {"respawn": {"run": "run-0123456789", "link": link}}
+    nbformat.write(v4.new_notebook(metadata=metadata), jupyter.root / "linked.ipynb")
+    page.goto(f"{jupyter.url}/lab/tree/linked.ipynb?reset&token=token-of-a-test")
+    bar = page.get_by_role("toolbar", name="Respawn")
+    expect(bar).to_contain_text("run-0123456789")
+    expect(bar.get_by_role("link")).to_have_count(int(shown))
