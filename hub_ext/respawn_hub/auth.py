@@ -118,8 +118,9 @@ async def page_service(visitor: Annotated[Visitor, Depends(visitor)], runtime: R
 
 async def hub_user(runtime: Runtime, token: str, session: str = "") -> HubUser | None:
     """Return whom a token stands for; only what is not known yet is asked of the hub, in its own threads."""
-    if runtime.hub.knows(token, session):
-        return runtime.hub.user(token, session)
+    known, user = runtime.hub.recall(token, session)
+    if known:
+        return user
     return await runtime.hub_threads.run(runtime.hub.user, token, session)
 
 

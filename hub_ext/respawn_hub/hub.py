@@ -65,26 +65,25 @@ class Hub:
             Unavailable: the hub does not answer.
             Forbidden: the token is valid but has no access to this service.
         """
-        key = _key(token, session)
-        user = self._remembered(key)
-        if user is None and not self._was_refused(key):
+        known, user = self.recall(token, session)
+        if not known:
             user = self._ask(token)
-            self._remember(key, user)
+            self._remember(_key(token, session), user)
+        return self._entering(user)
+
+    def recall(self, token: str, session: str = "") -> tuple[bool, HubUser | None]:
+        """Return whether the hub's last answer still holds, and that answer; asks nobody."""
+        key, now = _key(token, session), self._now()
+        until, user = self._kept.get(key, (0.0, None))
+        if user is not None and until >= now:
+            return True, self._entering(user)
+        refused = self._refused.get(key)
+        return refused is not None and refused >= now, None
+
+    def _entering(self, user: HubUser | None) -> HubUser | None:
         if user is not None and not self._may_enter(user.scopes):
             raise Forbidden(f"this token of {user.name} has no access to Respawn", user=user.name)
         return user
-
-    def knows(self, token: str, session: str = "") -> bool:
-        """Tell whether `user` would answer at once, without asking the hub."""
-        key = _key(token, session)
-        return self._remembered(key) is not None or self._was_refused(key)
-
-    def _remembered(self, key: str) -> HubUser | None:
-        until, user = self._kept.get(key, (0.0, None))
-        return user if until >= self._now() else None
-
-    def _was_refused(self, key: str) -> bool:
-        return self._refused.get(key, 0.0) >= self._now()
 
     def _remember(self, key: str, user: HubUser | None) -> None:
         with self._lock:

@@ -12,9 +12,10 @@ import pytest
 
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.models import CellState
 from respawn_jobs.remote import RemoteRunner
 from respawn_jobs.service import Promotion, RunRequest
-from respawn_kernels.digest import digest_of_file
+from respawn_kernels.digest import digest_of, digest_of_file
 from support.lonely import TOKEN, LonelyService, answering_hub, lonely_service, silent_hub
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
@@ -116,7 +117,7 @@ def test_a_large_blob_goes_through_and_never_into_memory(
     before = service.peak()
     port = RemoteRunner(service.url, runner.attempt, runner.token)
     port.put_blob(digest, large)
-    port.record([runner.event(0, runner.event(0, "pending").state, outputs=digest)])
+    port.record([runner.event(0, CellState.PENDING, outputs=digest)])
     port.close()
     url = f"{service.url}/api/runs/{runner.run}/blobs/{digest}"
     fetched = tmp_path / "fetched"
@@ -130,6 +131,27 @@ def test_a_large_blob_goes_through_and_never_into_memory(
 
     assert digest_of_file(fetched) == digest
     assert service.peak() - before < 80
+
+
+def test_a_damaged_blob_is_never_taken_for_a_whole_one(
+    service: LonelyService, runner: PlayedRunner, data: Path
+) -> None:
+    port = RemoteRunner(service.url, runner.attempt, runner.token)
+    content = b"precious " * 1000
+    digest = digest_of(content)
+    port.put_blob(digest, content)
+    port.record([runner.event(1, CellState.PENDING, outputs=digest)])
+    port.close()
+    stored = data / "blobs" / digest[:2] / digest
+    url = f"{service.url}/api/runs/{runner.run}/blobs/{digest}"
+    ada = {"Authorization": f"token {TOKEN}"}
+
+    assert httpx.get(url, headers=ada).content == content
+    stored.write_bytes(content[:-1] + b"x")
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(url, headers=ada)
+    stored.unlink()
+    assert httpx.get(url, headers=ada).status_code == 404
 
 
 def test_a_runner_is_heard_while_people_wait_for_a_hub_that_does_not_answer(

@@ -59,6 +59,19 @@ def test_a_run_by_api_token_needs_no_server_of_its_owner(
     assert not hub.has_server("ada")
 
 
+def test_lists_leave_tracebacks_out_and_a_run_has_its_own(ada: RemoteService, failed: Run) -> None:
+    listed = next(run for run in ada.runs(job="fails") if run.id == failed.id)
+    job = next(job for job in ada.jobs() if job.ref == "user/ada/fails")
+    shown = ada.show(failed.id).run
+
+    assert listed.error is not None
+    assert (listed.error.value, listed.error.traceback) == ("no such column", "")
+    assert job.last_run is not None
+    assert job.last_run.error is None or job.last_run.error.traceback == ""
+    assert shown.error is not None
+    assert "no such column" in shown.error.traceback
+
+
 def test_the_run_of_another_is_refused_by_name(bob: RemoteService, failed: Run) -> None:
     for ask in (bob.show, bob.notebook, bob.debug, bob.cancel):
         with pytest.raises(Forbidden, match=rf"{failed.id} belongs to user/ada; you are bob"):

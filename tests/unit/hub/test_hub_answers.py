@@ -1,0 +1,87 @@
+"""What the service remembers of the hub's answers, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from respawn_hub import hub as hub_module
+from respawn_hub.hub import Hub
+from respawn_hub.settings import HubSettings
+from respawn_jobs.errors import Unavailable
+from support.lonely import TOKEN, answering_hub
+
+
+class Hubs:
+    """A hub's client whose hub and whose clock a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        settings = HubSettings(api_token="not-used", api_url="http://127.0.0.1:1/hub/api", client_id="x")
+        self.client = Hub(settings, now=lambda: self.now)
+
+    def move_to(self, port: int) -> None:
+        url = f"http://127.0.0.1:{port}/hub/api"
+        self.client.settings = self.client.settings.model_copy(update={"api_url": url})
+
+    def go_away(self) -> None:
+        self.move_to(1)
+
+
+@pytest.fixture
+def hubs() -> Iterator[Hubs]:
+    hubs = Hubs()
+    with answering_hub() as port:
+        hubs.move_to(port)
+        yield hubs
+    hubs.client.close()
+
+
+def _name(hubs: Hubs, token: str) -> str | None:
+    user = hubs.client.user(token)
+    return user.name if user else None
+
+
+def test_a_known_person_is_not_asked_for_again_within_a_minute(hubs: Hubs) -> None:
+    assert _name(hubs, TOKEN) == "ada"
+    hubs.go_away()
+    hubs.now += 59
+
+    assert _name(hubs, TOKEN) == "ada"
+    hubs.now += 2
+    with pytest.raises(Unavailable):
+        hubs.client.user(TOKEN)
+
+
+def test_a_refusal_holds_for_some_seconds_only(hubs: Hubs) -> None:
+    assert _name(hubs, "made-up") is None
+    hubs.go_away()
+
+    assert _name(hubs, "made-up") is None
+    hubs.now += 6
+    with pytest.raises(Unavailable):
+        hubs.client.user("made-up")
+
+
+def test_a_hub_that_did_not_answer_is_left_alone_for_a_second(hubs: Hubs) -> None:
+    with answering_hub() as port:
+        hubs.go_away()
+        with pytest.raises(Unavailable):
+            hubs.client.user(TOKEN)
+        hubs.move_to(port)
+        with pytest.raises(Unavailable):
+            hubs.client.user(TOKEN)
+        hubs.now += 1.1
+
+        assert _name(hubs, TOKEN) == "ada"
+
+
+def test_made_up_tokens_displace_nobody_who_is_known(hubs: Hubs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "_KEPT_ANSWERS", 3)
+    assert _name(hubs, TOKEN) == "ada"
+    for number in range(10):
+        assert _name(hubs, f"made-up-{number}") is None
+    hubs.go_away()
+
+    assert _name(hubs, TOKEN) == "ada"
