@@ -15,6 +15,7 @@ from respawn_jobs.store.tables import CellRow
 def executed_text(blobs: BlobStore, skeleton: str, cells: Iterable[CellRow]) -> str:
     """Return the skeleton's text with each cell's recorded outputs and execution count filled in.
 
+    Half a surrogate pair, which a kernel can send and no file can hold, becomes `?`.
     Raises `NotFound` or `Corrupt` when a blob is gone or holds something else, `Unavailable` when the
     store does not answer.
     """
@@ -29,7 +30,7 @@ def executed_text(blobs: BlobStore, skeleton: str, cells: Iterable[CellRow]) -> 
             node.execution_count = cell.execution_count
             recorded = outputs_of(blobs, cell.outputs)
             node.outputs = [nbformat.from_dict(output) for output in recorded]  # type: ignore[no-untyped-call]
-        return write_notebook(notebook)
+        return write_notebook(notebook).encode(errors="replace").decode()
     except RespawnError:
         raise
     except Exception as error:  # nbformat raises KeyError, AttributeError and more on malformed outputs

@@ -15,19 +15,23 @@ class Watch:
 
     A machine that slept, a clock that was stepped, a service that was stopped or paused: each ends every
     lease at once, although all runners may be well. So at the first look, and at one that comes more than
-    half a lease late, every claimed attempt gets one more lease to be heard from.
+    half a lease late, every claimed attempt gets one more lease to be heard from. A loop whose looks are all
+    late is slow, not asleep: the first of them gives that lease, the next ones do not renew it.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._looked: datetime | None = None
+        self._late = False
         self._since = context.clock()
 
     def expire(self) -> list[str]:
         """Lose every attempt whose lease is over, and return the ids of runs that changed."""
         now, lease = self._context.clock(), self._context.lease
-        if self._looked is None or now - self._looked > lease / 2 + _LATE:
+        late = self._looked is not None and now - self._looked > lease / 2 + _LATE
+        if self._looked is None or (late and not self._late):
             self._since = now
+        self._late = late
         try:
             return attempts.expire(self._context, spare_claimed=now < self._since + lease)
         finally:

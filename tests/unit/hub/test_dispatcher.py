@@ -199,6 +199,19 @@ def test_a_service_that_starts_hears_its_runners_before_it_loses_them(
     assert ada.show(runner.run).run.state is RunState.LOST  # it was heard once, a lease ago
 
 
+def test_a_loop_that_is_always_late_loses_dead_runners_all_the_same(
+    ledger: Ledger, ada: Service, clock: Clock, dispatcher: Dispatcher
+) -> None:
+    dead = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    alive = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    for _ in range(4):
+        alive.port.heartbeat()
+        dispatcher.tick()
+        clock.forward(10)
+    assert ada.show(dead.run).run.state is RunState.LOST
+    assert ada.show(alive.run).run.state is RunState.RUNNING
+
+
 def test_a_runner_that_never_claimed_gets_no_grace_from_sleep(
     ledger: Ledger, ada: Service, clock: Clock, executor: ListedRunners, dispatcher: Dispatcher
 ) -> None:

@@ -169,3 +169,12 @@ def test_the_revision_grows_with_every_change(queue, ledger, ada):
     assert seen == sorted(set(seen))
     with pytest.raises(NotFound):
         ledger.revision("run-none")
+
+
+def test_outputs_with_half_a_surrogate_pair_are_shown_while_the_run_goes_on(queue, ledger, ada):
+    run = queue()
+    runner = PlayedRunner(ledger, run.id)
+    runner.begin()
+    outputs = runner.put('[{"output_type": "stream", "name": "stdout", "text": "x\\ud800"}]')
+    runner.port.record([runner.event(0, CellState.RUNNING, outputs=outputs)])
+    assert read_notebook(ada.notebook(run.id)).cells[0].outputs[0].text == "x?"
