@@ -6,11 +6,13 @@ which notes it in the cell's record; the run goes on.
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from respawn_kernels.digest import write_whole
-from respawn_kernels.manifest import Manifest
+from respawn_kernels.manifest import Manifest, UnstoredVariable
 from respawn_kernels.names import live_shell, user_names
 from respawn_kernels.snapshot import RestoreReport, SnapshotError, engine
 
@@ -38,16 +40,18 @@ class _Makers:
     def take_over(self, manifest: Manifest, namespace: dict[str, Any]) -> None:
         """Go on from a restored checkpoint."""
         self.note(namespace, manifest.cell)
-        self.cells |= {
-            variable.name: variable.cell
-            for variable in manifest.variables
-            if variable.cell is not None and variable.name in self.cells
-        }
+        known = {variable.name: variable.cell for variable in manifest.variables}
+        known |= {variable.name: variable.cell for variable in manifest.unstored}
+        self.cells |= {n: cell for n, cell in known.items() if cell is not None and n in self.cells}
 
 
 _spool: Path | None = None
 _engine = engine()
 _makers = _Makers()
+_names: set[str] = set()
+"""The user's names just after the last restore."""
+_lost: list[UnstoredVariable] = []
+"""What the restored checkpoint could not give back: later checkpoints go on saying so."""
 
 
 def start(spool: str) -> None:
@@ -75,11 +79,19 @@ def checkpoint(cell: int) -> None:
     manifest = _engine.capture(
         shell.user_ns, cell, _spool, first_seen=_makers.cells, execution_count=shell.execution_count
     )
+    _lost[:] = [variable for variable in _lost if variable.name not in shell.user_ns]
+    manifest = replace(manifest, unstored=[*manifest.unstored, *_lost])
     write_whole(_spool / "manifests" / f"{cell}.json", manifest.to_json().encode(), durable=False)
 
 
-def restore(directory: str, cell: int) -> RestoreReport:
+def restore(directory: str, cell: int, report_to: str | None = None) -> RestoreReport:
     """Bring back the state just after a cell from a directory with its manifest and blobs.
+
+    Args:
+        directory: where they are.
+        cell: the cell.
+        report_to: file that gets what could not be loaded, as JSON: `failed`, each with `name`, `type`,
+            `reason`, `cell` and `present` (whether the session has a variable of that name all the same).
 
     Raises:
         SnapshotError: no such checkpoint, or it cannot be read here; nothing was changed.
@@ -90,6 +102,33 @@ def restore(directory: str, cell: int) -> RestoreReport:
     # Never backwards: a prompt number that comes twice in a session upsets IPython's history.
     shell.execution_count = max(shell.execution_count, manifest.execution_count)
     _makers.take_over(manifest, shell.user_ns)
+    _names.clear()
+    _names.update(user_names(shell.user_ns))
+    _lost[:] = [*manifest.unstored, *report.failed]
+    if report_to is not None:
+        failed = [{**asdict(item), "present": item.name in shell.user_ns} for item in report.failed]
+        write_whole(Path(report_to), json.dumps({"failed": failed}).encode(), durable=False)
+    return report
+
+
+def restore_again(directory: str, cell: int, report_to: str | None = None) -> RestoreReport:
+    """Restore once more after the cells tagged `respawn:always` ran on what `restore` brought back.
+
+    Every variable that the checkpoint holds gets the checkpoint's value again, so such a cell gives back only
+    what the checkpoint could not hold or what would not load here; other names that it made are removed.
+    Objects that it made from restored ones refer to those of the first load, which now are nobody else's.
+
+    Raises:
+        SnapshotError: as `restore`.
+    """
+    manifest = read_manifest(Path(directory), cell)
+    namespace = _shell().user_ns
+    known = {variable.name for variable in manifest.variables}
+    known |= {variable.name for variable in manifest.unstored}
+    made = set(user_names(namespace)) - _names - known
+    report = restore(directory, cell, report_to)
+    for name in made:
+        namespace.pop(name, None)
     return report
 
 

@@ -59,11 +59,21 @@ class BlobWriter:
         self._hasher = blake3()
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Append bytes; returns how many."""
-        self._hasher.update(data)
-        written = self._file.write(data)
-        self.size += written
-        return written
+        """Append bytes; returns how many.
+
+        What another thread may change meanwhile is copied piece by piece, so that what is hashed is what is
+        written.
+        """
+        if not memoryview(data).nbytes:
+            return 0  # an empty view cannot be cast
+        with memoryview(data) as whole, whole.cast("B") as view:
+            for start in range(0, len(view), _CHUNK):
+                with view[start : start + _CHUNK] as part:
+                    piece = part if isinstance(data, bytes) else bytes(part)
+                    self._hasher.update(piece)
+                    self._file.write(piece)
+            self.size += len(view)
+            return len(view)
 
     def digest(self) -> str:
         """Return the digest of all that was written so far."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,15 +55,21 @@ class RespawnMagics(Magics):
         shell: Any = self.shell
         prompt, report = shell.execution_count, None
         if point.cell is not None:
-            try:
-                report = agent.restore(str(run_directory(run)), point.cell)
-            except SnapshotError as error:
-                raise UsageError(f"The state of {run} could not be restored: {error}") from error
+            report = self._checked(agent.restore, point)
         rerun = [self._rerun(cell.index, cell.source) for cell in point.always]
+        if point.cell is not None and rerun:
+            report = self._checked(agent.restore_again, point)
         # The cell that this magic stands in counts up too, before or after it runs: by version of IPython.
         following, shell.execution_count = shell.execution_count, prompt
         _when_the_cell_ends(shell, following)
         return _Loaded(point, report, rerun)
+
+    def _checked(self, restore: Callable[[str, int], RestoreReport], point: RestorePoint) -> RestoreReport:
+        assert point.cell is not None  # noqa: S101  asked by the caller
+        try:
+            return restore(str(run_directory(point.run)), point.cell)
+        except SnapshotError as error:
+            raise UsageError(f"The state of {point.run} could not be restored: {error}") from error
 
     def _rerun(self, index: int, source: str) -> RerunCell:
         shell: Any = self.shell

@@ -19,7 +19,7 @@ from typing import Any
 from respawn_kernels import surroundings
 from respawn_kernels.blobs import load_blobs
 from respawn_kernels.describe import describe, size_of, type_name
-from respawn_kernels.digest import digest_of, new_blob, write_whole
+from respawn_kernels.digest import digest_of, new_blob
 from respawn_kernels.manifest import Blob, Manifest, StoredVariable, UnstoredVariable
 from respawn_kernels.names import user_names
 from respawn_kernels.pickling import PREAMBLE, NamespacePickler, NamespaceUnpickler, reason
@@ -111,6 +111,10 @@ class PlainEngine:
         surroundings.extend_path(payload["path"])
         builtins = namespace.get("__builtins__")
         values, lost = _load(stream, frames, buffers, namespace)
+        if lost:
+            # A constructor of the notebook may have missed names of the notebook: now they are there.
+            namespace.update({name: value for name, value in values.items() if name != surroundings.RANDOM})
+            values, lost = _load(stream, frames, buffers, namespace)
         if builtins is not None:
             # Race with nobody, but with cloudpickle: each function it loads puts a dict of its own here.
             namespace["__builtins__"] = builtins
@@ -192,11 +196,13 @@ def _keep_large(buffer: pickle.PickleBuffer, kept: list[pickle.PickleBuffer]) ->
 
 def _store_buffer(buffer: pickle.PickleBuffer, blobs: Path) -> Blob:
     with buffer.raw() as data:
-        blob = Blob(digest_of(data), data.nbytes)
-        path = blobs / blob.digest
-        if not path.exists():
-            write_whole(path, data, durable=False)
-    return blob
+        digest = digest_of(data)
+        if (blobs / digest).exists():
+            return Blob(digest, data.nbytes)
+        # A thread of the notebook may change the buffer right now: its name comes from what is written.
+        with new_blob(blobs) as out:
+            out.write(data)
+    return Blob(out.digest(), out.size)
 
 
 def _load(

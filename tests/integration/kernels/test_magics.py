@@ -48,6 +48,13 @@ def test_restore_brings_variables_back_and_shows_them(tmp_path: Path, extension:
         assert "answer  int   42" in kernel.run("%respawn state")
 
 
+def test_cells_that_run_again_change_nothing_that_was_restored(tmp_path: Path) -> None:
+    download(tmp_path, AlwaysCell(0, "stream = iter([answer]); answer = 0; other = 1"))
+    with running_kernel(tmp_path) as kernel:
+        kernel.run(f"mine = 7\n%load_ext respawn\n%respawn restore {RUN}")
+        assert kernel.value("(answer, next(stream), mine, 'other' in globals())") == (42, 42, 7, False)
+
+
 def test_run_that_failed_in_its_first_cell_has_nothing_to_restore(tmp_path: Path) -> None:
     download(tmp_path, cell=None)
     with running_kernel(tmp_path) as kernel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from respawn_kernels.digest import digest_of_file
@@ -69,3 +70,25 @@ def test_what_could_not_be_stored_before_does_not_make_the_stream_start_again(tm
     namespace["stream"] = 1
     manifest = engine.capture(namespace, 3, tmp_path, first_seen={}, execution_count=1)
     assert manifest.unstored == []
+
+
+def test_array_that_a_thread_changes_meanwhile_is_named_by_what_was_written(tmp_path: Path) -> None:
+    namespace = notebook("import numpy as np; a = np.zeros(1_000_000); b = bytearray(4_000_000)")
+    ended = threading.Event()
+
+    def change() -> None:
+        while not ended.is_set():
+            namespace["a"] += 1
+            namespace["b"][-1] = (namespace["b"][-1] + 1) % 256
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        manifests = [capture(namespace, tmp_path, cell) for cell in range(5)]
+    finally:
+        ended.set()
+        thread.join()
+    for manifest in manifests:
+        for blob in manifest.blobs:
+            path = tmp_path / "blobs" / blob.digest
+            assert (path.stat().st_size, digest_of_file(path)) == (blob.size, blob.digest)

@@ -240,3 +240,22 @@ def test_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     _, report = restore(manifest, tmp_path)
     assert report.cwd is None
     assert Path.cwd() == tmp_path
+
+
+def test_constructor_of_the_notebook_finds_what_the_notebook_imported(tmp_path: Path) -> None:
+    namespace = round_trip(
+        """
+        class Point:
+            def __reduce__(self):
+                return (load, ())
+        def load():
+            made = Point()
+            made.root = math.sqrt(4)
+            return made
+        point = load
+        import math
+        point = Point()
+        """,
+        tmp_path,
+    )
+    assert namespace["point"].root == 2
