@@ -2,7 +2,8 @@
 
 Errors arrive as the classes of `respawn_jobs.errors`. A service that does not answer is `Unavailable`.
 A connection that could not be made is always tried again; a call whose answer was lost is repeated only
-where repeating does no harm, and a runner repeats no longer than its lease lasts.
+where repeating does no harm. A runner repeats while its heartbeats are answered, for a few minutes at most;
+without heartbeats no longer than its lease lasts.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
@@ -30,10 +32,15 @@ from respawn_jobs.models import (
 )
 from respawn_jobs.protocol import Assignment, CellEvent, CheckpointCommit, HeartbeatAnswer, Outcome
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.stopping import lease_clock
 
 M = TypeVar("M", bound=Model)
 
 _CHUNK = 1 << 20
+_CONNECT_SECONDS = 5.0
+_PATIENCE_SECONDS = 300.0
+_BYTES_PER_SECOND = 5_000_000
+"""How fast an upload is stored at the least."""
 _BY_STATUS: dict[int, type[errors.RespawnError]] = {
     400: errors.InvalidInput,
     401: errors.Unauthenticated,
@@ -56,7 +63,7 @@ class _Link:
         self._client = httpx.Client(
             base_url=self.url + "/",
             headers={"Authorization": authorization, "Accept": "application/json"},
-            timeout=httpx.Timeout(timeout, connect=5.0),
+            timeout=httpx.Timeout(timeout, connect=_CONNECT_SECONDS),
             # Only connections that were never made are tried again here: nothing was sent yet.
             transport=httpx.HTTPTransport(retries=2),
         )
@@ -91,6 +98,13 @@ def _refusal(response: httpx.Response, url: str) -> errors.RespawnError:
     detail = document.get("detail", document) if isinstance(document, dict) else response.text[:500]
     error = _BY_STATUS.get(response.status_code, errors.RespawnError)
     return error(f"{url} answered {response.status_code}: {detail or response.reason_phrase}")
+
+
+def _part(value: str) -> str:
+    """Return one part of a path. Raises `InvalidInput` for what would lead elsewhere."""
+    if value in ("", ".", ".."):
+        raise errors.InvalidInput(f"{value!r} is not an id")
+    return quote(value, safe="")
 
 
 def _body(model: Model) -> dict[str, Any]:
@@ -162,39 +176,39 @@ class RemoteService:
 
     def show(self, run: str) -> RunDetail:
         """Return a run with its cells."""
-        return self._one(RunDetail, "GET", f"api/runs/{run}")
+        return self._one(RunDetail, "GET", f"api/runs/{_part(run)}")
 
     def outputs(self, run: str, cell: int) -> list[dict[str, Any]]:
         """Return the outputs of one cell."""
-        return list(self._link.call("GET", f"api/runs/{run}/cells/{cell}/outputs").json())
+        return list(self._link.call("GET", f"api/runs/{_part(run)}/cells/{int(cell)}/outputs").json())
 
     def notebook(self, run: str) -> str:
         """Return the text of the executed notebook."""
-        return self._link.call("GET", f"api/runs/{run}/notebook").content.decode()
+        return self._link.call("GET", f"api/runs/{_part(run)}/notebook").content.decode()
 
     def plan(self, run: str, request: ResumeRequest) -> Plan:
         """Tell what `resume` would do."""
-        return self._one(Plan, "POST", f"api/runs/{run}/plan", **_body(request))
+        return self._one(Plan, "POST", f"api/runs/{_part(run)}/plan", **_body(request))
 
     def resume(self, run: str, request: ResumeRequest) -> Run:
         """Queue a run that goes on from where this one stopped."""
-        return self._one(Run, "POST", f"api/runs/{run}/resume", **_body(request))
+        return self._one(Run, "POST", f"api/runs/{_part(run)}/resume", **_body(request))
 
     def restart(self, run: str, request: ResumeRequest) -> Run:
         """Queue a run from the top."""
-        return self._one(Run, "POST", f"api/runs/{run}/restart", **_body(request))
+        return self._one(Run, "POST", f"api/runs/{_part(run)}/restart", **_body(request))
 
     def cancel(self, run: str) -> Run:
         """Ask a run to stop."""
-        return self._one(Run, "POST", f"api/runs/{run}/cancel")
+        return self._one(Run, "POST", f"api/runs/{_part(run)}/cancel")
 
     def debug(self, run: str) -> DebugBundle:
         """Return what opens the failure in a notebook."""
-        return self._one(DebugBundle, "GET", f"api/runs/{run}/debug")
+        return self._one(DebugBundle, "GET", f"api/runs/{_part(run)}/debug")
 
     def blob(self, run: str, digest: str) -> bytes:
         """Return a blob that belongs to the run."""
-        return self._link.call("GET", f"api/runs/{run}/blobs/{digest}").content
+        return self._link.call("GET", f"api/runs/{_part(run)}/blobs/{_part(digest)}").content
 
     def schedule(self, request: ScheduleRequest) -> Schedule:
         """Add a schedule to a job."""
@@ -209,11 +223,11 @@ class RemoteService:
 
     def pause(self, schedule: str, *, paused: bool) -> Schedule:
         """Pause a schedule or let it go on."""
-        return self._one(Schedule, "PATCH", f"api/schedules/{schedule}", json={"paused": paused})
+        return self._one(Schedule, "PATCH", f"api/schedules/{_part(schedule)}", json={"paused": paused})
 
     def unschedule(self, schedule: str) -> None:
         """Remove a schedule."""
-        self._link.call("DELETE", f"api/schedules/{schedule}")
+        self._link.call("DELETE", f"api/schedules/{_part(schedule)}")
 
     def audit(self, limit: int = 100) -> list[AuditRecord]:
         """Return the newest audit records."""
@@ -235,7 +249,7 @@ class RemoteRunner:
         *,
         timeout: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = lease_clock,
     ) -> None:
         """Prepare a connection.
 
@@ -248,20 +262,27 @@ class RemoteRunner:
             monotonic: The clock that measures how long the lease has left.
         """
         self._link = _Link(url, f"Bearer {token}", timeout)
-        self._base = f"runner/{attempt}"
+        self._base = f"runner/{_part(attempt)}"
         self._lease = 15.0
+        self._timeout = timeout
+        self._heard = float("-inf")
         self._sleep = sleep
         self._monotonic = monotonic
 
     def _repeat(self, method: str, path: str, arguments: Callable[[], dict[str, Any]]) -> httpx.Response:
-        """Make a call that may safely be made twice, again and again until the lease is over."""
-        give_up = self._monotonic() + self._lease
+        """Make a call that may safely be made twice, again and again until the lease is over.
+
+        Heartbeats that are answered meanwhile keep the lease, but nothing is tried for longer than
+        `_PATIENCE_SECONDS`.
+        """
+        began = self._monotonic()
         pause = 0.1
         while True:
             try:
                 return self._link.call(method, f"{self._base}/{path}", **arguments())
             except errors.Unavailable:
-                if self._monotonic() + pause > give_up:
+                now = self._monotonic() + pause
+                if now > max(began, self._heard) + self._lease or now > began + _PATIENCE_SECONDS:
                     raise
             self._sleep(pause)
             pause = min(pause * 2, 2.0)
@@ -275,7 +296,9 @@ class RemoteRunner:
 
     def heartbeat(self) -> HeartbeatAnswer:
         """Renew the lease. Tried once: the caller beats again soon."""
+        sent = self._monotonic()
         answer = self._link.call("POST", f"{self._base}/heartbeat", timeout=max(1.0, self._lease / 3))
+        self._heard = sent
         return HeartbeatAnswer.model_validate_json(answer.content)
 
     def record(self, events: list[CellEvent]) -> None:
@@ -292,12 +315,15 @@ class RemoteRunner:
         return list(self._repeat("POST", "missing", lambda: {"json": digests}).json())
 
     def put_blob(self, digest: str, source: bytes | Path) -> None:
-        """Store bytes under their digest; a file is streamed."""
-        self._repeat("PUT", f"blobs/{digest}", lambda: _upload(source))
+        """Store bytes under their digest; a file is streamed. The larger, the longer the answer may take."""
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        timeout = httpx.Timeout(self._timeout + size / _BYTES_PER_SECOND, connect=_CONNECT_SECONDS)
+        self._repeat("PUT", f"blobs/{_part(digest)}", lambda: {**_upload(source), "timeout": timeout})
 
     def get_blob(self, digest: str) -> bytes:
         """Return a blob that this attempt may read."""
-        return self._repeat("GET", f"blobs/{digest}", dict).content
+        timeout = httpx.Timeout(_PATIENCE_SECONDS, connect=_CONNECT_SECONDS)  # its size is not known here
+        return self._repeat("GET", f"blobs/{_part(digest)}", lambda: {"timeout": timeout}).content
 
     def commit_checkpoint(self, commit: CheckpointCommit) -> None:
         """Make a checkpoint part of the run."""

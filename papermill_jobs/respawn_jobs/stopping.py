@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,13 @@ from respawn_jobs.errors import Fenced
 from respawn_jobs.protocol import RunnerPort
 
 _MOST_SECONDS_BETWEEN_BEATS = 2.0
+
+
+def lease_clock() -> float:
+    """Return seconds that also pass while the machine sleeps, as they do for the service."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Heartbeat(threading.Thread):
         lease_seconds: float,
         stopper: Stopper,
         *,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = lease_clock,
     ) -> None:
         super().__init__(name="respawn-heartbeat", daemon=True)
         self._port = port

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -45,7 +46,7 @@ def script() -> Iterator[Script]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PUT = answer
+        do_GET = do_POST = do_PUT = do_DELETE = answer
 
         def log_message(self, *_: Any) -> None: ...
 
@@ -148,3 +149,47 @@ def test_a_runner_gives_up_when_its_lease_is_over(script: Script) -> None:
         runner.missing([])
     assert len(script.seen) == 2
     runner.close()
+
+
+def test_a_runner_whose_heartbeats_are_answered_goes_on_trying(script: Script) -> None:
+    now = [0.0]
+
+    def sleep(_: float) -> None:
+        now[0] += 10
+        runner.heartbeat()
+
+    runner = RemoteRunner(script.url, "att-1", "t", sleep=sleep, monotonic=lambda: now[0])
+    beat = (200, {"command": "continue"})
+    script.answers = [None, beat, None, beat, None, beat, (200, [])]
+    assert runner.missing([]) == []
+    script.answers = [None, beat] * 29 + [None] * 2
+    with pytest.raises(Unavailable):
+        runner.missing([])
+    runner.close()
+
+
+def test_large_uploads_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed: list[Any] = []
+    runner = RemoteRunner("http://127.0.0.1:9", "att-1", "t")
+    monkeypatch.setattr(runner._link, "call", lambda *_, **given: allowed.append(given["timeout"].read))
+    runner.put_blob("d" * 64, bytes(5_000_000))
+    runner.close()
+    assert allowed == [31]
+
+
+@pytest.mark.parametrize("run", ["run-1/cancel?x=", "../../../../hub/api/users/ada/tokens?", "run#1"])
+def test_an_id_never_leads_elsewhere(script: Script, service: RemoteService, run: str) -> None:
+    script.answers = [(404, {"detail": "no such run"}), (404, {"detail": "no such schedule"})]
+    with pytest.raises(RespawnError):
+        service.show(run)
+    with pytest.raises(RespawnError):
+        service.unschedule(run)
+    quoted = quote(run, safe="")
+    assert [path for _, path, _ in script.seen] == [f"/api/runs/{quoted}", f"/api/schedules/{quoted}"]
+
+
+@pytest.mark.parametrize("run", ["", ".", ".."])
+def test_what_is_no_id_is_not_asked_for(script: Script, service: RemoteService, run: str) -> None:
+    with pytest.raises(InvalidInput):
+        service.show(run)
+    assert script.seen == []

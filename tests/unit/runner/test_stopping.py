@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
 from respawn_jobs.errors import Fenced, Unavailable
 from respawn_jobs.protocol import HeartbeatAnswer
-from respawn_jobs.stopping import Heartbeat, Stop, Stopper
+from respawn_jobs.stopping import Heartbeat, Stop, Stopper, lease_clock
 from support.waiting import wait_for
 
 CANCEL = Stop("cancelled", "Cancelled", "by a person")
@@ -97,3 +98,10 @@ def test_a_service_that_is_away_for_longer_than_the_lease_fences_the_attempt(bea
     stopper = beat(Unavailable("away"))
     wait_for(lambda: stopper.fenced, 10)
     assert "away" in stopper.reason.value
+
+
+def test_a_lease_also_runs_out_while_the_machine_sleeps(beat) -> None:
+    before, moments = time.monotonic(), [0.0, 0.0, 3600.0]
+    stopper = beat(Unavailable("away"), monotonic=lambda: moments.pop(0) if len(moments) > 1 else moments[0])
+    wait_for(lambda: stopper.fenced, 10)
+    assert lease_clock() >= before
