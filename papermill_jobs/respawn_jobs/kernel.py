@@ -19,7 +19,9 @@ from typing import Any
 
 from respawn_jobs.workspace import Workspace
 
-_TOKENS = ("RESPAWN_TOKEN", "RESPAWN_URL", "RESPAWN_DATA", "RESPAWN_DB_URL", "RESPAWN_BLOBS_URL")
+_OURS = ("RESPAWN_", "JUPYTERHUB_", "CONFIGPROXY_")
+_STORES = ("AWS_", "PG", "FSSPEC_")
+_KEPT = ("RESPAWN_RESTORE",)
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL = 4000
 _NOISE = "Kernel is running over TCP without encryption"
@@ -32,12 +34,26 @@ class KernelFailed(Exception):
 def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for a kernel: the runner's own, without what would let a notebook act as it.
 
-    JupyterHub's variables go because they carry tokens, Respawn's because they lead to the store.
+    JupyterHub's variables go because they carry tokens, Respawn's because they lead to the store. What else a
+    person has in the environment, such as their own `AWS_*`, is theirs.
     """
     return {
         name: value
         for name, value in environ.items()
-        if name not in _TOKENS and not name.startswith(("JUPYTERHUB_", "RESPAWN_SECRET", "CONFIGPROXY_"))
+        if name in _KEPT or (name != "JPY_API_TOKEN" and not name.startswith(_OURS))
+    }
+
+
+def runner_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a runner that a service starts: also without the keys of its stores.
+
+    `RESPAWN_PASS_TO_JOBS` names, with commas between them, variables that jobs get all the same.
+    """
+    passed = {name.strip() for name in environ.get("RESPAWN_PASS_TO_JOBS", "").split(",")}
+    return {
+        name: value
+        for name, value in kernel_environment(environ).items()
+        if name in passed or not name.startswith(_STORES)
     }
 
 

@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import Any
 
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.kernel import kernel_environment
+from respawn_jobs.kernel import runner_environment
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class LocalExecutor:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
-                env=kernel_environment(os.environ),
+                env=runner_environment(os.environ),
             )
         except OSError as error:
             raise Unavailable(f"a runner could not be started: {error}") from error

@@ -49,6 +49,20 @@ def submit(ledger: Ledger, ada: Service, executor: LocalExecutor, *cells: str) -
     return run, attempt
 
 
+def test_jobs_see_no_keys_of_the_service_but_those_it_passes_on(
+    ledger, ada, executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RESPAWN_COOKIE_SECRET", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "FSSPEC_S3_SECRET"):
+        monkeypatch.setenv(name, "secret-value")
+    monkeypatch.setenv("AWS_REGION", "eu-1")
+    monkeypatch.setenv("RESPAWN_PASS_TO_JOBS", "AWS_REGION")
+    shows = "import os\nprint('secret-value' in os.environ.values(), os.environ['AWS_REGION'])"
+    parents = "print(b'secret-value' in open(f'/proc/{os.getppid()}/environ', 'rb').read())"
+    run, _ = submit(ledger, ada, executor, f"{shows}\n{parents}")
+    wait_for(lambda: ada.show(run).run.state.final, 60, "the end of the run")
+    assert ada.outputs(run, 0)[0]["text"] == "False eu-1\nFalse\n"
+
+
 def test_a_submitted_attempt_is_executed_over_http(ledger, ada, executor) -> None:
     run, attempt = submit(ledger, ada, executor, "x = 20", "print(x + 1)")
     assert executor.living() == {attempt}
