@@ -12,6 +12,7 @@ from queue import Empty
 from typing import Any
 
 from respawn_jobs.kernel import Kernel
+from respawn_jobs.restoring import NotLoaded, read_report
 
 START_SECONDS = 60.0
 CHECKPOINT_SECONDS = 600.0
@@ -55,17 +56,21 @@ class KernelLink:
         await self.silently(f"{_AGENT}.checkpoint({cell})", CHECKPOINT_SECONDS)
         return self._spool / "manifests" / f"{cell}.json"
 
-    async def restore(self, directory: Path, cell: int) -> None:
-        """Bring the variables of a checkpoint into the kernel.
+    async def restore(self, directory: Path, cell: int, *, again: bool = False) -> list[NotLoaded]:
+        """Bring the variables of a checkpoint into the kernel; return those that would not load there.
 
         Args:
             directory: Where manifest and blobs were downloaded.
             cell: The cell whose boundary the checkpoint was taken at.
+            again: Once more, after the cells tagged `respawn:always` ran.
 
         Raises:
             LinkError: the state could not be restored.
         """
-        await self.silently(f"{_AGENT}.restore({str(directory)!r}, {cell})", RESTORE_SECONDS)
+        report = directory / "report.json"
+        call = f"{'restore_again' if again else 'restore'}({str(directory)!r}, {cell}, {str(report)!r})"
+        await self.silently(f"{_AGENT}.{call}", RESTORE_SECONDS)
+        return read_report(report)
 
     async def silently(self, code: str, seconds: float) -> None:
         """Execute code that leaves no trace, within a deadline.

@@ -2,14 +2,20 @@
 
 So a runner that is killed loses only the cell that was running. Outputs of a running cell are sent at most
 once a second, and only when they changed.
+
+What is told is put together in the event loop, while no output changes, and delivered by one thread, in
+order: a service that is slow to answer keeps nobody from stopping the kernel.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.models import CellState, Checkpoint, Unstored
@@ -21,8 +27,16 @@ from respawn_kernels.manifest import Manifest
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+T = TypeVar("T")
+
 Progress = Callable[[Sequence[CellEvent]], None]
-"""Is told all code cells at first, then each one that changes."""
+"""Is told all code cells at first, then each one that changes; in a thread of its own."""
+
+# What the outputs of a cell may take in the store while it runs. They are sent whole each time, so the more
+# there is, the rarer.
+_LIVE_BYTES = 1_000_000
+_LIVE_BYTES_PER_SECOND = 10_000
+_LIVE_TIMES = 4
 
 
 class Recorder:
@@ -35,6 +49,7 @@ class Recorder:
         *,
         progress: Progress | None = None,
         clock: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._port = port
         self._notebook = notebook
@@ -42,6 +57,10 @@ class Recorder:
         self._clock = clock
         self._changed: set[int] = set()
         self._stored: set[str] = set()
+        self._live: dict[int, int] = {}
+        self._monotonic = monotonic
+        self._started: dict[int, float] = {}
+        self._courier = ThreadPoolExecutor(1, thread_name_prefix="respawn-recorder")
         self.events: dict[int, CellEvent] = {
             index: CellEvent(
                 index=index,
@@ -53,15 +72,23 @@ class Recorder:
             for index, cell in code_cells(notebook)
         }
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
         """Tell the notebook that will be executed, and its code cells."""
         events = list(self.events.values())
-        skeleton = write_notebook(without_outputs(self._notebook)).encode()
-        self._port.put_blob(digest_of(skeleton), skeleton)
-        self._port.begin(digest_of(skeleton), events)
-        self._progress(events)
+        skeleton = write_notebook(without_outputs(self._notebook)).encode(errors="replace")
 
-    def reuse(self, cells: Sequence[ReusedCell]) -> None:
+        def tell() -> None:
+            self._port.put_blob(digest_of(skeleton), skeleton)
+            self._port.begin(digest_of(skeleton), events)
+            self._progress(events)
+
+        await self._deliver(tell)
+
+    def close(self) -> None:
+        """Let go of what waits to be told, without waiting for what is on its way."""
+        self._courier.shutdown(wait=False, cancel_futures=True)
+
+    async def reuse(self, cells: Sequence[ReusedCell]) -> None:
         """Record cells that keep the outputs of the run that is resumed."""
         events = []
         for cell in cells:
@@ -75,25 +102,41 @@ class Recorder:
                     }
                 )
                 events.append(self.events[cell.index])
-        self._send(events)
+        await self._send(events)
 
-    def start(self, index: int) -> None:
+    async def start(self, index: int) -> None:
         """Record that a cell starts now."""
-        self._update(index, state=CellState.RUNNING, started_at=self._clock())
+        self._started[index] = self._monotonic()
+        await self._update(index, state=CellState.RUNNING, started_at=self._clock())
 
     def changed(self, index: int) -> None:
         """Note that a cell's outputs changed; `flush` sends them."""
         self._changed.add(index)
 
-    def flush(self) -> None:
-        """Send the outputs that changed, also those of earlier cells whose displays were updated."""
+    async def flush(self, *, live: bool = True) -> None:
+        """Send the outputs that changed, also those of earlier cells whose displays were updated.
+
+        Args:
+            live: keep back, for a later call, what was sent too often for its size.
+
+        Raises:
+            RespawnError: they could not be stored; the next call tries again.
+        """
         changed, self._changed = self._changed, set()
         for index in sorted(changed & self.events.keys()):
-            outputs = self._put_outputs(index)
-            if outputs != self.events[index].outputs:
-                self._update(index, outputs=outputs)
+            data = self._encoded_outputs(index)
+            if live and data is not None and not self._may_send(index, len(data)):
+                self._changed.add(index)
+                continue
+            try:
+                outputs = await self._put(data)
+                if outputs != self.events[index].outputs:
+                    await self._update(index, outputs=outputs)
+            except BaseException:  # a cancelled call too: what was not sent is not forgotten
+                self._changed.add(index)
+                raise
 
-    def end(self, index: int, state: CellState, note: str | None = None) -> None:
+    async def end(self, index: int, state: CellState, note: str | None = None) -> None:
         """Record that a cell ended, with all its outputs.
 
         Args:
@@ -102,40 +145,48 @@ class Recorder:
             note: What a person must know about it.
         """
         self._changed.discard(index)
-        self.flush()
         before = self.events[index]
         now = self._clock()
-        self._update(
+        await self.flush(live=False)
+        await self._update(
             index,
             state=state,
-            outputs=self._put_outputs(index),
+            outputs=await self._put(self._encoded_outputs(index)),
             execution_count=self._notebook.cells[index].get("execution_count"),
             finished_at=now,
             seconds=(now - before.started_at).total_seconds() if before.started_at else 0.0,
-            note=note,
+            note=_joined(self.events[index].note, note),
         )
 
-    def note(self, index: int, note: str) -> None:
+    async def note(self, index: int, note: str) -> None:
         """Add to a cell what a person must know about it."""
-        self._update(index, note=note)
+        await self._update(index, note=_joined(self.events[index].note, note))
 
-    def skip_rest(self) -> None:
+    async def skip_rest(self) -> None:
         """Record that the cells which did not start never will."""
         rest = [index for index, event in self.events.items() if event.state is CellState.PENDING]
         for index in rest:
             self.events[index] = self.events[index].model_copy(update={"state": CellState.SKIPPED})
-        self._send([self.events[index] for index in rest])
+        await self._send([self.events[index] for index in rest])
 
-    def commit(self, manifest_file: Path, spool: Path) -> Checkpoint:
+    async def commit(self, manifest_file: Path, spool: Path) -> Checkpoint:
         """Store a checkpoint that the kernel wrote to its spool, and make it part of the run.
+
+        Blobs in the spool that this checkpoint does not name are removed: no later one can refer to them.
 
         Args:
             manifest_file: The manifest, which names the blobs.
             spool: Directory whose `blobs` hold them.
         """
+        return await self._deliver(lambda: self._commit(manifest_file, spool))
+
+    def _commit(self, manifest_file: Path, spool: Path) -> Checkpoint:
         text = manifest_file.read_bytes()
         manifest, digest = Manifest.from_json(text), digest_of(text)
         sizes = {blob.digest: blob.size for blob in manifest.blobs}
+        for file in (spool / "blobs").iterdir():
+            if file.name not in sizes:
+                file.unlink(missing_ok=True)
         missing = self._port.missing([*sizes, digest])
         for name in missing:
             self._port.put_blob(name, text if name == digest else spool / "blobs" / name)
@@ -154,23 +205,49 @@ class Recorder:
         self._port.commit_checkpoint(CheckpointCommit(checkpoint=checkpoint, blobs=list(sizes)))
         return checkpoint
 
-    def _put_outputs(self, index: int) -> str | None:
-        """Store a cell's outputs as a blob; None when there are none."""
+    def _encoded_outputs(self, index: int) -> bytes | None:
+        """Return a cell's outputs as they are stored; None when there are none."""
         outputs: list[Any] = self._notebook.cells[index].get("outputs") or []
-        if not outputs:
+        return json.dumps(outputs, ensure_ascii=False).encode(errors="replace") if outputs else None
+
+    def _may_send(self, index: int, size: int) -> bool:
+        """Tell whether a running cell's outputs of this many bytes may be stored again, and count them."""
+        seconds = self._monotonic() - self._started.get(index, self._monotonic())
+        sent = self._live.get(index, 0) + size
+        if sent > max(_LIVE_TIMES * size, _LIVE_BYTES + _LIVE_BYTES_PER_SECOND * seconds):
+            return False
+        self._live[index] = sent
+        return True
+
+    async def _put(self, data: bytes | None) -> str | None:
+        """Store outputs as a blob and return its digest."""
+        if data is None:
             return None
-        data = json.dumps(outputs, ensure_ascii=False).encode(errors="surrogatepass")
         digest = digest_of(data)
         if digest not in self._stored:
-            self._port.put_blob(digest, data)
+            await self._deliver(lambda: self._port.put_blob(digest, data))
             self._stored.add(digest)
         return digest
 
-    def _update(self, index: int, **changes: Any) -> None:
+    async def _update(self, index: int, **changes: Any) -> None:
         self.events[index] = self.events[index].model_copy(update=changes)
-        self._send([self.events[index]])
+        await self._send([self.events[index]])
 
-    def _send(self, events: Sequence[CellEvent]) -> None:
-        if events:
+    async def _send(self, events: Sequence[CellEvent]) -> None:
+        if not events:
+            return
+
+        def tell() -> None:
             self._port.record(list(events))
             self._progress(events)
+
+        await self._deliver(tell)
+
+    async def _deliver(self, call: Callable[[], T]) -> T:
+        """Make a call in the courier's thread, after those before it. It is made even if nobody waits."""
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._courier, call))
+
+
+def _joined(before: str | None, note: str | None) -> str | None:
+    """Return two notes as one."""
+    return "; ".join(part for part in (before, note) if part) or None

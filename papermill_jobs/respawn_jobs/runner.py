@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from respawn_jobs.bounds import bounded_error
 from respawn_jobs.errors import Fenced, InvalidInput, RespawnError
 from respawn_jobs.kernel import EarlyKernel, Kernel, KernelFailed
 from respawn_jobs.models import CellError
@@ -157,7 +158,8 @@ async def _attempt(work: _Work, workspace: Workspace, kernel: Kernel | None) -> 
                     told = CellError(cell=None, name="RunnerLost", value=stopper.reason.value)
                     ended.outcome = Outcome(state="lost", error=told)
                 else:
-                    ended.outcome = _finish(work, ended.outcome, nb_man)
+                    # In a thread, so that the kernel shuts down meanwhile.
+                    ended.outcome = await asyncio.to_thread(_finish, work, ended.outcome, nb_man)
             finally:
                 await closing
             return ended
@@ -182,19 +184,23 @@ async def _execute(
         from respawn_jobs.recorder import Recorder
         from respawn_jobs.session import Limits, Session
 
+        recorder = Recorder(work.port, nb_man[0].nb, progress=work.progress)
         session = Session(
             port=work.port,
             nb_man=nb_man[0],
             kernel=kernel,
             stopper=stopper,
             workspace=workspace,
-            recorder=Recorder(work.port, nb_man[0].nb, progress=work.progress),
+            recorder=recorder,
             spool=work.spool or workspace.directory("spool"),
             limits=Limits(work.start_timeout, work.assignment.cell_timeout_seconds),
             resume=work.assignment.resume,
             client_options=work.client_options,
         )
-        ending = await session.run()
+        try:
+            ending = await session.run()
+        finally:
+            recorder.close()
         if stopper.reason is not None and stopper.reason.name == "Interrupted":
             ending.exception = KeyboardInterrupt()
         return Ended(ending.outcome, ending.exception), kernel
@@ -218,23 +224,40 @@ def _failed(name: str, error: Exception, state: Any = "failed") -> Ended:
 
 
 def _finish(work: _Work, outcome: Outcome, nb_man: list[NotebookExecutionManager]) -> Outcome:
-    """Store the executed notebook and end the attempt; a refusal makes the outcome `lost`."""
-    from respawn_jobs.notebooks import write_notebook
-    from respawn_kernels.digest import digest_of
+    """Store the executed notebook and end the attempt; a refusal makes the outcome `lost`.
 
+    Whatever keeps the notebook from being stored, the end is told: the service then puts the notebook
+    together from what was recorded.
+    """
+    if outcome.error is not None:
+        outcome = outcome.model_copy(update={"error": bounded_error(outcome.error)})
     try:
         if nb_man:
-            if not work.client_options:  # under papermill, papermill itself completes the notebook
-                nb_man[0].notebook_complete()
-            text = write_notebook(nb_man[0].nb).encode()
-            outcome = outcome.model_copy(update={"notebook": digest_of(text)})
-            work.port.put_blob(digest_of(text), text)
+            outcome = outcome.model_copy(update={"notebook": _store_notebook(work, nb_man[0])})
         work.port.finish(outcome)
     except RespawnError as error:
         log.warning("attempt %s could not be finished: %s", work.assignment.attempt, error)
         told = CellError(cell=None, name="RunnerLost", value=str(error))
         return outcome.model_copy(update={"state": "lost", "error": told})
     return outcome
+
+
+def _store_notebook(work: _Work, nb_man: NotebookExecutionManager) -> str | None:
+    """Store the executed notebook; return its digest, or None when that cannot be done."""
+    from respawn_jobs.notebooks import write_notebook
+    from respawn_kernels.digest import digest_of
+
+    try:
+        if not work.client_options:  # under papermill, papermill itself completes the notebook
+            nb_man.notebook_complete()
+        text = write_notebook(nb_man.nb).encode(errors="replace")
+        work.port.put_blob(digest_of(text), text)
+    except Fenced:
+        raise
+    except Exception as error:  # noqa: BLE001  a notebook may hold anything; that must not keep the end from being told
+        log.warning("the executed notebook of %s could not be stored: %s", work.assignment.run, error)
+        return None
+    return digest_of(text)
 
 
 async def _close(kernel: Kernel | None, *, now: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,22 +20,26 @@ from nbformat import NotebookNode
 from nbformat import from_dict as _untyped_from_dict
 
 from respawn_jobs.client import Client
+from respawn_jobs.errors import Fenced, RespawnError
 from respawn_jobs.kernel import Kernel, KernelFailed
 from respawn_jobs.kernel_link import KernelLink, LinkError
 from respawn_jobs.models import CellError, CellState
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_NO_CHECKPOINT, cell_tags
 from respawn_jobs.protocol import Outcome, ResumeFrom, RunnerPort
 from respawn_jobs.recorder import Recorder
+from respawn_jobs.restoring import NotLoaded, problems
 from respawn_jobs.stopping import Stop, Stopper
 from respawn_jobs.workspace import Workspace
 
 if TYPE_CHECKING:
     from papermill.engines import NotebookExecutionManager
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _INTERRUPT_GRACE_SECONDS = 5.0
 _SECONDS_BETWEEN_OUTPUTS = 1.0
+_LOOK_SECONDS = 0.5
 _TAG_NOT_EXECUTED = "skip-execution"
 
 
@@ -95,8 +100,8 @@ class Session:
 
     async def run(self) -> Ending:
         """Execute; every ending but a refusal of the service is returned, not raised."""
-        self.recorder.begin()
         try:
+            await self._told(self.recorder.begin())
             await self._connect()
             first = await self._take_up()
             await self._execute_from(first)
@@ -110,7 +115,8 @@ class Session:
         else:
             ending = Ending(Outcome(state="succeeded"))
         if not self.stopper.fenced:
-            self.recorder.skip_rest()
+            with suppress(Stopped):  # fenced meanwhile
+                await self._told(self.recorder.skip_rest())
         if self._client is not None:
             self._client.set_widgets_metadata()
         return ending
@@ -160,38 +166,58 @@ class Session:
         resume = self.resume
         for reused in resume.reused:
             cell = self.nb_man.nb.cells[reused.index]
-            outputs = json.loads(self.port.get_blob(reused.outputs)) if reused.outputs else []
+            outputs = json.loads(await self._fetch(reused.outputs)) if reused.outputs else []
             cell.outputs = [_node(output) for output in outputs]
             cell.execution_count = reused.execution_count
             cell.metadata.papermill["status"] = self.nb_man.COMPLETED
-        self.recorder.reuse(resume.reused)
-        if resume.manifest is not None:
-            await self._restore(resume.manifest, resume.blobs)
-        for index, cell in enumerate(self.nb_man.nb.cells[: resume.first]):
-            if cell.cell_type == "code" and TAG_ALWAYS in cell_tags(cell):
-                await self._make_again(index, cell)
+        await self._told(self.recorder.reuse(resume.reused))
+        lost = await self._restore(resume)
+        again = [
+            (index, cell)
+            for index, cell in enumerate(self.nb_man.nb.cells[: resume.first])
+            if cell.cell_type == "code" and TAG_ALWAYS in cell_tags(cell)
+        ]
+        for index, cell in again:
+            await self._make_again(index, cell)
+        self._current = None
+        if again:
+            # The cells made what could not be stored; everything else gets back the value it had.
+            lost = await self._restore(resume, again=True)
+        if told := problems(self.nb_man.nb, resume.first, lost):
+            raise _restore_failed("; ".join(told))
+        if lost:
+            note = f"not restored: {'; '.join(map(str, lost))}"
+            await self._told(self.recorder.note(resume.first, note))
         return resume.first
 
-    async def _restore(self, manifest: str, blobs: list[str]) -> None:
+    async def _restore(self, resume: ResumeFrom, *, again: bool = False) -> list[NotLoaded]:
+        """Bring the checkpoint's variables into the kernel; return those that would not load."""
+        if resume.manifest is None:
+            return []
+        if self._link is None:
+            raise _restore_failed(self._no_snapshots or "the kernel takes no snapshots")
+        directory = self.workspace.directory("restore")
+        if not again:
+            await self._download(resume.manifest, resume.blobs, directory)
+        (manifest,) = (directory / "manifests").iterdir()
+        try:
+            return await self._unless_stopped(self._link.restore(directory, int(manifest.stem), again=again))
+        except LinkError as error:
+            raise _restore_failed(str(error)) from error
+
+    async def _download(self, manifest: str, blobs: list[str], directory: Path) -> None:
         from respawn_kernels.digest import write_whole
 
-        def failed(why: str) -> Failed:
-            return Failed(CellError(cell=None, name="RestoreFailed", value=why))
-
-        if self._link is None:
-            raise failed(self._no_snapshots or "the kernel takes no snapshots")
-        directory = self.workspace.directory("restore")
-        text = self.port.get_blob(manifest)
+        text = await self._fetch(manifest)
         cell = int(json.loads(text)["cell"])
         for place in ("manifests", "blobs"):
             (directory / place).mkdir(exist_ok=True)
         for digest in blobs:
-            write_whole(directory / "blobs" / digest, await asyncio.to_thread(self.port.get_blob, digest))
-        write_whole(directory / "manifests" / f"{cell}.json", text)
-        try:
-            await self._unless_stopped(self._link.restore(directory, cell))
-        except LinkError as error:
-            raise failed(str(error)) from error
+            write_whole(directory / "blobs" / digest, await self._fetch(digest), durable=False)
+        write_whole(directory / "manifests" / f"{cell}.json", text, durable=False)
+
+    async def _fetch(self, digest: str) -> bytes:
+        return await self._told(asyncio.to_thread(self.port.get_blob, digest), until_stopped=True)
 
     async def _make_again(self, index: int, cell: NotebookNode) -> None:
         """Rerun a reused cell for what it makes in the kernel; its recorded outputs stay."""
@@ -202,7 +228,8 @@ class Session:
             await self._unless_stopped(self._client.async_execute_cell(scratch, index, store_history=False))
         except (CellExecutionError, DeadKernelError, CellTimeoutError) as error:
             cell.outputs = scratch.outputs
-            self.recorder.end(index, CellState.FAILED, "failed when it was rerun to make its variables again")
+            note = "failed when it was rerun to make its variables again"
+            await self._told(self.recorder.end(index, CellState.FAILED, note))
             raise self._failure(index, error) from error
         finally:
             self.nb_man.nb.cells[index] = cell  # nbclient puts the scratch cell there
@@ -232,46 +259,74 @@ class Session:
     async def _execute(self, index: int, cell: NotebookNode) -> None:
         assert self._client is not None  # noqa: S101  set when connected
         self.nb_man.cell_start(cell, index)
-        self.recorder.start(index)
+        await self._told(self.recorder.start(index))
         ticker = asyncio.ensure_future(self._send_outputs())
         try:
-            await self._unless_stopped(self._client.async_execute_cell(cell, index))
+            try:
+                await self._unless_stopped(self._client.async_execute_cell(cell, index))
+            finally:
+                await _cancelled(ticker)
         except (CellExecutionError, DeadKernelError, CellTimeoutError, Stopped) as error:
             if _clean_exit(cell):
-                self.recorder.end(index, CellState.EXECUTED)
+                await self._told(self.recorder.end(index, CellState.EXECUTED))
                 raise CleanExit from error
             self.nb_man.cell_exception(cell, cell_index=index, exception=error)
             if not self.stopper.fenced:
-                self.recorder.end(index, CellState.FAILED)
+                await self._told(self.recorder.end(index, CellState.FAILED))
             if isinstance(error, Stopped):
                 raise
             raise self._failure(index, error) from error
         finally:
-            ticker.cancel()
             self.nb_man.cell_complete(cell, cell_index=index)
         skipped = _TAG_NOT_EXECUTED in cell_tags(cell) and cell.execution_count is None
         note = f"not executed: tagged {_TAG_NOT_EXECUTED}" if skipped else None
-        self.recorder.end(index, CellState.EXECUTED, note)
+        await self._told(self.recorder.end(index, CellState.EXECUTED, note))
 
     async def _send_outputs(self) -> None:
+        away = False
         while True:
             await asyncio.sleep(_SECONDS_BETWEEN_OUTPUTS)
-            self.recorder.flush()
+            try:
+                await self.recorder.flush()
+                away = False
+            except Fenced as error:
+                self.stopper.request(Stop("lost", "RunnerLost", str(error), fenced=True))
+                return
+            except (RespawnError, OSError) as error:
+                if not away:
+                    log.warning("outputs could not be sent and will be sent later: %s", error)
+                away = True
 
     async def _checkpoint(self, index: int, cell: NotebookNode) -> None:
         """Store the state after a cell; when that cannot be done, the cell's note says why."""
         if TAG_NO_CHECKPOINT in cell_tags(cell):
-            self.recorder.note(index, f"no checkpoint: tagged {TAG_NO_CHECKPOINT}")
+            await self._told(self.recorder.note(index, f"no checkpoint: tagged {TAG_NO_CHECKPOINT}"))
         elif self._link is None:
-            self.recorder.note(index, self._no_snapshots or "no snapshots")
+            await self._told(self.recorder.note(index, self._no_snapshots or "no snapshots"))
         else:
             try:
                 manifest = await self._unless_stopped(self._link.checkpoint(index))
-                await asyncio.to_thread(self.recorder.commit, manifest, self.spool)
-            except (LinkError, OSError) as error:
-                self.recorder.note(index, f"no checkpoint: {error}")
+                await self._told(self.recorder.commit(manifest, self.spool), until_stopped=True)
+            except Fenced:
+                raise
+            except (LinkError, OSError, RespawnError) as error:
+                await self._told(self.recorder.note(index, f"no checkpoint: {error}"))
 
     # Endings
+
+    async def _told(self, telling: Awaitable[T], *, until_stopped: bool = False) -> T:
+        """Await what passes between us and the service, while nothing goes on in the kernel.
+
+        Raises `Stopped` as soon as the attempt is fenced, or with `until_stopped` for any reason to stop.
+        """
+        task = asyncio.ensure_future(telling)
+        while True:
+            done, _ = await asyncio.wait({task}, timeout=_LOOK_SECONDS)
+            if done:
+                return task.result()
+            if self.stopper.fenced or (until_stopped and self.stopper.reason is not None):
+                await _cancelled(task)
+                raise Stopped
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T:
         """Await `work` in the kernel; on a reason to stop interrupt it, then kill it; raise `Stopped`."""
@@ -289,10 +344,8 @@ class Session:
                 await asyncio.wait({task}, timeout=_INTERRUPT_GRACE_SECONDS)
             raise Stopped
         finally:
-            for future in (task, stop):
-                future.cancel()
-                with suppress(asyncio.CancelledError, Exception):  # told already, or of no more interest
-                    await future
+            await _cancelled(task)
+            await _cancelled(stop)
 
     def _failure(self, index: int, error: Exception) -> Failed:
         """Return what to tell about a cell that ended the run."""
@@ -317,6 +370,16 @@ class Session:
         if index is None:
             return ""
         return "\n".join(_error_output(self.nb_man.nb.cells[index]).get("traceback") or [])
+
+
+def _restore_failed(why: str) -> Failed:
+    return Failed(CellError(cell=None, name="RestoreFailed", value=why))
+
+
+async def _cancelled(future: asyncio.Future[Any]) -> None:
+    future.cancel()
+    with suppress(asyncio.CancelledError, Exception):  # told already, or of no more interest
+        await future
 
 
 def _node(document: Any) -> Any:

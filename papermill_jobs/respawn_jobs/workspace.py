@@ -77,7 +77,10 @@ def write_text(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(
-            os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "w", encoding="utf-8"
+            os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666),
+            "w",
+            encoding="utf-8",
+            errors="replace",
         ) as file:
             file.write(text)
             file.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from respawn_jobs.kernel import EarlyKernel
     from respawn_jobs.recorder import Progress
 
+log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60.0
 
@@ -65,7 +67,11 @@ def see_through(
         detail = _execute_here(connected, run, output, progress, early)
     else:
         detail = _follow(connected, run, progress)
-    return detail, save_notebook(connected, detail, output)
+    try:
+        return detail, save_notebook(connected, detail, output)
+    except OSError as error:  # the run ended all the same, and its notebook is in the store
+        log.warning("the executed notebook cannot be written to %s: %s", output, error)
+        return detail, None
 
 
 def save_notebook(connected: Connection, detail: RunDetail, output: Path) -> Path | None:

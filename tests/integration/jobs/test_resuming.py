@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from respawn_jobs.errors import Conflict
@@ -58,3 +60,68 @@ def test_execution_counts_go_on_where_they_stopped(bench) -> None:
     failed = bench.run("x = 1", "y = 2", "1/0")
     resumed = bench.resume(failed.run.id, notebook("x = 1", "y = 2", "z = 3"))
     assert [cell.execution_count for cell in resumed.cells] == [1, 2, 3]
+
+
+def test_cells_tagged_always_change_nothing_that_was_stored(bench) -> None:
+    first, tags = "con = open('/dev/null'); total = 0; scratch = 1", {0: ["respawn:always"]}
+    failed = bench.run(first, "total += 5\ndel scratch", "1/0", "", tags=tags)
+    last = "print(total, con.readline() == '', 'scratch' in globals())"
+    resumed = bench.resume(failed.run.id, notebook(first, "total += 5\ndel scratch", "", last, tags=tags))
+    assert bench.printed(resumed.run.id, 3) == "5 True False\n"
+
+
+def test_what_an_always_cell_makes_stays_its_own_over_several_resumes(bench) -> None:
+    first, tags = "con = open('/dev/null')", {0: ["respawn:always"]}
+    failed = bench.run(first, "n = 1", "1/0", "", tags=tags)
+    again = bench.resume(failed.run.id, notebook(first, "n = 1", "m = 2", "1/0", tags=tags))
+    mended = bench.resume(
+        again.run.id, notebook(first, "n = 1", "m = 2", "print(con.closed, n + m)", tags=tags)
+    )
+    assert bench.printed(mended.run.id, 3) == "False 3\n"
+
+
+MODEL = """
+import pathlib
+def load(path):
+    pathlib.Path(path).read_text()
+    return Model()
+class Model:
+    name = "trained"
+    def __reduce__(self):
+        return (load, ("needed",))
+model = Model()
+"""
+
+
+def unloadable(bench, *rest: str) -> RunDetail:
+    """A failed run whose `model` needs a file that is gone by now."""
+    needed: Path = bench.directory / "needed"
+    needed.write_text("")
+    failed: RunDetail = bench.run(MODEL, "y = 1", "1/0", *rest)
+    needed.unlink()
+    return failed
+
+
+def test_a_cell_that_reads_a_variable_which_does_not_load_is_not_run(bench) -> None:
+    last = "try:\n    print(model.name)\nexcept NameError:\n    print('silently another')"
+    failed = unloadable(bench, last)
+    resumed = bench.resume(failed.run.id, notebook(MODEL, "y = 1", "", last))
+    assert (resumed.run.state, resumed.run.error.name) == (RunState.FAILED, "RestoreFailed")
+    assert states(resumed) == ["reused", "reused", "skipped", "skipped"]
+    for told in ("cell 3 reads model", "FileNotFoundError", "tag cell 0 respawn:always", "restart"):
+        assert told in resumed.run.error.value
+
+
+def test_a_variable_that_does_not_load_and_is_not_read_is_noted(bench) -> None:
+    failed = unloadable(bench, "y")
+    resumed = bench.resume(failed.run.id, notebook(MODEL, "y = 1", "z = 2", "print(y)"))
+    assert (resumed.run.state, bench.printed(resumed.run.id, 3)) == (RunState.SUCCEEDED, "1\n")
+    assert "not restored: model" in resumed.cells[2].note
+    assert [item.name for item in resumed.checkpoints[-1].unstored] == ["model"]
+
+
+def test_a_variable_that_does_not_load_may_be_made_again(bench) -> None:
+    failed = unloadable(bench, "model")
+    always = notebook(MODEL, "y = 1", "", "print(model.name)", tags={0: ["respawn:always"]})
+    resumed = bench.resume(failed.run.id, always)
+    assert bench.printed(resumed.run.id, 3) == "trained\n"

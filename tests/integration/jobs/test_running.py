@@ -124,11 +124,52 @@ def test_a_cell_may_ask_for_no_checkpoint(bench) -> None:
 
 
 def test_no_token_of_the_hub_reaches_the_kernel(bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("JUPYTERHUB_API_TOKEN", "RESPAWN_TOKEN", "RESPAWN_DATA", "JUPYTERHUB_OAUTH_ACCESS_SCOPES"):
+    hubs = (
+        "JUPYTERHUB_API_TOKEN",
+        "JUPYTERHUB_OAUTH_ACCESS_SCOPES",
+        "JPY_API_TOKEN",
+        "CONFIGPROXY_AUTH_TOKEN",
+    )
+    for name in (*hubs, "RESPAWN_TOKEN", "RESPAWN_DATA", "RESPAWN_COOKIE_SECRET"):
         monkeypatch.setenv(name, "secret-value")
     monkeypatch.setenv("MY_SETTING", "kept")
     detail = bench.run("import os\nprint('secret-value' in os.environ.values(), os.environ['MY_SETTING'])")
     assert bench.printed(detail.run.id, 0) == "False kept\n"
+
+
+def test_a_person_has_their_own_keys_in_runs_of_their_own(bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "mine")
+    detail = bench.run("import os\nprint(os.environ['AWS_ACCESS_KEY_ID'])")
+    assert bench.printed(detail.run.id, 0) == "mine\n"
+
+
+def test_an_endless_printer_is_cut_in_the_record_and_in_the_notebook(bench) -> None:
+    detail = bench.run("for _ in range(30): print('x' * 1_000_000)", "print('on')")
+    text = bench.printed(detail.run.id, 0)
+    assert len(text) < 20_001_000
+    assert text.count("output cut by Respawn") == 1
+    assert len(bench.service.notebook(detail.run.id)) < 21_000_000
+    assert bench.printed(detail.run.id, 1) == "on\n"
+
+
+def test_a_huge_error_is_cut_in_the_record_and_whole_in_the_notebook(bench) -> None:
+    detail = bench.run("raise ValueError('x' * 1_000_000)")
+    error = detail.run.error
+    assert len(error.value) < 4_200
+    assert "characters cut" in error.value
+    assert len(error.traceback) < 200_200
+    assert "x" * 1_000_000 in bench.service.notebook(detail.run.id)
+
+
+def test_the_spool_holds_no_more_than_the_last_checkpoint(bench) -> None:
+    spool = "glob.glob(f'/{tempfile.gettempdir()}/respawn-{os.getuid()}/*/spool/blobs/*')"
+    spool = f"[path for path in {spool} if os.path.getmtime(path) > began]"
+    begin = "import glob, os, tempfile, time, numpy as np\nbegan = time.time() - 0.01"
+    begin += "\nkept = np.random.rand(100_000)"
+    fill = ["a = np.random.rand(1_000_000)"] * 3
+    end = "print(len([p for p in SPOOL if os.path.getsize(p) > 500_000]))".replace("SPOOL", spool)
+    detail = bench.run(begin, *fill, end)
+    assert bench.printed(detail.run.id, 4) == "2\n"
 
 
 def test_the_notebook_runs_where_it_lay(bench) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -54,9 +55,14 @@ def test_scratch_jobs_are_named_after_their_notebook(path: str | None, name: str
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "out.ipynb"
     target.write_text("before")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(target, "text \ud800")
+    with pytest.raises(TypeError):
+        write_text(target, cast("str", b"bytes"))
     assert (target.read_text(), list(tmp_path.iterdir())) == ("before", [target])
+
+
+def test_what_utf_8_cannot_write_does_not_keep_the_rest_from_being_written(tmp_path: Path) -> None:
+    write_text(tmp_path / "out.ipynb", "text \ud800")
+    assert (tmp_path / "out.ipynb").read_text() == "text ?"
 
 
 def test_a_file_has_the_permissions_of_the_umask(tmp_path: Path) -> None:

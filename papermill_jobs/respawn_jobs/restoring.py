@@ -1,0 +1,72 @@
+"""What a restore could not load, and whether the cells that are still to run can do without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags, code_cells
+from respawn_jobs.reads import Reads
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+@dataclass(frozen=True)
+class NotLoaded:
+    """A variable that the checkpoint holds and that would not load in this kernel."""
+
+    name: str
+    type: str
+    reason: str
+    cell: int | None
+    """The cell that made it."""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.type}): {self.reason}"
+
+
+def read_report(path: Path) -> list[NotLoaded]:
+    """Return what the agent reported as lost, without what a rerun cell has made again."""
+    failed = json.loads(path.read_bytes())["failed"]
+    return [
+        NotLoaded(item["name"], item["type"], item["reason"], item["cell"])
+        for item in failed
+        if not item["present"]
+    ]
+
+
+def problems(notebook: NotebookNode, first: int, lost: Sequence[NotLoaded]) -> list[str]:
+    """Tell which cells that run read a lost variable, and what to do about it.
+
+    Args:
+        notebook: The executed form.
+        first: The first cell that executes; of those before it only the ones tagged `respawn:always` run.
+        lost: The variables.
+    """
+    by_name = {item.name: item for item in lost}
+    reads = Reads()
+    cells = code_cells(notebook)
+    for index, cell in cells:
+        if index < first:
+            reads.define(cell.source)
+    found = []
+    for index, cell in cells:
+        if index < first and TAG_ALWAYS not in cell_tags(cell):
+            continue
+        for name in sorted(reads.cell(cell.source) & by_name.keys()):
+            item = by_name.pop(name)
+            found.append(f"cell {index} reads {item}; {_mend(item)}")
+    return found
+
+
+def _mend(item: NotLoaded) -> str:
+    if item.cell is None or item.cell < 0:
+        return "restart the run instead"
+    return (
+        "give the kernel what it needs to load it, "
+        f"tag cell {item.cell} {TAG_ALWAYS} to have it made again, or restart the run"
+    )
