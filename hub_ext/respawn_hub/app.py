@@ -80,7 +80,7 @@ def create_app(
     )
 
     async def end_runs() -> None:
-        await run_in_threadpool(supervisor.stop)
+        await run_in_threadpool(supervisor.stop, 2.0)
         await run_in_threadpool(dispatcher.close)
 
     @asynccontextmanager
