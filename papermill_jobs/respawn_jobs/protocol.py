@@ -110,7 +110,7 @@ class RunnerPort(Protocol):
         """Tell the parameterized notebook (a blob, outputs cleared) and its pending code cells."""
 
     def missing(self, digests: list[str]) -> list[str]:
-        """Return those of `digests` that are not stored."""
+        """Return those of `digests` that the run's namespace has not stored, whatever others have."""
 
     def put_blob(self, digest: str, source: bytes | Path) -> None:
         """Store bytes under their digest. Raises `Corrupt` when they do not match it."""
