@@ -152,7 +152,8 @@ class CellError(Model):
     cell: int | None
     """None when no cell had started (the kernel did not come up, for instance)."""
     name: str
-    """The exception's class, or DeadKernel, CellTimeout, RunTimeout, RunnerLost, KernelStart."""
+    """The exception's class, or DeadKernel, CellTimeout, RunTimeout, RunnerLost, KernelStart,
+    RestoreFailed."""
     value: str
     traceback: str = ""
     """Plain text with ANSI colours, as IPython prints it."""

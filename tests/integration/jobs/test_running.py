@@ -162,12 +162,9 @@ def test_a_huge_error_is_cut_in_the_record_and_whole_in_the_notebook(bench) -> N
 
 
 def test_the_spool_holds_no_more_than_the_last_checkpoint(bench) -> None:
-    spool = "glob.glob(f'/{tempfile.gettempdir()}/respawn-{os.getuid()}/*/spool/blobs/*')"
-    spool = f"[path for path in {spool} if os.path.getmtime(path) > began]"
-    begin = "import glob, os, tempfile, time, numpy as np\nbegan = time.time() - 0.01"
-    begin += "\nkept = np.random.rand(100_000)"
+    begin = "import numpy as np\nfrom respawn_kernels import agent\nkept = np.random.rand(100_000)"
     fill = ["a = np.random.rand(1_000_000)"] * 3
-    end = "print(len([p for p in SPOOL if os.path.getsize(p) > 500_000]))".replace("SPOOL", spool)
+    end = "print(sum(path.stat().st_size > 500_000 for path in (agent._spool / 'blobs').iterdir()))"
     detail = bench.run(begin, *fill, end)
     assert bench.printed(detail.run.id, 4) == "2\n"
 
