@@ -41,40 +41,47 @@ async def go_on(
     run: str, way: Way, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
 ) -> Response:
     """Show the plan for an uploaded notebook, or start; which of them says the button that was pressed."""
-    notebook = await _notebook(form)
-    request = ResumeRequest(notebook=notebook, rerun_once=form.get("rerun_once") == "yes")
+    file = form.get("notebook")
+    uploaded = file if isinstance(file, UploadFile) and file.filename else None
 
-    def start() -> str:
-        return (service.resume if way == "resume" else service.restart)(run, request).id
-
-    def planned(problem: RespawnError | None) -> Response:
-        plan = service.plan(run, request) if way == "resume" and not isinstance(problem, Conflict) else None
+    def planned(request: ResumeRequest, problem: RespawnError | None) -> Response:
+        wanted = way == "resume" and not isinstance(problem, Conflict)
+        plan = service.plan(run, request) if wanted else None
         context = _context(service, run, way, plan, request=request, problem=problem)
         status = problem.status if problem else 200
         return page(runtime, visitor, "resume.html", status=status, **context)
 
-    # A notebook that was just uploaded is planned first, whichever button sent it.
-    uploaded = isinstance(file := form.get("notebook"), UploadFile) and bool(file.filename)
-    if form.get("button") != "start" or (way == "resume" and uploaded):
-        return await run_in_threadpool(planned, None)
+    def answer() -> Response:
+        request = ResumeRequest(notebook=_notebook(form, upload), rerun_once=form.get("rerun_once") == "yes")
+        # A notebook that was just uploaded is planned first, whichever button sent it.
+        if form.get("button") != "start" or (way == "resume" and uploaded):
+            return planned(request, None)
+        try:
+            begun = (service.resume if way == "resume" else service.restart)(run, request).id
+        except Conflict as error:
+            return planned(request, error)
+        runtime.wake()
+        return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{begun}", status_code=303)
+
+    upload = await uploaded.read() if uploaded else None
     try:
-        begun = await run_in_threadpool(start)
-    except (InvalidInput, Conflict) as error:
-        return await run_in_threadpool(planned, error)
-    runtime.wake()
-    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{begun}", status_code=303)
+        return await run_in_threadpool(answer)
+    except InvalidInput as error:
+        # The form comes back without the notebook that cannot be used, so that another can be chosen.
+        name = f"{uploaded.filename}: " if uploaded else ""
+        problem = InvalidInput(f"{name}{error.message}", **error.fields)
+        return await run_in_threadpool(planned, ResumeRequest(), problem)
 
 
-async def _notebook(form: FormData) -> str | None:
+def _notebook(form: FormData, upload: bytes | None) -> str | None:
     """Return the fixed notebook: the uploaded file, or the one that the last plan was made for."""
-    file = form.get("notebook")
+    kept = str(form.get("kept", ""))
     try:
-        if isinstance(file, UploadFile) and file.filename:
-            return (await file.read()).decode()
-        kept = str(form.get("kept", ""))
+        if upload is not None:
+            return upload.decode()
         return base64.b64decode(kept, validate=True).decode() if kept else None
     except (UnicodeDecodeError, binascii.Error) as error:
-        raise InvalidInput("the uploaded file is not a notebook: it is not UTF-8 text") from error
+        raise InvalidInput("this is not a notebook: it is not UTF-8 text") from error
 
 
 def _context(

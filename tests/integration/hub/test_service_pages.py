@@ -159,6 +159,19 @@ def test_an_uploaded_notebook_is_planned_before_it_starts(
     assert resumed.id in again.text
 
 
+@pytest.mark.parametrize("content", [b"not JSON", b"\xff\xfe", b"{}"])
+def test_an_upload_that_is_no_notebook_is_named_on_the_form_itself(
+    content: bytes, visitor: Visitor, failed: Run
+) -> None:
+    page = f"runs/{failed.id}/resume"
+    answer = visitor.post(page, page, data={"button": "start"}, files={"notebook": ("mine.ipynb", content)})
+
+    assert answer.status_code == 422
+    assert "mine.ipynb: " in answer.text
+    assert 'type="file"' in answer.text
+    assert 'name="kept" value=""' in answer.text
+
+
 def test_the_debug_link_leads_to_the_persons_own_server(
     visitor: Visitor, failed: Run, hub: RunningHub
 ) -> None:
