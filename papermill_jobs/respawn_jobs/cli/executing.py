@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from respawn_jobs.cli.connection import Connection
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.models import CellState, RunDetail
@@ -108,7 +110,7 @@ def _execute_here(
 def _follow(connected: Connection, run: str, progress: Progress) -> RunDetail:
     """Poll until the run is final; Ctrl-C asks the service to cancel it."""
     seen: dict[int, CellState] = {}
-    cancelled = False
+    cancelled = silent = False
     patience = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
@@ -121,9 +123,17 @@ def _follow(connected: Connection, run: str, progress: Progress) -> RunDetail:
             if detail.run.state.final:
                 return detail
             time.sleep(_POLL_SECONDS)
+            silent = False
         except Unavailable:
             if time.monotonic() > patience:
                 raise
+            if not silent:
+                click.echo(
+                    f"respawn: the service does not answer; waiting for it up to {_PATIENCE_SECONDS:.0f} s "
+                    f"(the run goes on: respawn show {run})",
+                    err=True,
+                )
+            silent = True
             time.sleep(_POLL_SECONDS)
         except KeyboardInterrupt:
             if cancelled:
