@@ -126,7 +126,7 @@ class RunningHub:
     def service_process(self) -> psutil.Process:
         """Return the Respawn service's process."""
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            if child.cmdline()[-2:] == ["-m", "respawn_hub"]:
+            if command_of(child)[-2:] == ["-m", "respawn_hub"]:
                 return child
         raise AssertionError(f"the service does not run; see {self.log}")
 
@@ -143,7 +143,7 @@ class RunningHub:
                 self.process.kill()
                 self.process.wait()
         _gone, left = psutil.wait_procs(family, timeout=10)
-        names = [f"{process.pid}: {' '.join(_command(process))}" for process in left]
+        names = [f"{process.pid}: {' '.join(command_of(process))}" for process in left]
         for process in left:
             process.kill()
         if names:
@@ -243,7 +243,7 @@ def _family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _command(process: psutil.Process) -> list[str]:
+def command_of(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
     except psutil.NoSuchProcess:

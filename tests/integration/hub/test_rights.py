@@ -65,7 +65,10 @@ def server_of(hub: RunningHub) -> Iterator[Callable[[str], RemoteService]]:
 
 def _token_of_server(hub: RunningHub, user: str) -> str | None:
     for child in psutil.Process(hub.process.pid).children(recursive=True):
-        told = child.environ() if child.is_running() else {}
+        try:
+            told = child.environ()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):  # it ended meanwhile
+            continue
         if told.get("JUPYTERHUB_USER") == user:
             return told["JUPYTERHUB_API_TOKEN"]
     return None

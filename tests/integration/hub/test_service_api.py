@@ -12,7 +12,7 @@ from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, NotFound, Una
 from respawn_jobs.models import CellState, Run, RunState
 from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
-from support.hub import RunningHub
+from support.hub import RunningHub, command_of
 from support.notebooks import notebook, text
 from support.waiting import wait_for
 
@@ -208,6 +208,6 @@ def test_zz_a_job_due_every_minute_ran_for_an_owner_who_is_signed_out(
 def _runner_of(hub: RunningHub) -> psutil.Process:
     """Return the process of the runner that executes something: the one with a kernel."""
     for child in hub.service_process().children(recursive=True):
-        if "respawn_jobs.warm" in " ".join(child.cmdline()) and child.children():
+        if "respawn_jobs.warm" in command_of(child) and child.children():
             return child
     raise AssertionError("no runner is at work")
