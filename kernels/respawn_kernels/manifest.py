@@ -31,7 +31,7 @@ class StoredVariable:
     size: int | None
     """Bytes in memory where the object tells cheaply."""
     cell: int | None = None
-    """The cell after which the name first appeared."""
+    """The cell that made its present value."""
 
 
 @dataclass(frozen=True)

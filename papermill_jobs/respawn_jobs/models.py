@@ -186,7 +186,7 @@ class Unstored(Model):
     type: str
     reason: str
     cell: int | None = None
-    """The cell after which the name first appeared."""
+    """The cell that made its present value."""
 
 
 class Checkpoint(Model):
