@@ -5,7 +5,8 @@ A checkpoint directory, whether a spool that a kernel writes or a download that 
     <directory>/manifests/<cell>.json     one manifest per boundary, written last and whole
     <directory>/blobs/<digest>            content-addressed data, named by the BLAKE3 of its bytes
 
-Manifests are JSON and never need unpickling to be read.
+Manifests are JSON and never need unpickling to be read. docs/reference/checkpoint-format.md describes them.
+Variables that share objects are one *group*: a group is loaded as a whole, and apart from all others.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
+FIRST_FORMAT = 1
+"""The oldest format that is still read: one stream for all variables, and no groups."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class StoredVariable:
     """Bytes in memory where the object tells cheaply."""
     cell: int | None = None
     """The cell that made its present value."""
+    group: int | None = None
+    """Which of the manifest's groups holds it; None in format 1."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,63 @@ class Blob:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A run of bytes in a blob; compressed with Zstandard when `stored` differs from `raw`."""
+
+    blob: int
+    """Place of the blob in the manifest's list."""
+    offset: int
+    stored: int
+    """Bytes in the blob."""
+    raw: int
+    """Bytes when decoded."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Bytes that were cut into pieces: a stream of pickles, or the memory of an array."""
+
+    pieces: list[Piece]
+    digest: str | None = None
+    """BLAKE3 of all the bytes, decoded; None when every piece is a whole blob, whose name then tells."""
+
+    @property
+    def size(self) -> int:
+        """Bytes when decoded."""
+        return sum(piece.raw for piece in self.pieces)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One variable's pickle in the stream of its group."""
+
+    name: str
+    start: int
+    end: int
+    buffers: tuple[int, int]
+    """Which of the group's buffers are its own: first, and one past the last."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Variables that share objects, and so are stored and loaded together."""
+
+    frames: list[Frame]
+    """The variables in the order of their pickles, which have one memo. Names with `#` are the session's."""
+    stream: Extent
+    buffers: list[Extent]
+    """What left the stream (pickle protocol 5), in order."""
+    requires: list[int]
+    """Groups whose classes and functions this one refers to by name."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a kernel's namespace was just after a cell."""
 
     cell: int
     engine: str
-    """Which snapshot engine wrote it, such as `plain`; the same engine reads it."""
+    """Which snapshot engine wrote it, such as `groups`; the same engine reads it."""
     python: str
     cwd: str
     execution_count: int
@@ -67,13 +123,22 @@ class Manifest:
     blobs: list[Blob]
     seconds: float = 0.0
     """How long the kernel was kept waiting."""
+    mode: str = "inline"
+    """`fork`: written by a forked child; `inline`: by the kernel itself."""
+    parent: int | None = None
+    """Cell of the checkpoint that unchanged groups were taken over from; None when all was looked at anew."""
+    groups: list[Group] = field(default_factory=list)
     payload: dict[str, Any] = field(default_factory=dict)
-    """The engine's own part: which blob is which."""
+    """The engine's own part."""
     format: int = FORMAT
 
     def to_json(self) -> str:
         """Return the manifest as a JSON document."""
-        return json.dumps(asdict(self), sort_keys=True)
+        document = {name: getattr(self, name) for name in _MANIFEST}
+        for name in _PARTS:
+            document[name] = [asdict(part) for part in document[name]]
+        document["groups"] = [_group_to_json(group) for group in self.groups]
+        return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
@@ -87,15 +152,80 @@ class Manifest:
             raise ValueError("the manifest is nested too deeply") from error
         if not _is_object(data):
             raise ValueError("the manifest is not a JSON object")
-        if data.get("format") != FORMAT:
-            raise ValueError(f"checkpoint format {data.get('format')!r} is not known here (known: {FORMAT})")
+        known = range(FIRST_FORMAT, FORMAT + 1)
+        if data.get("format") not in known or isinstance(data["format"], bool):
+            told = ", ".join(map(str, known))
+            raise ValueError(f"checkpoint format {data.get('format')!r} is not known here (known: {told})")
         _check(data, _MANIFEST, "manifest")
         for name, (_, checks) in _PARTS.items():
             for place, part in enumerate(data[name]):
                 _check(part, checks, f"{name}[{place}]")
-        return cls(
-            **{**data, **{name: [of(**part) for part in data[name]] for name, (of, _) in _PARTS.items()}}
-        )
+        parts = {name: [of(**part) for part in data[name]] for name, (of, _) in _PARTS.items()}
+        groups = data.pop("groups", [])
+        reader = _GroupReader(parts["blobs"], len(groups))
+        read = [reader.group(group, f"groups[{place}]") for place, group in enumerate(groups)]
+        for place, variable in enumerate(parts["variables"]):
+            if variable.group is not None and variable.group >= len(read):
+                raise ValueError(f"variables[{place}].group is not a group")
+        return cls(**{**data, **parts, "groups": read})
+
+
+def _group_to_json(group: Group) -> dict[str, Any]:
+    """Return a group in the manifest's short form: there may be very many of them."""
+    return {
+        "frames": [[f.name, f.start, f.end, *f.buffers] for f in group.frames],
+        "stream": _extent_to_json(group.stream),
+        "buffers": [_extent_to_json(extent) for extent in group.buffers],
+        "requires": group.requires,
+    }
+
+
+def _extent_to_json(extent: Extent) -> list[Any]:
+    return [extent.digest, [[p.blob, p.offset, p.stored, p.raw] for p in extent.pieces]]
+
+
+class _GroupReader:
+    """Reads groups and checks that all they refer to is there."""
+
+    def __init__(self, blobs: list[Blob], groups: int) -> None:
+        self._blobs = blobs
+        self._groups = groups
+
+    def group(self, data: Any, where: str) -> Group:
+        _check(data, _GROUP, where)
+        buffers = [self._extent(item, f"{where}.buffers") for item in data["buffers"]]
+        stream = self._extent(data["stream"], f"{where}.stream")
+        frames = [
+            self._frame(item, stream.size, len(buffers), f"{where}.frames[{place}]")
+            for place, item in enumerate(data["frames"])
+        ]
+        if not all(_is_count(item) and item < self._groups for item in data["requires"]):
+            raise ValueError(f"{where}.requires names no group")
+        return Group(frames, stream, buffers, data["requires"])
+
+    def _extent(self, data: Any, where: str) -> Extent:
+        if not (_is_list(data) and len(data) == 2 and _is_list(data[1])):
+            raise ValueError(f"{where} is not an extent")
+        digest, pieces = data
+        if digest is not None and not _is_digest(digest):
+            raise ValueError(f"{where} has no digest")
+        if not all(self._is_piece(piece) for piece in pieces):
+            raise ValueError(f"{where} lies outside its blobs")
+        return Extent([Piece(*piece) for piece in pieces], digest)
+
+    def _is_piece(self, data: Any) -> bool:
+        if not (_is_list(data) and len(data) == 4 and all(_is_count(number) for number in data)):
+            return False
+        blob, offset, stored, _ = data
+        return blob < len(self._blobs) and offset + stored <= self._blobs[blob].size
+
+    def _frame(self, data: Any, size: int, buffers: int, where: str) -> Frame:
+        if not (_is_list(data) and len(data) == 5 and _is_text(data[0]) and all(map(_is_count, data[1:]))):
+            raise ValueError(f"{where} is not a frame")
+        name, start, end, first, last = data
+        if not (start <= end <= size and first <= last <= buffers):
+            raise ValueError(f"{where} lies outside its stream")
+        return Frame(name, start, end, (first, last))
 
 
 def _is_text(value: Any) -> bool:
@@ -137,16 +267,23 @@ _MANIFEST: _Checks = {
     "unstored": _is_list,
     "blobs": _is_list,
     "seconds": _is_seconds,
+    "mode": _is_text,
+    "parent": _is_count_or_none,
+    "groups": _is_list,
     "payload": _is_object,
     "format": _is_count,
 }
+_GROUP: _Checks = {"frames": _is_list, "stream": _is_list, "buffers": _is_list, "requires": _is_list}
 _NAMED: _Checks = {"name": _is_text, "type": _is_text, "cell": _is_count_or_none}
 _PARTS: dict[str, tuple[type[Any], _Checks]] = {
-    "variables": (StoredVariable, {**_NAMED, "description": _is_text, "size": _is_count_or_none}),
+    "variables": (
+        StoredVariable,
+        {**_NAMED, "description": _is_text, "size": _is_count_or_none, "group": _is_count_or_none},
+    ),
     "unstored": (UnstoredVariable, {**_NAMED, "reason": _is_text}),
     "blobs": (Blob, {"digest": _is_digest, "size": _is_count}),
 }
-_OPTIONAL = {"manifest": {"seconds", "payload"}}
+_OPTIONAL = {"manifest": {"seconds", "mode", "parent", "groups", "payload"}}
 
 
 def _check(document: Any, checks: _Checks, where: str) -> None:
@@ -156,7 +293,7 @@ def _check(document: Any, checks: _Checks, where: str) -> None:
     for name in document.keys() - checks.keys():
         raise ValueError(f"{where}.{name} is not a known field")
     for name, right in checks.items():
-        if name not in document and name not in _OPTIONAL.get(where, {"cell"}):
+        if name not in document and name not in _OPTIONAL.get(where, {"cell", "group"}):
             raise ValueError(f"{where}.{name} is missing")
         if name in document and not right(document[name]):
             raise ValueError(f"{where}.{name} is not {right.__name__.removeprefix('_is_').replace('_', ' ')}")

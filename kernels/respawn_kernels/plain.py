@@ -20,10 +20,10 @@ from respawn_kernels import surroundings
 from respawn_kernels.blobs import load_blobs
 from respawn_kernels.describe import describe, size_of, type_name
 from respawn_kernels.digest import digest_of, new_blob
-from respawn_kernels.manifest import Blob, Manifest, StoredVariable, UnstoredVariable
+from respawn_kernels.manifest import Blob, Frame, Manifest, StoredVariable, UnstoredVariable
 from respawn_kernels.names import user_names
 from respawn_kernels.pickling import PREAMBLE, NamespacePickler, NamespaceUnpickler, reason
-from respawn_kernels.salvage import Frame, salvage
+from respawn_kernels.salvage import salvage
 from respawn_kernels.snapshot import RestoreReport, SnapshotError, WrongPython
 
 OUT_OF_BAND = 64 * 1024

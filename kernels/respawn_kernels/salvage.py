@@ -11,21 +11,10 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
-from dataclasses import dataclass
 from typing import Any
 
+from respawn_kernels.manifest import Frame
 from respawn_kernels.pickling import NAMESPACE_MEMO, reason
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One variable's pickle in the stream."""
-
-    name: str
-    start: int
-    end: int
-    buffers: tuple[int, int]
-    """Which of the out-of-band buffers are its own: first, and one past the last."""
 
 
 def salvage(

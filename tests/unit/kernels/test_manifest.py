@@ -43,7 +43,7 @@ def test_manifest_comes_back():
         ({"payload": []}, "manifest.payload"),
         ({"seconds": "long"}, "manifest.seconds"),
         ({"more": 1}, "manifest.more"),
-        ({"format": 2}, "format 2"),
+        ({"format": 3}, "format 3"),
     ],
 )
 def test_wrong_field_is_named(change, names):
