@@ -23,6 +23,8 @@ HERE := $(shell pwd | sha256sum | cut -c1-16)
 VENV_STAMP := $(STAMPS)/venv-$(HERE)
 PACKAGES_STAMP := $(STAMPS)/packages-$(call key,requirements-dev.lock)
 PROJECT_STAMP := $(STAMPS)/project-$(call key,pyproject.toml $(sort $(shell find hub_ext/respawn_server/labextension hub_ext/respawn_server/*.json -type f)))
+TORCH_LIST := tests/coverage/requirements.txt
+TORCH_STAMP := $(STAMPS)/torch-$(call key,$(TORCH_LIST))
 PEERS_LOCK := benchmarks/peers.lock
 PEERS_STAMP := .respawn/peers/stamp-$(call key,$(PEERS_LOCK))
 PROXY_STAMP := node_modules/.stamp-$(call key,package-lock.json)
@@ -119,7 +121,12 @@ system:
 	export DEBIAN_FRONTEND=noninteractive
 	$(call logged,system,eval 'apt-get update && apt-get install -y --no-install-recommends $${need[*]}')
 
-test: setup system ## set up, then run all tests (choose some with ARGS='-k schedule')
+$(TORCH_STAMP): $(PACKAGES_STAMP)
+	@$(call say,Torch for the coverage test)
+	$(call logged,torch,$(BIN)/python -m pip install --disable-pip-version-check -r $(TORCH_LIST))
+	rm -f $(STAMPS)/torch-*; touch $@
+
+test: setup system $(TORCH_STAMP) ## set up, then run all tests (choose some with ARGS='-k schedule')
 	@$(BIN)/pytest $(ARGS)
 
 check: packages ## format, lint, types, and which part may import which

@@ -3,8 +3,8 @@
 A notebook may run with any Python kernel, also one whose environment knows nothing of Respawn. For that
 kernel a runner makes a directory of links to the few packages that the agent needs, and the kernel looks
 there last, once, while it imports them: what the notebook itself imports is never changed by it. Limit:
-blake3 is compiled, so the other kernel must be of the same Python version; else the bootstrap raises and
-there are no snapshots.
+blake3 and zstandard are compiled, so the other kernel must be of the same Python version; else the bootstrap
+raises and there are no snapshots.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-LENT = ("respawn_kernels", "respawn", "cloudpickle", "blake3", "platformdirs")
+LENT = ("respawn_kernels", "respawn", "cloudpickle", "blake3", "platformdirs", "zstandard")
 
 _BOOTSTRAP = """
 def bring():
@@ -24,7 +24,7 @@ def bring():
             del sys.modules[name]
         sys.path.append({lent!r})
         try:
-            import respawn_kernels.agent, respawn_kernels.plain, respawn, platformdirs
+            import respawn_kernels.agent, respawn_kernels.plain, respawn, platformdirs, zstandard
         finally:
             sys.path.remove({lent!r})
 bring()
