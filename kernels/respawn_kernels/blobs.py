@@ -2,6 +2,7 @@
 
 Arrays are built on that memory as it is: page-aligned, writable, and not copied again. The files are not
 mapped, because a map keeps its file open and a notebook may have more arrays than a process may have files.
+The memory is private: a forked child does not see what its parent writes later.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def _load(path: Path, what: str) -> memoryview:
             size = os.fstat(file.fileno()).st_size
             if size == 0:
                 raise CorruptBlob(f"{what} is damaged: it is empty")
-            view = memoryview(mmap.mmap(-1, size))
+            memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            view = memoryview(memory)
             filled = 0
             # One read gives at most 2 GiB.
             while filled < size and (count := file.readinto(view[filled:])):

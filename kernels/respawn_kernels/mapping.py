@@ -1,0 +1,289 @@
+"""Reading blobs where they lie: large ones are mapped, verified, and copied only where written to.
+
+What a checkpoint holds of one array are chunks of 4 MiB, each a file. They are mapped one behind the other
+over one reserved range, private and writable: memory is taken page by page as it is used, a write goes to
+this process alone, and a child that is forked keeps what it saw. Chunks that are compressed, small or not
+aligned are read into their place.
+
+Every blob is verified (BLAKE3) before the first byte of it is handed out, once per process and file, several
+at a time; the threads for it end with the call, because a pool left behind would make forking unsafe. Files
+are whole and only ever replaced by a rename, so a mapped one does not get shorter. No file stays open.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, Protocol
+
+from respawn_kernels.chunks import decoded
+from respawn_kernels.digest import digest_of
+from respawn_kernels.manifest import Blob, Extent, Manifest, Piece
+from respawn_kernels.snapshot import CorruptBlob
+
+PAGE = mmap.PAGESIZE
+MAP_FROM = 256 << 10
+"""Smaller extents are read: a map of its own costs a page and the system's care for it."""
+_MOST_MAPS = 16_000
+"""A process may have some 65,000 maps; beyond these, chunks are read."""
+_PACKS = 8
+_MAP_FIXED = 0x10
+_TELL_SECONDS = 0.2
+
+Tell = Callable[[int, int], None]
+"""Called now and then with the bytes that are ready and the bytes in all."""
+
+
+class Arrivals(Protocol):
+    """Tells of blobs that are still on their way."""
+
+    def wait(self, digest: str, stop: threading.Event) -> None:
+        """Return when the blob is there or `stop` is set. Raises CorruptBlob when it will not come."""
+
+
+class MappedBlobs:
+    """The blobs of a directory as memory of this process. Threads may share it.
+
+    Args:
+        directory: where files named by their digests are.
+        arrivals: asked for a blob that is not there; without it, such a blob is missing.
+    """
+
+    def __init__(self, directory: Path, arrivals: Arrivals | None = None) -> None:
+        self._directory = directory
+        self._arrivals = arrivals
+        self._packs: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def extent(self, extent: Extent, manifest: Manifest) -> memoryview:
+        """Return an extent's bytes as writable memory that is nobody else's.
+
+        Two calls give two memories: arrays that were equal when they were stored are two arrays still.
+
+        Raises:
+            CorruptBlob: a blob is missing or damaged; it names the variables and the checkpoint.
+        """
+        self.verify([manifest.blobs[piece.blob] for piece in extent.pieces], manifest)
+        if extent.size >= MAP_FROM:
+            return self._large(extent, manifest)
+        return memoryview(bytearray().join(self._bytes(piece, manifest) for piece in extent.pieces))
+
+    def verify(self, blobs: Iterable[Blob], manifest: Manifest, tell: Tell | None = None) -> None:
+        """Verify blobs, several at a time, and wait for those that are on their way.
+
+        Args:
+            blobs: which.
+            manifest: the checkpoint that they are of.
+            tell: hears how far it is, from the calling thread.
+
+        Raises:
+            CorruptBlob: as `extent`, for the first one found; the others may not have been looked at.
+        """
+        todo = [blob for blob in dict.fromkeys(blobs) if not self._is_verified(blob)]
+        stop = threading.Event()
+
+        def verify(blob: Blob) -> int:
+            try:
+                self._verify(blob, stop)
+            except CorruptBlob as error:
+                raise CorruptBlob(f"{_whose(blob, manifest)}: {error}") from None
+            return blob.size
+
+        _in_parallel(verify, todo, sum(blob.size for blob in todo), stop, tell)
+
+    def _verify(self, blob: Blob, stop: threading.Event) -> None:
+        what = f"blob {blob.digest}"
+        path = self._directory / blob.digest
+        if self._arrivals is not None and not path.exists():
+            self._arrivals.wait(blob.digest, stop)
+            if stop.is_set():
+                return
+        try:
+            with path.open("rb", buffering=0) as file:
+                mark = _mark(blob.digest, os.fstat(file.fileno()))
+                if mark[-1] != blob.size:
+                    raise CorruptBlob(
+                        f"{what} is damaged: it has {mark[-1]:,} bytes instead of {blob.size:,}"
+                    )
+                if _digest_of(file.fileno(), blob.size) != blob.digest:
+                    raise CorruptBlob(f"{what} is damaged")
+        except FileNotFoundError as error:
+            raise CorruptBlob(f"{what} is missing") from error
+        except OSError as error:
+            raise CorruptBlob(f"{what} cannot be read: {error}") from error
+        _verified.add(mark)
+
+    def _is_verified(self, blob: Blob) -> bool:
+        try:
+            return _mark(blob.digest, (self._directory / blob.digest).stat()) in _verified
+        except OSError:
+            return False
+
+    def _large(self, extent: Extent, manifest: Manifest) -> memoryview:
+        region = _Region(extent.size)
+        places, at = [], 0
+        for piece in extent.pieces:
+            places.append((piece, at))
+            at += piece.raw
+
+        def fill(place: tuple[Piece, int]) -> int:
+            piece, start = place
+            blob = manifest.blobs[piece.blob]
+            if piece.stored != piece.raw or not region.map(start, piece, self._directory / blob.digest):
+                region.view[start : start + piece.raw] = self._bytes(piece, manifest)
+            return piece.raw
+
+        read = [place for place in places if place[0].stored != place[0].raw]
+        for place in places:
+            if place[0].stored == place[0].raw:
+                fill(place)
+        _in_parallel(fill, read, sum(piece.raw for piece, _ in read), threading.Event())
+        return region.view
+
+    def _bytes(self, piece: Piece, manifest: Manifest) -> bytes | memoryview:
+        blob = manifest.blobs[piece.blob]
+        data = memoryview(self._blob(blob))[piece.offset : piece.offset + piece.stored]
+        if piece.stored == piece.raw:
+            return data
+        try:
+            return decoded(data, piece.raw)
+        except ValueError as error:
+            raise CorruptBlob(
+                f"{_whose(blob, manifest)}: blob {blob.digest} cannot be decoded: {error}"
+            ) from error
+
+    def _blob(self, blob: Blob) -> bytes:
+        """Return a verified blob; the last few are kept, for a pack is asked for by many variables."""
+        with self._lock:
+            if (data := self._packs.get(blob.digest)) is not None:
+                self._packs.move_to_end(blob.digest)
+                return data
+        data = (self._directory / blob.digest).read_bytes()
+        with self._lock:
+            self._packs[blob.digest] = data
+            while len(self._packs) > _PACKS:
+                self._packs.popitem(last=False)
+        return data
+
+
+_verified: set[tuple[str, int, int, int, int]] = set()
+"""Which files were verified in this process; one that was replaced is verified again."""
+
+
+def _mark(digest: str, told: os.stat_result) -> tuple[str, int, int, int, int]:
+    return digest, told.st_dev, told.st_ino, told.st_mtime_ns, told.st_size
+
+
+def _digest_of(descriptor: int, size: int) -> str:
+    if size == 0:
+        return digest_of(b"")
+    with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+        return digest_of(view)
+
+
+class _Region:
+    """A range of memory of one process, over which files are mapped."""
+
+    maps = 0
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.view = memoryview(self._memory)
+        first = ctypes.c_char.from_buffer(self._memory)
+        self._address = ctypes.addressof(first)
+        del first  # else it would keep the memory longer than the arrays on it do
+        self._mine = [0]
+        weakref.finalize(self._memory, _forget, self._mine)
+
+    def map(self, start: int, piece: Piece, path: Path) -> bool:
+        """Map a piece of a file over a place; False when it cannot be, and nothing was changed."""
+        last = start + piece.raw == self._size
+        aligned = start % PAGE == piece.offset % PAGE == 0 and (last or piece.raw % PAGE == 0)
+        if not aligned or piece.raw == 0 or _Region.maps >= _MOST_MAPS or _system_mmap is None:
+            return False
+        with path.open("rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size < piece.offset + piece.raw:
+                return False
+            place = self._address + start
+            mapped = _system_mmap(
+                place,
+                piece.raw,
+                mmap.PROT_READ | mmap.PROT_WRITE,
+                mmap.MAP_PRIVATE | _MAP_FIXED,
+                file.fileno(),
+                piece.offset,
+            )
+        if mapped != place:
+            return False
+        _Region.maps += 1
+        self._mine[0] += 1
+        return True
+
+
+def _forget(maps: list[int]) -> None:
+    _Region.maps -= maps[0]
+
+
+def _find_mmap() -> Any | None:
+    try:
+        function = ctypes.CDLL(None).mmap
+    except (OSError, AttributeError, TypeError):
+        return None
+    function.restype = ctypes.c_void_p
+    function.argtypes = [
+        *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int),
+        *(ctypes.c_int, ctypes.c_int, ctypes.c_long),
+    ]
+    return function
+
+
+_system_mmap = _find_mmap()
+
+
+def _whose(blob: Blob, manifest: Manifest) -> str:
+    """Return which variables of which checkpoint need a blob."""
+    place = manifest.blobs.index(blob)
+    names = [
+        frame.name
+        for group in manifest.groups
+        if any(piece.blob == place for extent in (group.stream, *group.buffers) for piece in extent.pieces)
+        for frame in group.frames
+        if not frame.name.startswith("#")
+    ]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+    return f"{shown or 'the state'} of the checkpoint after cell {manifest.cell}"
+
+
+def _in_parallel(
+    work: Callable[[Any], int],
+    items: Sequence[Any],
+    total: int,
+    stop: threading.Event,
+    tell: Tell | None = None,
+) -> None:
+    """Do `work`, which returns how many bytes it did, for each item; the first error ends it."""
+    if len(items) < 2 and tell is None:
+        for item in items:
+            work(item)
+        return
+    with ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 1)), "respawn-blobs") as pool:
+        waiting: set[Future[int]] = {pool.submit(work, item) for item in items}
+        there = 0
+        try:
+            while waiting:
+                done, waiting = wait(waiting, _TELL_SECONDS, FIRST_COMPLETED)
+                there += sum(future.result() for future in done)
+                if tell is not None:
+                    tell(there, total)
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
