@@ -2,16 +2,76 @@
 
 import respawn
 client = respawn.cluster(workers=2)
+model = respawn.load("model", None)
+respawn.save("model", model)
 """
 
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["__version__", "cluster", "load_ipython_extension"]
+if TYPE_CHECKING:
+    from respawn_kernels.artifact_records import ArtifactRecord
+
+__all__ = ["__version__", "artifacts", "cluster", "load", "load_ipython_extension", "save"]
 
 __version__ = "0.1.0"
+_NONE: Any = object()
+
+
+def save(name: str, value: Any, *, wait: bool = False) -> ArtifactRecord:
+    """Keep an object under the run, from within a cell, so that the work since the cell began is not lost.
+
+    When this returns, the object is in a whole file on this machine and survives the kernel. The runner
+    stores it in the service at once, beside the cell; from then on it survives the machine. Saving under the
+    same name again replaces what `load` gives; the two newest that were stored are kept. When saves follow
+    each other faster than they can be stored, only the newest is stored.
+
+    Tables become Parquet, arrays `.npy`, torch's objects what `torch.save` writes, text, bytes and plain data
+    themselves, a `pathlib.Path` a copy of the file or directory; everything else is pickled.
+
+    Args:
+        name: letters, digits, `_`, `-` and `.`; at most 100.
+        value: any object that can be written.
+        wait: return only when the service has stored it.
+
+    Returns:
+        What was kept: name, number, kind, size.
+
+    Raises:
+        respawn_kernels.artifact_records.ArtifactError: it could not be kept; what was kept before still is.
+    """
+    from respawn_kernels.artifacts import save as keep
+
+    return keep(name, value, wait=wait)
+
+
+def load(name: str, default: Any = _NONE) -> Any:
+    """Return the latest object kept under a name: by this run, else by what it resumes or tries again.
+
+    A run that was restarted begins without artifacts. In a debug notebook it is the failed run's. Outside a
+    run it is what this session saved.
+
+    Args:
+        name: as it was saved.
+        default: what to return when there is none.
+
+    Raises:
+        respawn_kernels.artifact_records.ArtifactNotFound: there is none, and no default was given.
+        respawn_kernels.artifact_records.ArtifactError: it cannot be read or fetched.
+    """
+    from respawn_kernels.artifacts import REQUIRED
+    from respawn_kernels.artifacts import load as bring
+
+    return bring(name, REQUIRED if default is _NONE else default)
+
+
+def artifacts() -> list[ArtifactRecord]:
+    """Return what `load` would give, by name."""
+    from respawn_kernels.artifacts import artifacts as listed
+
+    return listed()
 
 
 def cluster(workers: int = 2, *, panel: bool = True, **options: Any) -> Any:
@@ -34,6 +94,6 @@ def cluster(workers: int = 2, *, panel: bool = True, **options: Any) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """Give the shell the `%respawn` magic; what `%load_ext respawn` calls."""
-    from respawn_kernels import load_ipython_extension as load
+    from respawn_kernels import load_ipython_extension as load_extension
 
-    load(shell)
+    load_extension(shell)
