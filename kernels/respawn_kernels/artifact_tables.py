@@ -25,7 +25,7 @@ def pandas_meta(table: Any) -> dict[str, Any] | None:
     objects = {
         place: _nothing_of(table.iloc[:, place])
         for place, kind in enumerate(table.dtypes)
-        if kind.kind == "O"
+        if str(kind) == "object"
     }
     if table.attrs or table.flags != pd.DataFrame().flags or None in objects.values():
         return None
