@@ -217,7 +217,7 @@ class _GroupReader:
         if not (_is_list(data) and len(data) == 4 and all(_is_count(number) for number in data)):
             return False
         blob, offset, stored, _ = data
-        return blob < len(self._blobs) and offset + stored <= self._blobs[blob].size
+        return bool(blob < len(self._blobs) and offset + stored <= self._blobs[blob].size)
 
     def _frame(self, data: Any, size: int, buffers: int, where: str) -> Frame:
         if not (_is_list(data) and len(data) == 5 and _is_text(data[0]) and all(map(_is_count, data[1:]))):

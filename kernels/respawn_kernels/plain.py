@@ -24,7 +24,8 @@ from respawn_kernels.manifest import Blob, Frame, Manifest, StoredVariable, Unst
 from respawn_kernels.names import user_names
 from respawn_kernels.pickling import PREAMBLE, NamespacePickler, NamespaceUnpickler, reason
 from respawn_kernels.salvage import salvage
-from respawn_kernels.snapshot import RestoreReport, SnapshotError, WrongPython
+from respawn_kernels.snapshot import RestoreReport, SnapshotError, check_python
+from respawn_kernels.stream_reader import StreamReader
 
 OUT_OF_BAND = 64 * 1024
 _TRIES = 3
@@ -99,7 +100,7 @@ class PlainEngine:
 
     def restore(self, manifest: Manifest, directory: Path, namespace: dict[str, Any]) -> RestoreReport:
         """Bring the variables back; see `SnapshotEngine.restore`."""
-        _check_python(manifest)
+        check_python(manifest)
         payload = manifest.payload
         stream, *buffers = load_blobs(
             [payload["stream"], *payload["buffers"]], directory / "blobs", manifest.cell
@@ -209,45 +210,9 @@ def _load(
     stream: memoryview, frames: Iterable[Frame], buffers: list[memoryview], namespace: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     frames = list(frames)
-    unpickler = NamespaceUnpickler(_Reader(stream), namespace, buffers)
+    unpickler = NamespaceUnpickler(StreamReader(stream), namespace, buffers)
     try:
         unpickler.load()  # the preamble
         return {frame.name: unpickler.load() for frame in frames}, {}
     except Exception:  # noqa: BLE001  the reason is found again, variable by variable
         return salvage(stream, frames, buffers, namespace)
-
-
-class _Reader:
-    """The stream as the file that an unpickler wants, without a copy of the whole."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-        self._at = 0
-
-    def read(self, size: int) -> bytes:
-        return bytes(self._take(size))
-
-    def readinto(self, target: memoryview) -> int:
-        piece = self._take(len(target))
-        target[: len(piece)] = piece
-        return len(piece)
-
-    def readline(self) -> bytes:
-        end = self._at
-        while end < len(self._data) and self._data[end] != 0x0A:
-            end += 1
-        return self.read(end + 1 - self._at)
-
-    def _take(self, size: int) -> memoryview:
-        piece = self._data[self._at : self._at + size]
-        self._at += len(piece)
-        return piece
-
-
-def _check_python(manifest: Manifest) -> None:
-    here = platform.python_version()
-    if manifest.python.split(".")[:2] != here.split(".")[:2]:
-        raise WrongPython(
-            f"the checkpoint after cell {manifest.cell} was taken by Python {manifest.python} and this "
-            f"kernel runs Python {here}; open it with the kernel that the run used"
-        )

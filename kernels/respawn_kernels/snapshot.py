@@ -7,6 +7,7 @@ named in its manifest, and the same engine reads it.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 from respawn_kernels.manifest import Manifest, UnstoredVariable
 
-DEFAULT_ENGINE = "plain"
+DEFAULT_ENGINE = "groups"
 
 
 class SnapshotError(Exception):
@@ -87,12 +88,26 @@ class SnapshotEngine(Protocol):
         """
 
 
+def check_python(manifest: Manifest) -> None:
+    """Raise WrongPython when this Python cannot load the functions of a checkpoint."""
+    here = platform.python_version()
+    if manifest.python.split(".")[:2] != here.split(".")[:2]:
+        raise WrongPython(
+            f"the checkpoint after cell {manifest.cell} was taken by Python {manifest.python} and this "
+            f"kernel runs Python {here}; open it with the kernel that the run used"
+        )
+
+
 def engine(name: str = DEFAULT_ENGINE) -> SnapshotEngine:
     """Return the engine of that name. Raises SnapshotError for one that is not known here."""
+    if name == "groups":
+        from respawn_kernels.groups import GroupsEngine
+
+        return GroupsEngine()
     if name == "plain":
         from respawn_kernels.plain import PlainEngine
 
         return PlainEngine()
     raise SnapshotError(
-        f"snapshot engine {name!r} is not known here (known: plain); a newer Respawn wrote it?"
+        f"snapshot engine {name!r} is not known here (known: groups, plain); a newer Respawn wrote it?"
     )

@@ -1,0 +1,180 @@
+"""Writing bytes as pieces of content-addressed blobs.
+
+What is large is cut into chunks of 4 MiB, each a blob of its own, so that a change in one place of an array
+stores one chunk anew. What is small goes into packs, so that ten thousand small variables are a few blobs. A
+piece is compressed where a probe says that it pays. The same bytes are written once: not again when the spool
+or an earlier checkpoint has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from respawn_kernels.digest import digest_of, write_whole
+from respawn_kernels.manifest import Blob, Extent, Piece
+
+CHUNK = 4 << 20
+"""Bytes of a chunk and of a full pack: a multiple of every page size, so that chunks can be mapped."""
+_PROBE = 32 << 10
+_PAYS = 0.7
+_LEAST = 4 << 10
+"""Smaller pieces are not compressed."""
+
+
+@dataclass
+class DraftPiece:
+    """A piece whose blob may not have its name yet."""
+
+    blob: Blob | Pack
+    offset: int
+    stored: int
+    raw: int
+
+
+@dataclass
+class Draft:
+    """An extent in the making."""
+
+    pieces: list[DraftPiece] = field(default_factory=list)
+    digest: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes when decoded."""
+        return sum(piece.raw for piece in self.pieces)
+
+
+@dataclass
+class Pack:
+    """A blob that small things are gathered in."""
+
+    data: bytearray = field(default_factory=bytearray)
+    blob: Blob | None = None
+
+
+class BlobWriter:
+    """Writes blobs into a spool, each whole or not at all."""
+
+    def __init__(self, directory: Path, known: Mapping[str, int], *, stable: bool) -> None:
+        """Begin.
+
+        Args:
+            directory: where blobs are written.
+            known: digests and sizes of blobs that need not be written again.
+            stable: nobody else changes the memory that is written, as in a forked child.
+        """
+        self._directory = directory
+        self._known = known
+        self._stable = stable
+        self._pack = Pack()
+        self._mine: set[str] = set()
+        self.written = 0
+        """Bytes that were really written."""
+
+    def small(self, data: bytes | memoryview) -> Draft:
+        """Add bytes to the pack."""
+        if len(self._pack.data) + len(data) > CHUNK and self._pack.data:
+            self.flush()
+        raw = bytes(data)
+        stored = _compressed(raw)
+        piece = DraftPiece(self._pack, len(self._pack.data), len(stored), len(raw))
+        self._pack.data += stored
+        return Draft([piece], digest_of(raw))
+
+    def large(self, data: memoryview) -> Draft:
+        """Write contiguous bytes as chunks."""
+        draft = Draft()
+        with data.cast("B") if data.nbytes else data as view:
+            for start in range(0, view.nbytes, CHUNK):
+                with view[start : start + CHUNK] as part:
+                    draft.pieces.append(self.chunk(part))
+        return draft
+
+    def chunk(self, part: bytes | memoryview) -> DraftPiece:
+        """Write one chunk as a blob of its own."""
+        raw = part if self._stable or isinstance(part, bytes) else bytes(part)
+        stored = _compressed(raw)
+        return DraftPiece(self._put(stored), 0, len(stored), len(raw))
+
+    def flush(self) -> None:
+        """Write the pack."""
+        pack, self._pack = self._pack, Pack()
+        if pack.data:
+            pack.blob = self._put(bytes(pack.data))
+
+    def discard_but(self, kept: Iterable[str]) -> None:
+        """Remove blobs that were written here and are not among `kept`."""
+        for digest in self._mine.difference(kept):
+            with suppress(OSError):
+                (self._directory / digest).unlink()
+
+    def _put(self, data: bytes | memoryview) -> Blob:
+        blob = Blob(digest_of(data), len(data))
+        path = self._directory / blob.digest
+        if blob.digest not in self._known and not path.exists():
+            write_whole(path, data, durable=False)
+            self._mine.add(blob.digest)
+            self.written += blob.size
+        return blob
+
+
+class BlobTable:
+    """The blobs of a manifest, by place."""
+
+    def __init__(self) -> None:
+        self._places: dict[Blob, int] = {}
+
+    def extent(self, draft: Draft) -> Extent:
+        """Return a draft as the manifest has it; its packs are written."""
+        return Extent([self._piece(piece) for piece in draft.pieces], draft.digest)
+
+    def blobs(self) -> list[Blob]:
+        """Return the blobs in the order of their places."""
+        return list(self._places)
+
+    def _piece(self, piece: DraftPiece) -> Piece:
+        blob = piece.blob.blob if isinstance(piece.blob, Pack) else piece.blob
+        assert blob is not None  # noqa: S101  flush() came before
+        return Piece(self._places.setdefault(blob, len(self._places)), piece.offset, piece.stored, piece.raw)
+
+
+def drafted(extent: Extent, blobs: list[Blob]) -> Draft:
+    """Return an extent of an earlier manifest as a draft for the next one."""
+    pieces = [DraftPiece(blobs[p.blob], p.offset, p.stored, p.raw) for p in extent.pieces]
+    return Draft(pieces, extent.digest)
+
+
+def _compressed(data: bytes | memoryview) -> bytes | memoryview:
+    """Return bytes compressed when a probe of their middle says that it pays, else as they are."""
+    size = len(data)
+    if size < _LEAST:
+        return data
+    try:
+        import zstandard
+    except ImportError:
+        return data
+    compressor = zstandard.ZstdCompressor(level=-1)
+    start = max(0, (size - _PROBE) // 2)
+    if size > _PROBE and len(compressor.compress(data[start : start + _PROBE])) > _PAYS * _PROBE:
+        return data
+    compressed: bytes = compressor.compress(data)
+    return compressed if len(compressed) <= _PAYS * size else data
+
+
+def decoded(data: memoryview, raw: int) -> bytes:
+    """Return a compressed piece's bytes. Raises ValueError when they are not `raw` bytes."""
+    import zstandard
+
+    try:
+        told = zstandard.get_frame_parameters(data).content_size
+        if told != raw:  # before so much memory is taken
+            raise ValueError(f"{told} bytes instead of {raw}")
+        plain: bytes = zstandard.ZstdDecompressor().decompress(data, max_output_size=raw)
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from error
+    if len(plain) != raw:
+        raise ValueError(f"{len(plain)} bytes instead of {raw}")
+    return plain

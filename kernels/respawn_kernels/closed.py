@@ -1,0 +1,133 @@
+"""Which groups nobody but their own variables refers to.
+
+An object that only the namespace and its own group refer to can be changed in no other way than through the
+group's variables. Reference counts tell: an object has as many references as its group, its names and this
+module hold, or somebody else holds one too. That somebody may be anything, so such a group is always looked
+at anew. References that the garbage collector cannot see (inside C objects) make a group look open, never
+closed.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import fractions
+import functools
+import gc
+import pathlib
+import pickle
+import re
+import sys
+import types
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_PLAIN: set[type] = {
+    *(type(None), bool, int, float, complex, str, bytes, range, slice, type(...), type(NotImplemented)),
+    *(types.BuiltinFunctionType, types.CodeType, types.ModuleType, types.GetSetDescriptorType),
+    *(re.Pattern, decimal.Decimal, fractions.Fraction, uuid.UUID),
+    *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone),
+    *(pathlib.PosixPath, pathlib.PurePosixPath, pathlib.WindowsPath, pathlib.PureWindowsPath),
+}
+_OF_LIBRARIES = {
+    "numpy": ("ufunc", "dtype", "generic"),
+    "pandas": ("Timestamp", "Timedelta", "Period", "Interval"),
+    "pandas.api.extensions": ("ExtensionDtype",),
+    "pandas._libs.tslibs.nattype": ("NaTType",),
+    "pandas._libs.missing": ("NAType",),
+    "pandas._libs.internals": ("BlockPlacement",),
+    "pyarrow": ("DataType", "Schema", "Field"),
+    "torch": ("dtype", "device", "Size", "layout"),
+    "logging": ("Logger",),
+    "zoneinfo": ("ZoneInfo",),
+}
+
+
+_HEAP_TYPE = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE: set for classes that Python code defines."""
+_CONTAINERS = {
+    *(list, dict, set, frozenset, tuple, bytearray, staticmethod, classmethod, property),
+    *(types.FunctionType, types.MethodType, types.CellType, types.SimpleNamespace),
+    pickle.PickleBuffer,
+    *(collections.OrderedDict, collections.deque, collections.defaultdict, functools.partial),
+}
+
+
+def nobodys() -> set[int]:
+    """Return the ids of objects that libraries keep in their classes and hand to every pickle."""
+    pandas = sys.modules.get("pandas")
+    classes: list[Any] = [getattr(pandas, name, None) for name in ("DataFrame", "Series")]
+    return {id(cls._metadata) for cls in classes if hasattr(cls, "_metadata")}
+
+
+def immutables() -> set[type]:
+    """Return the types whose objects never change and whose identity says nothing, of what is loaded."""
+    found = set(_PLAIN)
+    for module, names in _OF_LIBRARIES.items():
+        library = sys.modules.get(module)
+        waiting = [cls for name in names if isinstance(cls := getattr(library, name, None), type)]
+        while waiting:
+            cls = waiting.pop()
+            if cls not in found:
+                found.add(cls)
+                waiting += type.__subclasses__(cls)
+    return found
+
+
+def is_closed(objects: Mapping[int, Any], immutable: set[type], others: Iterable[int]) -> bool:
+    """Tell whether nobody outside refers to an object of a group that can change.
+
+    Args:
+        objects: every object that the group's pickling met, by id, but those that never change.
+        immutable: types whose objects may be anybody's.
+        others: ids of objects that the namespace or the caller refers to, once for each reference.
+    """
+    if not all(map(_is_transparent, set(map(type, objects.values())) - immutable)):
+        return False
+    inside = Counter(map(id, gc.get_referents(*objects.values())))
+    inside.update(others)
+    for value in objects.values():
+        if isinstance(value, type):
+            inside.update(map(id, vars(value).values()))
+        elif type(value).__module__ == "numpy" and (base := getattr(value, "base", None)) is not None:
+            # Arrays do not tell the garbage collector what they lie in.
+            if id(base) not in objects and type(base) is not bytes:
+                return False
+            inside[id(base)] += 1
+    value = base = None  # what the loop holds must not count
+    counts = _references(objects)
+    return all(
+        counts[key] <= inside[key]
+        for key, value in objects.items()
+        if not isinstance(value, type | types.FunctionType)
+    )
+
+
+@functools.cache
+def _is_transparent(kind: type) -> bool:
+    """Tell whether objects of a type hold nothing that only C code knows of, which others may change."""
+    if kind in _CONTAINERS or kind.__module__.partition(".")[0] == "pandas":
+        return True
+    if issubclass(kind, type) or (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
+        return True
+    if not kind.__flags__ & _HEAP_TYPE or not {"__dict__", "__slots__"} & set(vars(kind)):
+        return False
+    return all(base is object or _is_transparent(base) for base in kind.__mro__[1:])
+
+
+def _references(objects: Mapping[int, Any]) -> dict[int, int]:
+    """Return how many references there are to each object besides those that counting itself holds."""
+    return {id(value): sys.getrefcount(value) - _OURS for value in objects.values()}
+
+
+def _calibrate() -> int:
+    """Return how many references counting itself holds: it differs by version of Python."""
+    probe: list[Any] = []
+    return _references({id(probe): probe})[id(probe)] - 1
+
+
+_OURS = 0
+_OURS = _calibrate()

@@ -1,0 +1,360 @@
+"""The snapshot engine: variables that share objects form a group, and only groups that changed are written.
+
+A capture pickles each variable by itself, finds out by the objects it met which ones belong together, and
+writes the groups: small streams into packs, large ones and the memory of arrays in chunks. Groups that no
+cell since the parent checkpoint could have touched (`touch`), and that nobody but their own variables refers
+to (`closed`), are known unchanged and taken over. Everything else is looked at again, and what turns out the
+same is not written twice.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from respawn_kernels import surroundings
+from respawn_kernels.chunks import BlobTable, BlobWriter, Draft
+from respawn_kernels.closed import immutables, is_closed, nobodys
+from respawn_kernels.describe import describe, size_of, type_name
+from respawn_kernels.grouping import Groups, binding, cycles, overlapping
+from respawn_kernels.knowledge import Knowledge, Reusable
+from respawn_kernels.loading import GroupLoader
+from respawn_kernels.manifest import Group, Manifest, StoredVariable, UnstoredVariable
+from respawn_kernels.mapping import MappedBlobs
+from respawn_kernels.names import live_shell, user_names
+from respawn_kernels.patience import Patience
+from respawn_kernels.snapshot import CorruptBlob, RestoreReport, check_python
+from respawn_kernels.streams import CannotPickle, Stream, StreamWriter
+
+VARIABLE_SECONDS = 20.0
+_ATOMS = (type(None), bool, int, float, complex, str, bytes)
+_LARGEST_ATOM = 1 << 16
+_ATOMS_AT_ONCE = 4096
+
+
+class GroupsEngine:
+    """Groups of variables in content-addressed blobs, written incrementally."""
+
+    name = "groups"
+
+    def capture(
+        self,
+        namespace: dict[str, Any],
+        cell: int,
+        spool: Path,
+        *,
+        first_seen: Mapping[str, int],
+        execution_count: int,
+        parent: int | None = None,
+        touched: Collection[str] | None = None,
+        progress: Callable[[str | None], None] | None = None,
+        leave_out: Mapping[str, str] | None = None,
+        variable_seconds: float = VARIABLE_SECONDS,
+        forked: bool = False,
+    ) -> Manifest:
+        """Write the namespace into the spool; see `SnapshotEngine.capture`.
+
+        Args:
+            namespace: the live namespace.
+            cell: index of the cell that just finished.
+            spool: directory with `blobs/`, and `manifests/` where the parent's is.
+            first_seen: per name, the cell that made its present value.
+            execution_count: the number of the next prompt.
+            parent: cell of an earlier checkpoint in the spool, whose blobs are stored.
+            touched: names that the cells since the parent could have touched; None for all.
+            progress: told the variable that is pickled next.
+            leave_out: variables that must not be tried, with the reason.
+            variable_seconds: how long one variable may take.
+            forked: this process is a child made for this, in which nothing else changes memory.
+        """
+        started = time.perf_counter()
+        if forked:
+            from respawn_kernels import shared
+
+            shared.look()
+        known = Knowledge.read(spool, parent)
+        with Patience(variable_seconds) as patience:
+            work = _Capture(namespace, spool, known, patience, progress, forked=forked)
+            work.take_over(touched)
+            work.leave_out(leave_out or {})
+            work.look()
+            manifest = work.manifest(cell, first_seen, execution_count)
+        work.learn(cell, manifest)
+        mode = "fork" if forked else "inline"
+        return replace(manifest, seconds=time.perf_counter() - started, mode=mode)
+
+    def restore(self, manifest: Manifest, directory: Path, namespace: dict[str, Any]) -> RestoreReport:
+        """Bring all variables back at once; see `SnapshotEngine.restore`."""
+        check_python(manifest)
+        blobs = MappedBlobs(directory / "blobs")
+        with suppress(CorruptBlob):  # found again, and told, by the variables that need the blob
+            blobs.verify(manifest.blobs, manifest)
+        loader = GroupLoader(manifest, blobs, namespace)
+        cwd = surroundings.enter(manifest.cwd)
+        surroundings.extend_path(manifest.payload.get("path", []))
+        values: dict[str, Any] = {}
+        for place in range(len(manifest.groups)):
+            values |= loader.load(place)
+        hidden = {name: values.pop(name) for name in list(values) if name.startswith("#")}
+        namespace.update({v.name: values[v.name] for v in manifest.variables if v.name in values})
+        surroundings.restore_hidden(hidden, live_shell())
+        return RestoreReport(
+            manifest=manifest,
+            restored=list(values),
+            failed=[
+                UnstoredVariable(v.name, v.type, loader.failed[v.name], v.cell)
+                for v in manifest.variables
+                if v.name in loader.failed
+            ],
+            cwd=cwd,
+        )
+
+
+class _Capture:
+    """One capture in the making."""
+
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        spool: Path,
+        known: Knowledge | None,
+        patience: Patience,
+        progress: Callable[[str | None], None] | None,
+        *,
+        forked: bool,
+    ) -> None:
+        self._namespace = namespace
+        self._spool = spool
+        self._known = known
+        self._values: dict[str, Any] = {name: namespace[name] for name in user_names(namespace)}
+        self._values |= surroundings.hidden_values()
+        self._immutable = immutables()
+        self._nobodys = nobodys()
+        self._writer = BlobWriter(spool / "blobs", known.blobs if known else {}, stable=forked)
+        named = {
+            id(value): name
+            for name, value in reversed(self._values.items())
+            if isinstance(value, type | FunctionType) and value.__module__ == "__main__"
+        }
+        self._streams = StreamWriter(self._writer, namespace, named, patience, progress)
+        self._unstored: dict[str, tuple[str, str, int | None]] = {}
+        self._reused: list[Reusable] = []
+        self._written: list[tuple[Stream, Draft, list[Draft]]] = []
+        self._members: dict[str, dict[int, Any]] = {}
+        self._solo: dict[str, Stream] = {}
+        self._note_placeholders()
+
+    def take_over(self, touched: Collection[str] | None) -> None:
+        """Take over what is known unchanged."""
+        if self._known is not None and touched is not None:
+            self._reused = self._known.unchanged(self._values, touched)
+
+    def leave_out(self, reasons: Mapping[str, str]) -> None:
+        """List variables as not stored without trying."""
+        for name, why in reasons.items():
+            if name in self._values:
+                self._refuse(name, why)
+
+    def look(self) -> None:
+        """Pickle what is not taken over, find the groups, and write them."""
+        taken = {name for group in self._reused for name in group.names}
+        rest = [name for name in self._values if name not in taken and name not in self._unstored]
+        atoms = [name for name in rest if _is_atom(self._values[name])]
+        self._atoms(atoms)
+        alone = set(atoms)
+        self._discover([name for name in rest if name not in alone])
+        for names in self._grouped():
+            self._write(names)
+        self._writer.flush()
+
+    def manifest(self, cell: int, first_seen: Mapping[str, int], execution_count: int) -> Manifest:
+        """Put the manifest together."""
+        table = BlobTable()
+        groups, places = self._finished(table)
+        variables = [
+            StoredVariable(
+                name,
+                type_name(value),
+                describe(value),
+                size_of(value),
+                first_seen.get(name),
+                places[name],
+            )
+            for name, value in self._values.items()
+            if name in places and not name.startswith("#")
+        ]
+        unstored = [
+            UnstoredVariable(name, kind, why, first_seen.get(name) if made is None else made)
+            for name, (kind, why, made) in self._unstored.items()
+            if not name.startswith("#")
+        ]
+        manifest = Manifest(
+            cell=cell,
+            engine=GroupsEngine.name,
+            python=platform.python_version(),
+            cwd=surroundings.working_directory(),
+            execution_count=execution_count,
+            variables=variables,
+            unstored=unstored,
+            blobs=table.blobs(),
+            parent=self._known.cell if self._known and self._reused else None,
+            groups=groups,
+            payload={"path": surroundings.added_path(), "written": self._writer.written},
+        )
+        self._writer.discard_but({blob.digest for blob in manifest.blobs})
+        return manifest
+
+    def learn(self, cell: int, manifest: Manifest) -> None:
+        """Leave for the next capture what it can build on."""
+        self._streams.close()
+        reads = [list(group.reads) for group in self._reused]
+        closed = [True] * len(self._reused)
+        self._solo.clear()
+        for stream, _, _ in self._written:
+            stream.buffers = []
+        for stream, _, _ in self._written:
+            reads.append(sorted(stream.reads))
+            closed.append(self._is_closed([frame.name for frame in stream.frames]))
+        ids = {name: (id(value), type_name(value)) for name, value in self._values.items()}
+        Knowledge.write(self._spool, cell, ids, closed, reads)
+
+    # Steps
+
+    def _note_placeholders(self) -> None:
+        module = sys.modules.get("respawn_kernels.placeholders")
+        if module is None:
+            return
+        for name, value in self._values.items():
+            if type(value) is module.Placeholder:
+                told = module.unstored_of(value)
+                self._unstored[name] = (told.type, told.reason, told.cell)
+
+    def _refuse(self, name: str, why: str) -> None:
+        self._unstored[name] = (type_name(self._values[name]), why, None)
+
+    def _atoms(self, names: list[str]) -> None:
+        for start in range(0, len(names), _ATOMS_AT_ONCE):
+            part = names[start : start + _ATOMS_AT_ONCE]
+            self._keep(self._streams.write((name, self._values[name]) for name in part))
+
+    def _discover(self, names: list[str]) -> None:
+        """Pickle each variable by itself and note what it meets."""
+        for name in names:
+            try:
+                stream = self._streams.write([(name, self._values[name])], memo=True)
+            except CannotPickle as stopped:
+                self._refuse(name, stopped.why)
+                continue
+            met = binding(stream.memo, self._immutable, stream.by_value, self._nobodys)
+            met.pop(id(self._namespace), None)
+            stream.memo = {}
+            self._solo[name] = stream
+            self._members[name] = met
+
+    def _grouped(self) -> list[list[str]]:
+        """Return the groups of the variables that could be pickled."""
+        self._refuse_without_required()
+        groups = Groups(self._solo)
+        owners: dict[int, str] = {}
+        for name, met in self._members.items():
+            for key in met:
+                owner = owners.setdefault(key, name)
+                if owner is not name:
+                    groups.join(owner, name)
+        ranges = ((*place, name) for name, stream in self._solo.items() for place in stream.ranges)
+        for one, other in overlapping(ranges):
+            groups.join(one, other)
+        for names in cycles(self._requirements(groups)):
+            for name in names[1:]:
+                groups.join(names[0], name)
+        return groups.sets()
+
+    def _requirements(self, groups: Groups) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for name, stream in self._solo.items():
+            wanted = {groups.find(other) for other in stream.required if other in self._solo}
+            found.setdefault(groups.find(name), set()).update(wanted)
+        return {name: wanted - {name} for name, wanted in found.items()}
+
+    def _refuse_without_required(self) -> None:
+        """List as not stored what refers to a class or function that could not be stored."""
+        while True:
+            lost = {
+                name: missing
+                for name, stream in self._solo.items()
+                if (missing := next((o for o in sorted(stream.required) if o in self._unstored), None))
+            }
+            if not lost:
+                return
+            for name, missing in lost.items():
+                self._refuse(
+                    name, f"needs {missing}, which could not be stored: {self._unstored[missing][1]}"
+                )
+                del self._solo[name], self._members[name]
+
+    def _write(self, names: list[str]) -> None:
+        """Write a group."""
+        while names:
+            try:
+                stream = self._solo.get(names[0]) if len(names) == 1 else None
+                self._keep(stream or self._streams.write((name, self._values[name]) for name in names))
+            except CannotPickle as stopped:
+                self._refuse(stopped.name, stopped.why)
+                names = [name for name in names if name != stopped.name]
+            else:
+                return
+
+    def _keep(self, stream: Stream) -> None:
+        draft = self._known.same_stream(stream) if self._known else None
+        buffers = []
+        for buffer in stream.buffers:
+            with buffer.raw() as data:
+                buffers.append(self._writer.large(data))
+        self._written.append((stream, draft or stream.draft(self._writer), buffers))
+
+    def _finished(self, table: BlobTable) -> tuple[list[Group], dict[str, int]]:
+        """Return the groups as the manifest has them, and in which one each name is."""
+        places: dict[str, int] = {}
+        for place, group in enumerate(self._reused):
+            places |= dict.fromkeys(group.names, place)
+        for place, (stream, _, _) in enumerate(self._written, len(self._reused)):
+            places |= dict.fromkeys((frame.name for frame in stream.frames), place)
+        groups = [
+            Group(g.frames, table.extent(g.stream), [table.extent(b) for b in g.buffers],
+                  _places_of(g.requires, places, place))
+            for place, g in enumerate(self._reused)
+        ]  # fmt: skip
+        groups += [
+            Group(stream.frames, table.extent(draft), [table.extent(b) for b in buffers],
+                  _places_of(stream.required, places, place))
+            for place, (stream, draft, buffers) in enumerate(self._written, len(self._reused))
+        ]  # fmt: skip
+        return groups, places
+
+    def _is_closed(self, names: list[str]) -> bool:
+        if any(name not in self._members for name in names):
+            return True  # atoms
+        objects: dict[int, Any] = {}
+        others: list[int] = []
+        for name in names:
+            objects |= self._members[name]
+            others += self._members[name]
+            others.append(id(self._values[name]))  # `values`
+            if name in self._namespace or name.startswith("#out"):
+                others.append(id(self._values[name]))
+        return is_closed(objects, self._immutable, others)
+
+
+def _places_of(names: Collection[str], places: Mapping[str, int], own: int) -> list[int]:
+    return sorted({places[name] for name in names if name in places} - {own})
+
+
+def _is_atom(value: Any) -> bool:
+    return type(value) in _ATOMS and (type(value) not in (str, bytes) or len(value) < _LARGEST_ATOM)

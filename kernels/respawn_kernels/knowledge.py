@@ -1,0 +1,171 @@
+"""What a capture leaves for the next one in the same kernel: which groups may be known unchanged.
+
+It speaks of addresses, so it holds only in the process that it was learned in, and in children forked from
+it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from respawn_kernels.chunks import Draft, drafted
+from respawn_kernels.describe import type_name
+from respawn_kernels.digest import digest_of, write_whole
+from respawn_kernels.manifest import Extent, Frame, Manifest
+
+if TYPE_CHECKING:
+    from respawn_kernels.streams import Stream
+
+_LINEAGE = f"{os.getpid()}-{time.monotonic_ns()}"
+"""Marks this kernel and the children forked from it."""
+_SPARSE = 0.5
+"""A pack of which less than this share is still used is not kept for the rest."""
+
+
+@dataclass
+class Reusable:
+    """A group of the parent checkpoint as a part of the next one."""
+
+    frames: list[Frame]
+    stream: Draft
+    buffers: list[Draft]
+    requires: set[str]
+    reads: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        """The variables of the group."""
+        return [frame.name for frame in self.frames]
+
+
+class Knowledge:
+    """What is known of the parent checkpoint."""
+
+    def __init__(self, manifest: Manifest, learned: Mapping[str, Any] | None) -> None:
+        self._manifest = manifest
+        self._learned = learned
+        self.cell = manifest.cell
+
+    @classmethod
+    def read(cls, spool: Path, cell: int | None) -> Knowledge | None:
+        """Return what the spool tells of a checkpoint; None when it has none."""
+        if cell is None:
+            return None
+        try:
+            manifest = Manifest.from_json((spool / "manifests" / f"{cell}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        learned = None
+        with suppress(OSError, ValueError):
+            learned = json.loads((spool / "knowledge" / f"{cell}.json").read_bytes())
+        if learned is not None and learned.get("lineage") != _LINEAGE:
+            learned = None
+        return cls(manifest, learned)
+
+    @staticmethod
+    def write(
+        spool: Path,
+        cell: int,
+        ids: Mapping[str, tuple[int, str]],
+        closed: list[bool],
+        reads: list[list[str]],
+    ) -> None:
+        """Leave what was learned; without it the next capture only has to look at everything."""
+        document = {"lineage": _LINEAGE, "ids": ids, "closed": closed, "reads": reads}
+        with suppress(OSError):
+            (spool / "knowledge").mkdir(exist_ok=True)
+            write_whole(spool / "knowledge" / f"{cell}.json", json.dumps(document).encode(), durable=False)
+
+    @cached_property
+    def blobs(self) -> dict[str, int]:
+        """Digests and sizes of the blobs that are stored."""
+        return {blob.digest: blob.size for blob in self._manifest.blobs}
+
+    def unchanged(self, values: Mapping[str, Any], touched: Collection[str]) -> list[Reusable]:
+        """Return the groups whose variables cannot have changed.
+
+        Args:
+            values: the variables as they are now.
+            touched: names that the cells since could have touched.
+        """
+        if self._learned is None:
+            return []
+        reached = self._reached(set(touched))
+        ids = self._learned["ids"]
+        found = [
+            place
+            for place, group in enumerate(self._manifest.groups)
+            if place not in reached
+            and self._learned["closed"][place]
+            and all(
+                frame.name in values
+                and ids.get(frame.name) == [id(values[frame.name]), type_name(values[frame.name])]
+                for frame in group.frames
+            )
+        ]
+        return [self._reusable(place) for place in self._dense(found)]
+
+    def same_stream(self, stream: Stream) -> Draft | None:
+        """Return where the parent has the bytes of a stream, if it has."""
+        if stream.pieces or not self._streams:
+            return None
+        extent = self._streams.get(digest_of(stream.tail))
+        return drafted(extent, self._manifest.blobs) if extent is not None else None
+
+    @cached_property
+    def _streams(self) -> dict[str, Extent]:
+        dense = set(self._dense(range(len(self._manifest.groups))))
+        return {
+            group.stream.digest: group.stream
+            for place, group in enumerate(self._manifest.groups)
+            if group.stream.digest is not None and place in dense
+        }
+
+    def _reached(self, touched: set[str]) -> set[int]:
+        """Return the groups that touched names lead to, through functions and classes."""
+        assert self._learned is not None  # noqa: S101  asked by the caller
+        groups = self._manifest.groups
+        place_of = {frame.name: place for place, group in enumerate(groups) for frame in group.frames}
+        waiting = [place_of[name] for name in touched if name in place_of]
+        reached: set[int] = set()
+        while waiting:
+            place = waiting.pop()
+            if place in reached:
+                continue
+            reached.add(place)
+            waiting += groups[place].requires
+            waiting += [place_of[name] for name in self._learned["reads"][place] if name in place_of]
+        return reached
+
+    def _dense(self, places: Collection[int]) -> list[int]:
+        """Leave out groups that alone would keep a pack alive: they are written anew."""
+        blobs = self._manifest.blobs
+        used: dict[int, int] = {}
+        for place in places:
+            for piece in self._manifest.groups[place].stream.pieces:
+                used[piece.blob] = used.get(piece.blob, 0) + piece.stored
+        sparse = {blob for blob, size in used.items() if size < _SPARSE * blobs[blob].size}
+        return [
+            place
+            for place in places
+            if not any(piece.blob in sparse for piece in self._manifest.groups[place].stream.pieces)
+        ]
+
+    def _reusable(self, place: int) -> Reusable:
+        assert self._learned is not None  # noqa: S101  asked by the caller
+        group, groups, blobs = self._manifest.groups[place], self._manifest.groups, self._manifest.blobs
+        return Reusable(
+            frames=group.frames,
+            stream=drafted(group.stream, blobs),
+            buffers=[drafted(extent, blobs) for extent in group.buffers],
+            requires={groups[other].frames[0].name for other in group.requires},
+            reads=self._learned["reads"][place],
+        )

@@ -1,0 +1,117 @@
+"""Loading groups of variables from a checkpoint, each when it is asked for.
+
+A group is loaded as a whole and once; groups whose classes and functions it refers to by name come with it.
+What cannot be loaded here (its library is missing, its blob is damaged) is a reason, not an exception: the
+other variables are not hurt.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from respawn_kernels.manifest import Extent, Group, Manifest
+from respawn_kernels.pickling import NamespaceUnpickler, reason, resolving
+from respawn_kernels.salvage import salvage
+from respawn_kernels.snapshot import CorruptBlob
+from respawn_kernels.stream_reader import StreamReader
+
+
+class BlobSource(Protocol):
+    """Where the bytes of a checkpoint come from."""
+
+    def extent(self, extent: Extent, manifest: Manifest) -> memoryview:
+        """Return the bytes of an extent in private memory that may be written to.
+
+        Raises:
+            CorruptBlob: a blob is missing or damaged.
+        """
+
+
+class GroupLoader:
+    """The variables of one checkpoint."""
+
+    def __init__(self, manifest: Manifest, blobs: BlobSource, namespace: dict[str, Any]) -> None:
+        """Begin; nothing is loaded yet.
+
+        Args:
+            manifest: the checkpoint.
+            blobs: where its bytes come from.
+            namespace: the live namespace; functions of the notebook get it as their globals.
+        """
+        self.manifest = manifest
+        self.failed: dict[str, str] = {}
+        """Why variables would not load."""
+        self._blobs = blobs
+        self._namespace = namespace
+        self._lock = threading.RLock()
+        self._loaded: dict[int, dict[str, Any]] = {}
+        self._place = {f.name: place for place, group in enumerate(manifest.groups) for f in group.frames}
+
+    def place(self, name: str) -> int | None:
+        """Return the group that holds a variable."""
+        return self._place.get(name)
+
+    def loaded(self, group: int) -> bool:
+        """Tell whether a group was loaded."""
+        return group in self._loaded
+
+    def load(self, group: int) -> dict[str, Any]:
+        """Return the variables of a group by name, without those that would not load (see `failed`)."""
+        with self._lock:
+            if group not in self._loaded:
+                self._loaded[group] = {}  # classes that require each other are one group; this ends a loop
+                self._loaded[group] = self._load(self.manifest.groups[group])
+            return self._loaded[group]
+
+    def value(self, name: str) -> Any:
+        """Return one variable of the checkpoint.
+
+        Raises:
+            LookupError: it would not load; the message says why.
+        """
+        place = self._place.get(name)
+        values = self.load(place) if place is not None else {}
+        if name not in values:
+            why = self.failed.get(name, "the checkpoint does not hold it")
+            raise LookupError(f"{name} could not be loaded: {why}")
+        return values[name]
+
+    def again(self, names: Iterable[str]) -> None:
+        """Forget groups that hold these names, so that they are loaded once more, with new objects."""
+        with self._lock:
+            for name in names:
+                self._loaded.pop(self._place.get(name, -1), None)
+                self.failed.pop(name, None)
+
+    def _load(self, group: Group) -> dict[str, Any]:
+        names = [frame.name for frame in group.frames]
+        try:
+            stream = self._blobs.extent(group.stream, self.manifest)
+            buffers = [self._blobs.extent(extent, self.manifest) for extent in group.buffers]
+        except CorruptBlob as error:
+            self.failed |= dict.fromkeys(names, str(error))
+            return {}
+        builtins = self._namespace.get("__builtins__")
+        try:
+            with resolving(self.value):
+                values, lost = self._unpickled(group, stream, buffers)
+        finally:
+            if builtins is not None:
+                # Race with nobody, but with cloudpickle: each function it loads puts a dict of its own here.
+                self._namespace["__builtins__"] = builtins
+        self.failed |= lost
+        return values
+
+    def _unpickled(
+        self, group: Group, stream: memoryview, buffers: list[memoryview]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        unpickler = NamespaceUnpickler(StreamReader(stream), self._namespace, buffers)
+        try:
+            unpickler.load()  # the preamble
+            return {frame.name: unpickler.load() for frame in group.frames}, {}
+        except Exception as error:  # noqa: BLE001  the reason is found again, variable by variable
+            if len(group.frames) == 1:
+                return {}, {group.frames[0].name: reason(error)}
+            return salvage(stream, group.frames, buffers, self._namespace)

@@ -1,0 +1,87 @@
+"""How pandas' blocks are taken apart: memory that tables share, and the record of who shares it.
+
+Under copy on write a write to one of two tables that share memory makes a copy first, because both refer to
+one `BlockValuesRefs`. Shared memory without that record would let a write to one change the other.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from respawn_kernels.pickling import NamespacePickler, Reducer
+
+
+def reducers() -> Mapping[type, Reducer]:
+    """Return the reductions for this version of pandas; none for one that is built otherwise."""
+    try:
+        from pandas._libs.internals import BlockValuesRefs
+        from pandas.core.internals import blocks, managers
+    except ImportError:
+        return {}
+    found: dict[type, Reducer] = {
+        cls: _block
+        for cls in vars(blocks).values()
+        if isinstance(cls, type) and issubclass(cls, blocks.Block) and cls is not blocks.Block
+    }
+    found[BlockValuesRefs] = _refs
+    found[managers.SingleBlockManager] = _single
+    pandas: Any = sys.modules["pandas"]
+    for name in ("Index", "DatetimeIndex", "TimedeltaIndex", "PeriodIndex"):
+        found[getattr(pandas, name)] = _index
+    return found
+
+
+def _block(block: Any, pickler: NamespacePickler) -> Any:
+    refs = block.refs if len(_alive(block.refs)) > 1 else None
+    placement = block.mgr_locs.indexer
+    return make_block, (block.values, placement, block.ndim, refs)
+
+
+def _alive(refs: Any) -> list[Any]:
+    return [one for one in (reference() for reference in refs.referenced_blocks) if one is not None]
+
+
+def _refs(refs: Any, pickler: NamespacePickler) -> Any:
+    return make_refs, ()
+
+
+def _single(manager: Any, pickler: NamespacePickler) -> Any:
+    return make_single, (manager.blocks[0], manager.axes[0])
+
+
+def _index(index: Any, pickler: NamespacePickler) -> Any:
+    """Give an index memory of its own: it never changes, and what shares memory with it may."""
+    reduced = index.__reduce__()
+    data = reduced[1][1].get("data") if len(reduced[1]) == 2 and isinstance(reduced[1][1], dict) else None
+    numpy: Any = sys.modules["numpy"]
+    if data is None or type(data) is not numpy.ndarray:
+        return reduced
+    own = data[:]
+    pickler.keep.append(own)  # its address must not be given to another object
+    pickler.unaliased.add(id(own))
+    return reduced[0], (reduced[1][0], {**reduced[1][1], "data": own}), *reduced[2:]
+
+
+def make_block(values: Any, placement: Any, ndim: int, refs: Any) -> Any:
+    """Return a block that is recorded as sharing its memory, where it does."""
+    from pandas._libs.internals import BlockPlacement
+    from pandas.core.internals.blocks import ensure_block_shape, maybe_coerce_values, new_block
+
+    values = ensure_block_shape(maybe_coerce_values(values), ndim)
+    return new_block(values, placement=BlockPlacement(placement), ndim=ndim, refs=refs)
+
+
+def make_refs() -> Any:
+    """Return a record of shared memory that nobody is in yet."""
+    from pandas._libs.internals import BlockValuesRefs
+
+    return BlockValuesRefs()
+
+
+def make_single(block: Any, axis: Any) -> Any:
+    """Return the manager of a Series."""
+    from pandas.core.internals.managers import SingleBlockManager
+
+    return SingleBlockManager(block, axis)
