@@ -7,81 +7,109 @@ which notes it in the cell's record; the run goes on.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from respawn_kernels import artifacts
+from respawn_kernels.boundary import Boundary, Session
 from respawn_kernels.digest import write_whole
+from respawn_kernels.held import DROP, Held, Options, Place, saving
+from respawn_kernels.hold import hold as fork_and_hold
+from respawn_kernels.makers import Makers
 from respawn_kernels.manifest import Manifest, UnstoredVariable
 from respawn_kernels.names import live_shell, user_names
 from respawn_kernels.snapshot import RestoreReport, SnapshotError, engine
-
-
-class _Makers:
-    """Which cell made the present value of each name, told from what changed between two boundaries.
-
-    A value is the same while it is the same object. An object that died may lend its address to the next one
-    of its type: then the older cell is named.
-    """
-
-    def __init__(self) -> None:
-        self.cells: dict[str, int] = {}
-        self._seen: dict[str, tuple[int, type]] = {}
-
-    def note(self, namespace: dict[str, Any], cell: int) -> None:
-        """Note what a cell made."""
-        now = {name: (id(namespace[name]), type(namespace[name])) for name in user_names(namespace)}
-        self.cells = {
-            name: self.cells.get(name, cell) if self._seen.get(name) == mark else cell
-            for name, mark in now.items()
-        }
-        self._seen = now
-
-    def take_over(self, manifest: Manifest, namespace: dict[str, Any]) -> None:
-        """Go on from a restored checkpoint."""
-        self.note(namespace, manifest.cell)
-        known = {variable.name: variable.cell for variable in manifest.variables}
-        known |= {variable.name: variable.cell for variable in manifest.unstored}
-        self.cells |= {n: cell for n, cell in known.items() if cell is not None and n in self.cells}
-
+from respawn_kernels.touch import Touched
 
 _spool: Path | None = None
 _engine = engine()
-_makers = _Makers()
+_makers = Makers()
+_session: Session | None = None
+_options = Options()
+_runner = 0
+_held: Place | None = None
 _names: set[str] = set()
 """The user's names just after the last restore."""
 _lost: list[UnstoredVariable] = []
 """What the restored checkpoint could not give back: later checkpoints go on saying so."""
 
 
-def start(spool: str) -> None:
-    """Say where checkpoints go, before the first cell. Raises when this kernel cannot take snapshots."""
-    global _spool, _makers
+def start(spool: str, runner_pid: int | None = None, options: str | None = None) -> None:
+    """Say where checkpoints go, before the first cell. Raises when this kernel cannot take snapshots.
+
+    Args:
+        spool: the directory.
+        runner_pid: the process that adopts held children; by default the kernel's parent.
+        options: `held.Options` as JSON.
+    """
+    global _spool, _makers, _session, _options, _runner
     directory = Path(spool)
-    for part in ("blobs", "manifests"):
+    for part in ("blobs", "manifests", "holds"):
         (directory / part).mkdir(parents=True, exist_ok=True)
+    shell = _shell()
+    if _session is not None:
+        _session.leave(shell)
     _spool = directory
-    _makers = _Makers()
-    _makers.note(_shell().user_ns, -1)
+    artifacts.start(directory / "artifacts")
+    _options = Options.from_json(options)
+    _runner = runner_pid or os.getppid()
+    _makers = Makers()
+    _makers.note(shell.user_ns, -1)
+    _session = Session(directory, shell.user_ns, Touched(shell.user_ns), [])
+    _session.follow(shell)
+
+
+def hold(cell: int) -> Held:
+    """Hold the state just after a cell in a child, and say so in the spool.
+
+    The child that held the state before is dropped, unless it is just saving itself.
+
+    Raises:
+        SnapshotError: `start` was not called.
+        OSError: the spool cannot be written.
+    """
+    global _held
+    if _held is not None:
+        _held.tell(DROP)
+    session, boundary = _boundary(cell, forked=True)
+    place = _held = Place(session.spool, cell)
+    held = fork_and_hold(place, boundary, _runner, _options)
+    place.write_held(held)
+    return held
 
 
 def checkpoint(cell: int) -> None:
-    """Write the state just after a cell into the spool; its manifest comes last and whole.
+    """Write the state just after a cell into the spool, in line; its manifest comes last and whole.
 
     Raises:
         SnapshotError: nothing could be stored; single variables that could not be are in the manifest.
         OSError: the spool cannot be written, for instance because the disk is full.
     """
-    if _spool is None:
+    session, boundary = _boundary(cell, forked=False)
+    with saving(session.spool):
+        manifest = boundary(progress=lambda _: None, leave_out={})
+        path = session.spool / "manifests" / f"{cell}.json"
+        write_whole(path, manifest.to_json().encode(), durable=False)
+
+
+def _boundary(cell: int, *, forked: bool) -> tuple[Session, Boundary]:
+    if _session is None:
         raise SnapshotError("checkpoints were not started in this kernel")
     shell = _shell()
     _makers.note(shell.user_ns, cell)
-    manifest = _engine.capture(
-        shell.user_ns, cell, _spool, first_seen=_makers.cells, execution_count=shell.execution_count
+    _session.pass_by(cell)
+    return _session, Boundary(
+        _session,
+        _engine,
+        cell,
+        _makers.cells,
+        shell.execution_count,
+        list(_lost),
+        _options.variable_seconds,
+        forked,
     )
-    _lost[:] = [variable for variable in _lost if variable.name not in shell.user_ns]
-    manifest = replace(manifest, unstored=[*manifest.unstored, *_lost])
-    write_whole(_spool / "manifests" / f"{cell}.json", manifest.to_json().encode(), durable=False)
 
 
 def restore(directory: str, cell: int, report_to: str | None = None) -> RestoreReport:
@@ -102,6 +130,9 @@ def restore(directory: str, cell: int, report_to: str | None = None) -> RestoreR
     # Never backwards: a prompt number that comes twice in a session upsets IPython's history.
     shell.execution_count = max(shell.execution_count, manifest.execution_count)
     _makers.take_over(manifest, shell.user_ns)
+    if _session is not None:
+        _session.touched.everything()
+        _session.cells.clear()
     _names.clear()
     _names.update(user_names(shell.user_ns))
     _lost[:] = [*manifest.unstored, *report.failed]

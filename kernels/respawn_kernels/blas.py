@@ -1,0 +1,69 @@
+"""OpenBLAS after a fork: its threads are ended by every fork, and some versions miss that in LAPACK calls.
+
+Told to have as many threads as it has, it starts them again; so a kernel that was forked has the threads that
+it had, and no call of the notebook finds them gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from contextlib import suppress
+from typing import Any
+
+_NAMES = ("openblas_{}_num_threads", "scipy_openblas_{}_num_threads")
+_SUFFIXES = ("", "64_", "_64", "_64_")
+
+
+class _Libraries:
+    """The copies of OpenBLAS in this process; NumPy and SciPy bring one each."""
+
+    def __init__(self) -> None:
+        self._modules = 0
+        self._seen: set[str] = set()
+        self._found: list[tuple[Any, Any]] = []
+
+    def functions(self) -> list[tuple[Any, Any]]:
+        """Return the functions that get and set the number of threads, of each copy."""
+        if len(sys.modules) == self._modules:
+            return self._found  # only an import brings another copy
+        self._modules = len(sys.modules)
+        for path in _mapped() - self._seen:
+            self._seen.add(path)
+            with suppress(OSError):
+                self._found += _functions(ctypes.CDLL(path))
+        return self._found
+
+
+_libraries = _Libraries()
+
+
+def restart() -> None:
+    """Start OpenBLAS's threads again after a fork, in the process that forked."""
+    for get, put in _libraries.functions():
+        number = get()
+        if number > 1:
+            put(number)
+
+
+def _mapped() -> set[str]:
+    """Return the files of OpenBLAS that are mapped here."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123
+            return {
+                line[line.index("/") :].strip()
+                for line in maps
+                if "openblas" in line and "/" in line and " r-xp " in line
+            }
+    except OSError:
+        return set()
+
+
+def _functions(library: Any) -> list[tuple[Any, Any]]:
+    for name in _NAMES:
+        for suffix in _SUFFIXES:
+            get = getattr(library, name.format("get") + suffix, None)
+            put = getattr(library, name.format("set") + suffix, None)
+            if get is not None and put is not None:
+                return [(get, put)]
+    return []

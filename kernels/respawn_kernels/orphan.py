@@ -1,0 +1,133 @@
+"""Forking a child that is nobody's: its parent never sees it, and waits for one fork only.
+
+A process that forks twice to be rid of its child pays for copying its page tables twice. Here the process in
+between shares the kernel's memory, as with `vfork`: it forks the child, ends, and the child passes to the
+nearest ancestor that adopts orphans (a runner, see PR_SET_CHILD_SUBREAPER). The one in between ends without a
+signal, and no `wait` of the notebook can see it. Where that cannot be done, two forks are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NoReturn
+
+_CLONE_VM, _CLONE_VFORK = 0x100, 0x4000
+_WALL = 0x40000000
+"""Wait for a child that ends without SIGCHLD, too."""
+_FILTER: Any = ("ignore", None, DeprecationWarning, None, 0)
+_STACK_BYTES = 8 << 20
+_FIRST_WITH_STACK_CHECKS = (3, 14)
+"""From here on Python compares its stack with the thread's own and takes another one for an overflow."""
+
+
+def fork_orphan(run: Callable[[], NoReturn]) -> int:
+    """Fork a child that is an orphan at once, and return its process id.
+
+    Args:
+        run: what the child does, in a copy of this process with this thread alone; it never returns.
+
+    Raises:
+        OSError: there is no memory, or no more processes are allowed; nothing was left behind.
+    """
+    clone = _clone()
+    _warn_not()
+    try:
+        return _fork_twice(run) if clone is None else _fork_beside(clone, run)
+    finally:
+        _warn_again()
+
+
+def _warn_not() -> None:
+    """Keep Python from warning that other threads may hold locks: `safety` and `supervise` care for that.
+
+    Not with `catch_warnings`: that makes warnings that were shown once be shown again.
+    """
+    if sys.version_info >= (3, 12):
+        warnings.filters.insert(0, _FILTER)
+
+
+def _warn_again() -> None:
+    if sys.version_info >= (3, 12) and _FILTER in warnings.filters:
+        warnings.filters.remove(_FILTER)
+
+
+@cache
+def _clone() -> Any | None:
+    if sys.version_info >= _FIRST_WITH_STACK_CHECKS:
+        return None
+    try:
+        return ctypes.PyDLL(None, use_errno=True).clone
+    except (AttributeError, OSError):
+        return None
+
+
+def _fork_beside(clone: Any, run: Callable[[], NoReturn]) -> int:
+    """Fork from a process that shares our memory while this thread waits for it."""
+    made: list[int | BaseException] = []
+
+    def fork(_: object) -> int:
+        try:
+            pid = os.fork()
+        except BaseException as error:  # noqa: BLE001  nothing may leave this frame: its process ends with it
+            made.append(error)
+            return 0
+        if pid == 0:
+            _never_return(run)
+        made.append(pid)
+        return 0
+
+    # A private map: the child writes to a copy of this stack.
+    stack = mmap.mmap(-1, _STACK_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    bottom = ctypes.c_char.from_buffer(stack)
+    top = (ctypes.addressof(bottom) + _STACK_BYTES) & ~63
+    entry = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(fork)
+    try:
+        between = clone(entry, ctypes.c_void_p(top), _CLONE_VM | _CLONE_VFORK, None)
+        if between < 0:
+            return _fork_twice(run)
+        os.waitpid(between, _WALL)
+    finally:
+        del bottom
+        stack.close()
+    if not made:
+        raise OSError("the held child could not be forked")
+    if isinstance(made[0], BaseException):
+        raise made[0]
+    return made[0]
+
+
+def _fork_twice(run: Callable[[], NoReturn]) -> int:
+    told, tell = os.pipe()
+    try:
+        between = os.fork()
+        if between == 0:
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    _never_return(run)
+                os.write(tell, str(pid).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(between, 0)
+        os.set_blocking(told, False)
+        try:
+            return int(os.read(told, 32))
+        except BlockingIOError:
+            raise OSError("the held child could not be forked") from None
+    finally:
+        os.close(told)
+        os.close(tell)
+
+
+def _never_return(run: Callable[[], NoReturn]) -> NoReturn:
+    try:
+        _warn_again()
+        run()
+    finally:
+        os._exit(70)

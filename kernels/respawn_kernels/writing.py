@@ -1,0 +1,154 @@
+"""The writer: a child of the held child that puts the state into the spool and ends.
+
+It may hang or crash on what somebody's class does when it is pickled; the held child watches it and still
+has the state. They share one page of memory, in which the writer says what it is about.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from enum import IntEnum
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+from respawn_kernels.digest import write_whole
+from respawn_kernels.held import Place, saving
+from respawn_kernels.manifest import Manifest
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_HEAD = struct.Struct("=IIdQI")  # what it is about, how often it said so, when, bytes written, length of text
+_TEXT_BYTES = 2048
+
+
+class Capture(Protocol):
+    """Writes the blobs of one state and returns its manifest; bound to namespace, cell and spool."""
+
+    def __call__(self, *, progress: Callable[[str | None], None], leave_out: Mapping[str, str]) -> Manifest:
+        """Write.
+
+        Args:
+            progress: to be called with each variable's name before it is pickled.
+            leave_out: names that must not be touched, with the reason to list them with.
+        """
+
+
+class Phase(IntEnum):
+    """What a writer is about."""
+
+    WAITING = 0
+    """For another writer to be done with the spool."""
+    WRITING = 1
+    SAVED = 2
+    FAILED = 3
+
+
+class Page:
+    """The shared page. Text is the variable in hand, or why the writer failed."""
+
+    def __init__(self) -> None:
+        self._map = mmap.mmap(-1, mmap.PAGESIZE)  # shared with forked children
+        self._said = 0
+
+    def put(self, phase: Phase, text: str = "", written: int = 0) -> None:
+        """Say what the writer is about."""
+        data = text.encode(errors="replace")[:_TEXT_BYTES]
+        self._said += 1
+        self._map[_HEAD.size : _HEAD.size + len(data)] = data
+        _HEAD.pack_into(self._map, 0, phase, self._said, time.monotonic(), written, len(data))
+
+    def phase(self) -> Phase:
+        """Return what the writer is about."""
+        return Phase(_HEAD.unpack_from(self._map)[0])
+
+    def said(self) -> tuple[int, float]:
+        """Return how often the writer said something, and when it did last."""
+        _, times, when, _, _ = _HEAD.unpack_from(self._map)
+        return times, when
+
+    def text(self) -> str:
+        """Return the text."""
+        length = _HEAD.unpack_from(self._map)[4]
+        return bytes(self._map[_HEAD.size : _HEAD.size + length]).decode(errors="replace")
+
+    def written(self) -> int:
+        """Return how many bytes the writer wrote."""
+        return int(_HEAD.unpack_from(self._map)[3])
+
+
+def write(capture: Capture, place: Place, page: Page, leave_out: Mapping[str, str], pause: float) -> NoReturn:
+    """Write the state, in a process of its own that ends with this call.
+
+    Args:
+        capture: what writes the blobs.
+        place: where the checkpoint goes.
+        page: where to say how it goes.
+        leave_out: names that must not be touched, with reasons.
+        pause: how long the kernel was kept waiting, for the manifest.
+    """
+    try:
+        _write(capture, place, page, leave_out, pause)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        page.put(Phase.FAILED, f"the spool cannot be written: {error.strerror or error}{where}")
+    except BaseException as error:  # noqa: BLE001  whatever it is, it is told and the process ends
+        page.put(Phase.FAILED, f"{type(error).__name__}: {error}")
+    finally:
+        os._exit(0)
+
+
+def die_with(parent: int, name: str) -> None:
+    """Be killed when the parent ends, and show another name among the processes."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_NAME, name.encode())
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # Race: it ended before the line above.
+        os._exit(1)
+
+
+def _write(capture: Capture, place: Place, page: Page, leave_out: Mapping[str, str], pause: float) -> None:
+    page.put(Phase.WAITING)
+    with saving(place.spool):
+        blobs = place.spool / "blobs"
+        _remove_unfinished(blobs, place.manifest.parent)
+        before = set(os.listdir(blobs))  # noqa: PTH208  names alone
+        page.put(Phase.WRITING)
+        _quieten_libraries()
+        try:
+            manifest = capture(progress=lambda name: page.put(Phase.WRITING, name or ""), leave_out=leave_out)
+            manifest = replace(manifest, seconds=pause, mode="fork")
+            write_whole(place.manifest, manifest.to_json().encode(), durable=False)
+        except BaseException:
+            # The room may be wanted by the cell that runs; no manifest names what was written.
+            for name in set(os.listdir(blobs)) - before:  # noqa: PTH208
+                with suppress(OSError):
+                    (blobs / name).unlink()
+            raise
+        page.put(Phase.SAVED, written=sum(blob.size for blob in manifest.blobs if blob.digest not in before))
+
+
+def _remove_unfinished(*directories: Path) -> None:
+    """Remove what writers that were killed left half-written; we are the only one that writes now."""
+    for directory in directories:
+        for path in directory.glob(".incomplete-*"):
+            path.unlink(missing_ok=True)
+
+
+def _quieten_libraries() -> None:
+    """Keep libraries from using threads that they had before the fork, and that are not here."""
+    arrow = sys.modules.get("pyarrow")
+    if arrow is not None:
+        with suppress(Exception):
+            arrow.set_memory_pool(arrow.system_memory_pool())
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        with suppress(Exception):
+            torch.set_num_threads(1)
