@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from respawn_kernels.manifest import UnstoredVariable
-from respawn_kernels.placeholders import NotRestored, Placeholder, placeholders, unstored_of
+from respawn_kernels.placeholders import NotRestored, Placeholder, placeholders, told
 
 ROWS = UnstoredVariable("rows", "generator", "cannot pickle 'generator' object", 3)
 
@@ -83,14 +83,14 @@ def test_each_use_names_the_variable_the_reason_the_cell_and_the_mend(
 ) -> None:
     with pytest.raises(NotRestored) as stopped:
         use(rows)
-    told = str(stopped.value)
+    text = str(stopped.value)
     for words in (
         "rows (generator)",
         "cannot pickle 'generator' object",
         "run cell 3 again",
         "respawn:always",
     ):
-        assert words in told
+        assert words in text
 
 
 def test_showing_it_tells_the_same_and_raises_nothing(rows: Placeholder) -> None:
@@ -100,7 +100,7 @@ def test_showing_it_tells_the_same_and_raises_nothing(rows: Placeholder) -> None
 
 
 def test_later_checkpoints_can_go_on_listing_it(rows: Placeholder) -> None:
-    assert unstored_of(rows) == ROWS
+    assert told(rows) == ROWS
 
 
 def test_variable_whose_cell_is_not_known_has_a_mend_too() -> None:
