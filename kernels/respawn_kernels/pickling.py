@@ -13,13 +13,14 @@ cloudpickle takes functions and classes of the notebook by value. What differs h
 
 from __future__ import annotations
 
+import builtins
 import io
 import pickle
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import cloudpickle
@@ -147,6 +148,18 @@ class NamespaceUnpickler(pickle.Unpickler):
         if pid != "namespace":
             raise pickle.UnpicklingError(f"unknown reference {pid!r}")
         return self._namespace
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what a stream names; functions of the notebook are made with its own builtins."""
+        if name == "_make_function" and module == _internals.__name__:
+            return _make_function
+        return super().find_class(module, name)
+
+
+def _make_function(code: CodeType, globals: dict[str, Any], name: str, defaults: Any, cells: Any) -> Any:
+    # cloudpickle's puts builtins of its own into the namespace, which knows pending names by its builtins.
+    globals.setdefault("__builtins__", builtins)
+    return FunctionType(code, globals, name, defaults, cells)
 
 
 @contextmanager
