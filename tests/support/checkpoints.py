@@ -1,0 +1,87 @@
+"""A notebook in this process whose checkpoints the engine takes as the agent does, and their way back.
+
+The namespace is that of a module `__main__`, as in a kernel: what cells define belongs to it.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from respawn_kernels.digest import write_whole
+from respawn_kernels.groups import GroupsEngine
+from respawn_kernels.loading import GroupLoader
+from respawn_kernels.manifest import Manifest
+from respawn_kernels.mapping import MappedBlobs
+from respawn_kernels.touch import Touched
+
+
+@contextmanager
+def main_module() -> Iterator[dict[str, Any]]:
+    """Give the namespace of an empty `__main__`, and put the process's own back afterwards."""
+    module, before = types.ModuleType("__main__"), sys.modules["__main__"]
+    sys.modules["__main__"] = module
+    try:
+        yield vars(module)
+    finally:
+        sys.modules["__main__"] = before
+
+
+def run(source: str, namespace: dict[str, Any]) -> None:
+    """Run a cell."""
+    exec(compile(source, "<cell>", "exec"), namespace)
+
+
+class Notebook:
+    """Cells run one by one, with checkpoints between them that know what the cells may have touched."""
+
+    def __init__(self, namespace: dict[str, Any], spool: Path) -> None:
+        self.namespace = namespace
+        self.spool = spool
+        self.cell = -1
+        self._engine = GroupsEngine()
+        self._touched = Touched(namespace)
+        self._parent: int | None = None
+        for part in ("blobs", "manifests"):
+            (spool / part).mkdir(parents=True, exist_ok=True)
+
+    def run(self, source: str) -> None:
+        """Run the next cell."""
+        self.cell += 1
+        self._touched.note(source)
+        try:
+            run(source, self.namespace)
+        finally:
+            self._touched.mark(self.cell)
+
+    def checkpoint(self, *, incremental: bool = True) -> Manifest:
+        """Take the checkpoint of this boundary, on top of the last one that was taken."""
+        parent = self._parent if incremental else None
+        manifest = self._engine.capture(
+            self.namespace,
+            self.cell,
+            self.spool,
+            first_seen={},
+            execution_count=self.cell + 1,
+            parent=parent,
+            touched=None if parent is None else self._touched.since(parent),
+        )
+        write_whole(
+            self.spool / "manifests" / f"{self.cell}.json", manifest.to_json().encode(), durable=False
+        )
+        self._parent = self.cell
+        return manifest
+
+
+def bring_back(spool: Path, cell: int, namespace: dict[str, Any]) -> dict[str, str]:
+    """Load everything of a checkpoint into a namespace; return the reason for each variable that failed."""
+    manifest = Manifest.from_json((spool / "manifests" / f"{cell}.json").read_bytes())
+    loader = GroupLoader(manifest, MappedBlobs(spool / "blobs"), namespace)
+    for group in range(len(manifest.groups)):
+        values = loader.load(group)
+        namespace.update({name: value for name, value in values.items() if not name.startswith("#")})
+    return dict(loader.failed)
