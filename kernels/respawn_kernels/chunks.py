@@ -13,6 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+try:
+    import zstandard
+except ImportError:  # a kernel of another environment, without it: nothing is compressed there
+    zstandard = None  # type: ignore[assignment]
+
 from respawn_kernels.digest import digest_of, write_whole
 from respawn_kernels.manifest import Blob, Extent, Piece
 
@@ -20,6 +25,7 @@ CHUNK = 4 << 20
 """Bytes of a chunk and of a full pack: a multiple of every page size, so that chunks can be mapped."""
 _PROBE = 32 << 10
 _PAYS = 0.7
+_LEVEL = -1
 _LEAST = 4 << 10
 """Smaller pieces are not compressed."""
 
@@ -58,17 +64,22 @@ class Pack:
 class BlobWriter:
     """Writes blobs into a spool, each whole or not at all."""
 
-    def __init__(self, directory: Path, known: Mapping[str, int], *, stable: bool) -> None:
+    def __init__(
+        self, directory: Path, known: Mapping[str, int], compressed: Mapping[str, Blob], *, stable: bool
+    ) -> None:
         """Begin.
 
         Args:
             directory: where blobs are written.
             known: digests and sizes of blobs that need not be written again.
+            compressed: blobs that hold known chunks compressed, by the digest of the chunk.
             stable: nobody else changes the memory that is written, as in a forked child.
         """
         self._directory = directory
         self._known = known
         self._stable = stable
+        self.compressed = {digest: blob for digest, blob in compressed.items() if blob.digest in known}
+        """Blobs that hold chunks compressed, by the digest of the chunk."""
         self._pack = Pack()
         self._mine: set[str] = set()
         self.written = 0
@@ -79,7 +90,8 @@ class BlobWriter:
         if len(self._pack.data) + len(data) > CHUNK and self._pack.data:
             self.flush()
         raw = bytes(data)
-        stored = _compressed(raw)
+        stored = _compressed(raw) if _pays(raw) else raw
+        stored = raw if len(stored) >= len(raw) else stored
         piece = DraftPiece(self._pack, len(self._pack.data), len(stored), len(raw))
         self._pack.data += stored
         return Draft([piece], digest_of(raw))
@@ -96,8 +108,13 @@ class BlobWriter:
     def chunk(self, part: bytes | memoryview) -> DraftPiece:
         """Write one chunk as a blob of its own."""
         raw = part if self._stable or isinstance(part, bytes) else bytes(part)
-        stored = _compressed(raw)
-        return DraftPiece(self._put(stored), 0, len(stored), len(raw))
+        if not _pays(raw):
+            return DraftPiece(self._put(raw), 0, len(raw), len(raw))
+        digest = digest_of(raw)
+        if digest not in self.compressed:
+            self.compressed[digest] = self._put(_compressed(raw))
+        blob = self.compressed[digest]
+        return DraftPiece(blob, 0, blob.size, len(raw))
 
     def flush(self) -> None:
         """Write the pack."""
@@ -147,27 +164,25 @@ def drafted(extent: Extent, blobs: list[Blob]) -> Draft:
     return Draft(pieces, extent.digest)
 
 
-def _compressed(data: bytes | memoryview) -> bytes | memoryview:
-    """Return bytes compressed when a probe of their middle says that it pays, else as they are."""
+def _pays(data: bytes | memoryview) -> bool:
+    """Tell by a probe of their middle whether bytes are worth compressing."""
     size = len(data)
-    if size < _LEAST:
-        return data
-    try:
-        import zstandard
-    except ImportError:
-        return data
-    compressor = zstandard.ZstdCompressor(level=-1)
+    if size < _LEAST or zstandard is None:
+        return False
     start = max(0, (size - _PROBE) // 2)
-    if size > _PROBE and len(compressor.compress(data[start : start + _PROBE])) > _PAYS * _PROBE:
-        return data
-    compressed: bytes = compressor.compress(data)
-    return compressed if len(compressed) <= _PAYS * size else data
+    probe = data[start : start + _PROBE]
+    return len(zstandard.ZstdCompressor(level=_LEVEL).compress(probe)) <= _PAYS * len(probe)
+
+
+def _compressed(data: bytes | memoryview) -> bytes:
+    compressed: bytes = zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+    return compressed
 
 
 def decoded(data: memoryview, raw: int) -> bytes:
     """Return a compressed piece's bytes. Raises ValueError when they are not `raw` bytes."""
-    import zstandard
-
+    if zstandard is None:
+        raise ValueError("it is compressed, and the package zstandard is not installed here")
     try:
         told = zstandard.get_frame_parameters(data).content_size
         if told != raw:  # before so much memory is taken

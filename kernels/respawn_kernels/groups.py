@@ -137,7 +137,12 @@ class _Capture:
         self._values |= surroundings.hidden_values()
         self._immutable = immutables()
         self._nobodys = nobodys()
-        self._writer = BlobWriter(spool / "blobs", known.blobs if known else {}, stable=forked)
+        self._writer = BlobWriter(
+            spool / "blobs",
+            known.blobs if known else {},
+            known.compressed if known else {},
+            stable=forked,
+        )
         named = {
             id(value): name
             for name, value in reversed(self._values.items())
@@ -223,7 +228,9 @@ class _Capture:
             reads.append(sorted(stream.reads))
             closed.append(self._is_closed([frame.name for frame in stream.frames]))
         ids = {name: (id(value), type_name(value)) for name, value in self._values.items()}
-        Knowledge.write(self._spool, cell, ids, closed, reads)
+        blobs = set(manifest.blobs)
+        compressed = {digest: blob for digest, blob in self._writer.compressed.items() if blob in blobs}
+        Knowledge.write(self._spool, cell, ids, closed, reads, compressed)
 
     # Steps
 

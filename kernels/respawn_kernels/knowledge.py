@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from respawn_kernels.chunks import Draft, drafted
 from respawn_kernels.describe import type_name
 from respawn_kernels.digest import digest_of, write_whole
-from respawn_kernels.manifest import Extent, Frame, Manifest
+from respawn_kernels.manifest import Blob, Extent, Frame, Manifest
 
 if TYPE_CHECKING:
     from respawn_kernels.streams import Stream
@@ -77,9 +77,11 @@ class Knowledge:
         ids: Mapping[str, tuple[int, str]],
         closed: list[bool],
         reads: list[list[str]],
+        compressed: Mapping[str, Blob],
     ) -> None:
         """Leave what was learned; without it the next capture only has to look at everything."""
-        document = {"lineage": _LINEAGE, "ids": ids, "closed": closed, "reads": reads}
+        document: dict[str, Any] = {"lineage": _LINEAGE, "ids": ids, "closed": closed, "reads": reads}
+        document["compressed"] = {digest: [blob.digest, blob.size] for digest, blob in compressed.items()}
         with suppress(OSError):
             (spool / "knowledge").mkdir(exist_ok=True)
             write_whole(spool / "knowledge" / f"{cell}.json", json.dumps(document).encode(), durable=False)
@@ -88,6 +90,13 @@ class Knowledge:
     def blobs(self) -> dict[str, int]:
         """Digests and sizes of the blobs that are stored."""
         return {blob.digest: blob.size for blob in self._manifest.blobs}
+
+    @cached_property
+    def compressed(self) -> dict[str, Blob]:
+        """Blobs that hold chunks compressed, by the digest of the chunk."""
+        if self._learned is None:
+            return {}
+        return {digest: Blob(*blob) for digest, blob in self._learned["compressed"].items()}
 
     def unchanged(self, values: Mapping[str, Any], touched: Collection[str]) -> list[Reusable]:
         """Return the groups whose variables cannot have changed.
@@ -146,7 +155,7 @@ class Knowledge:
         return reached
 
     def _dense(self, places: Collection[int]) -> list[int]:
-        """Leave out groups that alone would keep a pack alive: they are written anew."""
+        """Leave out small groups that alone would keep a pack alive: they are written anew."""
         blobs = self._manifest.blobs
         used: dict[int, int] = {}
         for place in places:
@@ -156,7 +165,8 @@ class Knowledge:
         return [
             place
             for place in places
-            if not any(piece.blob in sparse for piece in self._manifest.groups[place].stream.pieces)
+            if self._manifest.groups[place].buffers
+            or not any(piece.blob in sparse for piece in self._manifest.groups[place].stream.pieces)
         ]
 
     def _reusable(self, place: int) -> Reusable:

@@ -6,8 +6,10 @@ one `BlockValuesRefs`. Shared memory without that record would let a write to on
 
 from __future__ import annotations
 
+import copyreg
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from respawn_kernels.pickling import NamespacePickler, Reducer
@@ -27,6 +29,11 @@ def reducers() -> Mapping[type, Reducer]:
     }
     found[BlockValuesRefs] = _refs
     found[managers.SingleBlockManager] = _single
+    with suppress(ImportError):
+        from pandas.core.arrays import ArrowExtensionArray
+        from pandas.core.arrays.string_arrow import ArrowStringArray
+
+        found |= {ArrowExtensionArray: _arrow, ArrowStringArray: _arrow}
     pandas: Any = sys.modules["pandas"]
     for name in ("Index", "DatetimeIndex", "TimedeltaIndex", "PeriodIndex"):
         found[getattr(pandas, name)] = _index
@@ -49,6 +56,11 @@ def _refs(refs: Any, pickler: NamespacePickler) -> Any:
 
 def _single(manager: Any, pickler: NamespacePickler) -> Any:
     return make_single, (manager.blocks[0], manager.axes[0])
+
+
+def _arrow(array: Any, pickler: NamespacePickler) -> Any:
+    """Take the chunks of an Arrow array as they are: pandas would copy them into one first."""
+    return copyreg.__newobj__, (type(array),), dict(array.__dict__)  # type: ignore[attr-defined]
 
 
 def _index(index: Any, pickler: NamespacePickler) -> Any:

@@ -130,10 +130,15 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _dynamic_function_reduce(self, func: FunctionType) -> Any:
         reduced = super()._dynamic_function_reduce(func)
+        reduced[2][1]["__closure__"] = None  # its cells are shared by others: they come with the arguments
         if func.__globals__ is self._namespace:
             reduced[2][1]["__globals__"] = {}
             self.reads.update(_internals._extract_code_globals(func.__code__))
         return reduced
+
+    def _function_getnewargs(self, func: FunctionType) -> Any:
+        code, base_globals, name, defaults, _ = super()._function_getnewargs(func)
+        return code, base_globals, name, defaults, func.__closure__
 
 
 class NamespaceUnpickler(pickle.Unpickler):

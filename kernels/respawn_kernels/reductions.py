@@ -11,9 +11,10 @@ import ctypes
 import pickle
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from respawn_kernels import builtin_reductions
 from respawn_kernels.pickling import NamespacePickler, Reducer
 
 TEXTS = 1000
@@ -22,9 +23,12 @@ TEXTS = 1000
 
 def reducers() -> Mapping[type, Reducer]:
     """Return the reductions for the libraries that are loaded in this process."""
-    found: dict[type, Reducer] = {}
+    found: dict[type, Reducer] = dict(builtin_reductions.reducers())
     if (numpy := sys.modules.get("numpy")) is not None and hasattr(numpy, "ndarray"):
         found[numpy.ndarray] = _array
+        for cls in _subclasses(numpy.ndarray):
+            if cls is not numpy.memmap and cls.__reduce__ is numpy.ndarray.__reduce__:
+                found[cls] = _subclass
     if sys.modules.get("pandas") is not None and hasattr(sys.modules["pandas"], "DataFrame"):
         from respawn_kernels import pandas_reductions
 
@@ -64,8 +68,25 @@ def _array(array: Any, pickler: NamespacePickler) -> Any:
         return make_view, (same, *place, 0, writeable)
     if array.flags.c_contiguous or array.flags.f_contiguous:
         order = "C" if array.flags.c_contiguous else "F"
-        return make_array, (pickle.PickleBuffer(array), array.dtype, array.shape, order, writeable)
+        # As bytes: dates, for instance, cannot be given as a buffer of their own kind.
+        memory = array.ravel(order="K").view("u1") if array.nbytes else array.ravel()
+        return make_array, (pickle.PickleBuffer(memory), array.dtype, array.shape, order, writeable)
     return NotImplemented
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    each: type
+    for each in type.__subclasses__(cls):
+        yield each
+        yield from _subclasses(each)
+
+
+def _subclass(array: Any, pickler: NamespacePickler) -> Any:
+    import numpy as np
+
+    plain = array.view(np.ndarray)
+    pickler.keep.append(plain)  # its address must not be given to another object
+    return make_subclass, (type(array), plain, dict(getattr(array, "__dict__", {})) or None)
 
 
 def _root(array: Any) -> Any:
@@ -123,8 +144,17 @@ def make_array(data: Any, dtype: Any, shape: Any, order: Any, writeable: bool) -
     array: Any = np.ndarray(shape, dtype, buffer=data, order=order)
     if isinstance(data, bytes | bytearray):
         array = array.copy(order=order)
-    array.flags.writeable = writeable and array.flags.writeable
+    if not writeable:
+        array.flags.writeable = False
     return array
+
+
+def make_subclass(cls: type, array: Any, attributes: dict[str, Any] | None) -> Any:
+    """Return an array as one of its subclasses, with what the object has besides its elements."""
+    made = array.view(cls)
+    if attributes:
+        made.__dict__.update(attributes)
+    return made
 
 
 def make_view(root: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeable: bool) -> Any:
@@ -137,7 +167,8 @@ def make_view(root: Any, dtype: Any, shape: Any, strides: Any, offset: int, writ
     else:
         memory = root.ravel(order="K").view(np.uint8) if isinstance(root, np.ndarray) else root
         view = np.ndarray(shape, dtype, buffer=memory, offset=offset, strides=strides)
-    view.flags.writeable = writeable and view.flags.writeable
+    if not writeable:
+        view.flags.writeable = False
     return view
 
 

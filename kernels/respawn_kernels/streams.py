@@ -150,11 +150,15 @@ class StreamWriter:
     def _keep_large(self, buffer: pickle.PickleBuffer) -> bool:
         """Keep a large buffer out of the stream; True asks the pickler to write it into the stream."""
         self._exports.append(buffer)
-        with memoryview(buffer) as view:
-            if view.nbytes and view.contiguous and (numpy := sys.modules.get("numpy")) is not None:
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True  # not contiguous
+        with raw as view:
+            if view.nbytes and (numpy := sys.modules.get("numpy")) is not None:
                 start = numpy.frombuffer(view, numpy.uint8).__array_interface__["data"][0]
                 self._ranges.append((start, start + view.nbytes))
-            if view.nbytes < OUT_OF_BAND or not view.contiguous:
+            if view.nbytes < OUT_OF_BAND:
                 return True
         self._buffers.append(buffer)
         return False

@@ -91,5 +91,6 @@ def make_texts(
         strings = everything
     array = strings.reshape(shape, order=order)
     array = array.copy(order=order) if array.base is not None else array
-    array.flags.writeable = writeable
+    if not writeable:
+        array.flags.writeable = False
     return array
