@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from respawn_hub.failures import add_failures
 from respawn_hub.handlers import (
     api,
+    artifacts,
     debug,
     events,
     job_pages,
@@ -124,6 +125,8 @@ def open_ledger(settings: Settings) -> Ledger:
 
 def _routes() -> APIRouter:
     routes = APIRouter()
+    routes.include_router(artifacts.api)
+    routes.include_router(artifacts.pages)
     for module in (api, events, runner, login, job_pages, outputs, run_pages, resume_pages, debug):
         routes.include_router(module.router)
     return routes

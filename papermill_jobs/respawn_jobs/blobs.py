@@ -39,6 +39,8 @@ class _Backend(Protocol):
     def pieces(self, name: str) -> Iterator[bytes]: ...
     def write(self, name: str, source: bytes | Path) -> None: ...
     def size(self, name: str) -> int | None: ...
+    def beginning(self, name: str, size: int) -> bytes: ...
+    def remove(self, name: str) -> None: ...
 
 
 class BlobStore:
@@ -115,6 +117,14 @@ class BlobStore:
             for piece in self.stream(digest):
                 file.write(piece)
 
+    def beginning(self, digest: str, size: int) -> bytes:
+        """Return the first bytes of a blob, unverified. Raises `NotFound`."""
+        return self._backend.beginning(_name(digest), size)
+
+    def remove(self, digest: str) -> None:
+        """Remove a blob for good. The caller knows that nothing names it, and nothing is about to."""
+        self._backend.remove(_name(digest))
+
     def _damaged(self, digest: str) -> Corrupt:
         return Corrupt(f"blob {digest} in {self.url} is damaged: its bytes do not match", digest=digest)
 
@@ -156,6 +166,21 @@ class _Files:
             return (self.root / name).stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise _unavailable(str(self.root), error) from error
+
+    def beginning(self, name: str, size: int) -> bytes:
+        try:
+            with (self.root / name).open("rb") as file:
+                return file.read(size)
+        except FileNotFoundError as error:
+            raise _not_found(name) from error
+        except OSError as error:
+            raise _unavailable(str(self.root), error) from error
+
+    def remove(self, name: str) -> None:
+        try:
+            (self.root / name).unlink(missing_ok=True)
         except OSError as error:
             raise _unavailable(str(self.root), error) from error
 
@@ -238,6 +263,17 @@ class _Objects:
                 return int(self._filesystem.info(f"{self.url}/{name}")["size"])
             except FileNotFoundError:
                 return None
+
+    def beginning(self, name: str, size: int) -> bytes:
+        with self._translated(name):
+            return bytes(self._filesystem.cat_file(f"{self.url}/{name}", start=0, end=size))
+
+    def remove(self, name: str) -> None:
+        with self._translated(name):
+            try:
+                self._filesystem.rm_file(f"{self.url}/{name}")
+            except FileNotFoundError:
+                return
 
     @contextmanager
     def _translated(self, name: str = "") -> Iterator[None]:

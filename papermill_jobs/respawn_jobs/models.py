@@ -88,6 +88,13 @@ class JobSettings(Model):
     cell_timeout_seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS)
     max_attempts: int = Field(default=1, ge=1, le=20)
     """How often a `failed`, `timed_out` or `lost` run is tried in all."""
+    checkpoint_share: float = Field(default=0.03, ge=0, le=1)
+    """What checkpoints may cost of a run while all goes well. 1: one after each cell, and waited for;
+    0: only after cells that are expensive or tagged, and when a cell fails."""
+    snapshot_memory_mb: int | None = Field(default=None, gt=0)
+    """What kernel and snapshot may take together, in MiB; None for the kernel and half of what is free."""
+    snapshot_fork: bool = True
+    """Whether the state before a cell may be held in a forked child; else checkpoints are taken in line."""
 
 
 class Version(Model):
@@ -203,6 +210,41 @@ class Checkpoint(Model):
     seconds: float = 0.0
     """How long the kernel was kept waiting."""
     unstored: list[Unstored] = []
+
+
+class ArtifactPart(Model):
+    """A piece of an artifact's bytes: see `respawn_jobs.artifact_parts`."""
+
+    digest: str
+    size: int = Field(ge=0)
+    """Bytes of the artifact in it."""
+
+
+class Artifact(Model):
+    """Something that a notebook kept under a name from within a cell."""
+
+    name: str
+    number: int = Field(ge=1, lt=2**53)
+    """Counts the saves under this name, also over the runs that resume each other."""
+    kind: str
+    """How it is stored: parquet, npy, torch, text, bytes, json, file, directory or pickle."""
+    type: str
+    """The class that was saved, such as `pandas.DataFrame`."""
+    description: str = ""
+    """Shape, length or value in a few words."""
+    file: str
+    """A name for the file when it is fetched, such as `model.parquet`."""
+    size: int = Field(ge=0)
+    saved_at: datetime
+    cell: int | None = None
+    """The cell that saved it, in the notebook of the run that is asked."""
+    made_in: str = ""
+    """The run that saved it: an earlier one, when this one goes on from there."""
+    attempt: int = 0
+    """The attempt that saved it; 0 for what was taken over."""
+    meta: dict[str, Any] = {}
+    """What loading it in a kernel needs to know."""
+    parts: list[ArtifactPart] = []
 
 
 class Run(Model):

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from respawn_jobs.models import CellError, CellState, Checkpoint, Model
+from respawn_jobs.models import Artifact, CellError, CellState, Checkpoint, Model
 
 
 class ReusedCell(Model):
@@ -52,7 +52,18 @@ class Assignment(Model):
     timeout_seconds: float | None
     cell_timeout_seconds: float | None
     lease_seconds: float
+    checkpoint_share: float = 0.03
+    snapshot_memory_mb: int | None = None
+    snapshot_fork: bool = True
     resume: ResumeFrom | None = None
+    artifacts: list[Artifact] = []
+    """The latest of each name of the attempts before, and of the runs that this one goes on from."""
+
+
+class ArtifactCommit(Model):
+    """An artifact whose parts are all stored. Attempt and run are the committing ones, whatever it says."""
+
+    artifact: Artifact
 
 
 class HeartbeatAnswer(Model):
@@ -116,10 +127,17 @@ class RunnerPort(Protocol):
         """Store bytes under their digest. Raises `Corrupt` when they do not match it."""
 
     def get_blob(self, digest: str) -> bytes:
-        """Return a blob that this attempt may read: its notebook, outputs to reuse, its checkpoint."""
+        """Return a blob that this attempt may read: its notebook, outputs to reuse, checkpoint, artifacts."""
 
     def commit_checkpoint(self, commit: CheckpointCommit) -> None:
         """Make a checkpoint part of the run. Raises `InvalidInput` when a blob is missing."""
+
+    def commit_artifact(self, commit: ArtifactCommit) -> None:
+        """Make an artifact the latest of its name in the run; older ones than the one before are forgotten.
+
+        One that is not newer than what is stored changes nothing. Raises `InvalidInput` when a part is
+        missing or the run has too many names.
+        """
 
     def finish(self, outcome: Outcome) -> None:
         """End the attempt. The run becomes final, or is queued again by its retry policy."""

@@ -19,6 +19,7 @@ import httpx
 
 from respawn_jobs import errors
 from respawn_jobs.models import (
+    Artifact,
     AuditRecord,
     DebugBundle,
     Job,
@@ -30,7 +31,14 @@ from respawn_jobs.models import (
     Schedule,
     Version,
 )
-from respawn_jobs.protocol import Assignment, CellEvent, CheckpointCommit, HeartbeatAnswer, Outcome
+from respawn_jobs.protocol import (
+    ArtifactCommit,
+    Assignment,
+    CellEvent,
+    CheckpointCommit,
+    HeartbeatAnswer,
+    Outcome,
+)
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.stopping import lease_clock
 
@@ -210,6 +218,10 @@ class RemoteService:
         """Return a blob that belongs to the run."""
         return self._link.call("GET", f"api/runs/{_part(run)}/blobs/{_part(digest)}").content
 
+    def artifacts(self, run: str) -> list[Artifact]:
+        """Return what the run keeps, by name, newest first."""
+        return self._many(Artifact, f"api/runs/{_part(run)}/artifacts")
+
     def schedule(self, request: ScheduleRequest) -> Schedule:
         """Add a schedule to a job."""
         return self._one(Schedule, "POST", "api/schedules", **_body(request))
@@ -328,6 +340,10 @@ class RemoteRunner:
     def commit_checkpoint(self, commit: CheckpointCommit) -> None:
         """Make a checkpoint part of the run."""
         self._repeat("POST", "checkpoint", lambda: _body(commit))
+
+    def commit_artifact(self, commit: ArtifactCommit) -> None:
+        """Make an artifact the latest of its name."""
+        self._repeat("POST", "artifact", lambda: _body(commit))
 
     def finish(self, outcome: Outcome) -> None:
         """End the attempt."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from respawn_jobs.models import (
+    Artifact,
     AuditRecord,
     DebugBundle,
     GitState,
@@ -125,6 +126,9 @@ class Service(Protocol):
 
     def blob(self, run: str, digest: str) -> bytes:
         """Return a blob that belongs to the run."""
+
+    def artifacts(self, run: str) -> list[Artifact]:
+        """Return what the run keeps, by name; of each name the newest first, two at most."""
 
     def schedule(self, request: ScheduleRequest) -> Schedule:
         """Add a schedule to a job."""

@@ -22,6 +22,7 @@ from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ledger.port import LedgerRunner
 from respawn_jobs.models import Model
 from respawn_jobs.protocol import (
+    ArtifactCommit,
     Assignment,
     CellEvent,
     CheckpointCommit,
@@ -127,6 +128,12 @@ async def get_blob(digest: str, port: PortDep, runtime: RuntimeDep) -> Response:
 async def checkpoint(port: PortDep, runtime: RuntimeDep, commit: CheckpointCommit) -> None:
     """Make a checkpoint, whose blobs are all stored, part of the run."""
     await runtime.runner_threads.run(port.commit_checkpoint, commit)
+
+
+@router.post("/artifact", status_code=204)
+async def artifact(port: PortDep, runtime: RuntimeDep, commit: ArtifactCommit) -> None:
+    """Make an artifact, whose parts are all stored, the latest of its name."""
+    await runtime.runner_threads.run(port.commit_artifact, commit)
 
 
 @router.post("/finish", status_code=204)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Conflict, Fenced, InvalidInput, NotFound, Unauthenticated
+from respawn_jobs.ledger import artifacts
 from respawn_jobs.ledger.attempts import end_attempt, lock_attempt, settle, token_hash
 from respawn_jobs.ledger.context import Context, touch
 from respawn_jobs.ledger.convert import ref_of
@@ -19,6 +20,7 @@ from respawn_jobs.ledger.limits import check_digest, check_text, cleaned
 from respawn_jobs.ledger.records import INHERITED, cells_of, count_done
 from respawn_jobs.models import CellState, JobSettings, RunState
 from respawn_jobs.protocol import (
+    ArtifactCommit,
     Assignment,
     CellEvent,
     CheckpointCommit,
@@ -78,7 +80,11 @@ class LedgerRunner:
                 timeout_seconds=settings.timeout_seconds,
                 cell_timeout_seconds=settings.cell_timeout_seconds,
                 lease_seconds=self._context.lease.total_seconds(),
+                checkpoint_share=settings.checkpoint_share,
+                snapshot_memory_mb=settings.snapshot_memory_mb,
+                snapshot_fork=settings.snapshot_fork,
                 resume=ResumeFrom.model_validate(run.resume) if run.resume else None,
+                artifacts=artifacts.latest(session, run.id),
             )
 
     def heartbeat(self) -> HeartbeatAnswer:
@@ -159,7 +165,8 @@ class LedgerRunner:
             if run.resume:
                 resume = ResumeFrom.model_validate(run.resume)
                 allowed |= {resume.manifest, *resume.blobs, *(cell.outputs for cell in resume.reused)}
-        if digest not in allowed:
+            belongs = digest in allowed or artifacts.names(session, run.id, digest)
+        if not belongs:
             raise NotFound(f"blob {digest} does not belong to {self._attempt}", digest=digest)
 
     def commit_checkpoint(self, commit: CheckpointCommit) -> None:
@@ -177,6 +184,16 @@ class LedgerRunner:
             )
             name_in_checkpoints(session, run.id, {checkpoint.manifest, *commit.blobs})
             touch(session, run.id)
+
+    def commit_artifact(self, commit: ArtifactCommit) -> None:
+        """Make an artifact the latest of its name. Raises `InvalidInput` when a part is missing."""
+        artifact = artifacts.checked(commit.artifact)
+        self._require([part.digest for part in artifact.parts])
+        with self._running(write=True) as (session, run, attempt):
+            unnamed = artifacts.commit(session, run, attempt, artifact)
+            touch(session, run.id)
+            run_id = run.id
+        artifacts.forget(self._context, run_id, unnamed)
 
     def finish(self, outcome: Outcome) -> None:
         """End the attempt. The run becomes final, or is queued again by its retry policy."""

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Action, Actor
 from respawn_jobs.errors import Conflict, InvalidInput
-from respawn_jobs.ledger import audit
+from respawn_jobs.ledger import artifacts, audit
 from respawn_jobs.ledger.context import Context, find_run
 from respawn_jobs.ledger.convert import cell_of, checkpoint_of, ref_of, run_of
 from respawn_jobs.ledger.holdings import name_in_checkpoints, store
 from respawn_jobs.ledger.jobs import add_version, describe, named_kernel
 from respawn_jobs.ledger.records import INHERITED, cells_of, checkpoints_of
 from respawn_jobs.ledger.runs import check_parameters, new_run
-from respawn_jobs.models import CellRecord, CellState, Checkpoint, Plan, PlanAction, Run, RunState
+from respawn_jobs.models import Artifact, CellRecord, CellState, Checkpoint, Plan, PlanAction, Run, RunState
 from respawn_jobs.notebooks import (
     cell_tags,
     code_cells,
@@ -49,6 +49,8 @@ class _Past:
     version: VersionRow
     cells: list[CellRecord]
     checkpoints: list[CheckpointRow]
+    artifacts: list[Artifact]
+    """The latest of each name."""
     resumed_by: str | None
 
 
@@ -108,6 +110,7 @@ def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) 
                 digest for checkpoint in inherited for digest in (checkpoint.manifest, *checkpoint.blobs)
             }
             name_in_checkpoints(session, row.id, named)
+            artifacts.hand_on(session, _artifacts(past, following, planned)[0], row.id)
             session.flush()
             return run_of(session, row)
     except IntegrityError as error:
@@ -149,6 +152,7 @@ def _past(context: Context, actor: Actor, run_id: str, action: Action) -> _Past:
             version=session.get_one(VersionRow, run.version_id),
             cells=[cell_of(cell, manifests.get(cell.index)) for cell in cells_of(session, run)],
             checkpoints=checkpoints,
+            artifacts=artifacts.latest(session, run.id),
             resumed_by=session.scalar(select(RunRow.id).where(RunRow.resume_of == run_id)),
         )
 
@@ -233,7 +237,7 @@ def _plan(context: Context, past: _Past, following: _Next, request: ResumeReques
         language=following.language,
         rerun_once=request.rerun_once,
     )
-    notices = list(planned.notices)
+    notices = [*planned.notices, *_artifacts(past, following, planned)[1]]
     if following.content is not None and past.job.version != past.version.number:
         notices.append(
             f"{ref_of(past.job)} has moved on to version {past.job.version}, which its new runs keep using: "
@@ -243,6 +247,17 @@ def _plan(context: Context, past: _Past, following: _Next, request: ResumeReques
     if past.resumed_by is not None:
         problems.append(_resumed(past.run.id, past.resumed_by).message)
     return planned.model_copy(update={"notices": notices, "problems": problems})
+
+
+def _artifacts(past: _Past, following: _Next, planned: Plan) -> tuple[list[Artifact], list[str]]:
+    """Return the artifacts that the new run is given, and why others are left behind."""
+    reused = {cell.index for cell in planned.cells if cell.action is PlanAction.REUSE}
+    cells = [
+        artifacts.NextCell(index, str(cell.id), source_hash(cell.source), reused=index in reused)
+        for index, cell in code_cells(following.executed)
+    ]
+    same_kernel = (past.run.kernel, past.run.lock) == (following.kernel, following.lock)
+    return artifacts.valid_after(past.artifacts, past.cells, cells, same_kernel=same_kernel)
 
 
 def _insert(

@@ -13,7 +13,7 @@ from respawn_jobs import parameters
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound
 from respawn_jobs.ids import new_id
-from respawn_jobs.ledger import audit
+from respawn_jobs.ledger import artifacts, audit
 from respawn_jobs.ledger.assemble import outputs_of
 from respawn_jobs.ledger.attempts import end_attempt, settle
 from respawn_jobs.ledger.context import Context, find_job, find_run, find_version, touch
@@ -212,6 +212,7 @@ def _check_blob(context: Context, actor: Actor, run_id: str, digest: str) -> Non
             digest in (version.notebook, row.notebook, row.skeleton)
             or session.get(CheckpointBlobRow, (run_id, digest)) is not None
             or session.scalar(output) is not None
+            or artifacts.names(session, run_id, digest)
         )
     if not belongs:
         raise NotFound(f"blob {digest} does not belong to {run_id}", run=run_id, digest=digest)

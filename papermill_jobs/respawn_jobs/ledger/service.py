@@ -9,9 +9,10 @@ from typing import Any
 from respawn_jobs import schedules
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.ledger import audit, jobs, resume, runs, scheduling
+from respawn_jobs.ledger import artifacts, audit, jobs, resume, runs, scheduling
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.models import (
+    Artifact,
     AuditRecord,
     DebugBundle,
     Job,
@@ -120,6 +121,16 @@ class ActorService:
     def stream_blob(self, run: str, digest: str) -> Iterator[bytes]:
         """Return a blob that belongs to the run in pieces; access is checked at once."""
         return runs.stream_blob(self._context, self.actor, run, digest)
+
+    def artifacts(self, run: str) -> list[Artifact]:
+        """Return what the run keeps, by name, newest first."""
+        return artifacts.artifacts(self._context, self.actor, run)
+
+    def stream_artifact(
+        self, run: str, name: str, number: int | None = None
+    ) -> tuple[Artifact, Iterator[bytes]]:
+        """Return an artifact and its bytes in pieces; access is checked at once."""
+        return artifacts.stream(self._context, self.actor, run, name, number)
 
     def schedule(self, request: ScheduleRequest) -> Schedule:
         """Add a schedule to a job."""

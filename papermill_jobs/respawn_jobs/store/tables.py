@@ -217,6 +217,40 @@ class CheckpointBlobRow(Base):
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
 
 
+class ArtifactRow(Base):
+    """What a notebook kept under a name; `number` counts the saves under it. The two newest of each stay."""
+
+    __tablename__ = "artifacts"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int]
+    made_in: Mapped[str] = mapped_column(String(32))
+    """The run that saved it: another one, where attempt is 0."""
+    cell: Mapped[int | None]
+    kind: Mapped[str] = mapped_column(String(32))
+    type: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str] = mapped_column(String(255))
+    file: Mapped[str] = mapped_column(String(255))
+    size: Mapped[int]
+    saved_at: Mapped[datetime]
+    meta: Mapped[dict[str, Any]]
+    parts: Mapped[list[Any]]
+
+
+class ArtifactBlobRow(Base):
+    """A part of an artifact: an index over what `artifacts` holds; it tells which parts nothing names."""
+
+    __tablename__ = "artifact_blobs"
+    __table_args__ = (Index("artifact_blobs_of_artifact", "run_id", "name", "number"),)
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+
+
 class NamespaceBlobRow(Base):
     """A blob whose bytes came from this namespace, so that its runners may name it."""
 

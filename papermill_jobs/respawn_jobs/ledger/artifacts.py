@@ -1,0 +1,250 @@
+"""Artifacts in the ledger: committed by runners, listed and read by people, handed on by a resume."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from respawn_jobs.access import Actor
+from respawn_jobs.artifact_parts import opened, sealed
+from respawn_jobs.errors import InvalidInput, NotFound, RespawnError
+from respawn_jobs.ledger.context import Context, find_run
+from respawn_jobs.ledger.limits import NAME, check_digest, check_text, cleaned
+from respawn_jobs.models import Artifact, ArtifactPart, CellRecord, CellState
+from respawn_jobs.store.tables import ArtifactBlobRow, ArtifactRow, AttemptRow, NamespaceBlobRow, RunRow
+from respawn_kernels.artifact_records import MOST_NAMES, ArtifactError, check_name
+
+logger = logging.getLogger(__name__)
+KEPT = 2
+"""How many of each name a run keeps."""
+_INHERITED = 0
+_AT_ONCE = 500
+
+
+def checked(artifact: Artifact) -> Artifact:
+    """Return an artifact as it can be stored. Raises `InvalidInput` naming what is wrong with it."""
+    try:
+        check_name(artifact.name)
+    except ArtifactError as error:
+        raise InvalidInput(str(error)) from error
+    for part in artifact.parts:
+        check_digest(part.digest)
+    told = sum(part.size for part in artifact.parts)
+    if told != artifact.size:
+        raise InvalidInput(f"artifact {artifact.name!r} has {artifact.size} bytes, but its parts have {told}")
+    check_text("artifact's kind", artifact.kind, 32)
+    return artifact.model_copy(
+        update={
+            "type": cleaned(artifact.type)[:NAME],
+            "description": cleaned(artifact.description)[:NAME],
+            "file": cleaned(artifact.file)[-NAME:],
+        }
+    )
+
+
+def commit(session: Session, run: RunRow, attempt: AttemptRow, artifact: Artifact) -> set[str]:
+    """Make an artifact the latest of its name; the caller has locked the run.
+
+    Returns:
+        Digests of parts that nothing names any more: `forget` them once the transaction is over.
+    """
+    newest = session.scalar(
+        select(func.max(ArtifactRow.number)).where(
+            ArtifactRow.run_id == run.id, ArtifactRow.name == artifact.name
+        )
+    )
+    if newest is not None and artifact.number <= newest:
+        return set()  # said again because the answer was lost
+    if newest is None:
+        names = session.scalar(
+            select(func.count(ArtifactRow.name.distinct())).where(ArtifactRow.run_id == run.id)
+        )
+        if (names or 0) >= 2 * MOST_NAMES:
+            raise InvalidInput(f"{run.id} has {names} artifacts; save under names that it has", run=run.id)
+    _insert(session, artifact.model_copy(update={"attempt": attempt.number, "made_in": run.id}), run.id)
+    return _prune(session, run.id, artifact.name)
+
+
+def forget(context: Context, run_id: str, digests: Collection[str]) -> None:
+    """Remove parts that nothing names any more. Best effort: what cannot be removed now stays.
+
+    Only parts that the run itself sealed are removed: a runner may name any blob of its namespace.
+    """
+    seal = sealed(run_id, b"")
+    for digest in digests:
+        try:
+            if context.blobs.beginning(digest, len(seal)) != seal:
+                continue
+            with context.database.session(write=True) as session:
+                session.execute(delete(NamespaceBlobRow).where(NamespaceBlobRow.digest == digest))
+            context.blobs.remove(digest)
+        except RespawnError as error:
+            logger.warning("a part of a replaced artifact stays in the store: %s", error)
+
+
+def latest(session: Session, run_id: str) -> list[Artifact]:
+    """Return the latest of each name."""
+    by_name = {row.name: row for row in _rows(session, run_id)}
+    return [artifact_of(row) for row in by_name.values()]
+
+
+def artifacts(context: Context, actor: Actor, run_id: str) -> list[Artifact]:
+    """Return what a run keeps, by name, newest first; see `Service.artifacts`."""
+    with context.database.session() as session:
+        find_run(session, actor, run_id)
+        rows = _rows(session, run_id)
+    return sorted((artifact_of(row) for row in rows), key=lambda found: (found.name, -found.number))
+
+
+def stream(
+    context: Context, actor: Actor, run_id: str, name: str, number: int | None = None
+) -> tuple[Artifact, Iterator[bytes]]:
+    """Return an artifact, by default the latest of its name, and its bytes in pieces.
+
+    Access is checked at once. Raises `NotFound` when the run has none, naming those that it has.
+    """
+    found = artifacts(context, actor, run_id)
+    wanted = [one for one in found if one.name == name and number in (None, one.number)]
+    if not wanted:
+        known = ", ".join(sorted({one.name for one in found})) or "none"
+        what = f"{name!r}" if number is None else f"{name!r} number {number}"
+        raise NotFound(f"{run_id} has no artifact {what}; it has: {known}", run=run_id, name=name)
+
+    def parts() -> Iterator[bytes]:
+        for part in wanted[0].parts:
+            yield bytes(opened(context.blobs.get(part.digest)))
+
+    return wanted[0], parts()
+
+
+def names(session: Session, run_id: str, digest: str) -> bool:
+    """Tell whether an artifact of the run has this part."""
+    query = select(ArtifactBlobRow.digest).where(
+        ArtifactBlobRow.digest == digest, ArtifactBlobRow.run_id == run_id
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def hand_on(session: Session, kept: Sequence[Artifact], run_id: str) -> None:
+    """Give a new run the artifacts of the run that it goes on from."""
+    for artifact in kept:
+        _insert(session, artifact.model_copy(update={"attempt": _INHERITED}), run_id)
+
+
+@dataclass(frozen=True)
+class NextCell:
+    """A code cell of the notebook that goes on."""
+
+    index: int
+    cell_id: str
+    source_hash: str
+    reused: bool = False
+
+
+def valid_after(
+    found: Sequence[Artifact],
+    cells: Sequence[CellRecord],
+    following: Sequence[NextCell],
+    *,
+    same_kernel: bool,
+) -> tuple[list[Artifact], list[str]]:
+    """Tell which artifacts of a run still hold when it is resumed with another notebook or parameters.
+
+    One that a cell saved holds as long as all code cells above it are the same: what they made went into it.
+    The cell itself may have been mended when it had not finished: to go on from what it saved is what it
+    saved for. When it had finished, an edit makes its artifacts those of another cell.
+
+    Args:
+        found: the latest artifact of each name.
+        cells: the code cells of the run that is resumed.
+        following: the code cells of the run that goes on; what those that it reuses have saved holds.
+        same_kernel: whether kernel and lock are the same.
+
+    Returns:
+        What holds, each with its cell's place in the new notebook; and for each of the others a sentence that
+        says why not.
+    """
+    pairs = zip((cell.source_hash for cell in cells), (cell.source_hash for cell in following), strict=False)
+    shortest = min(len(cells), len(following))
+    same = next((place for place, (old, new) in enumerate(pairs) if old != new), shortest)
+    places = {cell.index: place for place, cell in enumerate(cells)}
+    reused = {cell.cell_id: cell.index for cell in following if cell.reused}
+    kept, told = [], []
+    for artifact in found:
+        place = places.get(-1 if artifact.cell is None else artifact.cell, len(cells))
+        saver = cells[place] if place < len(cells) else None
+        finished = saver is not None and saver.state in (CellState.EXECUTED, CellState.REUSED)
+        if not same_kernel:
+            told.append(f"artifact {artifact.name!r} is left behind: the kernel is another one")
+        elif place < same or (place == same and not finished):
+            index = following[place].index if place < len(following) else None
+            kept.append(artifact.model_copy(update={"cell": index}))
+        elif saver is not None and saver.cell_id in reused:
+            kept.append(artifact.model_copy(update={"cell": reused[saver.cell_id]}))
+        else:
+            edited = "it" if place == same else f"cell {cells[same].index}"
+            where = "" if artifact.cell is None else f", saved by cell {artifact.cell},"
+            told.append(f"artifact {artifact.name!r}{where} is left behind: {edited} was edited")
+    return kept, told
+
+
+def artifact_of(row: ArtifactRow) -> Artifact:
+    """Return an artifact."""
+    return Artifact(
+        name=row.name,
+        number=row.number,
+        kind=row.kind,
+        type=row.type,
+        description=row.description,
+        file=row.file,
+        size=row.size,
+        saved_at=row.saved_at,
+        cell=row.cell,
+        made_in=row.made_in,
+        attempt=row.attempt,
+        meta=row.meta,
+        parts=[ArtifactPart(digest=digest, size=size) for digest, size in row.parts],
+    )
+
+
+def _rows(session: Session, run_id: str) -> list[ArtifactRow]:
+    query = select(ArtifactRow).where(ArtifactRow.run_id == run_id)
+    return list(session.scalars(query.order_by(ArtifactRow.name, ArtifactRow.number)))
+
+
+def _insert(session: Session, artifact: Artifact, run_id: str) -> None:
+    values = artifact.model_dump(exclude={"parts"})
+    parts = [[part.digest, part.size] for part in artifact.parts]
+    session.add(ArtifactRow(run_id=run_id, parts=parts, **values))
+    session.add_all(
+        ArtifactBlobRow(digest=digest, run_id=run_id, name=artifact.name, number=artifact.number)
+        for digest in {part.digest for part in artifact.parts}
+    )
+    session.flush()
+
+
+def _prune(session: Session, run_id: str, name: str) -> set[str]:
+    """Remove all but the newest artifacts of a name; return the parts that no artifact of any run names."""
+    mine = [row for row in _rows(session, run_id) if row.name == name]
+    dropped: set[str] = set()
+    for row in mine[:-KEPT]:
+        dropped |= {digest for digest, _ in row.parts}
+        session.execute(
+            delete(ArtifactBlobRow).where(
+                ArtifactBlobRow.run_id == run_id,
+                ArtifactBlobRow.name == name,
+                ArtifactBlobRow.number == row.number,
+            )
+        )
+        session.delete(row)
+    session.flush()
+    wanted, unnamed = sorted(dropped), set(dropped)
+    for start in range(0, len(wanted), _AT_ONCE):
+        part = wanted[start : start + _AT_ONCE]
+        named = session.scalars(select(ArtifactBlobRow.digest).where(ArtifactBlobRow.digest.in_(part)))
+        unnamed -= set(named)
+    return unnamed

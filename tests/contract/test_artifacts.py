@@ -1,0 +1,200 @@
+"""What every `RunnerPort` and `Service` promises of artifacts, in-process and over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from respawn_jobs.access import Actor
+from respawn_jobs.artifact_parts import sealed
+from respawn_jobs.errors import Fenced, InvalidInput, NotFound
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.models import Artifact, ArtifactPart, CellError
+from respawn_jobs.protocol import ArtifactCommit, Outcome, RunnerPort
+from respawn_jobs.remote import RemoteRunner
+from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, Service
+from respawn_kernels.digest import digest_of
+from support.notebooks import notebook, text
+from support.service import served
+
+pytestmark = pytest.mark.integration
+Open = Callable[[str], RunnerPort]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("contract")
+
+
+@pytest.fixture(scope="module")
+def ledger(data: Path) -> Iterator[Ledger]:
+    ledger = Ledger.embedded(data)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture(scope="module")
+def url(ledger: Ledger, data: Path) -> Iterator[str]:
+    with served(ledger, data) as url:
+        yield url
+
+
+@pytest.fixture
+def ada(ledger: Ledger) -> Service:
+    return ledger.as_actor(Actor.owner("ada"))
+
+
+@pytest.fixture(params=["in-process", "http"])
+def open_port(request: pytest.FixtureRequest, ledger: Ledger) -> Iterator[Open]:
+    """Opens the next attempt of a run."""
+    opened: list[RunnerPort] = []
+
+    def open_port(run: str) -> RunnerPort:
+        attempt, token = ledger.open_attempt(run, "test")
+        if request.param == "in-process":
+            opened.append(ledger.runner(attempt, token))
+        else:
+            opened.append(RemoteRunner(request.getfixturevalue("url"), attempt, token))
+        return opened[-1]
+
+    yield open_port
+    for port in opened:
+        port.close()
+
+
+@pytest.fixture
+def run(ada: Service) -> str:
+    version = ada.promote(Promotion(name="report", notebook=text(notebook("x = 1", "x + 1"))))
+    return ada.run(RunRequest(job=version.job)).id
+
+
+@pytest.fixture
+def port(open_port: Open, run: str) -> RunnerPort:
+    opened = open_port(run)
+    opened.claim()
+    return opened
+
+
+def artifact(run: str, data: bytes = b"weights", **more: object) -> ArtifactCommit:
+    parts = [ArtifactPart(digest=digest_of(sealed(run, data)), size=len(data))]
+    values = {
+        "name": "model", "number": 1, "kind": "bytes", "type": "bytes", "file": "model.bin", "cell": 0,
+        "size": len(data), "saved_at": datetime.now(UTC), "parts": parts, **more,
+    }  # fmt: skip
+    return ArtifactCommit(artifact=Artifact.model_validate(values))
+
+
+def put(port: RunnerPort, run: str, data: bytes = b"weights", **more: object) -> Artifact:
+    blob = sealed(run, data)
+    port.put_blob(digest_of(blob), blob)
+    commit = artifact(run, data, **more)
+    port.commit_artifact(commit)
+    return commit.artifact
+
+
+def test_an_artifact_counts_once_its_parts_are_there(port: RunnerPort, ada: Service, run: str) -> None:
+    with pytest.raises(InvalidInput, match="was not put"):
+        port.commit_artifact(artifact(run))
+    assert ada.artifacts(run) == []
+    put(port, run)
+    (kept,) = ada.artifacts(run)
+    assert (kept.name, kept.number, kept.made_in, kept.attempt, kept.cell) == ("model", 1, run, 1, 0)
+    assert ada.blob(run, kept.parts[0].digest) == sealed(run, b"weights")
+
+
+def test_the_two_newest_of_a_name_stay_and_the_bytes_of_others_are_gone(
+    port: RunnerPort, ada: Service, ledger: Ledger, run: str
+) -> None:
+    epochs = [put(port, run, f"epoch {number}".encode(), number=number) for number in range(1, 6)]
+    put(port, run, b"else", name="other")
+    named = [(one.name, one.number) for one in ada.artifacts(run)]
+    assert named == [("model", 5), ("model", 4), ("other", 1)]
+    stored = [ledger.blobs.exists(epoch.parts[0].digest) for epoch in epochs]
+    assert stored == [False, False, False, True, True]
+    with pytest.raises(NotFound):
+        ada.blob(run, epochs[0].parts[0].digest)
+
+
+def test_bytes_that_came_back_after_they_were_replaced_are_kept(
+    port: RunnerPort, ledger: Ledger, run: str
+) -> None:
+    for number, data in enumerate([b"a", b"b", b"c", b"a"], 1):
+        put(port, run, data, number=number)
+    assert ledger.blobs.exists(digest_of(sealed(run, b"a")))
+    assert not ledger.blobs.exists(digest_of(sealed(run, b"b")))
+
+
+def test_saying_it_twice_changes_nothing(port: RunnerPort, ada: Service, run: str) -> None:
+    put(port, run)
+    put(port, run)
+    assert [one.number for one in ada.artifacts(run)] == [1]
+
+
+def test_replacing_an_artifact_removes_no_blob_that_is_something_else(
+    port: RunnerPort, ledger: Ledger, run: str
+) -> None:
+    outputs = b"[]" + run.encode()
+    port.put_blob(digest_of(outputs), outputs)
+    part = ArtifactPart(digest=digest_of(outputs), size=2)
+    port.commit_artifact(artifact(run, b"[]", parts=[part]))
+    for number in (2, 3, 4):
+        put(port, run, b"%d" % number, number=number)
+    assert ledger.blobs.exists(digest_of(outputs))
+
+
+@pytest.mark.parametrize("wrong", [{"name": "../x"}, {"name": ""}, {"size": 8}, {"kind": "x" * 40}], ids=str)
+def test_what_cannot_be_an_artifact_is_refused(port: RunnerPort, run: str, wrong: dict[str, object]) -> None:
+    blob = sealed(run, b"weights")
+    port.put_blob(digest_of(blob), blob)
+    with pytest.raises(InvalidInput):
+        port.commit_artifact(artifact(run, **wrong))
+
+
+def test_a_fenced_attempt_commits_no_artifact(port: RunnerPort, ada: Service, run: str) -> None:
+    put(port, run)
+    port.finish(Outcome(state="failed", error=CellError(cell=0, name="X", value="")))
+    with pytest.raises(Fenced):
+        port.commit_artifact(artifact(run, number=2))
+    assert [one.number for one in ada.artifacts(run)] == [1]
+
+
+def test_the_next_attempt_and_the_run_that_resumes_are_given_the_latest(
+    port: RunnerPort, open_port: Open, ada: Service, ledger: Ledger, run: str
+) -> None:
+    put(port, run)
+    put(port, run, b"better", number=2)
+    port.finish(Outcome(state="failed", error=CellError(cell=0, name="X", value="")))
+    resumed = ada.resume(run, ResumeRequest())
+    following = open_port(resumed.id)
+    (given,) = following.claim().artifacts
+    assert (given.number, given.made_in, given.attempt) == (2, run, 0)
+    assert following.get_blob(given.parts[0].digest) == sealed(run, b"better")
+    put(following, resumed.id, b"best", number=3)
+    for number in (4, 5):
+        put(following, resumed.id, b"even better %d" % number, number=number)
+    assert [one.number for one in ada.artifacts(resumed.id)] == [5, 4]
+    assert [one.number for one in ada.artifacts(run)] == [2, 1]
+    assert ledger.blobs.exists(given.parts[0].digest)
+
+
+def test_a_restart_begins_without_artifacts(
+    port: RunnerPort, open_port: Open, ada: Service, run: str
+) -> None:
+    put(port, run)
+    port.finish(Outcome(state="failed", error=CellError(cell=0, name="X", value="")))
+    restarted = ada.restart(run, ResumeRequest())
+    assert open_port(restarted.id).claim().artifacts == []
+
+
+def test_artifacts_of_others_cannot_be_read(port: RunnerPort, ada: Service, ledger: Ledger, run: str) -> None:
+    digest = put(port, run).parts[0].digest
+    bob = ledger.as_actor(Actor("bob", frozenset({"custom:respawn:edit!user=bob"})))
+    for look in (lambda: bob.artifacts(run), lambda: bob.stream_artifact(run, "model")):
+        with pytest.raises(Exception, match="bob"):
+            look()
+    other = ada.run(RunRequest(job="report")).id
+    with pytest.raises(NotFound):
+        ada.blob(other, digest)
