@@ -20,6 +20,7 @@ from respawn_kernels.hold import hold as fork_and_hold
 from respawn_kernels.makers import Makers
 from respawn_kernels.manifest import Manifest, UnstoredVariable
 from respawn_kernels.names import live_shell, user_names
+from respawn_kernels.restoring import present, restore_now
 from respawn_kernels.snapshot import RestoreReport, SnapshotError, engine
 from respawn_kernels.touch import Touched
 
@@ -124,22 +125,7 @@ def restore(directory: str, cell: int, report_to: str | None = None) -> RestoreR
     Raises:
         SnapshotError: no such checkpoint, or it cannot be read here; nothing was changed.
     """
-    manifest = read_manifest(Path(directory), cell)
-    shell = _shell()
-    report = engine(manifest.engine).restore(manifest, Path(directory), shell.user_ns)
-    # Never backwards: a prompt number that comes twice in a session upsets IPython's history.
-    shell.execution_count = max(shell.execution_count, manifest.execution_count)
-    _makers.take_over(manifest, shell.user_ns)
-    if _session is not None:
-        _session.touched.everything()
-        _session.cells.clear()
-    _names.clear()
-    _names.update(user_names(shell.user_ns))
-    _lost[:] = [*manifest.unstored, *report.failed]
-    if report_to is not None:
-        failed = [{**asdict(item), "present": item.name in shell.user_ns} for item in report.failed]
-        write_whole(Path(report_to), json.dumps({"failed": failed}).encode(), durable=False)
-    return report
+    return _restore(directory, cell, report_to, keep=False)
 
 
 def restore_again(directory: str, cell: int, report_to: str | None = None) -> RestoreReport:
@@ -157,9 +143,29 @@ def restore_again(directory: str, cell: int, report_to: str | None = None) -> Re
     known = {variable.name for variable in manifest.variables}
     known |= {variable.name for variable in manifest.unstored}
     made = set(user_names(namespace)) - _names - known
-    report = restore(directory, cell, report_to)
+    report = _restore(directory, cell, report_to, keep=True)
     for name in made:
         namespace.pop(name, None)
+    return report
+
+
+def _restore(directory: str, cell: int, report_to: str | None, *, keep: bool) -> RestoreReport:
+    manifest = read_manifest(Path(directory), cell)
+    shell = _shell()
+    report = restore_now(manifest, Path(directory), shell.user_ns, shell, keep=keep)
+    # Never backwards: a prompt number that comes twice in a session upsets IPython's history.
+    shell.execution_count = max(shell.execution_count, manifest.execution_count)
+    _makers.take_over(manifest, shell.user_ns)
+    if _session is not None:
+        _session.touched.everything()
+        _session.cells.clear()
+    _names.clear()
+    _names.update(user_names(shell.user_ns))
+    # Placeholders in the namespace tell later checkpoints what could not be given back.
+    _lost.clear()
+    if report_to is not None:
+        failed = [{**asdict(item), "present": present(shell.user_ns, item.name)} for item in report.failed]
+        write_whole(Path(report_to), json.dumps({"failed": failed}).encode(), durable=False)
     return report
 
 

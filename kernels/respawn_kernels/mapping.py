@@ -270,7 +270,7 @@ def _in_parallel(
     tell: Tell | None = None,
 ) -> None:
     """Do `work`, which returns how many bytes it did, for each item; the first error ends it."""
-    if len(items) < 2 and tell is None:
+    if not items or (len(items) < 2 and tell is None):
         for item in items:
             work(item)
         return

@@ -22,7 +22,7 @@ ZEROS = np.zeros(2 * CHUNK + 5, "u1")
 
 def stored(directory: Path, *values: np.ndarray, small: tuple[bytes, ...] = ()) -> Manifest:
     """Write arrays and small things as one group per value named a, b, c …"""
-    writer, table = BlobWriter(directory, {}, stable=True), BlobTable()
+    writer, table = BlobWriter(directory, {}, {}, stable=True), BlobTable()
     drafts = [writer.large(memoryview(value)) for value in values]
     drafts += [writer.small(data) for data in small]
     writer.flush()

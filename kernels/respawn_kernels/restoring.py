@@ -1,0 +1,280 @@
+"""Bringing a checkpoint back into a session: at once for a run, lazily for a person who debugs it.
+
+Both ways set the session's surroundings and put placeholders where a variable could not be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from respawn_kernels import surroundings
+from respawn_kernels.lazy import LazyNames, lazy_names
+from respawn_kernels.loading import GroupLoader
+from respawn_kernels.manifest import Blob, Manifest, UnstoredVariable
+from respawn_kernels.mapping import Arrivals, MappedBlobs
+from respawn_kernels.placeholders import Placeholder, placeholders
+from respawn_kernels.progress import Bar
+from respawn_kernels.snapshot import CorruptBlob, RestoreReport, check_python, engine
+
+GROUPS = "groups"
+_LARGE = 8 << 20
+_CHEAP = 64 << 20
+
+
+class StoredState:
+    """A checkpoint whose variables are loaded group by group.
+
+    Args:
+        manifest: the checkpoint.
+        directory: where `blobs/` is.
+        namespace: the live namespace; functions of the notebook get it as their globals.
+        arrivals: tells of blobs that are still being fetched.
+        shell: the IPython shell, whose results (`Out`) are among the state.
+        mend: what to do about a blob that is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        directory: Path,
+        namespace: dict[str, Any],
+        *,
+        arrivals: Arrivals | None = None,
+        shell: Any | None = None,
+        mend: str = "",
+    ) -> None:
+        self.manifest = manifest
+        self.directory = directory
+        self._blobs = MappedBlobs(directory / "blobs", arrivals)
+        self._loader = GroupLoader(manifest, self._blobs, namespace)
+        self._shell = shell
+        self._mend = mend
+        self._known = {variable.name: variable for variable in manifest.variables}
+        keys = [frame.name for group in manifest.groups for frame in group.frames]
+        self.results = {f"_{key.removeprefix(surroundings.OUT)}": key for key in keys if _is_result(key)}
+        """Results of prompts (`_5`), by the names that a session has for them."""
+
+    @property
+    def names(self) -> list[str]:
+        """The variables that it holds, in their order."""
+        return list(self._known)
+
+    def load(self, names: Collection[str]) -> dict[str, Any]:
+        """Return these variables and those that share objects with them, as far as they load."""
+        places = self._places(names)
+        self._verify(places, _shown(names))
+        values: dict[str, Any] = {}
+        for place in places:
+            for key, value in self._loader.load(place).items():
+                if _is_result(key):
+                    name = f"_{key.removeprefix(surroundings.OUT)}"
+                    surroundings.set_result(int(name[1:]), value, self._shell)
+                    values[name] = value
+                elif not key.startswith("#"):
+                    values[key] = value
+        return values
+
+    def hidden(self) -> dict[str, Any]:
+        """Return what the session's state is besides variables and results, as far as it loads."""
+        found: dict[str, Any] = {}
+        for place, group in enumerate(self.manifest.groups):
+            if any(frame.name.startswith("#") and not _is_result(frame.name) for frame in group.frames):
+                values = self._loader.load(place)
+                found |= {k: v for k, v in values.items() if k.startswith("#") and not _is_result(k)}
+        return found
+
+    def reason(self, name: str) -> str:
+        """Return why a variable did not load, and forget it, so that the next use tries again."""
+        key = self.results.get(name, name)
+        why = self._loader.failed.get(key, "the checkpoint does not hold it")
+        place = self._loader.place(key)
+        if place is not None and not self._loader.load(place):
+            self._loader.again([key])
+        return f"{why}. {self._mend}" if self._mend and "blob" in why else why
+
+    def failed(self) -> list[UnstoredVariable]:
+        """Return the variables that were tried and did not load."""
+        return [
+            UnstoredVariable(name, self._known[name].type, why, self._known[name].cell)
+            for name, why in self._loader.failed.items()
+            if name in self._known
+        ]
+
+    def again(self, names: Iterable[str]) -> None:
+        """Forget variables, so that they are loaded once more, with new objects."""
+        self._loader.again([self.results.get(name, name) for name in names])
+
+    def holds(self, name: str, value: Any) -> bool:
+        """Tell whether a value is the one that was loaded from here."""
+        place = self._loader.place(name)
+        if place is None or not self._loader.loaded(place):
+            return False
+        return self._loader.load(place).get(name) is value
+
+    def is_cheap(self, name: str) -> bool:
+        """Tell whether a variable can be loaded between two key strokes: it is small and already here."""
+        blobs = self._blobs_of(self._places([name]))
+        here = self.directory / "blobs"
+        return sum(blob.size for blob in blobs) <= _CHEAP and all((here / b.digest).exists() for b in blobs)
+
+    def _places(self, names: Collection[str]) -> list[int]:
+        """Return the groups that hold names, after those whose classes and functions they refer to."""
+        found: dict[int, None] = {}
+        waiting = [self._loader.place(self.results.get(name, name)) for name in names]
+        while waiting:
+            place = waiting.pop()
+            if place is not None and place not in found:
+                found[place] = None
+                waiting += self.manifest.groups[place].requires
+        return list(reversed(found))
+
+    def _blobs_of(self, places: Iterable[int]) -> list[Blob]:
+        groups = [self.manifest.groups[place] for place in places]
+        extents = [extent for group in groups for extent in (group.stream, *group.buffers)]
+        used = dict.fromkeys(piece.blob for extent in extents for piece in extent.pieces)
+        return [self.manifest.blobs[place] for place in used]
+
+    def _verify(self, places: list[int], what: str) -> None:
+        """Verify what will be read, in parallel; what is damaged is told later, for its variables alone."""
+        blobs = self._blobs_of(place for place in places if not self._loader.loaded(place))
+        bar = Bar(what) if self._is_long(blobs) else None
+        try:
+            self._blobs.verify(blobs, self.manifest, bar.tell if bar else None)
+        except CorruptBlob:
+            return
+        finally:
+            if bar:
+                bar.done()
+
+    def _is_long(self, blobs: list[Blob]) -> bool:
+        here = self.directory / "blobs"
+        return sum(b.size for b in blobs) > _LARGE or not all((here / b.digest).exists() for b in blobs)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A checkpoint that was brought back into a session."""
+
+    report: RestoreReport
+    state: StoredState | None
+    """Where pending variables come from; None when everything was loaded."""
+    lazy: LazyNames | None = None
+
+
+def restore_now(
+    manifest: Manifest, directory: Path, namespace: dict[str, Any], shell: Any, *, keep: bool = False
+) -> RestoreReport:
+    """Bring everything back at once, in parallel, and put placeholders where something is missing.
+
+    Args:
+        manifest: the checkpoint.
+        directory: where `blobs/` is.
+        namespace: the live namespace.
+        shell: the IPython shell.
+        keep: leave what the session has under the name of something that is missing.
+
+    Raises:
+        SnapshotError: the checkpoint cannot be read here; nothing was changed.
+    """
+    lazy_names(namespace).forget()
+    if manifest.engine != GROUPS:
+        report = engine(manifest.engine).restore(manifest, directory, namespace)
+    else:
+        report = _everything(manifest, directory, namespace, shell)
+    _put_placeholders(namespace, [*manifest.unstored, *report.failed], keep=keep)
+    return report
+
+
+def restore_lazily(
+    manifest: Manifest,
+    directory: Path,
+    shell: Any,
+    *,
+    arrivals: Arrivals | None = None,
+    mend: str = "",
+    keep: bool = False,
+) -> Restored:
+    """Bring a checkpoint back so that each variable is loaded when code first uses it.
+
+    Args:
+        manifest: the checkpoint.
+        directory: where `blobs/` is.
+        shell: the IPython shell.
+        arrivals: tells of blobs that are still being fetched.
+        mend: what to do about a blob that is missing or damaged.
+        keep: leave what the session has under the name of something that is missing.
+
+    Raises:
+        SnapshotError: the checkpoint cannot be read here; nothing was changed.
+    """
+    namespace: dict[str, Any] = shell.user_ns
+    if manifest.engine != GROUPS:
+        return Restored(restore_now(manifest, directory, namespace, shell, keep=keep), None)
+    check_python(manifest)
+    state = StoredState(manifest, directory, namespace, arrivals=arrivals, shell=shell, mend=mend)
+    lazy = lazy_names(namespace)
+    lazy.forget()
+    cwd = _enter(manifest)
+    _put_placeholders(namespace, manifest.unstored, keep=keep)
+    lazy.begin([*state.names, *state.results], state)
+    failed = state.failed()
+    for item in failed:
+        # It hides a builtin: without anything under its name Python would find that.
+        namespace[item.name] = Placeholder(item.name, item.type, item.reason, item.cell)
+    lazy.forget(item.name for item in failed)
+    failed += _set_surroundings(state, shell)
+    report = RestoreReport(
+        manifest, [n for n in state.names if n not in {f.name for f in failed}], failed, cwd
+    )
+    return Restored(report, state, lazy)
+
+
+def present(namespace: dict[str, Any], name: str) -> bool:
+    """Tell whether a session has a variable, and not a placeholder for it."""
+    return name in namespace and type(namespace[name]) is not Placeholder
+
+
+def _everything(manifest: Manifest, directory: Path, namespace: dict[str, Any], shell: Any) -> RestoreReport:
+    check_python(manifest)
+    state = StoredState(manifest, directory, namespace, shell=shell)
+    cwd = _enter(manifest)
+    wanted = [*state.names, *state.results]
+    values = state.load(wanted)
+    namespace.update(values)
+    if lost := [item.name for item in state.failed()]:
+        # A constructor of the notebook may have missed names of the notebook: now they are there.
+        lost = [name for name in lost if name not in values]
+        state.again(lost)
+        namespace.update({name: v for name, v in state.load(lost).items() if name not in values})
+    failed = state.failed()
+    _set_surroundings(state, shell)
+    names = {item.name for item in failed}
+    return RestoreReport(manifest, [name for name in state.names if name not in names], failed, cwd)
+
+
+def _enter(manifest: Manifest) -> str | None:
+    surroundings.extend_path(manifest.payload.get("path", []))
+    return surroundings.enter(manifest.cwd)
+
+
+def _set_surroundings(state: StoredState, shell: Any) -> list[UnstoredVariable]:
+    failed = surroundings.restore_hidden(state.hidden(), shell)
+    return [UnstoredVariable(name, "session", why) for name, why in failed.items()]
+
+
+def _put_placeholders(namespace: dict[str, Any], unstored: Iterable[UnstoredVariable], *, keep: bool) -> None:
+    for name, placeholder in placeholders(unstored).items():
+        if not name.startswith("#") and not (keep and present(namespace, name)):
+            namespace[name] = placeholder
+
+
+def _is_result(key: str) -> bool:
+    return key.startswith(surroundings.OUT) and key.removeprefix(surroundings.OUT).isdecimal()
+
+
+def _shown(names: Collection[str]) -> str:
+    some = sorted(names)
+    return ", ".join(some[:3]) + (f" and {len(some) - 3:,} more" if len(some) > 3 else "")
