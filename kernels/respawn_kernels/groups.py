@@ -59,21 +59,7 @@ class GroupsEngine:
         variable_seconds: float = VARIABLE_SECONDS,
         forked: bool = False,
     ) -> Manifest:
-        """Write the namespace into the spool; see `SnapshotEngine.capture`.
-
-        Args:
-            namespace: the live namespace.
-            cell: index of the cell that just finished.
-            spool: directory with `blobs/`, and `manifests/` where the parent's is.
-            first_seen: per name, the cell that made its present value.
-            execution_count: the number of the next prompt.
-            parent: cell of an earlier checkpoint in the spool, whose blobs are stored.
-            touched: names that the cells since the parent could have touched; None for all.
-            progress: told the variable that is pickled next.
-            leave_out: variables that must not be tried, with the reason.
-            variable_seconds: how long one variable may take.
-            forked: this process is a child made for this, in which nothing else changes memory.
-        """
+        """Write the namespace into the spool; see `SnapshotEngine.capture`."""
         started = time.perf_counter()
         if forked:
             from respawn_kernels import shared
@@ -99,15 +85,14 @@ class GroupsEngine:
         loader = GroupLoader(manifest, blobs, namespace)
         cwd = surroundings.enter(manifest.cwd)
         surroundings.extend_path(manifest.payload.get("path", []))
-        values: dict[str, Any] = {}
-        for place in range(len(manifest.groups)):
-            values |= loader.load(place)
+        values = loader.load_all()
         hidden = {name: values.pop(name) for name in list(values) if name.startswith("#")}
-        namespace.update({v.name: values[v.name] for v in manifest.variables if v.name in values})
+        restored = [variable.name for variable in manifest.variables if variable.name in values]
+        namespace.update({name: values[name] for name in restored})
         surroundings.restore_hidden(hidden, live_shell())
         return RestoreReport(
             manifest=manifest,
-            restored=list(values),
+            restored=restored,
             failed=[
                 UnstoredVariable(v.name, v.type, loader.failed[v.name], v.cell)
                 for v in manifest.variables

@@ -17,7 +17,7 @@ from respawn_kernels.manifest import Blob, Manifest, UnstoredVariable
 from respawn_kernels.mapping import Arrivals, MappedBlobs
 from respawn_kernels.placeholders import Placeholder, placeholders
 from respawn_kernels.progress import Bar
-from respawn_kernels.snapshot import CorruptBlob, RestoreReport, check_python, engine
+from respawn_kernels.snapshot import CorruptBlob, RestoreReport, check_python, reader
 
 GROUPS = "groups"
 _LARGE = 8 << 20
@@ -181,7 +181,7 @@ def restore_now(
     """
     lazy_names(namespace).forget()
     if manifest.engine != GROUPS:
-        report = engine(manifest.engine).restore(manifest, directory, namespace)
+        report = reader(manifest.engine).restore(manifest, directory, namespace)
     else:
         report = _everything(manifest, directory, namespace, shell)
     _put_placeholders(namespace, [*manifest.unstored, *report.failed], keep=keep)

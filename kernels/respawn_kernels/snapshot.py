@@ -8,14 +8,12 @@ named in its manifest, and the same engine reads it.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from respawn_kernels.manifest import Manifest, UnstoredVariable
-
-DEFAULT_ENGINE = "groups"
 
 
 class SnapshotError(Exception):
@@ -43,36 +41,10 @@ class RestoreReport:
     """The working directory now; None when the one that was recorded does not exist here."""
 
 
-class SnapshotEngine(Protocol):
-    """A way of taking snapshots."""
+class Reader(Protocol):
+    """Reads checkpoints of one format."""
 
     name: str
-
-    def capture(
-        self,
-        namespace: dict[str, Any],
-        cell: int,
-        spool: Path,
-        *,
-        first_seen: Mapping[str, int],
-        execution_count: int,
-    ) -> Manifest:
-        """Write the namespace at a cell boundary into the spool, and return its manifest.
-
-        Blobs are written before this returns, those that the spool already has are not written again. The
-        manifest itself is the caller's to write, last, so that a checkpoint that can be seen is whole.
-
-        Args:
-            namespace: the live namespace; IPython's own names in it are left out.
-            cell: index of the cell that just finished.
-            spool: directory with `blobs/` in it.
-            first_seen: per name, the cell that made its present value.
-            execution_count: the number of the next prompt.
-
-        Raises:
-            SnapshotError: nothing can be stored at all; single variables that cannot be are listed instead.
-            OSError: the spool cannot be written.
-        """
 
     def restore(self, manifest: Manifest, directory: Path, namespace: dict[str, Any]) -> RestoreReport:
         """Bring the variables of a checkpoint back into a live namespace.
@@ -83,8 +55,51 @@ class SnapshotEngine(Protocol):
             namespace: the live namespace; functions of the notebook get it as their globals.
 
         Raises:
-            CorruptBlob: a blob is missing or damaged; nothing was changed.
+            CorruptBlob: the checkpoint cannot be read at all; nothing was changed. Damage that costs single
+                variables is told in the report.
             WrongPython: the checkpoint was taken by another Python version; nothing was changed.
+        """
+
+
+class SnapshotEngine(Reader, Protocol):
+    """A way of taking snapshots."""
+
+    def capture(
+        self,
+        namespace: dict[str, Any],
+        cell: int,
+        spool: Path,
+        *,
+        first_seen: Mapping[str, int],
+        execution_count: int,
+        parent: int | None = None,
+        touched: Collection[str] | None = None,
+        progress: Callable[[str | None], None] | None = None,
+        leave_out: Mapping[str, str] | None = None,
+        variable_seconds: float = 20.0,
+        forked: bool = False,
+    ) -> Manifest:
+        """Write the namespace at a cell boundary into the spool, and return its manifest.
+
+        Blobs are written before this returns; those that the spool or the parent has are not written again.
+        The manifest itself is the caller's to write, last, so that a checkpoint that can be seen is whole.
+
+        Args:
+            namespace: the live namespace; IPython's own names in it are left out.
+            cell: index of the cell that just finished.
+            spool: directory with `blobs/`, and `manifests/` where the parent's is.
+            first_seen: per name, the cell that made its present value.
+            execution_count: the number of the next prompt.
+            parent: cell of an earlier checkpoint in the spool, whose blobs are stored.
+            touched: names that the cells since the parent could have touched; None for all.
+            progress: told the variable that is pickled next.
+            leave_out: variables that must not be tried, with the reason.
+            variable_seconds: how long one variable may take.
+            forked: this process is a child made for this, in which nothing else changes memory.
+
+        Raises:
+            SnapshotError: nothing can be stored at all; single variables that cannot be are listed instead.
+            OSError: the spool cannot be written.
         """
 
 
@@ -98,12 +113,17 @@ def check_python(manifest: Manifest) -> None:
         )
 
 
-def engine(name: str = DEFAULT_ENGINE) -> SnapshotEngine:
-    """Return the engine of that name. Raises SnapshotError for one that is not known here."""
-    if name == "groups":
-        from respawn_kernels.groups import GroupsEngine
+def engine() -> SnapshotEngine:
+    """Return the engine that takes snapshots."""
+    from respawn_kernels.groups import GroupsEngine
 
-        return GroupsEngine()
+    return GroupsEngine()
+
+
+def reader(name: str) -> Reader:
+    """Return what reads the checkpoints of an engine. Raises SnapshotError for one not known here."""
+    if name == "groups":
+        return engine()
     if name == "plain":
         from respawn_kernels.plain import PlainEngine
 

@@ -1,4 +1,4 @@
-"""Namespaces made by code, as a notebook makes them, and their trips through the plain engine."""
+"""Namespaces made by code, as a notebook makes them, and their trips through the engine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from textwrap import dedent
 from typing import Any
 
 from respawn_kernels.manifest import Manifest
-from respawn_kernels.plain import PlainEngine
+from respawn_kernels.groups import GroupsEngine
 from respawn_kernels.snapshot import RestoreReport
 
 
@@ -26,14 +26,14 @@ def run(code: str, namespace: dict[str, Any]) -> None:
 def capture(namespace: dict[str, Any], directory: Path, cell: int = 0, **first_seen: int) -> Manifest:
     """Take a snapshot into a spool."""
     (directory / "blobs").mkdir(parents=True, exist_ok=True)
-    manifest = PlainEngine().capture(namespace, cell, directory, first_seen=first_seen, execution_count=1)
+    manifest = GroupsEngine().capture(namespace, cell, directory, first_seen=first_seen, execution_count=1)
     return Manifest.from_json(manifest.to_json())
 
 
 def restore(manifest: Manifest, directory: Path) -> tuple[dict[str, Any], RestoreReport]:
     """Restore into an empty namespace."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    return namespace, PlainEngine().restore(manifest, directory, namespace)
+    return namespace, GroupsEngine().restore(manifest, directory, namespace)
 
 
 def round_trip(code: str, directory: Path) -> dict[str, Any]:

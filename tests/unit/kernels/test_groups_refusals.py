@@ -1,15 +1,19 @@
-"""What a plain snapshot cannot hold, and what it does about damage."""
+"""What a snapshot cannot hold, and what it does about damage."""
 
 from __future__ import annotations
 
 import dataclasses
+import signal
 import sys
 import types
 from pathlib import Path
 
 import pytest
+import zstandard
 
-from respawn_kernels.snapshot import CorruptBlob, SnapshotError, WrongPython, engine
+from respawn_kernels.chunks import decoded
+from respawn_kernels.groups import GroupsEngine
+from respawn_kernels.snapshot import SnapshotError, WrongPython, reader
 from support.namespaces import capture, notebook, restore
 
 
@@ -85,9 +89,10 @@ def test_variable_that_will_not_load_is_told_and_the_rest_comes_back(tmp_path: P
 
 
 @pytest.mark.parametrize("damage", ["flipped", "shortened", "emptied", "removed"])
-def test_damaged_blob_is_refused_naming_it_and_the_checkpoint(tmp_path: Path, damage: str) -> None:
-    manifest = capture(notebook("import numpy as np; a = np.arange(100_000); b = 1"), tmp_path, cell=3)
-    digest = manifest.payload["buffers"][0]
+def test_damaged_blob_costs_its_variable_alone_and_is_named(tmp_path: Path, damage: str) -> None:
+    code = "import numpy as np; a = np.random.default_rng(0).random(100_000); b = 1; c = a[:5]"
+    manifest = capture(notebook(code), tmp_path, cell=3)
+    digest = max(manifest.blobs, key=lambda blob: blob.size).digest
     path = tmp_path / "blobs" / digest
     data = bytearray(path.read_bytes())
     if damage == "flipped":
@@ -95,17 +100,53 @@ def test_damaged_blob_is_refused_naming_it_and_the_checkpoint(tmp_path: Path, da
     path.unlink()
     if damage != "removed":
         path.write_bytes({"flipped": data, "shortened": data[:-1], "emptied": b""}[damage])
-    with pytest.raises(CorruptBlob, match=rf"blob {digest} of the checkpoint after cell 3 is"):
-        restore(manifest, tmp_path)
+    back, report = restore(manifest, tmp_path)
+    assert {lost.name for lost in report.failed} == {"a", "c"}
+    assert back["b"] == 1
+    for lost in report.failed:
+        assert digest in lost.reason
+        assert "a, c of the checkpoint after cell 3" in lost.reason
 
 
-def test_nothing_is_changed_when_a_blob_is_damaged(tmp_path: Path) -> None:
-    manifest = capture(notebook("a = 1"), tmp_path)
-    (tmp_path / "blobs" / manifest.payload["stream"]).write_bytes(b"rubbish")
-    namespace = {"a": "mine"}
-    with pytest.raises(CorruptBlob):
-        engine("plain").restore(manifest, tmp_path, namespace)
-    assert namespace == {"a": "mine"}
+def test_blob_that_swells_beyond_what_the_manifest_says_is_refused() -> None:
+    bomb = zstandard.ZstdCompressor().compress(bytes(10_000_000))
+    with pytest.raises(ValueError, match="10000000 bytes instead of 100"):
+        decoded(memoryview(bomb), 100)
+
+
+def test_variable_that_takes_too_long_is_given_up_and_the_rest_is_stored(tmp_path: Path) -> None:
+    namespace = notebook(
+        """
+        import threading
+        held = threading.Lock()
+        held.acquire()
+        class Waits:
+            def __reduce__(self):
+                with held: return (int, ())
+        waits, kept = Waits(), [1]
+        """
+    )
+    (tmp_path / "blobs").mkdir()
+    before = signal.getsignal(signal.SIGALRM)
+    manifest = GroupsEngine().capture(
+        namespace, 0, tmp_path, first_seen={}, execution_count=1, variable_seconds=0.1
+    )
+    assert "not pickled within 0.1 s" in {v.name: v.reason for v in manifest.unstored}["waits"]
+    assert restore(manifest, tmp_path)[0]["kept"] == [1]
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[1] == 0, "the timer of the capture goes on"
+
+
+def test_what_needs_a_class_that_cannot_be_stored_is_not_stored_either(tmp_path: Path) -> None:
+    namespace = notebook(
+        """
+        class Holds:
+            generator = (n for n in ())
+        one = Holds()
+        """
+    )
+    told = {v.name: v.reason for v in capture(namespace, tmp_path).unstored}
+    assert told["one"] == f"needs Holds, which could not be stored: {told['Holds']}"
 
 
 def test_checkpoint_of_another_python_is_refused(tmp_path: Path) -> None:
@@ -116,7 +157,7 @@ def test_checkpoint_of_another_python_is_refused(tmp_path: Path) -> None:
 
 def test_unknown_engine_is_refused() -> None:
     with pytest.raises(SnapshotError, match="'fancy'"):
-        engine("fancy")
+        reader("fancy")
 
 
 def test_failed_capture_leaves_no_partial_files(tmp_path: Path) -> None:

@@ -200,10 +200,10 @@ def test_restore_keeps_the_builtins_of_the_namespace(tmp_path: Path) -> None:
     manifest = capture(notebook("def f(): return len([])"), tmp_path)
     import builtins
 
-    from respawn_kernels.plain import PlainEngine
+    from respawn_kernels.groups import GroupsEngine
 
     namespace = {"__name__": "__main__", "__builtins__": builtins}
-    PlainEngine().restore(manifest, tmp_path, namespace)
+    GroupsEngine().restore(manifest, tmp_path, namespace)
     assert namespace["__builtins__"] is builtins
     assert namespace["f"]() == 0  # type: ignore[operator]
 
