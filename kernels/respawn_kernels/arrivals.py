@@ -1,0 +1,111 @@
+"""How the process that fetches a run's data and the kernel that waits for them speak: by files.
+
+    <run>/download.lock           locked by whoever fetches, as long as it lives
+    <run>/download.json           how far it is, or why it failed
+    <run>/wanted/<digest>         a blob that a kernel waits for: fetched next
+
+A lock goes with its process, however that ends, so nobody waits for a download that is dead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from respawn_kernels.digest import write_whole
+from respawn_kernels.snapshot import CorruptBlob
+
+_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class DownloadState:
+    """How far a download is."""
+
+    there: int
+    """Bytes that are here."""
+    total: int
+    failed: str | None = None
+    """Why it ended before everything was there."""
+
+    @classmethod
+    def read(cls, directory: Path) -> DownloadState | None:
+        """Return what the download of a run's directory told last; None when it told nothing."""
+        try:
+            return cls(**json.loads((directory / "download.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, directory: Path) -> None:
+        """Tell it."""
+        write_whole(directory / "download.json", json.dumps(asdict(self)).encode(), durable=False)
+
+
+@contextmanager
+def downloading(directory: Path) -> Iterator[bool]:
+    """Be the one that downloads into a run's directory; False when another process or thread is."""
+    with (directory / "download.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def is_downloading(directory: Path) -> bool:
+    """Tell whether somebody downloads into a run's directory."""
+    try:
+        with (directory / "download.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def wanted(directory: Path) -> list[str]:
+    """Return the blobs that a kernel waits for."""
+    try:
+        return [path.name for path in (directory / "wanted").iterdir()]
+    except OSError:
+        return []
+
+
+class DownloadedBlobs:
+    """Waits for blobs of a run that is being downloaded; see `mapping.Arrivals`.
+
+    Args:
+        directory: the run's.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def wait(self, digest: str, stop: threading.Event) -> None:
+        """Return when a blob is there or `stop` is set. Raises CorruptBlob when it will not come."""
+        path, wish = self._directory / "blobs" / digest, self._directory / "wanted" / digest
+        with suppress(OSError):
+            wish.parent.mkdir(exist_ok=True)
+            wish.touch()
+        try:
+            while not path.exists() and not stop.wait(_LOOK_SECONDS):
+                if not is_downloading(self._directory) and not path.exists():
+                    raise CorruptBlob(self._why(digest))
+        finally:
+            with suppress(OSError):
+                wish.unlink()
+
+    def _why(self, digest: str) -> str:
+        told = DownloadState.read(self._directory)
+        if told is not None and told.failed is not None:
+            return f"blob {digest} is not here, because the download failed: {told.failed}"
+        if told is not None and told.there < told.total:
+            return f"blob {digest} is not here, because the download was ended before it was done"
+        return f"blob {digest} is missing"

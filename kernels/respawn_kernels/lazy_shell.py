@@ -1,0 +1,85 @@
+"""What IPython must know of pending variables: cells that mention them, completion, inspection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from respawn_kernels.lazy import LazyNames
+
+_LOOKED_INTO = re.compile(r"([^\W\d]\w*)\s*[.\[(]")
+
+
+class LazyShell:
+    """Follows a shell while names of its namespace are pending.
+
+    Args:
+        shell: the IPython shell.
+        lazy: the pending names of its namespace.
+        is_cheap: tells whether a name can be loaded between two key strokes.
+        line: says in a line what a pending name is.
+    """
+
+    def __init__(
+        self, shell: Any, lazy: LazyNames, is_cheap: Callable[[str], bool], line: Callable[[str], str]
+    ) -> None:
+        self._shell = shell
+        self._lazy = lazy
+        self._is_cheap = is_cheap
+        self._line = line
+
+    def attach(self) -> None:
+        """Begin; it ends by itself when nothing is pending."""
+        self._shell.events.register("pre_run_cell", self._before_cell)
+        self._shell.events.register("post_run_cell", self._after_cell)
+        with suppress(AttributeError):
+            self._shell.Completer.custom_matchers.append(self._complete)
+        self._inspect = self._shell.object_inspect_mime
+        self._shell.object_inspect_mime = self._inspect_pending
+        self._lazy.settled.append(self.detach)
+        self._lazy.settle()
+
+    def detach(self) -> None:
+        """Follow no more."""
+        for event, call in (("pre_run_cell", self._before_cell), ("post_run_cell", self._after_cell)):
+            with suppress(ValueError):  # the notebook removed it
+                self._shell.events.unregister(event, call)
+        with suppress(AttributeError, ValueError):
+            self._shell.Completer.custom_matchers.remove(self._complete)
+        if self._shell.__dict__.get("object_inspect_mime") == self._inspect_pending:
+            del self._shell.object_inspect_mime
+        with suppress(ValueError):
+            self._lazy.settled.remove(self.detach)
+
+    def _before_cell(self, info: Any) -> None:
+        self._lazy.refresh()
+        try:
+            source = getattr(info, "transformed_cell", None) or self._shell.transform_cell(info.raw_cell)
+        except Exception:  # noqa: BLE001  input transformers are anybody's, and the cell will tell what is wrong
+            source = info.raw_cell
+        self._lazy.load_for(source)
+
+    def _after_cell(self, _result: Any) -> None:
+        self._lazy.prune()
+
+    def _complete(self, text: str) -> list[str]:
+        """Complete pending names; load small ones that are looked into, for the matchers that follow."""
+        line = str(getattr(self._shell.Completer, "text_until_cursor", text))
+        looked_into = {*_LOOKED_INTO.findall(line), *_LOOKED_INTO.findall(text)}
+        pending = set(self._lazy.pending)
+        with suppress(Exception):
+            self._lazy.load(name for name in looked_into & pending if self._is_cheap(name))
+        if not text or not text.isidentifier():
+            return []
+        return [name for name in self._lazy.pending if name.startswith(text)]
+
+    def _inspect_pending(self, name: str, *arguments: Any, **options: Any) -> Any:
+        head, _, rest = name.partition(".")
+        if head in self._lazy.pending:
+            if not rest and not self._is_cheap(head):
+                return {"text/plain": self._line(head)}
+            with suppress(Exception):
+                self._lazy.load([head])
+        return self._inspect(name, *arguments, **options)
