@@ -220,7 +220,7 @@ def _fetch(place: _Place, record: ArtifactRecord) -> None:
         answered.unlink(missing_ok=True)
         shelf.path("wanted", record.name).touch()
         pause = 0.005
-        while not shelf.file(record).exists():
+        while not shelf.file(record).exists() and shelf.latest(record.name) == record:
             answer = shelf.document("answers", record.name)
             if answer is not None and answer.get("why"):
                 raise ArtifactError(f"artifact {record.name!r} could not be fetched: {answer['why']}")

@@ -29,7 +29,8 @@ from respawn_jobs.workspace import Workspace
 if TYPE_CHECKING:
     from papermill.engines import NotebookExecutionManager
 
-    from respawn_jobs.recorder import Progress
+    from respawn_jobs.artifacts import Collector
+    from respawn_jobs.recorder import Progress, Recorder
 
 log = logging.getLogger(__name__)
 
@@ -181,10 +182,13 @@ async def _execute(
             kernel = await Kernel.start(name, directory=work.directory, log=workspace.path / "kernel.log")
         # The kernel boots in its own process while these import papermill, nbclient and nbformat here.
         nb_man.append(work.notebook())
+        from respawn_jobs.artifacts import Collector
         from respawn_jobs.recorder import Recorder
         from respawn_jobs.session import Limits, Session
 
-        recorder = Recorder(work.port, nb_man[0].nb, progress=work.progress)
+        spool = work.spool or workspace.directory("spool")
+        collector = Collector(work.port, work.assignment.run, spool / "artifacts", work.assignment.artifacts)
+        recorder = Recorder(work.port, nb_man[0].nb, progress=collector.watching(work.progress))
         session = Session(
             port=work.port,
             nb_man=nb_man[0],
@@ -192,14 +196,17 @@ async def _execute(
             stopper=stopper,
             workspace=workspace,
             recorder=recorder,
-            spool=work.spool or workspace.directory("spool"),
+            spool=spool,
             limits=Limits(work.start_timeout, work.assignment.cell_timeout_seconds),
             resume=work.assignment.resume,
             client_options=work.client_options,
         )
+        collector.start()
         try:
             ending = await session.run()
+            await _keep_artifacts(collector, recorder, stopper)
         finally:
+            collector.close()
             recorder.close()
         if stopper.reason is not None and stopper.reason.name == "Interrupted":
             ending.exception = KeyboardInterrupt()
@@ -217,6 +224,16 @@ async def _execute(
         # The boundary of the attempt: a defect of ours or of an extension must still end in a recorded state.
         log.exception("attempt %s of %s broke", work.assignment.attempt, work.assignment.run)
         return _failed(type(error).__name__, error), kernel
+
+
+async def _keep_artifacts(collector: Collector, recorder: Recorder, stopper: Stopper) -> None:
+    """Wait for what the cells kept to be stored; what could not be is noted at its cell."""
+    if stopper.fenced:
+        return
+    for cell, told in await asyncio.to_thread(collector.drain, lambda: stopper.reason is not None):
+        log.warning("%s", told)
+        if cell in recorder.events and not stopper.fenced:
+            await recorder.note(cell, told)
 
 
 def _failed(name: str, error: Exception, state: Any = "failed") -> Ended:
