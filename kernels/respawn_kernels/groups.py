@@ -160,7 +160,10 @@ class _Capture:
         self._atoms(atoms)
         alone = set(atoms)
         self._discover([name for name in rest if name not in alone])
-        for names in self._grouped():
+        grouped = self._grouped()
+        if self._known is not None:
+            self._known.expect(self._reused, [self._solo[names[0]] for names in grouped if len(names) == 1])
+        for names in grouped:
             self._write(names)
         self._writer.flush()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,6 +53,7 @@ class Knowledge:
         self._manifest = manifest
         self._learned = learned
         self.cell = manifest.cell
+        self._dense_blobs: set[str] = set()
 
     @classmethod
     def read(cls, spool: Path, cell: int | None) -> Knowledge | None:
@@ -122,21 +123,38 @@ class Knowledge:
         ]
         return [self._reusable(place) for place in self._dense(found)]
 
+    def expect(self, taken_over: Iterable[Reusable], streams: Iterable[Stream]) -> None:
+        """Learn what the next checkpoint will hold, to know which packs are worth keeping.
+
+        Args:
+            taken_over: the groups that are known unchanged.
+            streams: what was pickled anew; some of it may turn out the same.
+        """
+        used: dict[str, int] = {}
+        same = [draft for stream in streams if (draft := self._found(stream)) is not None]
+        for draft in [*(group.stream for group in taken_over), *same]:
+            for piece in draft.pieces:
+                assert isinstance(piece.blob, Blob)  # noqa: S101  of the parent: written
+                used[piece.blob.digest] = used.get(piece.blob.digest, 0) + piece.stored
+        self._dense_blobs = {digest for digest, size in used.items() if size >= _SPARSE * self.blobs[digest]}
+
     def same_stream(self, stream: Stream) -> Draft | None:
-        """Return where the parent has the bytes of a stream, if it has."""
-        if stream.pieces or not self._streams:
+        """Return where the parent has the bytes of a stream, if it has and that is worth keeping."""
+        draft = self._found(stream)
+        if draft is None or any(
+            isinstance(piece.blob, Blob) and piece.blob.digest not in self._dense_blobs
+            for piece in draft.pieces
+        ):
             return None
-        extent = self._streams.get(digest_of(stream.tail))
+        return draft
+
+    def _found(self, stream: Stream) -> Draft | None:
+        extent = None if stream.pieces else self._streams.get(digest_of(stream.tail))
         return drafted(extent, self._manifest.blobs) if extent is not None else None
 
     @cached_property
     def _streams(self) -> dict[str, Extent]:
-        dense = set(self._dense(range(len(self._manifest.groups))))
-        return {
-            group.stream.digest: group.stream
-            for place, group in enumerate(self._manifest.groups)
-            if group.stream.digest is not None and place in dense
-        }
+        return {g.stream.digest: g.stream for g in self._manifest.groups if g.stream.digest is not None}
 
     def _reached(self, touched: set[str]) -> set[int]:
         """Return the groups that touched names lead to, through functions and classes."""

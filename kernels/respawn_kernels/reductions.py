@@ -57,13 +57,14 @@ def _array(array: Any, pickler: NamespacePickler) -> Any:
         return make_view, (root, *place, _address(array) - _address(root), writeable)
     if array.dtype.hasobject or array.dtype.kind not in "biufcmMSUV":
         return NotImplemented
-    if isinstance(array.base, bytearray | bytes):
+    owner = array.base.obj if isinstance(array.base, memoryview) else array.base
+    if isinstance(owner, bytearray | bytes):
         import numpy as np
 
-        offset = _address(array) - _address(np.frombuffer(array.base, np.uint8))
-        return make_view, (array.base, *place, offset, writeable)
+        offset = _address(array) - _address(np.frombuffer(owner, np.uint8))
+        return make_view, (owner, *place, offset, writeable)
     _refuse_shared(array)
-    same = _standing_for(array, pickler)
+    same = array if alone else _standing_for(array, pickler)
     if same is not array:
         return make_view, (same, *place, 0, writeable)
     if array.flags.c_contiguous or array.flags.f_contiguous:
@@ -161,12 +162,10 @@ def make_view(root: Any, dtype: Any, shape: Any, strides: Any, offset: int, writ
     """Return an array that lies in the memory of another, or of a `bytes` or `bytearray`."""
     import numpy as np
 
-    if dtype.hasobject:
-        flat = root.ravel(order="K")[offset // dtype.itemsize :]
-        view: Any = np.lib.stride_tricks.as_strided(flat, shape, strides)
-    else:
-        memory = root.ravel(order="K").view(np.uint8) if isinstance(root, np.ndarray) else root
-        view = np.ndarray(shape, dtype, buffer=memory, offset=offset, strides=strides)
+    memory = root
+    if isinstance(root, np.ndarray):
+        memory = root.ravel(order="K") if dtype.hasobject else root.ravel(order="K").view(np.uint8)
+    view: Any = np.ndarray(shape, dtype, buffer=memory, offset=offset, strides=strides)
     if not writeable:
         view.flags.writeable = False
     return view
