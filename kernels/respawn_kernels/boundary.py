@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels.describe import type_name
 from respawn_kernels.manifest import Manifest, UnstoredVariable
 from respawn_kernels.names import live_shell
 from respawn_kernels.touch import Touched
@@ -69,8 +68,6 @@ class Boundary:
     def __call__(self, *, progress: Callable[[str | None], None], leave_out: Mapping[str, str]) -> Manifest:
         """Write the blobs and return the manifest."""
         namespace = self.session.namespace
-        if self.engine.name == "plain":
-            return self._plainly(namespace, leave_out)
         parent = self.session.parent_of(self.cell)
         manifest: Manifest = self.engine.capture(
             namespace,
@@ -87,17 +84,3 @@ class Boundary:
         )
         lost = [item for item in self.lost if item.name not in namespace]
         return replace(manifest, unstored=[*manifest.unstored, *lost])
-
-    def _plainly(self, namespace: dict[str, Any], leave_out: Mapping[str, str]) -> Manifest:
-        """Capture with the engine of format 1, which knows no parents."""
-        left = [UnstoredVariable(n, type_name(namespace[n]), why) for n, why in leave_out.items()]
-        keep = {name: value for name, value in namespace.items() if name not in leave_out}
-        manifest: Manifest = self.engine.capture(
-            keep,
-            self.cell,
-            self.session.spool,
-            first_seen=self.first_seen,
-            execution_count=self.execution_count,
-        )
-        lost = [item for item in self.lost if item.name not in namespace]
-        return replace(manifest, unstored=[*manifest.unstored, *left, *lost])

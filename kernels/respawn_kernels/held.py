@@ -19,10 +19,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from respawn_kernels.digest import write_whole
+from respawn_kernels.digest import digest_of, write_whole
 
 SAVE, DROP = b"save\n", b"drop\n"
 MEGABYTE = 1 << 20
+
+
+def process_name(spool: Path) -> str:
+    """Return what held children and writers of a spool are called among the processes (15 characters)."""
+    return f"held-{digest_of(os.fsencode(spool.resolve()))[:10]}"
 
 
 @dataclass(frozen=True)

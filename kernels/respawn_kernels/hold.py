@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from respawn_kernels import blas
 from respawn_kernels.budget import Budget
-from respawn_kernels.held import MEGABYTE, Held, Options, Place
+from respawn_kernels.held import MEGABYTE, Held, Options, Place, process_name
 from respawn_kernels.orphan import fork_orphan
 from respawn_kernels.safety import resident_bytes, why_not_fork
 from respawn_kernels.supervise import Ends, Supervisor
@@ -59,7 +59,7 @@ def hold(place: Place, capture: Capture, runner: int, options: Options) -> Held:
 
 
 def _fork(place: Place, capture: Capture, runner: int, options: Options, started: float) -> int:
-    kernel = os.getpid()
+    kernel, name = os.getpid(), process_name(place.spool)
     place.fifo.unlink(missing_ok=True)
     os.mkfifo(place.fifo, 0o600)
     descriptors = [os.open(place.fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)]
@@ -74,7 +74,7 @@ def _fork(place: Place, capture: Capture, runner: int, options: Options, started
             if generator is not None:
                 generator.setstate(state)
             pause = time.perf_counter() - started
-            ends = Ends(*_settle(descriptors))
+            ends = Ends(*_settle(descriptors, name))
             budget = Budget(kernel, options.memory_mb * MEGABYTE if options.memory_mb else None)
             Supervisor(place, capture, options, budget, ends, pause).run()
 
@@ -86,7 +86,7 @@ def _fork(place: Place, capture: Capture, runner: int, options: Options, started
         blas.restart()
 
 
-def _settle(descriptors: list[int]) -> list[int]:
+def _settle(descriptors: list[int], name: str) -> list[int]:
     """Cut what ties a fresh child to the kernel; return the descriptors at their new numbers."""
     os.setsid()
     sys.settrace(None)
@@ -100,7 +100,7 @@ def _settle(descriptors: list[int]) -> list[int]:
         Path("/proc/self/oom_score_adj").write_text("1000")
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    ctypes.CDLL(None).prctl(_PR_SET_NAME, b"respawn-held")
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
     return kept
 
 

@@ -113,7 +113,7 @@ class Supervisor:
         except OSError as error:
             self._leave(Report("failed", f"the state could not be written: {error}"))
         if pid == 0:
-            die_with(parent, "respawn-write")
+            die_with(parent)
             write(self.capture, self.place, page, self._leave_out, self.pause)
         self._writer = _Writer(pid, os.pidfd_open(pid), page, time.monotonic())
 

@@ -24,7 +24,7 @@ from respawn_kernels.digest import write_whole
 from respawn_kernels.held import Place, saving
 from respawn_kernels.manifest import Manifest
 
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_PR_SET_PDEATHSIG = 1
 _HEAD = struct.Struct("=IIdQI")  # what it is about, how often it said so, when, bytes written, length of text
 _TEXT_BYTES = 2048
 
@@ -105,11 +105,9 @@ def write(capture: Capture, place: Place, page: Page, leave_out: Mapping[str, st
         os._exit(0)
 
 
-def die_with(parent: int, name: str) -> None:
-    """Be killed when the parent ends, and show another name among the processes."""
-    prctl = ctypes.CDLL(None).prctl
-    prctl(_PR_SET_NAME, name.encode())
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with(parent: int) -> None:
+    """Be killed when the parent ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # Race: it ended before the line above.
         os._exit(1)
 

@@ -7,14 +7,17 @@ one fails or takes too long that is a `LinkError` with a reason to note; it neve
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
 from respawn_jobs.kernel import Kernel
 from respawn_jobs.restoring import NotLoaded, read_report
+from respawn_kernels.held import Held, Options, Place
 
 START_SECONDS = 60.0
+HOLD_SECONDS = 60.0
 CHECKPOINT_SECONDS = 600.0
 RESTORE_SECONDS = 3600.0
 _GRACE_SECONDS = 10.0
@@ -33,11 +36,12 @@ class KernelLink:
         self._spool = spool
         self._broken: str | None = None
 
-    async def start(self, lent: Path) -> None:
+    async def start(self, lent: Path, options: Options | None = None) -> None:
         """Load the agent into the kernel.
 
         Args:
             lent: Directory with links to the agent's packages, for kernels of environments without them.
+            options: How it holds the state between cells.
 
         Raises:
             LinkError: it cannot run there.
@@ -45,7 +49,21 @@ class KernelLink:
         from respawn_kernels.lend import bootstrap_code
 
         await self.silently(bootstrap_code(lent), START_SECONDS)
-        await self.silently(f"{_AGENT}.start({str(self._spool)!r})", START_SECONDS)
+        told = (options or Options()).to_json()
+        call = f"start({str(self._spool)!r}, {os.getpid()}, {told!r})"
+        await self.silently(f"{_AGENT}.{call}", START_SECONDS)
+
+    async def hold(self, cell: int) -> Held:
+        """Have a child hold the kernel's state; return it, or why there is none.
+
+        Raises:
+            LinkError: the kernel cannot even say so.
+        """
+        await self.silently(f"{_AGENT}.hold({cell})", HOLD_SECONDS)
+        held = Place(self._spool, cell).read_held()
+        if held is None:
+            raise LinkError("the kernel did not say whether the state is held")
+        return held
 
     async def checkpoint(self, cell: int) -> Path:
         """Write the kernel's variables to the spool; return the manifest's path.

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from respawn_jobs.clock import Clock, utc_now
+from respawn_jobs.errors import Unavailable
 from respawn_jobs.models import CellState, Checkpoint, Unstored
 from respawn_jobs.notebooks import cell_tags, code_cells, source_hash, without_outputs, write_notebook
 from respawn_jobs.protocol import CellEvent, CheckpointCommit, ReusedCell, RunnerPort
+from respawn_jobs.spool import sweep
 from respawn_kernels.digest import digest_of
 from respawn_kernels.manifest import Manifest
 
@@ -61,6 +63,8 @@ class Recorder:
         self._monotonic = monotonic
         self._started: dict[int, float] = {}
         self._courier = ThreadPoolExecutor(1, thread_name_prefix="respawn-recorder")
+        self._uploader = ThreadPoolExecutor(1, thread_name_prefix="respawn-uploader")
+        self._closed = False
         self.events: dict[int, CellEvent] = {
             index: CellEvent(
                 index=index,
@@ -85,8 +89,10 @@ class Recorder:
         await self._deliver(tell)
 
     def close(self) -> None:
-        """Let go of what waits to be told, without waiting for what is on its way."""
-        self._courier.shutdown(wait=False, cancel_futures=True)
+        """Let go of what waits to be told or stored, without waiting for what is on its way."""
+        self._closed = True
+        for thread in (self._courier, self._uploader):
+            thread.shutdown(wait=False, cancel_futures=True)
 
     async def reuse(self, cells: Sequence[ReusedCell]) -> None:
         """Record cells that keep the outputs of the run that is resumed."""
@@ -172,23 +178,28 @@ class Recorder:
     async def commit(self, manifest_file: Path, spool: Path) -> Checkpoint:
         """Store a checkpoint that the kernel wrote to its spool, and make it part of the run.
 
-        Blobs in the spool that this checkpoint does not name are removed: no later one can refer to them.
+        Its blobs travel in a thread of their own, so that they delay nothing else that is told. Earlier
+        checkpoints are then removed from the spool.
 
         Args:
             manifest_file: The manifest, which names the blobs.
             spool: Directory whose `blobs` hold them.
         """
-        return await self._deliver(lambda: self._commit(manifest_file, spool))
+        loop = asyncio.get_running_loop()
+        upload = loop.run_in_executor(self._uploader, lambda: self._upload(manifest_file, spool))
+        checkpoint, blobs = await asyncio.shield(upload)
+        commit = CheckpointCommit(checkpoint=checkpoint, blobs=blobs)
+        await self._deliver(lambda: self._port.commit_checkpoint(commit))
+        return checkpoint
 
-    def _commit(self, manifest_file: Path, spool: Path) -> Checkpoint:
+    def _upload(self, manifest_file: Path, spool: Path) -> tuple[Checkpoint, list[str]]:
         text = manifest_file.read_bytes()
         manifest, digest = Manifest.from_json(text), digest_of(text)
         sizes = {blob.digest: blob.size for blob in manifest.blobs}
-        for file in (spool / "blobs").iterdir():
-            if file.name not in sizes:
-                file.unlink(missing_ok=True)
         missing = self._port.missing([*sizes, digest])
         for name in missing:
+            if self._closed:
+                raise Unavailable("the run ended before the checkpoint was stored")
             self._port.put_blob(name, text if name == digest else spool / "blobs" / name)
         checkpoint = Checkpoint(
             cell=manifest.cell,
@@ -202,8 +213,8 @@ class Recorder:
                 for item in manifest.unstored
             ],
         )
-        self._port.commit_checkpoint(CheckpointCommit(checkpoint=checkpoint, blobs=list(sizes)))
-        return checkpoint
+        sweep(spool, manifest.cell)
+        return checkpoint, list(sizes)
 
     def _encoded_outputs(self, index: int) -> bytes | None:
         """Return a cell's outputs as they are stored; None when there are none."""

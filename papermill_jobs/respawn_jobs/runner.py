@@ -185,6 +185,7 @@ async def _execute(
         from respawn_jobs.artifacts import Collector
         from respawn_jobs.recorder import Recorder
         from respawn_jobs.session import Limits, Session
+        from respawn_kernels.held import Options
 
         spool = work.spool or workspace.directory("spool")
         collector = Collector(work.port, work.assignment.run, spool / "artifacts", work.assignment.artifacts)
@@ -199,6 +200,8 @@ async def _execute(
             spool=spool,
             limits=Limits(work.start_timeout, work.assignment.cell_timeout_seconds),
             resume=work.assignment.resume,
+            share=work.assignment.checkpoint_share,
+            options=Options(fork=work.assignment.snapshot_fork, memory_mb=work.assignment.snapshot_memory_mb),
             client_options=work.client_options,
         )
         collector.start()

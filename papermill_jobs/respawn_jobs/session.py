@@ -7,44 +7,41 @@ client. This adds what a run needs: cells that are reused, checkpoints between c
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbformat import from_dict as _untyped_from_dict
 
 from respawn_jobs.client import Client
 from respawn_jobs.errors import Fenced, RespawnError
+from respawn_jobs.held import adopting
+from respawn_jobs.keeping import Keeper
 from respawn_jobs.kernel import Kernel, KernelFailed
 from respawn_jobs.kernel_link import KernelLink, LinkError
 from respawn_jobs.models import CellError, CellState
-from respawn_jobs.notebooks import TAG_ALWAYS, TAG_NO_CHECKPOINT, cell_tags
+from respawn_jobs.notebooks import cell_tags
+from respawn_jobs.policy import DEFAULT_SHARE
 from respawn_jobs.protocol import Outcome, ResumeFrom, RunnerPort
 from respawn_jobs.recorder import Recorder
-from respawn_jobs.restoring import NotLoaded, problems
+from respawn_jobs.spool import prepare
 from respawn_jobs.stopping import Stop, Stopper
+from respawn_jobs.taking_up import FailedAgain, NotRestored, TakingUp, node
+from respawn_jobs.waits import Stopped, Waits, cancelled
 from respawn_jobs.workspace import Workspace
+from respawn_kernels.held import Options
 
 if TYPE_CHECKING:
     from papermill.engines import NotebookExecutionManager
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
-_INTERRUPT_GRACE_SECONDS = 5.0
 _SECONDS_BETWEEN_OUTPUTS = 1.0
-_LOOK_SECONDS = 0.5
 _TAG_NOT_EXECUTED = "skip-execution"
-
-
-class Stopped(Exception):
-    """A reason to stop came while something was going on in the kernel."""
 
 
 class Failed(Exception):
@@ -92,16 +89,32 @@ class Session:
     spool: Path
     limits: Limits = field(default_factory=Limits)
     resume: ResumeFrom | None = None
+    share: float = DEFAULT_SHARE
+    """What checkpoints may cost of the run."""
+    options: Options = field(default_factory=Options)
     client_options: dict[str, Any] = field(default_factory=dict)
     _client: Client | None = None
     _link: KernelLink | None = None
-    _no_snapshots: str | None = None
+    _no_snapshots: str = "the kernel takes no snapshots"
     _current: int | None = None
+
+    def __post_init__(self) -> None:
+        self._waits = Waits(self.stopper, self.kernel)
+        self._keeper = Keeper(
+            self.recorder, self.spool, self._waits, self.stopper, share=self.share, options=self.options
+        )
 
     async def run(self) -> Ending:
         """Execute; every ending but a refusal of the service is returned, not raised."""
+        with adopting():
+            try:
+                return await self._run()
+            finally:
+                await self._keeper.close()
+
+    async def _run(self) -> Ending:
         try:
-            await self._told(self.recorder.begin())
+            await self._waits.told(self.recorder.begin())
             await self._connect()
             first = await self._take_up()
             await self._execute_from(first)
@@ -116,7 +129,9 @@ class Session:
             ending = Ending(Outcome(state="succeeded"))
         if not self.stopper.fenced:
             with suppress(Stopped):  # fenced meanwhile
-                await self._told(self.recorder.skip_rest())
+                if ending.outcome.state != "succeeded":
+                    await self._keeper.keep()
+                await self._waits.told(self.recorder.skip_rest())
         if self._client is not None:
             self._client.set_widgets_metadata()
         return ending
@@ -133,7 +148,7 @@ class Session:
     async def _connect(self) -> None:
         """Wait for the kernel, and start the snapshot agent in it when it is IPython's."""
         try:
-            info = await self._unless_stopped(self.kernel.connect(self.limits.start))
+            info = await self._waits.unless_stopped(self.kernel.connect(self.limits.start))
         except KernelFailed as error:
             raise Failed(
                 CellError(
@@ -141,98 +156,60 @@ class Session:
                 ),
                 RuntimeError(str(error)),
             ) from error
-        self.nb_man.nb.metadata["language_info"] = _node(info["language_info"])
+        self.nb_man.nb.metadata["language_info"] = node(info["language_info"])
         self._client = Client(self.nb_man, self.kernel, self.recorder.changed, **self.client_options)
         self._client.reset_execution_trackers()
         if self.limits.cell:
             self._client.timeout_func = lambda _: self.limits.cell
         if info.get("implementation") != "ipython":
-            self._no_snapshots = f"no snapshots: the kernel {self.kernel.name!r} is not an IPython kernel"
+            self._without_snapshots(f"the kernel {self.kernel.name!r} is not an IPython kernel")
             return
         link = KernelLink(self.kernel, self.spool)
         try:
             from respawn_kernels.lend import lend
 
-            await self._unless_stopped(link.start(lend(self.workspace.directory("lent"))))
+            prepare(self.spool)
+            lent = lend(self.workspace.directory("lent"))
+            await self._waits.unless_stopped(link.start(lent, self.options))
         except (LinkError, OSError) as error:
-            self._no_snapshots = f"no snapshots: {error}"
+            self._without_snapshots(str(error))
         else:
             self._link = link
+            self._keeper.use(link)
+
+    def _without_snapshots(self, why: str) -> None:
+        self._no_snapshots = f"no snapshots: {why}"
+        self._keeper.without(self._no_snapshots)
 
     async def _take_up(self) -> int:
         """Bring back the state that a resumed run starts from; return the first cell that executes."""
         if self.resume is None:
             return 0
-        resume = self.resume
-        for reused in resume.reused:
-            cell = self.nb_man.nb.cells[reused.index]
-            outputs = json.loads(await self._fetch(reused.outputs)) if reused.outputs else []
-            cell.outputs = [_node(output) for output in outputs]
-            cell.execution_count = reused.execution_count
-            cell.metadata.papermill["status"] = self.nb_man.COMPLETED
-        await self._told(self.recorder.reuse(resume.reused))
-        lost = await self._restore(resume)
-        again = [
-            (index, cell)
-            for index, cell in enumerate(self.nb_man.nb.cells[: resume.first])
-            if cell.cell_type == "code" and TAG_ALWAYS in cell_tags(cell)
-        ]
-        for index, cell in again:
-            await self._make_again(index, cell)
-        self._current = None
-        if again:
-            # The cells made what could not be stored; everything else gets back the value it had.
-            lost = await self._restore(resume, again=True)
-        if told := problems(self.nb_man.nb, resume.first, lost):
-            raise _restore_failed("; ".join(told))
-        if lost:
-            note = f"not restored: {'; '.join(map(str, lost))}"
-            await self._told(self.recorder.note(resume.first, note))
-        return resume.first
-
-    async def _restore(self, resume: ResumeFrom, *, again: bool = False) -> list[NotLoaded]:
-        """Bring the checkpoint's variables into the kernel; return those that would not load."""
-        if resume.manifest is None:
-            return []
-        if self._link is None:
-            raise _restore_failed(self._no_snapshots or "the kernel takes no snapshots")
-        directory = self.workspace.directory("restore")
-        if not again:
-            await self._download(resume.manifest, resume.blobs, directory)
-        (manifest,) = (directory / "manifests").iterdir()
+        taking_up = TakingUp(
+            self.resume,
+            self.port,
+            self.nb_man,
+            self.workspace,
+            self.recorder,
+            self._waits,
+            self._link,
+            self._no_snapshots,
+            self._execute_apart,
+        )
         try:
-            return await self._unless_stopped(self._link.restore(directory, int(manifest.stem), again=again))
-        except LinkError as error:
-            raise _restore_failed(str(error)) from error
+            return await taking_up.run()
+        except NotRestored as error:
+            raise Failed(CellError(cell=None, name="RestoreFailed", value=str(error))) from error
+        except FailedAgain as failed:
+            raise self._failure(failed.index, failed.error) from failed.error
+        finally:
+            if self.stopper.reason is None:
+                self._current = None
 
-    async def _download(self, manifest: str, blobs: list[str], directory: Path) -> None:
-        from respawn_kernels.digest import write_whole
-
-        text = await self._fetch(manifest)
-        cell = int(json.loads(text)["cell"])
-        for place in ("manifests", "blobs"):
-            (directory / place).mkdir(exist_ok=True)
-        for digest in blobs:
-            write_whole(directory / "blobs" / digest, await self._fetch(digest), durable=False)
-        write_whole(directory / "manifests" / f"{cell}.json", text, durable=False)
-
-    async def _fetch(self, digest: str) -> bytes:
-        return await self._told(asyncio.to_thread(self.port.get_blob, digest), until_stopped=True)
-
-    async def _make_again(self, index: int, cell: NotebookNode) -> None:
-        """Rerun a reused cell for what it makes in the kernel; its recorded outputs stay."""
+    async def _execute_apart(self, cell: NotebookNode, index: int) -> None:
         assert self._client is not None  # noqa: S101  set when connected
         self._current = index
-        scratch = _node(cell)
-        try:
-            await self._unless_stopped(self._client.async_execute_cell(scratch, index, store_history=False))
-        except (CellExecutionError, DeadKernelError, CellTimeoutError) as error:
-            cell.outputs = scratch.outputs
-            note = "failed when it was rerun to make its variables again"
-            await self._told(self.recorder.end(index, CellState.FAILED, note))
-            raise self._failure(index, error) from error
-        finally:
-            self.nb_man.nb.cells[index] = cell  # nbclient puts the scratch cell there
+        await self._client.async_execute_cell(cell, index, store_history=False)
 
     # The cells
 
@@ -249,38 +226,44 @@ class Session:
                 self.nb_man.cell_complete(cell, cell_index=index)
                 continue
             self._current = index
+            await self._keeper.ready()
             if self.stopper.reason is not None:
                 raise Stopped
-            await self._execute(index, cell)
-            # Nothing can go on from the end of a notebook, so the last cell needs no checkpoint.
-            if index < last and cell.source.strip():
-                await self._checkpoint(index, cell)
+            # Nothing can go on from the end of a notebook; an empty cell leaves the state as it was.
+            followed = index < last and bool(cell.source.strip())
+            await self._execute(index, cell, followed=followed)
+        await self._keeper.ready()
 
-    async def _execute(self, index: int, cell: NotebookNode) -> None:
+    async def _execute(self, index: int, cell: NotebookNode, *, followed: bool) -> None:
         assert self._client is not None  # noqa: S101  set when connected
         self.nb_man.cell_start(cell, index)
-        await self._told(self.recorder.start(index))
+        await self._waits.told(self.recorder.start(index))
+        started = time.monotonic()
         ticker = asyncio.ensure_future(self._send_outputs())
         try:
             try:
-                await self._unless_stopped(self._client.async_execute_cell(cell, index))
+                await self._waits.unless_stopped(self._client.async_execute_cell(cell, index))
             finally:
-                await _cancelled(ticker)
+                await cancelled(ticker)
         except (CellExecutionError, DeadKernelError, CellTimeoutError, Stopped) as error:
             if _clean_exit(cell):
-                await self._told(self.recorder.end(index, CellState.EXECUTED))
+                self._keeper.let_go()
+                await self._waits.told(self.recorder.end(index, CellState.EXECUTED))
                 raise CleanExit from error
             self.nb_man.cell_exception(cell, cell_index=index, exception=error)
             if not self.stopper.fenced:
-                await self._told(self.recorder.end(index, CellState.FAILED))
+                await self._waits.told(self.recorder.end(index, CellState.FAILED))
             if isinstance(error, Stopped):
                 raise
             raise self._failure(index, error) from error
         finally:
             self.nb_man.cell_complete(cell, cell_index=index)
+        if followed:
+            # The kernel forks while the service is told; `ready` waits for both.
+            self._keeper.passed(index, cell_tags(cell), time.monotonic() - started)
         skipped = _TAG_NOT_EXECUTED in cell_tags(cell) and cell.execution_count is None
         note = f"not executed: tagged {_TAG_NOT_EXECUTED}" if skipped else None
-        await self._told(self.recorder.end(index, CellState.EXECUTED, note))
+        await self._waits.told(self.recorder.end(index, CellState.EXECUTED, note))
 
     async def _send_outputs(self) -> None:
         away = False
@@ -297,55 +280,7 @@ class Session:
                     log.warning("outputs could not be sent and will be sent later: %s", error)
                 away = True
 
-    async def _checkpoint(self, index: int, cell: NotebookNode) -> None:
-        """Store the state after a cell; when that cannot be done, the cell's note says why."""
-        if TAG_NO_CHECKPOINT in cell_tags(cell):
-            await self._told(self.recorder.note(index, f"no checkpoint: tagged {TAG_NO_CHECKPOINT}"))
-        elif self._link is None:
-            await self._told(self.recorder.note(index, self._no_snapshots or "no snapshots"))
-        else:
-            try:
-                manifest = await self._unless_stopped(self._link.checkpoint(index))
-                await self._told(self.recorder.commit(manifest, self.spool), until_stopped=True)
-            except Fenced:
-                raise
-            except (LinkError, OSError, RespawnError) as error:
-                await self._told(self.recorder.note(index, f"no checkpoint: {error}"))
-
     # Endings
-
-    async def _told(self, telling: Awaitable[T], *, until_stopped: bool = False) -> T:
-        """Await what passes between us and the service, while nothing goes on in the kernel.
-
-        Raises `Stopped` as soon as the attempt is fenced, or with `until_stopped` for any reason to stop.
-        """
-        task = asyncio.ensure_future(telling)
-        while True:
-            done, _ = await asyncio.wait({task}, timeout=_LOOK_SECONDS)
-            if done:
-                return task.result()
-            if self.stopper.fenced or (until_stopped and self.stopper.reason is not None):
-                await _cancelled(task)
-                raise Stopped
-
-    async def _unless_stopped(self, work: Awaitable[T]) -> T:
-        """Await `work` in the kernel; on a reason to stop interrupt it, then kill it; raise `Stopped`."""
-        task = asyncio.ensure_future(work)
-        stop = asyncio.ensure_future(self.stopper.wait())
-        try:
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not stop.done():
-                return task.result()
-            if not task.done() and not self.stopper.fenced:
-                await self.kernel.interrupt()
-                await asyncio.wait({task}, timeout=_INTERRUPT_GRACE_SECONDS)
-            if not task.done():
-                self.kernel.kill()
-                await asyncio.wait({task}, timeout=_INTERRUPT_GRACE_SECONDS)
-            raise Stopped
-        finally:
-            await _cancelled(task)
-            await _cancelled(stop)
 
     def _failure(self, index: int, error: Exception) -> Failed:
         """Return what to tell about a cell that ended the run."""
@@ -370,21 +305,6 @@ class Session:
         if index is None:
             return ""
         return "\n".join(_error_output(self.nb_man.nb.cells[index]).get("traceback") or [])
-
-
-def _restore_failed(why: str) -> Failed:
-    return Failed(CellError(cell=None, name="RestoreFailed", value=why))
-
-
-async def _cancelled(future: asyncio.Future[Any]) -> None:
-    future.cancel()
-    with suppress(asyncio.CancelledError, Exception):  # told already, or of no more interest
-        await future
-
-
-def _node(document: Any) -> Any:
-    """Return a deep copy of a JSON document as nbformat wants it."""
-    return _untyped_from_dict(document)  # type: ignore[no-untyped-call]
 
 
 def _error_output(cell: NotebookNode) -> dict[str, Any]:

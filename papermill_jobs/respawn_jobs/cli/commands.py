@@ -10,12 +10,12 @@ import click
 
 from respawn_jobs.cli import looking, promoting
 from respawn_jobs.cli.options import (
-    cell_timeout_option,
+    given_settings,
     json_option,
     notebook_option,
     output_option,
     parameter_option,
-    timeout_option,
+    settings_options,
 )
 
 if TYPE_CHECKING:
@@ -39,18 +39,16 @@ def respawn() -> None:
 @click.argument("target", metavar="NOTEBOOK|JOB")
 @parameter_option
 @click.option("--kernel", help="Kernel for a notebook, instead of the one that it names.")
-@timeout_option
-@cell_timeout_option
+@settings_options
 @output_option
 @json_option
 def run(
     target: str,
     parameters: tuple[tuple[str, str], ...],
     kernel: str | None,
-    timeout: float | None,
-    cell_timeout: float | None,
     output: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> int:
     """Run a notebook file or a job to its end."""
     from respawn_jobs.cli.connection import connection
@@ -58,10 +56,8 @@ def run(
 
     path = Path(target)
     if not (path.is_file() or path.suffix == ".ipynb"):
-        if kernel or timeout or cell_timeout:
-            raise click.UsageError(
-                "--kernel, --timeout and --cell-timeout belong to notebooks; a job has its own"
-            )
+        if kernel or given_settings(options):
+            raise click.UsageError("--kernel and settings belong to notebooks; a job has its own")
         with connection() as connected:
             queued = _queue_job(connected, target, parameters)
             return _finish(connected, queued, output, as_json)
@@ -71,7 +67,7 @@ def run(
     early = early_kernel(path, kernel) if not _on_hub() else None
     try:
         with connection() as connected:
-            queued = _queue_notebook(connected, path, parameters, kernel, _settings(timeout, cell_timeout))
+            queued = _queue_notebook(connected, path, parameters, kernel, _settings(options))
             return _finish(connected, queued, output, as_json, early)
     finally:
         if early is not None:
@@ -145,10 +141,10 @@ def _on_hub() -> bool:
     return bool(os.environ.get("RESPAWN_URL"))
 
 
-def _settings(timeout: float | None, cell_timeout: float | None) -> JobSettings:
+def _settings(options: dict[str, Any]) -> JobSettings:
     from respawn_jobs.models import JobSettings
 
-    return JobSettings(timeout_seconds=timeout, cell_timeout_seconds=cell_timeout)
+    return JobSettings.model_validate(given_settings(options))
 
 
 def _queue_notebook(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,39 @@ cell_timeout_option = click.option("--cell-timeout", type=Seconds(), help="Secon
 notebook_option = click.option(
     "--notebook", type=click.Path(path_type=Path), help="The fixed notebook; its own when left out."
 )
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that are settings of a job, but for how often it is tried; see `given_settings`."""
+    for option in (
+        click.option(
+            "--fork/--no-fork",
+            "snapshot_fork",
+            default=None,
+            help="Whether the state before a cell is held in a forked child; else checkpoints are in line.",
+        ),
+        click.option(
+            "--snapshot-memory",
+            "snapshot_memory_mb",
+            type=click.IntRange(min=1),
+            metavar="MIB",
+            help="What kernel and snapshot may take together.",
+        ),
+        click.option(
+            "--checkpoint-share",
+            type=click.FloatRange(0, 1),
+            help="What checkpoints may cost of a run while all goes well; 1 stores one after each cell.",
+        ),
+        cell_timeout_option,
+        timeout_option,
+    ):
+        command = option(command)
+    return command
+
+
+_FIELDS = {"timeout": "timeout_seconds", "cell_timeout": "cell_timeout_seconds"}
+
+
+def given_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that were given among the values of `settings_options`."""
+    return {_FIELDS.get(name, name): value for name, value in options.items() if value is not None}

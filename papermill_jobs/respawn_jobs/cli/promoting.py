@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from respawn_jobs.cli.options import cell_timeout_option, json_option, parameter_option, timeout_option
+from respawn_jobs.cli.options import given_settings, json_option, parameter_option, settings_options
 
 if TYPE_CHECKING:
     from respawn_jobs.models import Job, Parameter, Schedule
@@ -36,8 +36,7 @@ def parsed_for_job(service: Service, ref: str, given: tuple[tuple[str, str], ...
 @click.option("--name", required=True, help="The job's name.")
 @click.option("--namespace", help="user/NAME or team/GROUP; your own when left out.")
 @click.option("--kernel", help="Kernel, instead of the one that the notebook names.")
-@timeout_option
-@cell_timeout_option
+@settings_options
 @click.option("--max-attempts", type=click.IntRange(1, 20), help="How often a failing run is tried in all.")
 @json_option
 def promote(
@@ -45,10 +44,9 @@ def promote(
     name: str,
     namespace: str | None,
     kernel: str | None,
-    timeout: float | None,
-    cell_timeout: float | None,
     max_attempts: int | None,
     as_json: bool,
+    **options: Any,
 ) -> int:
     """Make a notebook a version of a job."""
     from respawn_jobs.cli import printing
@@ -56,8 +54,7 @@ def promote(
     from respawn_jobs.models import JobSettings
     from respawn_jobs.promotion import prepare
 
-    given = {"timeout_seconds": timeout, "cell_timeout_seconds": cell_timeout, "max_attempts": max_attempts}
-    given = {key: value for key, value in given.items() if value is not None}
+    given = given_settings({**options, "max_attempts": max_attempts})
     settings = JobSettings.model_validate(given) if given else None
     promotion = prepare(notebook, name, namespace=namespace, kernel=kernel, settings=settings)
     with connection() as connected:

@@ -216,7 +216,7 @@ def test_a_killed_run_is_lost_and_goes_on_from_its_last_finished_cell(
     respawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write("slow.ipynb", *SLOW)
-    command = start("run", "slow.ipynb", "--output", "out.ipynb")
+    command = start("run", "slow.ipynb", "--output", "out.ipynb", "--checkpoint-share", "1")
     running_cell(Path("out.ipynb"), '"completed"')
     wait_for(lambda: _seen(respawn), 60, "output of the running cell")
     kernels = psutil.Process(command.pid).children(recursive=True)

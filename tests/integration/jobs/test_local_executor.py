@@ -12,7 +12,7 @@ import pytest
 from respawn_jobs.access import Actor
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellState, RunState
+from respawn_jobs.models import CellState, JobSettings, RunState
 from respawn_jobs.service import Promotion, RunRequest, Service
 from support.notebooks import notebook, text
 from support.service import served
@@ -42,7 +42,13 @@ def executor(ledger: Ledger, tmp_path: Path) -> Iterator[LocalExecutor]:
 
 
 def submit(ledger: Ledger, ada: Service, executor: LocalExecutor, *cells: str) -> tuple[str, str]:
-    version = ada.promote(Promotion(name="report", notebook=text(notebook(*cells))))
+    version = ada.promote(
+        Promotion(
+            name="report",
+            notebook=text(notebook(*cells)),
+            settings=JobSettings(checkpoint_share=1),
+        )
+    )
     run = ada.run(RunRequest(job=version.job)).id
     attempt, token = ledger.open_attempt(run, "local")
     executor.submit(attempt, token)

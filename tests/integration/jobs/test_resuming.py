@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.errors import Conflict
-from respawn_jobs.models import RunDetail, RunState
+from respawn_jobs.models import JobSettings, RunDetail, RunState
 from support.notebooks import notebook
 
 pytestmark = pytest.mark.integration
@@ -97,7 +97,7 @@ def unloadable(bench, *rest: str) -> RunDetail:
     """A failed run whose `model` needs a file that is gone by now."""
     needed: Path = bench.directory / "needed"
     needed.write_text("")
-    failed: RunDetail = bench.run(MODEL, "y = 1", "1/0", *rest)
+    failed: RunDetail = bench.run(MODEL, "y = 1", "1/0", *rest, settings=JobSettings(checkpoint_share=1))
     needed.unlink()
     return failed
 

@@ -46,10 +46,11 @@ def test_a_failing_cell_ends_the_run_with_the_state_before_it_kept(bench) -> Non
     error = detail.run.error
     assert (error.cell, error.name, error.value) == (2, "KeyError", "'price'")
     assert "price" in error.traceback
-    assert [checkpoint.cell for checkpoint in detail.checkpoints] == [0, 1]
-    assert [(item.name, item.type, item.cell) for item in detail.checkpoints[1].unstored] == [
-        ("y", "generator", 1)
-    ]
+    (kept,) = detail.checkpoints
+    assert (kept.cell, [(item.name, item.type, item.cell) for item in kept.unstored]) == (
+        1,
+        [("y", "generator", 1)],
+    )
 
 
 def test_an_exception_that_a_cell_is_tagged_to_raise_does_not_end_the_run(bench) -> None:
@@ -165,8 +166,8 @@ def test_the_spool_holds_no_more_than_the_last_checkpoint(bench) -> None:
     begin = "import numpy as np\nfrom respawn_kernels import agent\nkept = np.random.rand(100_000)"
     fill = ["a = np.random.rand(1_000_000)"] * 3
     end = "print(sum(path.stat().st_size > 500_000 for path in (agent._spool / 'blobs').iterdir()))"
-    detail = bench.run(begin, *fill, end)
-    assert bench.printed(detail.run.id, 4) == "2\n"
+    detail = bench.run(begin, *fill, end, settings=JobSettings(checkpoint_share=1))
+    assert bench.printed(detail.run.id, 4) == "3\n", "`kept`, and two chunks of `a`"
 
 
 def test_the_notebook_runs_where_it_lay(bench) -> None:

@@ -44,7 +44,8 @@ def execute(bench, run: str, *, output: Path | None = None, **instead: Callable[
 
 @pytest.mark.parametrize("error", [Unavailable("the store is away"), Corrupt("not what it says")])
 def test_a_checkpoint_that_cannot_be_stored_is_noted_and_the_run_goes_on(bench, error: Exception) -> None:
-    detail = execute(bench, bench.queue("x = 1", "print(x)"), missing=refuse(error))
+    run = bench.queue("x = 1", "print(x)", settings=JobSettings(checkpoint_share=1))
+    detail = execute(bench, run, missing=refuse(error))
     assert detail.run.state is RunState.SUCCEEDED
     assert detail.cells[0].note == f"no checkpoint: {error}"
 

@@ -1,0 +1,142 @@
+"""Taking up a run that stopped: what it had put out, the variables, and what only a rerun can make again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat import from_dict as _untyped_from_dict
+
+from respawn_jobs.kernel_link import KernelLink, LinkError
+from respawn_jobs.models import CellState
+from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags
+from respawn_jobs.protocol import ResumeFrom, RunnerPort
+from respawn_jobs.recorder import Recorder
+from respawn_jobs.restoring import NotLoaded, problems
+from respawn_jobs.waits import Waits
+from respawn_jobs.workspace import Workspace
+
+if TYPE_CHECKING:
+    from papermill.engines import NotebookExecutionManager
+
+
+class NotRestored(Exception):
+    """The state could not be brought back, or not so that the remaining cells can run."""
+
+
+class FailedAgain(Exception):
+    """A cell that was rerun to make its variables again failed."""
+
+    def __init__(self, index: int, error: Exception) -> None:
+        super().__init__(index)
+        self.index = index
+        self.error = error
+
+
+@dataclass
+class TakingUp:
+    """Brings a new kernel to where the run that is resumed stopped."""
+
+    resume: ResumeFrom
+    port: RunnerPort
+    nb_man: NotebookExecutionManager
+    workspace: Workspace
+    recorder: Recorder
+    waits: Waits
+    link: KernelLink | None
+    no_snapshots: str
+    execute: Callable[[NotebookNode, int], Awaitable[Any]]
+    """Executes a cell without a trace in the notebook's counters."""
+
+    async def run(self) -> int:
+        """Do it; return the first cell that executes.
+
+        Raises:
+            NotRestored: with what is missing, and the mend.
+            FailedAgain: a cell tagged `respawn:always` failed.
+            Stopped: there is a reason to stop.
+        """
+        resume, nb = self.resume, self.nb_man.nb
+        await self._reuse()
+        lost = await self._restore(again=False)
+        always = [
+            (index, cell)
+            for index, cell in enumerate(nb.cells[: resume.first])
+            if cell.cell_type == "code" and TAG_ALWAYS in cell_tags(cell)
+        ]
+        for index, cell in always:
+            await self._make_again(index, cell)
+        if always:
+            # The cells made what could not be stored; everything else gets back the value it had.
+            lost = await self._restore(again=True)
+        if told := problems(nb, resume.first, lost):
+            raise NotRestored("; ".join(told))
+        if lost:
+            note = f"not restored: {'; '.join(map(str, lost))}"
+            await self.waits.told(self.recorder.note(resume.first, note))
+        return resume.first
+
+    async def _reuse(self) -> None:
+        """Give reused cells the outputs that they had."""
+        for reused in self.resume.reused:
+            cell = self.nb_man.nb.cells[reused.index]
+            outputs = json.loads(await self._fetch(reused.outputs)) if reused.outputs else []
+            cell.outputs = [node(output) for output in outputs]
+            cell.execution_count = reused.execution_count
+            cell.metadata.papermill["status"] = self.nb_man.COMPLETED
+        await self.waits.told(self.recorder.reuse(self.resume.reused))
+
+    async def _restore(self, *, again: bool) -> list[NotLoaded]:
+        """Bring the checkpoint's variables into the kernel; return those that would not load."""
+        if self.resume.manifest is None:
+            return []
+        if self.link is None:
+            raise NotRestored(self.no_snapshots)
+        directory = self.workspace.directory("restore")
+        if not again:
+            await self._download(self.resume.manifest, self.resume.blobs, directory)
+        (manifest,) = (directory / "manifests").iterdir()
+        try:
+            return await self.waits.unless_stopped(
+                self.link.restore(directory, int(manifest.stem), again=again)
+            )
+        except LinkError as error:
+            raise NotRestored(str(error)) from error
+
+    async def _download(self, manifest: str, blobs: list[str], directory: Path) -> None:
+        from respawn_kernels.digest import write_whole
+
+        text = await self._fetch(manifest)
+        cell = int(json.loads(text)["cell"])
+        for place in ("manifests", "blobs"):
+            (directory / place).mkdir(exist_ok=True)
+        for digest in blobs:
+            write_whole(directory / "blobs" / digest, await self._fetch(digest), durable=False)
+        write_whole(directory / "manifests" / f"{cell}.json", text, durable=False)
+
+    async def _fetch(self, digest: str) -> bytes:
+        return await self.waits.told(asyncio.to_thread(self.port.get_blob, digest), until_stopped=True)
+
+    async def _make_again(self, index: int, cell: NotebookNode) -> None:
+        """Rerun a reused cell for what it makes in the kernel; its recorded outputs stay."""
+        scratch = node(cell)
+        try:
+            await self.waits.unless_stopped(self.execute(scratch, index))
+        except (CellExecutionError, DeadKernelError, CellTimeoutError) as error:
+            cell.outputs = scratch.outputs
+            note = "failed when it was rerun to make its variables again"
+            await self.waits.told(self.recorder.end(index, CellState.FAILED, note))
+            raise FailedAgain(index, error) from error
+        finally:
+            self.nb_man.nb.cells[index] = cell  # nbclient puts the scratch cell there
+
+
+def node(document: Any) -> Any:
+    """Return a deep copy of a JSON document as nbformat wants it."""
+    return _untyped_from_dict(document)  # type: ignore[no-untyped-call]
