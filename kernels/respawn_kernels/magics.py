@@ -1,81 +1,96 @@
-"""`%respawn restore RUN` and `%respawn state`: a run's variables, back in the kernel that debugs it."""
+"""`%respawn`: a run's variables, back in the kernel that debugs it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from IPython.core.display_functions import display
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
-from respawn_kernels import agent
-from respawn_kernels.restore import RestorePoint, run_directory
-from respawn_kernels.snapshot import RestoreReport, SnapshotError
-from respawn_kernels.state_table import RerunCell, StateTable
+from respawn_kernels import debugging
+from respawn_kernels.debugging import Debugged
+from respawn_kernels.snapshot import SnapshotError
 
-_USAGE = "%respawn restore RUN   bring back the variables of a run\n%respawn state         show them again"
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    point: RestorePoint
-    report: RestoreReport | None
-    rerun: list[RerunCell]
+_USAGE = """\
+%respawn restore RUN         bring back the variables of a run
+%respawn state [PATTERN]     show them again, all or those whose names match
+%respawn diff RUN            compare the variables here with those of a run
+%respawn checkpoint [NAME]   save the variables here, to come back to: %respawn restore RUN@NAME"""
 
 
 @magics_class
 class RespawnMagics(Magics):
     """The `%respawn` line magic."""
 
-    _last: _Loaded | None = None
+    _held: Debugged | None = None
 
     @property
     def restored_run(self) -> str | None:
         """The run whose variables this kernel holds; the Jupyter server asks, and then leaves it as it is."""
-        return self._last.point.run if self._last is not None else None
+        return self._held.point.run if self._held is not None else None
 
     @line_magic
     def respawn(self, line: str) -> None:
-        """Bring back the variables of a run (`restore RUN`), or show what was brought back (`state`)."""
-        match line.split():
-            case ["restore", run]:
-                self._last = self._restore(run)
-            case ["state"]:
-                if self._last is None:
-                    raise UsageError("Nothing was restored in this kernel: %respawn restore RUN")
-            case _:
-                raise UsageError(_USAGE)
+        """Restore the variables of a run (`restore RUN`), show, compare or save them."""
         show: Any = display
-        show(StateTable(self._last.point, self._last.report, self._last.rerun))
+        show(self._answer(line.split()))
 
-    def _restore(self, run: str) -> _Loaded:
-        point = _read_point(run)
+    def _answer(self, words: list[str]) -> Any:
         shell: Any = self.shell
-        prompt, report = shell.execution_count, None
-        if point.cell is not None:
-            report = self._checked(agent.restore, point)
-        rerun = [self._rerun(cell.index, cell.source) for cell in point.always]
-        if point.cell is not None and rerun:
-            report = self._checked(agent.restore_again, point)
+        match words:
+            case ["restore", reference]:
+                with _told(reference, "be restored"):
+                    self._restore(reference)
+                return debugging.table(self._restored(), shell.user_ns)
+            case ["state"]:
+                return debugging.table(self._restored(), shell.user_ns)
+            case ["state", pattern]:
+                return debugging.table(self._restored(), shell.user_ns, pattern)
+            case ["diff", reference]:
+                with _told(reference, "be compared with"):
+                    return debugging.difference(self._held, reference, shell)
+            case ["checkpoint", *name] if len(name) <= 1:
+                held = self._restored()
+                with _told(held.point.run, "be saved"):
+                    return debugging.save(held, name[0] if name else None, shell)
+        raise UsageError(_USAGE)
+
+    def _restored(self) -> Debugged:
+        if self._held is None:
+            raise UsageError("Nothing was restored in this kernel: %respawn restore RUN")
+        return self._held
+
+    def _restore(self, reference: str) -> None:
+        shell: Any = self.shell
+        prompt = shell.execution_count
+        self._held = debugging.restore(reference, shell)
         # The cell that this magic stands in counts up too, before or after it runs: by version of IPython.
         following, shell.execution_count = shell.execution_count, prompt
         _when_the_cell_ends(shell, following)
-        return _Loaded(point, report, rerun)
 
-    def _checked(self, restore: Callable[[str, int], RestoreReport], point: RestorePoint) -> RestoreReport:
-        assert point.cell is not None  # noqa: S101  asked by the caller
-        try:
-            return restore(str(run_directory(point.run)), point.cell)
-        except SnapshotError as error:
-            raise UsageError(f"The state of {point.run} could not be restored: {error}") from error
 
-    def _rerun(self, index: int, source: str) -> RerunCell:
-        shell: Any = self.shell
-        result = shell.run_cell(source, store_history=False)
-        error = result.error_before_exec or result.error_in_exec
-        return RerunCell(index, None if error is None else f"{type(error).__name__}: {error}")
+@contextmanager
+def _told(reference: str, what: str) -> Iterator[None]:
+    """Tell a person what is wrong, and the mend, without a traceback."""
+    run, _, name = reference.partition("@")
+    try:
+        yield
+    except FileNotFoundError as error:
+        if name:
+            raise UsageError(
+                f"There is no {reference}: %respawn checkpoint {name} would save one."
+            ) from error
+        raise UsageError(
+            f"The state of {run} is not on this machine. Open the run's Debug link, "
+            f"or fetch it with: respawn debug {run}"
+        ) from error
+    except SnapshotError as error:
+        raise UsageError(f"The state of {reference} could not {what}: {error}") from error
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
 
 
 def _when_the_cell_ends(shell: Any, following: int) -> None:
@@ -86,16 +101,3 @@ def _when_the_cell_ends(shell: Any, following: int) -> None:
         shell.execution_count = max(shell.execution_count, following)
 
     shell.events.register("post_run_cell", count)
-
-
-def _read_point(run: str) -> RestorePoint:
-    try:
-        directory = run_directory(run)
-        return RestorePoint.from_json((directory / "restore.json").read_bytes())
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"The state of {run} is not on this machine. Open the run's Debug link, "
-            f"or fetch it with: respawn debug {run}"
-        ) from error
-    except ValueError as error:
-        raise UsageError(str(error)) from error

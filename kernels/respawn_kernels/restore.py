@@ -4,9 +4,15 @@ Whoever fetches it (the server extension, `respawn debug`) writes
 
     <root>/<run>/restore.json             which run, cell and kernel; written last
     <root>/<run>/manifests/<cell>.json    the checkpoint just before the cell that failed, if there is one
-    <root>/<run>/blobs/<digest>
+    <root>/<run>/blobs                    a link to <root>/blobs
+    <root>/<run>/download.json            how far the download is, see `arrivals`
+    <root>/blobs/<digest>                 the data of all runs; removed when there is too much of it
 
-and `%respawn restore <run>` in the kernel reads it. The kernel needs no access to any service.
+and `%respawn restore <run>` in the kernel reads it. The kernel needs no access to any service. What
+`%respawn checkpoint` saves lies beside it and is never removed by Respawn:
+
+    <root>/<run>/own/<name>/              restore.json, manifests/ and a link to
+    <root>/<run>/own/blobs/<digest>
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 _RUN = re.compile(r"run-[0-9a-z]{1,64}")
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,15 @@ class RestorePoint:
     error: str | None = None
     """One line, such as `KeyError: 'price'`."""
     always: list[AlwaysCell] = field(default_factory=list)
+    name: str | None = None
+    """What `%respawn checkpoint` called it; None for the run's own."""
+    saved: str | None = None
+    """When it was saved, for people."""
+
+    @property
+    def reference(self) -> str:
+        """What `%respawn restore` calls it: `run-0a1b2c3d4e`, or `run-0a1b2c3d4e@name`."""
+        return self.run if self.name is None else f"{self.run}@{self.name}"
 
     def to_json(self) -> str:
         """Return it as a JSON document."""
@@ -65,6 +81,20 @@ def restore_root() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("respawn") / "restore"
+
+
+def point_directory(reference: str) -> Path:
+    """Return where a run's state, or one that was saved beside it (`run@name`), lies.
+
+    Raises ValueError for what is not the name of one.
+    """
+    run, at, name = reference.partition("@")
+    directory = run_directory(run)
+    if not at:
+        return directory
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a checkpoint: letters, digits, - and _")
+    return directory / "own" / name
 
 
 def run_directory(run: str) -> Path:

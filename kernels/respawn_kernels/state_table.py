@@ -5,18 +5,34 @@ Everything in it comes from a notebook that somebody wrote, so everything is esc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from html import escape
 
 from respawn_kernels.manifest import StoredVariable, UnstoredVariable
+from respawn_kernels.progress import readable
 from respawn_kernels.restore import RestorePoint
 from respawn_kernels.snapshot import RestoreReport
 
+MOST_ROWS = 200
+_WIDEST_NAME = 40
+_WIDEST_VALUE = 72
 # JupyterLab strips <style> from notebooks that it does not trust, and aligns cells to the right by itself.
-_LEFT = "style='text-align:left'"
-_RIGHT = "style='text-align:right'"
-_UNITS = ("B", "kB", "MB", "GB", "TB")
+_LEFT = "style='text-align:left;vertical-align:top'"
+_RIGHT = "style='text-align:right;vertical-align:top;white-space:nowrap'"
+_BOX = "style='max-height:24em;overflow:auto;margin:0 0 0.75em'"
+_SESSION = {
+    "#random": "random generators",
+    "#env": "environment variables",
+    "#warnings": "filters of warnings",
+    "#pandas": "options of pandas",
+    "#matplotlib": "settings of matplotlib",
+    "#in": "history of inputs",
+    "#extensions": "extensions of IPython",
+}
+
+LOADED, PENDING, CHANGED, GONE = "loaded", "when used", "bound anew", "deleted"
 
 
 @dataclass(frozen=True)
@@ -27,14 +43,32 @@ class RerunCell:
     error: str | None
 
 
+Row = tuple[str, ...]
+
+
 class StateTable:
-    """A restore to look at, as HTML in a notebook and as text elsewhere."""
+    """A restore to look at, as HTML in a notebook and as text elsewhere.
+
+    Args:
+        point: what was restored.
+        report: how it went; None when there was nothing to restore.
+        rerun: cells that ran again.
+        states: what became of each variable; `LOADED` and so on.
+        pattern: show only names that match it, such as `df*`.
+    """
 
     def __init__(
-        self, point: RestorePoint, report: RestoreReport | None, rerun: Sequence[RerunCell] = ()
+        self,
+        point: RestorePoint,
+        report: RestoreReport | None,
+        rerun: Sequence[RerunCell] = (),
+        states: Mapping[str, str] | None = None,
+        pattern: str | None = None,
     ) -> None:
         self._point = point
         self._rerun = rerun
+        self._states = states or {}
+        self._pattern = pattern
         manifest = report.manifest if report is not None else None
         back = set(report.restored) if report is not None else set()
         self._variables = [v for v in manifest.variables if v.name in back] if manifest else []
@@ -43,25 +77,21 @@ class StateTable:
 
     def __repr__(self) -> str:
         lines = [self._headline()]
-        lines += _columns([("Name", "Type", "Value", "Size")] if self._variables else [], self._rows())
-        for heading, rows in self._lists():
-            lines += ["", heading, *(f"  {row}" for row in rows)]
+        for heading, head, rows, more in self._tables():
+            lines += ["", heading] if heading else []
+            lines += [*columns([head, *rows]), *more]
+        for heading, items in self._lists():
+            lines += ["", heading, *(f"  {item}" for item in items)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         parts = [f"<p>{escape(self._headline())}</p>"]
-        if self._variables:
-            names = "".join(f"<th {_LEFT}>{name}</th>" for name in ("Name", "Type", "Value"))
-            body = "".join(
-                f"<tr><td {_LEFT}><code>{escape(name)}</code></td><td {_LEFT}>{escape(kind)}</td>"
-                f"<td {_LEFT}>{escape(value)}</td><td {_RIGHT}>{escape(size)}</td></tr>"
-                for name, kind, value, size in self._rows()
-            )
-            head = f"<tr>{names}<th {_RIGHT}>Size</th></tr>"
-            parts.append(f"<table><thead>{head}</thead><tbody>{body}</tbody></table>")
-        for heading, rows in self._lists():
-            items = "".join(f"<li>{escape(row)}</li>" for row in rows)
-            parts.append(f"<p><strong>{escape(heading)}</strong></p><ul>{items}</ul>")
+        for heading, head, rows, more in self._tables():
+            parts += [f"<p><strong>{escape(heading)}</strong></p>"] if heading else []
+            parts += [html_table(head, rows), *(f"<p>{escape(line)}</p>" for line in more)]
+        for heading, items in self._lists():
+            listed = "".join(f"<li>{escape(item)}</li>" for item in items)
+            parts.append(f"<p><strong>{escape(heading)}</strong></p><ul>{listed}</ul>")
         return "".join(parts)
 
     def _headline(self) -> str:
@@ -69,16 +99,52 @@ class StateTable:
         failed = f" (it failed in cell {point.failing_cell})" if point.failing_cell is not None else ""
         if point.cell is None:
             return f"{point.run}{failed}: no cell had finished before, so there is nothing to restore."
-        count = len(self._variables)
-        noun = "variable" if count == 1 else "variables"
-        return f"{point.run}{failed}: {count} {noun}, as just after cell {point.cell}."
+        count, size = len(self._variables), sum(v.size or 0 for v in self._variables)
+        noun = f"{count:,} variable{'' if count == 1 else 's'}" + (f", {readable(size)}" if size else "")
+        if point.saved:
+            return f"{point.reference}: {noun}, as you saved them on {point.saved}."
+        waiting = any(state == PENDING for state in self._states.values())
+        when = " Each is loaded when code first uses it." if waiting else ""
+        return f"{point.run}{failed}: {noun}, as just after cell {point.cell}.{when}"
 
-    def _rows(self) -> list[tuple[str, str, str, str]]:
-        return [(v.name, v.type, v.description, _size(v)) for v in self._variables]
+    def _tables(self) -> Iterable[tuple[str, Row, list[Row], list[str]]]:
+        """Return a heading, a head, rows and what is said below, for each table."""
+        shown = [v for v in self._variables if self._pattern is None or fnmatchcase(v.name, self._pattern)]
+        if shown:
+            more = []
+            if len(shown) > MOST_ROWS:
+                rest = len(shown) - MOST_ROWS
+                more = [f"… and {rest:,} more. To find one: %respawn state NAME, or a pattern such as df*"]
+            yield (
+                "",
+                ("Name", "Type", "Value", "Size", "Here"),
+                [self._row(v) for v in shown[:MOST_ROWS]],
+                more,
+            )
+        elif self._pattern is not None:
+            yield "", (f"No restored variable matches {self._pattern}",), [], []
+        missing = [v for v in self._missing if self._pattern is None or fnmatchcase(v.name, self._pattern)]
+        if missing:
+            more = []
+            if len(missing) > MOST_ROWS:
+                more = [f"… and {len(missing) - MOST_ROWS:,} more"]
+            rows = [missing_row(variable) for variable in missing[:MOST_ROWS]]
+            yield "Could not be restored:", ("Name", "Type", "Why", "Made by"), rows, more
+
+    def _row(self, variable: StoredVariable) -> Row:
+        state = self._states.get(variable.name, LOADED)
+        size = "" if variable.size is None else readable(variable.size)
+        return (
+            cut(variable.name, _WIDEST_NAME),
+            cut(variable.type, _WIDEST_NAME),
+            cut(variable.description, _WIDEST_VALUE),
+            size,
+            state,
+        )
 
     def _lists(self) -> Iterable[tuple[str, list[str]]]:
-        if self._missing:
-            yield "Could not be restored:", [_missing(variable) for variable in self._missing]
+        if self._pattern is not None:
+            return
         if self._rerun:
             yield "Run again (respawn:always):", [_rerun(cell) for cell in self._rerun]
         recorded, now = self._cwd
@@ -86,27 +152,49 @@ class StateTable:
             yield "The working directory does not exist here:", [recorded]
 
 
-def _missing(variable: UnstoredVariable) -> str:
-    made = f", made by cell {variable.cell}" if variable.cell is not None and variable.cell >= 0 else ""
-    return f"{variable.name} ({variable.type}{made}): {variable.reason}"
+def line(variable: StoredVariable) -> str:
+    """Return a variable's row of the table as one line."""
+    size = "" if variable.size is None else f", {readable(variable.size)}"
+    value = f": {variable.description}" if variable.description else ""
+    return f"{variable.name} ({variable.type}{size}){value}. It is loaded when code first uses it."
+
+
+def cut(text: str, width: int) -> str:
+    """Return text on one line and no longer than `width`."""
+    one = " ".join(text.split())
+    return one if len(one) <= width else one[: width - 1] + "…"
+
+
+def missing_row(variable: UnstoredVariable) -> Row:
+    """Return what is said of a variable that is not there: name, type, reason, cell."""
+    made = f"cell {variable.cell}" if variable.cell is not None and variable.cell >= 0 else ""
+    name = _SESSION.get(variable.name, variable.name)
+    return cut(name, _WIDEST_NAME), cut(variable.type, _WIDEST_NAME), cut(variable.reason, 200), made
 
 
 def _rerun(cell: RerunCell) -> str:
     return f"cell {cell.index}" + ("" if cell.error is None else f" failed: {cell.error}")
 
 
-def _size(variable: StoredVariable) -> str:
-    if variable.size is None:
-        return ""
-    size, unit = float(variable.size), 0
-    while size >= 1000 and unit < len(_UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    return f"{size:.0f} {_UNITS[unit]}" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
+def html_table(head: Row, rows: list[Row]) -> str:
+    """Return a table in a box that scrolls; the first column holds names, everything is escaped."""
+    if not rows:
+        return f"<p>{escape(head[0])}</p>"
+    sizes = head.index("Size") if "Size" in head else -1
+    aligned = [_RIGHT if place == sizes else _LEFT for place in range(len(head))]
+    top = "".join(f"<th {how}>{escape(cell)}</th>" for how, cell in zip(aligned, head, strict=True))
+    body = "".join(f"<tr>{_html_cells(row, aligned)}</tr>" for row in rows)
+    return f"<div {_BOX}><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
-def _columns(head: list[tuple[str, str, str, str]], rows: list[tuple[str, str, str, str]]) -> list[str]:
-    table = [*head, *rows]
-    widths = [max((len(row[i]) for row in table), default=0) for i in range(4)]
+def _html_cells(row: Row, aligned: list[str]) -> str:
+    cells = [f"<code>{escape(row[0])}</code>", *(escape(cell) for cell in row[1:])]
+    return "".join(f"<td {how}>{cell}</td>" for how, cell in zip(aligned, cells, strict=True))
+
+
+def columns(table: list[Row]) -> list[str]:
+    """Return the lines of a table as text."""
+    widths = [max(len(row[place]) for row in table) for place in range(len(table[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table

@@ -1,4 +1,4 @@
-"""Where downloads lie, and the table that a restore shows."""
+"""Where downloads and saved states lie."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.manifest import Manifest, StoredVariable, UnstoredVariable
-from respawn_kernels.restore import AlwaysCell, RestorePoint, restore_root, run_directory
-from respawn_kernels.snapshot import RestoreReport
-from respawn_kernels.state_table import RerunCell, StateTable
+from respawn_kernels.restore import AlwaysCell, RestorePoint, point_directory, restore_root, run_directory
 
 POINT = RestorePoint("run-0123456789", 3, "python3", None, 4, "KeyError: 'x'", [AlwaysCell(1, "db = 1")])
 
@@ -39,33 +36,11 @@ def test_what_is_not_a_run_names_no_directory(run: str) -> None:
         run_directory(run)
 
 
-def _table() -> StateTable:
-    manifest = Manifest(
-        cell=3,
-        engine="plain",
-        python="3.11.0",
-        cwd="/gone",
-        execution_count=4,
-        variables=[StoredVariable("df", "pandas.DataFrame", "<b>2 × 2</b>", 1_500_000)],
-        unstored=[UnstoredVariable("gen", "generator", "<script>", 2)],
-        blobs=[],
-    )
-    report = RestoreReport(manifest, ["df"], [], cwd=None)
-    return StateTable(POINT, report, [RerunCell(1, None), RerunCell(2, "ValueError: <i>")])
+@pytest.mark.parametrize("reference", ["run-0123456789@", "run-0123456789@../x", "run-0123456789@.hidden"])
+def test_what_is_not_a_name_names_no_saved_state(reference: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a checkpoint"):
+        point_directory(reference)
 
 
-def test_table_tells_variables_losses_and_reruns() -> None:
-    text = repr(_table())
-    assert "run-0123456789 (it failed in cell 4): 1 variable, as just after cell 3." in text
-    assert "df    pandas.DataFrame  <b>2 × 2</b>  1.5 MB" in text
-    assert "gen (generator, made by cell 2): <script>" in text
-    assert "cell 1\n" in text
-    assert "cell 2 failed: ValueError: <i>" in text
-    assert "/gone" in text
-
-
-def test_table_escapes_what_notebooks_wrote() -> None:
-    html = _table()._repr_html_()
-    for wild in ("<b>", "<script>", "<i>"):
-        assert wild not in html
-    assert "&lt;script&gt;" in html
+def test_saved_state_lies_beside_the_run() -> None:
+    assert point_directory("run-0123456789@one").is_relative_to(run_directory("run-0123456789"))

@@ -1,0 +1,289 @@
+"""The state of a run in the kernel that debugs it: restored lazily, looked at, saved, compared."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from respawn_kernels import artifacts
+from respawn_kernels.agent import read_manifest
+from respawn_kernels.arrivals import DownloadedBlobs
+from respawn_kernels.describe import type_name
+from respawn_kernels.diff import Diff, compare
+from respawn_kernels.digest import write_whole
+from respawn_kernels.groups import GroupsEngine
+from respawn_kernels.lazy_shell import LazyShell
+from respawn_kernels.manifest import Manifest, UnstoredVariable
+from respawn_kernels.names import user_names
+from respawn_kernels.progress import readable
+from respawn_kernels.restore import RestorePoint, point_directory, run_directory
+from respawn_kernels.restoring import GROUPS, Restored, StoredState, restore_lazily
+from respawn_kernels.snapshot import SnapshotError
+from respawn_kernels.state_table import (
+    CHANGED,
+    GONE,
+    LOADED,
+    PENDING,
+    RerunCell,
+    StateTable,
+    columns,
+    html_table,
+    line,
+    missing_row,
+)
+
+
+@dataclass(frozen=True)
+class Debugged:
+    """What a kernel holds of a run."""
+
+    point: RestorePoint
+    restored: Restored | None
+    """None when no cell had finished: there is nothing to restore."""
+    rerun: list[RerunCell]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A state that was saved beside a run's; to look at."""
+
+    reference: str
+    manifest: Manifest
+
+    def __repr__(self) -> str:
+        rows = [missing_row(item) for item in self.manifest.unstored]
+        table = ["", _NOT_SAVED, *columns([_HEAD, *rows])] if rows else []
+        return "\n".join([*self._lines(), *table])
+
+    def _repr_html_(self) -> str:
+        rows = [missing_row(item) for item in self.manifest.unstored]
+        table = f"<p><strong>{_NOT_SAVED}</strong></p>{html_table(_HEAD, rows)}" if rows else ""
+        first, second = self._lines()
+        return f"<p>{escape(first)}</p><p>{escape(second)}</p>{table}"
+
+    def _lines(self) -> tuple[str, str]:
+        count = len(self.manifest.variables)
+        size = readable(sum(variable.size or 0 for variable in self.manifest.variables))
+        return (
+            f"Saved {count:,} variable{'' if count == 1 else 's'}, {size}, as {self.reference}.",
+            f"To come back to it, here or in another kernel: %respawn restore {self.reference}",
+        )
+
+
+_NOT_SAVED = "Could not be saved:"
+_HEAD = ("Name", "Type", "Why", "Made by")
+
+
+def restore(reference: str, shell: Any) -> Debugged:
+    """Bring the state of a run back, and run its cells tagged `respawn:always`.
+
+    Args:
+        reference: a run, or a state that was saved beside one (`run@name`).
+        shell: the IPython shell.
+
+    Raises:
+        SnapshotError: it cannot be read here; nothing was changed.
+        FileNotFoundError: it is not on this machine.
+        ValueError: that is not the name of one.
+    """
+    directory, point = _read_point(reference)
+    artifacts.attach(run_directory(point.run) / "artifacts", point.run)
+    if point.cell is None:
+        return Debugged(point, None, [_rerun(shell, cell.index, cell.source) for cell in point.always])
+    manifest = read_manifest(directory, point.cell)
+    _touch(directory)
+    before = set(user_names(shell.user_ns))
+    restored = _restore(point, manifest, directory, shell)
+    rerun = [_rerun(shell, cell.index, cell.source) for cell in point.always]
+    if rerun:
+        # Such a cell gives back what could not be stored, and changes nothing that was.
+        known = {variable.name for variable in manifest.variables} | {u.name for u in manifest.unstored}
+        for name in set(user_names(shell.user_ns)) - before - known:
+            del shell.user_ns[name]
+        restored = _restore(point, manifest, directory, shell, keep=True)
+    shell.execution_count = max(shell.execution_count, manifest.execution_count)
+    return Debugged(point, restored, rerun)
+
+
+def table(held: Debugged, namespace: dict[str, Any], pattern: str | None = None) -> StateTable:
+    """Return what a kernel holds of a run, and what became of it."""
+    restored = held.restored
+    if restored is None:
+        return StateTable(held.point, None, held.rerun)
+    pending = set(restored.lazy.pending) if restored.lazy else set()
+    states = {name: _state(name, restored.state, namespace, pending) for name in restored.report.restored}
+    return StateTable(held.point, restored.report, held.rerun, states, pattern)
+
+
+def save(held: Debugged, name: str | None, shell: Any) -> Saved:
+    """Write the session's present state beside the run's, whole; pending variables are loaded for it.
+
+    Args:
+        held: what the kernel holds.
+        name: what to call it; without one it is numbered.
+        shell: the IPython shell.
+
+    Raises:
+        FileExistsError: there is one of that name.
+        ValueError: that cannot be a name.
+        OSError: it cannot be written.
+    """
+    own = run_directory(held.point.run) / "own"
+    name = name or _next_number(own)
+    reference = f"{held.point.run}@{name}"
+    directory = point_directory(reference)
+    if directory.exists():
+        raise FileExistsError(f"{reference} is there already: choose another name")
+    lost = _load_pending(held)
+    cell = held.point.cell if held.point.cell is not None else 0
+    for part in (own / "blobs", directory / "manifests"):
+        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (directory / "blobs").symlink_to(Path("..", "blobs"), target_is_directory=True)
+    _lend_blobs(held, own / "blobs")
+    made = _makers(held, shell.user_ns)
+    manifest = GroupsEngine().capture(
+        shell.user_ns, cell, directory, first_seen=made, execution_count=shell.execution_count
+    )
+    manifest = replace(manifest, unstored=[*manifest.unstored, *lost])
+    write_whole(directory / "manifests" / f"{cell}.json", manifest.to_json().encode())
+    when = time.strftime("%d %b %Y at %H:%M")
+    point = replace(held.point, cell=cell, name=name, saved=when)
+    write_whole(directory / "restore.json", point.to_json().encode())
+    _remove_unnamed(own)
+    return Saved(reference, manifest)
+
+
+def difference(held: Debugged | None, reference: str, shell: Any) -> Diff:
+    """Compare the session with the state of a run, or one that was saved beside it.
+
+    Raises:
+        SnapshotError: it cannot be read here.
+        FileNotFoundError: it is not on this machine.
+        ValueError: that is not the name of one.
+    """
+    directory, point = _read_point(reference)
+    if point.cell is None:
+        raise SnapshotError("no cell had finished before, so there is nothing to compare with")
+    manifest = read_manifest(directory, point.cell)
+    if manifest.engine != GROUPS:
+        raise SnapshotError("it was written by an older version, whose checkpoints cannot be compared")
+    state = StoredState(manifest, directory, shell.user_ns, arrivals=_arrivals(point, directory))
+    lazy = held.restored.lazy if held and held.restored else None
+    untouched: list[str] = []
+    if lazy is not None and held is not None:
+        lazy.prune()
+        if held.point.reference == reference:
+            untouched = lazy.pending
+        else:
+            lazy.load(lazy.pending)
+    return compare(reference, state, shell.user_ns, untouched)
+
+
+def _read_point(reference: str) -> tuple[Path, RestorePoint]:
+    directory = point_directory(reference)
+    return directory, RestorePoint.from_json((directory / "restore.json").read_bytes())
+
+
+def _restore(
+    point: RestorePoint, manifest: Manifest, directory: Path, shell: Any, *, keep: bool = False
+) -> Restored:
+    mend = (
+        "" if point.name else f"Fetch it again: open the run's Debug link, or run: respawn debug {point.run}"
+    )
+    restored = restore_lazily(
+        manifest, directory, shell, arrivals=_arrivals(point, directory), mend=mend, keep=keep
+    )
+    if restored.lazy is not None and restored.state is not None:
+        known = {variable.name: variable for variable in manifest.variables}
+        is_cheap = restored.state.is_cheap
+        LazyShell(shell, restored.lazy, is_cheap, lambda name: line(known[name])).attach()
+    return restored
+
+
+def _arrivals(point: RestorePoint, directory: Path) -> DownloadedBlobs | None:
+    return None if point.name else DownloadedBlobs(directory)
+
+
+def _rerun(shell: Any, index: int, source: str) -> RerunCell:
+    result = shell.run_cell(source, store_history=False)
+    error = result.error_before_exec or result.error_in_exec
+    return RerunCell(index, None if error is None else f"{type(error).__name__}: {error}")
+
+
+def _state(name: str, state: StoredState | None, namespace: dict[str, Any], pending: set[str]) -> str:
+    if name in namespace:
+        return LOADED if state is None or state.holds(name, namespace[name]) else CHANGED
+    return PENDING if name in pending else GONE
+
+
+def _load_pending(held: Debugged) -> list[UnstoredVariable]:
+    """Load everything; return what would not load."""
+    restored = held.restored
+    if restored is None or restored.lazy is None or restored.state is None:
+        return []
+    restored.lazy.prune()
+    restored.lazy.load(restored.lazy.pending)
+    left = set(restored.lazy.pending)
+    failed = [item for item in restored.state.failed() if item.name in left]
+    return [replace(item, reason=f"could not be loaded: {item.reason}") for item in failed]
+
+
+def _makers(held: Debugged, namespace: dict[str, Any]) -> dict[str, int]:
+    """Return the cells that made what is still as it was restored."""
+    restored = held.restored
+    if restored is None or restored.state is None:
+        return {}
+    return {
+        variable.name: variable.cell
+        for variable in restored.report.manifest.variables
+        if variable.cell is not None
+        and variable.name in namespace
+        and type_name(namespace[variable.name]) == variable.type
+        and restored.state.holds(variable.name, namespace[variable.name])
+    }
+
+
+def _lend_blobs(held: Debugged, blobs: Path) -> None:
+    """Link the run's blobs into those of the saved states, so that what did not change takes no room."""
+    if held.restored is None or held.restored.state is None:
+        return
+    source = (held.restored.state.directory / "blobs").resolve()
+    for blob in held.restored.report.manifest.blobs:
+        with suppress(OSError):  # it is there, or is missing, or lies on another disk: then it is written
+            os.link(source / blob.digest, blobs / blob.digest)
+
+
+def _remove_unnamed(own: Path) -> None:
+    """Remove blobs that no saved state names."""
+    named: set[str] = set()
+    for path in own.glob("*/manifests/*.json"):
+        try:
+            named.update(blob.digest for blob in Manifest.from_json(path.read_bytes()).blobs)
+        except ValueError:
+            return  # a newer version may have written it
+    _unlink(path for path in (own / "blobs").iterdir() if path.name not in named)
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _next_number(own: Path) -> str:
+    number = 1
+    while (own / str(number)).exists():
+        number += 1
+    return str(number)
+
+
+def _touch(directory: Path) -> None:
+    """Note that the state was used now: what was not used for long goes first when room is short."""
+    with suppress(OSError):
+        (directory / "restore.json").touch()
