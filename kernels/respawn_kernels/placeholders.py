@@ -73,7 +73,7 @@ class Placeholder:
         _refuse(self)
 
 
-def told(placeholder: Placeholder) -> UnstoredVariable:
+def unstored_of(placeholder: Placeholder) -> UnstoredVariable:
     """Return what the placeholder stands for, as checkpoints list it: its first type, reason and cell."""
     return UnstoredVariable(*_fields(placeholder))
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from respawn_kernels.manifest import UnstoredVariable
-from respawn_kernels.placeholders import NotRestored, Placeholder, placeholders, told
+from respawn_kernels.placeholders import NotRestored, Placeholder, placeholders, unstored_of
 
 ROWS = UnstoredVariable("rows", "generator", "cannot pickle 'generator' object", 3)
 
@@ -100,7 +100,7 @@ def test_showing_it_tells_the_same_and_raises_nothing(rows: Placeholder) -> None
 
 
 def test_later_checkpoints_can_go_on_listing_it(rows: Placeholder) -> None:
-    assert told(rows) == ROWS
+    assert unstored_of(rows) == ROWS
 
 
 def test_variable_whose_cell_is_not_known_has_a_mend_too() -> None:

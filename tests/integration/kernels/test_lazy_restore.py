@@ -1,0 +1,278 @@
+"""A debug notebook's kernel: variables that load when they are used, placeholders, saved states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from respawn_kernels.manifest import Manifest
+from respawn_kernels.restore import AlwaysCell, RestorePoint, run_directory
+from support.kernels import AGENT, CellFailed, Kernel, running_kernel
+
+pytestmark = pytest.mark.integration
+
+RUN = "run-0123456789"
+CELL = """
+import os, random, numpy as np, pandas as pd
+big = np.arange(2_000_000, dtype="f8")
+view = big[10:20]
+prices = pd.DataFrame({"name": ["tea", "milk"], "price": [3.0, 1.0]})
+column = prices["price"]
+sum = "a name that hides a builtin"
+class Account:
+    def __init__(self, owner): self.owner = owner
+    def __eq__(self, other): return self.owner == other.owner
+ada = Account("ada")
+stream = (n for n in [])
+limit = 2.0
+def total(): return big[:3].sum() + limit
+def dear(): return prices.query("price > @limit")
+os.environ["STAGE"] = "test"
+pd.set_option("display.max_rows", 7)
+random.seed(3)
+"""
+
+
+@pytest.fixture(scope="module")
+def spool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("run")
+    with running_kernel(directory) as kernel:
+        kernel.silent(f"{AGENT}.start({str(directory / 'spool')!r})")
+        kernel.run(CELL)
+        kernel.run("'the result'")
+        kernel.silent(f"{AGENT}.checkpoint(2)")
+    return directory / "spool"
+
+
+@pytest.fixture
+def fetched(spool: Path) -> Path:
+    """A download of its own, which a test may harm."""
+    directory = run_directory(RUN)
+    (directory / "manifests").mkdir(parents=True)
+    (directory / "blobs").mkdir()
+    for path in spool.glob("*s/*"):
+        if path.parent.name in ("blobs", "manifests"):
+            (directory / path.parent.name / path.name).write_bytes(path.read_bytes())
+    (directory / "restore.json").write_text(RestorePoint(RUN, 2, "python3", failing_cell=3).to_json())
+    return directory
+
+
+@pytest.fixture
+def kernel(tmp_path: Path, fetched: Path) -> Iterator[Kernel]:
+    with running_kernel(tmp_path) as running:
+        running.run("%load_ext respawn")
+        yield running
+
+
+def restored(kernel: Kernel) -> str:
+    return kernel.run(f"%respawn restore {RUN}")
+
+
+def here(kernel: Kernel) -> dict[str, str]:
+    """Return what the table says of each variable, in its last column."""
+    lines = [line.split("  ") for line in kernel.run("%respawn state").splitlines()]
+    return {cells[0].strip(): cells[-1].strip() for cells in lines if len(cells) > 2}
+
+
+def pending(kernel: Kernel) -> set[str]:
+    return {name for name, state in here(kernel).items() if state == "when used"}
+
+
+def blob_of(directory: Path, name: str) -> Path:
+    """Return the file of the last buffer of a variable."""
+    manifest = Manifest.from_json((directory / "manifests" / "2.json").read_bytes())
+    group = next(g for g in manifest.groups if any(f.name == name for f in g.frames))
+    return directory / "blobs" / manifest.blobs[(group.buffers or [group.stream])[-1].pieces[-1].blob].digest
+
+
+def errors(kernel: Kernel, code: str) -> str:
+    with pytest.raises(CellFailed) as stopped:
+        kernel.run(code)
+    return str(stopped.value)
+
+
+def test_nothing_large_is_loaded_before_it_is_used(kernel: Kernel) -> None:
+    shown = restored(kernel)
+    assert "Each is loaded when code first uses it." in shown
+    assert {"big", "view", "prices", "column", "ada", "total"} <= pending(kernel)
+    assert kernel.value("limit") == 2.0
+    assert {"big", "view"} <= pending(kernel)
+    assert kernel.value("[float(big[n]) for n in range(2)]") == [0.0, 1.0]
+    assert not {"big", "view", "limit"} & pending(kernel)
+    assert "prices" in pending(kernel)
+
+
+def test_what_is_loaded_still_shares_and_belongs_to_its_class(kernel: Kernel) -> None:
+    restored(kernel)
+    kernel.run("view[0] = -1")
+    assert kernel.value("float(big[10])") == -1.0
+    assert kernel.value("(type(ada) is Account, ada == Account('ada'))") == (True, True)
+    kernel.run("big[0] = 100; limit = 0.0")
+    assert kernel.value("float(total())") == 103.0
+
+
+def test_functions_find_what_they_read_even_by_words_in_strings(kernel: Kernel) -> None:
+    restored(kernel)
+    assert kernel.value("dear()['name'].tolist()") == ["tea"]
+    assert kernel.value("prices.query('price < @limit')['name'].tolist()") == ["milk"]
+
+
+def test_session_is_as_it_was(kernel: Kernel) -> None:
+    restored(kernel)
+    told = kernel.value("(os.environ['STAGE'], pd.get_option('display.max_rows'), sum[:6], random.random())")
+    assert told == ("test", 7, "a name", __import__("random").Random(3).random())
+    assert kernel.value("(Out[2], _2, In[2])") == ("the result", "the result", "'the result'")
+
+
+def test_names_are_seen_by_what_looks_at_the_namespace(kernel: Kernel) -> None:
+    restored(kernel)
+    assert kernel.value("'big' in globals()") is True
+    assert pending(kernel) == set()
+    assert kernel.value("__builtins__ is __import__('builtins')") is True
+
+
+def test_own_values_stay_and_deleted_ones_stay_away(kernel: Kernel) -> None:
+    restored(kernel)
+    kernel.run("limit = 'mine'\ndel column")
+    assert kernel.value("(limit, prices.shape)") == ("mine", (2, 2))
+    assert (here(kernel)["limit"], here(kernel)["column"]) == ("bound anew", "deleted")
+    assert "NameError" in errors(kernel, "column")
+
+
+def test_completion_and_inspection_know_pending_names(kernel: Kernel) -> None:
+    restored(kernel)
+    answer = kernel.client.complete("pri", 3, reply=True, timeout=60)["content"]
+    assert "prices" in answer["matches"]
+    answer = kernel.client.complete("x = prices.colu", 15, reply=True, timeout=60)["content"]
+    assert any("columns" in match for match in answer["matches"])
+    answer = kernel.client.inspect("Account", 7, reply=True, timeout=60)["content"]
+    assert answer["found"]
+    assert "big" in pending(kernel)
+    assert "float64" in kernel.run("big?") or kernel.outputs
+
+
+def test_placeholder_says_what_to_do(kernel: Kernel) -> None:
+    restored(kernel)
+    assert "stream (generator) was not restored" in kernel.run("stream")
+    told = errors(kernel, "next(stream)")
+    assert told.startswith("NotRestored: stream (generator) was not restored")
+    assert "run cell 2 again here" in told
+    assert "respawn:always" in told
+
+
+@pytest.mark.parametrize("harm", ["flip", "remove"])
+def test_damaged_blob_is_told_by_name_when_it_is_used(kernel: Kernel, fetched: Path, harm: str) -> None:
+    blob = blob_of(fetched, "big")
+    good = blob.read_bytes()
+    blob.unlink()
+    if harm == "flip":
+        blob.write_bytes(b"x" + good[1:])
+    restored(kernel)
+    for _ in range(2):
+        told = errors(kernel, "big.sum()")
+        assert "NotLoaded: big could not be loaded" in told
+        assert "the checkpoint after cell 2" in told
+        assert f"respawn debug {RUN}" in told
+    assert kernel.value("prices.shape") == (2, 2)
+    blob.unlink(missing_ok=True)
+    blob.write_bytes(good)
+    assert kernel.value("float(big[1])") == 1.0, "once it is mended, the next use finds it"
+
+
+def test_always_cell_gives_back_what_could_not_be_stored_and_changes_nothing_else(
+    kernel: Kernel, fetched: Path
+) -> None:
+    source = "stream = iter([limit]); limit = 0; own = 1; big[0] = 5"
+    always = [AlwaysCell(1, source)]
+    (fetched / "restore.json").write_text(RestorePoint(RUN, 2, "python3", None, 3, None, always).to_json())
+    restored(kernel)
+    assert kernel.value("(next(stream), limit, 'own' in dir(), float(big[0]))") == (2.0, 2.0, False, 0.0)
+
+
+def test_restoring_twice_gives_the_run_s_state_again(kernel: Kernel) -> None:
+    restored(kernel)
+    kernel.run("big[:] = 0; limit = 7\ndef made_meanwhile(): return limit")
+    restored(kernel)
+    assert kernel.value("(float(big[1]), made_meanwhile())") == (1.0, 2.0)
+
+
+def test_saved_state_is_come_back_to_in_another_kernel(kernel: Kernel, tmp_path: Path) -> None:
+    restored(kernel)
+    kernel.run("prices.loc[0, 'price'] = 30.0; mine = [1]; del limit")
+    shown = kernel.run("%respawn checkpoint mended")
+    assert f"as {RUN}@mended." in shown
+    assert "stream  generator  cannot pickle 'generator' object" in shown
+    assert "is there already" in told(kernel, "%respawn checkpoint mended")
+    assert f"{RUN}@1" in kernel.run("%respawn checkpoint")
+    with running_kernel(tmp_path) as other:
+        shown = other.run(f"%load_ext respawn\n%respawn restore {RUN}@mended")
+        assert "as you saved them on" in shown
+        assert other.value("(float(prices.price[0]), mine, float(big[1]))") == (30.0, [1], 1.0)
+        assert "NameError" in errors(other, "limit")
+        assert "NotRestored" in errors(other, "stream.close()")
+
+
+def test_saved_state_shares_room_with_the_run_s(kernel: Kernel, fetched: Path) -> None:
+    restored(kernel)
+    kernel.run("big[0] = 1\n%respawn checkpoint")
+    own = {path.name: path.stat() for path in (fetched / "own" / "blobs").iterdir()}
+    new = sum(told.st_size for told in own.values() if told.st_nlink == 1)
+    assert 0 < new < 5_000_000, "only the chunk that changed was written"
+
+
+def test_diff_tells_what_changed(kernel: Kernel) -> None:
+    restored(kernel)
+    assert "0 unchanged" not in kernel.run(f"%respawn diff {RUN}")
+    assert "big" in pending(kernel), "what was not loaded is not loaded to be compared"
+    kernel.run("prices.loc[0, 'price'] = 30.0; mine = 1; del limit; big.sum()")
+    rows = [line.split()[:2] for line in kernel.run(f"%respawn diff {RUN}").splitlines()[2:]]
+    assert sorted(rows) == [
+        ["limit", "removed"],
+        ["mine", "added"],
+        ["prices", "changed"],
+    ]
+    kernel.run("%respawn checkpoint")
+    assert "added" not in kernel.run(f"%respawn diff {RUN}@1")
+
+
+def told(kernel: Kernel, code: str) -> str:
+    with pytest.raises(CellFailed):
+        kernel.run(code)
+    return "".join(str(message["content"]) for message in kernel.outputs)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (f"%respawn restore {RUN}@nowhere", "%respawn checkpoint nowhere would save one"),
+        (f"%respawn diff {RUN}@no/where", "not the name of a checkpoint"),
+        ("%respawn diff run-9999999999", "respawn debug run-9999999999"),
+        ("%respawn checkpoint", "Nothing was restored"),
+        ("%respawn", "%respawn diff RUN"),
+    ],
+)
+def test_wrong_calls_say_what_to_do(kernel: Kernel, code: str, words: str) -> None:
+    assert words in told(kernel, code)
+
+
+def test_checkpoint_in_a_resumed_run_goes_on_listing_what_was_lost(tmp_path: Path, spool: Path) -> None:
+    again = tmp_path / "spool"
+    with running_kernel(tmp_path) as kernel:
+        kernel.silent(f"{AGENT}.start({str(again)!r})")
+        kernel.silent(f"{AGENT}.restore({str(spool)!r}, 2)")
+        assert kernel.value("(float(total()), __builtins__ is __import__('builtins'))") == (5.0, True)
+        assert "NotRestored" in errors(kernel, "list(stream)")
+        kernel.silent(f"{AGENT}.checkpoint(3)")
+        kernel.run("del stream")
+        kernel.silent(f"{AGENT}.checkpoint(4)")
+    lost: dict[int, Any] = {
+        cell: [
+            (item.name, item.type, item.reason, item.cell)
+            for item in Manifest.from_json((again / "manifests" / f"{cell}.json").read_bytes()).unstored
+        ]
+        for cell in (3, 4)
+    }
+    assert lost == {3: [("stream", "generator", "cannot pickle 'generator' object", 2)], 4: []}
