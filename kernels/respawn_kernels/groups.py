@@ -13,7 +13,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
@@ -25,12 +24,9 @@ from respawn_kernels.closed import immutables, is_closed, nobodys
 from respawn_kernels.describe import describe, size_of, type_name
 from respawn_kernels.grouping import Groups, binding, cycles, overlapping
 from respawn_kernels.knowledge import Knowledge, Reusable
-from respawn_kernels.loading import GroupLoader
 from respawn_kernels.manifest import Group, Manifest, StoredVariable, UnstoredVariable
-from respawn_kernels.mapping import MappedBlobs
-from respawn_kernels.names import live_shell, user_names
+from respawn_kernels.names import user_names
 from respawn_kernels.patience import Patience
-from respawn_kernels.snapshot import CorruptBlob, RestoreReport, check_python
 from respawn_kernels.streams import CannotPickle, Stream, StreamWriter
 
 VARIABLE_SECONDS = 20.0
@@ -75,31 +71,6 @@ class GroupsEngine:
         work.learn(cell, manifest)
         mode = "fork" if forked else "inline"
         return replace(manifest, seconds=time.perf_counter() - started, mode=mode)
-
-    def restore(self, manifest: Manifest, directory: Path, namespace: dict[str, Any]) -> RestoreReport:
-        """Bring all variables back at once; see `SnapshotEngine.restore`."""
-        check_python(manifest)
-        blobs = MappedBlobs(directory / "blobs")
-        with suppress(CorruptBlob):  # found again, and told, by the variables that need the blob
-            blobs.verify(manifest.blobs, manifest)
-        loader = GroupLoader(manifest, blobs, namespace)
-        cwd = surroundings.enter(manifest.cwd)
-        surroundings.extend_path(manifest.payload.get("path", []))
-        values = loader.load_all()
-        hidden = {name: values.pop(name) for name in list(values) if name.startswith("#")}
-        restored = [variable.name for variable in manifest.variables if variable.name in values]
-        namespace.update({name: values[name] for name in restored})
-        surroundings.restore_hidden(hidden, live_shell())
-        return RestoreReport(
-            manifest=manifest,
-            restored=restored,
-            failed=[
-                UnstoredVariable(v.name, v.type, loader.failed[v.name], v.cell)
-                for v in manifest.variables
-                if v.name in loader.failed
-            ],
-            cwd=cwd,
-        )
 
 
 class _Capture:

@@ -65,20 +65,6 @@ class GroupLoader:
                 self._loaded[group] = self._load(self.manifest.groups[group])
             return self._loaded[group]
 
-    def load_all(self) -> dict[str, Any]:
-        """Return all variables that load; while they do, those that are there are in the namespace."""
-        values: dict[str, Any] = {}
-        for place in range(len(self.manifest.groups)):
-            values |= self.load(place)
-        if self.failed:
-            # A constructor of the notebook may have missed names of the notebook: now they are there.
-            self._namespace.update({n: value for n, value in values.items() if not n.startswith("#")})
-            lost = {self._place[name] for name in self.failed}
-            self.again(list(self.failed))
-            for place in lost:
-                values |= self.load(place)
-        return values
-
     def value(self, name: str) -> Any:
         """Return one variable of the checkpoint.
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from respawn_kernels.manifest import Manifest
 from respawn_kernels.groups import GroupsEngine
+from respawn_kernels.manifest import Manifest
+from respawn_kernels.restoring import restore_now
 from respawn_kernels.snapshot import RestoreReport
 
 
@@ -33,7 +34,7 @@ def capture(namespace: dict[str, Any], directory: Path, cell: int = 0, **first_s
 def restore(manifest: Manifest, directory: Path) -> tuple[dict[str, Any], RestoreReport]:
     """Restore into an empty namespace."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    return namespace, GroupsEngine().restore(manifest, directory, namespace)
+    return namespace, restore_now(manifest, directory, namespace, None)
 
 
 def round_trip(code: str, directory: Path) -> dict[str, Any]:

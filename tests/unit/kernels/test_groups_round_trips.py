@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from respawn_kernels.placeholders import NotRestored
 from support.namespaces import capture, notebook, restore, round_trip, run
 
 
@@ -67,7 +68,7 @@ def test_function_that_reads_an_unpicklable_global_is_stored(tmp_path: Path) -> 
     manifest = capture(namespace, tmp_path)
     back, _ = restore(manifest, tmp_path)
     assert [variable.name for variable in manifest.unstored] == ["lock"]
-    with pytest.raises(NameError):
+    with pytest.raises(NotRestored, match="lock"):
         back["hold"]()
     run("import threading; lock = threading.Lock()", back)
     assert back["hold"]() == 1
@@ -200,10 +201,10 @@ def test_restore_keeps_the_builtins_of_the_namespace(tmp_path: Path) -> None:
     manifest = capture(notebook("def f(): return len([])"), tmp_path)
     import builtins
 
-    from respawn_kernels.groups import GroupsEngine
+    from respawn_kernels.restoring import restore_now
 
     namespace = {"__name__": "__main__", "__builtins__": builtins}
-    GroupsEngine().restore(manifest, tmp_path, namespace)
+    restore_now(manifest, tmp_path, namespace, None)
     assert namespace["__builtins__"] is builtins
     assert namespace["f"]() == 0  # type: ignore[operator]
 
