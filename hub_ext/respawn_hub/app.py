@@ -125,8 +125,7 @@ def open_ledger(settings: Settings) -> Ledger:
 
 def _routes() -> APIRouter:
     routes = APIRouter()
-    routes.include_router(artifacts.api)
     routes.include_router(artifacts.pages)
-    for module in (api, events, runner, login, job_pages, outputs, run_pages, resume_pages, debug):
+    for module in (api, artifacts, events, runner, login, job_pages, outputs, run_pages, resume_pages, debug):
         routes.include_router(module.router)
     return routes

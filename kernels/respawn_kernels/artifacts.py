@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +52,8 @@ class _Place:
     """Whether a runner stores what is saved and brings what is asked for."""
     run: str | None = None
     """The run whose artifacts a debug notebook sees."""
+    downloaded: Shelf | None = None
+    """Where they are."""
 
 
 _place: _Place | None = None
@@ -70,20 +73,17 @@ def attach(directory: Path, run: str) -> None:
     What the notebook saves stays in the session and changes nothing of the run.
     """
     place = _here()
-    if place.served or not directory.is_dir():
+    if place.served:
         return
-    downloaded = Shelf(directory)
     for name in place.shelf.names("before"):
         place.shelf.path("before", name).unlink(missing_ok=True)
+    downloaded = Shelf(directory)
     for name in downloaded.names("before"):
-        record = downloaded.record("before", name)
-        if record is None:
-            continue
-        file = downloaded.file(record)
-        if file.exists():
-            _link(file, place.shelf.file(record))
-        write_whole(place.shelf.path("before", name), record.to_json().encode(), durable=False)
-    place.run = run
+        with suppress(ArtifactError, OSError):  # it is missing then, and load says so
+            record = downloaded.record("before", name)
+            if record is not None:
+                write_whole(place.shelf.path("before", name), record.to_json().encode(), durable=False)
+    place.run, place.downloaded = run, downloaded
 
 
 def save(name: str, value: Any, *, wait: bool = False) -> ArtifactRecord:
@@ -213,8 +213,14 @@ def _fetch(place: _Place, record: ArtifactRecord) -> None:
     """Have the runner bring the file of an artifact that was taken over."""
     shelf = place.shelf
     if not place.served:
-        hint = f" Fetch it with: respawn fetch {place.run} {record.name}" if place.run else ""
-        raise ArtifactError(f"artifact {record.name!r} ({record.size:,} bytes) is not on this machine.{hint}")
+        file = place.downloaded.file(record) if place.downloaded else None
+        if file is None or not file.exists():
+            raise ArtifactError(
+                f"artifact {record.name!r} ({record.size:,} bytes) is not on this machine. Fetch it in a "
+                f"terminal with: respawn fetch {place.run} {record.name} --debug"
+            )
+        _link(file, shelf.file(record))
+        return
     answered = shelf.path("answers", record.name)
     with _fetching:
         answered.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from nbformat import NotebookNode, from_dict
 
+from respawn_jobs.debug_artifacts import artifacts_line, download_artifacts
 from respawn_jobs.errors import Corrupt
 from respawn_jobs.models import CellRecord, CellState, DebugBundle
 from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags, code_cells, read_notebook
@@ -114,6 +115,8 @@ def header_text(bundle: DebugBundle, notebook: NotebookNode) -> str:
         ("Cell", _cell_line(bundle, notebook)),
         ("Error", code_span(_error_line(bundle))),
     ]
+    if bundle.artifacts:
+        rows.append(("Kept", artifacts_line(bundle.artifacts)))
     table = "\n".join(f"| **{name}** | {value.replace('|', chr(92) + '|')} |" for name, value in rows)
     return f"# Debugging {run.job.rpartition('/')[2]}\n\n| | |\n| --- | --- |\n{table}\n\n{_advice(bundle)}"
 
@@ -149,6 +152,7 @@ def download(
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if bundle.checkpoint is not None:
         _download_checkpoint(service, bundle, directory, progress or _silent)
+    download_artifacts(service, bundle, directory)
     write_whole(directory / "restore.json", point.to_json().encode())
     return point
 

@@ -349,6 +349,8 @@ class DebugBundle(Model):
     """The state just before the cell that failed; None when that is an empty kernel."""
     blobs: list[str] = []
     """Digests that the manifest names, the manifest's own not among them."""
+    artifacts: list[Artifact] = []
+    """The latest of each name that the run kept."""
     link: str | None = None
 
 

@@ -16,18 +16,18 @@ from respawn_hub.handlers.streams import streamed
 from respawn_jobs.ledger.service import ActorService
 from respawn_jobs.models import Artifact
 
-api = APIRouter(prefix="/api", tags=["people"], route_class=AskedFirst)
+router = APIRouter(prefix="/api", tags=["people"], route_class=AskedFirst)
 pages = APIRouter(include_in_schema=False)
 NumberQuery = Annotated[int | None, Query(ge=1)]
 
 
-@api.get("/runs/{run}/artifacts")
+@router.get("/runs/{run}/artifacts")
 def artifacts(run: str, service: ServiceDep) -> list[Artifact]:
     """List what a run keeps, by name; of each name the newest first."""
     return service.artifacts(run)
 
 
-@api.get("/runs/{run}/artifacts/{name}", response_class=Response)
+@router.get("/runs/{run}/artifacts/{name}", response_class=Response)
 async def artifact(run: str, name: str, service: ServiceDep, number: NumberQuery = None) -> Response:
     """Return an artifact's file, by default the latest of the name."""
     return await _file(service, run, name, number)

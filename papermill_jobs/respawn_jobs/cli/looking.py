@@ -64,17 +64,19 @@ def runs(job: str | None, states: tuple[str, ...], limit: int, as_json: bool) ->
 @json_option
 def show(run_id: str, as_json: bool) -> int:
     """Show a run and its cells."""
-    from respawn_jobs.cli import printing
+    from respawn_jobs.cli import keeping, printing
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.cli.executing import default_output
     from respawn_jobs.report import run_report
 
     with connection() as connected:
         detail = connected.service.show(run_id)
+        artifacts = connected.service.artifacts(run_id)
     if as_json:
         kept = default_output(run_id)
         report = run_report(detail, kept if kept.exists() else None)
-        printing.document(report | {"detail": detail.model_dump(mode="json")})
+        told = [artifact.model_dump(mode="json") for artifact in artifacts]
+        printing.document(report | {"detail": detail.model_dump(mode="json"), "artifacts": told})
         return 0
     run = detail.run
     facts: list[tuple[str, Any]] = [
@@ -92,6 +94,9 @@ def show(run_id: str, as_json: bool) -> int:
         if value:
             click.echo(f"{name:<11} {value}")
     _cells(detail)
+    if artifacts:
+        click.echo()
+        keeping.table(artifacts)
     printing.error(run.error)
     return 0
 

@@ -264,6 +264,7 @@ def debug(context: Context, actor: Actor, run_id: str) -> DebugBundle:
             notebook=_notebook(context, session, row),
             checkpoint=checkpoint_of(before) if before else None,
             blobs=before.blobs if before else [],
+            artifacts=artifacts.latest(session, run_id),
         )
 
 
