@@ -95,8 +95,8 @@ def _root(array: Any) -> Any:
     import numpy as np
 
     root = array
-    while type(root.base) is np.ndarray:
-        root = root.base
+    while type(base := _base(root)) is np.ndarray:
+        root = base
     if root is array or array.size == 0 or array.dtype.itemsize == 0:
         return array
     if not (root.flags.c_contiguous or root.flags.f_contiguous):
@@ -106,6 +106,12 @@ def _root(array: Any) -> Any:
     low, high = _bounds(array)
     start = _address(root)
     return root if start <= low and high <= start + root.nbytes else array
+
+
+def _base(array: Any) -> Any:
+    """Return what an array lies in; `as_strided` puts an object of its own between."""
+    base = array.base
+    return base.base if type(base).__name__ == "DummyArray" else base
 
 
 def _standing_for(array: Any, pickler: NamespacePickler) -> Any:

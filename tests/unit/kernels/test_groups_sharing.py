@@ -79,7 +79,16 @@ def test_function_in_its_own_closure_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "view",
-    ["a[10:20]", "a[::-3]", "a.reshape(100, -1).T", "a.view('i4')[1::2]", "a[None, 5:9]", "a[:0]", "a[7]"],
+    [
+        "a[10:20]",
+        "a[::-3]",
+        "a.reshape(100, -1).T",
+        "a.view('i4')[1::2]",
+        "a[None, 5:9]",
+        "a[:0]",
+        "a[7]",
+        "np.lib.stride_tricks.as_strided(a, (4,), (16,))",
+    ],
 )
 def test_view_lies_in_its_base_again(tmp_path: Path, view: str) -> None:
     namespace = notebook(f"import numpy as np; a = np.arange(60_000.); v = {view}")
