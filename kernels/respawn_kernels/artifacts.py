@@ -236,8 +236,8 @@ def _fetch(place: _Place, record: ArtifactRecord) -> None:
 
 def _not_written(name: str, shelf: Shelf, error: OSError) -> ArtifactError:
     where = f"the disk of {shelf.root}"
-    if error.errno in _FULL:
-        mend = f"{where} is full: free some space, or set TMPDIR to a directory on a larger disk"
+    if error.errno in _FULL or error.errno is None:  # NumPy tells no number
+        mend = f"{where} is full ({error}): free some space, or set TMPDIR to a directory on a larger disk"
     elif error.filename is not None and not str(error.filename).startswith(str(shelf.root)):
         mend = f"{error.strerror}: {error.filename}"
     else:

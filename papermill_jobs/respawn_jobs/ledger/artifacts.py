@@ -177,19 +177,30 @@ def valid_after(
     for artifact in found:
         place = places.get(-1 if artifact.cell is None else artifact.cell, len(cells))
         saver = cells[place] if place < len(cells) else None
-        finished = saver is not None and saver.state in (CellState.EXECUTED, CellState.REUSED)
         if not same_kernel:
             told.append(f"artifact {artifact.name!r} is left behind: the kernel is another one")
-        elif place < same or (place == same and not finished):
+        elif place < same or (place == same and _may_go_on(saver, following[place:])):
             index = following[place].index if place < len(following) else None
             kept.append(artifact.model_copy(update={"cell": index}))
         elif saver is not None and saver.cell_id in reused:
             kept.append(artifact.model_copy(update={"cell": reused[saver.cell_id]}))
         else:
-            edited = "it" if place == same else f"cell {cells[same].index}"
+            why = "it had finished and was edited, or a cell was put in above it"
+            if place != same:
+                why = f"cell {cells[same].index} above it has changed"
             where = "" if artifact.cell is None else f", saved by cell {artifact.cell},"
-            told.append(f"artifact {artifact.name!r}{where} is left behind: {edited} was edited")
+            told.append(f"artifact {artifact.name!r}{where} is left behind: {why}")
     return kept, told
+
+
+def _may_go_on(saver: CellRecord | None, following: Sequence[NextCell]) -> bool:
+    """Tell whether the first of the cells that follow is the saver, mended because it had not finished."""
+    if saver is None:
+        return True
+    moved = any(
+        saver.cell_id == cell.cell_id or saver.source_hash == cell.source_hash for cell in following[1:]
+    )
+    return not moved and saver.state not in (CellState.EXECUTED, CellState.REUSED)
 
 
 def artifact_of(row: ArtifactRow) -> Artifact:

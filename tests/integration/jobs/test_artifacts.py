@@ -77,7 +77,7 @@ def test_an_edit_above_the_cell_leaves_its_artifacts_behind(bench) -> None:
     other = SETUP.replace("default_rng(0)", "default_rng(1)")
     request = ResumeRequest(notebook=text(notebook(other, TRAIN.format(trouble=""), RESULT)))
     assert any(
-        "artifact 'model'" in notice and "cell 0 was edited" in notice
+        "artifact 'model'" in notice and "cell 0 above it has changed" in notice
         for notice in bench.service.plan(failed.run.id, request).notices
     )
     resumed = bench.execute(bench.service.resume(failed.run.id, request).id)
