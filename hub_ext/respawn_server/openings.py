@@ -190,7 +190,7 @@ class Opening:
         return path
 
     async def _download(self, bundle: DebugBundle) -> None:
-        from respawn_jobs.debug import download
+        from respawn_jobs.debug import begin_download
         from respawn_kernels.restore import run_directory
 
         self._step("download")
@@ -200,13 +200,24 @@ class Opening:
 
         service, directory = self._connection.service(), run_directory(self.run)
         try:
-            await asyncio.to_thread(download, service, bundle, directory, _sparingly(progress))
+            _, fetch = await asyncio.to_thread(
+                begin_download, service, bundle, directory, _sparingly(progress)
+            )
         except (Corrupt, NotFound) as error:
             # The state is lost; the notebook with its outputs and traceback is still worth opening.
             self.problem = f"The state of {self.run} cannot be had any more: {error.message}."
             return
+        if fetch is None:
+            self._step("download", "no state was kept before the failing cell", done=True)
+            return
         size = bundle.checkpoint.size if bundle.checkpoint else 0
-        detail = _size(size) if bundle.checkpoint else "no state was kept before the failing cell"
+        left = fetch.left
+        if left:
+            # The kernel waits for what it needs, and says so.
+            await asyncio.to_thread(fetch.in_background)
+        detail = (
+            f"{_size(size - left)} of {_size(size)}; the rest comes while you work" if left else _size(size)
+        )
         self._step("download", detail, done=True)
 
     async def _restore(self, bundle: DebugBundle, path: str) -> None:

@@ -3,6 +3,7 @@
     <run>/download.lock           locked by whoever fetches, as long as it lives
     <run>/download.json           how far it is, or why it failed
     <run>/wanted/<digest>         a blob that a kernel waits for: fetched next
+    <run>/in-use.lock             locked by kernels that may come to load variables of the run
 
 A lock goes with its process, however that ends, so nobody waits for a download that is dead.
 """
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from respawn_kernels.digest import write_whole
 from respawn_kernels.snapshot import CorruptBlob
@@ -63,6 +65,28 @@ def is_downloading(directory: Path) -> bool:
     try:
         with (directory / "download.lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def use(directory: Path) -> BinaryIO | None:
+    """Mark a run's directory as in use until the file that this returns is closed; None if it cannot be."""
+    try:
+        file = (directory / "in-use.lock").open("ab")
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return None
+    return file
+
+
+def is_in_use(directory: Path) -> bool:
+    """Tell whether a kernel may come to load variables from a run's directory."""
+    try:
+        with (directory / "in-use.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:

@@ -13,7 +13,7 @@ from typing import Any
 
 from respawn_kernels import artifacts
 from respawn_kernels.agent import read_manifest
-from respawn_kernels.arrivals import DownloadedBlobs
+from respawn_kernels.arrivals import DownloadedBlobs, use
 from respawn_kernels.describe import type_name
 from respawn_kernels.diff import Diff, compare
 from respawn_kernels.digest import write_whole
@@ -199,10 +199,12 @@ def _restore(
     restored = restore_lazily(
         manifest, directory, shell, arrivals=_arrivals(point, directory), mend=mend, keep=keep
     )
-    if restored.lazy is not None and restored.state is not None:
+    if restored.lazy is not None and restored.state is not None and restored.lazy.pending:
         known = {variable.name: variable for variable in manifest.variables}
         is_cheap = restored.state.is_cheap
         LazyShell(shell, restored.lazy, is_cheap, lambda name: line(known[name])).attach()
+        if (mark := use(directory)) is not None:
+            restored.lazy.settled.append(mark.close)
     return restored
 
 

@@ -191,7 +191,8 @@ class LazyNames:
                 self.namespace["__builtins__"] = self._own
             self._own = None
             self._change_main(_Main, ModuleType)
-            for call in self.settled:
+            settled, self.settled = self.settled, []
+            for call in settled:
                 call()
 
     def _change_main(self, before: type, after: type) -> None:

@@ -31,7 +31,7 @@ class LazyShell:
         self._line = line
 
     def attach(self) -> None:
-        """Begin; it ends by itself when nothing is pending."""
+        """Begin, while something is pending; it ends by itself when nothing is."""
         self._shell.events.register("pre_run_cell", self._before_cell)
         self._shell.events.register("post_run_cell", self._after_cell)
         with suppress(AttributeError):
@@ -39,7 +39,6 @@ class LazyShell:
         self._inspect = self._shell.object_inspect_mime
         self._shell.object_inspect_mime = self._inspect_pending
         self._lazy.settled.append(self.detach)
-        self._lazy.settle()
 
     def detach(self) -> None:
         """Follow no more."""
@@ -50,8 +49,6 @@ class LazyShell:
             self._shell.Completer.custom_matchers.remove(self._complete)
         if self._shell.__dict__.get("object_inspect_mime") == self._inspect_pending:
             del self._shell.object_inspect_mime
-        with suppress(ValueError):
-            self._lazy.settled.remove(self.detach)
 
     def _before_cell(self, info: Any) -> None:
         self._lazy.refresh()

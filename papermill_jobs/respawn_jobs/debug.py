@@ -4,24 +4,25 @@ It is the executed notebook with two cells in front, a header that says what hap
 the variables back. Both carry `metadata.respawn.role`, by which `respawn_jobs.notebooks.strip_debug` takes
 them out again. Building is pure and repeatable: the same bundle always gives the same notebook.
 
-`download` puts the state beside it, where the kernel's `%respawn restore` looks for it.
+`begin_download` puts the state beside it, where the kernel's `%respawn restore` looks for it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode, from_dict
 
+from respawn_jobs.blob_cache import make_room, only_one
 from respawn_jobs.debug_artifacts import artifacts_line, download_artifacts
 from respawn_jobs.errors import Corrupt
+from respawn_jobs.fetching import Fetch, Progress, prepare
 from respawn_jobs.models import CellRecord, CellState, DebugBundle
 from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags, code_cells, read_notebook
 from respawn_jobs.service import Service
-from respawn_kernels.digest import digest_of, digest_of_file, write_whole
+from respawn_kernels.digest import digest_of, write_whole
 from respawn_kernels.manifest import Manifest
 from respawn_kernels.restore import AlwaysCell, RestorePoint
 
@@ -30,9 +31,6 @@ RESTORE_ID = "respawn-restore"
 _ROLES = ("header", "restore")
 _PAPERMILL_MARK = "papermill-error-cell-tag"
 _FINISHED = (CellState.EXECUTED, CellState.REUSED)
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes that are there and the bytes in all."""
 
 
 def debug_notebook(bundle: DebugBundle) -> NotebookNode:
@@ -133,51 +131,68 @@ def code_span(text: str, limit: int = 200) -> str:
 def download(
     service: Service, bundle: DebugBundle, directory: Path, progress: Progress | None = None
 ) -> RestorePoint:
-    """Bring the state before the failing cell to where a kernel restores it from.
+    """Bring the state before the failing cell to where a kernel restores it from, all of it.
 
     Args:
-        service: Where the blobs come from; what is already in `directory` and whole is not fetched again.
+        service: Where the blobs come from; those in the cache that are whole are not fetched again.
         bundle: The run, as `service.debug` gave it.
         directory: `respawn_kernels.restore.run_directory(run)`.
         progress: Told how many bytes are there, of how many.
 
     Returns:
-        What was written to `restore.json`, last, so that a half-done download is never restored from.
+        What was written to `restore.json`.
 
     Raises:
-        Corrupt: A blob's bytes do not match its digest, or the manifest is none.
+        Corrupt: A blob's bytes do not match its digest, or the manifest is none. Blobs that are whole are
+            there, and a kernel restores the variables that need no other.
         RespawnError: What `service.blob` raises.
+        OSError: The directory cannot be written.
     """
-    point = _restore_point(bundle)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if bundle.checkpoint is not None:
-        _download_checkpoint(service, bundle, directory, progress or _silent)
-    download_artifacts(service, bundle, directory)
-    write_whole(directory / "restore.json", point.to_json().encode())
+    point, fetch = begin_download(service, bundle, directory, progress)
+    if fetch is not None:
+        fetch.rest(progress or _silent)
+        if fetch.error is not None:
+            raise fetch.error
     return point
 
 
-def _download_checkpoint(service: Service, bundle: DebugBundle, directory: Path, progress: Progress) -> None:
+def begin_download(
+    service: Service, bundle: DebugBundle, directory: Path, progress: Progress | None = None
+) -> tuple[RestorePoint, Fetch | None]:
+    """Bring so much of the state that a kernel can restore it; variables wait for what comes later.
+
+    Takes and raises what `download` does, but for single blobs: those are in the `error` of what it returns.
+
+    Returns:
+        What was written to `restore.json`, last; and what fetches the rest, if there is a checkpoint.
+    """
+    point = _restore_point(bundle)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fetch = None
+    if bundle.checkpoint is not None:
+        fetch = _begin_checkpoint(service, bundle, directory, progress or _silent)
+    download_artifacts(service, bundle, directory)
+    write_whole(directory / "restore.json", point.to_json().encode())
+    return point, fetch
+
+
+def _begin_checkpoint(service: Service, bundle: DebugBundle, directory: Path, progress: Progress) -> Fetch:
     assert bundle.checkpoint is not None  # noqa: S101 - narrowed by the only caller
-    (directory / "blobs").mkdir(exist_ok=True)
-    (directory / "manifests").mkdir(exist_ok=True)
     text = _verified(service, bundle.run.id, bundle.checkpoint.manifest)
     try:
         manifest = Manifest.from_json(text)
     except ValueError as error:
         digest = bundle.checkpoint.manifest
         raise Corrupt(f"checkpoint {digest} of {bundle.run.id} cannot be read: {error}") from error
-    total, there = sum(blob.size for blob in manifest.blobs), 0
-    progress(there, total)
-    for blob in manifest.blobs:
-        path = directory / "blobs" / blob.digest
-        if not (path.exists() and digest_of_file(path) == blob.digest):
-            write_whole(path, _verified(service, bundle.run.id, blob.digest))
-        there += blob.size
-        progress(there, total)
-    # Written after its blobs: a manifest that is there is a checkpoint that can be restored.
-    # Under the cell that the restore point names: a run that took it over may count its cells differently.
-    write_whole(directory / "manifests" / f"{bundle.checkpoint.cell}.json", text)
+    prepare(directory)
+    with only_one(directory.parent):
+        make_room(directory.parent, manifest.blobs, directory)
+        # Under the cell that the restore point names: a run that took it over may count its cells
+        # differently. Before its blobs: what a manifest names is not removed from the cache.
+        write_whole(directory / "manifests" / f"{bundle.checkpoint.cell}.json", text)
+    fetch = Fetch(service, bundle.run.id, directory, manifest)
+    fetch.first(progress)
+    return fetch
 
 
 def _verified(service: Service, run: str, digest: str) -> bytes:
