@@ -1,0 +1,86 @@
+"""Random notebooks: what a checkpoint gives back is what was there, whatever the cells did; nothing older.
+
+`make test` tries the same few hundred programs each time. `RESPAWN_PROPERTY=long` tries thousands of new ones.
+Hypothesis prints the program that failed, shrunk, and how to run it again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count, zip_longest
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+from support.programs.grammar import Cell, programs
+from support.programs.link import Worker
+
+LONG = os.environ.get("RESPAWN_PROPERTY") == "long"
+_EXAMPLES = 20_000 if LONG else 300
+_seen = {"boundaries": 0, "taken over": 0}
+
+
+@pytest.fixture(scope="module")
+def notebook() -> Iterator[Worker]:
+    with Worker("run") as worker:
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def restorer() -> Iterator[Worker]:
+    with Worker("restore") as worker:
+        yield worker
+
+
+@pytest.mark.timeout(24 * 3600 if LONG else 300)
+@settings(
+    max_examples=_EXAMPLES,
+    deadline=None,
+    derandomize=not LONG,
+    database=None,
+    print_blob=True,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+@given(cells=programs(), seed=st.integers(0, 3))
+def test_every_checkpoint_of_a_random_notebook_is_its_true_state(
+    notebook: Worker, restorer: Worker, cells: list[Cell], seed: int
+) -> None:
+    spool = Path(tempfile.mkdtemp(prefix="respawn-property-"))
+    try:
+        _check(notebook, restorer, cells, seed, spool / "spool")
+    finally:
+        shutil.rmtree(spool, ignore_errors=True)
+
+
+def test_the_programs_had_something_to_take_over() -> None:
+    """Without that the test above would prove nothing about what is known unchanged."""
+    assert _seen["taken over"] > 0.2 * _seen["boundaries"] > 20
+
+
+def _check(notebook: Worker, restorer: Worker, cells: list[Cell], seed: int, spool: Path) -> None:
+    for number, (source, how) in zip(count(1), cells, strict=False):
+        note(f"# cell {number}, {how or 'not stored'}\n{source}")
+    truths = notebook.ask(cells=cells, seed=seed, spool=str(spool))["truths"]
+    for truth in truths:
+        note(f"boundary {truth['cell']}")
+        _seen["boundaries"] += 1
+        _seen["taken over"] += truth["taken_over"]
+        _same(truth["told"], truth["after"], "was changed by taking the checkpoint")
+        assert truth["stored"] == sorted(truth["names"]), truth["unstored"]
+        found = restorer.ask(cell=truth["cell"], groups=[], spool=str(spool))
+        assert not found["failed"]
+        _same(truth["told"], found["told"], "was not restored as it was")
+        assert truth["random"] == found["random"], "the random generators are not as they were"
+
+
+def _same(truth: list[str], found: list[str], what: str) -> None:
+    wrong = [pair for pair in zip_longest(truth, found) if pair[0] != pair[1]]
+    if wrong:
+        told = "\n".join(f"  was {was}\n  is  {now}" for was, now in wrong[:4])
+        pytest.fail(f"{what}:\n{told}")
