@@ -21,6 +21,7 @@ from typing import Any
 from respawn_kernels import surroundings
 from respawn_kernels.chunks import BlobTable, BlobWriter, Draft
 from respawn_kernels.closed import immutables, is_closed, nobodys
+from respawn_kernels.collecting import collecting_later
 from respawn_kernels.describe import describe, size_of, type_name
 from respawn_kernels.grouping import Groups, binding, cycles, overlapping
 from respawn_kernels.knowledge import Knowledge, Reusable
@@ -62,13 +63,13 @@ class GroupsEngine:
 
             shared.look()
         known = Knowledge.read(spool, parent)
-        with Patience(variable_seconds) as patience:
+        with collecting_later(), Patience(variable_seconds) as patience:
             work = _Capture(namespace, spool, known, patience, progress, forked=forked)
             work.take_over(touched)
             work.leave_out(leave_out or {})
             work.look()
             manifest = work.manifest(cell, first_seen, execution_count)
-        work.learn(cell, manifest)
+            work.learn(cell, manifest)
         mode = "fork" if forked else "inline"
         return replace(manifest, seconds=time.perf_counter() - started, mode=mode)
 
@@ -134,7 +135,11 @@ class _Capture:
         grouped = self._grouped()
         if self._known is not None:
             self._known.expect(self._reused, [self._solo[names[0]] for names in grouped if len(names) == 1])
-        for names in grouped:
+        # The session's own are new each time: in one pack with the others they would make that one sparse.
+        grouped.sort(key=lambda names: names[0].startswith("#"))
+        for place, names in enumerate(grouped):
+            if names[0].startswith("#") and place and not grouped[place - 1][0].startswith("#"):
+                self._writer.flush()
             self._write(names)
         self._writer.flush()
 
@@ -143,14 +148,7 @@ class _Capture:
         table = BlobTable()
         groups, places = self._finished(table)
         variables = [
-            StoredVariable(
-                name,
-                type_name(value),
-                describe(value),
-                size_of(value),
-                first_seen.get(name),
-                places[name],
-            )
+            self._described(name, value, places[name], first_seen.get(name))
             for name, value in self._values.items()
             if name in places and not name.startswith("#")
         ]
@@ -186,10 +184,16 @@ class _Capture:
         for stream, _, _ in self._written:
             reads.append(sorted(stream.reads))
             closed.append(self._is_closed([frame.name for frame in stream.frames]))
-        ids = {name: (id(value), type_name(value)) for name, value in self._values.items()}
+        ids = {name: (id(value), id(type(value))) for name, value in self._values.items()}
         blobs = set(manifest.blobs)
         compressed = {digest: blob for digest, blob in self._writer.compressed.items() if blob in blobs}
         Knowledge.write(self._spool, cell, ids, closed, reads, compressed)
+
+    def _described(self, name: str, value: Any, place: int, made: int | None) -> StoredVariable:
+        if self._known is not None and place < len(self._reused) and name in self._known.variables:
+            old = self._known.variables[name]
+            return StoredVariable(name, old.type, old.description, old.size, made, place)
+        return StoredVariable(name, type_name(value), describe(value), size_of(value), made, place)
 
     # Steps
 

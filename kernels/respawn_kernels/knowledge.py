@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from respawn_kernels.chunks import Draft, drafted
-from respawn_kernels.describe import type_name
 from respawn_kernels.digest import digest_of, write_whole
-from respawn_kernels.manifest import Blob, Extent, Frame, Manifest
+from respawn_kernels.manifest import Blob, Extent, Frame, Manifest, StoredVariable
 
 if TYPE_CHECKING:
     from respawn_kernels.streams import Stream
@@ -75,7 +74,7 @@ class Knowledge:
     def write(
         spool: Path,
         cell: int,
-        ids: Mapping[str, tuple[int, str]],
+        ids: Mapping[str, tuple[int, int]],
         closed: list[bool],
         reads: list[list[str]],
         compressed: Mapping[str, Blob],
@@ -91,6 +90,11 @@ class Knowledge:
     def blobs(self) -> dict[str, int]:
         """Digests and sizes of the blobs that are stored."""
         return {blob.digest: blob.size for blob in self._manifest.blobs}
+
+    @cached_property
+    def variables(self) -> dict[str, StoredVariable]:
+        """The variables of the checkpoint by name."""
+        return {variable.name: variable for variable in self._manifest.variables}
 
     @cached_property
     def compressed(self) -> dict[str, Blob]:
@@ -109,17 +113,23 @@ class Knowledge:
         if self._learned is None:
             return []
         reached = self._reached(set(touched))
-        ids = self._learned["ids"]
-        found = [
-            place
-            for place, group in enumerate(self._manifest.groups)
-            if place not in reached
-            and self._learned["closed"][place]
-            and all(
+        ids, groups = self._learned["ids"], self._manifest.groups
+        same = [
+            all(
                 frame.name in values
-                and ids.get(frame.name) == [id(values[frame.name]), type_name(values[frame.name])]
+                and ids.get(frame.name) == [id(values[frame.name]), id(type(values[frame.name]))]
                 for frame in group.frames
             )
+            for group in groups
+        ]
+        found = [
+            place
+            for place, group in enumerate(groups)
+            # What it refers to by name must be what it was, although it may have changed in itself.
+            if same[place]
+            and place not in reached
+            and self._learned["closed"][place]
+            and all(same[other] for other in group.requires)
         ]
         return [self._reusable(place) for place in self._dense(found)]
 
@@ -194,6 +204,6 @@ class Knowledge:
             frames=group.frames,
             stream=drafted(group.stream, blobs),
             buffers=[drafted(extent, blobs) for extent in group.buffers],
-            requires={groups[other].frames[0].name for other in group.requires},
+            requires={frame.name for other in group.requires for frame in groups[other].frames},
             reads=self._learned["reads"][place],
         )

@@ -14,8 +14,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+from respawn_kernels.collecting import collecting_later
 
 FORMAT = 2
 FIRST_FORMAT = 1
@@ -136,7 +138,7 @@ class Manifest:
         """Return the manifest as a JSON document."""
         document = {name: getattr(self, name) for name in _MANIFEST}
         for name in _PARTS:
-            document[name] = [asdict(part) for part in document[name]]
+            document[name] = [vars(part) for part in document[name]]
         document["groups"] = [_group_to_json(group) for group in self.groups]
         return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
@@ -146,6 +148,11 @@ class Manifest:
 
         Raises ValueError for a format that this version does not know, and naming a field that is wrong.
         """
+        with collecting_later():
+            return cls._read(text)
+
+    @classmethod
+    def _read(cls, text: str | bytes) -> Manifest:
         try:
             data = json.loads(text)
         except RecursionError as error:
@@ -290,10 +297,13 @@ def _check(document: Any, checks: _Checks, where: str) -> None:
     """Raise ValueError naming the field of `document` that is missing, unknown or of another kind."""
     if not _is_object(document):
         raise ValueError(f"{where} is not an object")
-    for name in document.keys() - checks.keys():
-        raise ValueError(f"{where}.{name} is not a known field")
-    for name, right in checks.items():
-        if name not in document and name not in _OPTIONAL.get(where, {"cell", "group"}):
-            raise ValueError(f"{where}.{name} is missing")
-        if name in document and not right(document[name]):
+    for name, value in document.items():
+        right = checks.get(name)
+        if right is None:
+            raise ValueError(f"{where}.{name} is not a known field")
+        if not right(value):
             raise ValueError(f"{where}.{name} is not {right.__name__.removeprefix('_is_').replace('_', ' ')}")
+    if len(document) < len(checks):
+        for name in checks:
+            if name not in document and name not in _OPTIONAL.get(where, {"cell", "group"}):
+                raise ValueError(f"{where}.{name} is missing")

@@ -103,6 +103,16 @@ def test_arrow_table_on_an_arrays_memory_is_looked_at_when_the_array_was_touched
     assert _restored(book)["a"][0].as_py() == 7
 
 
+@pytest.mark.parametrize("change", ["f = {'k': 1}", "del f", "def f(): return 2"])
+def test_name_that_a_group_refers_to_is_rebound(book: Notebook, change: str) -> None:
+    book.run("def f(): return 1\na = {'call': f}")
+    book.checkpoint()
+    book.run(change)
+    book.run("n = 1")
+    book.checkpoint()
+    assert _restored(book)["a"]["call"]() == 1
+
+
 def test_rebound_and_deleted_names_are_what_they_are_now(book: Notebook) -> None:
     _after(book, "a, b, c = [1], [2], [3]", "a = [9]; del b")
     back = _restored(book)
