@@ -35,7 +35,7 @@ def test_change_in_one_place_of_an_array_stores_one_chunk(tmp_path: Path) -> Non
 
 def test_equal_arrays_are_one_blob_and_two_arrays(tmp_path: Path) -> None:
     manifest = capture(notebook("import numpy as np; a = np.ones(50_000); b = np.ones(50_000)"), tmp_path)
-    assert len(manifest.blobs) == 2, "the pack of the streams, and the array"
+    assert len(manifest.blobs) == 3, "the pack of the streams, that of the session, and the array"
     back, _ = restore(manifest, tmp_path)
     back["a"][:] = 0
     assert back["b"].all()
@@ -79,7 +79,7 @@ def test_manifest_names_each_blob_with_its_true_size_and_digest(tmp_path: Path) 
 
 def test_small_buffers_stay_in_the_stream(tmp_path: Path) -> None:
     manifest = capture(notebook("import numpy as np; many = [np.ones(10) for _ in range(100)]"), tmp_path)
-    assert len(manifest.blobs) == 1
+    assert len(manifest.blobs) == 2, "the pack of the streams, and that of the session"
 
 
 def test_array_that_a_thread_changes_meanwhile_is_named_by_what_was_written(tmp_path: Path) -> None:
