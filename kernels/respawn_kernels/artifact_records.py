@@ -148,4 +148,8 @@ class Shelf:
         """Let one process and thread at a time change what is latest."""
         with (self.root / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                # Said aloud: a child forked by another thread meanwhile has the file open too.
+                fcntl.flock(lock, fcntl.LOCK_UN)

@@ -251,6 +251,56 @@ def test_many_threads_may_save_and_load_at_once(session: Shelf) -> None:
     assert len(list((session.root / "files").iterdir())) == 1
 
 
+KILLED = """
+import os, pathlib, random, signal, sys, time
+import numpy as np
+import respawn
+from respawn_kernels import artifacts
+artifacts.start(pathlib.Path(sys.argv[1]))
+random.seed(int(sys.argv[2]))
+before = 0
+for turn in range(60):
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            number = respawn.load("state", {"number": 0})["number"] + 1
+            respawn.save("state", {"number": number, "data": np.full(20_000, number), "text": (str(number),)})
+    time.sleep(random.uniform(0.001, 0.03))
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    state = respawn.load("state", {"number": 0, "data": np.zeros(1), "text": ("0",)})
+    assert (state["data"] == state["number"]).all() and state["text"] == (str(state["number"]),)
+    assert state["number"] >= before
+    before = state["number"]
+print(before)
+"""
+
+
+def test_a_process_that_is_killed_while_it_saves_leaves_the_newest_whole_one(tmp_path: Path) -> None:
+    told = subprocess.check_output([sys.executable, "-c", KILLED, str(tmp_path / "shelf"), "1"], text=True)
+    assert int(told) > 60
+
+
+FORKED = """
+import os, pathlib, signal, sys
+import respawn
+from respawn_kernels import artifacts
+artifacts.start(pathlib.Path(sys.argv[1]))
+with artifacts._here().shelf.publishing():
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+print(respawn.save("model", 1).number)
+os.kill(pid, signal.SIGKILL)
+os.waitpid(pid, 0)
+"""
+
+
+def test_a_child_forked_in_the_middle_of_a_save_blocks_nobody(tmp_path: Path) -> None:
+    code = [sys.executable, "-c", FORKED, str(tmp_path / "shelf")]
+    assert subprocess.check_output(code, text=True, timeout=30) == "1\n"
+
+
 def test_a_session_leaves_nothing_behind() -> None:
     code = "import respawn; respawn.save('a', 1); print(respawn_kernels.artifacts._place.shelf.root)"
     code = f"import respawn_kernels.artifacts\n{code}"
