@@ -65,19 +65,21 @@ def start(spool: str, runner_pid: int | None = None, options: str | None = None)
 def hold(cell: int) -> Held:
     """Hold the state just after a cell in a child, and say so in the spool.
 
-    The child that held the state before is dropped, unless it is just saving itself.
+    The child that held the state before is then dropped, unless it is just saving itself: should the kernel
+    die meanwhile, one of the two has a state.
 
     Raises:
         SnapshotError: `start` was not called.
         OSError: the spool cannot be written.
     """
     global _held
-    if _held is not None:
-        _held.tell(DROP)
     session, boundary = _boundary(cell, forked=True)
-    place = _held = Place(session.spool, cell)
+    place, before = Place(session.spool, cell), _held
     held = fork_and_hold(place, boundary, _runner, _options)
     place.write_held(held)
+    _held = place
+    if before is not None:
+        before.tell(DROP)
     return held
 
 

@@ -28,7 +28,7 @@ from respawn_kernels.supervise import Ends, Supervisor
 from respawn_kernels.writing import Capture
 
 _PR_SET_NAME = 15
-_IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIGTSTP", "SIGUSR1", "SIGUSR2")
+_IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIGTSTP", "SIGUSR1", "SIGUSR2", "SIGXFSZ")
 _OUT_OF_THE_WAY = 16
 _EXPECTED_SHARE = 16
 """A cell is expected to rewrite a sixteenth of the state; what it does is watched."""

@@ -41,6 +41,7 @@ class HeldChild:
         self._pidfd = os.pidfd_open(held.pid)
         self._status: int | None = None
         self._gone = False
+        self._why: str | None = None
 
     @property
     def manifest(self) -> Path:
@@ -48,9 +49,11 @@ class HeldChild:
         return self._place.manifest
 
     def save(self) -> None:
-        """Tell it to save the state; it may be doing so already."""
+        """Tell it to save the state; it may be doing so already. One that cannot be told is ended."""
         self.asked = True
-        self._place.tell(SAVE)
+        if not self._place.tell(SAVE) and not self.ended:
+            self._why = "the spool is gone"
+            self.kill()
 
     @property
     def ended(self) -> bool:
@@ -79,6 +82,8 @@ class HeldChild:
         told = self._place.read_report()
         if told is not None:
             return told
+        if self._why is not None:
+            return Report("failed", self._why)
         if self._status is None:
             return Report("failed", "the process that held it ended without a word")
         code = os.waitstatus_to_exitcode(self._status)

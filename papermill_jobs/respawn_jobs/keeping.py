@@ -98,7 +98,6 @@ class Keeper:
         """Begin to keep the state after a cell that succeeded and that others follow; see `ready`."""
         wish = self._policy.wish(tags, seconds, self._monotonic(), self._size)
         if wish is not Wish.NEVER:  # else a resume goes back to the state before
-            self.let_go()
             self._boundary, self._unkept = index, None
         self._taking = asyncio.ensure_future(self._take(index, wish))
 
@@ -134,18 +133,19 @@ class Keeper:
         if self._taking is not None:
             await cancelled(self._taking)
             self._taking = None
-        child, self._child = self._child or self._unnoticed(), None
-        if child is None:
-            if self._unkept is not None:
-                index, reason = self._unkept
-                await self._note(index, f"the state after this cell was not kept: {reason}")
-            return
-        self._leaving.append(child)
-        if (storing := self._storing.get(child.cell)) is not None:
-            await self._waits.told(_quietly(storing))
-        else:
+        held, self._child = [self._unnoticed(), self._child], None
+        children = [child for child in held if child is not None]
+        self._leaving += children
+        for child in children:
             child.save()
-            await self._waits.told(self._store(child))
+        for child in children:
+            storing = self._storing.get(child.cell) or self._in_background(self._store(child))
+            await self._waits.told(_quietly(storing))
+            if storing.result():
+                return
+        if self._unkept is not None:
+            index, reason = self._unkept
+            await self._note(index, f"the state after this cell was not kept: {reason}")
 
     async def close(self) -> None:
         """Leave no child behind, and let go of what is not stored yet."""
@@ -157,8 +157,8 @@ class Keeper:
         await asyncio.to_thread(end_all, self._spool)
 
     def _unnoticed(self) -> HeldChild | None:
-        """Return the child that the kernel forked for us when we were stopped, before we heard of it."""
-        if self._boundary is None or self._boundary in self._storing:
+        """Return the child that the kernel forked before it died or we were stopped, if we did not hear of it."""
+        if self._boundary is None or (self._child is not None and self._child.cell == self._boundary):
             return None
         place = Place(self._spool, self._boundary)
         held = place.read_held()
@@ -186,7 +186,9 @@ class Keeper:
     async def _use(self, index: int, held: Held, wish: Wish, link: KernelLink) -> None:
         self._size = held.bytes
         if held.mode == "fork":
-            child = self._child = HeldChild(Place(self._spool, index), held)
+            child = HeldChild(Place(self._spool, index), held)
+            self.let_go()
+            self._child = child
             if wish is Wish.HOLD:
                 self._in_background(self._store_later(child))
                 return
@@ -194,6 +196,7 @@ class Keeper:
             if wish is Wish.WAIT:
                 await self._waits.told(_quietly(storing), until_stopped=True)
             return
+        self.let_go()
         if wish is Wish.HOLD:
             wish = self._policy.wish([], 0.0, self._monotonic(), self._size)
         if wish is not Wish.HOLD:
@@ -258,7 +261,8 @@ class Keeper:
         self._policy.paid(report.cpu_seconds)
         if report.state == "saved":
             return await self._commit(child.cell, child.manifest)
-        await self._note(child.cell, f"the state was not held to the end: {report.reason}")
+        if report.reason is not None:  # else the kernel dropped it, having forked the next
+            await self._note(child.cell, f"the state was not held to the end: {report.reason}")
         return False
 
     async def _commit(self, index: int, manifest: Path) -> bool:

@@ -1,71 +1,16 @@
-"""Runs with real kernels, driven in this process over an embedded ledger."""
+"""Runs with real kernels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from nbformat import NotebookNode
 
-from respawn_jobs.access import Actor
-from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import JobSettings, RunDetail
-from respawn_jobs.protocol import CellEvent
-from respawn_jobs.runner import execute_attempt
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, Service
-from support.notebooks import notebook, text
-
-
-@dataclass
-class Bench:
-    """An embedded store, its owner, and what they do with it."""
-
-    ledger: Ledger
-    service: Service
-    directory: Path
-
-    def queue(
-        self,
-        *cells: str,
-        settings: JobSettings | None = None,
-        values: dict[str, Any] | None = None,
-        **more: Any,
-    ) -> str:
-        """Promote a notebook of these cells and queue a run of it; returns the run."""
-        nb = notebook(*cells, **more)
-        promotion = Promotion(
-            name="report", notebook=text(nb), directory=str(self.directory), settings=settings
-        )
-        version = self.service.promote(promotion)
-        return self.service.run(RunRequest(job=version.job, parameters=values or {})).id
-
-    def execute(self, run: str, progress: Callable[[Sequence[CellEvent]], None] | None = None) -> RunDetail:
-        """Execute a queued run here, to its end."""
-        execute_attempt(self.ledger.runner(*self.ledger.open_attempt(run, "test")), progress=progress)
-        return self.service.show(run)
-
-    def run(self, *cells: str, **more: Any) -> RunDetail:
-        """Queue and execute."""
-        return self.execute(self.queue(*cells, **more))
-
-    def resume(self, run: str, fixed: NotebookNode | None = None) -> RunDetail:
-        """Resume a run, with a fixed notebook or its own, and execute that."""
-        request = ResumeRequest(notebook=text(fixed) if fixed else None)
-        return self.execute(self.service.resume(run, request).id)
-
-    def printed(self, run: str, cell: int) -> str:
-        """What a cell wrote to its streams."""
-        outputs = self.service.outputs(run, cell)
-        return "".join(output["text"] for output in outputs if output["output_type"] == "stream")
+from support.bench import Bench, opened
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    ledger = Ledger.embedded(tmp_path / "data")
-    directory = tmp_path / "work"
-    directory.mkdir()
-    yield Bench(ledger, ledger.as_actor(Actor.owner("ada")), directory)
-    ledger.close()
+    with opened(tmp_path) as bench:
+        yield bench

@@ -1,0 +1,74 @@
+"""Whole runs whose kernel or held child is killed: the run says so, and a resume ends in the true result."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from respawn_jobs.held import _children
+from respawn_jobs.models import JobSettings, RunState
+from support.processes import look
+from support.waiting import wait_for
+
+pytestmark = pytest.mark.integration
+
+BEGIN = "import numpy as np, time\ncount, log = 0, []\narray = np.zeros(200_000)"
+STEP = "count += 1\nlog.append(count)\ntime.sleep(0.05)\narray += 1"
+END = "print(count, log, array.min() == array.max() == count)"
+STEPS = 8
+
+
+def killer(seed: int, name: str) -> Callable[[], None]:
+    """Return what kills a child of this process whose name begins so, at a random instant."""
+    chance = random.Random(seed)
+
+    def found() -> list[int]:
+        seen = [look(pid) for pid in _children()]
+        return [one.pid for one in seen if one is not None and one.runs and one.name.startswith(name)]
+
+    def kill() -> None:
+        with suppress(AssertionError, ProcessLookupError):
+            wait_for(lambda: any((one := look(pid)) and one.name.startswith("held-") for pid in _children()))
+            time.sleep(chance.random() / 2)
+            os.kill(chance.choice(wait_for(found, 2, interval=0.001)), signal.SIGKILL)
+
+    return kill
+
+
+def run(bench, kill: Callable[[], None], share: float) -> tuple[str, RunState]:
+    queued = bench.queue(BEGIN, *[STEP] * STEPS, END, settings=JobSettings(checkpoint_share=share))
+    thread = threading.Thread(target=kill)
+    thread.start()
+    detail = bench.execute(queued)
+    thread.join()
+    return queued, detail.run.state
+
+
+@pytest.mark.parametrize("share", [0.03, 0.5])
+@pytest.mark.parametrize("seed", random.sample(range(10**6), 3))
+def test_a_killed_kernel_costs_the_cell_that_ran(bench, seed: int, share: float) -> None:
+    queued, state = run(bench, killer(seed, "python"), share)
+    if state is RunState.SUCCEEDED:
+        return  # the kill came when all was done
+    detail = bench.service.show(queued)
+    assert (state, detail.run.error.name) == (RunState.FAILED, "DeadKernel")
+    failed = detail.run.error.cell
+    assert detail.checkpoints[-1].cell == failed - 1 if failed else not detail.checkpoints
+    resumed = bench.resume(queued)
+    assert resumed.run.state is RunState.SUCCEEDED
+    assert [cell.state.value for cell in resumed.cells[:failed]] == ["reused"] * failed
+    assert bench.printed(resumed.run.id, STEPS + 1) == f"{STEPS} {list(range(1, STEPS + 1))} True\n"
+
+
+@pytest.mark.parametrize("seed", random.sample(range(10**6), 3))
+def test_a_killed_held_child_changes_nothing_of_the_result(bench, seed: int) -> None:
+    queued, state = run(bench, killer(seed, "held-"), 1)
+    assert state is RunState.SUCCEEDED
+    assert bench.printed(queued, STEPS + 1) == f"{STEPS} {list(range(1, STEPS + 1))} True\n"

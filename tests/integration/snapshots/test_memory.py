@@ -1,0 +1,86 @@
+"""What holding may cost in memory is bounded, whatever the cell does."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from respawn_jobs.held import adopting, end_all
+from respawn_kernels.budget import proportional_bytes
+from respawn_kernels.held import MEGABYTE, Options, Place
+from support.kernels import AGENT, running_kernel
+from support.processes import held_and_writers, runs
+from support.waiting import wait_for
+
+pytestmark = pytest.mark.integration
+
+SIZE = 300 * MEGABYTE
+ROOM = 160 * MEGABYTE
+
+
+class Watch(threading.Thread):
+    """Keeps the most that a kernel and its children were seen to take together."""
+
+    def __init__(self, kernel: int, spool: Path) -> None:
+        super().__init__()
+        self.most = 0
+        self._kernel = kernel
+        self._spool = spool
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(0.002):
+            held, writers = held_and_writers(self._spool)
+            self.most = max(self.most, sum(map(proportional_bytes, [self._kernel, *held, *writers])))
+
+    def end(self) -> int:
+        self._over.set()
+        self.join()
+        return self.most
+
+
+@pytest.mark.parametrize("pause", [0.02, 0.0])
+def test_kernel_and_child_stay_within_the_budget_while_a_cell_rewrites_an_array(
+    tmp_path: Path, pause: float
+) -> None:
+    spool = tmp_path / "spool"
+    with adopting(), running_kernel(tmp_path) as kernel:
+        kernel.run(f"import numpy as np, time\narray = np.ones({SIZE // 8})")
+        limit = (proportional_bytes(kernel.pid) + ROOM) // MEGABYTE
+        kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()}, {Options(memory_mb=limit).to_json()!r})")
+        kernel.silent(f"{AGENT}.hold(0)")
+        place = Place(spool, 0)
+        held = place.read_held()
+        assert held is not None
+        assert held.pid is not None
+        watch = Watch(kernel.pid, spool)
+        watch.start()
+        kernel.run(f"for part in np.array_split(array, 600): part += 1; time.sleep({pause})")
+        most = watch.end()
+        report = wait_for(place.read_report, 60, "the child to leave")
+        wait_for(lambda: not runs(held.pid), 10, "its end")
+        assert report.state in ("saved", "dropped")
+        assert f"of {limit} MB that they may" in report.reason
+        assert report.peak_pss <= limit * MEGABYTE
+        assert most <= limit * MEGABYTE
+        assert most > limit * MEGABYTE - ROOM, "the watch saw something"
+        assert kernel.value("float(array.min()), float(array.max())") == (2.0, 2.0)
+        end_all(spool)
+
+
+def test_a_cell_that_changes_little_is_held_to_its_end(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    with adopting(), running_kernel(tmp_path) as kernel:
+        kernel.run(f"import numpy as np, time\narray = np.ones({SIZE // 8})")
+        limit = (proportional_bytes(kernel.pid) + ROOM) // MEGABYTE
+        kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()}, {Options(memory_mb=limit).to_json()!r})")
+        kernel.silent(f"{AGENT}.hold(0)")
+        kernel.run("for turn in range(40): array[:1000] += 1; time.sleep(0.02); scratch = np.ones(1_000_000)")
+        held = Place(spool, 0).read_held()
+        assert held is not None
+        assert held.pid is not None
+        assert runs(held.pid)
+        end_all(spool)
