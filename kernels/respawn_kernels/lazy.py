@@ -52,6 +52,7 @@ class _Builtins(dict[str, Any]):
     find: Callable[[str], Any]
 
     def __missing__(self, name: str) -> Any:
+        __tracebackhide__ = True
         return self.find(name)
 
 
@@ -116,6 +117,7 @@ class LazyNames:
             KeyError: nobody knows the name.
             NotLoaded: it is pending and cannot be loaded.
         """
+        __tracebackhide__ = True  # IPython then shows the line of the notebook, not these
         if name in self._pending:
             with self._lock:
                 store = self._pending.get(name)

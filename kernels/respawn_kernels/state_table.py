@@ -14,6 +14,7 @@ from respawn_kernels.manifest import StoredVariable, UnstoredVariable
 from respawn_kernels.progress import readable
 from respawn_kernels.restore import RestorePoint
 from respawn_kernels.snapshot import RestoreReport
+from respawn_kernels.surroundings import working_directory
 
 MOST_ROWS = 200
 _WIDEST_NAME = 40
@@ -82,6 +83,7 @@ class StateTable:
             lines += [*columns([head, *rows]), *more]
         for heading, items in self._lists():
             lines += ["", heading, *(f"  {item}" for item in items)]
+        lines += ["", note] if (note := self._note()) else []
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -92,6 +94,7 @@ class StateTable:
         for heading, items in self._lists():
             listed = "".join(f"<li>{escape(item)}</li>" for item in items)
             parts.append(f"<p><strong>{escape(heading)}</strong></p><ul>{listed}</ul>")
+        parts += [f"<p>{escape(note)}</p>"] if (note := self._note()) else []
         return "".join(parts)
 
     def _headline(self) -> str:
@@ -147,9 +150,13 @@ class StateTable:
             return
         if self._rerun:
             yield "Run again (respawn:always):", [_rerun(cell) for cell in self._rerun]
+
+    def _note(self) -> str:
         recorded, now = self._cwd
-        if recorded and now is None:
-            yield "The working directory does not exist here:", [recorded]
+        if self._pattern is not None or not recorded or now is not None:
+            return ""
+        here = working_directory()
+        return f"The run worked in {recorded}, which is not on this machine. Paths start in {here} here."
 
 
 def line(variable: StoredVariable) -> str:
