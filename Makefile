@@ -140,7 +140,7 @@ $(PEERS_STAMP):
 	$(call logged,peers,$(PYTHON) -m venv --clear .respawn/peers && .respawn/peers/bin/python -m pip install --disable-pip-version-check -r $(PEERS_LOCK))
 	touch $@
 
-bench: setup system $(PEERS_STAMP) ## measure against papermill and jupyter-scheduler, here and now
+bench: setup system $(PEERS_STAMP) ## measure against others that do the like, here and now
 	@for bench in benchmarks/bench_*.py; do
 	  $(call say,$$bench)
 	  $(BIN)/python $$bench
@@ -151,7 +151,7 @@ lock: packages ## write all locks anew: the environment, the proxy, the standard
 	  --generate-hashes --upgrade --custom-compile-command "make lock" --quiet -o requirements-dev.lock
 	$(BIN)/uv pip compile images/science/requirements.in --universal --python-version 3.11 \
 	  --upgrade --custom-compile-command "make lock" --no-emit-index-url --quiet -o $(SCIENCE_LOCK)
-	$(BIN)/uv pip compile benchmarks/peers.in --universal --python-version 3.11 \
+	$(BIN)/uv pip compile benchmarks/peers.in --constraint requirements-dev.lock --universal --python-version 3.11 \
 	  --generate-hashes --upgrade --custom-compile-command "make lock" --quiet -o $(PEERS_LOCK)
 	npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
