@@ -16,7 +16,7 @@ from typing import Any
 from nbformat import NotebookNode, from_dict
 
 from respawn_jobs.blob_cache import make_room, only_one
-from respawn_jobs.debug_artifacts import artifacts_line, download_artifacts
+from respawn_jobs.debug_artifacts import AT_ONCE_BYTES, MOST_BYTES, artifacts_line, download_artifacts
 from respawn_jobs.errors import Corrupt
 from respawn_jobs.fetching import Fetch, Progress, prepare
 from respawn_jobs.models import CellRecord, CellState, DebugBundle
@@ -149,6 +149,7 @@ def download(
         OSError: The directory cannot be written.
     """
     point, fetch = begin_download(service, bundle, directory, progress)
+    download_artifacts(service, bundle, directory, MOST_BYTES)
     if fetch is not None:
         fetch.rest(progress or _silent)
         if fetch.error is not None:
@@ -171,7 +172,7 @@ def begin_download(
     fetch = None
     if bundle.checkpoint is not None:
         fetch = _begin_checkpoint(service, bundle, directory, progress or _silent)
-    download_artifacts(service, bundle, directory)
+    download_artifacts(service, bundle, directory, AT_ONCE_BYTES)
     write_whole(directory / "restore.json", point.to_json().encode())
     return point, fetch
 

@@ -19,16 +19,25 @@ from respawn_kernels.artifact_records import Shelf
 from respawn_kernels.digest import write_whole
 
 log = logging.getLogger(__name__)
-_AT_ONCE_BYTES = 200_000_000
+AT_ONCE_BYTES = 20_000_000
+"""What somebody who waits for the notebook to open waits for."""
+MOST_BYTES = 1_000_000_000
 _SHOWN = 8
 
 
-def download_artifacts(service: Service, bundle: DebugBundle, directory: Path) -> None:
+def download_artifacts(service: Service, bundle: DebugBundle, directory: Path, most: int) -> None:
     """Bring what a run kept to where its debug notebook loads it; one that cannot be had is left out.
 
-    Raises OSError when the files cannot be written.
+    Args:
+        service: where the bytes come from.
+        bundle: the run.
+        directory: `respawn_kernels.restore.run_directory(run)`.
+        most: bytes of all files; of those that are too much only the records come.
+
+    Raises:
+        OSError: the files cannot be written.
     """
-    left = _AT_ONCE_BYTES
+    left = most
     for artifact in sorted(bundle.artifacts, key=lambda one: one.size):
         left -= artifact.size
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -89,6 +90,15 @@ class KernelLink:
         call = f"{'restore_again' if again else 'restore'}({str(directory)!r}, {cell}, {str(report)!r})"
         await self.silently(f"{_AGENT}.{call}", RESTORE_SECONDS)
         return read_report(report)
+
+    async def forget(self, names: Sequence[str]) -> None:
+        """Remove variables that cells are going to make anew.
+
+        Raises:
+            LinkError: they are still there.
+        """
+        module = "__import__('respawn_kernels.forgetting', fromlist=['forget'])"
+        await self.silently(f"{module}.forget({list(names)!r})", START_SECONDS)
 
     async def silently(self, code: str, seconds: float) -> None:
         """Execute code that leaves no trace, within a deadline.

@@ -1,40 +1,82 @@
 """Which cell of a notebook is which cell of the run before it.
 
-By place in the part that is reused, then by id, then by source. Ids alone do not do: a notebook older than
-nbformat 4.5 has none, and those made up for it change with the cell's place and source.
+What was not edited is told by its source, in the order of both; the rest by id, then by source. Ids alone do not
+do: a notebook older than nbformat 4.5 has none, and those made up for it change with the cell's place and source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from respawn_jobs.models import CellRecord
-from respawn_jobs.notebooks import source_hash
+from respawn_jobs.notebooks import TAG_INJECTED, TAG_SKIP, cell_tags, source_hash
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
+def align(
+    cells: Sequence[NotebookNode], records: Sequence[CellRecord]
+) -> list[tuple[int | None, int | None]]:
+    """Bring two notebooks into one order.
+
+    Args:
+        cells: the code cells of one.
+        records: what was recorded of the other's.
+
+    Returns:
+        Pairs of a record's and a cell's place, in the order of both. A pair with two places is a cell that would
+        do what it did: the same source, and skipped or not; the cell with the injected parameters is one with
+        itself, whatever its source. The other pairs are records that have no such cell, and cells that are new.
+    """
+    ours = [_essence(cell_tags(cell), source_hash(cell.source)) for cell in cells]
+    theirs = [_essence(record.tags, record.source_hash) for record in records]
+    pairs: list[tuple[int | None, int | None]] = []
+    same = 0  # the top of both first: what is unchanged there stays in its place whatever follows
+    while same < min(len(ours), len(theirs)) and ours[same] == theirs[same]:
+        pairs.append((same, same))
+        same += 1
+    matcher = SequenceMatcher(None, theirs[same:], ours[same:], autojunk=False)
+    for how, first, last, begin, end in matcher.get_opcodes():
+        if how == "equal":
+            pairs += [(same + first + step, same + begin + step) for step in range(last - first)]
+        else:
+            pairs += [(same + place, None) for place in range(first, last)]
+            pairs += [(None, same + place) for place in range(begin, end)]
+    return pairs
+
+
+def _essence(tags: Sequence[str], digest: str) -> tuple[str, bool]:
+    return (TAG_INJECTED if TAG_INJECTED in tags else digest, TAG_SKIP in tags)
+
+
 class Matches:
     """The records that belong to a notebook's code cells, each claimed by one cell at most."""
 
-    def __init__(self, cells: Sequence[NotebookNode], records: Sequence[CellRecord], reused: int) -> None:
-        """Match `cells` with `records`, both in order; the first `reused` of both are the same."""
+    def __init__(
+        self, cells: Sequence[NotebookNode], records: Sequence[CellRecord], same: Mapping[int, int]
+    ) -> None:
+        """Match `cells` with `records`, both in order; `same` tells the record of each unchanged cell."""
         self._records = records
-        self._claimed: dict[int, CellRecord] = dict(enumerate(records[:reused]))
-        by_id = {record.cell_id: record for record in reversed(records[reused:])}
-        for place in range(reused, len(cells)):
-            record = by_id.pop(str(cells[place].get("id")), None)
+        self._claimed: dict[int, CellRecord] = {place: records[record] for place, record in same.items()}
+        by_id = {record.cell_id: record for record in reversed(self.gone())}
+        for place in range(len(cells)):
+            record = by_id.pop(str(cells[place].get("id")), None) if place not in same else None
             if record is not None:
                 self._claimed[place] = record
-        for place in range(reused, len(cells)):
+        for place in range(len(cells)):
             if place not in self._claimed:
                 digest = source_hash(cells[place].source)
-                same = next((record for record in self.gone() if record.source_hash == digest), None)
-                if same is not None:
-                    self._claimed[place] = same
+                found = next((record for record in self.gone() if record.source_hash == digest), None)
+                if found is not None:
+                    self._claimed[place] = found
         self._cells = cells
+
+    def own(self, place: int) -> CellRecord | None:
+        """Return the record that the code cell at `place` alone has claimed."""
+        return self._claimed.get(place)
 
     def of(self, place: int) -> CellRecord | None:
         """Return the record of the code cell at `place`; a copy of a cell counts as that cell."""

@@ -184,6 +184,10 @@ class CellRecord(Model):
     """Digest of the manifest of the state just after this cell."""
     note: str | None = None
     """What a person must know, such as why no checkpoint was taken."""
+    parameters_hash: str | None = None
+    """Hash of the parameters that it ran under; a reused cell keeps those that it really ran under."""
+    lock: str | None = None
+    """Hash of the kernel's lock file that it ran under."""
 
 
 class Unstored(Model):
@@ -311,7 +315,10 @@ class PlanAction(StrEnum):
 
 
 class PlannedCell(Model):
-    """What a resume does with one code cell, and why."""
+    """What a resume does with one code cell, and why.
+
+    `why` names the dependency where there is one, such as "reads df, which cell 3 makes".
+    """
 
     index: int
     action: PlanAction
@@ -327,10 +334,19 @@ class Plan(Model):
 
     run: str
     first: int | None
-    """Index of the first code cell that executes; None when nothing is left to execute."""
+    """Index of the first code cell after the restored state: it runs, and all after it. None when no cell is."""
+    rerun: list[int] = []
+    """Cells above `first` that run again before it, in their order."""
     checkpoint: Checkpoint | None = None
     """The state it starts from; None when it starts with an empty kernel."""
     cells: list[PlannedCell] = []
+    stale: list[str] = []
+    """Variables of the checkpoint that are removed before anything runs: cells that run make them anew."""
+    makers: list[int] = []
+    """Cells that would run again to make what could not be stored, if that is agreed; or that do, if it was."""
+    parameters: dict[str, Any] = {}
+    """The parameters that it runs with."""
+    changed_parameters: list[str] = []
     problems: list[str] = []
     """Reasons why the resume would be refused; empty when it may start."""
     notices: list[str] = []

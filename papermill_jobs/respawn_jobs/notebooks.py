@@ -27,6 +27,9 @@ TAG_NO_CHECKPOINT = "respawn:no-checkpoint"
 TAG_SKIP = "skip-execution"
 """Jupyter's own: such a cell is left out, and recorded as executed."""
 
+TAG_RAISES = "raises-exception"
+"""Jupyter's own: such a cell may raise, and is recorded as executed all the same."""
+
 INJECTED_ID = "injected-parameters"
 ROLE_HEADER = "header"
 ROLE_RESTORE = "restore"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.models import Parameter
 from respawn_jobs.notebooks import TAG_PARAMETERS, cell_tags, code_cells
+from respawn_kernels.digest import digest_of
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -102,6 +103,24 @@ def check_json(name: str, value: Any) -> None:
             f"parameter {name!r} has a value that is not JSON: {reason}",
             parameter=name.encode(errors="replace").decode(),
         ) from error
+
+
+def changed_parameters(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Return the names whose values differ; `1`, `1.0` and `True` do."""
+    return [name for name in sorted({*before, *after}) if not _same(name, before, after)]
+
+
+def _same(name: str, before: dict[str, Any], after: dict[str, Any]) -> bool:
+    return name in before and name in after and _canonical(before[name]) == _canonical(after[name])
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def parameters_hash(values: dict[str, Any]) -> str:
+    """Return the hash that tells whether a run's parameters are the same."""
+    return digest_of(json.dumps(values, sort_keys=True, ensure_ascii=False).encode(errors="replace"))
 
 
 def parse(declared: list[Parameter], name: str, text: str) -> Any:

@@ -1,18 +1,18 @@
 """What a resume would do with each cell: reuse it, run it, or refuse because it cannot be restored.
 
-Pure: it looks at what was recorded of a run, and at the notebook that is to go on. The reused part is the
-longest prefix of code cells that are unchanged and finished, in the same kernel environment and with the
-same parameters (papermill's injected cell is one of the cells compared), cut at the last boundary that has
-a checkpoint. A changed cell therefore runs again together with everything after it.
+Pure: it looks at what was recorded of a run, at the notebook that ran and at the one that is to go on. Of the
+states that were kept, and the empty kernel, it takes the one from which the least is left to execute; which of
+the cells above that point run again tells `rerunning`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from respawn_jobs.matching import Matches
+from respawn_jobs.agreements import Agreements
+from respawn_jobs.matching import Matches, align
 from respawn_jobs.models import (
     CellRecord,
     CellState,
@@ -20,24 +20,18 @@ from respawn_jobs.models import (
     Plan,
     PlanAction,
     PlannedCell,
-    Unstored,
 )
-from respawn_jobs.notebooks import (
-    TAG_ALWAYS,
-    TAG_ONCE,
-    TAG_SKIP,
-    cell_tags,
-    code_cells,
-    source_hash,
-    title,
-)
-from respawn_jobs.reads import Reads
+from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, TAG_SKIP, cell_tags, code_cells, title
+from respawn_jobs.parameters import changed_parameters
+from respawn_jobs.rerunning import Reruns, find_reruns
+from respawn_jobs.steps import Changes, make_steps
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-_FINISHED = (CellState.EXECUTED, CellState.REUSED)
-_BEGUN = (CellState.RUNNING, CellState.FAILED)
+FINISHED = (CellState.EXECUTED, CellState.REUSED)
+_PER_CELL = 0.001
+"""Seconds that a cell is taken to need at least, so that of two plans the one with fewer cells is better."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,29 @@ class Ended:
     cells: list[CellRecord]
     """Its code cells in order."""
     checkpoints: list[Checkpoint]
+    notebook: NotebookNode | None = None
+    """The notebook in the form that ran; None when it is not known."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What a person agreed to."""
+
+    rerun_once: bool = False
+    """Cells tagged `respawn:once` which had finished run again."""
+    rerun_makers: bool = False
+    """Cells run again to make what could not be stored."""
+
+
+@dataclass
+class Start:
+    """A state to start from, and what must run again above it."""
+
+    point: int
+    """How many steps the state covers."""
+    checkpoint: Checkpoint | None
+    reruns: Reruns
 
 
 def plan_resume(
@@ -59,7 +76,8 @@ def plan_resume(
     kernel: str,
     lock: str | None,
     language: str,
-    rerun_once: bool = False,
+    parameters: dict[str, Any] | None = None,
+    agreed: Agreed | None = None,
 ) -> Plan:
     """Tell what resuming `ended` with the notebook `executed` would do.
 
@@ -69,18 +87,286 @@ def plan_resume(
         kernel: name of the kernel that would run.
         lock: hash of that kernel's lock file as it is now.
         language: the kernel's language; only Python's names can be followed.
-        rerun_once: agree that cells tagged `respawn:once` which had finished run again.
+        parameters: the parameters that are injected; those of the run when left out.
+        agreed: what a person agreed to.
     """
-    draft = _Draft(ended, [cell for _, cell in code_cells(executed)], [i for i, _ in code_cells(executed)])
-    draft.find_reusable(kernel, lock)
-    draft.cut_at_checkpoint()
+    given = ended.parameters if parameters is None else parameters
+    draft = Draft(ended, code_cells(executed), given, python=language.lower() == "python")
+    draft.choose(kernel, lock)
+    agreements = Agreements(draft, agreed or Agreed())
+    agreements.make_again()
     draft.plan_cells()
-    draft.tell_always()
-    draft.guard_once(rerun_once=rerun_once)
-    draft.guard_gone_once(rerun_once=rerun_once)
-    if language.lower() == "python":
-        draft.guard_unstored()
+    agreements.guard()
     return draft.result()
+
+
+class Draft:
+    """A plan in the making."""
+
+    def __init__(
+        self,
+        ended: Ended,
+        cells: Sequence[tuple[int, NotebookNode]],
+        parameters: dict[str, Any],
+        *,
+        python: bool,
+    ) -> None:
+        self.ended = ended
+        self.cells = [cell for _, cell in cells]
+        self.indices = [index for index, _ in cells]
+        self.python = python
+        self.planned: list[PlannedCell] = []
+        self.problems: list[str] = []
+        self.notices: list[str] = []
+        self.makers: list[int] = []
+        self.parameters = parameters
+        self.changed = changed_parameters(ended.parameters, parameters)
+        self.finished = finished_of(ended.cells)
+        finished = len(self.finished)
+        before = (
+            [cell for _, cell in code_cells(ended.notebook)][:finished]
+            if ended.notebook is not None
+            else None
+        )
+        self.places, self.steps = make_steps(
+            self.finished,
+            before if before is not None and len(before) == finished else None,
+            self.cells,
+            Changes(self.changed, parameters),
+            python=python,
+        )
+        same = {
+            place.new: place.old
+            for place, step in zip(self.places, self.steps, strict=True)
+            if place.old is not None and place.new is not None and step.changed is None
+        }
+        self.matches = Matches(self.cells, ended.cells, same)
+        self.start = Start(0, None, Reruns())
+
+    def choose(self, kernel: str, lock: str | None) -> None:
+        """Choose the state to start from: the one after which the least is executed."""
+        ended = self.ended
+        if kernel != ended.kernel:
+            self.notices.append(f"the kernel changed from {ended.kernel} to {kernel}: every cell runs again")
+        elif lock != ended.lock:
+            self.notices.append(
+                f"the environment of kernel {kernel} was rebuilt since the run: every cell runs again"
+            )
+        else:
+            starts = [self.start, *self._possible()]
+            self.start = min(starts, key=self._cost)
+            self._tell_starts(starts)
+
+    def _possible(self) -> list[Start]:
+        kept = {checkpoint.cell: checkpoint for checkpoint in self.ended.checkpoints}
+        found = []
+        for step, place in enumerate(self.places):
+            record = self.finished[place.old] if place.old is not None else None
+            if record is None or record.index not in kept:
+                continue
+            point = step + 1
+            reruns = find_reruns(self.steps, point, self.name_of)
+            found.append(Start(point, self._mapped(kept[record.index]), reruns))
+        return [start for start in found if start.reruns.impossible is None]
+
+    def _cost(self, start: Start) -> tuple[int, float, int]:
+        """Return what a start costs: cells run twice that should not, seconds, cells out of their order."""
+        running = [step for step, place in enumerate(self.places) if place.new is not None]
+        running = [step for step in running if step >= start.point or step in start.reruns.why]
+        once = sum(self._once_again(step) for step in running)
+        seconds = sum(_PER_CELL + self._seconds(step) for step in running)
+        return once, round(seconds, 4), len(start.reruns.why)
+
+    def _once_again(self, step: int) -> bool:
+        new = self.places[step].new
+        return new is not None and TAG_ONCE in self.tags(new) and self.had_finished(new)
+
+    def _seconds(self, step: int) -> float:
+        new = self.places[step].new
+        before = self.matches.own(new) if new is not None else None
+        return (before.seconds or 0.0) if before is not None else 0.0
+
+    def _tell_starts(self, starts: Sequence[Start]) -> None:
+        """Say which edits of finished cells have consequences, and which cells run for want of a state."""
+        for step, place in enumerate(self.places):
+            why = self.steps[step].changed
+            if place.new is not None and why not in (None, "new") and step < self._end():
+                again = " or need it" if why == "gone" else ""
+                self.notices.append(
+                    f"cell {self.indices[place.new]}: {why}, although it had finished: it runs again, "
+                    f"and so do the cells that depend on it{again}"
+                )
+        last = self._end()
+        needless = [self._new(step) for step in range(self.start.point, last) if not self._must(step)]
+        cells = [new for new in needless if new is not None]
+        if cells:
+            records = [self.matches.own(new) for new in cells]
+            why = next((record.note for record in records if record is not None and record.note), None)
+            after = self.indices[cells[-1]]
+            self.notices.append(
+                f"the state after cell {after} was not kept{f' ({why})' if why else ''}: "
+                f"execution goes on from cell {self.indices[cells[0]]}"
+            )
+
+    def _end(self) -> int:
+        """Return how many steps there are to the last finished cell."""
+        return max((step + 1 for step, place in enumerate(self.places) if place.old is not None), default=0)
+
+    def _must(self, step: int) -> bool:
+        return self._new(step) is None or step in self.everything.why
+
+    def _new(self, step: int) -> int | None:
+        return self.places[step].new
+
+    @property
+    def everything(self) -> Reruns:
+        """What would have to run again if every state had been kept."""
+        if not hasattr(self, "_everything"):
+            self._everything = find_reruns(self.steps, self._end(), self.name_of)
+        return self._everything
+
+    def plan_cells(self) -> None:
+        """Say for each cell what is done with it."""
+        for place, (index, cell) in enumerate(zip(self.indices, self.cells, strict=True)):
+            runs = not self.reused(place)
+            self.planned.append(
+                PlannedCell(
+                    index=index,
+                    action=PlanAction.RUN if runs else PlanAction.REUSE,
+                    why=self._why_run(place) if runs else self._why_reused(index, cell),
+                    title=title(cell),
+                    once=TAG_ONCE in self.tags(place) and self.had_finished(place),
+                )
+            )
+
+    def result(self) -> Plan:
+        """Return the finished plan."""
+        below = [place for place in range(len(self.cells)) if self.step_of(place) >= self.start.point]
+        return Plan(
+            run=self.ended.run,
+            first=self.indices[below[0]] if below else None,
+            rerun=[self.indices[place] for place in self.rerun()],
+            checkpoint=self.start.checkpoint,
+            cells=self.planned,
+            stale=sorted(self.start.reruns.stale) if self.start.checkpoint else [],
+            makers=self.makers,
+            problems=self.problems,
+            notices=self.notices,
+            parameters=self.parameters,
+            changed_parameters=list(self.changed),
+        )
+
+    # What is known of a cell, by its place among the code cells
+
+    def step_of(self, place: int) -> int:
+        """Return the step of a cell."""
+        return next(step for step, one in enumerate(self.places) if one.new == place)
+
+    def rerun(self) -> list[int]:
+        """Return the places of the cells above the restored state that run again."""
+        places = [self.places[step].new for step in sorted(self.start.reruns.why)]
+        return [place for place in places if place is not None]
+
+    def reused(self, place: int) -> bool:
+        """Tell whether a cell is reused."""
+        step = self.step_of(place)
+        return step < self.start.point and step not in self.start.reruns.why
+
+    def runs(self, place: int) -> bool:
+        """Tell whether a cell executes, if only to make its variables again."""
+        tags = cell_tags(self.cells[place])
+        return TAG_SKIP not in tags and (not self.reused(place) or TAG_ALWAYS in tags)
+
+    def tags(self, place: int) -> set[str]:
+        """Return the tags that a cell has or had."""
+        before = self.matches.of(place)
+        return {*cell_tags(self.cells[place]), *(before.tags if before else [])}
+
+    def had_finished(self, place: int) -> bool:
+        """Tell whether a cell had finished, and was not merely left out."""
+        before = self.matches.of(place)
+        return before is not None and ran(before)
+
+    def name_of(self, step: int) -> str:
+        """Return what people call the cell of a step."""
+        place = self.places[step]
+        if place.new is not None:
+            return f"cell {self.indices[place.new]}"
+        record = self.finished[place.old] if place.old is not None else None
+        return f"cell {record.index} of {self.ended.run}" if record else "a cell"
+
+    def unstored_of(self, index: int) -> str:
+        """Return the names of what a cell made and the state could not hold."""
+        unstored = self.start.checkpoint.unstored if self.start.checkpoint else []
+        return ", ".join(item.name for item in unstored if item.cell == index)
+
+    def _why_reused(self, index: int, cell: NotebookNode) -> str:
+        if TAG_ALWAYS not in cell_tags(cell):
+            return "unchanged and finished"
+        made = self.unstored_of(index) or "its variables"
+        return f"rerun to make {made} again (tagged {TAG_ALWAYS})"
+
+    def _why_run(self, place: int) -> str:
+        step = self.step_of(place)
+        why = self.start.reruns.why.get(step) or self.steps[step].changed
+        if why is not None and why != "new":
+            return why
+        before = self.matches.own(place)
+        if before is None:
+            return "new"
+        if before.state in FINISHED and self.places[step].old is not None:
+            return self.everything.why.get(step) or "the state after it was not kept"
+        return _why_unfinished(before, self.cells[place])
+
+    def _mapped(self, checkpoint: Checkpoint) -> Checkpoint:
+        return mapped_checkpoint(checkpoint, self.new_indices())
+
+    def new_indices(self) -> dict[int, int]:
+        """Return where the cells of the run before are now; what is gone is where the next above it is."""
+        found: dict[int, int] = {}
+        last = 0
+        for place in self.places:
+            last = self.indices[place.new] if place.new is not None else last
+            if place.old is not None:
+                found[self.finished[place.old].index] = last
+        return found
+
+
+def reused_records(
+    cells: Sequence[CellRecord], executed: NotebookNode, planned: Plan
+) -> dict[int, CellRecord]:
+    """Return the record of each cell that a plan reuses, by its index in the notebook that goes on."""
+    following = code_cells(executed)
+    reuse = {cell.index for cell in planned.cells if cell.action is PlanAction.REUSE}
+    pairs = align([cell for _, cell in following], finished_of(cells))
+    return {
+        following[new][0]: cells[old]
+        for old, new in pairs
+        if old is not None and new is not None and following[new][0] in reuse
+    }
+
+
+def kept_boundaries(cells: Sequence[CellRecord], executed: NotebookNode, planned: Plan) -> dict[int, int]:
+    """Return the cells above everything that runs or is gone, with their indices in both notebooks.
+
+    The states after these are also those of the run that goes on.
+    """
+    following = code_cells(executed)
+    reuse = {cell.index for cell in planned.cells if cell.action is PlanAction.REUSE}
+    found: dict[int, int] = {}
+    for old, new in align([cell for _, cell in following], finished_of(cells)):
+        if old is None or new is None or following[new][0] not in reuse:
+            break
+        found[cells[old].index] = following[new][0]
+    return found
+
+
+def finished_of(cells: Sequence[CellRecord]) -> list[CellRecord]:
+    """Return the cells down to the first that had not finished."""
+    finished = 0
+    while finished < len(cells) and cells[finished].state in FINISHED:
+        finished += 1
+    return list(cells[:finished])
 
 
 def mapped_checkpoint(checkpoint: Checkpoint, places: dict[int, int]) -> Checkpoint:
@@ -92,226 +378,18 @@ def mapped_checkpoint(checkpoint: Checkpoint, places: dict[int, int]) -> Checkpo
     return checkpoint.model_copy(update={"cell": places[checkpoint.cell], "unstored": unstored})
 
 
-class _Draft:
-    """A plan in the making; `reuse` counts the code cells that are taken over."""
-
-    def __init__(self, ended: Ended, cells: list[NotebookNode], indices: list[int]) -> None:
-        self.ended = ended
-        self.cells = cells
-        self.indices = indices
-        self.checkpoint: Checkpoint | None = None
-        self.planned: list[PlannedCell] = []
-        self.problems: list[str] = []
-        self.notices: list[str] = []
-        self.reuse = 0
-
-    def find_reusable(self, kernel: str, lock: str | None) -> None:
-        """Find the longest prefix that is unchanged and finished, and say what shortens it."""
-        ended, old = self.ended, self.ended.cells
-        finished = 0
-        while finished < len(old) and old[finished].state in _FINISHED:
-            finished += 1
-        if kernel != ended.kernel:
-            self.notices.append(f"the kernel changed from {ended.kernel} to {kernel}: every cell runs again")
-            return
-        if lock != ended.lock:
-            self.notices.append(
-                f"the environment of kernel {kernel} was rebuilt since the run: every cell runs again"
-            )
-            return
-        last = min(finished, len(self.cells))
-        while self.reuse < last and _same(self.cells[self.reuse], old[self.reuse]):
-            self.reuse += 1
-        if self.reuse < last:
-            how = "edited"
-            if source_hash(self.cells[self.reuse].source) == old[self.reuse].source_hash:
-                how = f"given or freed of the tag {TAG_SKIP}"
-            self.notices.append(
-                f"cell {self.indices[self.reuse]} was {how} although it had finished: "
-                "the resume point moves there, and every cell from it on runs again"
-            )
-
-    def cut_at_checkpoint(self) -> None:
-        """Go back to the last boundary whose state was kept."""
-        kept = {checkpoint.cell: checkpoint for checkpoint in self.ended.checkpoints}
-        unchanged, old = self.reuse, self.ended.cells
-        while self.reuse > 0 and old[self.reuse - 1].index not in kept:
-            self.reuse -= 1
-        if self.reuse < unchanged:
-            last, first = self.indices[unchanged - 1], self.indices[self.reuse]
-            why = next((cell.note for cell in old[self.reuse : unchanged] if cell.note), None)
-            self.notices.append(
-                f"the state after cell {last} was not kept{f' ({why})' if why else ''}: "
-                f"execution goes on from cell {first}"
-            )
-        if self.reuse > 0:
-            self.checkpoint = mapped_checkpoint(kept[old[self.reuse - 1].index], self._places())
-
-    def plan_cells(self) -> None:
-        """Say for each cell what is done with it."""
-        for place, (index, cell) in enumerate(zip(self.indices, self.cells, strict=True)):
-            reused = place < self.reuse
-            why = self._why_reused(index, cell) if reused else self._why_run(place)
-            self.planned.append(
-                PlannedCell(
-                    index=index,
-                    action=PlanAction.REUSE if reused else PlanAction.RUN,
-                    why=why,
-                    title=title(cell),
-                    once=TAG_ONCE in self._tags(place) and self._finished(place),
-                )
-            )
-
-    def tell_always(self) -> None:
-        """Say of each reused cell that runs again what it is good for."""
-        for place, index in enumerate(self.indices[: self.reuse]):
-            if TAG_ALWAYS in cell_tags(self.cells[place]):
-                made = self._unstored_of(index)
-                makes = f"makes {made} again" if made else "makes nothing that could not be stored"
-                self.notices.append(
-                    f"cell {index} is tagged {TAG_ALWAYS}: it runs again and {makes}; "
-                    "what was stored keeps the stored value"
-                )
-
-    def guard_once(self, *, rerun_once: bool) -> None:
-        """Refuse to repeat side effects without being told to."""
-        for place, cell in enumerate(self.planned):
-            if not self._runs(place) or TAG_ONCE not in self._tags(place):
-                continue
-            before = self._matches.of(place)
-            if cell.once and not rerun_once:
-                both = f" and {TAG_ALWAYS}" if place < self.reuse else ""
-                self.problems.append(
-                    f"cell {cell.index} is tagged {TAG_ONCE}{both} and had finished: it would run again, "
-                    "and so would its side effects; agree to that, or leave the cells before it as they were"
-                )
-            elif before is not None and before.state in _BEGUN:
-                self.notices.append(
-                    f"cell {cell.index} is tagged {TAG_ONCE} and had begun: "
-                    "some of its side effects may have happened already"
-                )
-
-    def guard_gone_once(self, *, rerun_once: bool) -> None:
-        """Refuse to run what may be a finished once cell in another form; tell of one that is deleted."""
-        gone = [record for record in self._matches.gone() if TAG_ONCE in record.tags and _ran(record)]
-        hashes = {record.source_hash for record in gone}
-        suspects = [
-            index
-            for place, index in enumerate(self.indices)
-            if self._runs(place) and self._new(place, hashes)
-        ]
-        for record in gone:
-            told = f"cell {record.index} of {self.ended.run} was tagged {TAG_ONCE} and had finished"
-            if suspects and not rerun_once:
-                self.problems.append(
-                    f"{told}; it is no longer in the notebook as it was, and cell {suspects[0]}, which is "
-                    "new or edited, would run: if it does the same, so would the side effects; "
-                    "agree to that, or put the cell back"
-                )
-            elif not suspects:
-                self.notices.append(f"{told}; it is no longer in the notebook and does not run again")
-
-    def guard_unstored(self) -> None:
-        """Refuse to run a cell that reads a variable which the checkpoint could not keep."""
-        if self.checkpoint is None:
-            return
-        lost = {item.name: item for item in self.checkpoint.unstored if not self._made_again(item)}
-        if not lost:
-            return
-        reads = Reads()
-        for cell in self.cells[: self.reuse]:
-            reads.define(cell.source)
-        for place, cell in enumerate(self.cells):
-            if not self._runs(place):
-                continue
-            for name in sorted(reads.cell(cell.source) & lost.keys()):
-                self._cannot_restore(place, lost[name])
-
-    def result(self) -> Plan:
-        """Return the finished plan."""
-        return Plan(
-            run=self.ended.run,
-            first=self.indices[self.reuse] if self.reuse < len(self.indices) else None,
-            checkpoint=self.checkpoint,
-            cells=self.planned,
-            problems=self.problems,
-            notices=self.notices,
-        )
-
-    def _cannot_restore(self, place: int, item: Unstored) -> None:
-        index = self.indices[place]
-        what = f"{item.name} ({item.type}) could not be stored: {item.reason}"
-        maker = "" if item.cell is None else f", made by cell {item.cell},"
-        mend = (
-            "restart the run instead"
-            if item.cell is None
-            else f"tag cell {item.cell} {TAG_ALWAYS} to have it made again, or restart the run"
-        )
-        self.problems.append(f"cell {index} reads {item.name}{maker} but {what}; {mend}")
-        self.planned[place] = self.planned[place].model_copy(
-            update={"action": PlanAction.CANNOT_RESTORE, "why": what}
-        )
-
-    def _why_reused(self, index: int, cell: NotebookNode) -> str:
-        if TAG_ALWAYS not in cell_tags(cell):
-            return "unchanged and finished"
-        made = self._unstored_of(index) or "its variables"
-        return f"rerun to make {made} again (tagged {TAG_ALWAYS})"
-
-    def _unstored_of(self, index: int) -> str:
-        unstored = self.checkpoint.unstored if self.checkpoint else []
-        return ", ".join(item.name for item in unstored if item.cell == index)
-
-    def _why_run(self, place: int) -> str:
-        before = self._matches.of(place)
-        if before is None:
-            return "new"
-        if source_hash(self.cells[place].source) != before.source_hash:
-            return "edited"
-        if not _same(self.cells[place], before):
-            return f"its tag {TAG_SKIP} changed"
-        if before.state is CellState.FAILED:
-            return "failed"
-        return "follows a cell that runs" if before.state in _FINISHED else "had not run"
-
-    @cached_property
-    def _matches(self) -> Matches:
-        """What each cell was in the run before; asked when `reuse` is settled."""
-        return Matches(self.cells, self.ended.cells, self.reuse)
-
-    def _runs(self, place: int) -> bool:
-        tags = cell_tags(self.cells[place])
-        return TAG_SKIP not in tags and (place >= self.reuse or TAG_ALWAYS in tags)
-
-    def _new(self, place: int, hashes: set[str]) -> bool:
-        """Tell whether a cell is new, edited, or has one of these sources."""
-        before, digest = self._matches.of(place), source_hash(self.cells[place].source)
-        return before is None or before.source_hash != digest or digest in hashes
-
-    def _tags(self, place: int) -> set[str]:
-        before = self._matches.of(place)
-        return {*cell_tags(self.cells[place]), *(before.tags if before else [])}
-
-    def _finished(self, place: int) -> bool:
-        before = self._matches.of(place)
-        return before is not None and _ran(before)
-
-    def _made_again(self, item: Unstored) -> bool:
-        reused = dict(zip(self.indices[: self.reuse], self.cells, strict=False))
-        return item.cell in reused and TAG_ALWAYS in cell_tags(reused[item.cell])
-
-    def _places(self) -> dict[int, int]:
-        return {
-            old.index: new for old, new in zip(self.ended.cells[: self.reuse], self.indices, strict=False)
-        }
-
-
-def _same(cell: NotebookNode, before: CellRecord) -> bool:
-    """Tell whether a cell would do what it did: its source, and whether it is left out."""
-    skips = TAG_SKIP in cell_tags(cell)
-    return source_hash(cell.source) == before.source_hash and skips == (TAG_SKIP in before.tags)
-
-
-def _ran(record: CellRecord) -> bool:
+def ran(record: CellRecord) -> bool:
     """Tell whether a cell finished and was not merely left out."""
-    return record.state in _FINISHED and TAG_SKIP not in record.tags
+    return record.state in FINISHED and TAG_SKIP not in record.tags
+
+
+def _why_unfinished(before: CellRecord, cell: NotebookNode) -> str:
+    from respawn_jobs.notebooks import source_hash
+
+    if source_hash(cell.source) != before.source_hash:
+        return "edited"
+    if (TAG_SKIP in cell_tags(cell)) != (TAG_SKIP in before.tags):
+        return f"its tag {TAG_SKIP} changed"
+    if before.state is CellState.FAILED:
+        return "failed"
+    return "moved" if before.state in FINISHED else "had not run"

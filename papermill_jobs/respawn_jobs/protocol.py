@@ -27,7 +27,11 @@ class ResumeFrom(Model):
     """Where a resumed attempt starts."""
 
     first: int
-    """Index of the first code cell that executes."""
+    """Index of the first code cell after the restored state: it executes, and all after it."""
+    rerun: list[int] = []
+    """Cells above it that execute again before, in their order."""
+    stale: list[str] = []
+    """Variables that are removed before these run: cells that run make them anew."""
     manifest: str | None
     """Digest of the checkpoint's manifest; None for an empty kernel."""
     blobs: list[str] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,23 +39,26 @@ def read_report(path: Path) -> list[NotLoaded]:
     ]
 
 
-def problems(notebook: NotebookNode, first: int, lost: Sequence[NotLoaded]) -> list[str]:
+def problems(
+    notebook: NotebookNode, first: int, lost: Sequence[NotLoaded], rerun: Collection[int] = ()
+) -> list[str]:
     """Tell which cells that run read a lost variable, and what to do about it.
 
     Args:
         notebook: The executed form.
-        first: The first cell that executes; of those before it only the ones tagged `respawn:always` run.
+        first: The first cell below the restored state: it executes, and all after it.
         lost: The variables.
+        rerun: The cells above it that execute again, as those tagged `respawn:always` do.
     """
     by_name = {item.name: item for item in lost}
     reads = Reads()
     cells = code_cells(notebook)
     for index, cell in cells:
-        if index < first:
+        if index < first and index not in rerun:
             reads.define(cell.source)
     found = []
     for index, cell in cells:
-        if index < first and TAG_ALWAYS not in cell_tags(cell):
+        if index < first and index not in rerun and TAG_ALWAYS not in cell_tags(cell):
             continue
         for name in sorted(reads.cell(cell.source) & by_name.keys()):
             item = by_name.pop(name)

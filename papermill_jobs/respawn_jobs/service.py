@@ -56,8 +56,12 @@ class ResumeRequest(Model):
 
     notebook: str | None = None
     """Text of the fixed notebook; None: the run's own version."""
+    parameters: dict[str, Any] = {}
+    """Parameters that get another value; the others keep the run's."""
     rerun_once: bool = False
     """Agree that cells tagged `respawn:once` which had finished run again."""
+    rerun_makers: bool = False
+    """Agree that cells run again to make what could not be stored, as the plan lists them."""
 
 
 class ScheduleRequest(Model):

@@ -117,6 +117,7 @@ class Session:
             await self._waits.told(self.recorder.begin())
             await self._connect()
             first = await self._take_up()
+            await self._rerun()
             await self._execute_from(first)
         except CleanExit:
             ending = Ending(Outcome(state="succeeded"))
@@ -213,13 +214,31 @@ class Session:
 
     # The cells
 
+    async def _rerun(self) -> None:
+        """Execute the cells above the restored state that run again, then hold what they have made of it.
+
+        Between them nothing is kept: what is there then is the state after no cell.
+        """
+        if self.resume is None or not self.resume.rerun:
+            return
+        started = time.monotonic()
+        for index in self.resume.rerun:
+            self._current = index
+            if self.stopper.reason is not None:
+                raise Stopped
+            await self._execute(index, self.nb_man.nb.cells[index], followed=False)
+        above = enumerate(self.nb_man.nb.cells[: self.resume.first])
+        boundary = max(index for index, cell in above if cell.cell_type == "code")
+        self._keeper.passed(boundary, [], time.monotonic() - started)
+
     async def _execute_from(self, first: int) -> None:
         cells = self.nb_man.nb.cells
         filled = [i for i, cell in enumerate(cells) if cell.cell_type == "code" and cell.source.strip()]
         last = max(filled, default=-1)
         for index, cell in enumerate(cells):
             if index < first:
-                self.nb_man.cell_complete(cell, cell_index=index)
+                if self.resume is None or index not in self.resume.rerun:
+                    self.nb_man.cell_complete(cell, cell_index=index)
                 continue
             if cell.cell_type != "code":
                 self.nb_man.cell_start(cell, index)

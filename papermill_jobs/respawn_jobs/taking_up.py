@@ -68,19 +68,32 @@ class TakingUp:
         always = [
             (index, cell)
             for index, cell in enumerate(nb.cells[: resume.first])
-            if cell.cell_type == "code" and TAG_ALWAYS in cell_tags(cell)
+            if cell.cell_type == "code" and TAG_ALWAYS in cell_tags(cell) and index not in resume.rerun
         ]
         for index, cell in always:
             await self._make_again(index, cell)
         if always:
             # The cells made what could not be stored; everything else gets back the value it had.
             lost = await self._restore(again=True)
-        if told := problems(nb, resume.first, lost):
+        lost = [item for item in lost if item.name not in resume.stale]
+        if told := problems(nb, resume.first, lost, resume.rerun):
             raise NotRestored("; ".join(told))
         if lost:
             note = f"not restored: {'; '.join(map(str, lost))}"
             await self.waits.told(self.recorder.note(resume.first, note))
+        await self._forget()
         return resume.first
+
+    async def _forget(self) -> None:
+        """Remove what is not as the notebook makes it now, so that nothing can read it before it is made."""
+        if not self.resume.stale or self.resume.manifest is None:
+            return
+        if self.link is None:
+            raise NotRestored(self.no_snapshots)
+        try:
+            await self.waits.unless_stopped(self.link.forget(self.resume.stale))
+        except LinkError as error:
+            raise NotRestored(f"what cells make anew could not be removed: {error}") from error
 
     async def _reuse(self) -> None:
         """Give reused cells the outputs that they had."""

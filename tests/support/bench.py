@@ -51,9 +51,9 @@ class Bench:
         """Queue and execute."""
         return self.execute(self.queue(*cells, **more))
 
-    def resume(self, run: str, fixed: NotebookNode | None = None) -> RunDetail:
+    def resume(self, run: str, fixed: NotebookNode | None = None, **agreed: Any) -> RunDetail:
         """Resume a run, with a fixed notebook or its own, and execute that."""
-        request = ResumeRequest(notebook=text(fixed) if fixed else None)
+        request = ResumeRequest(notebook=text(fixed) if fixed else None, **agreed)
         return self.execute(self.service.resume(run, request).id)
 
     def printed(self, run: str, cell: int) -> str:

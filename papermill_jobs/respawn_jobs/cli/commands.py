@@ -77,21 +77,25 @@ def run(
 @respawn.command()
 @click.argument("run_id", metavar="RUN")
 @notebook_option
+@parameter_option
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--rerun-once", is_flag=True, help="Agree that finished cells tagged respawn:once run again.")
+@click.option("--rerun-makers", is_flag=True, help="Agree that cells run again to make what was not stored.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_option
 @json_option
 def resume(
     run_id: str,
     notebook: Path | None,
+    parameters: tuple[tuple[str, str], ...],
     only_plan: bool,
     rerun_once: bool,
+    rerun_makers: bool,
     yes: bool,
     output: Path | None,
     as_json: bool,
 ) -> int:
-    """Go on from where a run stopped."""
+    """Go on from where a run stopped; a changed parameter runs again what depends on it."""
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.promotion import read_checked
@@ -99,7 +103,12 @@ def resume(
 
     text = read_checked(notebook) if notebook else None
     with connection() as connected:
-        request = ResumeRequest(notebook=text, rerun_once=rerun_once)
+        request = ResumeRequest(
+            notebook=text,
+            parameters=promoting.parsed_for_run(connected.service, run_id, parameters),
+            rerun_once=rerun_once,
+            rerun_makers=rerun_makers,
+        )
         asking = not as_json and not yes and sys.stdin.isatty()
         if only_plan or asking:
             planned = connected.service.plan(run_id, request)

@@ -145,4 +145,7 @@ def _follow(connected: Connection, run: str, progress: Progress) -> RunDetail:
 def _events(cells: Sequence[Any]) -> list[Any]:
     from respawn_jobs.protocol import CellEvent
 
-    return [CellEvent.model_validate(cell.model_dump(exclude={"checkpoint"})) for cell in cells]
+    return [
+        CellEvent.model_validate(cell.model_dump(exclude={"checkpoint", "parameters_hash", "lock"}))
+        for cell in cells
+    ]

@@ -150,9 +150,15 @@ def plan(planned: Plan) -> None:
         [str(cell.index), cell.action.value, plain(cell.title), plain(cell.why)] for cell in planned.cells
     ]
     table(["cell", "action", "source", "why"], rows)
+    if planned.changed_parameters:
+        given = [f"{name} = {planned.parameters.get(name)!r}" for name in planned.changed_parameters]
+        click.echo(f"changed parameters: {', '.join(given)}")
     for notice in planned.notices:
         click.echo(f"note: {notice}")
     for problem in planned.problems:
         click.echo(click.style(f"problem: {problem}", fg="red"))
     if planned.problems and any(cell.once for cell in planned.cells):
         click.echo("agree to run cells tagged respawn:once again with --rerun-once")
+    if planned.problems and planned.makers:
+        cells = ", ".join(map(str, planned.makers))
+        click.echo(f"agree to run cells again that make what was not stored (cell {cells}) with --rerun-makers")

@@ -31,6 +31,15 @@ def parsed_for_job(service: Service, ref: str, given: tuple[tuple[str, str], ...
     return parsed(version.parameters, given)
 
 
+def parsed_for_run(service: Service, run: str, given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Return what `-p` options mean for the version that a run executed."""
+    if not given:
+        return {}
+    ran = service.show(run).run
+    version = next(version for version in service.versions(ran.job) if version.number == ran.version)
+    return parsed(version.parameters, given)
+
+
 @click.command()
 @click.argument("notebook", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="The job's name.")

@@ -159,6 +159,8 @@ def cell_of(row: CellRow, checkpoint: str | None) -> CellRecord:
         outputs=row.outputs,
         checkpoint=checkpoint,
         note=row.note,
+        parameters_hash=row.parameters_hash,
+        lock=row.lock,
     )
 
 

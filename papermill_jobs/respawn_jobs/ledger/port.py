@@ -19,6 +19,7 @@ from respawn_jobs.ledger.holdings import held, hold, name_in_checkpoints
 from respawn_jobs.ledger.limits import check_digest, check_text, cleaned
 from respawn_jobs.ledger.records import INHERITED, cells_of, count_done
 from respawn_jobs.models import CellState, JobSettings, RunState
+from respawn_jobs.parameters import parameters_hash
 from respawn_jobs.protocol import (
     ArtifactCommit,
     Assignment,
@@ -99,8 +100,9 @@ class LedgerRunner:
         """Store cell events; all or none."""
         self._require([event.outputs for event in events if event.outputs])
         with self._running(write=True) as (session, run, attempt):
+            inherited = _inherited(session, run) if any(_reused(event) for event in events) else {}
             for event in events:
-                session.merge(_row(event, run, attempt))
+                session.merge(_row(event, run, attempt, inherited.get(event.index)))
             session.flush()
             run.cells_done = count_done(session, run, attempt.number)
             touch(session, run.id)
@@ -113,7 +115,7 @@ class LedgerRunner:
         """
         self._require([skeleton])
         with self._running(write=True) as (session, run, attempt):
-            inherited = {cell.index: cell for cell in cells_of(session, run, INHERITED)}
+            inherited = _inherited(session, run)
             for event in cells:
                 before = inherited.get(event.index)
                 row = _row(event, run, attempt)
@@ -126,6 +128,7 @@ class LedgerRunner:
                     row.state = CellState.REUSED.value
                     row.outputs, row.execution_count = before.outputs, before.execution_count
                     row.seconds = before.seconds
+                    row.parameters_hash, row.lock = before.parameters_hash, before.lock
                 session.merge(row)
             session.flush()
             run.skeleton = skeleton
@@ -243,12 +246,26 @@ class LedgerRunner:
             yield session, *found
 
 
-def _row(event: CellEvent, run: RunRow, attempt: AttemptRow) -> CellRow:
+def _inherited(session: Session, run: RunRow) -> dict[int, CellRow]:
+    return {cell.index: cell for cell in cells_of(session, run, INHERITED)}
+
+
+def _reused(event: CellEvent) -> bool:
+    return event.state is CellState.REUSED
+
+
+def _row(event: CellEvent, run: RunRow, attempt: AttemptRow, inherited: CellRow | None = None) -> CellRow:
+    """Return a cell as it is recorded, with the conditions that it runs under, or did when it is reused."""
     values = {name: getattr(event, name) for name in _COLUMNS}
     values["cell_id"] = check_text("cell id", event.cell_id, _KEY)
     values["source_hash"] = check_text("source hash", event.source_hash, _KEY)
     # A cell's own text may end up in its note: refusing it would end a run over a character.
     values["note"] = cleaned(event.note) if event.note else event.note
+    if _reused(event):
+        if inherited is not None:
+            values |= {"parameters_hash": inherited.parameters_hash, "lock": inherited.lock}
+    elif event.state not in (CellState.PENDING, CellState.SKIPPED):
+        values |= {"parameters_hash": parameters_hash(run.parameters), "lock": run.lock}
     return CellRow(
         run_id=run.id, attempt=attempt.number, index=event.index, state=event.state.value, **values
     )

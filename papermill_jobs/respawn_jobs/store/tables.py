@@ -189,6 +189,9 @@ class CellRow(Base):
     seconds: Mapped[float | None]
     outputs: Mapped[str | None] = mapped_column(String(64))
     note: Mapped[str | None]
+    parameters_hash: Mapped[str | None] = mapped_column(String(64))
+    lock: Mapped[str | None] = mapped_column(String(128))
+    """Under which parameters and kernel environment it ran; None for a cell that has not run."""
 
 
 class CheckpointRow(Base):

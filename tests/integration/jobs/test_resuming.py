@@ -80,6 +80,64 @@ def test_what_an_always_cell_makes_stays_its_own_over_several_resumes(bench) -> 
     assert bench.printed(mended.run.id, 3) == "False 3\n"
 
 
+DIAMOND = (
+    "data = [1, 2, 3]; open('ran', 'a').write('load ')",
+    "left = [x * rate for x in data]; open('ran', 'a').write('left ')",
+    "right = len(data); open('ran', 'a').write('right ')",
+    "both = (left, right); open('ran', 'a').write('both ')",
+)
+
+
+def test_a_changed_parameter_reruns_what_depends_on_it(bench) -> None:
+    failed = bench.run(DIAMOND[0], *DIAMOND[1:], "1/0", "print(both)", parameters="rate = 1", values={"rate": 2})
+    assert failed.checkpoints, "the state before the failing cell was kept"
+    fixed = notebook(DIAMOND[0], *DIAMOND[1:], "n = 1", "print(both, rate)", parameters="rate = 1")
+    resumed = bench.resume(failed.run.id, fixed, parameters={"rate": 10})
+    assert states(resumed) == ["reused", "executed", "reused", "executed", "reused", *["executed"] * 3]
+    assert bench.printed(resumed.run.id, 7) == "([10, 20, 30], 3) 10\n"
+    assert (bench.directory / "ran").read_text() == "load left right both left both "
+
+
+def test_an_edit_above_runs_again_what_it_changed_in_place(bench) -> None:
+    cells = ("rows = []", "big = open('ran', 'a').write('x')", "rows.append(1)", "n = len(rows)", "1/0", "print(rows, n)")
+    failed = bench.run(*cells)
+    fixed = notebook("rows = []", cells[1], "rows.append(2)", "n = len(rows)", "", "print(rows, n)")
+    resumed = bench.resume(failed.run.id, fixed)
+    assert states(resumed) == ["executed", "reused", "executed", "executed", "executed", "executed"]
+    assert bench.printed(resumed.run.id, 5) == "[2] 1\n"
+    assert (bench.directory / "ran").read_text() == "x"
+
+
+def test_a_run_that_fails_while_cells_run_again_is_resumed_from_the_same_state(bench) -> None:
+    failed = bench.run("a = 1", "b = open('ran', 'a').write('x')", "c = a", "1/0", "print(a, b, c)")
+    second = bench.resume(failed.run.id, notebook("a = 1", "b = open('ran', 'a').write('x')", "c = a / 0", "", ""))
+    assert (second.run.state, second.run.error.cell) == (RunState.FAILED, 2)
+    last = notebook("a = 1", "b = open('ran', 'a').write('x')", "c = a + 1", "", "print(a, b, c)")
+    third = bench.resume(second.run.id, last)
+    assert (third.run.state, bench.printed(third.run.id, 4)) == (RunState.SUCCEEDED, "1 1 2\n")
+    assert (bench.directory / "ran").read_text() == "x"
+
+
+def test_a_failure_after_cells_ran_again_can_be_resumed_with_what_they_made(bench) -> None:
+    failed = bench.run("a = 1", "b = 2", "c = a", "1/0", "print(a, b, c)")
+    second = bench.resume(failed.run.id, notebook("a = 5", "b = 2", "c = a", "2/0", "print(a, b, c)"))
+    assert states(second) == ["executed", "reused", "executed", "failed", "skipped"]
+    third = bench.resume(second.run.id, notebook("a = 5", "b = 2", "c = a", "", "print(a, b, c)"))
+    assert states(third) == ["reused", "reused", "reused", "executed", "executed"]
+    assert bench.printed(third.run.id, 4) == "5 2 5\n"
+
+
+def test_what_could_not_be_stored_is_made_again_when_that_is_agreed(bench) -> None:
+    cells = ("data = [1, 2]", "gen = (x for x in data)", "n = 3", "1/0", "print(next(gen), n)")
+    failed = bench.run(*cells)
+    fixed = notebook(*cells[:3], "", cells[4])
+    with pytest.raises(Conflict, match="agree that cell 1 run"):
+        bench.resume(failed.run.id, fixed)
+    resumed = bench.resume(failed.run.id, fixed, rerun_makers=True)
+    assert states(resumed) == ["reused", "executed", "reused", "executed", "executed"]
+    assert bench.printed(resumed.run.id, 4) == "1 3\n"
+
+
 MODEL = """
 import pathlib
 def load(path):

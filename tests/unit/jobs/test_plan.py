@@ -9,7 +9,7 @@ from nbformat import NotebookNode
 
 from respawn_jobs.models import CellRecord, CellState, Checkpoint, Plan, PlanAction, Unstored
 from respawn_jobs.notebooks import cell_tags, code_cells, read_notebook, source_hash
-from respawn_jobs.plan import Ended, plan_resume
+from respawn_jobs.plan import Agreed, Ended, plan_resume
 from support.notebooks import notebook, text
 
 REUSE, RUN, CANNOT = PlanAction.REUSE, PlanAction.RUN, PlanAction.CANNOT_RESTORE
@@ -26,6 +26,7 @@ def ended(
         run="run-1",
         kernel="python3",
         lock="lock-1",
+        notebook=nb,
         cells=[
             CellRecord(index=i, cell_id=c.id, state=s, source_hash=source_hash(c.source), tags=cell_tags(c))
             for (i, c), s in zip(cells, states, strict=False)
@@ -38,8 +39,10 @@ def ended(
     )
 
 
-def plan(past: Ended, nb: NotebookNode, **more) -> Plan:
-    return plan_resume(past, nb, **{"kernel": "python3", "lock": "lock-1", "language": "python", **more})
+def plan(past: Ended, nb: NotebookNode, *, rerun_once=False, rerun_makers=False, **more) -> Plan:
+    agreed = Agreed(rerun_once=rerun_once, rerun_makers=rerun_makers)
+    usual = {"kernel": "python3", "lock": "lock-1", "language": "python", "agreed": agreed}
+    return plan_resume(past, nb, **{**usual, **more})
 
 
 def actions(planned: Plan) -> list[PlanAction]:
@@ -68,8 +71,8 @@ def test_an_edit_to_an_earlier_cell_moves_the_resume_point_there():
     planned = plan(ended(notebook(*FOUR), 3), edited(notebook(*FOUR), 1, "b = 5"))
     assert actions(planned) == [REUSE, RUN, RUN, RUN]
     assert planned.checkpoint.cell == 0
-    assert "cell 1 was edited" in planned.notices[0]
-    assert planned.cells[2].why == "follows a cell that runs"
+    assert "cell 1: edited, although it had finished" in planned.notices[0]
+    assert planned.cells[2].why == "reads b, which cell 1 makes"
 
 
 def test_an_edit_to_the_first_cell_starts_with_an_empty_kernel():
@@ -113,9 +116,16 @@ def test_markdown_added_above_moves_indices_but_not_the_resume_point():
     assert planned.checkpoint.unstored[0].cell == 1
 
 
-def test_a_code_cell_inserted_early_runs_and_all_after_it():
+def test_a_code_cell_inserted_early_runs_and_what_does_not_need_it_is_reused():
     planned = plan(ended(notebook(*FOUR), 3), notebook("a = 1", "new = 1", "b = a", "c = b", "d = c"))
+    assert actions(planned) == [REUSE, RUN, REUSE, REUSE, RUN]
+    assert (planned.rerun, planned.first, planned.stale) == ([1], 4, ["new"])
+
+
+def test_what_depends_on_an_inserted_cell_runs_as_well():
+    planned = plan(ended(notebook(*FOUR), 3), notebook("a = 1", "a = 2", "b = a", "c = b", "d = c"))
     assert actions(planned) == [REUSE, RUN, RUN, RUN, RUN]
+    assert planned.cells[2].why == "reads a, which cell 1 makes"
 
 
 def test_a_once_cell_that_had_finished_is_not_repeated_without_consent():
@@ -235,7 +245,8 @@ def test_a_once_cell_that_was_moved_is_not_repeated(stable, tags):
     for cell, name in zip(moved.cells, ("cell-0", "cell-2", "cell-3", "cell-1"), strict=True):
         cell.id = name
     planned = plan(ended(form(notebook(*SENDS, tags=ONCE)), 3), form(moved))
-    assert ["cell 3 is tagged respawn:once" in problem for problem in planned.problems] == [True]
+    assert actions(planned) == [REUSE, RUN, RUN, REUSE]
+    assert planned.problems == []
 
 
 @pytest.mark.parametrize("stable", [True, False])
@@ -253,7 +264,9 @@ def test_a_once_cell_whose_code_moved_into_another_cell_is_not_repeated():
     fixed = edited(notebook(*SENDS), 3, "send(a)")
     del fixed.cells[1]
     planned = plan(ended(notebook(*SENDS, tags=ONCE), 3), fixed)
-    assert "cell 2, which is new or edited" in planned.problems[0]
+    assert actions(planned)[2] is REUSE
+    fixed.cells[2].source = "send(a); print(1)"
+    assert "cell 2, which is new or edited" in plan(ended(notebook(*SENDS, tags=ONCE), 3), fixed).problems[0]
 
 
 def test_a_cell_with_the_same_source_as_a_reused_once_cell_may_run():
@@ -269,7 +282,7 @@ def test_a_cell_that_is_no_longer_skipped_runs():
     skipped = notebook(*FOUR, tags={1: ["skip-execution"]})
     planned = plan(ended(skipped, 3), notebook(*FOUR))
     assert actions(planned) == [REUSE, RUN, RUN, RUN]
-    assert "cell 1 was given or freed of the tag skip-execution" in planned.notices[0]
+    assert "cell 1: its tag skip-execution changed" in planned.notices[0]
     assert planned.cells[1].why == "its tag skip-execution changed"
     assert actions(plan(ended(skipped, 3), skipped)) == [REUSE, REUSE, REUSE, RUN]
     assert actions(plan(ended(notebook(*FOUR), 3), skipped)) == [REUSE, RUN, RUN, RUN]

@@ -1,0 +1,176 @@
+"""What a resume does only when a person agrees, and what it cannot do at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from respawn_jobs.models import CellState, PlanAction, Unstored
+from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, source_hash
+from respawn_jobs.reads import Reads
+from respawn_jobs.rerunning import Reruns, find_reruns
+
+if TYPE_CHECKING:
+    from respawn_jobs.plan import Agreed, Draft
+
+_BEGUN = (CellState.RUNNING, CellState.FAILED)
+
+
+class Agreements:
+    """Finds what a draft of a plan needs agreement for."""
+
+    def __init__(self, draft: Draft, agreed: Agreed) -> None:
+        self.draft = draft
+        self.agreed = agreed
+        self._offer: Reruns | None = None
+
+    def make_again(self) -> None:
+        """Find the cells that could make what the state does not hold; let them run when that is agreed."""
+        draft = self.draft
+        if draft.start.checkpoint is None or not draft.python:
+            return
+        missing: set[str] = set()
+        reruns = draft.start.reruns
+        while True:
+            read = {item.name for item in self._lost(reruns) if self._readers(item.name, reruns)}
+            if read <= missing:
+                break
+            missing |= read
+            reruns = find_reruns(draft.steps, draft.start.point, draft.name_of, missing=missing)
+            if reruns.impossible is not None or not missing <= reruns.stale:
+                return
+        extra = sorted(set(reruns.why) - set(draft.start.reruns.why))
+        again = [draft.places[step].new for step in extra]
+        if not extra or any(place is not None and self._is_once(place) for place in again):
+            return
+        draft.makers = [draft.indices[place] for place in again if place is not None]
+        self._offer = reruns
+        if self.agreed.rerun_makers:
+            draft.start.reruns = reruns
+
+    def guard(self) -> None:
+        """Tell what runs again by itself, and refuse what nobody agreed to or cannot be done."""
+        self._tell_always()
+        self._guard_once()
+        self._guard_gone_once()
+        if self.draft.python:
+            self._guard_unstored()
+
+    def _is_once(self, place: int) -> bool:
+        return TAG_ONCE in self.draft.tags(place) and self.draft.had_finished(place)
+
+    def _tell_always(self) -> None:
+        draft = self.draft
+        for place, index in enumerate(draft.indices):
+            if draft.reused(place) and TAG_ALWAYS in cell_tags(draft.cells[place]):
+                made = draft.unstored_of(index)
+                makes = f"makes {made} again" if made else "makes nothing that could not be stored"
+                draft.notices.append(
+                    f"cell {index} is tagged {TAG_ALWAYS}: it runs again and {makes}; "
+                    "what was stored keeps the stored value"
+                )
+
+    def _guard_once(self) -> None:
+        """Refuse to repeat side effects without being told to."""
+        draft = self.draft
+        for place, cell in enumerate(draft.planned):
+            if not draft.runs(place) or TAG_ONCE not in draft.tags(place):
+                continue
+            before = draft.matches.of(place)
+            if cell.once and not self.agreed.rerun_once:
+                both = f" and {TAG_ALWAYS}" if draft.reused(place) else ""
+                draft.problems.append(
+                    f"cell {cell.index} is tagged {TAG_ONCE}{both} and had finished: it would run again, "
+                    "and so would its side effects; agree to that, or leave the cells before it as they were"
+                )
+            elif before is not None and before.state in _BEGUN:
+                draft.notices.append(
+                    f"cell {cell.index} is tagged {TAG_ONCE} and had begun: "
+                    "some of its side effects may have happened already"
+                )
+
+    def _guard_gone_once(self) -> None:
+        """Refuse to run what may be a finished once cell in another form; tell of one that is deleted."""
+        from respawn_jobs.plan import ran
+
+        draft = self.draft
+        gone = [record for record in draft.matches.gone() if TAG_ONCE in record.tags and ran(record)]
+        hashes = {record.source_hash for record in gone}
+        suspects = [
+            index
+            for place, index in enumerate(draft.indices)
+            if draft.runs(place) and self._may_be(place, hashes)
+        ]
+        for record in gone:
+            told = f"cell {record.index} of {draft.ended.run} was tagged {TAG_ONCE} and had finished"
+            if suspects and not self.agreed.rerun_once:
+                draft.problems.append(
+                    f"{told}; it is no longer in the notebook as it was, and cell {suspects[0]}, which is "
+                    "new or edited, would run: if it does the same, so would the side effects; "
+                    "agree to that, or put the cell back"
+                )
+            elif not suspects:
+                draft.notices.append(f"{told}; it is no longer in the notebook and does not run again")
+
+    def _may_be(self, place: int, hashes: set[str]) -> bool:
+        """Tell whether a cell is new, edited, or has one of these sources."""
+        digest = source_hash(self.draft.cells[place].source)
+        before = self.draft.matches.of(place)
+        return before is None or before.source_hash != digest or digest in hashes
+
+    # What could not be stored
+
+    def _lost(self, reruns: Reruns) -> list[Unstored]:
+        """Return what the state does not hold and no cell that runs makes again."""
+        checkpoint = self.draft.start.checkpoint
+        unstored = checkpoint.unstored if checkpoint is not None else []
+        always = {
+            index
+            for place, index in enumerate(self.draft.indices)
+            if TAG_ALWAYS in cell_tags(self.draft.cells[place])
+            and self.draft.step_of(place) < self.draft.start.point
+        }
+        return [item for item in unstored if item.name not in reruns.stale and item.cell not in always]
+
+    def _readers(self, name: str, reruns: Reruns) -> list[int]:
+        """Return the places of the cells that run and read a name as the state left it."""
+        draft, found = self.draft, []
+        reads = Reads()
+        running = [place for place in range(len(draft.cells)) if self._runs_with(place, reruns)]
+        for place, cell in enumerate(draft.cells):
+            if place not in running and draft.step_of(place) < draft.start.point:
+                reads.define(cell.source)
+        for place in running:
+            if name in reads.cell(draft.cells[place].source):
+                found.append(place)
+        return found
+
+    def _runs_with(self, place: int, reruns: Reruns) -> bool:
+        draft = self.draft
+        return draft.runs(place) or draft.step_of(place) in reruns.why
+
+    def _guard_unstored(self) -> None:
+        """Refuse to run a cell that reads a variable which the state could not hold."""
+        draft = self.draft
+        if draft.start.checkpoint is None:
+            return
+        for item in sorted(self._lost(draft.start.reruns), key=lambda item: item.name):
+            for place in self._readers(item.name, draft.start.reruns):
+                self._cannot_restore(place, item)
+
+    def _cannot_restore(self, place: int, item: Unstored) -> None:
+        draft = self.draft
+        index = draft.indices[place]
+        what = f"{item.name} ({item.type}) could not be stored: {item.reason}"
+        maker = "" if item.cell is None else f", made by cell {item.cell},"
+        mends = [] if item.cell is None else [f"tag cell {item.cell} {TAG_ALWAYS} to have it made again"]
+        if draft.makers and self._offer is not None and item.name in self._offer.stale:
+            cells = ", ".join(str(maker) for maker in draft.makers)
+            mends.append(
+                f"agree that cell{'s' if len(draft.makers) > 1 else ''} {cells} run again to make it"
+            )
+        mends.append("restart the run instead" if not mends else "restart the run")
+        mend = mends[0] if len(mends) == 1 else f"{', '.join(mends[:-1])}, or {mends[-1]}"
+        draft.problems.append(f"cell {index} reads {item.name}{maker} but {what}; {mend}")
+        draft.planned[place] = draft.planned[place].model_copy(
+            update={"action": PlanAction.CANNOT_RESTORE, "why": what}
+        )

@@ -1,0 +1,133 @@
+"""What each cell of a notebook reads and writes, told from the sources in the order in which they run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from respawn_jobs.analysis import library
+from respawn_jobs.analysis.machine import Machine, Opaque, Trace
+from respawn_jobs.analysis.scopes import bound, declared
+from respawn_jobs.analysis.sources import parsed
+from respawn_jobs.analysis.statements import Statements
+from respawn_jobs.analysis.values import UNKNOWN, WORLD, Kind, Value
+
+_TOO_STRANGE = ("__del__", "__getattribute__", "__init_subclass__", "__set_name__", "__class_getitem__")
+_COMPUTED = ("__getattr__", "__get__", "__setattr__", "__delattr__", "__set__")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a cell may read and change, by the names that lead there."""
+
+    reads: frozenset[str] = frozenset()
+    """Names whose value from before the cell may matter to it."""
+    writes: frozenset[str] = frozenset()
+    """Names that it may bind or delete, or whose objects it may change."""
+    sure: frozenset[str] = frozenset()
+    """Names that it binds in any case, whatever they were before."""
+    opaque: str | None = None
+    """Why it may read and change everything; None for a cell that is understood."""
+
+    def may_read(self, name: str) -> bool:
+        """Tell whether the name's value from before may matter."""
+        return self.opaque is not None or name in self.reads
+
+    def may_write(self, name: str) -> bool:
+        """Tell whether the name may have another value after it."""
+        return self.opaque is not None or name in self.writes
+
+
+NOTHING = Footprint()
+
+
+def footprints(sources: Sequence[str], *, may_raise: Sequence[bool] = ()) -> list[Footprint]:
+    """Return the footprint of each cell.
+
+    Args:
+        sources: the cells in their order, those that run.
+        may_raise: for each, whether it may have ended early and counts as finished all the same.
+    """
+    trees: list[ast.Module | Opaque] = []
+    for source in sources:
+        try:
+            trees.append(parsed(source))
+        except Opaque as reason:
+            trees.append(reason)
+    follower = _Follower([tree for tree in trees if isinstance(tree, ast.Module)])
+    raising = [*may_raise, *([False] * (len(sources) - len(may_raise)))]
+    return [follower.cell(tree, sure=not raised) for tree, raised in zip(trees, raising, strict=True)]
+
+
+class _Follower:
+    """Follows the cells, one after the other."""
+
+    def __init__(self, trees: Sequence[ast.Module]) -> None:
+        nodes = [node for tree in trees for node in ast.walk(tree)]
+        functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        names = {function.name for function in functions}
+        self._strange = next((name for name in _TOO_STRANGE if name in names), None)
+        methods = [
+            part
+            for node in nodes
+            if isinstance(node, ast.ClassDef)
+            for part in node.body
+            if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        plain = {"staticmethod", "classmethod", "dataclass"}
+        computed = any(
+            not (isinstance(decorator, ast.Name) and decorator.id in plain)
+            for method in methods
+            for decorator in method.decorator_list
+        )
+        own = {name for tree in trees for name in bound(tree.body)}
+        own |= {name for function in functions for name in declared(function.body, ast.Global)}
+        attributes = {
+            n.attr for n in nodes if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load)
+        }
+        self._machine = Machine(
+            frozenset(own), frozenset(attributes), properties=computed or bool(names & set(_COMPUTED))
+        )
+        self._statements = Statements(self._machine)
+
+    def cell(self, tree: ast.Module | Opaque, *, sure: bool) -> Footprint:
+        machine = self._machine
+        machine.trace = Trace()
+        before = dict(machine.globals)
+        machine.uncertain = 0 if sure else 1
+        try:
+            if self._strange is not None:
+                raise Opaque(f"the notebook defines {self._strange}")
+            if isinstance(tree, Opaque):
+                raise tree
+            self._statements.statements(tree.body)
+        except (Opaque, RecursionError) as reason:
+            self._lose()
+            return Footprint(opaque=str(reason) if isinstance(reason, Opaque) else "it is nested too deeply")
+        trace = machine.trace
+        changed = machine.regions.roots(trace.changed)
+        touched = {
+            name
+            for names in (before, machine.globals)
+            for name, value in names.items()
+            if changed & machine.regions.roots(machine.holding(value))
+        }
+        # An object that is changed is the one from before, unless the cell has made the name anew.
+        read = trace.reads | {name for name in touched if name in before and name not in trace.sure}
+        read |= {name for name in touched & trace.sure if before.get(name) == machine.globals.get(name)}
+        return Footprint(
+            frozenset(read), frozenset(trace.binds | touched), frozenset(trace.sure if sure else ())
+        )
+
+    def _lose(self) -> None:
+        """Forget everything after a cell that may have done anything."""
+        machine = self._machine
+        machine.scope, machine.uncertain = None, 0
+        machine.active.clear()
+        machine.stack.clear()
+        machine.trusted = False
+        for value in list(machine.globals.values()):
+            machine.regions.put(UNKNOWN, Value(Kind.ANY, machine.holding(value)))
+        machine.globals = dict.fromkeys([*machine.globals, library.STATE_OF_WORLD], UNKNOWN)
+        machine.regions.merge([WORLD])

@@ -1,0 +1,250 @@
+"""What the abstract execution remembers: who holds which objects, and what the present cell did to them."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from respawn_jobs.analysis import library
+from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, body, declared, mentioned
+from respawn_jobs.analysis.values import PLAIN, UNKNOWN, WORLD, Kind, Regions, Value, join
+
+_BUILTINS = frozenset(dir(builtins))
+_MOST_STEPS = 40_000
+_DEEPEST = 12
+
+
+class Opaque(Exception):
+    """The cell may do anything; the message says why."""
+
+
+@dataclass
+class Trace:
+    """What one cell did."""
+
+    reads: set[str] = field(default_factory=set)
+    binds: set[str] = field(default_factory=set)
+    sure: set[str] = field(default_factory=set)
+    """Names that it has bound by now, whatever happened."""
+    changed: set[int] = field(default_factory=set)
+    """Regions with objects that it may have changed."""
+    steps: int = 0
+
+
+class Machine:
+    """The abstract namespace of a notebook."""
+
+    def __init__(self, own: frozenset[str], attributes: frozenset[str], *, properties: bool) -> None:
+        """Start with an empty namespace.
+
+        Args:
+            own: names that the notebook binds anywhere.
+            attributes: names of attributes that it sets anywhere.
+            properties: whether one of its classes runs code when an attribute is read.
+        """
+        self.own = own
+        self.attributes = attributes
+        self.properties = properties
+        self.regions = Regions()
+        self.globals: dict[str, Value] = {library.STATE_OF_WORLD: UNKNOWN}
+        self.trace = Trace()
+        self.uncertain = 0
+        """How deep we are in code that may or may not run."""
+        self.scope: Scope | None = None
+        self.stack: list[Hashable] = []
+        self.active: list[Function] = []
+        self.set_elsewhere: set[str] = set()
+        """Attributes that something else than an instance of a class of the notebook may have got."""
+        self.trusted = True
+        """Whether Python's names still mean Python's own."""
+
+    # Names
+
+    def load(self, name: str) -> Value:
+        """Return the value of a name, seen from the present scope."""
+        scope, inner = self.scope, False
+        while scope is not None:
+            if name in scope.local and not (scope.is_class and (inner or name not in scope.names)):
+                return scope.names.get(name, PLAIN)
+            if name in scope.globals:
+                break
+            inner = inner or not scope.is_comprehension
+            scope = scope.parent
+        return self.load_global(name)
+
+    def load_global(self, name: str) -> Value:
+        """Return the value of a global name, and note that it was read."""
+        if name not in self.trace.sure:
+            self.trace.reads.add(name)
+        if name in self.globals:
+            return self.globals[name]
+        if name not in self.own:
+            if name in library.OPAQUE_NAMES or name.startswith(("_i", "_oh")) or name.strip("_").isdigit():
+                raise Opaque(f"it uses {name}")
+            if name in _BUILTINS and self.trusted:
+                return Value(Kind.LIBRARY, what=f"builtins.{name}")
+        return UNKNOWN
+
+    def bind(self, name: str, value: Value, scope: Scope | None = None) -> None:
+        """Give a name a value, in the scope where it belongs."""
+        scope = scope or self.scope
+        while scope is not None and name not in scope.local and name not in scope.globals:
+            scope = scope.parent
+        if scope is None or name in scope.globals:
+            self.bind_global(name, value)
+            return
+        scope.names[name] = join(scope.names[name], value) if name in scope.names else value
+        if name in scope.kept:
+            keeper = Value(Kind.ANY, frozenset({scope.region}))
+            self.regions.put(keeper, value)
+            if scope is not self._calling():
+                self.mutate(keeper)
+
+    def _calling(self) -> Scope | None:
+        scope = self.scope
+        while scope is not None and scope.is_comprehension:
+            scope = scope.parent
+        return scope
+
+    def bind_global(self, name: str, value: Value) -> None:
+        """Give a global name a value."""
+        self.trace.binds.add(name)
+        if self.scope is None and not self.active:
+            self.trace.sure.add(name)
+        if self.scope is None and not self.uncertain and not self.active:
+            self.globals[name] = value
+        elif name in self.globals:
+            self.globals[name] = join(self.globals[name], value)
+        else:
+            self.globals[name] = value
+
+    @contextmanager
+    def perhaps(self) -> Iterator[None]:
+        """Run code that may not run, or not to its end: what it binds is bound for sure only inside."""
+        sure = set(self.trace.sure)
+        self.uncertain += 1
+        try:
+            yield
+        finally:
+            self.uncertain -= 1
+            self.trace.sure = sure
+
+    def unbind(self, name: str, *, there: bool = True) -> None:
+        """Delete a name, which is `there` before."""
+        if there:
+            self.load(name)
+        if self.scope is None or name not in self.scope.local:
+            self.trace.binds.add(name)
+            self.trace.sure.discard(name)
+            if self.scope is None and not self.uncertain and not self.active:
+                self.globals.pop(name, None)
+
+    # Objects
+
+    def fresh(self, node: object, *more: Hashable) -> int:
+        """Return the region of what a node makes, in the present chain of calls."""
+        return self.regions.fresh((tuple(self.stack), id(node), *more))
+
+    def holding(self, value: Value) -> frozenset[int]:
+        """Return all regions whose change a holder of the value may notice."""
+        if isinstance(value.what, ClassInfo):
+            return value.regions | {value.what.region}
+        return value.regions
+
+    def mutate(self, *values: Value) -> None:
+        """Note that the objects of values may be changed."""
+        for value in values:
+            if value.kind is Kind.LIBRARY:
+                self.change_library(str(value.what))
+            else:
+                self.trace.changed |= value.regions
+
+    def change_library(self, path: str) -> None:
+        """Note that something in a library is changed: its options, or else anything may follow."""
+        for thing, state in library.STATEFUL_THINGS.items():
+            if path == thing or path.startswith(thing + "."):
+                self.change_state(state)
+                return
+        raise Opaque(f"it changes {path}")
+
+    def change_state(self, state: str, *, anew: bool = False) -> None:
+        """Note that a cell changes what cells share besides variables; `anew` when it does not matter what was."""
+        certain = anew and self.scope is None and not self.uncertain and not self.active
+        if state not in self.trace.sure and not certain:
+            self.trace.reads.add(state)
+        self.trace.binds.add(state)
+        if certain:
+            self.trace.sure.add(state)
+
+    def read_state(self, state: str) -> None:
+        """Note that a cell depends on it."""
+        if state not in self.trace.sure:
+            self.trace.reads.add(state)
+
+    def call_world(self) -> None:
+        """Note that code ran which may use and change all that libraries keep."""
+        self.load_global(library.STATE_OF_WORLD)
+        for state in (*library.RANDOM_STATES, library.PROCESS, library.OPTIONS):
+            self.change_state(state)
+        self.trace.changed.add(WORLD)
+
+    def pool(self, values: Iterable[Value], *more: int) -> Value:
+        """Merge all that values lead to; return something of it. Code of unknown libraries joins the world."""
+        regions = set(more)
+        for value in values:
+            regions |= self.holding(value)
+            if value.kind is Kind.LIBRARY and not known(str(value.what)):
+                regions.add(WORLD)
+        pooled = Value(Kind.ANY, frozenset(regions))
+        region = self.regions.merge(regions)
+        if region is not None:
+            self.regions.put(pooled, pooled)
+        return pooled
+
+    def worldly(self, value: Value) -> bool:
+        """Tell whether unknown code may hold, or lie in, what a value leads to."""
+        return WORLD in self.regions.roots(value.regions)
+
+    def havoc(self, values: Iterable[Value], functions: Iterable[Function] = ()) -> Value:
+        """Assume the worst of functions: all they mention is read and changed."""
+        pooled = self.pool(values, *(function.region for function in functions))
+        waiting, seen = [*functions, *self.regions.functions(pooled.regions)], set[Function]()
+        while waiting:
+            function = waiting.pop()
+            if function in seen:
+                continue
+            seen.add(function)
+            reached = [self.load_global(name) for name in mentioned(function.node)]
+            for name in declared(body(function.node), ast.Global):
+                self.bind_global(name, UNKNOWN)
+            pooled = self.pool([pooled, *reached], function.region)
+            waiting += self.regions.functions(pooled.regions)
+        self.mutate(pooled)
+        self.draw()
+        if self.worldly(pooled):
+            self.call_world()
+        return pooled
+
+    def draw(self, states: Iterable[str] = library.RANDOM_STATES) -> None:
+        """Note that random numbers may be drawn."""
+        for state in states:
+            self.change_state(state)
+
+    def step(self) -> None:
+        """Count what was looked at, and give up on code that is too much to follow."""
+        self.trace.steps += 1
+        if self.trace.steps > _MOST_STEPS:
+            raise Opaque("it is too long to follow")
+
+    @property
+    def deep(self) -> bool:
+        """Whether calls are nested so deeply that the worst is assumed of the next one."""
+        return len(self.active) >= _DEEPEST
+
+
+def known(path: str) -> bool:
+    """Tell whether what a library does with its arguments is known well enough."""
+    return path.startswith("builtins.") or library.curated(path)

@@ -1,0 +1,228 @@
+"""What goes on when a run is resumed or restarted: what is known of it, and the notebook that runs next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from respawn_jobs.access import Action, Actor
+from respawn_jobs.errors import Conflict, InvalidInput
+from respawn_jobs.ledger import artifacts
+from respawn_jobs.ledger.context import Context, find_run
+from respawn_jobs.ledger.convert import cell_of, checkpoint_of
+from respawn_jobs.ledger.jobs import describe, named_kernel
+from respawn_jobs.ledger.records import cells_of, checkpoints_of
+from respawn_jobs.ledger.runs import check_parameters
+from respawn_jobs.models import Artifact, CellRecord, CellState, Parameter, RunState
+from respawn_jobs.notebooks import (
+    TAG_ONCE,
+    cell_tags,
+    injected_cell,
+    parameterize,
+    read_notebook,
+    strip_debug,
+    without_outputs,
+    write_notebook,
+)
+from respawn_jobs.plan import Ended
+from respawn_jobs.protocol import ResumeFrom
+from respawn_jobs.service import ResumeRequest
+from respawn_jobs.steps import literal_assignments
+from respawn_jobs.store.tables import CheckpointRow, JobRow, RunRow, VersionRow
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_BEGUN = (CellState.RUNNING, CellState.EXECUTED, CellState.FAILED)
+
+
+@dataclass
+class Basis:
+    """The run whose states a resume starts from: the one that is resumed, or one before it."""
+
+    run: RunRow
+    cells: list[CellRecord]
+    checkpoints: list[CheckpointRow]
+
+    def ended(self, context: Context) -> Ended:
+        """Return what was recorded of it."""
+        skeleton = self.run.skeleton
+        return Ended(
+            run=self.run.id,
+            kernel=self.run.kernel,
+            lock=self.run.lock,
+            cells=self.cells,
+            checkpoints=[checkpoint_of(row) for row in self.checkpoints],
+            notebook=read_notebook(context.blobs.get(skeleton).decode()) if skeleton else None,
+            parameters=self.run.parameters,
+        )
+
+
+@dataclass
+class Past:
+    """What is known of the run that is resumed or restarted."""
+
+    run: RunRow
+    job: JobRow
+    version: VersionRow
+    basis: Basis
+    cells: list[CellRecord]
+    artifacts: list[Artifact]
+    """The latest of each name."""
+    resumed_by: str | None
+
+
+@dataclass
+class Next:
+    """The version that goes on: the run's own, or a new one made from a fixed notebook."""
+
+    content: dict[str, Any] | None
+    """Columns of the new version; None when the run's own version is used."""
+    text: str
+    """The new version's bytes."""
+    kernel: str
+    language: str
+    lock: str | None
+    parameters: dict[str, Any]
+    executed: NotebookNode
+    """The notebook in its executed form, without outputs."""
+
+
+def past_of(context: Context, actor: Actor, run_id: str, action: Action) -> Past:
+    """Return what is known of a run. Raises `Conflict` when there is nothing to go on from."""
+    with context.database.session() as session:
+        run, job = find_run(session, actor, run_id, action)
+        if not RunState(run.state).resumable:
+            told = "succeeded" if run.state == RunState.SUCCEEDED.value else f"is still {run.state}"
+            raise Conflict(f"{run_id} {told}: there is nothing to resume", run=run_id, state=run.state)
+        own = _recorded(session, run)
+        return Past(
+            run=run,
+            job=job,
+            version=session.get_one(VersionRow, run.version_id),
+            basis=_basis(session, own),
+            cells=own.cells,
+            artifacts=artifacts.latest(session, run.id),
+            resumed_by=session.scalar(select(RunRow.id).where(RunRow.resume_of == run_id)),
+        )
+
+
+def _recorded(session: Session, run: RunRow) -> Basis:
+    checkpoints = checkpoints_of(session, run)
+    manifests = {row.cell: row.manifest for row in checkpoints}
+    return Basis(
+        run, [cell_of(cell, manifests.get(cell.index)) for cell in cells_of(session, run)], checkpoints
+    )
+
+
+def _basis(session: Session, own: Basis) -> Basis:
+    """Return the run whose states can be used.
+
+    A resumed run that ended while cells above its restored state ran again has no states of its own below them:
+    it is resumed from where it started itself. When one of these cells has side effects that have begun, this
+    would hide them, so then its own records count.
+    """
+    while own.run.resume and own.run.resume_of:
+        rerun = set(ResumeFrom.model_validate(own.run.resume).rerun)
+        again = [cell for cell in own.cells if cell.index in rerun]
+        done = all(cell.state is CellState.EXECUTED for cell in again)
+        if done or any(TAG_ONCE in cell.tags and cell.state in _BEGUN for cell in again):
+            break
+        before = session.get(RunRow, own.run.resume_of)
+        if before is None:
+            break
+        own = _recorded(session, before)
+    return own
+
+
+def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
+    """Return what goes on. Raises `InvalidInput` for a notebook or parameters that cannot be used."""
+    version = past.version
+    original = read_notebook(context.blobs.get(version.notebook).decode())
+    own = parameterize(without_outputs(original), past.run.parameters, version.kernel, version.language)
+    _keep_injected(context, past, own, past.run.parameters)
+    opened = read_notebook(request.notebook) if request.notebook is not None else None
+    changed = {**(_edited_parameters(opened, own) if opened is not None else {}), **request.parameters}
+    given = _given(past, changed)
+    fixed = strip_debug(opened) if opened is not None else original
+    named = named_kernel(fixed)
+    kernel = version.kernel if named in (None, named_kernel(original)) else str(named)
+    content, text, language, lock = None, "", version.language, context.lock_now(version.kernel, version.lock)
+    if kernel != version.kernel or not _same_cells(fixed, strip_debug(original)):
+        text = write_notebook(fixed)
+        content = describe(context, fixed, text, kernel)
+        language, lock = content["language"], content["lock"]
+        check_parameters(VersionRow(language=language, parameters=content["parameters"]), given)
+    else:
+        fixed = without_outputs(original)
+        check_parameters(version, given)
+    executed = parameterize(fixed, given, kernel, language)
+    _keep_injected(context, past, executed, given)
+    return Next(
+        content=content,
+        text=text,
+        kernel=kernel,
+        language=language,
+        lock=lock,
+        parameters=given,
+        executed=executed,
+    )
+
+
+def _given(past: Past, changed: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters with those that changed; one that gets the default it has is none."""
+    defaults = {
+        parameter.name: parameter.default
+        for parameter in map(Parameter.model_validate, past.version.parameters)
+        if parameter.default is not None
+    }
+    before = past.run.parameters
+    new = {
+        name: value
+        for name, value in changed.items()
+        if name in before or name not in defaults or repr(defaults[name]) != repr(value)
+    }
+    return {**before, **new}
+
+
+def _keep_injected(context: Context, past: Past, executed: NotebookNode, given: dict[str, Any]) -> None:
+    """Give the injected cell the source that ran: a formatter that papermill uses may differ by place."""
+    new = injected_cell(executed)
+    if new is None or past.run.skeleton is None or given != past.run.parameters:
+        return
+    ran = injected_cell(read_notebook(context.blobs.get(past.run.skeleton).decode()))
+    if ran is not None:
+        new.source = ran.source
+
+
+def _edited_parameters(opened: NotebookNode, own: NotebookNode) -> dict[str, Any]:
+    """Return the parameters that were changed by editing the cell which gives them.
+
+    Raises `InvalidInput` when it is no longer a list of parameters with values.
+    """
+    edited, ran = injected_cell(opened), injected_cell(own)
+    if edited is None or (ran is not None and edited.source.strip() == ran.source.strip()):
+        return {}
+    found = literal_assignments(edited.source)
+    before = literal_assignments(ran.source) if ran is not None else {}
+    if found is None or before is None or before.keys() - found.keys():
+        raise InvalidInput(
+            "the cell with the injected parameters was edited, and is no longer one `name = value` for each "
+            "parameter with a plain value; write it so, or give the parameters to the resume instead",
+            cell_id=edited.get("id"),
+        )
+    return {
+        name: value
+        for name, value in found.items()
+        if name not in before or repr(before[name]) != repr(value)
+    }
+
+
+def _same_cells(one: NotebookNode, other: NotebookNode) -> bool:
+    def essence(notebook: NotebookNode) -> list[tuple[str, str, list[str]]]:
+        return [(cell.cell_type, cell.source, cell_tags(cell)) for cell in notebook.cells]
+
+    return essence(one) == essence(other)

@@ -1,0 +1,182 @@
+"""Which finished cells must run again, so that the end is as if the fixed notebook had run from the top.
+
+A resume restores the state after some finished cell of the run before and then executes cells of the fixed
+notebook: first those above that point which must run again, then all below it. The state that it restores is
+right for a name unless a cell that is gone, edited or runs again has written it. Such names are *stale*: they are
+removed before anything runs, so that nobody can read them, and the cells that make them run again, to the last
+one. From this follows which cells do, by a fixed point:
+
+* a cell that is new or edited runs;
+* a cell that may read or write a name after it became stale runs;
+* when a cell runs and reads a name that does not have, in the restored state, the value which it had there
+  (because that cell itself, or a later one, has written it), then the name is stale, and those that wrote it
+  before that cell run too, back to one that made it anew.
+
+Names that stand for what is no variable, such as the working directory, cannot be removed. A plan that would
+need what they were before the first cell is not possible; an earlier state, or an empty kernel, is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from respawn_jobs.analysis.library import RANDOM_STATES
+from respawn_jobs.dependencies import NOT_NAMES, NOTHING, Footprint, told
+
+
+@dataclass(frozen=True)
+class Step:
+    """One place in both notebooks: a finished cell of the run before, a cell of the fixed one, or both."""
+
+    old: Footprint | None
+    """None for a cell that is new."""
+    new: Footprint | None
+    """None for a cell that is gone."""
+    changed: str | None = None
+    """Why the two are not the same; None for a cell that is as it was."""
+
+    @property
+    def runs(self) -> Footprint:
+        """What the cell of the fixed notebook does."""
+        return self.new or NOTHING
+
+    def touches(self, name: str) -> bool:
+        """Tell whether the name may matter to the cell, or the cell to the name."""
+        return any(one.may_read(name) or one.may_write(name) for one in (self.old, self.new) if one)
+
+    def writes(self, name: str) -> bool:
+        """Tell whether the cell may write the name, in either notebook."""
+        return any(one.may_write(name) for one in (self.old, self.new) if one)
+
+
+@dataclass
+class Reruns:
+    """The cells above a point that run again."""
+
+    why: dict[int, str] = field(default_factory=dict)
+    """The steps that run again, each with the reason."""
+    stale: set[str] = field(default_factory=set)
+    """Variables that are removed first."""
+    impossible: str | None = None
+    """Why the state cannot be used at all; None when it can."""
+
+
+Namer = Callable[[int], str]
+"""Returns what people call the cell of a step."""
+
+
+def find_reruns(steps: Sequence[Step], point: int, name_of: Namer, *, missing: Iterable[str] = ()) -> Reruns:
+    """Find the steps before `point` that must run again after the state at `point` was restored.
+
+    Args:
+        steps: both notebooks, in order.
+        point: how many steps the restored state covers.
+        name_of: names a step in reasons.
+        missing: variables that the state could not hold and that are to be made again.
+    """
+    return _Search(list(steps[:point]), name_of, set(missing)).found()
+
+
+class _Search:
+    """The fixed point."""
+
+    def __init__(self, steps: list[Step], name_of: Namer, missing: set[str]) -> None:
+        self.steps = steps
+        self.name_of = name_of
+        self.found_so_far = Reruns()
+        self.since: dict[str, tuple[int, str]] = {}
+        """For each stale name the first step from which on it is another, and why."""
+        self.universe: set[str] = set(NOT_NAMES)
+        for step in steps:
+            for one in (step.old, step.new):
+                if one is not None:
+                    self.universe |= one.reads | one.writes
+        self.missing = missing & self.universe | {name for name in missing if self._opaque()}
+        self.universe |= self.missing
+
+    def _opaque(self) -> bool:
+        return any(one.opaque is not None for step in self.steps for one in (step.old, step.new) if one)
+
+    def found(self) -> Reruns:
+        """Run to the end."""
+        for place, step in enumerate(self.steps):
+            if step.changed is not None and step.new is not None:
+                self._add(place, step.changed)
+            elif step.new is None:
+                for name in self._written(step):
+                    self._stale(name, place, f"{self.name_of(place)}, which is gone, made {told(name)}")
+        for name in self.missing:
+            self._need(len(self.steps), name, f"makes {name}, which could not be stored")
+        while self._round():
+            pass
+        found = self.found_so_far
+        found.stale = {name for name in self.since if name not in NOT_NAMES}
+        return found
+
+    def _round(self) -> bool:
+        before = (len(self.found_so_far.why), len(self.since), self.found_so_far.impossible)
+        for place, step in enumerate(self.steps):
+            if step.new is not None and place not in self.found_so_far.why:
+                reason = self._touched(place, step)
+                if reason is not None:
+                    self._add(place, reason)
+        for place in sorted(self.found_so_far.why):
+            for name in self._reads(self.steps[place].runs):
+                if name in self.since or self._written_since(place, name):
+                    self._need(place, name, f"makes {told(name)} for {self.name_of(place)}")
+        for name in list(self.since):
+            self._need(len(self.steps), name, f"makes {told(name)}, which is not as it was")
+        return before != (len(self.found_so_far.why), len(self.since), self.found_so_far.impossible)
+
+    def _add(self, place: int, why: str) -> None:
+        if place in self.found_so_far.why:
+            return
+        self.found_so_far.why[place] = why
+        for name in self._written(self.steps[place]):
+            self._stale(name, place, f"{told(name)}, which {self.name_of(place)} makes")
+
+    def _stale(self, name: str, place: int, why: str) -> None:
+        if name not in self.since or place < self.since[name][0]:
+            self.since[name] = (place, why)
+
+    def _touched(self, place: int, step: Step) -> str | None:
+        """Return why a cell is not what it was, if it is not."""
+        for name, (since, why) in self.since.items():
+            if since < place and step.touches(name):
+                reads = any(one.may_read(name) for one in (step.old, step.new) if one)
+                return f"{'reads' if reads else 'writes'} {why}"
+        return None
+
+    def _need(self, place: int, name: str, why: str) -> None:
+        """Make a name what it is just before a step: whoever wrote it runs, back to one that made it anew."""
+        first = place
+        for before in range(place - 1, -1, -1):
+            step = self.steps[before]
+            if step.new is None or not step.new.may_write(name):
+                continue
+            first = before
+            if before not in self.found_so_far.why:
+                self._add(before, why)
+            if name in step.new.sure:
+                break
+        else:
+            if name in NOT_NAMES and name not in RANDOM_STATES and place < len(self.steps) + 1:
+                self._give_up(name)
+        if first < len(self.steps):
+            self._stale(name, first, f"{told(name)}, which {self.name_of(first)} reads or makes")
+
+    def _give_up(self, name: str) -> None:
+        if self.found_so_far.impossible is None and any(step.writes(name) for step in self.steps):
+            self.found_so_far.impossible = f"{told(name)} cannot be taken back"
+
+    def _written_since(self, place: int, name: str) -> bool:
+        return any(step.writes(name) for step in self.steps[place:])
+
+    def _written(self, step: Step) -> list[str]:
+        if any(one.opaque is not None for one in (step.old, step.new) if one):
+            return sorted(self.universe)
+        return sorted({name for one in (step.old, step.new) if one for name in one.writes})
+
+    def _reads(self, footprint: Footprint) -> list[str]:
+        return sorted(self.universe if footprint.opaque is not None else footprint.reads)

@@ -1,0 +1,193 @@
+"""Two notebooks as one sequence of steps: what ran, what is to run, and what each cell reads and writes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from respawn_jobs.dependencies import NOTHING, Footprint, footprints
+from respawn_jobs.matching import align
+from respawn_jobs.models import CellRecord
+from respawn_jobs.notebooks import TAG_INJECTED, TAG_RAISES, TAG_SKIP, cell_tags, source_hash
+from respawn_jobs.rerunning import Step
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_UNKNOWN = Footprint(opaque="its source is not known")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a step is in both notebooks, as a place among the code cells."""
+
+    old: int | None
+    new: int | None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Parameters that are not what they were."""
+
+    names: Sequence[str]
+    values: Mapping[str, Any]
+    """All parameters as they are now."""
+
+
+def make_steps(
+    finished: Sequence[CellRecord],
+    old: Sequence[NotebookNode] | None,
+    new: Sequence[NotebookNode],
+    changes: Changes,
+    *,
+    python: bool,
+) -> tuple[list[Place], list[Step]]:
+    """Align two notebooks and tell what their cells do.
+
+    Args:
+        finished: the records of the cells that had finished, from the top.
+        old: the code cells that ran; None when they are not known.
+        new: the code cells that are to run.
+        changes: what changed in the parameters.
+        python: whether the cells are Python and can be followed.
+    """
+    pairs = _edits(align(new, finished), finished, new)
+    before = _footprints(old, python) if old is not None else [_UNKNOWN] * len(finished)
+    after = _footprints(new, python)
+    known = {record.cell_id for record in finished}
+    places, steps = [], []
+    for one, other in pairs:
+        why = None
+        if other is None:
+            why = "gone"
+        elif TAG_INJECTED in cell_tags(new[other]) and changes.names:
+            why = told_changes(changes.names)
+        elif TAG_INJECTED not in cell_tags(new[other]) and (
+            one is None or _differ(finished[one], new[other])
+        ):
+            same = [record for record in finished if record.source_hash == source_hash(new[other].source)]
+            why = (
+                _why_moved(same, new[other])
+                if same
+                else "edited"
+                if str(new[other].get("id")) in known
+                else "new"
+            )
+        places.append(Place(one, other))
+        footprint = before[one] if one is not None else None
+        steps.append(Step(footprint, after[other] if other is not None else None, why))
+    return places, _with_parameters(places, steps, new, changes)
+
+
+def told_changes(names: Sequence[str]) -> str:
+    """Return that parameters changed, in words."""
+    several = len(names) > 1
+    return f"parameter{'s' if several else ''} {', '.join(names)} changed"
+
+
+def _edits(
+    pairs: Sequence[tuple[int | None, int | None]],
+    finished: Sequence[CellRecord],
+    new: Sequence[NotebookNode],
+) -> list[tuple[int | None, int | None]]:
+    """Make one of what is gone and what came in its place, where all of a stretch have kept their ids."""
+    found: list[tuple[int | None, int | None]] = []
+    gone: list[int] = []
+    come: list[int] = []
+
+    def close() -> None:
+        same = len(gone) == len(come) and all(
+            finished[one].cell_id == str(new[other].get("id")) for one, other in zip(gone, come, strict=True)
+        )
+        found.extend(
+            zip(gone, come, strict=True)
+            if same
+            else [*((one, None) for one in gone), *((None, other) for other in come)]
+        )
+        gone.clear()
+        come.clear()
+
+    for one, other in pairs:
+        if one is not None and other is not None:
+            close()
+            found.append((one, other))
+        elif one is not None:
+            gone.append(one)
+        elif other is not None:
+            come.append(other)
+    close()
+    return found
+
+
+def _differ(record: CellRecord, cell: NotebookNode) -> bool:
+    return record.source_hash != source_hash(cell.source) or (TAG_SKIP in record.tags) != (
+        TAG_SKIP in cell_tags(cell)
+    )
+
+
+def _why_moved(same: Sequence[CellRecord], cell: NotebookNode) -> str:
+    skipped = TAG_SKIP in cell_tags(cell)
+    if all((TAG_SKIP in record.tags) != skipped for record in same):
+        return f"its tag {TAG_SKIP} changed"
+    return "new" if all(record.cell_id != str(cell.get("id")) for record in same) else "moved"
+
+
+def _footprints(cells: Sequence[NotebookNode], python: bool) -> list[Footprint]:
+    if not python:
+        return [Footprint(opaque="it is not Python")] * len(cells)
+    run = [cell for cell in cells if TAG_SKIP not in cell_tags(cell)]
+    found = iter(
+        footprints([cell.source for cell in run], may_raise=[TAG_RAISES in cell_tags(cell) for cell in run])
+    )
+    return [NOTHING if TAG_SKIP in cell_tags(cell) else next(found) for cell in cells]
+
+
+def _with_parameters(
+    places: Sequence[Place], steps: list[Step], new: Sequence[NotebookNode], changes: Changes
+) -> list[Step]:
+    """Let the injected cell write only what it changes when it runs again.
+
+    It gives every parameter its value once more. For one that is the same number or text as before, and that
+    nothing else writes, this makes no difference.
+    """
+    for at, (place, step) in enumerate(zip(places, steps, strict=True)):
+        injected = place.new is not None and TAG_INJECTED in cell_tags(new[place.new])
+        if not injected or not step.changed or step.runs.opaque is not None:
+            continue
+        others = [other for other in steps[at + 1 :] if other is not step]
+        kept = {
+            name
+            for name, value in changes.values.items()
+            if name not in changes.names
+            and not isinstance(value, list | dict)
+            and not any(other.writes(name) for other in others)
+        }
+        steps[at] = Step(_less(step.old, kept), _less(step.new, kept), step.changed)
+    return steps
+
+
+def _less(footprint: Footprint | None, kept: set[str]) -> Footprint | None:
+    if footprint is None:
+        return None
+    return Footprint(footprint.reads, footprint.writes - kept, footprint.sure - kept, footprint.opaque)
+
+
+def literal_assignments(source: str) -> dict[str, Any] | None:
+    """Return what a cell assigns, when it is nothing but names that get literals; else None."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    found: dict[str, Any] = {}
+    for node in tree.body:
+        if not (
+            isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
+        ):
+            return None
+        try:
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            return None
+    return found
