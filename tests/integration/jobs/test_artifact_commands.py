@@ -79,7 +79,8 @@ def test_the_debug_notebook_loads_what_the_failed_run_kept(command, failed: str,
 def test_a_large_artifact_comes_to_the_debug_notebook_on_demand(
     command, failed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("respawn_jobs.debug_artifacts._AT_ONCE_BYTES", 10)
+    for most in ("AT_ONCE_BYTES", "MOST_BYTES"):
+        monkeypatch.setattr(f"respawn_jobs.debug.{most}", 10)
     command("debug", failed, "-o", "debug.ipynb")
     with running_kernel(tmp_path) as kernel:
         kernel.run(f"%load_ext respawn\n%respawn restore {failed}")
