@@ -116,8 +116,8 @@ class StateTable:
         if shown:
             more = []
             if len(shown) > MOST_ROWS:
-                rest = len(shown) - MOST_ROWS
-                more = [f"… and {rest:,} more. To find one: %respawn state NAME, or a pattern such as df*"]
+                first = f"These are the first {MOST_ROWS:,} of {len(shown):,}."
+                more = [f"{first} To find another: %respawn state NAME, or a pattern such as df*"]
             yield (
                 "",
                 ("Name", "Type", "Value", "Size", "Here"),

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from respawn_kernels.arrivals import DownloadState, downloading
+from respawn_kernels.digest import write_whole
 from respawn_kernels.manifest import Manifest
 from respawn_kernels.restore import AlwaysCell, RestorePoint, run_directory
 from support.kernels import AGENT, CellFailed, Kernel, running_kernel
@@ -180,6 +182,59 @@ def test_damaged_blob_is_told_by_name_when_it_is_used(kernel: Kernel, fetched: P
     blob.unlink(missing_ok=True)
     blob.write_bytes(good)
     assert kernel.value("float(big[1])") == 1.0, "once it is mended, the next use finds it"
+
+
+def test_variable_whose_data_are_still_coming_waits_with_a_progress_bar(
+    kernel: Kernel, fetched: Path
+) -> None:
+    blob = blob_of(fetched, "big")
+    data = blob.read_bytes()
+    blob.unlink()
+    with downloading(fetched) as ours:
+        assert ours
+        DownloadState(5, 10).write(fetched)
+        assert "when used" in restored(kernel)
+        message = kernel.client.execute("print(big[1])")
+        bar = shown_bar(kernel, message)
+        assert "Loading big: " in bar["text/plain"]
+        assert "<progress" in bar["text/html"]
+        assert kernel.client.is_alive()
+        write_whole(blob, data)
+        shown = output_of(kernel, message)
+    assert "1.0" in shown
+    assert "Loaded big: " in shown
+
+
+def test_download_that_is_dead_is_told_with_the_mend(kernel: Kernel, fetched: Path) -> None:
+    blob_of(fetched, "big").unlink()
+    DownloadState(5, 10).write(fetched)
+    restored(kernel)
+    message = errors(kernel, "big[0]")
+    assert "the download was ended before it was done" in message
+    assert f"respawn debug {RUN}" in message
+    assert kernel.value("prices.shape") == (2, 2)
+
+
+def shown_bar(kernel: Kernel, message: str) -> dict[str, str]:
+    """Return the first thing that a running cell displays."""
+    while True:
+        told = kernel.client.get_iopub_msg(timeout=60)
+        if told["parent_header"].get("msg_id") == message and told["msg_type"] == "display_data":
+            return dict(told["content"]["data"])
+
+
+def output_of(kernel: Kernel, message: str) -> str:
+    """Return what a running cell prints and displays until it ends."""
+    found = []
+    while True:
+        told = kernel.client.get_iopub_msg(timeout=60)
+        content = told["content"]
+        if told["parent_header"].get("msg_id") != message:
+            continue
+        if told["msg_type"] == "status" and content["execution_state"] == "idle":
+            kernel.client.get_shell_msg(timeout=60)
+            return "\n".join(found)
+        found.append(content.get("text") or content.get("data", {}).get("text/plain", ""))
 
 
 def test_always_cell_gives_back_what_could_not_be_stored_and_changes_nothing_else(

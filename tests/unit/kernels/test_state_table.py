@@ -53,7 +53,7 @@ def test_thousands_of_variables_are_capped_with_a_line_that_says_so() -> None:
     assert html.count("<tr>") == 2 * (MOST_ROWS + 1)
     for text in (html, repr(shown)):
         assert "3,000 variables" in text
-        assert "… and 2,800 more. To find one: %respawn state NAME" in text
+        assert "These are the first 200 of 3,000. To find another: %respawn state NAME" in text
         assert "… and 7 more" in text
 
 
