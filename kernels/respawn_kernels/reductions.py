@@ -12,6 +12,7 @@ import pickle
 import sys
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from respawn_kernels import builtin_reductions
@@ -169,9 +170,16 @@ def make_view(root: Any, dtype: Any, shape: Any, strides: Any, offset: int, writ
     import numpy as np
 
     memory = root
+    # A base may have been made read-only after a view of it was taken.
+    frozen = writeable and isinstance(root, np.ndarray) and not root.flags.writeable
+    if frozen:
+        with suppress(ValueError):
+            root.flags.writeable = True
     if isinstance(root, np.ndarray):
         memory = root.ravel(order="K") if dtype.hasobject else root.ravel(order="K").view(np.uint8)
     view: Any = np.ndarray(shape, dtype, buffer=memory, offset=offset, strides=strides)
+    if frozen:
+        root.flags.writeable = False
     if not writeable:
         view.flags.writeable = False
     return view

@@ -125,6 +125,13 @@ def test_read_only_view_of_a_writable_base_stays_read_only(tmp_path: Path) -> No
     assert not back["v"].flags.writeable
 
 
+def test_view_of_a_base_that_was_frozen_later_stays_writable(tmp_path: Path) -> None:
+    back = round_trip("import numpy as np; a = np.ones(9); v = a[2:]; a.flags.writeable = False", tmp_path)
+    back["v"][0] = 7
+    assert back["a"][2] == 7
+    assert not back["a"].flags.writeable
+
+
 def test_array_of_a_subclass_keeps_its_memory_and_attributes(tmp_path: Path) -> None:
     code = """
     import numpy as np
