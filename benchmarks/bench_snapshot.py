@@ -1,14 +1,15 @@
-"""What it costs to keep a notebook's state and to bring it back, beside dill, cloudpickle, Metaflow's store.
+"""Keeping a notebook's state and bringing it back, beside dill, cloudpickle and Metaflow's store.
 
-The state: 1 GB of random float64, a frame of five million rows with two text columns (Arrow strings, and again
-with Python's), a fitted forest of 100 trees, a dict of 100,000 lists, views and aliases. Fifteen cells follow,
-most of which change little. Respawn's kernel is a real one, driven as a runner drives it: each boundary is held
-in a forked child, which saves itself. The others dump all of it, each in a fresh process, in the same run on the
-same machine; the kernel waits while they do. Every restore is in a process that has seen nothing yet; files are
-in the page cache. A peer's fifteen cells are fifteen times the bytes of its first dump.
+The state: 1 GB of random float64, a frame of five million rows with two text columns (Arrow strings, and
+again with Python's), a fitted forest of 100 trees, a dict of 100,000 lists, views and aliases. Fifteen
+cells follow, most of which change little. Respawn's kernel is a real one, driven as a runner drives it:
+each boundary is held in a forked child, which saves itself. The others dump all of it, each in a fresh
+process, in the same run on the same machine; the kernel waits while they do. Every restore is in a process
+that has seen nothing yet; files are in the page cache. A peer's fifteen cells are fifteen times the bytes
+of its first dump.
 
-Then the same for one array of 10 MB to 1 GB (8 GB with --full) and for 10 to 100,000 variables, and a notebook
-of 20 cells of half a second each over 1 GB, `papermill` and `respawn run`, the whole command.
+Then the same for one array of 10 MB to 1 GB (8 GB with --full) and for 10 to 100,000 variables, and a
+notebook of 20 cells of half a second each over 1 GB, `papermill` and `respawn run`, the whole command.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python snapshot_peer.py (dill|cloudpickle|metaflow) (store|load) DIRECTORY < code
 
 `store` runs the code as a notebook's in `__main__`, stores all of it and says how long that took and how
-many bytes it made; `load` brings it back in a process that has seen nothing of it, and evaluates the expressions that
-it is given, a line each. Answers are one line of JSON.
+many bytes it made; `load` brings it back in a process that has seen nothing of it, and evaluates the
+expressions that it is given, a line each. Answers are one line of JSON.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def make():
 step = make()
 small = {{'answer': 42}}
 """
-"""1 GB of random floats, a frame of 5 million rows with two text columns, a forest, 100,000 lists, aliases."""
+"""1 GB of random floats, a frame of 5M rows with two text columns, a forest, 100,000 lists, aliases."""
 
 CHANGE = "big[0] = 1"
 CELLS = [

@@ -1,7 +1,7 @@
 """Random notebooks: what a checkpoint gives back is what was there, whatever the cells did; nothing older.
 
-`make test` tries the same few hundred programs each time. `RESPAWN_PROPERTY=long` tries thousands of new ones.
-Hypothesis prints the program that failed, shrunk, and how to run it again.
+`make test` tries the same few hundred programs each time. `RESPAWN_PROPERTY=long` tries thousands of new
+ones. Hypothesis prints the program that failed, shrunk, and how to run it again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""What a namespace is, told so that two processes can compare it: values, who is the same object, shared memory.
+"""What a namespace is, told so that two processes can compare it: values, who is the same object, shared
+memory.
 
-Objects that can change are numbered in the order in which a walk from the names meets them; a number that comes
-again is the same object. Arrays that lie in each other's memory tell where. What is told holds no object.
+Objects that can change are numbered in the order in which a walk from the names meets them; a number that
+comes again is the same object. Arrays that lie in each other's memory tell where. What is told holds no
+object.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def storable(values: dict[str, Any]) -> list[str]:
 
 
 def tell(values: dict[str, Any], names: Iterable[str]) -> list[str]:
-    """Return what the names are, one line for each object met and each name, and the memory that is shared."""
+    """Return what the names are, a line for each name and each object met, and the memory they share."""
     walk = _Walk()
     lines = [f"{name} = {walk.tell(values[name])}" for name in sorted(names)]
     return [*lines, *walk.lines, *walk.memory()]
@@ -116,7 +118,8 @@ class _Walk:
                 columns = [f"{c!r}: {self._column(value[c], number)}" for c in value.columns]
                 return f"{'; '.join(columns)} by {list(value.index)!r}{self._attrs(value)}"
             case pd.Series():
-                return f"{value.name!r}: {self._column(value, number)} by {list(value.index)!r}{self._attrs(value)}"
+                column = self._column(value, number)
+                return f"{value.name!r}: {column} by {list(value.index)!r}{self._attrs(value)}"
             case types.CellType():
                 return self._cell(value)
             case types.FunctionType():

@@ -1,8 +1,8 @@
 """The processes behind the property tests; see `link` for who speaks to them.
 
-`run` is a notebook's process, with a real IPython shell: it runs the cells of a program, takes a checkpoint after
-those that ask for one, as the agent does, and tells what the variables really were. `restore` is another process,
-which brings a checkpoint back and tells what it found.
+`run` is a notebook's process, with a real IPython shell: it runs the cells of a program, takes a checkpoint
+after those that ask for one, as the agent does, and tells what the variables really were. `restore` is
+another process, which brings a checkpoint back and tells what it found.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import traceback
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from IPython.core.interactiveshell import InteractiveShell
@@ -37,7 +37,8 @@ from support.programs.canonical import storable, tell
 
 SETUP = (
     "import collections, functools, itertools, operator, os, random, sys\n"
-    "import numpy as np, pandas as pd\nfrom scipy import sparse\nfrom sklearn.linear_model import SGDRegressor"
+    "import numpy as np, pandas as pd\nfrom scipy import sparse\n"
+    "from sklearn.linear_model import SGDRegressor"
 )
 """The first cell of every program."""
 
@@ -169,7 +170,12 @@ def main() -> None:
     """Answer orders, one line of JSON each, until there are no more."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    sys.stdout = Path(os.devnull).open("w")  # what programs display is nobody's
+    with Path(os.devnull).open("w") as nowhere:  # what programs display is nobody's
+        sys.stdout = nowhere
+        _answer(answers)
+
+
+def _answer(answers: TextIO) -> None:
     notebook = Notebook() if sys.argv[1] == "run" else None
     work = notebook.run if notebook else restore
     for line in sys.stdin:
