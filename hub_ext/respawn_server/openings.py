@@ -212,12 +212,14 @@ class Opening:
             return
         size = bundle.checkpoint.size if bundle.checkpoint else 0
         left = fetch.left
+        detail = _size(size)
         if left:
             # The kernel waits for what it needs, and says so.
             await asyncio.to_thread(fetch.in_background)
-        detail = (
-            f"{_size(size - left)} of {_size(size)}; the rest comes while you work" if left else _size(size)
-        )
+            detail = f"{_size(size - left)} of {_size(size)}; the rest comes while you work"
+        if fetch.error is not None:
+            # Variables that need no other data load; the others say so when they are used.
+            detail = f"some of it cannot be had: {fetch.error}"
         self._step("download", detail, done=True)
 
     async def _restore(self, bundle: DebugBundle, path: str) -> None:

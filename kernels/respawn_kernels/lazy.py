@@ -77,6 +77,8 @@ class LazyNames:
         self._own: Any = None
         self._builtins = _Builtins()
         self._builtins.find = self.find
+        self.stopped = False
+        """A person interrupted a loading: what is pending raises KeyboardInterrupt until the cell is over."""
         self.settled: list[Callable[[], None]] = []
         """Called when nothing is pending any more."""
 
@@ -122,7 +124,12 @@ class LazyNames:
             with self._lock:
                 store = self._pending.get(name)
                 if store is not None and name not in self._loading:
-                    self.load([name])
+                    if self.stopped:
+                        raise KeyboardInterrupt
+                    try:
+                        self.load([name])
+                    except LookupError as error:  # Python would make a NameError of it
+                        raise NotLoaded(name, f"{type(error).__name__}: {error}") from error
                     if name not in self.namespace:
                         raise NotLoaded(name, store.reason(name))
         if name in self.namespace:  # perhaps because another thread was loading it

@@ -9,6 +9,8 @@ from typing import Any
 
 from respawn_kernels.lazy import LazyNames
 
+_RESULTS = re.compile(r"\b(Out|_oh)\b")
+_RESULT = re.compile(r"_\d+")
 _LOOKED_INTO = re.compile(r"([^\W\d]\w*)\s*[.\[(]")
 
 
@@ -56,9 +58,16 @@ class LazyShell:
             source = getattr(info, "transformed_cell", None) or self._shell.transform_cell(info.raw_cell)
         except Exception:  # noqa: BLE001  input transformers are anybody's, and the cell will tell what is wrong
             source = info.raw_cell
-        self._lazy.load_for(source)
+        try:
+            if _RESULTS.search(source):
+                self._lazy.load(name for name in self._lazy.pending if _RESULT.fullmatch(name))
+            self._lazy.load_for(source)
+        except KeyboardInterrupt:
+            # IPython would print it and run the cell all the same.
+            self._lazy.stopped = True
 
     def _after_cell(self, _result: Any) -> None:
+        self._lazy.stopped = False
         self._lazy.prune()
 
     def _complete(self, text: str) -> list[str]:

@@ -70,10 +70,14 @@ class MappedBlobs:
         Raises:
             CorruptBlob: a blob is missing or damaged; it names the variables and the checkpoint.
         """
-        self.verify([manifest.blobs[piece.blob] for piece in extent.pieces], manifest)
-        if extent.size >= MAP_FROM:
-            return self._large(extent, manifest)
-        return memoryview(bytearray().join(self._bytes(piece, manifest) for piece in extent.pieces))
+        blobs = [manifest.blobs[piece.blob] for piece in extent.pieces]
+        self.verify(blobs, manifest)
+        try:
+            if extent.size >= MAP_FROM:
+                return self._large(extent, manifest)
+            return memoryview(bytearray().join(self._bytes(piece, manifest) for piece in extent.pieces))
+        except OSError as error:  # it was removed just now, or memory does not suffice
+            raise CorruptBlob(f"{_whose(blobs[0], manifest)}: a blob cannot be read: {error}") from error
 
     def verify(self, blobs: Iterable[Blob], manifest: Manifest, tell: Tell | None = None) -> None:
         """Verify blobs, several at a time, and wait for those that are on their way.

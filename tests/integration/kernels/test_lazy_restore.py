@@ -126,6 +126,7 @@ def test_session_is_as_it_was(kernel: Kernel) -> None:
     restored(kernel)
     told = kernel.value("(os.environ['STAGE'], pd.get_option('display.max_rows'), sum[:6], random.random())")
     assert told == ("test", 7, "a name", __import__("random").Random(3).random())
+    assert kernel.value("Out[2]") == "the result"
     assert kernel.value("(Out[2], _2, In[2])") == ("the result", "the result", "'the result'")
 
 
@@ -203,6 +204,17 @@ def test_variable_whose_data_are_still_coming_waits_with_a_progress_bar(
         shown = output_of(kernel, message)
     assert "1.0" in shown
     assert "Loaded big: " in shown
+
+
+def test_waiting_for_data_can_be_interrupted(kernel: Kernel, fetched: Path) -> None:
+    blob_of(fetched, "big").unlink()
+    with downloading(fetched):
+        restored(kernel)
+        message = kernel.client.execute("print(big[1])")
+        shown_bar(kernel, message)
+        kernel.manager.interrupt_kernel()
+        assert "Stopped loading big" in output_of(kernel, message)
+        assert kernel.value("prices.shape") == (2, 2)
 
 
 def test_download_that_is_dead_is_told_with_the_mend(kernel: Kernel, fetched: Path) -> None:
