@@ -24,7 +24,7 @@ from respawn_jobs.models import (
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, TAG_SKIP, cell_tags, code_cells, title
 from respawn_jobs.parameters import changed_parameters
 from respawn_jobs.rerunning import Reruns, find_reruns
-from respawn_jobs.steps import Changes, make_steps
+from respawn_jobs.steps import Changes, make_steps, told_changes
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -191,11 +191,7 @@ class Draft:
         for step, place in enumerate(self.places):
             why = self.steps[step].changed
             if place.new is not None and why not in (None, "new") and step < self._end():
-                again = " or need it" if why == "gone" else ""
-                self.notices.append(
-                    f"cell {self.indices[place.new]}: {why}, although it had finished: it runs again, "
-                    f"and so do the cells that depend on it{again}"
-                )
+                self.notices.append(_told_edit(self.indices[place.new], str(why), self.changed))
         last = self._end()
         needless = [self._new(step) for step in range(self.start.point, last) if not self._must(step)]
         cells = [new for new in needless if new is not None]
@@ -393,3 +389,11 @@ def _why_unfinished(before: CellRecord, cell: NotebookNode) -> str:
     if before.state is CellState.FAILED:
         return "failed"
     return "moved" if before.state in FINISHED else "had not run"
+
+
+def _told_edit(index: int, why: str, changed: Sequence[str]) -> str:
+    if changed and why == told_changes(changed):
+        return f"{why}: the cells that depend on {'them' if len(changed) > 1 else 'it'} run again"
+    return (
+        f"cell {index}: {why}, although it had finished: it runs again, and so do the cells that depend on it"
+    )

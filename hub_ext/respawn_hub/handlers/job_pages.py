@@ -21,7 +21,8 @@ from respawn_jobs.service import RunRequest, ScheduleRequest, Service
 
 router = APIRouter(include_in_schema=False)
 _RUNS_ON_PAGE = 25
-_FIELD = "parameter:"
+FIELD = "parameter:"
+"""What the names of fields for parameters begin with."""
 
 
 def job_ref(kind: str, owner: str, name: str) -> str:
@@ -66,7 +67,7 @@ def run(
     """Run the job now, with the parameters of the form; empty fields take the default."""
     version = _current(service, service.job(ref))
     try:
-        queued = service.run(RunRequest(job=ref, parameters=_given(form, version.parameters)))
+        queued = service.run(RunRequest(job=ref, parameters=given_parameters(form, version.parameters)))
     except InvalidInput as error:
         return _job_page(runtime, visitor, service, ref, form=form, run_problem=error.message)
     runtime.wake()
@@ -112,10 +113,9 @@ def _current(service: Service, job: Job) -> Version:
     return next(version for version in service.versions(job.ref) if version.number == job.version)
 
 
-def _given(form: FormData, declared: list[Parameter]) -> dict[str, object]:
-    fields = {
-        name.removeprefix(_FIELD): str(value) for name, value in form.items() if name.startswith(_FIELD)
-    }
+def given_parameters(form: FormData, declared: list[Parameter]) -> dict[str, object]:
+    """Return the parameters that a form gives; fields that are left empty give none."""
+    fields = {name.removeprefix(FIELD): str(value) for name, value in form.items() if name.startswith(FIELD)}
     return {
         name: parameters.parse(declared, name, text) for name, text in fields.items() if text.strip() != ""
     }
@@ -150,7 +150,7 @@ def _job_page(
         zones=sorted(available_timezones()),
         may_run=visitor.actor.allows("run", job.namespace),
         may_edit=visitor.actor.allows("edit", job.namespace),
-        field=_FIELD,
+        field=FIELD,
         filled=filled,
         run_problem=run_problem,
         schedule_problem=schedule_problem,

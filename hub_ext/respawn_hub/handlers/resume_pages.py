@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -13,10 +14,11 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
+from respawn_hub.handlers.job_pages import FIELD, given_parameters
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import page
 from respawn_jobs.errors import Conflict, InvalidInput, RespawnError
-from respawn_jobs.models import Plan, PlanAction
+from respawn_jobs.models import Parameter, Plan, PlanAction, Run
 from respawn_jobs.service import ResumeRequest, Service
 
 router = APIRouter(include_in_schema=False)
@@ -47,14 +49,21 @@ async def go_on(
     def planned(request: ResumeRequest, problem: RespawnError | None) -> Response:
         wanted = way == "resume" and not isinstance(problem, Conflict)
         plan = service.plan(run, request) if wanted else None
-        context = _context(service, run, way, plan, request=request, problem=problem)
+        context = _context(service, run, way, plan, request=request, problem=problem, form=form)
         status = problem.status if problem else 200
         return page(runtime, visitor, "resume.html", status=status, **context)
 
     def answer() -> Response:
-        request = ResumeRequest(notebook=_notebook(form, upload), rerun_once=form.get("rerun_once") == "yes")
-        # A notebook that was just uploaded is planned first, whichever button sent it.
-        if form.get("button") != "start" or (way == "resume" and uploaded):
+        given = given_parameters(form, _declared(service, service.show(run).run)) if way == "resume" else {}
+        request = ResumeRequest(
+            notebook=_notebook(form, upload),
+            parameters=given,
+            rerun_once=form.get("rerun_once") == "yes",
+            rerun_makers=form.get("rerun_makers") == "yes",
+        )
+        # What was just uploaded or changed is planned first, whichever button sent it.
+        unseen = way == "resume" and (uploaded or form.get("planned", "{}") != _text(given))
+        if form.get("button") != "start" or unseen:
             return planned(request, None)
         try:
             begun = (service.resume if way == "resume" else service.restart)(run, request).id
@@ -71,6 +80,15 @@ async def go_on(
         name = f"{uploaded.filename}: " if uploaded else ""
         problem = InvalidInput(f"{name}{error.message}", **error.fields)
         return await run_in_threadpool(planned, ResumeRequest(), problem)
+
+
+def _declared(service: Service, run: Run) -> list[Parameter]:
+    """Return the parameters of the version that a run executed."""
+    return next(one for one in service.versions(run.job) if one.number == run.version).parameters
+
+
+def _text(values: dict[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True)
 
 
 def _notebook(form: FormData, upload: bytes | None) -> str | None:
@@ -92,9 +110,12 @@ def _context(
     *,
     request: ResumeRequest | None = None,
     problem: RespawnError | None = None,
+    form: FormData | None = None,
 ) -> dict[str, Any]:
     detail = service.show(run)
     kept = request.notebook if request else None
+    declared = _declared(service, detail.run) if way == "resume" else []
+    given = request.parameters if request else {}
     again = [cell for cell in plan.cells if cell.action is not PlanAction.REUSE] if plan else []
     return {
         "run": detail.run,
@@ -107,6 +128,32 @@ def _context(
         "again": len(again),
         "kept": base64.b64encode(kept.encode()).decode() if kept else "",
         "rerun_once": bool(request and request.rerun_once),
+        "rerun_makers": bool(request and request.rerun_makers),
+        "parameters": declared,
+        "field": FIELD,
+        "filled": {name.removeprefix(FIELD): str(text) for name, text in (form or {}).items() if text},
+        "now": {one.name: _now(one, detail.run) for one in declared},
+        "planned": _text(given),
         "problem": problem.message if problem else None,
         "other": problem.fields.get("run") if problem else None,
     }
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a person writes it into its field."""
+    return (
+        value
+        if isinstance(value, str)
+        else json.dumps(value)
+        if isinstance(value, list | dict)
+        else str(value)
+    )
+
+
+def _now(parameter: Parameter, run: Run) -> str:
+    """Return what a parameter has in a run."""
+    return (
+        _shown(run.parameters[parameter.name])
+        if parameter.name in run.parameters
+        else parameter.default_source
+    )

@@ -221,7 +221,8 @@ class Calls:
         pooled = machine.pool(values)
         found = machine.regions.functions(pooled.regions)
         machine.mutate(pooled)
-        machine.draw()
+        if machine.regions.draws(pooled.regions):
+            machine.draw()
         if found:
             pooled = machine.pool([pooled, self.run_all(found, pooled)])
         if machine.worldly(pooled):

@@ -55,7 +55,10 @@ def call_library(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
         return PLAIN if root == "random" else Value(Kind.DATA, frozenset({machine.fresh(node)}))
     if root == "matplotlib" and path.rpartition(".")[2] in library.PLOTTING:
         return _draw(calls, Value(Kind.DRAWING, frozenset({machine.fresh(node)})), given)
-    return _anything_known(calls, node, given)
+    made = _anything_known(calls, node, given)
+    if library.draws(path) and not given.constants & {"random_state", "seed"}:
+        machine.regions.let_draw(made.regions)
+    return made
 
 
 def _pure(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:

@@ -9,34 +9,68 @@ from __future__ import annotations
 
 import sys
 
-SCALAR_BUILTINS = frozenset(
-    ["len", "int", "float", "complex", "str", "bytes", "bool", "repr", "ascii", "ord", "chr", "hash", "isinstance", "issubclass", "callable", "id", "format", "bin", "hex", "oct", "print", "round", "abs", "divmod", "pow", "hasattr", "range", "slice", "input", "display"]
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
+
+SCALAR_BUILTINS = words(
+    """
+    len int float complex str bytes bool repr ascii ord chr hash isinstance issubclass callable id format
+    bin hex oct print round abs divmod pow hasattr range slice input display
+    """
 )
 """Give immutable values (or print), and change nothing; they may call special methods of what they get."""
-COLLECTING_BUILTINS = frozenset(["list", "tuple", "set", "frozenset", "dict", "sorted"])
+COLLECTING_BUILTINS = words(
+    """
+    list tuple set frozenset dict sorted
+    """
+)
 """Go through what they get once, and make a new box of its parts."""
 CHOOSING_BUILTINS = frozenset(["sum", "min", "max"])
 TESTING_BUILTINS = frozenset(["any", "all"])
-LAZY_BUILTINS = frozenset(["zip", "enumerate", "reversed", "map", "filter", "iter"])
-OPAQUE_NAMES = frozenset(
-    ["exec", "eval", "globals", "locals", "vars", "compile", "__import__", "dir", "breakpoint", "get_ipython", "In", "Out", "_", "__", "___", "_ih", "_oh", "_dh", "__builtins__", "__builtin__", "__loader__", "__spec__", "exit", "quit", "memoryview"]
+LAZY_BUILTINS = words(
+    """
+    zip enumerate reversed map filter iter
+    """
+)
+OPAQUE_NAMES = words(
+    """
+    exec eval globals locals vars compile __import__ dir breakpoint get_ipython In Out _ __ ___ _ih _oh _dh
+    __builtins__ __builtin__ __loader__ __spec__ exit quit memoryview
+    """
 )
 """Names whose use gives access to everything."""
-OPAQUE_MODULES = frozenset(
-    ["sys", "inspect", "gc", "ctypes", "builtins", "__main__", "importlib", "IPython", "ipykernel", "code", "runpy", "unittest", "mock", "threading", "multiprocessing", "concurrent", "asyncio", "_thread", "signal", "atexit", "weakref", "types", "dask", "distributed", "ipywidgets", "respawn", "respawn_kernels", "cffi", "pdb", "faulthandler", "tracemalloc", "sitecustomize"]
+OPAQUE_MODULES = words(
+    """
+    sys inspect gc ctypes builtins __main__ importlib IPython ipykernel code runpy unittest mock threading
+    multiprocessing concurrent asyncio _thread signal atexit weakref types dask distributed ipywidgets
+    respawn respawn_kernels cffi pdb faulthandler tracemalloc sitecustomize
+    """
 )
 """Modules that look into the session, patch others, or go on while later cells run."""
 
-BOX_READERS = frozenset(
-    ["get", "index", "count", "copy", "keys", "items", "values", "union", "difference", "intersection", "symmetric_difference", "issubset", "issuperset", "isdisjoint"]
+BOX_READERS = words(
+    """
+    get index count copy keys items values union difference intersection symmetric_difference issubset
+    issuperset isdisjoint
+    """
 )
 PLAIN_LISTS = frozenset(["split", "rsplit", "splitlines", "partition", "rpartition"])
 
-_STATELESS = frozenset(
-    ["math", "cmath", "statistics", "json", "re", "string", "textwrap", "datetime", "collections", "itertools", "functools", "operator", "decimal", "fractions", "hashlib", "base64", "copy", "dataclasses", "enum", "typing", "abc", "numbers", "heapq", "bisect", "calendar", "zoneinfo", "html", "struct", "uuid", "difflib", "pprint", "time", "typing_extensions", "__future__"]
+_STATELESS = words(
+    """
+    math cmath statistics json re string textwrap datetime collections itertools functools operator decimal
+    fractions hashlib base64 copy dataclasses enum typing abc numbers heapq bisect calendar zoneinfo html
+    struct uuid difflib pprint time typing_extensions __future__
+    """
 )
-_CURATED = frozenset(
-    ["numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn", "statsmodels", "matplotlib", "seaborn", "lightgbm", "xgboost", "networkx", "PIL", "random"]
+_CURATED = words(
+    """
+    numpy pandas polars pyarrow scipy sklearn statsmodels matplotlib seaborn lightgbm xgboost networkx PIL
+    random
+    """
 )
 """Libraries without state of their own but for what `STATE` names: their functions may change what they are
 given, keep it in what they return, and draw random numbers, and nothing else."""
@@ -54,21 +88,61 @@ TOLD = {
     STATE_OF_WORLD: "the state of libraries",
 }
 
-_PURE_NUMPY = frozenset(
-    ["abs", "absolute", "add", "all", "allclose", "any", "append", "arange", "arccos", "arcsin", "arctan", "arctan2", "argmax", "argmin", "argsort", "argwhere", "array", "around", "average", "bincount", "ceil", "clip", "column_stack", "concatenate", "copy", "corrcoef", "cos", "cosh", "count_nonzero", "cov", "cross", "cumprod", "cumsum", "diag", "diff", "digitize", "divide", "dot", "dstack", "einsum", "empty", "empty_like", "equal", "exp", "expand_dims", "expm1", "eye", "flatnonzero", "flip", "floor", "full", "full_like", "gradient", "greater", "hstack", "hypot", "identity", "inner", "interp", "isclose", "isfinite", "isin", "isinf", "isnan", "kron", "less", "linspace", "log", "log10", "log1p", "log2", "logaddexp", "logical_and", "logical_not", "logical_or", "logspace", "matmul", "max", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mod", "multiply", "nan_to_num", "nanmax", "nanmean", "nanmedian", "nanmin", "nanstd", "nansum", "nonzero", "ones", "ones_like", "outer", "pad", "percentile", "polyfit", "polyval", "power", "prod", "ptp", "quantile", "repeat", "roll", "round", "searchsorted", "sign", "sin", "sinh", "sort", "sqrt", "square", "stack", "std", "subtract", "sum", "take", "tan", "tanh", "tensordot", "tile", "trace", "trapezoid", "tril", "triu", "unique", "var", "vstack", "where", "zeros", "zeros_like", "int64", "int32", "int8", "float64", "float32", "bool_", "datetime64", "timedelta64", "linalg.norm", "linalg.inv", "linalg.det", "linalg.solve", "linalg.eig", "linalg.svd", "linalg.lstsq", "asarray", "ravel", "reshape", "squeeze", "transpose", "atleast_1d", "atleast_2d", "broadcast_to", "split", "array_split", "swapaxes", "moveaxis"]
+_PURE_NUMPY = words(
+    """
+    abs absolute add all allclose any append arange arccos arcsin arctan arctan2 argmax argmin argsort
+    argwhere array around average bincount ceil clip column_stack concatenate copy corrcoef cos cosh
+    count_nonzero cov cross cumprod cumsum diag diff digitize divide dot dstack einsum empty empty_like
+    equal exp expand_dims expm1 eye flatnonzero flip floor full full_like gradient greater hstack hypot
+    identity inner interp isclose isfinite isin isinf isnan kron less linspace log log10 log1p log2
+    logaddexp logical_and logical_not logical_or logspace matmul max maximum mean median meshgrid min
+    minimum mod multiply nan_to_num nanmax nanmean nanmedian nanmin nanstd nansum nonzero ones ones_like
+    outer pad percentile polyfit polyval power prod ptp quantile repeat roll round searchsorted sign sin
+    sinh sort sqrt square stack std subtract sum take tan tanh tensordot tile trace trapezoid tril triu
+    unique var vstack where zeros zeros_like int64 int32 int8 float64 float32 bool_ datetime64 timedelta64
+    linalg.norm linalg.inv linalg.det linalg.solve linalg.eig linalg.svd linalg.lstsq asarray ravel reshape
+    squeeze transpose atleast_1d atleast_2d broadcast_to split array_split swapaxes moveaxis
+    """
 )
-_PURE_PANDAS = frozenset(
-    ["DataFrame", "Series", "Index", "MultiIndex", "Timestamp", "Timedelta", "Categorical", "concat", "cut", "qcut", "crosstab", "date_range", "get_dummies", "isna", "isnull", "melt", "merge", "notna", "notnull", "period_range", "pivot", "pivot_table", "to_datetime", "to_numeric", "to_timedelta", "unique", "factorize", "DataFrame.from_dict", "DataFrame.from_records"]
+_PURE_PANDAS = words(
+    """
+    DataFrame Series Index MultiIndex Timestamp Timedelta Categorical concat cut qcut crosstab date_range
+    get_dummies isna isnull melt merge notna notnull period_range pivot pivot_table to_datetime to_numeric
+    to_timedelta unique factorize DataFrame.from_dict DataFrame.from_records
+    """
 )
-_FRESH_NUMPY = _PURE_NUMPY - frozenset(
-    ["array", "asarray", "ravel", "reshape", "squeeze", "transpose", "atleast_1d", "atleast_2d", "broadcast_to", "split", "array_split", "swapaxes", "moveaxis", "diag", "expand_dims", "flip", "take", "where", "append", "concatenate", "copy", "stack", "hstack", "vstack", "dstack", "column_stack", "sort", "unique", "repeat", "tile", "roll", "full", "full_like", "max", "min", "maximum", "minimum", "add", "multiply", "sum", "cumsum", "prod", "nan_to_num", "meshgrid", "trace", "pad", "clip", "round", "around"]
+_FRESH_NUMPY = _PURE_NUMPY - words(
+    """
+    array asarray ravel reshape squeeze transpose atleast_1d atleast_2d broadcast_to split array_split
+    swapaxes moveaxis diag expand_dims flip take where append concatenate copy stack hstack vstack dstack
+    column_stack sort unique repeat tile roll full full_like max min maximum minimum add multiply sum cumsum
+    prod nan_to_num meshgrid trace pad clip round around
+    """
 )
-PURE_DATA_METHODS = frozenset(
-    ["abs", "add", "agg", "aggregate", "all", "any", "apply", "argmax", "argmin", "argsort", "assign", "astype", "at", "between", "bfill", "clip", "columns", "copy", "corr", "count", "cov", "cummax", "cummin", "cumprod", "cumsum", "describe", "diff", "div", "dot", "drop", "drop_duplicates", "dropna", "duplicated", "eq", "explode", "ffill", "fillna", "filter", "first", "flatten", "floordiv", "ge", "get", "groupby", "gt", "head", "hist", "iat", "idxmax", "idxmin", "iloc", "interpolate", "isin", "isna", "isnull", "items", "iterrows", "itertuples", "join", "kurt", "last", "le", "loc", "lt", "map", "mask", "max", "mean", "median", "melt", "merge", "min", "mod", "mode", "mul", "ne", "nlargest", "notna", "notnull", "nsmallest", "nunique", "pct_change", "pipe", "pivot", "pivot_table", "pow", "prod", "ptp", "quantile", "query", "rank", "ravel", "reindex", "rename", "repeat", "replace", "resample", "reset_index", "reshape", "rolling", "round", "sample", "select_dtypes", "sem", "set_axis", "set_index", "shift", "size", "skew", "sort_index", "sort_values", "squeeze", "stack", "std", "sub", "sum", "tail", "to_dict", "to_list", "to_numpy", "to_records", "to_string", "tolist", "transform", "transpose", "truediv", "unique", "unstack", "value_counts", "values", "var", "where", "xs", "expanding", "ewm", "tz_convert", "tz_localize", "to_period", "to_timestamp", "lower", "upper", "strip", "split", "contains", "startswith", "endswith", "len", "extract", "cat", "strftime", "normalize", "isocalendar", "total_seconds", "item", "nonzero", "searchsorted", "trace"]
+PURE_DATA_METHODS = words(
+    """
+    abs add agg aggregate all any apply argmax argmin argsort assign astype at between bfill clip columns
+    copy corr count cov cummax cummin cumprod cumsum describe diff div dot drop drop_duplicates dropna
+    duplicated eq explode ffill fillna filter first flatten floordiv ge get groupby gt head hist iat idxmax
+    idxmin iloc interpolate isin isna isnull items iterrows itertuples join kurt last le loc lt map mask max
+    mean median melt merge min mod mode mul ne nlargest notna notnull nsmallest nunique pct_change pipe
+    pivot pivot_table pow prod ptp quantile query rank ravel reindex rename repeat replace resample
+    reset_index reshape rolling round sample select_dtypes sem set_axis set_index shift size skew sort_index
+    sort_values squeeze stack std sub sum tail to_dict to_list to_numpy to_records to_string tolist
+    transform transpose truediv unique unstack value_counts values var where xs expanding ewm tz_convert
+    tz_localize to_period to_timestamp lower upper strip split contains startswith endswith len extract cat
+    strftime normalize isocalendar total_seconds item nonzero searchsorted trace
+    """
 )
-FRESH_DATA_METHODS = frozenset(["mean", "std", "var", "count", "nunique", "sem", "skew", "kurt", "corr", "cov", "quantile", "median"])
-_WRITING_DATA_METHODS = frozenset(
-    ["to_csv", "to_parquet", "to_json", "to_excel", "to_pickle", "to_feather", "to_html", "save", "tofile"]
+FRESH_DATA_METHODS = words(
+    """
+    mean std var count nunique sem skew kurt corr cov quantile median
+    """
+)
+_WRITING_DATA_METHODS = words(
+    """
+    to_csv to_parquet to_json to_excel to_pickle to_feather to_html save tofile
+    """
 )
 RANDOM_DATA_METHODS = frozenset({"sample"})
 
@@ -96,18 +170,35 @@ STATEFUL_THINGS = {
     "matplotlib.pyplot.rcParams": OPTIONS,
     "pandas.options": OPTIONS,
 }
-PROCESS_READERS = frozenset(
-    ["os.getcwd", "os.getenv", "os.listdir", "os.walk", "os.path.exists", "os.path.abspath", "os.path.isfile", "os.path.isdir", "os.path.getsize", "os.makedirs", "os.remove", "glob.glob", "pathlib.Path.cwd", "os.environ.get", "os.environ.copy"]
+PROCESS_READERS = words(
+    """
+    os.getcwd os.getenv os.listdir os.walk os.path.exists os.path.abspath os.path.isfile os.path.isdir
+    os.path.getsize os.makedirs os.remove glob.glob pathlib.Path.cwd os.environ.get os.environ.copy
+    """
 )
-PURE_OTHERS = frozenset(
-    ["os.path.join", "os.path.basename", "os.path.dirname", "os.path.splitext", "os.cpu_count", "os.getpid", "pathlib.Path", "warnings.warn"]
+PURE_OTHERS = words(
+    """
+    os.path.join os.path.basename os.path.dirname os.path.splitext os.cpu_count os.getpid pathlib.Path
+    warnings.warn
+    """
 )
-ONE_OPERAND = frozenset(
-    ["abs", "absolute", "arccos", "arcsin", "arctan", "ceil", "cos", "cosh", "exp", "expm1", "floor", "isfinite", "isinf", "isnan", "log", "log10", "log1p", "log2", "logical_not", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh"]
+ONE_OPERAND = words(
+    """
+    abs absolute arccos arcsin arctan ceil cos cosh exp expm1 floor isfinite isinf isnan log log10 log1p
+    log2 logical_not sign sin sinh sqrt square tan tanh
+    """
 )
 """Functions of NumPy whose second argument by place is where the result goes."""
-MANY_OPERANDS = frozenset(["where", "concatenate", "interp", "pad", "tensordot", "allclose", "isclose", "linspace"])
-TWO_TABLES = frozenset(["where", "mask", "replace", "between", "map", "merge", "join", "dot", "isin"])
+MANY_OPERANDS = words(
+    """
+    where concatenate interp pad tensordot allclose isclose linspace
+    """
+)
+TWO_TABLES = words(
+    """
+    where mask replace between map merge join dot isin
+    """
+)
 """Methods whose second argument by place may be a table that is only read."""
 HARMLESS_DECORATORS = frozenset(["property", "staticmethod", "classmethod"])
 HARMLESS_DECORATOR_PATHS = frozenset({"dataclasses.dataclass", "functools.wraps", "abc.abstractmethod"})
@@ -228,8 +319,12 @@ def drawn(path: str) -> bool:
     )  # fmt: skip
 
 
-PLOTTING = frozenset(
-    ["plot", "scatter", "bar", "barh", "hist", "boxplot", "violinplot", "imshow", "pie", "fill_between", "errorbar", "step", "stem", "axhline", "axvline", "text", "annotate", "title", "xlabel", "ylabel", "legend", "show", "figure", "subplots", "subplot", "savefig", "grid", "xlim", "ylim", "xticks", "yticks", "tight_layout", "suptitle", "colorbar", "contour", "contourf", "hexbin", "hlines", "vlines", "twinx", "gca", "gcf", "margins", "axis"]
+PLOTTING = words(
+    """
+    plot scatter bar barh hist boxplot violinplot imshow pie fill_between errorbar step stem axhline axvline
+    text annotate title xlabel ylabel legend show figure subplots subplot savefig grid xlim ylim xticks
+    yticks tight_layout suptitle colorbar contour contourf hexbin hlines vlines twinx gca gcf margins axis
+    """
 )
 """Functions of pyplot that draw what they are given and leave it as it is."""
 

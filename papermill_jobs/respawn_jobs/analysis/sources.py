@@ -10,7 +10,20 @@ from respawn_jobs.analysis.machine import Opaque
 _TOO_MUCH = (SyntaxError, ValueError, RecursionError, MemoryError)
 _RUNNING = ("%time", "%timeit", "%prun")
 _QUIET = frozenset(
-    ["matplotlib", "pylab_quiet", "config", "history", "who", "whos", "pinfo", "pdoc", "psource", "lsmagic", "quickref", "page"]
+    [
+        "matplotlib",
+        "pylab_quiet",
+        "config",
+        "history",
+        "who",
+        "whos",
+        "pinfo",
+        "pdoc",
+        "psource",
+        "lsmagic",
+        "quickref",
+        "page",
+    ]
 )
 """Line magics that change at most options of libraries."""
 _RUNNING_CELLS = ("%%time", "%%prun", "%%capture")

@@ -313,7 +313,6 @@ class Statements(Expressions):
         self.machine.bind(node.name, join(value, value))
 
 
-
 def _harmless(path: str) -> bool:
     return (
         path.removeprefix("builtins.") in library.HARMLESS_DECORATORS

@@ -59,6 +59,7 @@ class Regions:
         self._parent = [WORLD]
         self._holds = [Kind.ANY]
         self._functions: list[set[Any]] = [set()]
+        self._draws = {WORLD}
         self._at: dict[Hashable, int] = {}
         self.version = 0
         """Grows with everything that is learnt."""
@@ -89,6 +90,7 @@ class Regions:
             return None
         for other in rest:
             self._parent[other] = first
+            self._draws |= {first} if other in self._draws else set()
             self.version += 1
             self._functions[first] |= self._functions[other]
             self._holds[first] = _widest(self._holds[first], self._holds[other])
@@ -108,6 +110,15 @@ class Regions:
         """Return what the parts of a value are at most: PLAIN, BOX or ANY."""
         kinds = [self._holds[self.find(region)] for region in value.regions]
         return max(kinds, key=lambda kind: _RANK.get(kind, 2), default=Kind.PLAIN)
+
+    def draws(self, regions: Iterable[int]) -> bool:
+        """Tell whether objects in regions may draw random numbers."""
+        return bool(self.roots(regions) & self._draws)
+
+    def let_draw(self, regions: Iterable[int]) -> None:
+        """Say that objects in regions may draw random numbers."""
+        self.version += 0 if self.draws(regions) else 1
+        self._draws |= self.roots(regions)
 
     def functions(self, regions: Iterable[int]) -> set[Any]:
         """Return the notebook's functions that may be reached from regions."""
