@@ -185,6 +185,7 @@ def debug(run_id: str, output: Path | None, as_json: bool) -> int:
     """Write a notebook that opens a failure."""
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
+    from respawn_jobs.cli.transfer import transfer
     from respawn_jobs.debug import debug_notebook, download
     from respawn_jobs.notebooks import write_notebook
     from respawn_jobs.workspace import write_text
@@ -196,9 +197,10 @@ def debug(run_id: str, output: Path | None, as_json: bool) -> int:
         path = output or Path(f"{name}-{bundle.run.id}.ipynb")
         kept = _is_kept(path, bundle.run.id)
         directory = run_directory(bundle.run.id)
-        download(connected.service, bundle, directory)
-    if not kept:
-        write_text(path, write_notebook(debug_notebook(bundle)))
+        if not kept:
+            write_text(path, write_notebook(debug_notebook(bundle)))
+        with transfer("getting the state", quiet=as_json) as progress:
+            download(connected.service, bundle, directory, progress)
     if as_json:
         told = {
             "run": bundle.run.id,
