@@ -61,7 +61,7 @@ class _Main(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         lazy = lazy_names(vars(self))
-        if name in lazy.pending:
+        if lazy.is_pending(name):
             return lazy.find(name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
@@ -86,6 +86,10 @@ class LazyNames:
     def pending(self) -> list[str]:
         """The names that are not loaded yet."""
         return list(self._pending)
+
+    def is_pending(self, name: str) -> bool:
+        """Tell whether a name is not loaded yet."""
+        return name in self._pending
 
     def begin(self, names: Iterable[str], store: Store) -> None:
         """Let names be loaded from a store when they are used; what they were is forgotten.

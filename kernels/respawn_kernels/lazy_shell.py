@@ -74,16 +74,16 @@ class LazyShell:
         """Complete pending names; load small ones that are looked into, for the matchers that follow."""
         line = str(getattr(self._shell.Completer, "text_until_cursor", text))
         looked_into = {*_LOOKED_INTO.findall(line), *_LOOKED_INTO.findall(text)}
-        pending = set(self._lazy.pending)
         with suppress(Exception):
-            self._lazy.load(name for name in looked_into & pending if self._is_cheap(name))
+            small = [n for n in looked_into if self._lazy.is_pending(n) and self._is_cheap(n)]
+            self._lazy.load(small)
         if not text or not text.isidentifier():
             return []
         return [name for name in self._lazy.pending if name.startswith(text)]
 
     def _inspect_pending(self, name: str, *arguments: Any, **options: Any) -> Any:
         head, _, rest = name.partition(".")
-        if head in self._lazy.pending:
+        if self._lazy.is_pending(head):
             if not rest and not self._is_cheap(head):
                 return {"text/plain": self._line(head)}
             with suppress(Exception):

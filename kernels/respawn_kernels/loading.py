@@ -7,6 +7,7 @@ other variables are not hurt.
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -16,6 +17,9 @@ from respawn_kernels.pickling import NamespaceUnpickler, reason, resolving
 from respawn_kernels.salvage import salvage
 from respawn_kernels.snapshot import CorruptBlob
 from respawn_kernels.stream_reader import StreamReader
+
+_SHORT = 1 << 20
+"""Streams of fewer bytes are copied: reading them is faster then."""
 
 
 class BlobSource(Protocol):
@@ -107,7 +111,8 @@ class GroupLoader:
     def _unpickled(
         self, group: Group, stream: memoryview, buffers: list[memoryview]
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        unpickler = NamespaceUnpickler(StreamReader(stream), self._namespace, buffers)
+        file = io.BytesIO(stream) if len(stream) < _SHORT else StreamReader(stream)
+        unpickler = NamespaceUnpickler(file, self._namespace, buffers)
         try:
             unpickler.load()  # the preamble
             return {frame.name: unpickler.load() for frame in group.frames}, {}
