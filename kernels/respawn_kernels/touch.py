@@ -26,6 +26,8 @@ _OPAQUE = {
     *("gc", "ctypes", "inspect", "_getframe", "currentframe", "run_cell", "importlib", "__closure__"),
 }
 """Names and attributes through which code reaches variables that it does not name."""
+_SHELLS = ("IPython", "ipykernel")
+"""Their threads, like the one that saves the history run no code of the notebook."""
 
 
 class Touched:
@@ -105,7 +107,8 @@ def _words(node: ast.AST) -> Iterator[str]:
 
 def _runs_by_itself(namespace: dict[str, Any], own_threads: set[threading.Thread]) -> bool:
     """Tell whether code of the notebook may run while no cell does: threads, tasks, callbacks, tracing."""
-    if any(thread not in own_threads and thread.is_alive() for thread in threading.enumerate()):
+    started = [thread for thread in threading.enumerate() if thread not in own_threads and thread.is_alive()]
+    if any(type(thread).__module__.partition(".")[0] not in _SHELLS for thread in started):
         return True
     callbacks: list[Any] = [*gc.callbacks, sys.gettrace(), sys.getprofile()]
     callbacks += [signal.getsignal(number) for number in (signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)]
