@@ -190,7 +190,7 @@ class Opening:
         return path
 
     async def _download(self, bundle: DebugBundle) -> None:
-        from respawn_jobs.debug import begin_download
+        from respawn_jobs.debug_download import begin_download
         from respawn_kernels.restore import run_directory
 
         self._step("download")

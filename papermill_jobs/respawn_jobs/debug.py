@@ -4,27 +4,19 @@ It is the executed notebook with two cells in front, a header that says what hap
 the variables back. Both carry `metadata.respawn.role`, by which `respawn_jobs.notebooks.strip_debug` takes
 them out again. Building is pure and repeatable: the same bundle always gives the same notebook.
 
-`begin_download` puts the state beside it, where the kernel's `%respawn restore` looks for it.
+`debug_download` puts the state beside it, where the kernel's `%respawn restore` looks for it.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode, from_dict
 
-from respawn_jobs.blob_cache import make_room, only_one
-from respawn_jobs.debug_artifacts import AT_ONCE_BYTES, MOST_BYTES, artifacts_line, download_artifacts
-from respawn_jobs.errors import Corrupt
-from respawn_jobs.fetching import Fetch, Progress, prepare
+from respawn_jobs.debug_artifacts import artifacts_line
 from respawn_jobs.models import CellRecord, CellState, DebugBundle
-from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags, code_cells, read_notebook
-from respawn_jobs.service import Service
-from respawn_kernels.digest import digest_of, write_whole
-from respawn_kernels.manifest import Manifest
-from respawn_kernels.restore import AlwaysCell, RestorePoint
+from respawn_jobs.notebooks import code_cells, read_notebook
 
 HEADER_ID = "respawn-header"
 RESTORE_ID = "respawn-restore"
@@ -64,7 +56,7 @@ def debug_notebook(bundle: DebugBundle) -> NotebookNode:
         "kernel": bundle.run.kernel,
         "state": str(bundle.run.state),
         "failing_cell_id": failing_id,
-        "error": _error_line(bundle),
+        "error": error_line(bundle),
         "link": bundle.link,
     }
     return notebook
@@ -111,7 +103,7 @@ def header_text(bundle: DebugBundle, notebook: NotebookNode) -> str:
         ("Kernel", code_span(run.kernel)),
         ("Parameters", parameters or "none"),
         ("Cell", _cell_line(bundle, notebook)),
-        ("Error", code_span(_error_line(bundle))),
+        ("Error", code_span(error_line(bundle))),
     ]
     if bundle.artifacts:
         rows.append(("Kept", artifacts_line(bundle.artifacts)))
@@ -126,99 +118,6 @@ def code_span(text: str, limit: int = 200) -> str:
     fence = "`" * (1 + max((len(part) for part in _backticks(line)), default=0))
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}" if line else ""
-
-
-def download(
-    service: Service, bundle: DebugBundle, directory: Path, progress: Progress | None = None
-) -> RestorePoint:
-    """Bring the state before the failing cell to where a kernel restores it from, all of it.
-
-    Args:
-        service: Where the blobs come from; those in the cache that are whole are not fetched again.
-        bundle: The run, as `service.debug` gave it.
-        directory: `respawn_kernels.restore.run_directory(run)`.
-        progress: Told how many bytes are there, of how many.
-
-    Returns:
-        What was written to `restore.json`.
-
-    Raises:
-        Corrupt: A blob's bytes do not match its digest, or the manifest is none. Blobs that are whole are
-            there, and a kernel restores the variables that need no other.
-        RespawnError: What `service.blob` raises.
-        OSError: The directory cannot be written.
-    """
-    point, fetch = begin_download(service, bundle, directory, progress)
-    download_artifacts(service, bundle, directory, MOST_BYTES)
-    if fetch is not None:
-        fetch.rest(progress or _silent)
-        if fetch.error is not None:
-            raise fetch.error
-    return point
-
-
-def begin_download(
-    service: Service, bundle: DebugBundle, directory: Path, progress: Progress | None = None
-) -> tuple[RestorePoint, Fetch | None]:
-    """Bring so much of the state that a kernel can restore it; variables wait for what comes later.
-
-    Takes and raises what `download` does, but for single blobs: those are in the `error` of what it returns.
-
-    Returns:
-        What was written to `restore.json`, last; and what fetches the rest, if there is a checkpoint.
-    """
-    point = _restore_point(bundle)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fetch = None
-    if bundle.checkpoint is not None:
-        fetch = _begin_checkpoint(service, bundle, directory, progress or _silent)
-    download_artifacts(service, bundle, directory, AT_ONCE_BYTES)
-    write_whole(directory / "restore.json", point.to_json().encode())
-    return point, fetch
-
-
-def _begin_checkpoint(service: Service, bundle: DebugBundle, directory: Path, progress: Progress) -> Fetch:
-    assert bundle.checkpoint is not None  # noqa: S101 - narrowed by the only caller
-    text = _verified(service, bundle.run.id, bundle.checkpoint.manifest)
-    try:
-        manifest = Manifest.from_json(text)
-    except ValueError as error:
-        digest = bundle.checkpoint.manifest
-        raise Corrupt(f"checkpoint {digest} of {bundle.run.id} cannot be read: {error}") from error
-    prepare(directory)
-    with only_one(directory.parent):
-        make_room(directory.parent, manifest.blobs, directory)
-        # Under the cell that the restore point names: a run that took it over may count its cells
-        # differently. Before its blobs: what a manifest names is not removed from the cache.
-        write_whole(directory / "manifests" / f"{bundle.checkpoint.cell}.json", text)
-    fetch = Fetch(service, bundle.run.id, directory, manifest)
-    fetch.first(progress)
-    return fetch
-
-
-def _verified(service: Service, run: str, digest: str) -> bytes:
-    data = service.blob(run, digest)
-    if digest_of(data) != digest:
-        raise Corrupt(f"blob {digest} of {run} arrived damaged", run=run, digest=digest)
-    return data
-
-
-def _restore_point(bundle: DebugBundle) -> RestorePoint:
-    boundary = bundle.checkpoint.cell if bundle.checkpoint else -1
-    cells = code_cells(read_notebook(bundle.notebook))
-    return RestorePoint(
-        run=bundle.run.id,
-        cell=bundle.checkpoint.cell if bundle.checkpoint else None,
-        kernel=bundle.run.kernel,
-        lock=bundle.version.lock,
-        failing_cell=failing_index(bundle),
-        error=_error_line(bundle),
-        always=[
-            AlwaysCell(index=index, source=cell.source)
-            for index, cell in cells
-            if index <= boundary and TAG_ALWAYS in cell_tags(cell)
-        ],
-    )
 
 
 def _show_failure(notebook: NotebookNode, bundle: DebugBundle, failing: int | None) -> None:
@@ -270,7 +169,8 @@ def _cell_line(bundle: DebugBundle, notebook: NotebookNode) -> str:
     return f"{failing}: {code_span(source.splitlines()[0], 80)}" if source else str(failing)
 
 
-def _error_line(bundle: DebugBundle) -> str:
+def error_line(bundle: DebugBundle) -> str:
+    """Return what ended the run, such as `KeyError: 'price'`."""
     error = bundle.run.error
     if error is None:
         return str(bundle.run.state).replace("_", " ")
@@ -309,6 +209,3 @@ def _ours(cell: NotebookNode) -> bool:
 
 def _backticks(line: str) -> list[str]:
     return "".join(char if char == "`" else " " for char in line).split()
-
-
-def _silent(_there: int, _total: int) -> None: ...

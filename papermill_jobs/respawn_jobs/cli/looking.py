@@ -186,7 +186,8 @@ def debug(run_id: str, output: Path | None, as_json: bool) -> int:
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.cli.transfer import transfer
-    from respawn_jobs.debug import debug_notebook, download
+    from respawn_jobs.debug import debug_notebook
+    from respawn_jobs.debug_download import download
     from respawn_jobs.notebooks import write_notebook
     from respawn_jobs.workspace import write_text
     from respawn_kernels.restore import run_directory

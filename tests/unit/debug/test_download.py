@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from respawn_jobs.debug import begin_download, download
+from respawn_jobs.debug_download import begin_download, download
 from respawn_jobs.errors import Corrupt, Unavailable
 from respawn_jobs.fetching import _PARALLEL, Fetch
 from respawn_jobs.models import Checkpoint, DebugBundle

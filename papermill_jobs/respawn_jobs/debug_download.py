@@ -1,0 +1,113 @@
+"""The state before a failing cell, on its way to where the kernel's `%respawn restore` looks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from respawn_jobs.blob_cache import make_room, only_one
+from respawn_jobs.debug import error_line, failing_index
+from respawn_jobs.debug_artifacts import AT_ONCE_BYTES, MOST_BYTES, download_artifacts
+from respawn_jobs.errors import Corrupt
+from respawn_jobs.fetching import Fetch, Progress, prepare
+from respawn_jobs.models import DebugBundle
+from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags, code_cells, read_notebook
+from respawn_jobs.service import Service
+from respawn_kernels.digest import digest_of, write_whole
+from respawn_kernels.manifest import Manifest
+from respawn_kernels.restore import AlwaysCell, RestorePoint
+
+
+def download(
+    service: Service, bundle: DebugBundle, directory: Path, progress: Progress | None = None
+) -> RestorePoint:
+    """Bring the state before the failing cell to where a kernel restores it from, all of it.
+
+    Args:
+        service: Where the blobs come from; those in the cache that are whole are not fetched again.
+        bundle: The run, as `service.debug` gave it.
+        directory: `respawn_kernels.restore.run_directory(run)`.
+        progress: Told how many bytes are there, of how many.
+
+    Returns:
+        What was written to `restore.json`.
+
+    Raises:
+        Corrupt: A blob's bytes do not match its digest, or the manifest is none. Blobs that are whole are
+            there, and a kernel restores the variables that need no other.
+        RespawnError: What `service.blob` raises.
+        OSError: The directory cannot be written.
+    """
+    point, fetch = begin_download(service, bundle, directory, progress)
+    download_artifacts(service, bundle, directory, MOST_BYTES)
+    if fetch is not None:
+        fetch.rest(progress or _silent)
+        if fetch.error is not None:
+            raise fetch.error
+    return point
+
+
+def begin_download(
+    service: Service, bundle: DebugBundle, directory: Path, progress: Progress | None = None
+) -> tuple[RestorePoint, Fetch | None]:
+    """Bring so much of the state that a kernel can restore it; variables wait for what comes later.
+
+    Takes and raises what `download` does, but for single blobs: those are in the `error` of what it returns.
+
+    Returns:
+        What was written to `restore.json`, last; and what fetches the rest, if there is a checkpoint.
+    """
+    point = _restore_point(bundle)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fetch = None
+    if bundle.checkpoint is not None:
+        fetch = _begin_checkpoint(service, bundle, directory, progress or _silent)
+    download_artifacts(service, bundle, directory, AT_ONCE_BYTES)
+    write_whole(directory / "restore.json", point.to_json().encode())
+    return point, fetch
+
+
+def _begin_checkpoint(service: Service, bundle: DebugBundle, directory: Path, progress: Progress) -> Fetch:
+    assert bundle.checkpoint is not None  # noqa: S101 - narrowed by the only caller
+    text = _verified(service, bundle.run.id, bundle.checkpoint.manifest)
+    try:
+        manifest = Manifest.from_json(text)
+    except ValueError as error:
+        digest = bundle.checkpoint.manifest
+        raise Corrupt(f"checkpoint {digest} of {bundle.run.id} cannot be read: {error}") from error
+    prepare(directory)
+    with only_one(directory.parent):
+        make_room(directory.parent, manifest.blobs, directory)
+        # Under the cell that the restore point names: a run that took it over may count its cells
+        # differently. Before its blobs: what a manifest names is not removed from the cache.
+        write_whole(directory / "manifests" / f"{bundle.checkpoint.cell}.json", text)
+    fetch = Fetch(service, bundle.run.id, directory, manifest)
+    fetch.first(progress)
+    return fetch
+
+
+def _verified(service: Service, run: str, digest: str) -> bytes:
+    data = service.blob(run, digest)
+    if digest_of(data) != digest:
+        raise Corrupt(f"blob {digest} of {run} arrived damaged", run=run, digest=digest)
+    return data
+
+
+def _restore_point(bundle: DebugBundle) -> RestorePoint:
+    boundary = bundle.checkpoint.cell if bundle.checkpoint else -1
+    cells = code_cells(read_notebook(bundle.notebook))
+    return RestorePoint(
+        run=bundle.run.id,
+        cell=bundle.checkpoint.cell if bundle.checkpoint else None,
+        kernel=bundle.run.kernel,
+        lock=bundle.version.lock,
+        failing_cell=failing_index(bundle),
+        error=error_line(bundle),
+        always=[
+            AlwaysCell(index=index, source=cell.source)
+            for index, cell in cells
+            if index <= boundary and TAG_ALWAYS in cell_tags(cell)
+        ],
+    )
+
+
+def _silent(_there: int, _total: int) -> None: ...
