@@ -20,6 +20,7 @@ class ResumeBody(Model):
 
     path: str
     rerun_once: bool = False
+    rerun_makers: bool = False
 
 
 class PromoteBody(Model):
@@ -131,7 +132,7 @@ class PreviewHandler(RespawnHandler):
 async def _resume_request(handler: RespawnHandler) -> tuple[str, ResumeRequest]:
     body = _read(ResumeBody, handler.body())
     run, text = await handler.shared.notebooks.run_of(body.path)
-    return run, ResumeRequest(notebook=text, rerun_once=body.rerun_once)
+    return run, ResumeRequest(notebook=text, rerun_once=body.rerun_once, rerun_makers=body.rerun_makers)
 
 
 def _answer_run(handler: RespawnHandler, run: Run) -> None:

@@ -8,7 +8,7 @@ from nbformat import v4
 from playwright.sync_api import Page, expect
 
 from respawn_jobs.models import CellState, RunState
-from support.browser import sign_in
+from support.browser import picture, sign_in
 from support.hub import RunningHub
 from support.servers import Server, fail, finished
 
@@ -74,10 +74,10 @@ def test_cell_with_side_effects_runs_again_only_when_agreed(
     assert {cell.state for cell in hub.service("ada").show(resumed.id).cells} == {CellState.EXECUTED}
 
 
-def test_variable_that_cannot_be_restored_stops_the_resume_and_is_named(
+def test_variable_that_cannot_be_restored_is_named_and_made_again_when_agreed(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
-    run = fail(hub, "generator", ["numbers = (n for n in range(3))", "1 / 0", "list(numbers)"])
+    run = fail(hub, "generator", ["numbers = (n for n in range(3)); kept = 1", "1 / 0", "list(numbers)"])
     path = server.open(run.id)[-1]["path"]
     edit(server, path, "c1", "pass")
     show(page, server, path)
@@ -85,6 +85,29 @@ def test_variable_that_cannot_be_restored_stops_the_resume_and_is_named(
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("alert")).to_contain_text("numbers")
     expect(dialog).to_contain_text("cannot be restored")
+    accept = dialog.get_by_role("button", name="Resume", exact=True)
+    expect(accept).to_be_disabled()
+    dialog.get_by_label("Run cell 0 again, to make what could not be stored").check()
+    expect(dialog).to_contain_text("makes numbers, which could not be stored")
+    expect(accept).to_be_enabled()
+    picture(page, "lab-resume-agreed")
+    accept.click()
+    link = page.get_by_role("link", name="Open its page")
+    resumed = finished(hub, str(link.get_attribute("href")).rpartition("/")[2])
+    assert resumed.state is RunState.SUCCEEDED
+
+
+def test_variable_that_only_a_cell_with_side_effects_makes_stops_the_resume(
+    page: Page, hub: RunningHub, server: Server
+) -> None:
+    cells = ["numbers = (n for n in range(3)); kept = 1", "1 / 0", "list(numbers)"]
+    run = fail(hub, "generator-once", cells, c0=["respawn:once"])
+    path = server.open(run.id)[-1]["path"]
+    edit(server, path, "c1", "pass")
+    show(page, server, path)
+    page.get_by_role("button", name="Resume…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("alert")).to_contain_text("numbers")
     expect(dialog.get_by_role("button", name="Resume", exact=True)).to_have_count(0)
     dialog.get_by_role("button", name="Close").first.click()
     expect(dialog).to_have_count(0)

@@ -15,12 +15,13 @@ export class Api {
     this._url = lab.coreutils.URLExt;
   }
 
-  plan(path, rerunOnce) {
-    return this._call("POST", "plan", { path, rerun_once: rerunOnce });
+  /** @param {{rerunOnce: boolean, rerunMakers: boolean}} agreement what the person agreed to */
+  plan(path, agreement) {
+    return this._call("POST", "plan", resumeBody(path, agreement));
   }
 
-  resume(path, rerunOnce) {
-    return this._call("POST", "resume", { path, rerun_once: rerunOnce });
+  resume(path, agreement) {
+    return this._call("POST", "resume", resumeBody(path, agreement));
   }
 
   restart(path) {
@@ -56,4 +57,8 @@ export class Api {
     }
     return document;
   }
+}
+
+function resumeBody(path, { rerunOnce, rerunMakers }) {
+  return { path, rerun_once: rerunOnce, rerun_makers: rerunMakers };
 }

@@ -11,16 +11,16 @@ export async function resume(lab, api, panel) {
   try {
     await panel.context.save();
     const path = panel.context.path;
-    const agreement = { rerunOnce: false };
-    const first = await api.plan(path, false);
-    const view = planView(first, agreement, (rerunOnce) => api.plan(path, rerunOnce));
+    const agreement = { rerunOnce: false, rerunMakers: false };
+    const first = await api.plan(path, agreement);
+    const view = planView(first, agreement, () => api.plan(path, agreement));
     const accepted = await ask(lab, {
       title: `Resume ${first.run}`,
       node: view.node,
       accept: view.hopeless ? null : "Resume",
       ready: view.follow,
     });
-    if (accepted) await started(lab, await api.resume(path, agreement.rerunOnce), "goes on");
+    if (accepted) await started(lab, await api.resume(path, agreement), "goes on");
   } catch (error) {
     await tellProblem(lab, title, error);
   }
@@ -43,12 +43,13 @@ export async function restart(lab, api, panel, info) {
 }
 
 /**
- * The dialog's body. Cells that must not run twice need a tick; the server then judges the plan anew.
+ * The dialog's body. Cells that must not run twice, or that would run again only to make what could not be stored,
+ * need a tick; the server then judges the plan anew.
  */
 function planView(first, agreement, replan) {
   const table = element("div", { class: "respawn-plan" });
   const messages = element("div", { "aria-live": "polite" });
-  const once = first.cells.filter((cell) => cell.once && cell.action !== "reuse");
+  const once = first.cells.filter((cell) => cell.once && cell.action !== "reuse").map((cell) => cell.index);
   let setReady = () => {};
 
   const show = (plan) => {
@@ -56,42 +57,55 @@ function planView(first, agreement, replan) {
     table.replaceChildren(planTable(plan));
     setReady(plan.problems.length === 0);
   };
-  const agree = async (event) => {
-    agreement.rerunOnce = event.target.checked;
+  const agree = (to) => async (event) => {
+    agreement[to] = event.target.checked;
     setReady(false);
     try {
-      show(await replan(agreement.rerunOnce));
+      show(await replan());
     } catch (error) {
       messages.replaceChildren(problemBox(error.message));
     }
   };
-  const tick = once.length
-    ? element(
-        "label",
-        { class: "respawn-tick" },
-        element("input", { type: "checkbox", change: agree }),
-        ` Run ${once.length === 1 ? "the cell" : "the cells"} tagged respawn:once again (cell ` +
-          `${once.map((cell) => cell.index).join(", ")})`,
-      )
-    : null;
+  const tick = (cells, to, words) =>
+    cells.length
+      ? element(
+          "label",
+          { class: "respawn-tick" },
+          element("input", { type: "checkbox", change: agree(to) }),
+          ` Run ${named(cells)} again, ${words}`,
+        )
+      : null;
+  const ticks = [
+    tick(once, "rerunOnce", "although tagged respawn:once"),
+    tick(first.makers, "rerunMakers", "to make what could not be stored"),
+  ].filter((one) => one !== null);
   const follow = (set) => {
     setReady = set;
     show(first);
   };
   show(first);
-  const hopeless = first.problems.length > 0 && !tick;
-  const node = element("div", { class: "respawn-body" }, messages, table, tick);
+  const hopeless = first.problems.length > 0 && ticks.length === 0;
+  const node = element("div", { class: "respawn-body" }, messages, table, ...ticks);
   return { node, follow, hopeless };
 }
 
+function named(cells) {
+  return `${cells.length === 1 ? "cell" : "cells"} ${cells.join(", ")}`;
+}
+
 function describe(plan) {
+  const state = plan.checkpoint ? `with the variables as after cell ${plan.checkpoint.cell}` : "with an empty kernel";
+  const again = plan.rerun.length ? `runs ${named(plan.rerun)} again, then ` : "";
   const from =
     plan.first === null
-      ? "Nothing is left to execute."
-      : `Execution starts at cell ${plan.first}, ` +
-        (plan.checkpoint ? `with the variables as after cell ${plan.checkpoint.cell}.` : "with an empty kernel.");
+      ? plan.rerun.length
+        ? `Execution starts ${state} and runs ${named(plan.rerun)} again; nothing else is left to execute.`
+        : "Nothing is left to execute."
+      : `Execution starts ${state}, ${again}goes on from cell ${plan.first}.`;
+  const changed = plan.changed_parameters.map((name) => `${name} = ${JSON.stringify(plan.parameters[name])}`);
   return [
     ...plan.problems.map((problem) => problemBox(problem)),
+    changed.length ? element("p", {}, "Changed parameters: ", element("code", {}, changed.join(", "))) : "",
     ...plan.notices.map((notice) => element("p", { class: "respawn-notice" }, notice)),
     element("p", {}, from),
   ];
