@@ -17,6 +17,7 @@ from respawn_kernels.boundary import Boundary, Session
 from respawn_kernels.digest import write_whole
 from respawn_kernels.held import DROP, Held, Options, Place, saving
 from respawn_kernels.hold import hold as fork_and_hold
+from respawn_kernels.lazy import lazy_names
 from respawn_kernels.makers import Makers
 from respawn_kernels.manifest import Manifest, UnstoredVariable
 from respawn_kernels.names import live_shell, user_names
@@ -101,6 +102,7 @@ def _boundary(cell: int, *, forked: bool) -> tuple[Session, Boundary]:
     if _session is None:
         raise SnapshotError("checkpoints were not started in this kernel")
     shell = _shell()
+    lost = [*_lost, *_load_pending(shell.user_ns)]
     _makers.note(shell.user_ns, cell)
     _session.pass_by(cell)
     return _session, Boundary(
@@ -109,10 +111,17 @@ def _boundary(cell: int, *, forked: bool) -> tuple[Session, Boundary]:
         cell,
         _makers.cells,
         shell.execution_count,
-        list(_lost),
+        lost,
         _options.variable_seconds,
         forked,
     )
+
+
+def _load_pending(namespace: dict[str, Any]) -> list[UnstoredVariable]:
+    """Load what a cell of the run restored lazily from another; return what would not load."""
+    lazy = lazy_names(namespace)
+    lazy.load(lazy.pending)
+    return [UnstoredVariable(name, "unknown", "it could not be loaded") for name in lazy.pending]
 
 
 def restore(directory: str, cell: int, report_to: str | None = None) -> RestoreReport:

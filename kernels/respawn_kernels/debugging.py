@@ -138,13 +138,14 @@ def save(held: Debugged, name: str | None, shell: Any) -> Saved:
     name = name or _next_number(own)
     reference = f"{held.point.run}@{name}"
     directory = point_directory(reference)
-    if directory.exists():
+    if (directory / "restore.json").exists():
         raise FileExistsError(f"{reference} is there already: choose another name")
     lost = _load_pending(held)
     cell = held.point.cell if held.point.cell is not None else 0
     for part in (own / "blobs", directory / "manifests"):
         part.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (directory / "blobs").symlink_to(Path("..", "blobs"), target_is_directory=True)
+    if not (directory / "blobs").is_symlink():  # saving may have been cut short before
+        (directory / "blobs").symlink_to(Path("..", "blobs"), target_is_directory=True)
     _lend_blobs(held, own / "blobs")
     made = _makers(held, shell.user_ns)
     manifest = GroupsEngine().capture(
@@ -256,7 +257,7 @@ def _lend_blobs(held: Debugged, blobs: Path) -> None:
     if held.restored is None or held.restored.state is None:
         return
     source = (held.restored.state.directory / "blobs").resolve()
-    for blob in held.restored.report.manifest.blobs:
+    for blob in held.restored.state.verified():
         with suppress(OSError):  # it is there, or is missing, or lies on another disk: then it is written
             os.link(source / blob.digest, blobs / blob.digest)
 
@@ -280,7 +281,7 @@ def _unlink(paths: Iterable[Path]) -> None:
 
 def _next_number(own: Path) -> str:
     number = 1
-    while (own / str(number)).exists():
+    while (own / str(number) / "restore.json").exists():
         number += 1
     return str(number)
 

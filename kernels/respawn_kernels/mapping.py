@@ -91,7 +91,7 @@ class MappedBlobs:
         Raises:
             CorruptBlob: as `extent`, for the first one found; the others may not have been looked at.
         """
-        todo = [blob for blob in dict.fromkeys(blobs) if not self._is_verified(blob)]
+        todo = [blob for blob in dict.fromkeys(blobs) if not self.is_verified(blob)]
         stop = threading.Event()
 
         def verify(blob: Blob) -> int:
@@ -125,7 +125,8 @@ class MappedBlobs:
             raise CorruptBlob(f"{what} cannot be read: {error}") from error
         _verified.add(mark)
 
-    def _is_verified(self, blob: Blob) -> bool:
+    def is_verified(self, blob: Blob) -> bool:
+        """Tell whether a blob is there and was found whole in this process."""
         try:
             return _mark(blob.digest, (self._directory / blob.digest).stat()) in _verified
         except OSError:

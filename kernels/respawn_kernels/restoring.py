@@ -114,6 +114,10 @@ class StoredState:
             return False
         return self._loader.load(place).get(name) is value
 
+    def verified(self) -> list[Blob]:
+        """Return the blobs that were found whole."""
+        return [blob for blob in self.manifest.blobs if self._blobs.is_verified(blob)]
+
     def is_cheap(self, name: str) -> bool:
         """Tell whether a variable can be loaded between two key strokes: it is small and already here."""
         blobs = self._blobs_of(self._places([name]))

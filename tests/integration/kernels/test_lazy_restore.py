@@ -343,3 +343,16 @@ def test_checkpoint_in_a_resumed_run_goes_on_listing_what_was_lost(tmp_path: Pat
         for cell in (3, 4)
     }
     assert lost == {3: [("stream", "generator", "cannot pickle 'generator' object", 2)], 4: []}
+
+
+def test_checkpoint_of_a_run_that_restores_another_holds_all_of_it(
+    tmp_path: Path, kernel: Kernel, fetched: Path
+) -> None:
+    blob_of(fetched, "big").unlink()
+    kernel.silent(f"{AGENT}.start({str(tmp_path / 'spool')!r})")
+    restored(kernel)
+    kernel.silent(f"{AGENT}.checkpoint(0)")
+    manifest = Manifest.from_json((tmp_path / "spool" / "manifests" / "0.json").read_bytes())
+    stored, lost = {v.name for v in manifest.variables}, {v.name for v in manifest.unstored}
+    assert {"prices", "limit", "total"} <= stored
+    assert {"stream", "big", "view"} <= lost
