@@ -38,6 +38,11 @@ class _Libraries:
 _libraries = _Libraries()
 
 
+def has_threads() -> bool:
+    """Tell whether OpenBLAS is here and computes with several threads."""
+    return any(get() > 1 for get, _ in _libraries.functions())
+
+
 def restart() -> None:
     """Start OpenBLAS's threads again after a fork, in the process that forked."""
     for get, put in _libraries.functions():

@@ -23,6 +23,7 @@ from respawn_kernels import blas
 from respawn_kernels.budget import Budget
 from respawn_kernels.held import MEGABYTE, Held, Options, Place, process_name
 from respawn_kernels.orphan import fork_orphan
+from respawn_kernels.quiet import quiet
 from respawn_kernels.safety import resident_bytes, why_not_fork
 from respawn_kernels.supervise import Ends, Supervisor
 from respawn_kernels.writing import Capture
@@ -32,6 +33,10 @@ _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIGTSTP", "SIG
 _OUT_OF_THE_WAY = 16
 _EXPECTED_SHARE = 16
 """A cell is expected to rewrite a sixteenth of the state; what it does is watched."""
+
+
+class Busy(Exception):
+    """Forking now could hang the kernel."""
 
 
 def hold(place: Place, capture: Capture, runner: int, options: Options) -> Held:
@@ -53,6 +58,10 @@ def hold(place: Place, capture: Capture, runner: int, options: Options) -> Held:
     if reason is None:
         try:
             pid = _fork(place, capture, runner, options, started)
+        except Busy:
+            reason = (
+                "a thread of the notebook computes without a pause, and OpenBLAS may not bear a fork then"
+            )
         except OSError as error:
             reason = f"forking was refused: {error.strerror or error}"
     return Held(pid, "none" if pid is None else "fork", reason, time.perf_counter() - started, size)
@@ -78,7 +87,12 @@ def _fork(place: Place, capture: Capture, runner: int, options: Options, started
             budget = Budget(kernel, options.memory_mb * MEGABYTE if options.memory_mb else None)
             Supervisor(place, capture, options, budget, ends, pause).run()
 
-        return fork_orphan(child)
+        if not blas.has_threads():
+            return fork_orphan(child)
+        with quiet() as still:
+            if not still:
+                raise Busy
+            return fork_orphan(child)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         for descriptor in descriptors:

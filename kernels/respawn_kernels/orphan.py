@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 _CLONE_VM, _CLONE_VFORK = 0x100, 0x4000
+_PR_SET_PDEATHSIG = 1
 _WALL = 0x40000000
 """Wait for a child that ends without SIGCHLD, too."""
 _FILTER: Any = ("ignore", None, DeprecationWarning, None, 0)
@@ -71,9 +73,12 @@ def _fork_beside(clone: Any, run: Callable[[], NoReturn]) -> int:
     """Fork from a process that shares our memory while this thread waits for it."""
     made: list[int | BaseException] = []
 
+    prctl, kernel = ctypes.PyDLL(None).prctl, os.getpid()
+
     def fork(_: object) -> int:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         try:
-            pid = os.fork()
+            pid = os.fork() if os.getppid() == kernel else -1
         except BaseException as error:  # noqa: BLE001  nothing may leave this frame: its process ends with it
             made.append(error)
             return 0

@@ -1,4 +1,4 @@
-"""Five hundred forks of a kernel whose libraries are busy in other threads: it never hangs, and computes on."""
+"""Five hundred forks of a kernel whose libraries are busy in other threads: it never hangs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def run(name, work):
         work()
         turns[name] += 1
 
-workers = [threading.Thread(target=run, args=(f.__name__, f), daemon=True) for f in (arrow, blas, pandas, dask)]
+works = (arrow, blas, pandas, dask)
+workers = [threading.Thread(target=run, args=(work.__name__, work), daemon=True) for work in works]
 for worker in workers: worker.start()
 
 def computed():
@@ -56,15 +57,20 @@ def test_a_kernel_with_busy_libraries_bears_any_number_of_forks(tmp_path: Path) 
     with adopting(), running_kernel(tmp_path) as kernel:
         kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()})")
         kernel.run(BUSY)
-        pauses, saved = [], []
-        for cell in range(FORKS):
+        pauses, saved, refused, cell = [], [], 0, -1
+        while len(pauses) < FORKS:
+            cell += 1
             kernel.silent(f"{AGENT}.hold({cell})")
             place = Place(spool, cell)
             held = place.read_held()
             assert held is not None
-            assert held.mode == "fork", held.reason
+            if held.mode == "none":
+                assert "computes without a pause" in held.reason
+                refused += 1
+                assert refused < FORKS / 4
+                continue
             pauses.append(held.seconds)
-            if cell % 25 == 0:
+            if len(pauses) % 25 == 0:
                 kernel.run("again = computed(); assert np.allclose(again, first), (again, first)")
                 place.tell(SAVE)
                 saved.append(place)
@@ -77,7 +83,9 @@ def test_a_kernel_with_busy_libraries_bears_any_number_of_forks(tmp_path: Path) 
         kernel.run("client.close()")
         end_all(spool)
     pauses.sort()
-    print(f"pauses: median {1e3 * pauses[FORKS // 2]:.1f} ms, longest {1e3 * pauses[-1]:.1f} ms")
+    print(
+        f"{refused} forks were refused; pauses: median {1e3 * pauses[FORKS // 2]:.1f} ms, longest {1e3 * pauses[-1]:.1f} ms"
+    )
 
 
 def _reap() -> None:

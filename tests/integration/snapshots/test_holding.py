@@ -102,7 +102,8 @@ def seen():
         children = False
     warnings.warn("once")
     return (
-        children, random.random(), float(np.random.rand()), hash(frozenset(os.environ.items())) == before, os.getcwd(),
+        children, random.random(), float(np.random.rand()),
+        hash(frozenset(os.environ.items())) == before, os.getcwd(),
         threading.active_count(),
         [str(signal.getsignal(n)) for n in sorted(signal.valid_signals())],
         sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])), gc.isenabled(), gc.get_threshold(),

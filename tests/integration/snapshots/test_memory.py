@@ -67,7 +67,7 @@ def test_kernel_and_child_stay_within_the_budget_while_a_cell_rewrites_an_array(
         assert report.peak_pss <= limit * MEGABYTE
         assert most <= limit * MEGABYTE
         assert most > limit * MEGABYTE - ROOM, "the watch saw something"
-        assert kernel.value("float(array.min()), float(array.max())") == (2.0, 2.0)
+        assert kernel.value("(float(array.min()), float(array.max()))") == (2.0, 2.0)
         end_all(spool)
 
 

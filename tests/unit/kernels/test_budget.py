@@ -1,0 +1,39 @@
+"""The watch on what a held child costs."""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+from respawn_kernels import budget
+from respawn_kernels.budget import Budget, Verdict, proportional_bytes
+
+MB = 1 << 20
+
+
+def test_memory_that_grows_is_seen_before_the_limit_is_reached() -> None:
+    limit = proportional_bytes(os.getpid()) * 2 + 100 * MB  # this process is both kernel and child here
+    watch = Budget(os.getpid(), limit)
+    assert watch.look() is Verdict.FINE
+    taken, verdict = [], Verdict.FINE
+    while verdict is Verdict.FINE:
+        memory = mmap.mmap(-1, 2 * MB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        memory.write(b"x" * (2 * MB))
+        taken.append(memory)
+        verdict = watch.look()
+    assert verdict is Verdict.SAVE
+    assert 20 * MB < 2 * len(taken) * 2 * MB < 100 * MB
+    assert f"of {limit // MB} MB that they may" in watch.reason
+    assert watch.peak <= limit
+
+
+def test_little_free_memory_ends_the_child_at_once(monkeypatch) -> None:
+    watch = Budget(os.getpid(), None)
+    assert watch.look() is Verdict.FINE
+    monkeypatch.setattr(budget, "available_bytes", lambda: 10 * MB)
+    assert watch.look() is Verdict.LEAVE
+    assert watch.reason == "only 10 MB of memory were free"
+
+
+def test_a_process_that_is_gone_takes_nothing() -> None:
+    assert proportional_bytes(2**22 + 1) == 0
