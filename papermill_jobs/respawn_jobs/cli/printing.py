@@ -161,4 +161,6 @@ def plan(planned: Plan) -> None:
         click.echo("agree to run cells tagged respawn:once again with --rerun-once")
     if planned.problems and planned.makers:
         cells = ", ".join(map(str, planned.makers))
-        click.echo(f"agree to run cells again that make what was not stored (cell {cells}) with --rerun-makers")
+        click.echo(
+            f"agree to run cells again that make what was not stored (cell {cells}) with --rerun-makers"
+        )

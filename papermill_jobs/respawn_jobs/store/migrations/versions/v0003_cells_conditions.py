@@ -5,7 +5,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from respawn_jobs.parameters import parameters_hash
+from respawn_kernels.digest import digest_of
 
 revision = "0003"
 down_revision = "0002"
@@ -32,5 +32,10 @@ def _fill_in() -> None:
         connection.execute(
             cells.update()
             .where(cells.c.run_id == run, cells.c.state.not_in(["pending", "skipped"]))
-            .values(lock=lock, parameters_hash=parameters_hash(values or {}))
+            .values(lock=lock, parameters_hash=_hash(values or {}))
         )
+
+
+def _hash(values: object) -> str:
+    """As `respawn_jobs.parameters.parameters_hash` was when this was written."""
+    return digest_of(json.dumps(values, sort_keys=True, ensure_ascii=False).encode(errors="replace"))
