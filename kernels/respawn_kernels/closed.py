@@ -22,7 +22,7 @@ import sys
 import types
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 _PLAIN: set[type] = {
@@ -77,13 +77,16 @@ def immutables() -> set[type]:
     return found
 
 
-def is_closed(objects: Mapping[int, Any], immutable: set[type], others: Iterable[int]) -> bool:
+def is_closed(
+    objects: Mapping[int, Any], immutable: set[type], others: Iterable[int], fixed: Collection[int]
+) -> bool:
     """Tell whether nobody outside refers to an object of a group that can change.
 
     Args:
         objects: every object that the group's pickling met, by id, but those that never change.
         immutable: types whose objects may be anybody's.
         others: ids of objects that the namespace or the caller refers to, once for each reference.
+        fixed: ids of arrays that never change: those in an index of pandas.
     """
     if not all(map(_is_transparent, set(map(type, objects.values())) - immutable)):
         return False
@@ -92,6 +95,8 @@ def is_closed(objects: Mapping[int, Any], immutable: set[type], others: Iterable
     for value in objects.values():
         if isinstance(value, type):
             inside.update(map(id, vars(value).values()))
+        elif id(value) in fixed:
+            continue
         elif type(value).__module__ == "numpy" and (base := getattr(value, "base", None)) is not None:
             # Arrays do not tell the garbage collector what they lie in.
             if id(base) not in objects and type(base) is not bytes:
@@ -99,10 +104,12 @@ def is_closed(objects: Mapping[int, Any], immutable: set[type], others: Iterable
             inside[id(base)] += 1
     value = base = None  # what the loop holds must not count
     counts = _references(objects)
+    # An index of pandas never changes; besides its names it is held by caches and types.
+    index = getattr(sys.modules.get("pandas"), "Index", type)
     return all(
-        counts[key] <= inside[key]
+        counts[key] <= inside[key] or key in fixed
         for key, value in objects.items()
-        if not isinstance(value, type | types.FunctionType)
+        if not isinstance(value, (type, types.FunctionType, index))
     )
 
 

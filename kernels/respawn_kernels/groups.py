@@ -319,7 +319,7 @@ class _Capture:
             others.append(id(self._values[name]))  # `values`
             if name in self._namespace or name.startswith("#out"):
                 others.append(id(self._values[name]))
-        return is_closed(objects, self._immutable, others)
+        return is_closed(objects, self._immutable, others, self._streams.unaliased)
 
 
 def _places_of(names: Collection[str], places: Mapping[str, int], own: int) -> list[int]:

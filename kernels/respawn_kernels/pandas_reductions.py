@@ -14,6 +14,8 @@ from typing import Any
 
 from respawn_kernels.pickling import NamespacePickler, Reducer
 
+_LABELS = 10_000
+
 
 def reducers() -> Mapping[type, Reducer]:
     """Return the reductions for this version of pandas; none for one that is built otherwise."""
@@ -55,7 +57,7 @@ def _refs(refs: Any, pickler: NamespacePickler) -> Any:
 
 
 def _single(manager: Any, pickler: NamespacePickler) -> Any:
-    return make_single, (manager.blocks[0], manager.axes[0])
+    return make_single, (manager.blocks, manager.axes)
 
 
 def _arrow(array: Any, pickler: NamespacePickler) -> Any:
@@ -65,6 +67,9 @@ def _arrow(array: Any, pickler: NamespacePickler) -> Any:
 
 def _index(index: Any, pickler: NamespacePickler) -> Any:
     """Give an index memory of its own: it never changes, and what shares memory with it may."""
+    labels = _labels(index)
+    if labels is not None:
+        return make_index, (labels, index.dtype, index.name)
     reduced = index.__reduce__()
     data = reduced[1][1].get("data") if len(reduced[1]) == 2 and isinstance(reduced[1][1], dict) else None
     numpy: Any = sys.modules["numpy"]
@@ -74,6 +79,23 @@ def _index(index: Any, pickler: NamespacePickler) -> Any:
     pickler.keep.append(own)  # its address must not be given to another object
     pickler.unaliased.add(id(own))
     return reduced[0], (reduced[1][0], {**reduced[1][1], "data": own}), *reduced[2:]
+
+
+def _labels(index: Any) -> tuple[str, ...] | None:
+    """Return what an index holds if that is a little text, such as the names of columns."""
+    pandas: Any = sys.modules["pandas"]
+    text = index.dtype == object or isinstance(index.dtype, pandas.StringDtype)
+    if type(index) is not pandas.Index or not text or len(index) > _LABELS:
+        return None
+    labels = tuple(index.tolist())
+    return labels if {*map(type, labels)} <= {str} and type(index.name) in (str, type(None)) else None
+
+
+def make_index(labels: tuple[str, ...], dtype: Any, name: str | None) -> Any:
+    """Return an index of text."""
+    import pandas as pd
+
+    return pd.Index(list(labels), dtype=dtype, name=name)
 
 
 def make_block(values: Any, placement: Any, ndim: int, refs: Any) -> Any:
@@ -92,8 +114,8 @@ def make_refs() -> Any:
     return BlockValuesRefs()
 
 
-def make_single(block: Any, axis: Any) -> Any:
+def make_single(blocks: Any, axes: Any) -> Any:
     """Return the manager of a Series."""
     from pandas.core.internals.managers import SingleBlockManager
 
-    return SingleBlockManager(block, axis)
+    return SingleBlockManager(blocks[0], axes[0])

@@ -123,6 +123,11 @@ class StreamWriter:
             memo=self._pickler.memo.copy() if memo else {},
         )
 
+    @property
+    def unaliased(self) -> set[int]:
+        """Ids of arrays that were stored with memory of their own."""
+        return self._pickler.unaliased
+
     def close(self) -> None:
         """Let go of every object."""
         self._pickler.start(())

@@ -27,7 +27,7 @@ _OPAQUE = {
 }
 """Names and attributes through which code reaches variables that it does not name."""
 _SHELLS = ("IPython", "ipykernel")
-"""Their threads, like the one that saves the history run no code of the notebook."""
+"""Their threads, like the one that saves the history, run no code of the notebook, but for subshells."""
 
 
 class Touched:
@@ -108,7 +108,7 @@ def _words(node: ast.AST) -> Iterator[str]:
 def _runs_by_itself(namespace: dict[str, Any], own_threads: set[threading.Thread]) -> bool:
     """Tell whether code of the notebook may run while no cell does: threads, tasks, callbacks, tracing."""
     started = [thread for thread in threading.enumerate() if thread not in own_threads and thread.is_alive()]
-    if any(type(thread).__module__.partition(".")[0] not in _SHELLS for thread in started):
+    if any(_may_run_notebook(thread) for thread in started):
         return True
     callbacks: list[Any] = [*gc.callbacks, sys.gettrace(), sys.getprofile()]
     callbacks += [signal.getsignal(number) for number in (signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)]
@@ -116,6 +116,11 @@ def _runs_by_itself(namespace: dict[str, Any], own_threads: set[threading.Thread
     if shell is not None:
         callbacks += [one for several in shell.events.callbacks.values() for one in several]
     return any(_of_notebook(one, namespace) for one in callbacks) or _has_tasks(namespace)
+
+
+def _may_run_notebook(thread: threading.Thread) -> bool:
+    kind = type(thread)
+    return kind.__module__.partition(".")[0] not in _SHELLS or "Subshell" in kind.__name__
 
 
 def _has_tasks(namespace: dict[str, Any]) -> bool:

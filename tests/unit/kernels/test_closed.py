@@ -33,7 +33,17 @@ CLOSED = [
     "def make():\n    n = [1]\n    return lambda: n\nx = make()",
     "import types; x = types.SimpleNamespace(v=[1])",
 ]
+FRAMES = "import numpy as np, pandas as pd\n"
+CLOSED += [
+    FRAMES + "x = pd.DataFrame({'a': np.arange(9000.0), 'b': 1}); x['c'] = x.a * 2; x = x[x.a > 5]",
+    FRAMES + "x = pd.DataFrame({'t': pd.Series([str(n) for n in range(5000)], dtype=object)})",
+    FRAMES + "x = pd.Series(np.arange(9000.0), index=np.arange(9000) * 2)",
+    FRAMES
+    + "x = pd.DataFrame({'k': pd.Categorical(['a', 'b'] * 3000), 'd': pd.date_range('2026', periods=6000)})",
+]
 OPEN = [
+    FRAMES + "import json; x = pd.DataFrame({'a': np.arange(9000.0)}); json.kept = x.a.to_numpy()",
+    FRAMES + "import json; x = pd.Series(np.arange(9000.0)); json.kept = x",
     "import json; x = [1]; json.kept = x",
     "import json; x = {'a': [1]}; json.kept = x['a']",
     "x = [1]; it = iter(x)",
