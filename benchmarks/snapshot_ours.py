@@ -31,7 +31,8 @@ config.HistoryManager.enabled = False
 shell = InteractiveShell.instance(config=config)
 from respawn_kernels.agent import read_manifest
 from respawn_kernels.restoring import restore_lazily, restore_now
-how, place, cell, *lines = sys.argv[1:]
+how, place, cell, imports, *lines = sys.argv[1:]
+exec(imports)
 started = time.perf_counter()
 manifest = read_manifest(Path(place), int(cell))
 if how == 'lazily':
@@ -95,9 +96,11 @@ def store(directory: Path, state: str, cells: list[str]) -> Stored:
     return found
 
 
-def restore(directory: Path, cell: int, how: str, lines: list[str]) -> dict[str, list[float]]:
+def restore(
+    directory: Path, cell: int, how: str, lines: list[str], imports: str = ""
+) -> dict[str, list[float]]:
     """Restore in a fresh process, `lazily` or `now`, and evaluate expressions; return when each was done."""
-    command = [sys.executable, "-c", RESTORE, how, str(directory / "spool"), str(cell), *lines]
+    command = [sys.executable, "-c", RESTORE, how, str(directory / "spool"), str(cell), imports, *lines]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     told: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
     return told

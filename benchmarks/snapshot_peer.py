@@ -1,6 +1,6 @@
 """One step of another way to store a session, alone in a process, for bench_snapshot.py.
 
-    python snapshot_peer.py (dill|cloudpickle|metaflow) (store|load) DIRECTORY < code
+    python snapshot_peer.py (dill|cloudpickle|metaflow) (store|load) DIRECTORY [IMPORTS] < code
 
 `store` runs the code as a notebook's in `__main__`, stores all of it and says how long that took and how
 many bytes it made; `load` brings it back in a process that has seen nothing of it, and evaluates the
@@ -102,6 +102,7 @@ def main_step() -> dict[str, Any]:
     """Do the step and return what is to be told."""
     work = globals()[f"{contender}_{action}"]
     __import__(contender)  # a session that stores itself has it
+    exec("".join(sys.argv[4:]))
     if action == "store":
         exec(compile(code, "<cell>", "exec"), names)
     started = time.perf_counter()

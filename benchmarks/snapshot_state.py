@@ -58,6 +58,8 @@ CELLS = [
 ]
 """What is done to it, cell by cell."""
 
+IMPORTS = "import numpy, pandas, pyarrow, sklearn.ensemble"
+"""What takes its time in a fresh process whoever restores; a row tells of processes that have it."""
 SMALL = "small['answer']"
 ALL = "(float(big.sum()), len(lists), len(df))"
 

@@ -101,7 +101,13 @@ def builtins() -> None:
     lib.fixed("staticmethod(len)", "staticmethod(max)", "a.__func__ is b.__func__")
     lib.refused("(n for n in range(3))", "it is in the middle of running", "generator")
     lib.refused("async def f(): pass\nx = f()", "it is in the middle of running", "coroutine")
-    lib.refused("memoryview(b'abc')", "it stands for memory of another object", "memoryview")
+    lib(
+        "base = bytearray(b'abc')\nx = memoryview(base)",
+        "x[0] = 90",
+        "bytes(a) == bytes(b)",
+        keeps="x.obj is base and base[0] == 90",
+    )
+    lib.refused("memoryview(b'abc')[1:]", "it stands for a part of another object", "memoryview of a part")
 
 
 def containers() -> None:

@@ -113,7 +113,8 @@ def page(outcomes: list[Outcome]) -> str:
 def _row(one: Outcome) -> tuple[str, str, str]:
     note = f" ({one.case.note})" if one.case.note else ""
     change = one.case.change.replace("\nalias = holder['x'] = x", "")
-    return f"`{_name(one.type)}`{note}", f"`{_line(change)}`", f"`{_line(one.case.equal)}`"
+    equal = f"`{_line(one.case.equal)}`" + (f", still `{_line(one.case.keeps)}`" if one.case.keeps else "")
+    return f"`{_name(one.type)}`{note}", f"`{_line(change)}`", equal
 
 
 def _line(code: str) -> str:
