@@ -149,12 +149,28 @@ def _set_environment(changed: dict[str, str | None], _shell: Any) -> None:
 
 
 def _filters() -> list[Any]:
-    return [] if warnings.filters == _filters_before else list(warnings.filters)
+    """Return the filters, categories of libraries by name: loading them must not import the library."""
+    if warnings.filters == _filters_before:
+        return []
+    return [(action, text, _named(category), *place) for action, text, category, *place in warnings.filters]
 
 
 def _set_filters(filters: list[Any], _shell: Any) -> None:
-    warnings.filters[:] = filters  # type: ignore[index]
+    """Set filters, but those for categories of libraries that are not loaded: these bring their own."""
+    found = [(action, text, _category(named), *place) for action, text, named, *place in filters]
+    warnings.filters[:] = [one for one in found if one[2] is not None]  # type: ignore[index]
     warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _named(category: Any) -> Any:
+    return category if category.__module__ == "__main__" else (category.__module__, category.__qualname__)
+
+
+def _category(named: Any) -> type | None:
+    if isinstance(named, type):
+        return named
+    found = getattr(sys.modules.get(named[0]), named[1], None)
+    return found if isinstance(found, type) else None
 
 
 def _pandas_options() -> dict[str, Any]:
