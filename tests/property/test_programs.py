@@ -21,7 +21,7 @@ from support.programs.grammar import Cell, programs
 from support.programs.link import Worker
 
 LONG = os.environ.get("RESPAWN_PROPERTY") == "long"
-_EXAMPLES = 20_000 if LONG else 300
+_EXAMPLES = 20_000 if LONG else 250
 _seen = {"boundaries": 0, "taken over": 0}
 
 

@@ -55,6 +55,8 @@ class Notebook:
         self._engine = GroupsEngine()
         # However small, what may be taken over is: the engine would rather write a small pack anew.
         knowledge._SPARSE = 0.0
+        exec(SETUP, {})
+        gc.freeze()  # IPython collects garbage between programs; the libraries need not be looked through
 
     def run(self, order: dict[str, Any]) -> dict[str, Any]:
         """Run a program: a list of cells, each with its code and how its boundary is stored, if it is."""
