@@ -11,7 +11,6 @@ from playwright.sync_api import Locator, Page, expect
 from respawn_jobs.models import Run, RunState
 from support.browser import picture, sign_in
 from support.hub import RunningHub, running_hub
-from support.leaks import tolerate
 from support.servers import fail
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.timeout(600)]
@@ -29,10 +28,10 @@ SOURCES = [
 MANY = ["globals().update({f'variable_with_a_long_name_{n:04}': n for n in range(3000)})", "1 / 0"]
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("state") / "hub", users=("ada",)) as running:
-        tolerate(running.process.pid)
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[RunningHub]:
+    # One for each test: JupyterLab opens again what a person had open.
+    with running_hub(tmp_path / "hub", users=("ada",)) as running:
         yield running
 
 
