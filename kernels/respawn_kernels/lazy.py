@@ -52,7 +52,6 @@ class _Builtins(dict[str, Any]):
     find: Callable[[str], Any]
 
     def __missing__(self, name: str) -> Any:
-        __tracebackhide__ = True
         return self.find(name)
 
 
@@ -123,7 +122,6 @@ class LazyNames:
             KeyError: nobody knows the name.
             NotLoaded: it is pending and cannot be loaded.
         """
-        __tracebackhide__ = True  # IPython then shows the line of the notebook, not these
         if name in self._pending:
             with self._lock:
                 store = self._pending.get(name)

@@ -89,7 +89,6 @@ def _fields(placeholder: Placeholder) -> tuple[str, str, str, int | None]:
 
 
 def _refuse(placeholder: Any, *_arguments: Any, **_named: Any) -> NoReturn:
-    __tracebackhide__ = True  # IPython then shows the line of the notebook, not this one
     raise NotRestored(*_fields(placeholder)) from None
 
 
