@@ -7,6 +7,7 @@ others finish what they compute in C and wait for the lock; once all of them sle
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 import time
@@ -16,7 +17,8 @@ from contextlib import contextmanager
 _TURN_SECONDS = 0.05
 """How long this thread may have the lock before others may ask for it."""
 _LOOK_SECONDS = 0.035
-_TURNS = 5
+_TURNS = 6
+_REST_MICROSECONDS = 300
 
 
 @contextmanager
@@ -43,7 +45,13 @@ def _all_sleep() -> bool:
     while time.monotonic() < over:
         if all(map(_sleeps, others)) and all(map(_sleeps, others)):
             return True
+        _rest(_REST_MICROSECONDS)
     return False
+
+
+def _rest(microseconds: int) -> None:
+    """Leave the processor to others, and keep the lock."""
+    ctypes.PyDLL(None).usleep(microseconds)
 
 
 def _sleeps(thread: int | None) -> bool:

@@ -181,7 +181,10 @@ class Keeper:
                 held = await self._waits.unless_stopped(self._link.hold(index))
                 await self._use(index, held, wish, self._link)
             except (LinkError, OSError) as error:
-                await self._note(index, f"no checkpoint: {error}")
+                if self._link.dead:  # the next cell will tell; a child may have the state all the same
+                    self._unkept = (index, str(error))
+                else:
+                    await self._note(index, f"no checkpoint: {error}")
 
     async def _use(self, index: int, held: Held, wish: Wish, link: KernelLink) -> None:
         self._size = held.bytes

@@ -37,6 +37,11 @@ class KernelLink:
         self._spool = spool
         self._broken: str | None = None
 
+    @property
+    def dead(self) -> bool:
+        """Whether the kernel died, or its agent answers no more."""
+        return self._broken is not None
+
     async def start(self, lent: Path, options: Options | None = None) -> None:
         """Load the agent into the kernel.
 

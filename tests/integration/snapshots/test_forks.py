@@ -67,7 +67,7 @@ def test_a_kernel_with_busy_libraries_bears_any_number_of_forks(tmp_path: Path) 
             if held.mode == "none":
                 assert "computes without a pause" in held.reason
                 refused += 1
-                assert refused < FORKS / 4
+                assert refused < FORKS / 2
                 continue
             pauses.append(held.seconds)
             if len(pauses) % 25 == 0:
@@ -83,9 +83,7 @@ def test_a_kernel_with_busy_libraries_bears_any_number_of_forks(tmp_path: Path) 
         kernel.run("client.close()")
         end_all(spool)
     pauses.sort()
-    print(
-        f"{refused} forks were refused; pauses: median {1e3 * pauses[FORKS // 2]:.1f} ms, longest {1e3 * pauses[-1]:.1f} ms"
-    )
+    print(f"{refused} refused; median {1e3 * pauses[FORKS // 2]:.1f} ms, longest {1e3 * pauses[-1]:.1f} ms")
 
 
 def _reap() -> None:
