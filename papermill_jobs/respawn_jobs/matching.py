@@ -1,7 +1,8 @@
 """Which cell of a notebook is which cell of the run before it.
 
-What was not edited is told by its source, in the order of both; the rest by id, then by source. Ids alone do not
-do: a notebook older than nbformat 4.5 has none, and those made up for it change with the cell's place and source.
+What was not edited is told by its source, in the order of both; the rest by id, then by source. Ids alone do
+not do: a notebook older than nbformat 4.5 has none, and those made up for it change with the cell's place and
+source.
 """
 
 from __future__ import annotations
@@ -10,11 +11,22 @@ from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
-from respawn_jobs.models import CellRecord
+from respawn_jobs.models import CellRecord, CellState
 from respawn_jobs.notebooks import TAG_INJECTED, TAG_SKIP, cell_tags, source_hash
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+
+FINISHED = (CellState.EXECUTED, CellState.REUSED)
+
+
+def finished_of(cells: Sequence[CellRecord]) -> list[CellRecord]:
+    """Return the cells down to the first that had not finished."""
+    finished = 0
+    while finished < len(cells) and cells[finished].state in FINISHED:
+        finished += 1
+    return list(cells[:finished])
 
 
 def align(
@@ -27,9 +39,10 @@ def align(
         records: what was recorded of the other's.
 
     Returns:
-        Pairs of a record's and a cell's place, in the order of both. A pair with two places is a cell that would
-        do what it did: the same source, and skipped or not; the cell with the injected parameters is one with
-        itself, whatever its source. The other pairs are records that have no such cell, and cells that are new.
+        Pairs of a record's and a cell's place, in the order of both. A pair with two places is a cell that
+        would do what it did: the same source, and skipped or not; the cell with the injected parameters is
+        one with itself, whatever its source. The other pairs are records that have no such cell, and cells
+        that are new.
     """
     ours = [_essence(cell_tags(cell), source_hash(cell.source)) for cell in cells]
     theirs = [_essence(record.tags, record.source_hash) for record in records]

@@ -334,7 +334,7 @@ class Plan(Model):
 
     run: str
     first: int | None
-    """Index of the first code cell after the restored state: it runs, and all after it. None when no cell is."""
+    """Index of the first code cell below the restored state: it and all below it run. None for none."""
     rerun: list[int] = []
     """Cells above `first` that run again before it, in their order."""
     checkpoint: Checkpoint | None = None
@@ -343,7 +343,7 @@ class Plan(Model):
     stale: list[str] = []
     """Variables of the checkpoint that are removed before anything runs: cells that run make them anew."""
     makers: list[int] = []
-    """Cells that would run again to make what could not be stored, if that is agreed; or that do, if it was."""
+    """Cells that run again to make what could not be stored, once that is agreed."""
     parameters: dict[str, Any] = {}
     """The parameters that it runs with."""
     changed_parameters: list[str] = []

@@ -1,8 +1,8 @@
 """What a resume would do with each cell: reuse it, run it, or refuse because it cannot be restored.
 
 Pure: it looks at what was recorded of a run, at the notebook that ran and at the one that is to go on. Of the
-states that were kept, and the empty kernel, it takes the one from which the least is left to execute; which of
-the cells above that point run again tells `rerunning`.
+states that were kept, and the empty kernel, it takes the one from which the least is left to execute; which
+of the cells above that point run again tells `rerunning`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from respawn_jobs.agreements import Agreements
-from respawn_jobs.matching import Matches, align
+from respawn_jobs.handing_over import mapped_checkpoint
+from respawn_jobs.matching import FINISHED, Matches, finished_of
 from respawn_jobs.models import (
     CellRecord,
     CellState,
@@ -29,7 +30,6 @@ from respawn_jobs.steps import Changes, make_steps, told_changes
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-FINISHED = (CellState.EXECUTED, CellState.REUSED)
 _PER_CELL = 0.001
 """Seconds that a cell is taken to need at least, so that of two plans the one with fewer cells is better."""
 
@@ -326,52 +326,6 @@ class Draft:
             if place.old is not None:
                 found[self.finished[place.old].index] = last
         return found
-
-
-def reused_records(
-    cells: Sequence[CellRecord], executed: NotebookNode, planned: Plan
-) -> dict[int, CellRecord]:
-    """Return the record of each cell that a plan reuses, by its index in the notebook that goes on."""
-    following = code_cells(executed)
-    reuse = {cell.index for cell in planned.cells if cell.action is PlanAction.REUSE}
-    pairs = align([cell for _, cell in following], finished_of(cells))
-    return {
-        following[new][0]: cells[old]
-        for old, new in pairs
-        if old is not None and new is not None and following[new][0] in reuse
-    }
-
-
-def kept_boundaries(cells: Sequence[CellRecord], executed: NotebookNode, planned: Plan) -> dict[int, int]:
-    """Return the cells above everything that runs or is gone, with their indices in both notebooks.
-
-    The states after these are also those of the run that goes on.
-    """
-    following = code_cells(executed)
-    reuse = {cell.index for cell in planned.cells if cell.action is PlanAction.REUSE}
-    found: dict[int, int] = {}
-    for old, new in align([cell for _, cell in following], finished_of(cells)):
-        if old is None or new is None or following[new][0] not in reuse:
-            break
-        found[cells[old].index] = following[new][0]
-    return found
-
-
-def finished_of(cells: Sequence[CellRecord]) -> list[CellRecord]:
-    """Return the cells down to the first that had not finished."""
-    finished = 0
-    while finished < len(cells) and cells[finished].state in FINISHED:
-        finished += 1
-    return list(cells[:finished])
-
-
-def mapped_checkpoint(checkpoint: Checkpoint, places: dict[int, int]) -> Checkpoint:
-    """Return a checkpoint with its cells' indices translated from one notebook's to another's."""
-    unstored = [
-        item.model_copy(update={"cell": None if item.cell is None else places.get(item.cell)})
-        for item in checkpoint.unstored
-    ]
-    return checkpoint.model_copy(update={"cell": places[checkpoint.cell], "unstored": unstored})
 
 
 def ran(record: CellRecord) -> bool:

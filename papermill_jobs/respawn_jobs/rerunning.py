@@ -2,9 +2,9 @@
 
 A resume restores the state after some finished cell of the run before and then executes cells of the fixed
 notebook: first those above that point which must run again, then all below it. The state that it restores is
-right for a name unless a cell that is gone, edited or runs again has written it. Such names are *stale*: they are
-removed before anything runs, so that nobody can read them, and the cells that make them run again, to the last
-one. From this follows which cells do, by a fixed point:
+right for a name unless a cell that is gone, edited or runs again has written it. Such names are *stale*: they
+are removed before anything runs, so that nobody can read them, and the cells that make them run again, to the
+last one. From this follows which cells do, by a fixed point:
 
 * a cell that is new or edited runs;
 * a cell that may read or write a name after it became stale runs;

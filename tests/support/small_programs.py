@@ -1,7 +1,7 @@
 """Small random programs, run in-process: what a notebook leaves behind, and what a plan leaves behind.
 
-A checkpoint is a deep copy of the whole namespace, which keeps what is shared: functions and classes are copied
-with their defaults, closures and attributes, and see the copied namespace as their globals.
+A checkpoint is a deep copy of the whole namespace, which keeps what is shared: functions and classes are
+copied with their defaults, closures and attributes, and see the copied namespace as their globals.
 """
 
 from __future__ import annotations
@@ -96,13 +96,13 @@ def _bounded() -> Iterator[None]:
     def stop(*_: object) -> None:
         raise TimeoutError
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.2)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def shape(namespace: Namespace) -> dict[str, Any]:

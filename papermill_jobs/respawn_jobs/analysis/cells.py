@@ -97,11 +97,7 @@ class _Follower:
         before = dict(machine.globals)
         machine.uncertain = 0 if sure else 1
         try:
-            if self._strange is not None:
-                raise Opaque(f"the notebook defines {self._strange}")
-            if isinstance(tree, Opaque):
-                raise tree
-            self._statements.statements(tree.body)
+            self._statements.statements(self._followed(tree))
         except (Opaque, RecursionError) as reason:
             self._lose()
             return Footprint(opaque=str(reason) if isinstance(reason, Opaque) else "it is nested too deeply")
@@ -119,6 +115,13 @@ class _Follower:
         return Footprint(
             frozenset(read), frozenset(trace.binds | touched), frozenset(trace.sure if sure else ())
         )
+
+    def _followed(self, tree: ast.Module | Opaque) -> list[ast.stmt]:
+        if self._strange is not None:
+            raise Opaque(f"the notebook defines {self._strange}")
+        if isinstance(tree, Opaque):
+            raise tree
+        return tree.body
 
     def _lose(self) -> None:
         """Forget everything after a cell that may have done anything."""

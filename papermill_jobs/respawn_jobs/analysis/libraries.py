@@ -271,8 +271,7 @@ def call_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Giv
     if owner.kind is Kind.DATA:
         return _data_method(calls, node, owner, name, given)
     calls.look_up(given)
-    found = calls.anything([owner, *given.values])
-    return found
+    return calls.anything([owner, *given.values])
 
 
 _GOING_THROUGH = (

@@ -1,8 +1,8 @@
 """What is known of Python's own functions and of the libraries that data scientists use most.
 
-Each entry is a claim that a wrong plan would follow from if it were false, so a name stands here only when its
-documentation says that it changes nothing but what is told. Whatever is not listed may do anything to what it
-is given, and may keep it.
+Each entry is a claim that a wrong plan would follow from if it were false, so a name stands here only when
+its documentation says that it changes nothing but what is told. Whatever is not listed may do anything to
+what it is given, and may keep it.
 """
 
 from __future__ import annotations
@@ -219,7 +219,8 @@ def curated(path: str) -> bool:
 def sets_options(path: str) -> bool:
     """Tell whether a call of a known library may change its options."""
     last = path.rpartition(".")[2]
-    return last.startswith(("set_", "rc", "use", "reset_", "style", "config", "register", "unregister")) or last in (
+    prefixes = ("set_", "rc", "use", "reset_", "style", "config", "register", "unregister")
+    return last.startswith(prefixes) or last in (
         "set", "ion", "ioff", "interactive", "switch_backend", "option_context", "xkcd", "context",
         "deregister_matplotlib_converters", "despine", "close", "cla", "clf", "sca",
     )  # fmt: skip

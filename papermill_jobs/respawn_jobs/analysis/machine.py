@@ -171,7 +171,7 @@ class Machine:
         raise Opaque(f"it changes {path}")
 
     def change_state(self, state: str, *, anew: bool = False) -> None:
-        """Note that a cell changes what cells share besides variables; `anew` when it does not matter what was."""
+        """Note that a cell changes what is no variable; `anew` when it does not matter what that was."""
         certain = anew and self.scope is None and not self.uncertain and not self.active
         if state not in self.trace.sure and not certain:
             self.trace.reads.add(state)
@@ -192,7 +192,7 @@ class Machine:
         self.trace.changed.add(WORLD)
 
     def pool(self, values: Iterable[Value], *more: int) -> Value:
-        """Merge all that values lead to; return something of it. Code of unknown libraries joins the world."""
+        """Merge all that values lead to; return something of it. What is not known joins the world."""
         regions = set(more)
         for value in values:
             regions |= self.holding(value)

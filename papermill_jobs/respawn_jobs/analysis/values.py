@@ -65,7 +65,7 @@ class Regions:
         """Grows with everything that is learnt."""
 
     def fresh(self, site: Hashable) -> int:
-        """Return the region of the objects that are made at one place of the code, in one way of calling it."""
+        """Return the region of what is made at one place of the code, in one way of calling it."""
         if site not in self._at:
             self._at[site] = len(self._parent)
             self._parent.append(len(self._parent))

@@ -121,7 +121,8 @@ def _recorded(session: Session, run: RunRow) -> Basis:
 def _basis(session: Session, own: Basis) -> Basis:
     """Return the run whose states can be used.
 
-    A resumed run that ended while cells above its restored state ran again has no states of its own below them:
+    A resumed run that ended while cells above its restored state ran again has no states of its own below
+    them:
     it is resumed from where it started itself. When one of these cells has side effects that have begun, this
     would hide them, so then its own records count.
     """

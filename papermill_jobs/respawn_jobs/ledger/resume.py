@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict
+from respawn_jobs.handing_over import kept_boundaries, mapped_checkpoint, reused_records
 from respawn_jobs.ledger import artifacts, audit
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.convert import checkpoint_of, ref_of, run_of
@@ -21,7 +22,7 @@ from respawn_jobs.ledger.records import INHERITED
 from respawn_jobs.ledger.runs import new_run
 from respawn_jobs.models import Artifact, CellState, Checkpoint, Plan, PlanAction, Run
 from respawn_jobs.notebooks import cell_tags, code_cells, source_hash, write_notebook
-from respawn_jobs.plan import Agreed, kept_boundaries, mapped_checkpoint, plan_resume, reused_records
+from respawn_jobs.plan import Agreed, plan_resume
 from respawn_jobs.protocol import ResumeFrom, ReusedCell
 from respawn_jobs.service import ResumeRequest
 from respawn_jobs.store.tables import CellRow, CheckpointRow, JobRow, RunRow
@@ -219,7 +220,7 @@ def _chosen(past: Past, planned: Plan) -> CheckpointRow | None:
 
 
 def _inherited(past: Past, following: Next, planned: Plan, run_id: str) -> list[CheckpointRow]:
-    """Return the checkpoints above all that runs or is gone as the new run's own, at their places in its notebook.
+    """Return the checkpoints above all that runs or is gone, as the new run's own.
 
     Those below hold what the new run makes anew.
     """

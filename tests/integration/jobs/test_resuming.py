@@ -89,9 +89,10 @@ DIAMOND = (
 
 
 def test_a_changed_parameter_reruns_what_depends_on_it(bench) -> None:
-    failed = bench.run(DIAMOND[0], *DIAMOND[1:], "1/0", "print(both)", parameters="rate = 1", values={"rate": 2})
+    given = {"parameters": "rate = 1", "values": {"rate": 2}}
+    failed = bench.run(*DIAMOND, "1/0", "print(both)", **given)
     assert failed.checkpoints, "the state before the failing cell was kept"
-    fixed = notebook(DIAMOND[0], *DIAMOND[1:], "n = 1", "print(both, rate)", parameters="rate = 1")
+    fixed = notebook(*DIAMOND, "n = 1", "print(both, rate)", parameters="rate = 1")
     resumed = bench.resume(failed.run.id, fixed, parameters={"rate": 10})
     assert states(resumed) == ["reused", "executed", "reused", "executed", "reused", *["executed"] * 3]
     assert bench.printed(resumed.run.id, 7) == "([10, 20, 30], 3) 10\n"
@@ -99,9 +100,9 @@ def test_a_changed_parameter_reruns_what_depends_on_it(bench) -> None:
 
 
 def test_an_edit_above_runs_again_what_it_changed_in_place(bench) -> None:
-    cells = ("rows = []", "big = open('ran', 'a').write('x')", "rows.append(1)", "n = len(rows)", "1/0", "print(rows, n)")
-    failed = bench.run(*cells)
-    fixed = notebook("rows = []", cells[1], "rows.append(2)", "n = len(rows)", "", "print(rows, n)")
+    once = "big = open('ran', 'a').write('x')"
+    failed = bench.run("rows = []", once, "rows.append(1)", "n = len(rows)", "1/0", "print(rows, n)")
+    fixed = notebook("rows = []", once, "rows.append(2)", "n = len(rows)", "", "print(rows, n)")
     resumed = bench.resume(failed.run.id, fixed)
     assert states(resumed)[2:] == ["executed"] * 4
     assert bench.printed(resumed.run.id, 5) == "[2] 1\n"
@@ -110,9 +111,10 @@ def test_an_edit_above_runs_again_what_it_changed_in_place(bench) -> None:
 
 def test_a_run_that_fails_while_cells_run_again_is_resumed_from_the_same_state(bench) -> None:
     failed = bench.run("a = 1", "b = open('ran', 'a').write('x')", "c = a", "1/0", "print(a, b, c)")
-    second = bench.resume(failed.run.id, notebook("a = 1", "b = open('ran', 'a').write('x')", "c = a / 0", "", ""))
+    once = "b = open('ran', 'a').write('x')"
+    second = bench.resume(failed.run.id, notebook("a = 1", once, "c = a / 0", "", ""))
     assert (second.run.state, second.run.error.cell) == (RunState.FAILED, 2)
-    last = notebook("a = 1", "b = open('ran', 'a').write('x')", "c = a + 1", "", "print(a, b, c)")
+    last = notebook("a = 1", once, "c = a + 1", "", "print(a, b, c)")
     third = bench.resume(second.run.id, last)
     assert (third.run.state, bench.printed(third.run.id, 4)) == (RunState.SUCCEEDED, "1 1 2\n")
     assert (bench.directory / "ran").read_text() == "x"

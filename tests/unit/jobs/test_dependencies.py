@@ -1,5 +1,7 @@
 """What cells read and write, as far as their code tells; where it does not, everything."""
 
+# ruff: noqa: E501  a piece of code is one line of the table
+
 from __future__ import annotations
 
 import pytest
