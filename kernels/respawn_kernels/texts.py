@@ -13,7 +13,7 @@ from typing import Any
 
 _STRING, _NONE, _NAN, _NA = range(4)
 _SAMPLE = 200_000
-"""Enough to see that 50,000 names in millions of rows repeat themselves: they load eight times faster then."""
+"""Enough to see that 50,000 names in millions of rows repeat themselves: they load eight times faster."""
 
 
 def pack(array: Any) -> Any:
