@@ -1,8 +1,4 @@
-"""OpenBLAS after a fork: its threads are ended by every fork, and some versions miss that in LAPACK calls.
-
-Told to have as many threads as it has, it starts them again; so a kernel that was forked has the threads that
-it had, and no call of the notebook finds them gone.
-"""
+"""The copies of OpenBLAS in this process, and the functions that get and set how many threads they use."""
 
 from __future__ import annotations
 
@@ -38,17 +34,9 @@ class _Libraries:
 _libraries = _Libraries()
 
 
-def has_threads() -> bool:
-    """Tell whether OpenBLAS is here and computes with several threads."""
-    return any(get() > 1 for get, _ in _libraries.functions())
-
-
-def restart() -> None:
-    """Start OpenBLAS's threads again after a fork, in the process that forked."""
-    for get, put in _libraries.functions():
-        number = get()
-        if number > 1:
-            put(number)
+def functions() -> list[tuple[Any, Any]]:
+    """Return the functions that get and set the number of threads, of each copy of OpenBLAS."""
+    return _libraries.functions()
 
 
 def _mapped() -> set[str]:

@@ -19,7 +19,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from respawn_kernels import blas
 from respawn_kernels.budget import Budget
 from respawn_kernels.held import MEGABYTE, Held, Options, Place, process_name
 from respawn_kernels.orphan import fork_orphan
@@ -87,17 +86,14 @@ def _fork(place: Place, capture: Capture, runner: int, options: Options, started
             budget = Budget(kernel, options.memory_mb * MEGABYTE if options.memory_mb else None)
             Supervisor(place, capture, options, budget, ends, pause).run()
 
-        if not blas.has_threads():
-            return fork_orphan(child)
-        with quiet() as still:
-            if not still:
+        with quiet() as safe:
+            if not safe:
                 raise Busy
             return fork_orphan(child)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         for descriptor in descriptors:
             os.close(descriptor)
-        blas.restart()
 
 
 def _settle(descriptors: list[int], name: str) -> list[int]:

@@ -1,57 +1,56 @@
-"""A moment in which no other thread of the notebook computes, to fork in.
+"""Forking while threads of the notebook compute with OpenBLAS.
 
-A fork ends OpenBLAS's threads, in the process that forks too. A call of the notebook that is just handing
-work to them is then never answered, and the fork waits for ever. While this thread has the interpreter's lock,
-others finish what they compute in C and wait for the lock; once all of them sleep, nobody is in such a call.
+A fork ends OpenBLAS's own threads, in the process that forks too. A call that is just handing work to them
+is then never answered, and whoever made it or forked waits for ever. So OpenBLAS is told to use one thread,
+which holds for calls that begin from then on; those that began before are waited for; and after the fork it
+gets back the threads that it had.
 """
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_TURN_SECONDS = 0.05
-"""How long this thread may have the lock before others may ask for it."""
-_LOOK_SECONDS = 0.035
-_TURNS = 6
-_REST_MICROSECONDS = 300
+from respawn_kernels import blas
+
+_PATIENCE_SECONDS = 0.3
+_PAUSE_SECONDS = 0.0005
+_MOST_ROUNDS = 4
 
 
 @contextmanager
 def quiet() -> Iterator[bool]:
-    """Fork inside of this; yields False when other threads would not come to rest.
-
-    For the time being threads ask for the interpreter's lock more rarely: from the moment that this one has
-    got it, nobody asks for so long.
-    """
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN_SECONDS)
+    """Fork inside of this; yields False when a call would not end in time."""
+    numbers = [(put, get()) for get, put in blas.functions()]
+    several = [(put, number) for put, number in numbers if number > 1]
+    for put, _ in several:
+        put(1)
     try:
-        yield any(_all_sleep() for _ in range(_TURNS))
+        yield not several or _calls_ended()
     finally:
-        sys.setswitchinterval(interval)
+        for put, number in several:
+            put(number)
 
 
-def _all_sleep() -> bool:
-    """Take the lock anew, and wait with it until the other threads sleep."""
-    time.sleep(0)
-    over = time.monotonic() + _LOOK_SECONDS
+def _calls_ended() -> bool:
+    """Wait until the calls of other threads that had begun are over.
+
+    We have the interpreter's lock whenever we look, so a thread that sleeps then waits for it, or for
+    something else that is no computation; or for the lock that OpenBLAS's calls take in turn, hence several
+    rounds.
+    """
     me = threading.get_native_id()
-    others = [thread.native_id for thread in threading.enumerate() if thread.native_id not in (None, me)]
-    while time.monotonic() < over:
-        if all(map(_sleeps, others)) and all(map(_sleeps, others)):
-            return True
-        _rest(_REST_MICROSECONDS)
-    return False
-
-
-def _rest(microseconds: int) -> None:
-    """Leave the processor to others, and keep the lock."""
-    ctypes.PyDLL(None).usleep(microseconds)
+    others = {thread.native_id for thread in threading.enumerate()} - {me, None}
+    over = time.monotonic() + _PATIENCE_SECONDS
+    for _ in range(min(len(others), _MOST_ROUNDS)):
+        waiting = others
+        while waiting := {thread for thread in waiting if not _sleeps(thread)}:
+            if time.monotonic() > over:
+                return False
+            time.sleep(_PAUSE_SECONDS)
+    return True
 
 
 def _sleeps(thread: int | None) -> bool:

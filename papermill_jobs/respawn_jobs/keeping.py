@@ -157,7 +157,7 @@ class Keeper:
         await asyncio.to_thread(end_all, self._spool)
 
     def _unnoticed(self) -> HeldChild | None:
-        """Return the child that the kernel forked before it died or we were stopped, if we did not hear of it."""
+        """Return the child that the kernel forked before it died or we were stopped, if not heard of."""
         if self._boundary is None or (self._child is not None and self._child.cell == self._boundary):
             return None
         place = Place(self._spool, self._boundary)
