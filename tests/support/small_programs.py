@@ -62,7 +62,7 @@ class _Copier:
         if id(kind) in self.memo:
             return self.memo[id(kind)]
         made = self.memo[id(kind)] = type(kind.__name__, kind.__bases__, {"__module__": "cells"})
-        for name, value in vars(kind).items():
+        for name, value in list(vars(kind).items()):
             if name not in ("__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__"):
                 setattr(made, name, copy.deepcopy(value, self.memo))
         return made
@@ -91,7 +91,7 @@ def execute(namespace: Namespace, sources: Sequence[str]) -> tuple[int, str] | N
 
 @contextmanager
 def _bounded() -> Iterator[None]:
-    """End a cell that goes through a list which grows meanwhile."""
+    """End a cell that goes through a list which grows meanwhile, as long as it runs Python for it."""
 
     def stop(*_: object) -> None:
         raise TimeoutError
@@ -144,6 +144,9 @@ def shape(namespace: Namespace) -> dict[str, Any]:
             return number, "method", of(value.__self__), of(value.__func__)
         if hasattr(value, "__dict__"):
             return number, "object", of(type(value)), of(vars(value))
-        return number, type(value).__name__, [of(part) for part in value.__reduce__()[1:]]
+        made, *rest = value.__reduce__()[1:]
+        if type(value).__name__ == "list_iterator" and not made[0]:
+            return number, "an iterator that is used up"  # a copy of it is one at the start of an empty list
+        return number, type(value).__name__, of(made), [of(part) for part in rest]
 
     return {name: of(namespace[name]) for name in sorted(namespace) if not name.startswith("__")}
