@@ -8,15 +8,18 @@ gets back the threads that it had.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from respawn_kernels import blas
 
 _PATIENCE_SECONDS = 0.3
-_PAUSE_SECONDS = 0.0005
+_PAUSE_MICROSECONDS = 300
 _MOST_ROUNDS = 4
 
 
@@ -37,25 +40,27 @@ def quiet() -> Iterator[bool]:
 def _calls_ended() -> bool:
     """Wait until the calls of other threads that had begun are over.
 
-    We have the interpreter's lock whenever we look, so a thread that sleeps then waits for it, or for
-    something else that is no computation; or for the lock that OpenBLAS's calls take in turn, hence several
-    rounds.
+    We keep the interpreter's lock while we look, so a thread that sleeps then waits for it, or for something
+    else that is no computation; or for the lock that OpenBLAS's calls take in turn, hence several rounds.
     """
+    library = ctypes.PyDLL(None)  # its calls keep the lock, unlike those of `os` and `time`
     me = threading.get_native_id()
     others = {thread.native_id for thread in threading.enumerate()} - {me, None}
     over = time.monotonic() + _PATIENCE_SECONDS
     for _ in range(min(len(others), _MOST_ROUNDS)):
         waiting = others
-        while waiting := {thread for thread in waiting if not _sleeps(thread)}:
+        while waiting := {thread for thread in waiting if not _sleeps(library, thread)}:
             if time.monotonic() > over:
                 return False
-            time.sleep(_PAUSE_SECONDS)
+            library.usleep(_PAUSE_MICROSECONDS)
     return True
 
 
-def _sleeps(thread: int | None) -> bool:
-    try:
-        with open(f"/proc/self/task/{thread}/stat", "rb") as file:  # noqa: PTH123
-            return file.read().rpartition(b")")[2].split(None, 1)[0] in (b"S", b"Z", b"X")
-    except OSError:  # it ended
-        return True
+def _sleeps(library: Any, thread: int | None) -> bool:
+    descriptor = library.open(f"/proc/self/task/{thread}/stat".encode(), os.O_RDONLY | os.O_CLOEXEC)
+    if descriptor < 0:
+        return True  # it ended
+    text = ctypes.create_string_buffer(512)
+    size = library.read(descriptor, text, len(text))
+    library.close(descriptor)
+    return size <= 0 or text.raw[:size].rpartition(b")")[2].split(None, 1)[0] in (b"S", b"Z", b"X")

@@ -85,6 +85,7 @@ for worker in workers: worker.start()
 """
     detail = bench.run(GOOD, busy, FAILS)
     failed_as_planned(detail)
+    assert detail.checkpoints, [cell.note for cell in detail.cells]
     (kept,) = detail.checkpoints
     assert {"client", "stop", "workers"} <= {item.name for item in kept.unstored}
     assert {"rows", "big"}.isdisjoint({item.name for item in kept.unstored})
