@@ -80,7 +80,7 @@ def test_a_large_artifact_comes_to_the_debug_notebook_on_demand(
     command, failed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for most in ("AT_ONCE_BYTES", "MOST_BYTES"):
-        monkeypatch.setattr(f"respawn_jobs.debug.{most}", 10)
+        monkeypatch.setattr(f"respawn_jobs.debug_download.{most}", 10)
     command("debug", failed, "-o", "debug.ipynb")
     with running_kernel(tmp_path) as kernel:
         kernel.run(f"%load_ext respawn\n%respawn restore {failed}")
