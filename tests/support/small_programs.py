@@ -22,6 +22,8 @@ class _Copier:
     def __init__(self, namespace: Namespace) -> None:
         self.old, self.new = namespace, {}
         self.memo: dict[int, Any] = {id(namespace): self.new}
+        self.open: list[tuple[type, type]] = []
+        """Classes that are still without their attributes: these may hold instances, which need the class."""
 
     def copied(self) -> Namespace:
         dispatch = copy._deepcopy_dispatch
@@ -32,6 +34,8 @@ class _Copier:
         try:
             for name, value in self.old.items():
                 self.new[name] = value if name == "__builtins__" else copy.deepcopy(value, self.memo)
+            while self.open:
+                self._fill(*self.open.pop())
         finally:
             for kind, function in before.items():
                 if function is None:
@@ -62,10 +66,13 @@ class _Copier:
         if id(kind) in self.memo:
             return self.memo[id(kind)]
         made = self.memo[id(kind)] = type(kind.__name__, kind.__bases__, {"__module__": "cells"})
+        self.open.append((kind, made))
+        return made
+
+    def _fill(self, kind: type, made: type) -> None:
         for name, value in list(vars(kind).items()):
             if name not in ("__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__"):
                 setattr(made, name, copy.deepcopy(value, self.memo))
-        return made
 
 
 def checkpoint(namespace: Namespace) -> Namespace:

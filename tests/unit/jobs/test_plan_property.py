@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from respawn_jobs.plan import Ended, plan_resume
 from support.notebooks import notebook
 from support.small_programs import checkpoint, empty, execute, shape
 
-EXAMPLES = int(os.environ.get("RESPAWN_PLAN_EXAMPLES", "1500"))
+EXAMPLES = int(os.environ.get("RESPAWN_PLAN_EXAMPLES", "800"))
 NAMES = ("a", "b", "c", "d", "x", "y")
 FUNCTIONS = ("f", "g")
 
@@ -82,6 +83,18 @@ FIRST = [
 PARAMETERS = "rate = 1\nsize = [1]"
 
 
+THEMES = (
+    r"^\w = \w$|^\w = \[\w\]|append|\['k'\]|rate",  # names for one object, and boxes that hold it
+    r"\[0\]|'k'|append|rate",
+    r"iter|map|next|list\(|for ",
+    r"def |\(\)$|lambda|rate",
+    r"K|\.v|up|add|shared",
+    r"random|if |try|while|del",
+    r"",
+)
+"""Patterns of statements that have something to do with each other: a case is made of one such group and a few more."""
+
+
 @dataclass
 class Case:
     """A notebook, its fixed form, the parameters of both, and the cells after which a state is kept."""
@@ -96,7 +109,13 @@ class Case:
 def case(chance: random.Random) -> Case:
     """Make a case up. Each one has only some kinds of statements and names, so that they meet more often."""
     names = chance.sample(NAMES, chance.randint(2, 5))
-    kinds = chance.sample(range(len(statements(chance, names))), chance.randint(5, 25))
+    every = statements(chance, names)
+    theme = chance.choice(THEMES)
+    about = [kind for kind, text in enumerate(every) if re.search(theme, text)]
+    kinds = [
+        *chance.sample(about, min(len(about), 10)),
+        *chance.sample(range(len(every)), chance.randint(1, 8)),
+    ]
 
     def cell() -> str:
         return "\n".join(statements(chance, names)[chance.choice(kinds)] for _ in range(chance.randint(1, 2)))
@@ -152,7 +171,10 @@ def ran(cells: list[str], values: dict, kept: set[int]) -> tuple[Ended, dict[int
             failed = execute(namespace, [cell.source]) is not None
             state = CellState.FAILED if failed else CellState.EXECUTED
         if state is CellState.EXECUTED and index in kept:
-            states[index] = checkpoint(namespace), random.getstate()
+            copied = checkpoint(namespace)
+            # `deepcopy` makes two of an object that an iterator over it leads back to; a kernel's state is whole.
+            if shape(copied) == shape(namespace):
+                states[index] = copied, random.getstate()
         records.append(
             CellRecord(
                 index=index, cell_id=cell.id, state=state, source_hash=source_hash(cell.source), tags=cell_tags(cell),
