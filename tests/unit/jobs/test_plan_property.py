@@ -20,7 +20,7 @@ from respawn_jobs.plan import Ended, plan_resume
 from support.notebooks import notebook
 from support.small_programs import checkpoint, empty, execute, shape
 
-EXAMPLES = int(os.environ.get("RESPAWN_PLAN_EXAMPLES", "800"))
+EXAMPLES = int(os.environ.get("RESPAWN_PLAN_EXAMPLES", "400"))
 NAMES = ("a", "b", "c", "d", "x", "y")
 FUNCTIONS = ("f", "g")
 
