@@ -111,6 +111,6 @@ def _all_at_once(work: Callable[[int], None], places: Iterable[int]) -> None:
         try:
             for future in futures:
                 future.result()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: what has not begun must not be waited for; it goes on
             pool.shutdown(cancel_futures=True)
             raise

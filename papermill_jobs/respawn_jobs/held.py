@@ -152,7 +152,7 @@ def end_all(spool: Path) -> None:
     """
     name = process_name(spool)
     for _ in range(100):  # a writer passes to us only when the child that started it is gone
-        found = [pid for pid in _children() if _name(pid) == name]
+        found = [pid for pid in children() if _name(pid) == name]
         if not found:
             return
         for pid in found:
@@ -161,7 +161,8 @@ def end_all(spool: Path) -> None:
                 os.waitpid(pid, 0)
 
 
-def _children() -> list[int]:
+def children() -> list[int]:
+    """Return the processes whose parent this one is, zombies too."""
     found: list[int] = []
     for task in Path("/proc/self/task").glob("*/children"):
         with suppress(OSError):  # the thread ended

@@ -211,6 +211,8 @@ def running_hub(
     try:
         wait_for(lambda: _healthy(hub), timeout, f"the hub's Respawn service; see {hub.log}")
         yield hub
+        if process.poll() is not None:
+            raise AssertionError(f"the hub ended before its tests, with status {process.returncode}")
     finally:
         hub.stop()
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.held import adopting, end_all
+from respawn_jobs.held import adopting, children, end_all
 from respawn_kernels.held import SAVE, Place
 from support.kernels import AGENT, running_kernel
+from support.processes import look
 from support.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
@@ -87,14 +88,10 @@ def test_a_kernel_with_busy_libraries_bears_any_number_of_forks(tmp_path: Path) 
 
 
 def _reap() -> None:
-    """Forget children that ended: there would be hundreds."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
+    """Forget held children that ended: there would be hundreds."""
+    for pid in children():
+        if (one := look(pid)) is not None and one.name.startswith("held-") and not one.runs:
+            os.waitpid(pid, os.WNOHANG)
 
 
 def test_the_time_that_a_fork_takes_is_told(tmp_path: Path) -> None:
