@@ -62,14 +62,7 @@ def downloading(directory: Path) -> Iterator[bool]:
 
 def is_downloading(directory: Path) -> bool:
     """Tell whether somebody downloads into a run's directory."""
-    try:
-        with (directory / "download.lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    return _is_locked(directory / "download.lock", fcntl.LOCK_SH)
 
 
 def use(directory: Path) -> BinaryIO | None:
@@ -84,9 +77,14 @@ def use(directory: Path) -> BinaryIO | None:
 
 def is_in_use(directory: Path) -> bool:
     """Tell whether a kernel may come to load variables from a run's directory."""
+    return _is_locked(directory / "in-use.lock", fcntl.LOCK_EX)
+
+
+def _is_locked(path: Path, against: int) -> bool:
+    """Tell whether others hold a lock on a file that keeps this kind of lock from being taken."""
     try:
-        with (directory / "in-use.lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with path.open("rb") as file:
+            fcntl.flock(file, against | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:

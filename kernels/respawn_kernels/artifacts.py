@@ -98,7 +98,7 @@ def save(name: str, value: Any, *, wait: bool = False) -> ArtifactRecord:
         raise
     except OSError as error:
         raise _not_written(name, shelf, error) from error
-    except Exception as error:
+    except Exception as error:  # broad: the object's own code and its library may raise anything
         raise ArtifactError(
             f"artifact {name!r} ({type_name(value)}) could not be saved: {type(error).__name__}: {error}. "
             "Save what it is made of instead, such as its arrays, tables or settings"
@@ -128,7 +128,7 @@ def load(name: str, default: Any = REQUIRED) -> Any:
             if place.shelf.latest(name) != record:
                 continue
             raise
-        except Exception as error:
+        except Exception as error:  # broad: as when it was saved
             raise ArtifactError(
                 f"artifact {name!r} ({record.type}, saved {record.saved_at}) could not be loaded: "
                 f"{type(error).__name__}: {error}"
@@ -150,7 +150,7 @@ def _write(shelf: Shelf, name: str, value: Any, writing: Writing) -> ArtifactRec
             writing.write(file)
         except OSError:
             raise
-        except Exception:
+        except Exception:  # broad: each library has errors of its own for what a format cannot hold
             if writing.kind in ("pickle", "file", "directory"):
                 raise
             # A format that takes the first rows may still refuse the rest.

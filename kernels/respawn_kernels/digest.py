@@ -50,46 +50,6 @@ def write_whole(path: Path, data: bytes | bytearray | memoryview, *, durable: bo
         temporary.replace(path)
 
 
-class BlobWriter:
-    """A file-like target whose name is known only when its last byte is: bytes are hashed as they come."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.size = 0
-        self._file = file
-        self._hasher = blake3()
-
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Append bytes; returns how many.
-
-        What another thread may change meanwhile is copied piece by piece, so that what is hashed is what is
-        written.
-        """
-        if not memoryview(data).nbytes:
-            return 0  # an empty view cannot be cast
-        with memoryview(data) as whole, whole.cast("B") as view:
-            for start in range(0, len(view), _CHUNK):
-                with view[start : start + _CHUNK] as part:
-                    piece = part if isinstance(data, bytes) else bytes(part)
-                    self._hasher.update(piece)
-                    self._file.write(piece)
-            self.size += len(view)
-            return len(view)
-
-    def digest(self) -> str:
-        """Return the digest of all that was written so far."""
-        return self._hasher.hexdigest()
-
-
-@contextmanager
-def new_blob(directory: Path) -> Iterator[BlobWriter]:
-    """Write a blob of a length and name not known before into `directory`; an exception leaves nothing."""
-    with _beside(directory / "blob") as (file, temporary):
-        writer = BlobWriter(file)
-        yield writer
-        _settle(file, durable=False)
-        temporary.replace(directory / writer.digest())
-
-
 @contextmanager
 def _beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """Open a temporary file in the directory of `path`, and remove it unless it was renamed."""

@@ -289,7 +289,7 @@ def _in_parallel(
                 there += sum(future.result() for future in done)
                 if tell is not None:
                     tell(there, total)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: threads that wait for blobs must end; it goes on
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.digest import digest_of, digest_of_file, new_blob, write_whole
+from respawn_kernels.digest import digest_of, digest_of_file, write_whole
 
 
 def test_digest_is_blake3() -> None:
@@ -25,23 +25,10 @@ def test_write_replaces_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"two")]
 
 
-def test_failed_blob_leaves_nothing(tmp_path: Path) -> None:
-    def fail_half_way() -> None:
-        with new_blob(tmp_path) as out:
-            out.write(b"half")
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail_half_way()
+def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        write_whole(tmp_path / "a", "no bytes")  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
-
-
-def test_blob_is_named_by_its_bytes(tmp_path: Path) -> None:
-    with new_blob(tmp_path) as out:
-        out.write(b"ab")
-        out.write(b"c")
-    assert (tmp_path / digest_of(b"abc")).read_bytes() == b"abc"
-    assert out.size == 3
 
 
 def test_write_into_a_missing_directory_fails(tmp_path: Path) -> None:
