@@ -11,16 +11,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-LONGEST_SECONDS = 366 * 24 * 3600.0
-"""The longest timeout; timers of the system end somewhere beyond."""
-
-
-class Model(BaseModel):
-    """Base of all wire types: immutable, unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from respawn_jobs.policies import Cause as Cause
+from respawn_jobs.policies import JobSettings as JobSettings
+from respawn_jobs.wire import LONGEST_SECONDS as LONGEST_SECONDS
+from respawn_jobs.wire import Model as Model
 
 
 class RunState(StrEnum):
@@ -56,6 +52,14 @@ class CellState(StrEnum):
     SKIPPED = "skipped"
 
 
+Missed = Literal["latest", "all", "skip"]
+Trigger = Literal[
+    "person", "schedule", "after", "hook", "object", "backfill", "resume", "restart", "retry", "import"
+]
+"""What made a run: a person, the clock, other jobs, a webhook, an object that appeared, a backfill, a run
+that it goes on from or starts over, or an archive."""
+
+
 class Parameter(Model):
     """A declared parameter of a notebook, read from its `parameters` cell."""
 
@@ -79,22 +83,6 @@ class GitState(Model):
     commit: str
     dirty: bool
     path: str
-
-
-class JobSettings(Model):
-    """How runs of a job are made; the same for all its versions."""
-
-    timeout_seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS)
-    cell_timeout_seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS)
-    max_attempts: int = Field(default=1, ge=1, le=20)
-    """How often a `failed`, `timed_out` or `lost` run is tried in all."""
-    checkpoint_share: float = Field(default=0.03, ge=0, le=1)
-    """What checkpoints may cost of a run while all goes well. 1: one after each cell, and waited for;
-    0: only after cells that are expensive or tagged, and when a cell fails."""
-    snapshot_memory_mb: int | None = Field(default=None, gt=0)
-    """What kernel and snapshot may take together, in MiB; None for the kernel and half of what is free."""
-    snapshot_fork: bool = True
-    """Whether the state before a cell may be held in a forked child; else checkpoints are taken in line."""
 
 
 class Version(Model):
@@ -127,6 +115,10 @@ class Schedule(Model):
     cron: str
     tz: str
     paused: bool = False
+    missed: Missed = "latest"
+    """What becomes of due times that passed while no service ran: `latest` makes one run, `all` one for each
+    of the last `missed_most`, `skip` none."""
+    missed_most: int = 100
     parameters: dict[str, Any] = {}
     next_due: datetime | None = None
     created_by: str
@@ -260,9 +252,22 @@ class Run(Model):
     kernel: str
     state: RunState
     parameters: dict[str, Any] = {}
-    trigger: Literal["person", "schedule", "resume", "restart", "retry"] = "person"
+    trigger: Trigger = "person"
+    trigger_id: str | None = None
+    """The schedule, rule, hook, watch or backfill that made it."""
     schedule: str | None = None
     due_at: datetime | None = None
+    logical_at: datetime | None = None
+    """The moment that the run is about: its due time, the date that a backfill gave it, that of the runs it
+    follows or goes on from; else when it was made. Notebooks that declare `respawn_due` are given it."""
+    priority: int = 0
+    queue: str = "default"
+    not_before: datetime | None = None
+    """When a run that is tried again may start."""
+    waiting: str | None = None
+    """Why a queued run does not run yet."""
+    pinned: bool = False
+    """Whether retention leaves it alone."""
     created_by: str
     created_at: datetime
     started_at: datetime | None = None
@@ -290,6 +295,10 @@ class Attempt(Model):
     number: int
     state: RunState
     executor: str
+    replica: str | None = None
+    """The replica of the service whose executor started its runner."""
+    cause: Cause | None = None
+    """Why it ended without success."""
     started_at: datetime | None = None
     heartbeat_at: datetime | None = None
     finished_at: datetime | None = None

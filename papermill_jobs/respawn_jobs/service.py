@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from pydantic import Field
+
 from respawn_jobs.models import (
     Artifact,
     AuditRecord,
@@ -17,6 +19,7 @@ from respawn_jobs.models import (
     GitState,
     Job,
     JobSettings,
+    Missed,
     Model,
     Plan,
     Run,
@@ -71,6 +74,8 @@ class ScheduleRequest(Model):
     cron: str
     tz: str
     parameters: dict[str, Any] = {}
+    missed: Missed = "latest"
+    missed_most: int = Field(default=100, ge=1, le=1000)
 
 
 class Service(Protocol):

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.errors import Conflict, Unavailable
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.context import Context, touch
+from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.holdings import store
 from respawn_jobs.ledger.records import add_note, assemble_at_end, cells_of, close_cells
 from respawn_jobs.models import CellError, CellState, JobSettings, RunState
@@ -190,6 +191,7 @@ def _settled(context: Context, run_id: str) -> bool:
             run.state, run.current, run.cells_done = RunState.QUEUED.value, None, 0
         else:
             _finish_run(session, run, attempt, notebook, notes)
+            note_end(context, session, run)
         touch(session, run_id)
     return True
 

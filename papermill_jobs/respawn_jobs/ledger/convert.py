@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.models import (
     Attempt,
+    Cause,
     CellRecord,
     CellState,
     Checkpoint,
@@ -63,6 +64,8 @@ def schedule_of(row: ScheduleRow, job: JobRow) -> Schedule:
         cron=row.cron,
         tz=row.tz,
         paused=row.paused,
+        missed=row.missed,  # type: ignore[arg-type]  # the store holds only what the model allows
+        missed_most=row.missed_most,
         parameters=row.parameters,
         next_due=row.next_due,
         created_by=row.created_by,
@@ -118,8 +121,14 @@ def runs_of(session: Session, rows: Sequence[RunRow]) -> list[Run]:
             state=RunState(row.state),
             parameters=row.parameters,
             trigger=row.trigger,  # type: ignore[arg-type]  # the store holds only what the model allows
+            trigger_id=row.trigger_id,
             schedule=row.schedule_id,
             due_at=row.due_at,
+            logical_at=row.logical_at,
+            priority=row.priority,
+            queue=row.queue,
+            not_before=row.not_before,
+            pinned=row.pinned,
             created_by=row.created_by,
             created_at=row.created_at,
             started_at=row.started_at,
@@ -184,6 +193,8 @@ def attempt_of(row: AttemptRow) -> Attempt:
         number=row.number,
         state=RunState(row.state),
         executor=row.executor,
+        replica=row.replica,
+        cause=Cause(row.cause) if row.cause else None,
         started_at=row.started_at,
         heartbeat_at=row.heartbeat_at,
         finished_at=row.finished_at,

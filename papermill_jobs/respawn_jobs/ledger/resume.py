@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -141,7 +141,7 @@ def _insert(
     actor: Actor,
     past: Past,
     following: Next,
-    trigger: str,
+    trigger: Literal["resume", "restart", "retry"],
     more: dict[str, Any],
 ) -> RunRow:
     job = session.scalars(select(JobRow).where(JobRow.id == past.job.id).with_for_update()).one()
@@ -160,7 +160,8 @@ def _insert(
         )  # fmt: skip
     row = new_run(
         context, session, job, version, actor.name, trigger,
-        parameters=following.parameters, lock=following.lock, origin=past.run.id, **more,
+        parameters=following.parameters, lock=following.lock, origin=past.run.id,
+        logical_at=past.run.logical_at, **more,
     )  # fmt: skip
     audit.write(
         context, session, actor.name, trigger, job.namespace, row.id,

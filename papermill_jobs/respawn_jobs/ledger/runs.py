@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -26,6 +26,7 @@ from respawn_jobs.ledger.convert import (
     runs_of,
     version_of,
 )
+from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.holdings import store
 from respawn_jobs.ledger.limits import check_digest
 from respawn_jobs.ledger.records import (
@@ -38,7 +39,17 @@ from respawn_jobs.ledger.records import (
     close_cells,
     shown_attempt,
 )
-from respawn_jobs.models import CellRecord, DebugBundle, Parameter, Run, RunDetail, RunState, Version
+from respawn_jobs.models import (
+    CellRecord,
+    DebugBundle,
+    JobSettings,
+    Parameter,
+    Run,
+    RunDetail,
+    RunState,
+    Trigger,
+    Version,
+)
 from respawn_jobs.service import RunRequest
 from respawn_jobs.store.tables import (
     AttemptRow,
@@ -51,6 +62,7 @@ from respawn_jobs.store.tables import (
 )
 
 _MOST = 2**31 - 1
+PARAMETER_DUE = "respawn_due"
 
 
 def check_parameters(version: VersionRow, given: dict[str, Any]) -> dict[str, Any]:
@@ -64,25 +76,54 @@ def check_parameters(version: VersionRow, given: dict[str, Any]) -> dict[str, An
 
 
 def new_run(
-    context: Context, session: Session, job: JobRow, version: VersionRow, by: str, trigger: str, **more: Any
+    context: Context,
+    session: Session,
+    job: JobRow,
+    version: VersionRow,
+    by: str,
+    trigger: Trigger,
+    **more: Any,
 ) -> RunRow:
-    """Insert a queued run of a version, with the job's settings as they are now."""
+    """Insert a queued run of a version, with the job's settings as they are now.
+
+    A notebook that declares `respawn_due` and is given none gets the run's logical date.
+    """
+    now = context.clock()
+    settings = JobSettings.model_validate(job.settings)
+    values: dict[str, Any] = {
+        "state": RunState.QUEUED.value,
+        "lock": version.lock,
+        "priority": settings.priority,
+        "queue": settings.queue,
+        "logical_at": more.get("due_at") or now,
+        **more,
+    }
+    values["parameters"] = with_due(version, values["parameters"], values["logical_at"])
     run = RunRow(
         id=new_id("run"),
         job_id=job.id,
+        namespace=job.namespace,
         version_id=version.id,
         version=version.number,
         kernel=version.kernel,
         settings=job.settings,
         trigger=trigger,
         created_by=by,
-        created_at=context.clock(),
-        **{"state": RunState.QUEUED.value, "lock": version.lock, **more},
+        created_at=now,
+        **values,
     )
     session.add(run)
     session.flush()
     job.last_run = run.id
     return run
+
+
+def with_due(version: VersionRow, given: dict[str, Any], logical_at: datetime) -> dict[str, Any]:
+    """Return parameters with `respawn_due`, where the notebook declares it and it is not given."""
+    declared = any(document.get("name") == PARAMETER_DUE for document in version.parameters)
+    if not declared or PARAMETER_DUE in given:
+        return given
+    return {**given, PARAMETER_DUE: logical_at.astimezone(UTC).isoformat()}
 
 
 def run(context: Context, actor: Actor, request: RunRequest) -> Run:
@@ -114,7 +155,7 @@ def runs(
     query = select(RunRow).order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit)
     readable = actor.readable()
     if readable is not None:
-        query = query.join(JobRow, JobRow.id == RunRow.job_id).where(JobRow.namespace.in_(readable))
+        query = query.where(RunRow.namespace.in_(readable))
     if states:
         query = query.where(RunRow.state.in_([state.value for state in states]))
     if before is not None:
@@ -232,6 +273,7 @@ def cancel(context: Context, actor: Actor, run_id: str) -> Run:
         if row.current is None:
             row.state, row.finished_at, row.notebook = RunState.CANCELLED.value, context.clock(), executed
             close_cells(session, row, shown_attempt(session, row), "the run was cancelled")
+            note_end(context, session, row)
             if trouble:
                 add_note(session, row, trouble)
         elif row.state == RunState.QUEUED.value:

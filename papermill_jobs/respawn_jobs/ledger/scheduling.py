@@ -21,6 +21,7 @@ from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of, schedule_of
+from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.limits import CRON, ZONE, check_text
 from respawn_jobs.ledger.runs import check_parameters, new_run
 from respawn_jobs.models import CellError, RunState, Schedule
@@ -46,6 +47,8 @@ def schedule(context: Context, actor: Actor, request: ScheduleRequest) -> Schedu
             cron=request.cron,
             tz=request.tz,
             paused=False,
+            missed=request.missed,
+            missed_most=request.missed_most,
             parameters=check_parameters(find_version(session, job), request.parameters),
             next_due=first,
             created_by=actor.name,
@@ -172,6 +175,8 @@ def _insert(context: Context, session: Session, row: ScheduleRow, due_at: dateti
         parameters=row.parameters,
         schedule_id=row.id,
         due_at=due_at,
+        trigger_id=row.id,
+        trigger_key=due_at.isoformat(),
         lock=context.lock_now(version.kernel, version.lock),
     )  # fmt: skip
     try:
@@ -180,6 +185,7 @@ def _insert(context: Context, session: Session, row: ScheduleRow, due_at: dateti
         # A newer version no longer takes these parameters: the time was due, so a run says what is wrong.
         run.state, run.finished_at = RunState.FAILED.value, run.created_at
         run.error = CellError(cell=None, name="InvalidInput", value=error.message).model_dump(mode="json")
+        note_end(context, session, run)
     return run.id
 
 

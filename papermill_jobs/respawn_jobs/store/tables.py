@@ -16,9 +16,11 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     String,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -67,13 +69,18 @@ class JobRow(Base):
     created_by: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
     last_run: Mapped[str | None] = mapped_column(String(32))
+    next_deadline: Mapped[datetime | None] = mapped_column(index=True)
+    """When its runs must have succeeded, next; None without a deadline."""
 
 
 class VersionRow(Base):
     """An immutable notebook of a job."""
 
     __tablename__ = "versions"
-    __table_args__ = (UniqueConstraint("job_id", "number", name="versions_number_once"),)
+    __table_args__ = (
+        UniqueConstraint("job_id", "number", name="versions_number_once"),
+        Index("versions_of_notebook", "notebook"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
@@ -102,6 +109,8 @@ class ScheduleRow(Base):
     paused: Mapped[bool]
     parameters: Mapped[dict[str, Any]]
     next_due: Mapped[datetime | None] = mapped_column(index=True)
+    missed: Mapped[str] = mapped_column(String(8), default="latest", server_default="latest")
+    missed_most: Mapped[int] = mapped_column(default=100, server_default="100")
     created_by: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
 
@@ -113,12 +122,21 @@ class RunRow(Base):
     __table_args__ = (
         UniqueConstraint("schedule_id", "due_at", name="runs_due_once"),
         UniqueConstraint("resume_of", name="runs_resumed_once"),
+        Index("runs_triggered_once", "trigger_id", "trigger_key", unique=True),
         Index("runs_of_job", "job_id", "created_at"),
+        Index("runs_of_job_in_state", "job_id", "state", "created_at"),
+        Index("runs_of_period", "job_id", "logical_at"),
         Index("runs_in_state", "state", "created_at"),
+        Index("runs_of_namespace", "namespace", "created_at"),
+        Index("runs_of_namespace_in_state", "namespace", "state", "created_at"),
+        Index("runs_of_notebook", "notebook"),
+        Index("runs_of_skeleton", "skeleton"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    namespace: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    """That of its job, which never changes: lists of runs are found by it."""
     version_id: Mapped[str] = mapped_column(ForeignKey("versions.id"))
     version: Mapped[int]
     kernel: Mapped[str] = mapped_column(String(255))
@@ -129,6 +147,14 @@ class RunRow(Base):
     trigger: Mapped[str] = mapped_column(String(16))
     schedule_id: Mapped[str | None] = mapped_column(String(32))
     due_at: Mapped[datetime | None]
+    trigger_id: Mapped[str | None] = mapped_column(String(32))
+    trigger_key: Mapped[str | None] = mapped_column(String(255))
+    """What of its trigger made the run, so that it makes one: a due time, a period, a call, an object."""
+    logical_at: Mapped[datetime] = mapped_column(server_default="1970-01-01 00:00:00")
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    queue: Mapped[str] = mapped_column(String(64), default="default", server_default="default")
+    not_before: Mapped[datetime | None]
+    pinned: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_by: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(index=True)
     started_at: Mapped[datetime | None]
@@ -155,13 +181,19 @@ class AttemptRow(Base):
     """One try at a run. Only the hash of its token is kept."""
 
     __tablename__ = "attempts"
-    __table_args__ = (UniqueConstraint("run_id", "number", name="attempts_number_once"),)
+    __table_args__ = (
+        UniqueConstraint("run_id", "number", name="attempts_number_once"),
+        Index("attempts_of_notebook", "notebook"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
     number: Mapped[int]
     state: Mapped[str] = mapped_column(String(16), index=True)
     executor: Mapped[str] = mapped_column(String(32))
+    replica: Mapped[str | None] = mapped_column(String(32))
+    cause: Mapped[str | None] = mapped_column(String(16))
+    """Why it ended without success; see `policies.Cause`."""
     token_hash: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime | None]
     heartbeat_at: Mapped[datetime | None]
@@ -175,6 +207,7 @@ class CellRow(Base):
     """One code cell of one attempt."""
 
     __tablename__ = "cells"
+    __table_args__ = (Index("cells_of_outputs", "outputs"),)
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
     attempt: Mapped[int] = mapped_column(primary_key=True)
@@ -215,6 +248,7 @@ class CheckpointBlobRow(Base):
     """A blob, or a manifest, that a run's checkpoints name: an index over what `checkpoints` holds."""
 
     __tablename__ = "checkpoint_blobs"
+    __table_args__ = (Index("checkpoint_blobs_of_digest", "digest"),)
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -258,9 +292,193 @@ class NamespaceBlobRow(Base):
     """A blob whose bytes came from this namespace, so that its runners may name it."""
 
     __tablename__ = "namespace_blobs"
+    __table_args__ = (Index("namespace_blobs_of_digest", "digest"),)
 
     namespace: Mapped[str] = mapped_column(String(255), primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class BlobRow(Base):
+    """A blob that is stored, or about to be: one row for each digest, locked by writers and the collector.
+
+    Nobody may name a blob that is `removing`; whoever is told that a blob is there has touched it first.
+    """
+
+    __tablename__ = "blobs"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    touched_at: Mapped[datetime] = mapped_column(index=True)
+    removing: Mapped[bool] = mapped_column(default=False)
+
+
+class AfterRow(Base):
+    """A rule: a job runs after others, once for each period."""
+
+    __tablename__ = "after"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), unique=True)
+    """A job has one rule at most."""
+    needs: Mapped[str] = mapped_column(String(8))
+    """`all` or `any` of the upstream jobs."""
+    waits_for: Mapped[str] = mapped_column(String(16))
+    """`success`, or `end` for failures too."""
+    period: Mapped[str] = mapped_column(String(8))
+    tz: Mapped[str] = mapped_column(String(80))
+    parameters: Mapped[dict[str, Any]]
+    sources: Mapped[dict[str, Any]]
+    """Parameters that are taken from upstream runs."""
+    paused: Mapped[bool] = mapped_column(default=False)
+    created_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+
+
+class AfterJobRow(Base):
+    """A job that a rule waits for."""
+
+    __tablename__ = "after_jobs"
+
+    after_id: Mapped[str] = mapped_column(ForeignKey("after.id"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True, index=True)
+
+
+class HookRow(Base):
+    """A webhook that makes runs of a job. Its secret is derived, not kept: see `ledger.hooks`."""
+
+    __tablename__ = "hooks"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    salt: Mapped[str] = mapped_column(String(64))
+    parameters: Mapped[dict[str, Any]]
+    accepts: Mapped[list[Any]]
+    """Names of the parameters that a call may give."""
+    created_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+
+
+class HookCallRow(Base):
+    """A signature that a hook has accepted: it is accepted once."""
+
+    __tablename__ = "hook_calls"
+
+    hook_id: Mapped[str] = mapped_column(ForeignKey("hooks.id"), primary_key=True)
+    signature: Mapped[str] = mapped_column(String(64), primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
+class WatchRow(Base):
+    """A prefix of the inbox; each object that appears under it makes a run."""
+
+    __tablename__ = "watches"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    prefix: Mapped[str] = mapped_column(String(1024))
+    parameter: Mapped[str | None] = mapped_column(String(255))
+    """The parameter that is given the object's address."""
+    parameters: Mapped[dict[str, Any]]
+    next_look: Mapped[datetime] = mapped_column(index=True)
+    said: Mapped[str | None]
+    """What kept the last look from its end."""
+    created_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+
+
+class WatchedRow(Base):
+    """An object that a watch has seen; `fired` once it has made its run, or was there before the watch."""
+
+    __tablename__ = "watched"
+
+    watch_id: Mapped[str] = mapped_column(ForeignKey("watches.id"), primary_key=True)
+    name_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    mark: Mapped[str] = mapped_column(String(255))
+    """Its ETag, or size and time: it has settled when two looks see the same."""
+    fired: Mapped[bool]
+
+
+class BackfillRow(Base):
+    """Runs of a job for a range of dates or a list of parameter sets; made in order, as places come free."""
+
+    __tablename__ = "backfills"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    """`active`, `stopped` or `done`."""
+    parallel: Mapped[int]
+    total: Mapped[int]
+    made: Mapped[int] = mapped_column(default=0)
+    """How many of its runs were made so far."""
+    items: Mapped[list[Any]]
+    """For each run its logical date and its parameters."""
+    created_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class RunEndRow(Base):
+    """An ended run that one of the service's loops has yet to act on; written when the run ends."""
+
+    __tablename__ = "run_ends"
+
+    consumer: Mapped[str] = mapped_column(String(16), primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    at: Mapped[datetime]
+
+
+class NoticeRow(Base):
+    """Something that people are told: written once, sent with others of its job, then kept for a while."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        UniqueConstraint("key", name="notices_once"),
+        Index("notices_of_job", "job_id", "kind", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255))
+    """What it is about, such as `failure:<run>`: each is told once."""
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    """`failure`, `recovery` or `deadline`."""
+    run_id: Mapped[str | None] = mapped_column(String(32))
+    at: Mapped[datetime]
+    details: Mapped[dict[str, Any]]
+    not_before: Mapped[datetime] = mapped_column(index=True)
+    """When it is sent at the earliest: later for those that wait for others, or for another try."""
+    tries: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None] = mapped_column(index=True)
+    said: Mapped[str | None]
+    """What kept it from being sent."""
+
+
+class LimitRow(Base):
+    """How many runs may run at once in a namespace, for a user or in a queue; name `*` for each of a kind."""
+
+    __tablename__ = "limits"
+
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    most: Mapped[int]
+    set_by: Mapped[str] = mapped_column(String(255))
+    set_at: Mapped[datetime]
+
+
+class ReplicaRow(Base):
+    """A process of the service, as it last said of itself."""
+
+    __tablename__ = "replicas"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime] = mapped_column(index=True)
+    places: Mapped[int]
+    """How many runs it may execute at once."""
+    busy: Mapped[int]
+    draining: Mapped[bool] = mapped_column(default=False)
+    health: Mapped[dict[str, Any]]
 
 
 class AuditRow(Base):

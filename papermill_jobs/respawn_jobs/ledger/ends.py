@@ -1,0 +1,40 @@
+"""Runs that have ended and that a loop of the service has yet to act on: downstream jobs, people to tell.
+
+A row is written in the transaction that ends the run, and removed in the one that acted on it, so nothing is
+forgotten when a replica dies in between; what acts must be harmless when it is done twice.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from respawn_jobs.ledger.context import Context
+from respawn_jobs.store.tables import RunEndRow, RunRow
+
+Consumer = Literal["after", "notify"]
+_CONSUMERS: tuple[Consumer, ...] = ("after", "notify")
+
+
+def note_end(context: Context, session: Session, run: RunRow) -> None:
+    """Hand an ended run to every loop that acts on ends; called in the transaction that ends it."""
+    now = context.clock()
+    session.add_all(RunEndRow(consumer=consumer, run_id=run.id, at=now) for consumer in _CONSUMERS)
+
+
+def ended(context: Context, consumer: Consumer, limit: int = 100) -> list[str]:
+    """Return ids of ended runs that a consumer has yet to act on, oldest first."""
+    query = select(RunEndRow.run_id).where(RunEndRow.consumer == consumer)
+    with context.database.session() as session:
+        return list(session.scalars(query.order_by(RunEndRow.at, RunEndRow.run_id).limit(limit)))
+
+
+def take(session: Session, consumer: Consumer, run_id: str) -> bool:
+    """Lock one end for this transaction, which acts on it, and remove it; False when another did or does."""
+    query = select(RunEndRow).where(RunEndRow.consumer == consumer, RunEndRow.run_id == run_id)
+    if session.scalar(query.with_for_update(skip_locked=True)) is None:
+        return False
+    session.execute(delete(RunEndRow).where(RunEndRow.consumer == consumer, RunEndRow.run_id == run_id))
+    return True
