@@ -60,7 +60,9 @@ def create_app(
     """
     store = ledger or open_ledger(settings)
     service_url = hub_settings.service_url.rstrip("/") + hub_settings.prefix.rstrip("/")
-    executor = executor or LocalExecutor(service_url, max_running=settings.max_running)
+    executor = executor or LocalExecutor(
+        service_url, max_running=settings.max_running, freed=lambda: supervisor.wake()
+    )
     dispatcher = Dispatcher(store, executor, max_running=settings.max_running)
     scheduler = Scheduler(store, lambda: supervisor.wake())
     supervisor = Supervisor({"scheduler": scheduler.tick, "dispatcher": dispatcher.tick})

@@ -1,8 +1,11 @@
-"""A runner process that imports first and learns later what to run: `python -m respawn_jobs.warm PARENT`.
+"""A runner process that imports first and learns later what to run.
 
-It reads one JSON line on stdin, `{"url", "attempt", "token"}`, executes that attempt and exits with 0 once
-its end is recorded. Without a line (the executor went away) it exits with 0 at once. The token comes over
-stdin because arguments and environments of processes can be read by others.
+    python -m respawn_jobs.warm PARENT REPORTS
+
+It reads JSON lines on stdin, `{"url", "attempt", "token"}`, and executes these attempts one after the other.
+After each it writes a line to the descriptor REPORTS, `{"attempt", "said"}`: `said` is null once the
+attempt's end is recorded, else what kept it from that. It ends when stdin does, and when its parent does. The
+token comes over stdin because arguments and environments of processes can be read by others.
 """
 
 from __future__ import annotations
@@ -37,27 +40,35 @@ def _imports() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Wait for an order and carry it out; return the exit status."""
+    """Carry out orders until there are no more; return the exit status."""
     _die_with(int(arguments[0]))
+    reports = int(arguments[1])
+    os.set_inheritable(reports, False)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     _imports()
+    with os.fdopen(reports, "w", buffering=1) as told:
+        for line in sys.stdin:
+            order = json.loads(line)
+            said = _execute(order)
+            print(json.dumps({"attempt": order["attempt"], "said": said}), file=told)
+    return 0
+
+
+def _execute(order: dict[str, str]) -> str | None:
+    """Execute one attempt; return what kept it from being executed and recorded, None for nothing."""
     from respawn_jobs.errors import RespawnError
     from respawn_jobs.remote import RemoteRunner
     from respawn_jobs.runner import execute_attempt
 
-    line = sys.stdin.readline()
-    if not line.strip():
-        return 0
-    order = json.loads(line)
     port = RemoteRunner(order["url"], order["attempt"], order["token"])
     try:
         execute_attempt(port)
     except RespawnError as error:
         logging.getLogger("respawn_jobs.warm").warning("attempt %s: %s", order["attempt"], error)
-        return 1
+        return error.message
     finally:
         port.close()
-    return 0
+    return None
 
 
 if __name__ == "__main__":

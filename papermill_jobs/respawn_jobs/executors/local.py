@@ -1,8 +1,9 @@
-"""Runners as processes beside the service, with a spare that has its imports behind it.
+"""Runners as processes beside the service, which have their imports behind them when an attempt comes.
 
-A new attempt goes to the spare, so that its kernel starts within milliseconds, and the next spare warms up
-meanwhile. Runners die with this process, however it ends: each asks the system to be killed when the thread
-that started it goes, so one thread that lives as long as the executor starts them all.
+A runner that has executed an attempt takes the next one: importing takes longer than all that a short
+notebook does. One that is idle is kept in any case, so that a kernel starts within milliseconds. Runners die
+with this process, however it ends: each asks the system to be killed when the thread that started it goes, so
+one thread that lives as long as the executor starts them all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from respawn_jobs.errors import Unavailable
@@ -29,39 +31,68 @@ logger = logging.getLogger(__name__)
 _TERMINATE_SECONDS = 8.0
 """How long runners may take to stop their kernels and record how far they came."""
 _SHORT_LIFE_SECONDS = 5.0
+_IDLE_SECONDS = 120.0
+"""How long a runner that has nothing to do is kept, beside the one that always is."""
+_MOST_ATTEMPTS = 50
+"""What one runner executes at most: what its libraries leave behind must not pile up."""
+
+
+@dataclass(eq=False)
+class _Runner:
+    """A process, and what it does."""
+
+    process: subprocess.Popen[bytes]
+    started: float = field(default_factory=time.monotonic)
+    attempt: str | None = None
+    served: int = 0
+    idle_since: float = field(default_factory=time.monotonic)
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
 
 
 class LocalExecutor:
     """Starts runners on this machine."""
 
-    def __init__(self, url: str, *, max_running: int = 4, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_running: int = 4,
+        python: str = sys.executable,
+        freed: Callable[[], None] = lambda: None,
+    ) -> None:
         """Prepare; the first runner warms up with the first call.
 
         Args:
             url: Where runners reach the service.
             max_running: How many attempts may run at once.
             python: The interpreter for runners; it must have `respawn_jobs`.
+            freed: Called, from any thread, when a place has become free or a runner has died.
         """
         self._url = url
         self._max_running = max_running
         self._python = python
+        self._freed = freed
         self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._spare: subprocess.Popen[bytes] | None = None
-        self._spare_since = 0.0
+        self._running: dict[str, _Runner] = {}
+        self._idle: list[_Runner] = []
+        self._leaving: list[_Runner] = []
+        self._dead: list[tuple[str, str]] = []
         self._keeper: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
 
     def submit(self, attempt: str, token: str) -> None:
-        """Give the attempt to the warm runner."""
+        """Give the attempt to a warm runner."""
         self._in_keeper(lambda: self._submit(attempt, token))
 
     def cancel(self, attempt: str) -> None:
-        """Ask the attempt's runner to end; it records that before it goes."""
-        process = self._running.get(attempt)
-        if process is not None:
-            _signal(process, signal.SIGTERM)
+        """Ask the attempt's runner to end it; that is recorded before it takes another one."""
+        runner = self._running.get(attempt)
+        if runner is not None:
+            _signal(runner.process, signal.SIGTERM)
 
     def probe(self) -> list[tuple[str, str]]:
         """Return attempts whose runner ended other than by finishing, each once."""
@@ -69,8 +100,8 @@ class LocalExecutor:
         return dead
 
     def living(self) -> set[str]:
-        """Return the attempts whose runner still lives."""
-        return {attempt for attempt, process in list(self._running.items()) if process.poll() is None}
+        """Return the attempts whose runner is at work on them."""
+        return {attempt for attempt, runner in list(self._running.items()) if runner.alive}
 
     def close(self) -> None:
         """End all runners: asked first, then killed after a few seconds."""
@@ -83,9 +114,10 @@ class LocalExecutor:
             self._calls.put(None)
             keeper.join()
 
-    # Everything below runs in the keeper's thread only.
-
     def _in_keeper(self, call: Callable[[], Any]) -> Any:
+        return self._ask(call).result()
+
+    def _ask(self, call: Callable[[], Any]) -> Future[Any]:
         answer: Future[Any] = Future()
         with self._lock:
             if self._closed:
@@ -94,7 +126,21 @@ class LocalExecutor:
                 self._keeper = threading.Thread(target=self._keep, name="respawn-executor", daemon=True)
                 self._keeper.start()
             self._calls.put((call, answer))
-        return answer.result()
+        return answer
+
+    # In a thread for each runner.
+
+    def _listen(self, runner: _Runner, reports: int) -> None:
+        """Hear what a runner has done, until it ends."""
+        with os.fdopen(reports) as lines:
+            for line in lines:
+                told = json.loads(line)
+                with suppress(Unavailable):  # closed: nobody asks any more
+                    self._ask(lambda told=told: self._done(runner, told["said"])).result()  # type: ignore[misc]
+                self._freed()
+        self._freed()
+
+    # Everything below runs in the keeper's thread only.
 
     def _keep(self) -> None:
         while (item := self._calls.get()) is not None:
@@ -105,69 +151,120 @@ class LocalExecutor:
                 answer.set_exception(error)
         self._end_all()
 
-    def _warm(self) -> None:
-        """Have a spare, unless spares die young: then wait before the next try."""
-        if self._spare is not None and self._spare.poll() is None:
-            return
-        if self._spare is not None and time.monotonic() - self._spare_since < _SHORT_LIFE_SECONDS:
-            return
-        self._spare = self._start()
-        self._spare_since = time.monotonic()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        try:
-            return subprocess.Popen(
-                [self._python, "-m", "respawn_jobs.warm", str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                env=runner_environment(os.environ),
-            )
-        except OSError as error:
-            raise Unavailable(f"a runner could not be started: {error}") from error
-
     def _submit(self, attempt: str, token: str) -> None:
         if len(self.living()) >= self._max_running:
             raise Unavailable(f"{self._max_running} runs are executing here already")
-        spare, self._spare = self._spare, None
-        if spare is None or spare.poll() is not None:
-            spare = self._start()
-        self._running[attempt] = spare
+        self._idle = [runner for runner in self._idle if runner.alive]
+        runner = self._idle.pop() if self._idle else self._start()
+        runner.attempt = attempt
+        self._running[attempt] = runner
         order = json.dumps({"url": self._url, "attempt": attempt, "token": token})
-        assert spare.stdin is not None  # noqa: S101  opened as a pipe above
-        with suppress(BrokenPipeError), spare.stdin as pipe:  # a runner that just died is found by probe
-            pipe.write(order.encode() + b"\n")
+        assert runner.process.stdin is not None  # noqa: S101  opened as a pipe by _start
+        with suppress(BrokenPipeError):  # a runner that just died is found by probe
+            runner.process.stdin.write(order.encode() + b"\n")
+            runner.process.stdin.flush()
         self._warm()
 
+    def _done(self, runner: _Runner, said: str | None) -> None:
+        """Take note that a runner is through with its attempt."""
+        if runner.attempt is None:
+            return
+        del self._running[runner.attempt]
+        if said is not None:
+            self._dead.append((runner.attempt, f"the runner gave up: {said}"))
+        runner.attempt = None
+        runner.served += 1
+        runner.idle_since = time.monotonic()
+        if runner.served < _MOST_ATTEMPTS:
+            self._idle.append(runner)
+        else:
+            self._leaving.append(runner)
+            _dismiss(runner)
+
     def _collect(self) -> list[tuple[str, str]]:
-        self._warm()
-        dead = []
-        for attempt, process in list(self._running.items()):
-            code = process.poll()
+        for attempt, runner in list(self._running.items()):
+            code = runner.process.poll()
             if code is None:
                 continue
             del self._running[attempt]
             if code < 0:
-                dead.append((attempt, f"the runner was ended by {signal.Signals(-code).name}"))
-            elif code > 0:
-                dead.append((attempt, f"the runner exited with status {code}"))
+                self._dead.append((attempt, f"the runner was ended by {signal.Signals(-code).name}"))
+            else:
+                self._dead.append((attempt, f"the runner exited with status {code}"))
+        self._retire()
+        self._warm()
+        dead, self._dead = self._dead, []
         return dead
 
+    def _retire(self) -> None:
+        """Let runners go that have had nothing to do for long; the last one stays."""
+        now = time.monotonic()
+        for runner in self._idle[1:]:
+            if now - runner.idle_since > _IDLE_SECONDS:
+                self._idle.remove(runner)
+                self._leaving.append(runner)
+                _dismiss(runner)
+        self._leaving = [runner for runner in self._leaving if runner.alive]
+
+    def _warm(self) -> None:
+        """Have an idle runner, unless they die young: then wait before the next try."""
+        died = [runner for runner in self._idle if not runner.alive]
+        if any(
+            runner.served == 0 and time.monotonic() - runner.started < _SHORT_LIFE_SECONDS for runner in died
+        ):
+            return
+        self._idle = [runner for runner in self._idle if runner.alive]
+        if not self._idle:
+            self._idle.append(self._start())
+
+    def _start(self) -> _Runner:
+        reading, writing = os.pipe()
+        try:
+            process = subprocess.Popen(
+                [self._python, "-m", "respawn_jobs.warm", str(os.getpid()), str(writing)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=[writing],
+                env=runner_environment(os.environ),
+            )
+        except OSError as error:
+            os.close(reading)
+            raise Unavailable(f"a runner could not be started: {error}") from error
+        finally:
+            os.close(writing)
+        runner = _Runner(process)
+        listener = threading.Thread(
+            target=self._listen, args=(runner, reading), name=f"respawn-runner-{process.pid}", daemon=True
+        )
+        listener.start()
+        return runner
+
     def _end_all(self) -> None:
-        everyone = [process for process in (*self._running.values(), self._spare) if process is not None]
-        for process in everyone:
-            _signal(process, signal.SIGTERM)
+        everyone = [*self._running.values(), *self._idle, *self._leaving]
+        for runner in everyone:
+            _dismiss(runner)
+            _signal(runner.process, signal.SIGTERM)
         give_up = time.monotonic() + _TERMINATE_SECONDS
-        for process in everyone:
+        for runner in everyone:
             try:
-                process.wait(max(0.0, give_up - time.monotonic()))
+                runner.process.wait(max(0.0, give_up - time.monotonic()))
             except subprocess.TimeoutExpired:
-                logger.warning("runner %d does not end; killing it", process.pid)
-                _signal(process, signal.SIGKILL)
-                process.wait()
-            if process.stdin is not None:
-                with suppress(OSError):
-                    process.stdin.close()
+                logger.warning("runner %d does not end; killing it", runner.process.pid)
+                _signal(runner.process, signal.SIGKILL)
+                runner.process.wait()
+
+
+def _died_young(runner: _Runner) -> bool:
+    young = time.monotonic() - runner.started < _SHORT_LIFE_SECONDS
+    return young and runner.served == 0 and not runner.alive
+
+
+def _dismiss(runner: _Runner) -> None:
+    """Let a runner end after what it is doing."""
+    if runner.process.stdin is not None:
+        with suppress(OSError):
+            runner.process.stdin.close()
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

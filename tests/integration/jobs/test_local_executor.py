@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,8 +78,31 @@ def test_a_submitted_attempt_is_executed_over_http(ledger, ada, executor) -> Non
     assert detail.run.state is RunState.SUCCEEDED
     assert [checkpoint.cell for checkpoint in detail.checkpoints] == [0]
     assert ada.outputs(run, 1)[0]["text"] == "21\n"
-    wait_for(lambda: not executor.living(), 30, "the runner to be gone")
+    wait_for(lambda: not executor.living(), 30, "the runner to be through")
     assert executor.probe() == []
+
+
+def test_a_runner_takes_the_next_attempt_and_knows_nothing_of_the_one_before(ledger, ada, executor) -> None:
+    shows = "import os\nprint(os.getppid(), 'left' in globals(), os.getcwd().endswith('elsewhere'))"
+    leaves = "left = 1; os.makedirs('elsewhere'); os.chdir('elsewhere')"
+    first, _ = submit(ledger, ada, executor, shows, leaves)
+    wait_for(lambda: ada.show(first).run.state.final and not executor.living(), 60, "the end of the first")
+    second, _ = submit(ledger, ada, executor, shows)
+    wait_for(lambda: ada.show(second).run.state.final and not executor.living(), 60, "the end of the second")
+    assert ada.outputs(first, 0)[0]["text"] == ada.outputs(second, 0)[0]["text"]
+    assert ada.outputs(second, 0)[0]["text"].split()[1:] == ["False", "False"]
+
+
+def test_whoever_waits_for_a_place_is_told_when_one_is_free(ledger, ada, tmp_path: Path) -> None:
+    freed = threading.Event()
+    with served(ledger, tmp_path / "data") as url:
+        executor = LocalExecutor(url, max_running=1, freed=freed.set)
+        try:
+            submit(ledger, ada, executor, "1")
+            assert freed.wait(60)
+            assert executor.living() == set()
+        finally:
+            executor.close()
 
 
 def test_a_killed_runner_is_found_and_takes_its_kernel_along(ledger, ada, executor) -> None:
