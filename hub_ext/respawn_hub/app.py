@@ -34,6 +34,7 @@ from respawn_hub.sessions import Sessions
 from respawn_hub.settings import HubSettings, Settings
 from respawn_hub.templating import HERE
 from respawn_jobs.blobs import BlobStore
+from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.executors.base import Executor
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ledger import Ledger
@@ -49,6 +50,7 @@ def create_app(
     *,
     ledger: Ledger | None = None,
     executor: Executor | None = None,
+    clock: Clock = utc_now,
 ) -> FastAPI:
     """Build the application; its loops start and end with the server's lifespan.
 
@@ -57,14 +59,15 @@ def create_app(
         hub_settings: what the hub told it.
         ledger: the store; by default the one that `settings` name.
         executor: starts runners; by default local processes.
+        clock: the present moment; a `ledger` that is given has its own, which must be the same.
     """
-    store = ledger or open_ledger(settings)
+    store = ledger or open_ledger(settings, clock)
     service_url = hub_settings.service_url.rstrip("/") + hub_settings.prefix.rstrip("/")
     executor = executor or LocalExecutor(
         service_url, max_running=settings.max_running, freed=lambda: supervisor.wake()
     )
     dispatcher = Dispatcher(store, executor, max_running=settings.max_running)
-    scheduler = Scheduler(store, lambda: supervisor.wake())
+    scheduler = Scheduler(store, lambda: supervisor.wake(), clock=clock)
     supervisor = Supervisor({"scheduler": scheduler.tick, "dispatcher": dispatcher.tick})
     hub = Hub(hub_settings)
     runtime = Runtime(
@@ -115,14 +118,14 @@ def create_app(
     return app
 
 
-def open_ledger(settings: Settings) -> Ledger:
+def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
     """Open the store that the settings name: URLs, or files in the data directory."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     data = settings.data.absolute()
     database = Database(settings.db_url or f"sqlite:///{data / 'respawn.db'}")
     database.prepare()
     blobs = BlobStore(settings.blobs_url or (data / "blobs").as_uri())
-    return Ledger(database, blobs, lease_seconds=settings.lease_seconds)
+    return Ledger(database, blobs, clock=clock, lease_seconds=settings.lease_seconds)
 
 
 def _routes() -> APIRouter:
