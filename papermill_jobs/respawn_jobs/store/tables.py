@@ -21,10 +21,14 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Json = JSON(none_as_null=True)
+WAITING = "state = 'queued' AND current IS NULL AND not_before IS NULL"
+"""Runs that may start now; spelled as in the partial index, or a database will not use it."""
+DELAYED = "state = 'queued' AND not_before IS NOT NULL"
 
 
 class Utc(TypeDecorator[datetime]):
@@ -131,6 +135,13 @@ class RunRow(Base):
         Index("runs_of_namespace_in_state", "namespace", "state", "created_at"),
         Index("runs_of_notebook", "notebook"),
         Index("runs_of_skeleton", "skeleton"),
+        Index(
+            "runs_waiting",
+            *("priority", "created_by", "job_id", "queue", "created_at", "id"),
+            sqlite_where=text(WAITING),
+            postgresql_where=text(WAITING),
+        ),
+        Index("runs_delayed", "not_before", sqlite_where=text(DELAYED), postgresql_where=text(DELAYED)),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -433,20 +444,23 @@ class NoticeRow(Base):
     __tablename__ = "notices"
     __table_args__ = (
         UniqueConstraint("key", name="notices_once"),
-        Index("notices_of_job", "job_id", "kind", "at"),
+        Index("notices_of_job", "job_id", "channel", "kind"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     key: Mapped[str] = mapped_column(String(255))
-    """What it is about, such as `failure:<run>`: each is told once."""
+    """What it is about, such as `failure:<run>:<channel>`: each is told once."""
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    channel: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(16))
     """`failure`, `recovery` or `deadline`."""
     run_id: Mapped[str | None] = mapped_column(String(32))
     at: Mapped[datetime]
     details: Mapped[dict[str, Any]]
-    not_before: Mapped[datetime] = mapped_column(index=True)
+    not_before: Mapped[datetime]
     """When it is sent at the earliest: later for those that wait for others, or for another try."""
+    claimed_until: Mapped[datetime | None]
+    """Until when the replica that sends it has it for itself."""
     tries: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[datetime | None] = mapped_column(index=True)
     said: Mapped[str | None]

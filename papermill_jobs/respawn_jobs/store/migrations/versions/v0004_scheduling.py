@@ -116,11 +116,13 @@ def _new_tables() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("channel", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("run_id", sa.String(length=32), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("details", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tries", sa.BigInteger(), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("said", sa.String(), nullable=True),
@@ -131,9 +133,8 @@ def _new_tables() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key", name="notices_once"),
     )
-    op.create_index("ix_notices_not_before", "notices", ["not_before"], unique=False)
     op.create_index("ix_notices_sent_at", "notices", ["sent_at"], unique=False)
-    op.create_index("notices_of_job", "notices", ["job_id", "kind", "at"], unique=False)
+    op.create_index("notices_of_job", "notices", ["job_id", "channel", "kind"], unique=False)
     op.create_table(
         "watches",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -222,6 +223,24 @@ def _new_columns() -> None:
     op.create_index("runs_of_notebook", "runs", ["notebook"], unique=False)
     op.create_index("runs_of_period", "runs", ["job_id", "logical_at"], unique=False)
     op.create_index("runs_of_skeleton", "runs", ["skeleton"], unique=False)
+    waiting = sa.text("state = 'queued' AND current IS NULL AND not_before IS NULL")
+    op.create_index(
+        "runs_waiting",
+        "runs",
+        ["priority", "created_by", "job_id", "queue", "created_at", "id"],
+        unique=False,
+        sqlite_where=waiting,
+        postgresql_where=waiting,
+    )
+    delayed = sa.text("state = 'queued' AND not_before IS NOT NULL")
+    op.create_index(
+        "runs_delayed",
+        "runs",
+        ["not_before"],
+        unique=False,
+        sqlite_where=delayed,
+        postgresql_where=delayed,
+    )
     op.create_index("runs_triggered_once", "runs", ["trigger_id", "trigger_key"], unique=True)
     op.add_column(
         "schedules", sa.Column("missed", sa.String(length=8), server_default="latest", nullable=False)
