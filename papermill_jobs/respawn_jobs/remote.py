@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import Any
 
 import httpx
 
@@ -23,7 +22,6 @@ from respawn_jobs.models import (
     AuditRecord,
     DebugBundle,
     Job,
-    Model,
     Plan,
     Run,
     RunDetail,
@@ -39,91 +37,17 @@ from respawn_jobs.protocol import (
     HeartbeatAnswer,
     Outcome,
 )
+from respawn_jobs.remote_link import CONNECT_SECONDS, Link, RemoteBase, body, part, query
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.stopping import lease_clock
 
-M = TypeVar("M", bound=Model)
-
 _CHUNK = 1 << 20
-_CONNECT_SECONDS = 5.0
 _PATIENCE_SECONDS = 300.0
 _BYTES_PER_SECOND = 5_000_000
 """How fast an upload is stored at the least."""
-_BY_STATUS: dict[int, type[errors.RespawnError]] = {
-    400: errors.InvalidInput,
-    401: errors.Unauthenticated,
-    403: errors.Forbidden,
-    404: errors.NotFound,
-    409: errors.Conflict,
-    410: errors.Fenced,
-    422: errors.InvalidInput,
-    502: errors.Unavailable,
-    503: errors.Unavailable,
-    504: errors.Unavailable,
-}
 
 
-class _Link:
-    """One authenticated connection pool to the service."""
-
-    def __init__(self, url: str, authorization: str, timeout: float) -> None:
-        self.url = url.rstrip("/")
-        self._client = httpx.Client(
-            base_url=self.url + "/",
-            headers={"Authorization": authorization, "Accept": "application/json"},
-            timeout=httpx.Timeout(timeout, connect=_CONNECT_SECONDS),
-            # Only connections that were never made are tried again here: nothing was sent yet.
-            transport=httpx.HTTPTransport(retries=2),
-        )
-
-    def call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Send one request; raise what the service refused, or `Unavailable` when it does not answer."""
-        try:
-            response = self._client.request(method, path, **arguments)
-        except httpx.TransportError as error:
-            raise errors.Unavailable(
-                f"the Respawn service at {self.url} does not answer: {error or type(error).__name__}",
-                url=self.url,
-            ) from error
-        if response.is_success:
-            return response
-        raise _refusal(response, self.url)
-
-    def close(self) -> None:
-        self._client.close()
-
-
-def _refusal(response: httpx.Response, url: str) -> errors.RespawnError:
-    """Return the error that an answer other than 2xx stands for."""
-    if response.is_redirect:
-        return errors.Unauthenticated(f"{url} asks for a sign-in: the token is missing or no longer valid")
-    try:
-        document = response.json()
-    except ValueError:
-        document = None
-    if isinstance(document, dict) and "error" in document and "message" in document:
-        return errors.from_dict(document)
-    detail = document.get("detail", document) if isinstance(document, dict) else response.text[:500]
-    error = _BY_STATUS.get(response.status_code, errors.RespawnError)
-    return error(f"{url} answered {response.status_code}: {detail or response.reason_phrase}")
-
-
-def _part(value: str) -> str:
-    """Return one part of a path. Raises `InvalidInput` for what would lead elsewhere."""
-    if value in ("", ".", ".."):
-        raise errors.InvalidInput(f"{value!r} is not an id")
-    return quote(value, safe="")
-
-
-def _body(model: Model) -> dict[str, Any]:
-    return {"content": model.model_dump_json(), "headers": {"Content-Type": "application/json"}}
-
-
-def _query(**values: Any) -> dict[str, Any]:
-    return {"params": {key: value for key, value in values.items() if value is not None}}
-
-
-class RemoteService:
+class RemoteService(RemoteBase):
     """A hub's service as its people see it; made from the service's URL and a hub token."""
 
     def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
@@ -134,14 +58,8 @@ class RemoteService:
             token: A JupyterHub API token of the person.
             timeout: Seconds to wait for an answer.
         """
-        self._link = _Link(url, f"token {token}", timeout)
+        self._link = Link(url, f"token {token}", timeout)
         self.url = self._link.url
-
-    def _one(self, kind: type[M], method: str, path: str, **arguments: Any) -> M:
-        return kind.model_validate_json(self._link.call(method, path, **arguments).content)
-
-    def _many(self, kind: type[M], path: str, **arguments: Any) -> list[M]:
-        return [kind.model_validate(item) for item in self._link.call("GET", path, **arguments).json()]
 
     def whoami(self) -> str:
         """Return the caller's name."""
@@ -149,23 +67,23 @@ class RemoteService:
 
     def promote(self, request: Promotion) -> Version:
         """Make a version of a job."""
-        return self._one(Version, "POST", "api/versions", **_body(request))
+        return self._one(Version, "POST", "api/versions", **body(request))
 
     def jobs(self, namespace: str | None = None) -> list[Job]:
         """Return the jobs that the caller may see."""
-        return self._many(Job, "api/jobs", **_query(namespace=namespace))
+        return self._many(Job, "api/jobs", **query(namespace=namespace))
 
     def job(self, ref: str) -> Job:
         """Return one job."""
-        return self._one(Job, "GET", "api/job", **_query(ref=ref))
+        return self._one(Job, "GET", "api/job", **query(ref=ref))
 
     def versions(self, ref: str) -> list[Version]:
         """Return a job's versions, newest first."""
-        return self._many(Version, "api/job/versions", **_query(ref=ref))
+        return self._many(Version, "api/job/versions", **query(ref=ref))
 
     def run(self, request: RunRequest) -> Run:
         """Queue a run."""
-        return self._one(Run, "POST", "api/runs", **_body(request))
+        return self._one(Run, "POST", "api/runs", **body(request))
 
     def runs(
         self,
@@ -179,71 +97,69 @@ class RemoteService:
         before_text = before.isoformat() if before else None
         states_text = [state.value for state in states] or None
         return self._many(
-            Run, "api/runs", **_query(job=job, state=states_text, limit=limit, before=before_text)
+            Run, "api/runs", **query(job=job, state=states_text, limit=limit, before=before_text)
         )
 
     def show(self, run: str) -> RunDetail:
         """Return a run with its cells."""
-        return self._one(RunDetail, "GET", f"api/runs/{_part(run)}")
+        return self._one(RunDetail, "GET", f"api/runs/{part(run)}")
 
     def outputs(self, run: str, cell: int) -> list[dict[str, Any]]:
         """Return the outputs of one cell."""
-        return list(self._link.call("GET", f"api/runs/{_part(run)}/cells/{int(cell)}/outputs").json())
+        return list(self._link.call("GET", f"api/runs/{part(run)}/cells/{int(cell)}/outputs").json())
 
     def notebook(self, run: str) -> str:
         """Return the text of the executed notebook."""
-        return self._link.call("GET", f"api/runs/{_part(run)}/notebook").content.decode()
+        return self._link.call("GET", f"api/runs/{part(run)}/notebook").content.decode()
 
     def plan(self, run: str, request: ResumeRequest) -> Plan:
         """Tell what `resume` would do."""
-        return self._one(Plan, "POST", f"api/runs/{_part(run)}/plan", **_body(request))
+        return self._one(Plan, "POST", f"api/runs/{part(run)}/plan", **body(request))
 
     def resume(self, run: str, request: ResumeRequest) -> Run:
         """Queue a run that goes on from where this one stopped."""
-        return self._one(Run, "POST", f"api/runs/{_part(run)}/resume", **_body(request))
+        return self._one(Run, "POST", f"api/runs/{part(run)}/resume", **body(request))
 
     def restart(self, run: str, request: ResumeRequest) -> Run:
         """Queue a run from the top."""
-        return self._one(Run, "POST", f"api/runs/{_part(run)}/restart", **_body(request))
+        return self._one(Run, "POST", f"api/runs/{part(run)}/restart", **body(request))
 
     def cancel(self, run: str) -> Run:
         """Ask a run to stop."""
-        return self._one(Run, "POST", f"api/runs/{_part(run)}/cancel")
+        return self._one(Run, "POST", f"api/runs/{part(run)}/cancel")
 
     def debug(self, run: str) -> DebugBundle:
         """Return what opens the failure in a notebook."""
-        return self._one(DebugBundle, "GET", f"api/runs/{_part(run)}/debug")
+        return self._one(DebugBundle, "GET", f"api/runs/{part(run)}/debug")
 
     def blob(self, run: str, digest: str) -> bytes:
         """Return a blob that belongs to the run."""
-        return self._link.call("GET", f"api/runs/{_part(run)}/blobs/{_part(digest)}").content
+        return self._link.call("GET", f"api/runs/{part(run)}/blobs/{part(digest)}").content
 
     def artifacts(self, run: str) -> list[Artifact]:
         """Return what the run keeps, by name, newest first."""
-        return self._many(Artifact, f"api/runs/{_part(run)}/artifacts")
+        return self._many(Artifact, f"api/runs/{part(run)}/artifacts")
 
     def schedule(self, request: ScheduleRequest) -> Schedule:
         """Add a schedule to a job."""
-        return self._one(Schedule, "POST", "api/schedules", **_body(request))
+        return self._one(Schedule, "POST", "api/schedules", **body(request))
 
     def preview(self, cron: str, tz: str, count: int = 5) -> list[datetime]:
         """Return the next fires of a schedule."""
-        fires = self._link.call(
-            "GET", "api/schedules/preview", **_query(cron=cron, tz=tz, count=count)
-        ).json()
+        fires = self._link.call("GET", "api/schedules/preview", **query(cron=cron, tz=tz, count=count)).json()
         return [datetime.fromisoformat(fire) for fire in fires]
 
     def pause(self, schedule: str, *, paused: bool) -> Schedule:
         """Pause a schedule or let it go on."""
-        return self._one(Schedule, "PATCH", f"api/schedules/{_part(schedule)}", json={"paused": paused})
+        return self._one(Schedule, "PATCH", f"api/schedules/{part(schedule)}", json={"paused": paused})
 
     def unschedule(self, schedule: str) -> None:
         """Remove a schedule."""
-        self._link.call("DELETE", f"api/schedules/{_part(schedule)}")
+        self._link.call("DELETE", f"api/schedules/{part(schedule)}")
 
     def audit(self, limit: int = 100) -> list[AuditRecord]:
         """Return the newest audit records."""
-        return self._many(AuditRecord, "api/audit", **_query(limit=limit))
+        return self._many(AuditRecord, "api/audit", **query(limit=limit))
 
     def close(self) -> None:
         """Release connections."""
@@ -273,8 +189,8 @@ class RemoteRunner:
             sleep: How to wait before trying again.
             monotonic: The clock that measures how long the lease has left.
         """
-        self._link = _Link(url, f"Bearer {token}", timeout)
-        self._base = f"runner/{_part(attempt)}"
+        self._link = Link(url, f"Bearer {token}", timeout)
+        self._base = f"runner/{part(attempt)}"
         self._lease = 15.0
         self._timeout = timeout
         self._heard = float("-inf")
@@ -329,33 +245,33 @@ class RemoteRunner:
     def put_blob(self, digest: str, source: bytes | Path) -> None:
         """Store bytes under their digest; a file is streamed. The larger, the longer the answer may take."""
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        timeout = httpx.Timeout(self._timeout + size / _BYTES_PER_SECOND, connect=_CONNECT_SECONDS)
-        self._repeat("PUT", f"blobs/{_part(digest)}", lambda: {**_upload(source), "timeout": timeout})
+        timeout = httpx.Timeout(self._timeout + size / _BYTES_PER_SECOND, connect=CONNECT_SECONDS)
+        self._repeat("PUT", f"blobs/{part(digest)}", lambda: {**_upload(source), "timeout": timeout})
 
     def get_blob(self, digest: str) -> bytes:
         """Return a blob that this attempt may read."""
-        timeout = httpx.Timeout(_PATIENCE_SECONDS, connect=_CONNECT_SECONDS)  # its size is not known here
-        return self._repeat("GET", f"blobs/{_part(digest)}", lambda: {"timeout": timeout}).content
+        timeout = httpx.Timeout(_PATIENCE_SECONDS, connect=CONNECT_SECONDS)  # its size is not known here
+        return self._repeat("GET", f"blobs/{part(digest)}", lambda: {"timeout": timeout}).content
 
     def commit_checkpoint(self, commit: CheckpointCommit) -> None:
         """Make a checkpoint part of the run."""
-        self._repeat("POST", "checkpoint", lambda: _body(commit))
+        self._repeat("POST", "checkpoint", lambda: body(commit))
 
     def commit_artifact(self, commit: ArtifactCommit) -> None:
         """Make an artifact the latest of its name."""
-        self._repeat("POST", "artifact", lambda: _body(commit))
+        self._repeat("POST", "artifact", lambda: body(commit))
 
     def finish(self, outcome: Outcome) -> None:
         """End the attempt."""
         tries = 0
 
-        def body() -> dict[str, Any]:
+        def counted() -> dict[str, Any]:
             nonlocal tries
             tries += 1
-            return _body(outcome)
+            return body(outcome)
 
         try:
-            self._repeat("POST", "finish", body)
+            self._repeat("POST", "finish", counted)
         except errors.Fenced:
             if tries == 1:
                 raise

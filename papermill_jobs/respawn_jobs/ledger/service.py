@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from respawn_jobs import schedules
-from respawn_jobs.access import Actor
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger import artifacts, audit, jobs, resume, runs, scheduling
-from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.actor_base import ActorBase
 from respawn_jobs.models import (
     Artifact,
     AuditRecord,
@@ -28,12 +27,8 @@ from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleR
 _MOST_FIRES = 100
 
 
-class ActorService:
+class ActorService(ActorBase):
     """What one actor can do; each method is told in `respawn_jobs.service.Service`."""
-
-    def __init__(self, context: Context, actor: Actor) -> None:
-        self._context = context
-        self.actor = actor
 
     def whoami(self) -> str:
         """Return the caller's name."""
