@@ -16,6 +16,7 @@ from respawn_jobs.clock import Clock
 from respawn_jobs.errors import InvalidInput, NotFound
 from respawn_jobs.ids import is_id
 from respawn_jobs.ledger.limits import NAMESPACE, check_text
+from respawn_jobs.ledger.surroundings import ChannelRules, NoChannels, Observer, Unobserved
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
 
@@ -54,6 +55,8 @@ class Context:
     clock: Clock
     lease: timedelta
     kernel_check: KernelCheck
+    channels: ChannelRules = field(default_factory=NoChannels)
+    observer: Observer = field(default_factory=Unobserved)
     _kernels: dict[str, tuple[datetime, Kernel]] = field(default_factory=dict)
 
     def kernel(self, name: str) -> Kernel:

@@ -113,6 +113,8 @@ class ScheduleRow(Base):
     paused: Mapped[bool]
     parameters: Mapped[dict[str, Any]]
     next_due: Mapped[datetime | None] = mapped_column(index=True)
+    decided_until: Mapped[datetime | None]
+    """Of due times up to here it is decided whether they make a run; None: of those before `next_due`."""
     missed: Mapped[str] = mapped_column(String(8), default="latest", server_default="latest")
     missed_most: Mapped[int] = mapped_column(default=100, server_default="100")
     created_by: Mapped[str] = mapped_column(String(255))
