@@ -12,7 +12,7 @@ import logging
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Conflict, Unavailable
@@ -46,28 +46,37 @@ def open_attempt(context: Context, run_id: str, executor: str) -> tuple[str, str
 
     Raises `Conflict` when the run does not wait for an attempt: of two callers, one gets it.
     """
-    attempt_id, token = new_id("att"), secrets.token_urlsafe(32)
     with context.database.session(write=True) as session:
-        taken = session.scalar(
-            update(RunRow)
+        run = session.scalar(
+            select(RunRow)
             .where(RunRow.id == run_id, RunRow.state == RunState.QUEUED.value, RunRow.current.is_(None))
-            .values(current=attempt_id, attempt=RunRow.attempt + 1, revision=RunRow.revision + 1)
-            .returning(RunRow.id)
+            .with_for_update()
         )
-        if taken is None:
+        if run is None:
             raise Conflict(f"{run_id} does not wait for a runner", run=run_id)
-        number = session.scalars(select(RunRow.attempt).where(RunRow.id == run_id)).one()
-        session.add(
-            AttemptRow(
-                id=attempt_id,
-                run_id=run_id,
-                number=number,
-                state=RunState.QUEUED.value,
-                executor=executor,
-                token_hash=token_hash(token),
-                lease_until=context.clock() + START_GRACE,
-            )
+        return open_next(context, session, run, executor, None)
+
+
+def open_next(
+    context: Context, session: Session, run: RunRow, executor: str, replica: str | None
+) -> tuple[str, str]:
+    """Open the next attempt of a run that waits and whose row the caller has locked; see `open_attempt`."""
+    attempt_id, token = new_id("att"), secrets.token_urlsafe(32)
+    run.current, run.attempt, run.not_before = attempt_id, run.attempt + 1, None
+    session.add(
+        AttemptRow(
+            id=attempt_id,
+            run_id=run.id,
+            number=run.attempt,
+            state=RunState.QUEUED.value,
+            executor=executor,
+            replica=replica,
+            token_hash=token_hash(token),
+            lease_until=context.clock() + START_GRACE,
         )
+    )
+    session.flush()
+    touch(session, run.id)
     return attempt_id, token
 
 

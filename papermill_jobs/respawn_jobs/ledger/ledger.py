@@ -11,7 +11,7 @@ from respawn_jobs.access import Actor
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.errors import NotFound
-from respawn_jobs.ledger import attempts, audit, scheduling
+from respawn_jobs.ledger import attempts, audit, queue, scheduling
 from respawn_jobs.ledger.context import Context, KernelCheck, installed_kernel
 from respawn_jobs.ledger.convert import runs_of
 from respawn_jobs.ledger.limits import check_text
@@ -115,6 +115,10 @@ class Ledger:
         lost when no runner claims it within 60 seconds.
         """
         return attempts.open_attempt(self._context, run_id, executor)
+
+    def take(self, executor: str, replica: str | None, places: int) -> list[queue.Taken]:
+        """Open attempts for as many waiting runs as may start now, at most `places`; see `ledger.queue`."""
+        return queue.take(self._context, executor, replica, places)
 
     def expire(self) -> list[str]:
         """Lose every attempt whose lease is over, and return the ids of runs that changed.

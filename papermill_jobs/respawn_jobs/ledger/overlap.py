@@ -1,0 +1,85 @@
+"""What becomes of a run that comes due while others of its job have not ended.
+
+This is for runs that come due by themselves: by the clock, after other jobs, by a webhook or an object. A run
+that a person asks for, a backfill's, and one that goes on from another are there like all others, but always
+wait: somebody wants exactly them. A backfill's runs are not cancelled either; who started it stops it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from respawn_jobs.ledger import audit
+from respawn_jobs.ledger.attempts import end_attempt
+from respawn_jobs.ledger.context import Context, touch
+from respawn_jobs.ledger.convert import ref_of
+from respawn_jobs.ledger.ends import note_end
+from respawn_jobs.ledger.limits_of_runs import parallel_of
+from respawn_jobs.ledger.records import close_cells, shown_attempt
+from respawn_jobs.models import CellError, RunState
+from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow
+
+_OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
+_BY = "respawn:overlap"
+"""Who the audit trail names for what the policy cancels."""
+
+
+def admit(context: Context, session: Session, job: JobRow, run: RunRow) -> None:
+    """Apply a job's overlap policy to a run that just came due, in the transaction that inserted it.
+
+    Does nothing when the run has ended already. A run that is skipped has ended afterwards; those that are
+    cancelled have ended, or are asked to and end within seconds, while the new one waits.
+    """
+    if run.state != RunState.QUEUED.value:
+        return
+    # Of two runs that come due at once the second sees the first: they take turns on their job's row.
+    query = select(JobRow.settings).where(JobRow.id == job.id)
+    settings = session.scalars(query.with_for_update()).one()
+    policy = settings.get("overlap", "queue")
+    if policy == "queue":
+        return
+    others = _others(session, run)
+    if len(others) < (parallel_of(settings) or 1):
+        return
+    if policy == "skip":
+        _end(context, session, run, "Skipped", f"{others[0].id} of the same job had not ended")
+        return
+    for other in others:
+        if other.trigger != "backfill" and not other.cancel_requested:
+            _cancel(context, session, job, other, run)
+
+
+def _others(session: Session, run: RunRow) -> list[RunRow]:
+    """Return the runs of the same job that have not ended, oldest first, locked."""
+    query = (
+        select(RunRow)
+        .where(RunRow.job_id == run.job_id, RunRow.state.in_(_OPEN), RunRow.id != run.id)
+        .order_by(RunRow.created_at, RunRow.id)
+    )
+    return list(session.scalars(query.with_for_update().execution_options(populate_existing=True)))
+
+
+def _cancel(context: Context, session: Session, job: JobRow, run: RunRow, cause: RunRow) -> None:
+    run.cancel_requested = True
+    reason = f"{cause.id} of the same job came due"
+    if run.current is None:
+        _end(context, session, run, "Cancelled", reason)
+    elif run.state == RunState.QUEUED.value:
+        # Its runner has not claimed it: fenced now, and settled by the dispatcher's next look.
+        error = CellError(cell=None, name="Cancelled", value=reason)
+        attempt = session.get_one(AttemptRow, run.current)
+        end_attempt(session, run, attempt, context.clock(), RunState.CANCELLED, error)
+    touch(session, run.id)
+    audit.write(context, session, _BY, "cancel", run.namespace, run.id, job=ref_of(job), reason=reason)
+
+
+def _end(context: Context, session: Session, run: RunRow, name: str, reason: str) -> None:
+    """End a run that no runner has."""
+    error = CellError(cell=None, name=name, value=reason)
+    run.state, run.finished_at = RunState.CANCELLED.value, context.clock()
+    run.error = error.model_dump(mode="json")
+    session.flush()
+    close_cells(session, run, shown_attempt(session, run), "the run was cancelled")
+    touch(session, run.id)
+    note_end(context, session, run)

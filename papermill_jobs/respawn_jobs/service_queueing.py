@@ -1,0 +1,81 @@
+"""Queues as people and their tools see them: settings of jobs, limits, replicas of the service."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from pydantic import Field
+
+from respawn_jobs.models import Job
+from respawn_jobs.wire import Model
+
+LimitKind = Literal["namespace", "user", "queue"]
+EACH = "*"
+"""As a limit's name: each namespace, user or queue that has no limit of its own."""
+MOST_RUNS = 100_000
+
+
+class Limit(Model):
+    """How many runs may execute at once in a namespace, for a user, or in a queue."""
+
+    kind: LimitKind
+    name: str
+    """The namespace, user or queue; `*` for each that has no limit of its own."""
+    most: int
+    running: int | None = None
+    """How many runs execute under it now; None for `*`, which many have each for itself."""
+    set_by: str
+    set_at: datetime
+
+
+class LimitRequest(Model):
+    """A request to set or remove a limit."""
+
+    kind: LimitKind
+    name: str
+    most: int | None = Field(ge=0, le=MOST_RUNS)
+    """0 lets nothing start; None removes the limit."""
+
+
+class Replica(Model):
+    """A process of the service, as it last said of itself."""
+
+    id: str
+    host: str
+    started_at: datetime
+    seen_at: datetime
+    alive: bool
+    """Whether it was heard of lately."""
+    draining: bool
+    """Whether it takes no new runs because it is being stopped."""
+    places: int
+    """How many runs it may execute at once."""
+    busy: int
+    health: dict[str, Any] = {}
+    """What each of its loops says of itself: `ok`, or what went wrong."""
+
+
+class QueueingService(Protocol):
+    """What a person can do about queues, within their scopes."""
+
+    def configure(self, job: str, changes: dict[str, Any]) -> Job:
+        """Change settings of a job without a new version.
+
+        Args:
+            job: the job, by `namespace/name`, bare name or id.
+            changes: settings by their names in `JobSettings`; None gives a setting its default back.
+                `retries` is changed cause by cause.
+
+        Raises:
+            InvalidInput: a setting is unknown or its value is refused; nothing was changed.
+        """
+
+    def limits(self) -> list[Limit]:
+        """Return the limits that bind the caller: of namespaces they may read, of themselves, of queues."""
+
+    def limit(self, request: LimitRequest) -> list[Limit]:
+        """Set or remove a limit, and return all; for administrators of all namespaces."""
+
+    def replicas(self) -> list[Replica]:
+        """Return the service's replicas, oldest first; for administrators of all namespaces."""
