@@ -1,14 +1,21 @@
 """Cron expressions in IANA time zones: checked, and turned into the instants when they are due.
 
-Five fields, minutes at finest, read as Debian's cron reads them. Around a change of clocks a time of day
-that does not exist is due once, right after the gap, and one that exists twice is due once; expressions
-that repeat within the hour or by the hour (a star in minutes or hours) follow elapsed time.
+Five fields, minutes at finest, read as Debian's cron reads them. What happens where clocks change:
+
+- An expression for every hour (`30 * * * *`, `*/15 * * * *`) is due whenever the clock shows one of its
+  minutes, in a repeated hour both times: quarters of an hour stay quarters of an hour.
+- Any other names times of day. One that does not exist is due at the first instant after the gap, once with
+  all others of that gap. One that exists twice is due the first time; where the minutes are an interval
+  (`*/15 2 * * *`) it is due both times.
+
+`docs/how-to/schedule.md` has the table.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -21,6 +28,15 @@ _RANGES = {
     "day-of-month": "1 to 31",
     "month": "1 to 12, or JAN to DEC",
     "day-of-week": "0 to 7, or SUN to SAT",
+}
+_NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
 }
 _LOOK_BACK = (timedelta(hours=1), timedelta(days=1), timedelta(days=8), timedelta(days=64))
 
@@ -36,52 +52,120 @@ def next_fires(cron: str, tz: str, after: datetime, count: int) -> list[datetime
 
     Raises `InvalidInput` as `check` does.
     """
-    fires = _fires(cron, tz, after)
+    fires = fires_after(cron, tz, after)
     return [next(fires) for _ in range(count)]
 
 
-def latest_fire(cron: str, tz: str, first: datetime, now: datetime) -> datetime:
-    """Return the last instant due from `first`, itself a fire, until `now`, both inclusive; in UTC.
+def latest_fires(cron: str, tz: str, after: datetime, until: datetime, most: int) -> list[datetime]:
+    """Return the last instants due after `after` until `until` inclusive: `most` at most, ascending, in UTC.
 
     Looks back over growing windows, so a schedule that missed a year of minutes costs no more than one
-    that missed an hour.
+    that missed a day. Raises `InvalidInput` as `check` does.
     """
+    found: list[datetime] = []
     for window in (*_LOOK_BACK, None):
-        start = first if window is None else max(first, now - window)
-        latest = None
-        for fire in _fires(cron, tz, start - timedelta(seconds=1)):
-            if fire > now:
+        start = after if window is None else max(after, until - window)
+        found = []
+        for fire in fires_after(cron, tz, start):
+            if fire > until:
                 break
-            latest = fire
-        if latest is not None and latest >= first:
-            return latest.astimezone(UTC)
-        if start == first:
+            found.append(fire.astimezone(UTC))
+        if len(found) >= most or start == after:
             break
-    return first.astimezone(UTC)
+    return found[-most:]
 
 
-def _fires(cron: str, tz: str, after: datetime) -> Iterator[datetime]:
+def fires_after(cron: str, tz: str, after: datetime) -> Iterator[datetime]:
+    """Yield the instants strictly after `after`, ascending, each once, in the zone `tz`.
+
+    Raises `InvalidInput` as `check` does.
+    """
     zone = _zone(tz)
-    if len(cron.split()) != 5:
-        raise InvalidInput(
-            f"cron {cron!r} has {len(cron.split())} fields; five are wanted: "
-            "minute hour day-of-month month day-of-week",
-            cron=cron,
-        )
-    try:
-        simulation = CronSim(cron, after.astimezone(zone))
-    except CronSimError as error:
-        raise InvalidInput(f"cron {cron!r} {_why_not(cron, str(error))}", cron=cron) from error
-    last = after.astimezone(UTC)
+    begin = after.astimezone(zone)
+    times = _Times(cron, _local_start(begin))
+    last = begin.astimezone(UTC)
+    again: list[datetime] = []  # the second time of a repeated hour comes after later local times
     while True:
+        local = next(times)
+        first = _first_instant(local, zone)
+        exists = first.astimezone(zone).replace(tzinfo=None) == local
+        while again and again[0] <= first:
+            if (fire := heapq.heappop(again)) > last:
+                last = fire
+                yield fire.astimezone(zone)
+        if first > last and (exists or not times.every_hour):
+            last = first
+            yield first.astimezone(zone)
+        if exists and times.interval:
+            heapq.heappush(again, local.replace(tzinfo=zone, fold=1).astimezone(UTC))
+
+
+class _Times:
+    """The local times that an expression names, ascending, without a zone."""
+
+    def __init__(self, cron: str, after: datetime) -> None:
+        fields = _fields(cron)
         try:
-            fire = next(simulation).astimezone(zone)
-        except StopIteration:
-            raise InvalidInput(f"cron {cron!r} never fires: there is no such date", cron=cron) from None
-        # Cron's rules for clock changes can name one instant twice; a due time must be due once.
-        if fire.astimezone(UTC) > last:
-            last = fire.astimezone(UTC)
-            yield fire
+            self._simulation = CronSim(cron, after)
+        except CronSimError as error:
+            raise InvalidInput(f"cron {cron!r} {_why_not(cron, str(error))}", cron=cron) from error
+        self._cron = cron
+        self.every_hour = len(self._simulation.hours) == 24
+        self.interval = self.every_hour or fields[0].startswith("*")
+        """Whether it follows elapsed time, and so is due both times in an hour that is repeated."""
+
+    def __next__(self) -> datetime:
+        try:
+            return next(self._simulation)
+        except (StopIteration, OverflowError):
+            raise InvalidInput(
+                f"cron {self._cron!r} never fires: there is no such date", cron=self._cron
+            ) from None
+
+
+def _first_instant(local: datetime, zone: tzinfo) -> datetime:
+    """Return the first instant at which a zone's clock shows this time or, where it skips it, a later one."""
+    instant = local.replace(tzinfo=zone).astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == local:
+        return instant
+    # In a gap: fold=0 counts from before it and fold=1 from after it, so its end lies between the two.
+    early = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    before = early.astimezone(zone).utcoffset()
+    while instant - early > timedelta(minutes=1):
+        middle = early + (instant - early) / 2
+        if middle.astimezone(zone).utcoffset() == before:
+            early = middle
+        else:
+            instant = middle
+    return instant.replace(second=0, microsecond=0)
+
+
+def _local_start(begin: datetime) -> datetime:
+    """Return a local time such that nothing due after `begin` lies before it.
+
+    Where the clock is about to be set back, earlier local times are still to come a second time.
+    """
+    ahead = (begin.astimezone(UTC) + timedelta(days=1)).astimezone(begin.tzinfo)
+    back = (begin.utcoffset() or timedelta()) - (ahead.utcoffset() or timedelta())
+    return begin.replace(tzinfo=None, fold=0) - max(back, timedelta())
+
+
+def _fields(cron: str) -> list[str]:
+    """Return the five fields. Raises `InvalidInput`, with the mend, for anything else."""
+    fields = cron.split()
+    if len(fields) == 5:
+        return fields
+    if cron.strip().lower() in _NICKNAMES:
+        mend = f"write {_NICKNAMES[cron.strip().lower()]!r}"
+    elif len(fields) in (6, 7) or cron.strip().lower().startswith("@every"):
+        mend = "seconds are not taken: a schedule is due once a minute at most, '* * * * *'"
+    else:
+        mend = "such as '30 3 * * 1-5'"
+    raise InvalidInput(
+        f"cron {cron!r} has {len(fields)} field{'' if len(fields) == 1 else 's'}; five are wanted, "
+        f"minute hour day-of-month month day-of-week: {mend}",
+        cron=cron,
+    )
 
 
 def _why_not(cron: str, said: str) -> str:

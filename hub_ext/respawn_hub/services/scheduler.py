@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.ledger import Ledger
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 _LONGEST_REST = 1.0
 """Seconds after which schedules are looked at again: another replica may have added one."""
 _SHORTEST_REST = 0.005
+_SET_BACK = timedelta(seconds=30)
+"""How far a clock goes back before schedules are looked through: small steps are made up by waiting."""
 
 
 class Scheduler:
@@ -25,9 +28,11 @@ class Scheduler:
         self._ledger = ledger
         self._queued = queued
         self._clock = clock
+        self._latest: datetime | None = None
 
     def tick(self) -> float:
         """Queue what is due. Returns the seconds until the next due time, at most one."""
+        self._mind_the_clock()
         runs = self._ledger.queue_due()
         if runs:
             logger.info("due: %s", ", ".join(runs))
@@ -36,6 +41,17 @@ class Scheduler:
         if due is None:
             return _LONGEST_REST
         rest = (due - self._clock()).total_seconds()
-        if rest < -_LONGEST_REST:  # it should have been queued just now: its trouble must not make haste
+        if rest < -_LONGEST_REST and not runs:
+            # It should have been queued just now: its trouble must not make haste.
             return _LONGEST_REST
         return min(_LONGEST_REST, max(_SHORTEST_REST, rest))
+
+    def _mind_the_clock(self) -> None:
+        """At the start, and when the clock was set back, find schedules that wait for a time far ahead."""
+        now = self._clock()
+        if self._latest is None or now < self._latest - _SET_BACK:
+            taken_back = self._ledger.take_back_schedules()
+            if taken_back:
+                logger.warning("the clock was set back: %d schedules go on from now", taken_back)
+            self._latest = now
+        self._latest = max(self._latest, now)

@@ -97,6 +97,10 @@ class Ledger:
         """Return when the next schedule is due; None when none is active."""
         return scheduling.next_due(self._context)
 
+    def take_back_schedules(self) -> int:
+        """Let schedules fire that were decided for times yet to come, because the clock was ahead."""
+        return scheduling.take_back(self._context)
+
     def queued(self, limit: int = 50) -> list[Run]:
         """Return the runs that wait for an attempt, oldest first."""
         query = (

@@ -1,16 +1,19 @@
 """Schedules, and the runs that they make due.
 
-Each due time makes one run: in one transaction the schedule moves on, only if nobody else moved it, and the
-run is inserted, only if there is none for that instant. Of times that were missed while nothing ran, the
-latest alone makes a run.
+Each due time makes one run: in one transaction, which locks the schedule, it moves on, and the run is
+inserted, only if there is none for that instant. Of times that were missed while nothing ran, the schedule's
+`missed` tells which make a run. A time is missed when it is not decided within `GRACE`.
+
+`next_due` says when to look; what is due then is computed anew from `decided_until`. So a zone whose rules
+change meanwhile moves the times that are to come, and none is made twice.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -31,6 +34,10 @@ from respawn_jobs.store.tables import JobRow, RunRow, ScheduleRow
 logger = logging.getLogger(__name__)
 _BY = "respawn:scheduler"
 """Who the audit trail names when nobody asked for a change."""
+GRACE = timedelta(seconds=60)
+"""How late a loop may come by, a failover included, without a due time counting as missed."""
+_BATCH = 100
+"""How many runs one transaction makes of missed times; the next makes more."""
 
 
 def schedule(context: Context, actor: Actor, request: ScheduleRequest) -> Schedule:
@@ -51,6 +58,7 @@ def schedule(context: Context, actor: Actor, request: ScheduleRequest) -> Schedu
             missed_most=request.missed_most,
             parameters=check_parameters(find_version(session, job), request.parameters),
             next_due=first,
+            decided_until=now,
             created_by=actor.name,
             created_at=now,
         )
@@ -70,7 +78,9 @@ def pause(context: Context, actor: Actor, schedule_id: str, *, paused: bool) -> 
         row, job = _find(session, actor, schedule_id, "edit")
         if row.paused != paused:
             row.paused = paused
-            row.next_due = None if paused else schedules.next_fires(row.cron, row.tz, context.clock(), 1)[0]
+            now = context.clock()
+            row.next_due = None if paused else schedules.next_fires(row.cron, row.tz, now, 1)[0]
+            row.decided_until = now
             action = "pause" if paused else "unpause"
             audit.write(context, session, actor.name, action, job.namespace, row.id, job=ref_of(job))
             session.flush()
@@ -103,9 +113,9 @@ def queue_due(context: Context) -> list[str]:
     queued: list[str] = []
     for row in due:
         try:
-            run_id = _queue(context, row.id, row.next_due, now)
+            queued += _queue(context, row.id, row.next_due, now)
         except IntegrityError:
-            # Race: another replica inserted the run for this instant, and moves the schedule on itself.
+            # Race: another replica inserted a run for such an instant, and moves the schedule on itself.
             continue
         except InvalidInput as error:
             _pause_unreadable(context, row.id, row.next_due, error.message)
@@ -115,8 +125,6 @@ def queue_due(context: Context) -> list[str]:
         except Exception:  # whatever one schedule holds, the others must be on time
             logger.exception("%s could not be queued", row.id)
             continue
-        if run_id is not None:
-            queued.append(run_id)
     return queued
 
 
@@ -127,25 +135,62 @@ def next_due(context: Context) -> datetime | None:
         return session.scalar(query)
 
 
-def _queue(context: Context, schedule_id: str, was_due: datetime | None, now: datetime) -> str | None:
+def take_back(context: Context) -> int:
+    """Let schedules that were decided for a time that is yet to come fire from now, and return how many.
+
+    For a clock that was ahead and was set back: until it comes by these times again, which may take a year,
+    nothing would be due. Those that have made a run make no second one.
+    """
+    now = context.clock()
+    with context.database.session() as session:
+        ahead = session.scalars(
+            _active().where(ScheduleRow.decided_until > now + GRACE).with_only_columns(ScheduleRow.id)
+        ).all()
+    return sum(_take_back(context, schedule_id, now) for schedule_id in ahead)
+
+
+def _take_back(context: Context, schedule_id: str, now: datetime) -> bool:
     with context.database.session(write=True) as session:
         row = session.scalar(
-            _active().where(ScheduleRow.id == schedule_id, ScheduleRow.next_due == was_due).with_for_update()
+            _active()
+            .where(ScheduleRow.id == schedule_id, ScheduleRow.decided_until > now + GRACE)
+            .with_for_update(skip_locked=True)
+        )
+        if row is None:
+            return False
+        try:
+            row.next_due = schedules.next_fires(row.cron, row.tz, now, 1)[0]
+        except InvalidInput:  # it is paused, and that is said, when it comes due
+            row.next_due = now
+        row.decided_until = now
+        return True
+
+
+def _queue(context: Context, schedule_id: str, was_due: datetime | None, now: datetime) -> list[str]:
+    with context.database.session(write=True) as session:
+        row = session.scalar(
+            _active()
+            .where(ScheduleRow.id == schedule_id, ScheduleRow.next_due == was_due)
+            .with_for_update(skip_locked=True)
         )
         if row is None or row.next_due is None:
-            return None
-        due_at = schedules.latest_fire(row.cron, row.tz, row.next_due, now)
-        following = schedules.next_fires(row.cron, row.tz, max(now, due_at), 1)[0]
-        moved = session.scalar(
-            update(ScheduleRow)
-            .where(ScheduleRow.id == row.id, ScheduleRow.next_due == was_due, ScheduleRow.paused.is_(False))
-            .values(next_due=following)
-            .returning(ScheduleRow.id)
-            .execution_options(synchronize_session=False)
-        )
-        if moved is None or _queued_before(session, row.id, due_at):
-            return None
-        return _insert(context, session, row, due_at)
+            return []
+        since = row.decided_until or row.next_due - timedelta(microseconds=1)
+        due = _owed(row, since, now)
+        now_due, rest = due[:_BATCH], due[_BATCH:]
+        decided = now_due[-1] if rest else max(now, since)
+        following = rest[0] if rest else schedules.next_fires(row.cron, row.tz, decided, 1)[0]
+        row.decided_until, row.next_due = decided, following
+        session.flush()
+        before = _made_before(session, row.id, now_due)
+        return [_insert(context, session, row, due_at) for due_at in now_due if due_at not in before]
+
+
+def _owed(row: ScheduleRow, since: datetime, now: datetime) -> list[datetime]:
+    """Return the due times after `since` that make a run now, oldest first."""
+    most = row.missed_most if row.missed == "all" else 1
+    due = schedules.latest_fires(row.cron, row.tz, since, now, most)
+    return [fire for fire in due if now - fire < GRACE] if row.missed == "skip" else due
 
 
 def _pause_unreadable(context: Context, schedule_id: str, was_due: datetime | None, reason: str) -> None:
@@ -161,10 +206,10 @@ def _pause_unreadable(context: Context, schedule_id: str, was_due: datetime | No
     logger.error("%s of %s is paused: %s", schedule_id, ref_of(job), reason)
 
 
-def _queued_before(session: Session, schedule_id: str, due_at: datetime) -> bool:
-    """Tell whether this instant made its run: a clock that was set back comes by the same times again."""
-    query = select(RunRow.id).where(RunRow.schedule_id == schedule_id, RunRow.due_at == due_at)
-    return session.scalar(query) is not None
+def _made_before(session: Session, schedule_id: str, times: list[datetime]) -> set[datetime]:
+    """Return those times that made their run: a clock that was set back comes by the same times again."""
+    query = select(RunRow.due_at).where(RunRow.schedule_id == schedule_id, RunRow.due_at.in_(times))
+    return {due_at for due_at in session.scalars(query) if due_at is not None}
 
 
 def _insert(context: Context, session: Session, row: ScheduleRow, due_at: datetime) -> str:

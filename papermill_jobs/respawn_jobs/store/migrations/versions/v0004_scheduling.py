@@ -242,6 +242,7 @@ def _new_columns() -> None:
         postgresql_where=delayed,
     )
     op.create_index("runs_triggered_once", "runs", ["trigger_id", "trigger_key"], unique=True)
+    op.add_column("schedules", sa.Column("decided_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
         "schedules", sa.Column("missed", sa.String(length=8), server_default="latest", nullable=False)
     )
