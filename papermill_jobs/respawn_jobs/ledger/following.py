@@ -15,7 +15,7 @@ from respawn_jobs.ledger.context import Context, find_run
 from respawn_jobs.ledger.convert import cell_of, checkpoint_of
 from respawn_jobs.ledger.jobs import describe, named_kernel
 from respawn_jobs.ledger.records import cells_of, checkpoints_of
-from respawn_jobs.ledger.runs import check_parameters
+from respawn_jobs.ledger.runs import check_parameters, with_due
 from respawn_jobs.models import Artifact, CellRecord, CellState, Parameter, RunState
 from respawn_jobs.notebooks import (
     TAG_ONCE,
@@ -156,7 +156,9 @@ def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
         text = write_notebook(fixed)
         content = describe(context, fixed, text, kernel)
         language, lock = content["language"], content["lock"]
-        check_parameters(VersionRow(language=language, parameters=content["parameters"]), given)
+        fixed_version = VersionRow(language=language, parameters=content["parameters"])
+        check_parameters(fixed_version, given)
+        given = with_due(fixed_version, given, past.run.logical_at)
     else:
         fixed = without_outputs(original)
         check_parameters(version, given)
