@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from respawn_jobs.access import Actor
 from respawn_jobs.artifact_parts import opened, sealed
 from respawn_jobs.errors import InvalidInput, NotFound, RespawnError
+from respawn_jobs.ledger.collecting import collect
 from respawn_jobs.ledger.context import Context, find_run
 from respawn_jobs.ledger.limits import NAME, check_digest, check_text, cleaned
 from respawn_jobs.models import Artifact, ArtifactPart, CellRecord, CellState
-from respawn_jobs.store.tables import ArtifactBlobRow, ArtifactRow, AttemptRow, NamespaceBlobRow, RunRow
+from respawn_jobs.store.tables import ArtifactBlobRow, ArtifactRow, AttemptRow, RunRow
 from respawn_kernels.artifact_records import MOST_NAMES, ArtifactError, check_name
 
 logger = logging.getLogger(__name__)
@@ -70,20 +71,23 @@ def commit(session: Session, run: RunRow, attempt: AttemptRow, artifact: Artifac
 
 
 def forget(context: Context, run_id: str, digests: Collection[str]) -> None:
-    """Remove parts that nothing names any more. Best effort: what cannot be removed now stays.
+    """Remove parts that nothing names any more. Best effort: what cannot be removed now, the collector does.
 
-    Only parts that the run itself sealed are removed: a runner may name any blob of its namespace.
+    Only parts that the run itself sealed are removed at once, before their grace is over: nobody else could
+    be about to name them.
     """
     seal = sealed(run_id, b"")
+    mine = []
     for digest in digests:
         try:
-            if context.blobs.beginning(digest, len(seal)) != seal:
-                continue
-            with context.database.session(write=True) as session:
-                session.execute(delete(NamespaceBlobRow).where(NamespaceBlobRow.digest == digest))
-            context.blobs.remove(digest)
+            if context.blobs.beginning(digest, len(seal)) == seal:
+                mine.append(digest)
         except RespawnError as error:
-            logger.warning("a part of a replaced artifact stays in the store: %s", error)
+            logger.warning("a part of a replaced artifact stays in the store for now: %s", error)
+    try:
+        collect(context, mine)
+    except RespawnError as error:
+        logger.warning("parts of a replaced artifact stay in the store for now: %s", error)
 
 
 def latest(session: Session, run_id: str) -> list[Artifact]:

@@ -6,22 +6,35 @@ what its namespace holds, and whether others have stored the same bytes is not t
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.registry import announce, insert_new, secure, touch
 from respawn_jobs.store.tables import CheckpointBlobRow, NamespaceBlobRow
+from respawn_kernels.digest import digest_of
 
 _AT_ONCE = 1000
 """Digests per query; databases limit how many values one may have."""
 
 
 def store(context: Context, namespace: str, text: str) -> str:
-    """Store a text for a namespace and return its digest."""
-    digest = context.blobs.put_bytes(encoded(text))
-    hold(context, namespace, digest)
-    return digest
+    """Store a text for a namespace and return its digest. Who names it does so within minutes."""
+    data = encoded(text)
+    put(context, namespace, digest_of(data), data)
+    return digest_of(data)
+
+
+def put(context: Context, namespace: str, digest: str, source: bytes | Path) -> None:
+    """Store bytes that a namespace gave under their digest.
+
+    Raises `Corrupt` when they do not match it, `Unavailable` while such bytes are just being removed.
+    """
+    announce(context, [digest])
+    context.blobs.put(digest, source)
+    _hold(context, namespace, digest)
 
 
 def encoded(text: str) -> bytes:
@@ -29,17 +42,21 @@ def encoded(text: str) -> bytes:
     return text.encode(errors="replace")
 
 
-def hold(context: Context, namespace: str, digest: str) -> None:
-    """Note that a namespace holds a blob whose bytes it gave."""
+def there(context: Context, namespace: str, digests: list[str]) -> set[str]:
+    """Return those of the digests that a namespace holds and whose bytes are stored; these are touched."""
+    with context.database.session() as session:
+        known = held(session, namespace, digests)
+    known &= touch(context, known)
+    return known - set(context.blobs.missing(sorted(known)))
+
+
+def _hold(context: Context, namespace: str, digest: str) -> None:
     with context.database.session() as session:
         if held(session, namespace, [digest]):
             return
-    try:
-        with context.database.session(write=True) as session:
-            session.add(NamespaceBlobRow(namespace=namespace, digest=digest))
-    except IntegrityError:
-        # Race: another runner of the namespace put the same bytes since the look above.
-        return
+    with context.database.session(write=True) as session:
+        secure(session, [digest])
+        insert_new(session, NamespaceBlobRow, [{"namespace": namespace, "digest": digest}])
 
 
 def held(session: Session, namespace: str, digests: list[str]) -> set[str]:
@@ -55,7 +72,11 @@ def held(session: Session, namespace: str, digests: list[str]) -> set[str]:
 
 
 def name_in_checkpoints(session: Session, run_id: str, digests: set[str]) -> None:
-    """Note that a run's checkpoints name these blobs. The caller has locked or just inserted the run."""
+    """Note that a run's checkpoints name these blobs. The caller has locked or just inserted the run.
+
+    Raises `Unavailable` when one of them was collected.
+    """
+    secure(session, digests)
     wanted = sorted(digests)
     for start in range(0, len(wanted), _AT_ONCE):
         part = wanted[start : start + _AT_ONCE]

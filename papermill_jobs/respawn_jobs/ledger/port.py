@@ -11,13 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Conflict, Fenced, InvalidInput, NotFound, Unauthenticated
-from respawn_jobs.ledger import artifacts
+from respawn_jobs.ledger import artifacts, holdings
 from respawn_jobs.ledger.attempts import end_attempt, lock_attempt, settle, token_hash
 from respawn_jobs.ledger.context import Context, touch
 from respawn_jobs.ledger.convert import ref_of
-from respawn_jobs.ledger.holdings import held, hold, name_in_checkpoints
+from respawn_jobs.ledger.holdings import name_in_checkpoints
 from respawn_jobs.ledger.limits import check_digest, check_text, cleaned
 from respawn_jobs.ledger.records import INHERITED, cells_of, count_done
+from respawn_jobs.ledger.registry import secure
 from respawn_jobs.models import CellState, JobSettings, RunState
 from respawn_jobs.parameters import parameters_hash
 from respawn_jobs.protocol import (
@@ -100,6 +101,7 @@ class LedgerRunner:
         """Store cell events; all or none."""
         self._require([event.outputs for event in events if event.outputs])
         with self._running(write=True) as (session, run, attempt):
+            secure(session, [event.outputs for event in events if event.outputs])
             inherited = _inherited(session, run) if any(_reused(event) for event in events) else {}
             for event in events:
                 session.merge(_row(event, run, attempt, inherited.get(event.index)))
@@ -115,6 +117,7 @@ class LedgerRunner:
         """
         self._require([skeleton])
         with self._running(write=True) as (session, run, attempt):
+            secure(session, [skeleton])
             inherited = _inherited(session, run)
             for event in cells:
                 before = inherited.get(event.index)
@@ -142,9 +145,7 @@ class LedgerRunner:
 
     def put_blob(self, digest: str, source: bytes | Path) -> None:
         """Store bytes under their digest. Raises `Corrupt` when they do not match it."""
-        namespace = self._namespace()
-        self._context.blobs.put(digest, source)
-        hold(self._context, namespace, digest)
+        holdings.put(self._context, self._namespace(), digest, source)
 
     def get_blob(self, digest: str) -> bytes:
         """Return a blob that this attempt may read. Raises `NotFound` for any other."""
@@ -193,6 +194,7 @@ class LedgerRunner:
         artifact = artifacts.checked(commit.artifact)
         self._require([part.digest for part in artifact.parts])
         with self._running(write=True) as (session, run, attempt):
+            secure(session, [part.digest for part in artifact.parts])
             unnamed = artifacts.commit(session, run, attempt, artifact)
             touch(session, run.id)
             run_id = run.id
@@ -202,6 +204,7 @@ class LedgerRunner:
         """End the attempt. The run becomes final, or is queued again by its retry policy."""
         self._require([outcome.notebook] if outcome.notebook is not None else [])
         with self._running(write=True) as (session, run, attempt):
+            secure(session, [outcome.notebook] if outcome.notebook is not None else [])
             state = RunState(outcome.state)
             end_attempt(session, run, attempt, self._context.clock(), state, outcome.error, outcome.notebook)
             run_id = run.id
@@ -216,10 +219,8 @@ class LedgerRunner:
 
     def _lacking(self, digests: list[str]) -> list[str]:
         wanted = list(dict.fromkeys(check_digest(digest) for digest in digests))
-        with self._running() as (session, run, _):
-            known = held(session, session.get_one(JobRow, run.job_id).namespace, wanted)
-        gone = set(self._context.blobs.missing([digest for digest in wanted if digest in known]))
-        return [digest for digest in wanted if digest not in known or digest in gone]
+        found = holdings.there(self._context, self._namespace(), wanted)
+        return [digest for digest in wanted if digest not in found]
 
     def _require(self, digests: list[str]) -> None:
         missing = self._lacking(digests)

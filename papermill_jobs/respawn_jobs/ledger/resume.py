@@ -19,6 +19,7 @@ from respawn_jobs.ledger.following import Next, Past, next_of, past_of
 from respawn_jobs.ledger.holdings import name_in_checkpoints, store
 from respawn_jobs.ledger.jobs import add_version
 from respawn_jobs.ledger.records import INHERITED
+from respawn_jobs.ledger.registry import secure
 from respawn_jobs.ledger.runs import new_run
 from respawn_jobs.models import Artifact, CellState, Checkpoint, Plan, PlanAction, Run
 from respawn_jobs.notebooks import cell_tags, code_cells, source_hash, write_notebook
@@ -60,16 +61,19 @@ def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) 
     try:
         with context.database.session(write=True) as session:
             row = _insert(context, session, actor, past, following, "resume", more)
+            handed_on = _artifacts(past, following, planned)[0]
+            parts = {part.digest for artifact in handed_on for part in artifact.parts}
+            secure(session, {skeleton, *parts, *(cell.outputs for cell in seeded if cell.outputs)})
             for cell in seeded:
                 cell.run_id = row.id
                 session.add(cell)
             inherited = _inherited(past, following, planned, row.id)
             session.add_all(inherited)
-            named = {
-                digest for checkpoint in inherited for digest in (checkpoint.manifest, *checkpoint.blobs)
-            }
+            # The state that it starts from is not always inherited: it may lie below cells that run again.
+            started = [found for found in [_chosen(past, planned)] if found is not None]
+            named = {digest for found in (*inherited, *started) for digest in (found.manifest, *found.blobs)}
             name_in_checkpoints(session, row.id, named)
-            artifacts.hand_on(session, _artifacts(past, following, planned)[0], row.id)
+            artifacts.hand_on(session, handed_on, row.id)
             session.flush()
             return run_of(session, row)
     except IntegrityError as error:

@@ -1,0 +1,163 @@
+"""The collector: removes the bytes of blobs that nothing names any more, beside running jobs.
+
+`ledger.registry` tells how writers and the collector mind each other. Any number of collectors may work at
+once. Each walks the registry in steps of a bounded size, so a step's cost does not grow with what is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, delete, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from respawn_jobs.errors import InvalidInput, RespawnError
+from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.registry import LEFT_BEHIND, batches
+from respawn_jobs.store.tables import (
+    ArtifactBlobRow,
+    AttemptRow,
+    BlobRow,
+    CellRow,
+    CheckpointBlobRow,
+    NamespaceBlobRow,
+    RunRow,
+    VersionRow,
+)
+
+logger = logging.getLogger(__name__)
+GRACE = timedelta(days=1)
+SHORTEST_GRACE = timedelta(hours=1)
+_GIVEN_UP = timedelta(seconds=20)
+"""How long after condemning blobs a collector removes them; well before others take them for left behind."""
+_STEP = 1000
+_REMOVED_AT_ONCE = 50
+_PARALLEL = 8
+_NAMES: tuple[InstrumentedAttribute[str] | InstrumentedAttribute[str | None], ...] = (
+    VersionRow.notebook,
+    RunRow.notebook,
+    RunRow.skeleton,
+    AttemptRow.notebook,
+    CellRow.outputs,
+    CheckpointBlobRow.digest,
+    ArtifactBlobRow.digest,
+)
+"""Where records name blobs. What `runs.resume` names is among the run's cells and `checkpoint_blobs`."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of a collector did."""
+
+    removed: int
+    ended: bool
+    """Whether the walk through the registry has come to its end; the next step begins anew."""
+
+
+class Collector:
+    """Walks the registry of blobs again and again."""
+
+    def __init__(self, context: Context, grace: timedelta = GRACE) -> None:
+        """Prepare a walk.
+
+        Args:
+            context: the ledger's.
+            grace: how long a blob that nothing names is kept after it was last touched; an hour at least.
+        """
+        if grace < SHORTEST_GRACE:
+            raise InvalidInput(f"blobs are kept for {SHORTEST_GRACE} at least, not {grace}")
+        self._context = context
+        self._grace = grace
+        self._last = ""
+
+    def step(self) -> Step:
+        """Look at the next thousand blobs, and remove those that nothing has named for the grace."""
+        now = self._context.clock()
+        cutoff = now - self._grace
+        left_behind = and_(BlobRow.removing.is_(True), BlobRow.touched_at < now - LEFT_BEHIND)
+        query = select(BlobRow.digest).where(
+            BlobRow.digest > self._last, or_(BlobRow.touched_at < cutoff, left_behind)
+        )
+        with self._context.database.session() as session:
+            found = session.scalars(query.order_by(BlobRow.digest).limit(_STEP)).all()
+            names = named(session, found)
+        ended = len(found) < _STEP
+        self._last = "" if ended else found[-1]
+        return Step(collect(self._context, set(found) - names, cutoff), ended)
+
+
+def collect(context: Context, digests: Collection[str], cutoff: datetime | None = None) -> int:
+    """Remove those of the blobs that nothing names, and return how many were.
+
+    Args:
+        context: the ledger's.
+        digests: the blobs to look at.
+        cutoff: those touched since are left alone; None for blobs that only the caller could still name.
+    """
+    removed = 0
+    for part in batches(digests):
+        for start in range(0, len(part), _REMOVED_AT_ONCE):
+            condemned = _condemn(context, part[start : start + _REMOVED_AT_ONCE], cutoff)
+            if condemned:
+                removed += _remove(context, condemned, context.clock() + _GIVEN_UP)
+    return removed
+
+
+def named(session: Session, digests: Collection[str]) -> set[str]:
+    """Return those of the digests that a record names."""
+    found: set[str] = set()
+    for part in batches(digests):
+        for column in _NAMES:
+            found.update(
+                digest for digest in session.scalars(select(column).where(column.in_(part))) if digest
+            )
+    return found
+
+
+def _condemn(context: Context, digests: Collection[str], cutoff: datetime | None) -> list[str]:
+    now = context.clock()
+    rows = select(BlobRow).where(BlobRow.digest.in_(digests)).order_by(BlobRow.digest)
+    with context.database.session(write=True) as session:
+        locked = {row.digest: row for row in session.scalars(rows.with_for_update(skip_locked=True))}
+        # Only now, with the rows locked: what is named from here on waits for this transaction.
+        names = named(session, locked)
+        condemned = [
+            digest
+            for digest, row in locked.items()
+            if digest not in names
+            and (
+                row.touched_at < now - LEFT_BEHIND
+                if row.removing
+                else cutoff is None or row.touched_at < cutoff
+            )
+        ]
+        for digest in condemned:
+            locked[digest].removing, locked[digest].touched_at = True, now
+        session.execute(delete(NamespaceBlobRow).where(NamespaceBlobRow.digest.in_(condemned)))
+    return condemned
+
+
+def _remove(context: Context, condemned: Collection[str], until: datetime) -> int:
+    """Remove the bytes and the rows of condemned blobs; what the store does not remove now, it does later."""
+
+    def gone(digest: str) -> bool:
+        if context.clock() > until:
+            return False
+        try:
+            context.blobs.remove(digest)
+        except RespawnError as error:
+            logger.warning("a blob that nothing names stays in the store for now: %s", error)
+            return False
+        return True
+
+    query = select(BlobRow.digest).where(BlobRow.digest.in_(condemned), BlobRow.removing.is_(True))
+    with context.database.session(write=True) as session:
+        mine = session.scalars(query.order_by(BlobRow.digest).with_for_update(skip_locked=True)).all()
+        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="respawn-collector") as pool:
+            removed = [digest for digest, done in zip(mine, pool.map(gone, mine), strict=True) if done]
+        session.execute(delete(BlobRow).where(BlobRow.digest.in_(removed)))
+    return len(removed)

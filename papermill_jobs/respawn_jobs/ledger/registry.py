@@ -1,0 +1,129 @@
+"""The registry of blobs: one row for each digest, by which writers and the collector mind each other.
+
+A writer announces a blob, then puts its bytes, then notes that its namespace holds it, each in a transaction
+of its own; a last one names it in a record. The collector (`ledger.collecting`) condemns a blob that nobody
+has touched for the grace and nothing names: in one transaction it marks the row `removing` and takes the blob
+from every namespace. Then it removes the bytes and, last, the row. What may come between, wherever one stops:
+
+    announce | condemn      The row was just touched: it is not condemned before the grace is over.
+    condemn | announce      Refused as `Unavailable` while the bytes may be going. One that was condemned a
+                            minute ago was left by a collector that died: the announcement takes it back.
+    announce, put | condemn A writer that sleeps longer than the grace finds the blob gone when it goes on:
+                            `holdings` and `secure` refuse, and the writer puts the bytes again.
+    missing | condemn       Who is told that a blob is there has touched its row. A blob that is condemned is
+                            held by no namespace, so it counts as missing, and is announced and put again.
+    secure | condemn        What names a blob locks its row (shared) in the transaction that names it. The
+                            collector passes over locked rows, and looks for names only once it has the lock:
+                            in READ COMMITTED that look sees all that was committed before.
+    condemn | secure        Waits for the lock, sees `removing`, and refuses: nothing names a blob that goes.
+    condemn | dies          The next collector condemns it anew after a minute, and removes it.
+    removal | dies          A row without bytes: the next collector removes it, or a writer puts them again.
+    removal | removal       Two collectors cannot hold one row. One that lost its connection in the middle
+                            stops 20 seconds after it condemned; others wait a minute.
+    hand on | condemn       A resume names what the run before it names: both are named, and it is secured.
+
+So the clocks of all replicas must agree within half a minute. On SQLite, writers take turns as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from respawn_jobs.errors import Unavailable
+from respawn_jobs.ledger.context import Context
+from respawn_jobs.store.tables import Base, BlobRow
+
+FRESH = timedelta(minutes=15)
+"""A row that was touched so lately is not touched again: a quarter of the shortest grace."""
+LEFT_BEHIND = timedelta(seconds=60)
+"""After this time a condemned blob was left by a collector that died."""
+_AT_ONCE = 500
+
+
+def announce(context: Context, digests: Collection[str]) -> None:
+    """Say that the bytes of these blobs are about to be put.
+
+    Raises `Unavailable` while one of them is being removed; the same call succeeds soon.
+    """
+    for part in batches(digests):
+        if _fresh(context, part) == set(part):
+            continue
+        with context.database.session(write=True) as session:
+            _announce(context, session, part)
+
+
+def touch(context: Context, digests: Collection[str]) -> set[str]:
+    """Return those of the blobs that are registered and are not being removed, once they are touched."""
+    known: set[str] = set()
+    for part in batches(digests):
+        fresh = _fresh(context, part)
+        known |= fresh
+        rest = [digest for digest in part if digest not in fresh]
+        if not rest:
+            continue
+        with context.database.session(write=True) as session:
+            for row in session.scalars(_rows(rest).where(BlobRow.removing.is_(False)).with_for_update()):
+                row.touched_at = max(row.touched_at, context.clock())
+                known.add(row.digest)
+    return known
+
+
+def secure(session: Session, digests: Collection[str]) -> None:
+    """Keep blobs from being collected until this transaction, which names them, is over.
+
+    Raises `Unavailable` when one is gone or going: it has to be put again.
+    """
+    for part in batches(digests):
+        query = _rows(part).where(BlobRow.removing.is_(False)).with_for_update(read=True)
+        found = {row.digest for row in session.scalars(query)}
+        gone = [digest for digest in part if digest not in found]
+        if gone:
+            raise Unavailable(f"blob {gone[0]} was removed before it was named; store it again", missing=gone)
+
+
+def batches(digests: Collection[str]) -> Iterator[list[str]]:
+    """Yield digests in a fixed order, so that nobody waits in a circle, in parts that one query takes."""
+    wanted = sorted(set(digests))
+    for start in range(0, len(wanted), _AT_ONCE):
+        yield wanted[start : start + _AT_ONCE]
+
+
+def insert_new(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """Insert those rows whose key is not there; another transaction that inserts the same is waited for."""
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    session.execute(insert(table).values(list(rows)).on_conflict_do_nothing())
+
+
+def _announce(context: Context, session: Session, part: list[str]) -> None:
+    now = context.clock()
+    insert_new(
+        session, BlobRow, [{"digest": digest, "touched_at": now, "removing": False} for digest in part]
+    )
+    rows = session.scalars(_rows(part).with_for_update()).all()
+    going = [row.digest for row in rows if row.removing and row.touched_at > now - LEFT_BEHIND]
+    if going or len(rows) < len(part):
+        raise Unavailable(f"blob {(going or part)[0]} is just being removed; try again", digests=going)
+    for row in rows:
+        row.removing, row.touched_at = False, max(row.touched_at, now)
+
+
+def _fresh(context: Context, part: list[str]) -> set[str]:
+    recent = context.clock() - FRESH
+    query = select(BlobRow.digest).where(
+        BlobRow.digest.in_(part), BlobRow.removing.is_(False), BlobRow.touched_at > recent
+    )
+    with context.database.session() as session:
+        return set(session.scalars(query))
+
+
+def _rows(part: list[str]) -> Any:
+    # Read anew: another transaction may have changed what this session has seen of a row.
+    query = select(BlobRow).where(BlobRow.digest.in_(part)).order_by(BlobRow.digest)
+    return query.execution_options(populate_existing=True)
