@@ -17,12 +17,16 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Conflict, Unavailable
 from respawn_jobs.ids import new_id
+from respawn_jobs.ledger import retries, starts
+from respawn_jobs.ledger.changes import turn
 from respawn_jobs.ledger.context import Context, touch
 from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.holdings import store
 from respawn_jobs.ledger.records import add_note, assemble_at_end, cells_of, close_cells
-from respawn_jobs.models import CellError, CellState, JobSettings, RunState
-from respawn_jobs.notebooks import TAG_ONCE
+from respawn_jobs.ledger.retries import Verdict
+from respawn_jobs.models import CellError, CellState, RunState
+from respawn_jobs.protocol import DRAINED
+from respawn_jobs.store.database import writes
 from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow
 
 logger = logging.getLogger(__name__)
@@ -30,11 +34,6 @@ START_GRACE = timedelta(seconds=60)
 """How long a runner may take from being submitted to claiming its attempt."""
 
 _OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
-_RETRIED = (RunState.FAILED.value, RunState.TIMED_OUT.value, RunState.LOST.value)
-_Note = tuple[int | None, str]
-"""What to say at a cell; None for the last one that began."""
-_BEGUN = (CellState.RUNNING.value, CellState.EXECUTED.value, CellState.FAILED.value)
-
 
 def token_hash(token: str) -> str:
     """Return what is stored of an attempt's token."""
@@ -81,9 +80,13 @@ def open_next(
 
 
 def lock_attempt(session: Session, attempt_id: str) -> tuple[RunRow, AttemptRow] | None:
-    """Lock the run that an attempt acts for; None when it acts for none (any more)."""
+    """Lock the run that an attempt acts for; None when it acts for none (any more).
+
+    A session that only reads finds it, and locks nothing.
+    """
+    query = select(RunRow).where(RunRow.current == attempt_id)
     # The run's row is the one lock for all that changes a run, so nothing waits in a circle.
-    run = session.scalar(select(RunRow).where(RunRow.current == attempt_id).with_for_update())
+    run = session.scalar(query.with_for_update() if writes(session) else query)
     if run is None:
         return None
     return run, session.get_one(AttemptRow, attempt_id)
@@ -102,12 +105,21 @@ def end_attempt(
     attempt.state = state.value
     attempt.finished_at = now
     attempt.error = error.model_dump(mode="json") if error else None
+    cause = retries.cause_of(state, error)
+    attempt.cause = cause.value if cause else None
     attempt.notebook = notebook
     close_cells(session, run, attempt.number, _note(state, error))
     touch(session, run.id)
 
 
-def lose(context: Context, attempt_id: str, reason: str, *, expired_at: datetime | None = None) -> str | None:
+def lose(
+    context: Context,
+    attempt_id: str,
+    reason: str,
+    *,
+    name: str = "RunnerLost",
+    expired_at: datetime | None = None,
+) -> str | None:
     """Mark an attempt as lost and settle its run; return the run's id, None when there was nothing to lose.
 
     With `expired_at`, only when the lease was over by then: a heartbeat may just have renewed it.
@@ -124,11 +136,19 @@ def lose(context: Context, attempt_id: str, reason: str, *, expired_at: datetime
             for cell in cells_of(session, run, attempt.number)
             if cell.state == CellState.RUNNING.value
         ]
-        error = CellError(cell=running[0] if running else None, name="RunnerLost", value=reason)
+        error = CellError(cell=running[0] if running else None, name=name, value=reason)
         end_attempt(session, run, attempt, context.clock(), RunState.LOST, error)
         run_id = run.id
     settle(context, run_id)
     return run_id
+
+
+def hand_on(context: Context, attempt_id: str, reason: str) -> str | None:
+    """End an attempt for a runner that was told to end and could not say so itself; another goes on.
+
+    Does what the runner's own `Drained` does. Returns the run's id; None when the attempt had ended.
+    """
+    return lose(context, attempt_id, reason, name=DRAINED)
 
 
 def expire(context: Context, *, spare_claimed: bool = False) -> list[str]:
@@ -181,51 +201,46 @@ def _settled(context: Context, run_id: str) -> bool:
         attempt = session.get(AttemptRow, run.current) if run.current else None
         if attempt is None or attempt.state in _OPEN or run.state not in _OPEN:
             return True
-        again, notes = _retry(session, run, attempt)
+        verdict = retries.decide(context, session, run, attempt)
         namespace = session.get_one(JobRow, run.job_id).namespace
-        text = None
-        if not again and attempt.notebook is None:
+        text, trouble = None, None
+        if verdict.start is None and attempt.notebook is None:
             # Put together before the run's row is locked: blobs may be far away.
             text, trouble = assemble_at_end(session, context.blobs, run)
-            notes += [(None, trouble)] if trouble else []
     notebook = attempt.notebook or (store(context, namespace, text) if text else None)
     with context.database.session(write=True) as session:
         found = lock_attempt(session, attempt.id)
         if found is None or found[0].state not in _OPEN:
             return True
         run, attempt = found
-        if again and run.cancel_requested:
-            return False
-        if again:
-            run.state, run.current, run.cells_done = RunState.QUEUED.value, None, 0
-        else:
-            _finish_run(session, run, attempt, notebook, notes)
+        attempt.note = verdict.note
+        if verdict.start is None:
+            _finish_run(session, run, attempt, notebook)
+            _say(session, run, verdict, trouble)
             note_end(context, session, run)
-        touch(session, run_id)
+        elif run.cancel_requested:
+            return False
+        else:
+            run.state, run.current, run.not_before = RunState.QUEUED.value, None, verdict.not_before
+            starts.apply(session, run, verdict.start)
+        turn(session, run_id)
     return True
 
 
-def _finish_run(
-    session: Session, run: RunRow, attempt: AttemptRow, notebook: str | None, notes: list[_Note]
-) -> None:
-    lost = attempt.state == RunState.LOST.value
-    run.state = RunState.CANCELLED.value if lost and run.cancel_requested else attempt.state
+def _finish_run(session: Session, run: RunRow, attempt: AttemptRow, notebook: str | None) -> None:
+    # A cancel that was granted holds, however far the runner came until it heard of it.
+    run.state = RunState.CANCELLED.value if run.cancel_requested else attempt.state
     run.finished_at = attempt.finished_at
     run.error = attempt.error
     run.notebook = notebook
-    for index, note in notes:
-        add_note(session, run, note, index)
 
 
-def _retry(session: Session, run: RunRow, attempt: AttemptRow) -> tuple[bool, list[_Note]]:
-    """Tell whether the policy tries the run again; if a cell forbids it, what to say there."""
-    settings = JobSettings.model_validate(run.settings)
-    if attempt.state not in _RETRIED or run.cancel_requested or attempt.number >= settings.max_attempts:
-        return False, []
-    for cell in cells_of(session, run, attempt.number):
-        if TAG_ONCE in cell.tags and cell.state in _BEGUN:
-            return False, [(cell.index, f"not tried again: this cell is tagged {TAG_ONCE} and had begun")]
-    return True, []
+def _say(session: Session, run: RunRow, verdict: Verdict, trouble: str | None) -> None:
+    """Tell, at the cells of a run that has ended, why it is not tried again and what is missing."""
+    if verdict.note is not None:
+        add_note(session, run, verdict.note, verdict.cell)
+    if trouble is not None:
+        add_note(session, run, trouble)
 
 
 def _silence(state: str) -> str:

@@ -30,6 +30,7 @@ HEAD = "0004"
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _POOL_SECONDS = 10
+_WRITE = "write"
 _MIGRATING = threading.Lock()
 """Alembic keeps the migration that runs in module globals, so only one may run in a process."""
 _ADVISORY_KEY = 0x7265737061776E  # "respawn"
@@ -70,7 +71,8 @@ class Database:
         if self._waiting:
             self.prepare()
         with translated(self.url):
-            session = Session(self._writer if write else self._reader, expire_on_commit=False)
+            bind = self._writer if write else self._reader
+            session = Session(bind, expire_on_commit=False, info={_WRITE: write})
             with session, session.begin():
                 yield session
 
@@ -133,6 +135,11 @@ class Database:
             raise Conflict(
                 f"the database {self.url} was made by a newer version of Respawn: {error}", database=self.url
             ) from error
+
+
+def writes(session: Session) -> bool:
+    """Tell whether a session was begun to write: only such a one can lock rows."""
+    return bool(session.info.get(_WRITE, True))
 
 
 def _take_turns(connection: Connection) -> None:
