@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import JobSettings, Run
 from respawn_jobs.service import Promotion, RunRequest, Service
 from support.notebooks import notebook, text
+from support.postgres import Postgres
 from support.runners import PlayedRunner
 
 
@@ -34,9 +36,38 @@ def clock() -> MovedClock:
     return MovedClock()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let the tests of files that say `BOTH_DATABASES = True` run on each; see `database_kind`."""
+    if "database_kind" in metafunc.fixturenames and getattr(metafunc.module, "BOTH_DATABASES", False):
+        metafunc.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def ledger(tmp_path: Path, clock: MovedClock) -> Iterator[Ledger]:
-    ledger = Ledger.embedded(tmp_path / "data", clock=clock)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database that a test's ledger has: SQLite, or what `RESPAWN_TEST_DATABASE` says.
+
+    `RESPAWN_TEST_DATABASE=postgresql pytest tests/unit/jobs` runs every test of the ledger on PostgreSQL.
+    Files whose promises rest on locks and unique constraints say `BOTH_DATABASES = True` and run on both.
+    """
+    return str(getattr(request, "param", os.environ.get("RESPAWN_TEST_DATABASE", "sqlite")))
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of the ledger's database, for tests that open it once more."""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path}/data/respawn.db"
+        return
+    cluster: Postgres = request.getfixturevalue("postgres")
+    url = cluster.prepared()
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, store_url: str, clock: MovedClock) -> Iterator[Ledger]:
+    """A ledger on a database of its own kind: see `database_kind`."""
+    ledger = Ledger.embedded(tmp_path / "data", db_url=store_url, clock=clock)
     yield ledger
     ledger.close()
 

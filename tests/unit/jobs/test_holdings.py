@@ -100,9 +100,9 @@ def test_a_blob_that_the_store_lost_is_missing(queue, ledger, tmp_path):
     assert runner.port.missing([digest]) == []
 
 
-def test_runners_may_put_the_same_bytes_at_once(queue, ledger, ada, clock, tmp_path):
+def test_runners_may_put_the_same_bytes_at_once(queue, ledger, ada, clock, tmp_path, store_url):
     queue()
-    replicas = [Ledger.embedded(tmp_path / "data", clock=clock) for _ in range(4)]
+    replicas = [Ledger.embedded(tmp_path / "data", db_url=store_url, clock=clock) for _ in range(4)]
     runners = [PlayedRunner(replica, ada.run(RunRequest(job="report")).id) for replica in replicas]
     with ThreadPoolExecutor(4) as pool:
         for turn in range(10):

@@ -42,10 +42,10 @@ def test_of_missed_times_only_the_latest_makes_a_run(report, ada, ledger, clock)
     assert ledger.queue_due() == []
 
 
-def test_many_schedulers_make_one_run_per_due_time(report, ada, ledger, clock, tmp_path):
+def test_many_schedulers_make_one_run_per_due_time(report, ada, ledger, clock, tmp_path, store_url):
     for _ in range(5):
         ada.schedule(every_minute())
-    replicas = [Ledger.embedded(tmp_path / "data", clock=clock) for _ in range(4)]
+    replicas = [Ledger.embedded(tmp_path / "data", db_url=store_url, clock=clock) for _ in range(4)]
     clock.forward(seconds=90)
     with ThreadPoolExecutor(4) as pool:
         queued = [run for runs in pool.map(Ledger.queue_due, replicas) for run in runs]
