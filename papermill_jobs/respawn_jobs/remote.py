@@ -37,7 +37,9 @@ from respawn_jobs.protocol import (
     HeartbeatAnswer,
     Outcome,
 )
-from respawn_jobs.remote_link import CONNECT_SECONDS, Link, RemoteBase, body, part, query
+from respawn_jobs.remote_backfills import RemoteBackfills
+from respawn_jobs.remote_link import CONNECT_SECONDS, Link, body, part, query
+from respawn_jobs.remote_triggers import RemoteTriggers
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.stopping import lease_clock
 
@@ -47,7 +49,7 @@ _BYTES_PER_SECOND = 5_000_000
 """How fast an upload is stored at the least."""
 
 
-class RemoteService(RemoteBase):
+class RemoteService(RemoteTriggers, RemoteBackfills):
     """A hub's service as its people see it; made from the service's URL and a hub token."""
 
     def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:

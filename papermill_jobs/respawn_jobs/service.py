@@ -28,6 +28,8 @@ from respawn_jobs.models import (
     Schedule,
     Version,
 )
+from respawn_jobs.service_backfills import BackfillService
+from respawn_jobs.service_triggers import TriggerService
 
 
 class Promotion(Model):
@@ -78,7 +80,7 @@ class ScheduleRequest(Model):
     missed_most: int = Field(default=100, ge=1, le=1000)
 
 
-class Service(Protocol):
+class Service(TriggerService, BackfillService, Protocol):
     """What a person can do, within their scopes; every method may raise `RespawnError`s."""
 
     def whoami(self) -> str:

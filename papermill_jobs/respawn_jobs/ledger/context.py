@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import random
 from typing import Protocol
 
 from sqlalchemy import select, update
@@ -15,6 +16,7 @@ from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock
 from respawn_jobs.errors import InvalidInput, NotFound
 from respawn_jobs.ids import is_id
+from respawn_jobs.inbox import Inbox
 from respawn_jobs.ledger.limits import NAMESPACE, check_text
 from respawn_jobs.ledger.surroundings import ChannelRules, NoChannels, Observer, Unobserved
 from respawn_jobs.store.database import Database
@@ -57,6 +59,12 @@ class Context:
     kernel_check: KernelCheck
     channels: ChannelRules = field(default_factory=NoChannels)
     observer: Observer = field(default_factory=Unobserved)
+    random: Callable[[], float] = random
+    """Numbers from 0 to 1, for pauses that differ."""
+    secret: Callable[[], str] | None = None
+    """The service's own secret, from which those of webhooks are derived; None where there is none."""
+    inbox: Inbox | None = None
+    """Where objects appear that make runs."""
     _kernels: dict[str, tuple[datetime, Kernel]] = field(default_factory=dict)
 
     def kernel(self, name: str) -> Kernel:

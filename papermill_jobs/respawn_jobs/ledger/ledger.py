@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,19 +12,22 @@ from respawn_jobs.access import Actor
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.errors import NotFound
-from respawn_jobs.ledger import attempts, audit, queue, scheduling
+from respawn_jobs.inbox import Inbox
+from respawn_jobs.kept_secret import FILE, kept_secret
+from respawn_jobs.ledger import attempts, audit, backfills, queue, scheduling
 from respawn_jobs.ledger.context import Context, KernelCheck, installed_kernel
 from respawn_jobs.ledger.convert import runs_of
 from respawn_jobs.ledger.limits import check_text
 from respawn_jobs.ledger.port import LedgerRunner
 from respawn_jobs.ledger.service import ActorService
+from respawn_jobs.ledger.triggering import TriggerLedger
 from respawn_jobs.ledger.watch import Watch
 from respawn_jobs.models import Run, RunState
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import RunRow
 
 
-class Ledger:
+class Ledger(TriggerLedger):
     """Jobs, runs and all that belongs to them. Safe to share between threads; a process may hold several."""
 
     def __init__(
@@ -34,6 +38,8 @@ class Ledger:
         clock: Clock = utc_now,
         lease_seconds: float = 15.0,
         new_kernel_check: KernelCheck = installed_kernel,
+        secret: Callable[[], str] | None = None,
+        inbox_url: str | None = None,
     ) -> None:
         """Serve a prepared database and a blob store.
 
@@ -43,10 +49,14 @@ class Ledger:
             clock: the present moment.
             lease_seconds: how long a runner may be silent before its attempt is lost.
             new_kernel_check: finds the kernels that versions name.
+            secret: returns what the secrets of webhooks are derived from; None allows no webhooks.
+            inbox_url: where objects appear that make runs; None allows no watches.
         """
         self.database = database
         self.blobs = blobs
         self._context = Context(database, blobs, clock, timedelta(seconds=lease_seconds), new_kernel_check)
+        self._context.secret = secret
+        self._context.inbox = Inbox(inbox_url) if inbox_url else None
 
     @classmethod
     def embedded(
@@ -66,7 +76,9 @@ class Ledger:
         data.mkdir(parents=True, exist_ok=True)
         # A URL object, not text: a path may hold characters that mean something in a URL.
         database = Database(db_url or URL.create("sqlite", database=str(data / "respawn.db")))
-        return cls._opened(database, blobs_url or (data / "blobs").as_uri(), clock, lease_seconds)
+        ledger = cls._opened(database, blobs_url or (data / "blobs").as_uri(), clock, lease_seconds)
+        ledger._context.secret = lambda: kept_secret(data / FILE)
+        return ledger
 
     @classmethod
     def open(
@@ -96,6 +108,10 @@ class Ledger:
     def next_due(self) -> datetime | None:
         """Return when the next schedule is due; None when none is active."""
         return scheduling.next_due(self._context)
+
+    def fill_backfills(self) -> list[str]:
+        """Queue the runs that backfills have places for, and return the runs' ids."""
+        return backfills.fill(self._context)
 
     def take_back_schedules(self) -> int:
         """Let schedules fire that were decided for times yet to come, because the clock was ahead."""
@@ -138,6 +154,10 @@ class Ledger:
     def lose(self, attempt_id: str, reason: str) -> None:
         """Mark an attempt as lost at once: its executor knows that the runner is dead."""
         attempts.lose(self._context, attempt_id, reason)
+
+    def hand_on(self, attempt_id: str, reason: str) -> None:
+        """End an attempt whose runner was told to end and could not say so; the run is queued again at once."""
+        attempts.hand_on(self._context, attempt_id, reason)
 
     def revision(self, run: str) -> int:
         """Return the number that grows with every change of a run. Raises `NotFound`."""

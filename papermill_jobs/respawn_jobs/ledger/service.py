@@ -9,7 +9,8 @@ from typing import Any
 from respawn_jobs import schedules
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger import artifacts, audit, jobs, resume, runs, scheduling
-from respawn_jobs.ledger.actor_base import ActorBase
+from respawn_jobs.ledger.actor_backfills import ActorBackfills
+from respawn_jobs.ledger.actor_triggers import ActorTriggers
 from respawn_jobs.models import (
     Artifact,
     AuditRecord,
@@ -27,7 +28,7 @@ from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleR
 _MOST_FIRES = 100
 
 
-class ActorService(ActorBase):
+class ActorService(ActorTriggers, ActorBackfills):
     """What one actor can do; each method is told in `respawn_jobs.service.Service`."""
 
     def whoami(self) -> str:

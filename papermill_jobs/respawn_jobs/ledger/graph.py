@@ -1,0 +1,130 @@
+"""Which jobs run after which: shown, and kept free of cycles."""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from respawn_jobs.access import Actor
+from respawn_jobs.errors import InvalidInput
+from respawn_jobs.ledger.context import Context, known_namespace
+from respawn_jobs.ledger.convert import ref_of
+from respawn_jobs.models import RunState
+from respawn_jobs.service_triggers import Graph, GraphEdge, GraphNode
+from respawn_jobs.store.tables import AfterJobRow, AfterRow, JobRow, RunRow, ScheduleRow
+
+_AT_ONCE = 500
+_HIDDEN = "a job that you may not see"
+
+
+def check_no_cycle(session: Session, actor: Actor, job: JobRow, upstream: Collection[str]) -> None:
+    """Raise `InvalidInput`, naming the cycle, when `job` may not wait for these jobs (ids).
+
+    The caller has made sure that no other rule changes meanwhile.
+    """
+    waits_for: dict[str, set[str]] = {job.id: set(upstream)}
+    unknown = set(upstream) - {job.id}
+    while unknown:
+        found: dict[str, set[str]] = {one: set() for one in unknown}
+        for downstream, before in _edges_into(session, unknown):
+            found[downstream].add(before)
+        waits_for |= found
+        unknown = set().union(*found.values()) - waits_for.keys()
+    try:
+        graphlib.TopologicalSorter(waits_for).prepare()
+    except graphlib.CycleError as error:
+        cycle: list[str] = list(error.args[1])[:-1]
+    else:
+        return
+    if job.id in cycle:
+        place = cycle.index(job.id)
+        cycle = cycle[place:] + cycle[:place]
+    names = [_name(session, actor, one) for one in (*cycle, cycle[0])]
+    raise InvalidInput(
+        f"{ref_of(job)} cannot run after itself: {' → '.join(names)}. Leave one of these out",
+        job=ref_of(job),
+        cycle=names,
+    )
+
+
+def graph(context: Context, actor: Actor, namespace: str | None) -> Graph:
+    """Return the jobs that follow others or are followed, as far as the actor may read them."""
+    down, up = JobRow.__table__.alias("down"), JobRow.__table__.alias("up")
+    query = (
+        select(AfterRow, down.c.id, up.c.id)
+        .join(AfterJobRow, AfterJobRow.after_id == AfterRow.id)
+        .join(down, down.c.id == AfterRow.job_id)
+        .join(up, up.c.id == AfterJobRow.job_id)
+        .order_by(down.c.namespace, down.c.name, up.c.namespace, up.c.name)
+    )
+    readable = actor.readable()
+    if namespace is not None:
+        actor.require("read", known_namespace(namespace))
+        query = query.where(or_(down.c.namespace == namespace, up.c.namespace == namespace))
+    if readable is not None:
+        query = query.where(down.c.namespace.in_(readable), up.c.namespace.in_(readable))
+    with context.database.session() as session:
+        found = session.execute(query).all()
+        nodes = _nodes(session, {job for _, *pair in found for job in pair})
+    edges = [
+        GraphEdge(
+            upstream=nodes[before].job,
+            job=nodes[downstream].job,
+            rule=rule.id,
+            needs=rule.needs,
+            waits_for=rule.waits_for,
+            period=rule.period,
+            paused=rule.paused,
+        )
+        for rule, downstream, before in found
+    ]
+    return Graph(nodes=sorted(nodes.values(), key=lambda node: node.job), edges=edges)
+
+
+def _nodes(session: Session, ids: set[str]) -> dict[str, GraphNode]:
+    nodes: dict[str, GraphNode] = {}
+    for some in _batches(ids):
+        due = dict(
+            session.execute(
+                select(ScheduleRow.job_id, func.min(ScheduleRow.next_due))
+                .where(ScheduleRow.job_id.in_(some), ScheduleRow.paused.is_(False))
+                .group_by(ScheduleRow.job_id)
+            ).tuples()
+        )
+        last = select(JobRow, RunRow.state).join(RunRow, RunRow.id == JobRow.last_run, isouter=True)
+        for job, state in session.execute(last.where(JobRow.id.in_(some))):
+            nodes[job.id] = GraphNode(
+                job=ref_of(job),
+                state=RunState(state) if state else None,
+                run=job.last_run if state else None,
+                next_due=due.get(job.id),
+            )
+    return nodes
+
+
+def _edges_into(session: Session, jobs: Collection[str]) -> list[tuple[str, str]]:
+    """Return (job, upstream job) for the rules of these jobs."""
+    found: list[tuple[str, str]] = []
+    for some in _batches(jobs):
+        query = (
+            select(AfterRow.job_id, AfterJobRow.job_id)
+            .join(AfterJobRow, AfterJobRow.after_id == AfterRow.id)
+            .where(AfterRow.job_id.in_(some))
+        )
+        found += session.execute(query).tuples()
+    return found
+
+
+def _batches(ids: Iterable[str]) -> Iterable[list[str]]:
+    """Yield ids in parts; databases limit how many values a query may have."""
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), _AT_ONCE):
+        yield wanted[start : start + _AT_ONCE]
+
+
+def _name(session: Session, actor: Actor, job_id: str) -> str:
+    job = session.get_one(JobRow, job_id)
+    return ref_of(job) if actor.allows("read", job.namespace) else _HIDDEN
