@@ -1,0 +1,225 @@
+"""A chaos test from its beginning to its verdict: `run` with a `Plan`."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from respawn_jobs.blobs import BlobStore
+from respawn_jobs.errors import RespawnError
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.store.database import Database
+from support.chaos.journal import Journal
+from support.chaos.menace import Menace
+from support.chaos.replicas import Replicas, running_replicas
+from support.chaos.simulated import SimulatedClock
+from support.chaos.stable import FakeKernel
+from support.chaos.verdict import Case, Violation
+from support.chaos.world import PER_MINUTE, Frozen, World
+from support.waiting import wait_for
+
+# Five simulated minutes before the clocks of Berlin go forward.
+_BASE = datetime(2027, 3, 28, 0, 54, 30, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a chaos test does."""
+
+    seed: int
+    due_times: int
+    """About how many times come due while things go wrong."""
+    strikes: int
+    """How many harms are done; some find nothing to harm."""
+    rate: float = 60.0
+    """Simulated seconds in a real one."""
+    replicas: int = 2
+    places: int = 4
+    """How many runs each replica executes at once."""
+    lease: float = 3.0
+    """Real seconds that a runner may be silent."""
+    quiet_seconds: float = 120.0
+    """Real seconds in which all must have ended once nothing goes wrong any more."""
+
+    @property
+    def seconds(self) -> float:
+        """How long things go wrong, in real seconds."""
+        return self.due_times / PER_MINUTE * 60 / self.rate
+
+
+@dataclass
+class Report:
+    """What came of it."""
+
+    plan: Plan
+    due_times: int = 0
+    runs: int = 0
+    attempts: int = 0
+    harms: Counter[str] = field(default_factory=Counter)
+    acts: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    recoveries: list[float] = field(default_factory=list)
+    """For each killed runner, real seconds until its run was taken up by another or had ended."""
+    violations: list[Violation] = field(default_factory=list)
+    story: str = ""
+    """When something is wrong: the harms, the runs concerned with their attempts, and the logs."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures."""
+        recovered = sorted(self.recoveries)
+        return {
+            "seed": self.plan.seed, "due_times": self.due_times, "runs": self.runs, "attempts": self.attempts,
+            "harms": dict(self.harms), "harms_in_all": self.harms.total(), "acts": self.acts,
+            "seconds": round(self.seconds, 1), "violations": [vars(found) for found in self.violations],
+            "recovered": len(recovered),
+            "recovery_median_s": round(statistics.median(recovered), 2) if recovered else None,
+            "recovery_p99_s": round(recovered[int(0.99 * (len(recovered) - 1))], 2) if recovered else None,
+        }  # fmt: skip
+
+
+def run(plan: Plan, directory: Path, db_url: str, cut: Callable[[], int] | None = None) -> Report:
+    """Run a chaos test and return what came of it.
+
+    Args:
+        plan: what is done.
+        directory: where blobs, logs and the journal go.
+        db_url: a database with today's schema.
+        cut: ends every connection to it, and returns how many there were.
+    """
+    began = time.monotonic()
+    chance = random.Random(plan.seed)
+    clock = SimulatedClock.starting(_BASE, plan.rate, directory / "clock")
+    blobs_url = (directory / "blobs").as_uri()
+    ledger = Ledger(
+        Database(db_url), BlobStore(blobs_url), clock=clock,
+        lease_seconds=plan.lease * plan.rate, new_kernel_check=FakeKernel,
+    )  # fmt: skip
+    journal = Journal(directory / "journal")
+    world = World(ledger, chance)
+    common = {
+        "db_url": db_url, "blobs_url": blobs_url, "seed": plan.seed, "places": plan.places,
+        "lease_seconds": plan.lease * plan.rate,
+    }  # fmt: skip
+    try:
+        world.found()
+        with running_replicas(plan.replicas, directory, clock, **common) as replicas:
+            menace = Menace(replicas, journal, clock, chance, plan.lease, cut)
+            _disturb(plan, world, menace)
+            frozen = _calm(plan, clock, world, menace, replicas)
+            report = _report(plan, Case(ledger, journal, frozen), world, menace)
+            if report.violations:
+                report.story = _story(Case(ledger, journal, frozen), report, replicas)
+        report.seconds = time.monotonic() - began
+        return report
+    finally:
+        journal.close()
+        ledger.close()
+        clock.close()
+
+
+def _disturb(plan: Plan, world: World, menace: Menace) -> None:
+    """Do all harms, spread over the time, with people acting in between."""
+    chance = menace.chance
+    began = time.monotonic()
+    strikes = sorted(chance.uniform(0.05, 1) * plan.seconds for _ in range(plan.strikes))
+    acts = sorted(chance.uniform(0.1, 1) * plan.seconds for _ in range(plan.strikes // 2))
+
+    def over() -> bool:
+        passed = time.monotonic() - began
+        while strikes and strikes[0] <= passed:
+            strikes.pop(0)
+            menace.strike()
+        while acts and acts[0] <= passed:
+            acts.pop(0)
+            world.act()
+        menace.mend()
+        world.look_at_limits()
+        return passed >= plan.seconds and not strikes
+
+    wait_for(over, plan.seconds + 60, "the harms to be done")
+
+
+def _calm(
+    plan: Plan, clock: SimulatedClock, world: World, menace: Menace, replicas: Replicas
+) -> list[Frozen]:
+    """Let everything run, stop the schedules once they have caught up, and wait until all has ended."""
+    menace.mend(everything=True)
+    enough = clock() + timedelta(minutes=3)
+
+    def caught_up() -> bool:
+        menace.mend()
+        decided = _asked(world.decided_until)
+        return decided is not None and decided >= enough
+
+    def quiet() -> bool:
+        menace.mend()
+        world.look_at_limits()
+        return _asked(world.unfinished) == []
+
+    try:
+        wait_for(caught_up, 60, "the schedules to catch up")
+        frozen = world.freeze()
+        wait_for(quiet, plan.quiet_seconds, "all runs to end")
+    except AssertionError as error:
+        left = (_asked(world.unfinished) or [])[:3]
+        case = Case(world.ledger, menace.journal, [])
+        told = "\n".join(line for run in left for line in case.attempts_of(run))
+        raise AssertionError(f"seed {plan.seed}: {error}\n{told}\n{replicas.logs()}") from error
+    return frozen
+
+
+def _asked(question: Callable[[], Any]) -> Any:
+    try:
+        return question()
+    except RespawnError:  # the database's connections are cut now and then
+        return None
+
+
+def _report(plan: Plan, case: Case, world: World, menace: Menace) -> Report:
+    violations = case.violations()
+    violations += [Violation("limits", told) for told in world.too_many]
+    runs = world.ada.runs(limit=1_000_000)
+    return Report(
+        plan, case.due_times(), len(runs), sum(run.attempt for run in runs), menace.done, world.acts,
+        recoveries=_recoveries(case.journal), violations=violations,
+    )  # fmt: skip
+
+
+def _recoveries(journal: Journal) -> list[float]:
+    """Return how long each killed attempt's run was without a runner."""
+    starts: dict[str, list[float]] = {}
+    for line in journal.lines("start"):
+        starts.setdefault(line["run"], []).append(line["at"])
+    waits = []
+    for harm in journal.lines("harm"):
+        if harm["what"] == "freeze a runner":
+            continue
+        for hit in harm["hit"]:
+            later = [at for at in starts[hit["run"]] if at > harm["at"]]
+            if later:
+                waits.append(later[0] - harm["at"])
+    return waits
+
+
+def _story(case: Case, report: Report, replicas: Replicas) -> str:
+    wrong = list(dict.fromkeys(run for found in report.violations for run in found.runs))[:5]
+    return "\n".join(
+        [
+            f"seed {report.plan.seed}: {len(report.violations)} violations",
+            *(f"  {found.rule}: {found.told}" for found in report.violations[:20]),
+            "harms:",
+            *(
+                f"  {line['at']:.3f} {line['clock']} {line['what']} {line.get('replica', '')} {line['hit']}"
+                for line in case.journal.lines("harm")
+            ),
+            *(line for run in wrong for line in case.attempts_of(run)),
+            replicas.logs(),
+        ]
+    )
