@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from respawn_hub.app import create_app
 from respawn_hub.settings import HubSettings, NotUnderHub, Settings
+from respawn_jobs.errors import RespawnError
 
 logger = logging.getLogger("respawn_hub")
 
@@ -33,7 +34,10 @@ class Server(uvicorn.Server):
 
 
 def main() -> int:
-    """Serve until the hub stops it. Returns the exit status: 2 when it was not started by a hub."""
+    """Serve until the hub stops it.
+
+    Returns the exit status: 2 when it was not started by a hub, 4 when its store cannot be used.
+    """
     logging.basicConfig(level=logging.INFO, format="[%(levelname).1s %(asctime)s %(name)s] %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
@@ -45,7 +49,11 @@ def main() -> int:
     if settings.shared:
         logger.warning("%s", shared_account(settings))
     host, port = hub_settings.address
-    app = create_app(settings, hub_settings)
+    try:
+        app = create_app(settings, hub_settings)
+    except (RespawnError, OSError) as error:
+        print(f"respawn: {error}", file=sys.stderr)
+        return 4
     config = uvicorn.Config(
         app,
         host=host,

@@ -1,7 +1,8 @@
 """Threads that do a small piece of work again and again, and survive when it fails.
 
 A loop is a function that does what there is to do and returns how many seconds it may rest. `wake` ends
-every rest at once. A failing piece is logged, told by `health`, and tried again after a growing pause.
+every rest at once. A failing piece is logged, told by `health`, and tried again after a growing pause, which
+is short while the database or the blob store is away: its return is noticed within seconds.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
+from respawn_jobs.errors import Unavailable
+
 logger = logging.getLogger(__name__)
 _LONGEST_PAUSE = 30.0
+_LONGEST_ABSENCE = 5.0
+"""Seconds at most between two looks for a store that went away."""
 
 
 class Supervisor:
@@ -55,12 +60,24 @@ class Supervisor:
             self._wakes[name].clear()
             try:
                 rest = work()
+            except Unavailable as error:
+                failures += 1
+                rest = min(_LONGEST_ABSENCE, _pause(failures))
+                self._said[name] = error.message
+                if failures == 1:  # it is away for as long as nothing else is said
+                    logger.warning("%s pauses: %s", name, error.message)
             except Exception as error:  # a loop must outlive whatever its work meets
                 failures += 1
-                rest = min(_LONGEST_PAUSE, 0.5 * 2 ** min(failures, 10))
+                rest = min(_LONGEST_PAUSE, _pause(failures))
                 self._said[name] = f"{type(error).__name__}: {error}"
                 logger.exception("%s failed (%d in a row); next try in %.1f s", name, failures, rest)
             else:
+                if failures:
+                    logger.warning("%s goes on after %d failures", name, failures)
                 failures = 0
                 self._said[name] = "ok"
             self._wakes[name].wait(rest)
+
+
+def _pause(failures: int) -> float:
+    return float(0.5 * 2 ** min(failures, 10))

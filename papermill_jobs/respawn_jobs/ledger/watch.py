@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import attempts
 from respawn_jobs.ledger.context import Context
 
@@ -13,10 +14,11 @@ _LATE = timedelta(seconds=1)
 class Watch:
     """Expires attempts for one loop, and spares them while it cannot know.
 
-    A machine that slept, a clock that was stepped, a service that was stopped or paused: each ends every
-    lease at once, although all runners may be well. So at the first look, and at one that comes more than
-    half a lease late, every claimed attempt gets one more lease to be heard from. A loop whose looks are all
-    late is slow, not asleep: the first of them gives that lease, the next ones do not renew it.
+    A machine that slept, a clock that was stepped, a service that was stopped or paused, a database that was
+    away: each ends every lease at once, although all runners may be well. So at the first look, at the first
+    after one that the database did not answer, and at one that comes more than half a lease late, every
+    claimed attempt gets one more lease to be heard from. A loop whose looks are all late is slow, not
+    asleep: the first of them gives that lease, the next ones do not renew it.
     """
 
     def __init__(self, context: Context) -> None:
@@ -32,8 +34,12 @@ class Watch:
         if self._looked is None or (late and not self._late):
             self._since = now
         self._late = late
+        seen = True
         try:
             return attempts.expire(self._context, spare_claimed=now < self._since + lease)
+        except Unavailable:
+            seen = False  # nor could a heartbeat be written
+            raise
         finally:
             # The end of this look, not its beginning: what it did may itself have taken long.
-            self._looked = self._context.clock()
+            self._looked = self._context.clock() if seen else None
