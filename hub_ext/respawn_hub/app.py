@@ -119,11 +119,15 @@ def create_app(
 
 
 def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
-    """Open the store that the settings name: URLs, or files in the data directory."""
+    """Open the store that the settings name: URLs, or files in the data directory.
+
+    A database that does not answer now may do so later: until then what needs it is `Unavailable`. Raises
+    `InvalidInput` for a URL that cannot be used, `Conflict` for a store of a newer version.
+    """
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     data = settings.data.absolute()
     database = Database(settings.db_url or f"sqlite:///{data / 'respawn.db'}")
-    database.prepare()
+    database.prepare_when_it_answers()
     blobs = BlobStore(settings.blobs_url or (data / "blobs").as_uri())
     return Ledger(database, blobs, clock=clock, lease_seconds=settings.lease_seconds)
 
