@@ -1,0 +1,114 @@
+"""Backfills: runs of a job for a range of dates, or for a list of parameter sets."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal, Protocol
+
+from pydantic import Field
+
+from respawn_jobs.wire import Model
+
+MOST_RUNS = 10_000
+"""Runs that one backfill may make."""
+MOST_PARALLEL = 100
+"""Runs of one backfill that may wait or run at once."""
+BackfillState = Literal["active", "stopped", "done"]
+
+
+class BackfillRequest(Model):
+    """A request to run a job for each due time of a range of dates, or with each of some parameter sets."""
+
+    job: str
+    start: date | None = None
+    """The first local date, from its midnight."""
+    end: date | None = None
+    """The last local date, the whole of it. Times that are still to come are left out."""
+    cron: str | None = None
+    """Due times of the range; without it and `every` those of the job's only schedule."""
+    every: Literal["hour", "day"] | None = None
+    """Instead of `cron`: each hour, or each day at midnight."""
+    tz: str | None = None
+    """IANA zone of the dates; None for that of the job's schedules where they have one, else UTC."""
+    sets: list[dict[str, Any]] | None = None
+    """Instead of a range: the parameters of each run."""
+    parameters: dict[str, Any] = {}
+    """Parameters of all its runs; a set's own go before them."""
+    parallel: int = Field(default=2, ge=1, le=MOST_PARALLEL)
+    """How many of its runs may wait or run at once."""
+
+
+class BackfillItem(Model):
+    """A run that a backfill makes."""
+
+    number: int
+    """Counts from 1, in the order in which they are made."""
+    logical_at: datetime
+    """Its logical date, which a notebook that declares `respawn_due` is given."""
+    parameters: dict[str, Any]
+
+
+class BackfillPreview(Model):
+    """What a backfill would make; nothing was changed."""
+
+    job: str
+    about: str
+    """Its range or its sets, in words."""
+    total: int
+    """How many runs; as far as they were counted where there are too many."""
+    first: list[BackfillItem]
+    last: list[BackfillItem]
+    """Those of the last that are not among the first."""
+    problems: list[str]
+    """What keeps it from being started."""
+    notes: list[str]
+    """What is worth knowing before."""
+
+
+class Backfill(Model):
+    """A backfill and how far it is. Its runs have the trigger `backfill` and its id as `trigger_id`."""
+
+    id: str
+    job: str
+    state: BackfillState
+    """active: it makes runs as places come free. stopped: it makes no more. done: all have ended."""
+    about: str
+    parallel: int
+    total: int
+    made: int
+    """How many of its runs were made so far; the other numbers count those that are still kept."""
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+    """Those that failed, timed out or were lost."""
+    cancelled: int
+    created_by: str
+    created_at: datetime
+    finished_at: datetime | None = None
+
+
+class BackfillStop(Model):
+    """How a backfill is stopped."""
+
+    cancel: bool = False
+    """Whether its runs that wait or run are cancelled too."""
+
+
+class BackfillService(Protocol):
+    """What a person can do with backfills; every method may raise `RespawnError`s."""
+
+    def preview_backfill(self, request: BackfillRequest) -> BackfillPreview:
+        """Tell what a backfill would make and what is wrong with it; changes nothing."""
+
+    def backfill(self, request: BackfillRequest) -> Backfill:
+        """Start a backfill. Raises `InvalidInput` with all that is wrong, before anything is made."""
+
+    def backfills(self, job: str | None = None, limit: int = 50) -> list[Backfill]:
+        """Return backfills that the caller may see, newest first."""
+
+    def show_backfill(self, backfill: str) -> Backfill:
+        """Return one backfill and how far it is."""
+
+    def stop_backfill(self, backfill: str, *, cancel: bool = False) -> Backfill:
+        """Let a backfill make no more runs; with `cancel`, cancel its runs that have not ended."""
