@@ -151,8 +151,8 @@ class CellError(Model):
     cell: int | None
     """None when no cell had started (the kernel did not come up, for instance)."""
     name: str
-    """The exception's class, or DeadKernel, CellTimeout, RunTimeout, RunnerLost, KernelStart,
-    RestoreFailed."""
+    """The exception's class, or DeadKernel, CellTimeout, RunTimeout, RunnerLost, Drained,
+    Terminated, KernelStart, RestoreFailed."""
     value: str
     traceback: str = ""
     """Plain text with ANSI colours, as IPython prints it."""
@@ -243,6 +243,16 @@ class Artifact(Model):
     parts: list[ArtifactPart] = []
 
 
+class Imported(Model):
+    """Where a run was executed that came in an archive."""
+
+    run: str
+    """Its id there."""
+    job: str
+    exported_by: str
+    exported_at: datetime
+
+
 class Run(Model):
     """One execution of one version with one parameter set."""
 
@@ -280,6 +290,10 @@ class Run(Model):
     """Digest of the executed notebook, once the run is final."""
     origin: str | None = None
     """The run that this one resumes or restarts."""
+    origin_kept: bool = True
+    """False once retention has removed the run that `origin` names."""
+    imported: Imported | None = None
+    """Where it is from, when it came in an archive."""
     resumed_by: str | None = None
     """The run that resumes this one."""
     resume_from: int | None = None
@@ -299,6 +313,8 @@ class Attempt(Model):
     """The replica of the service whose executor started its runner."""
     cause: Cause | None = None
     """Why it ended without success."""
+    note: str | None = None
+    """What followed: another try and from where, or why there is none."""
     started_at: datetime | None = None
     heartbeat_at: datetime | None = None
     finished_at: datetime | None = None

@@ -13,6 +13,11 @@ from typing import Any, Literal, Protocol
 
 from respawn_jobs.models import Artifact, CellError, CellState, Checkpoint, Model
 
+DRAINED = "Drained"
+"""The error of an attempt whose runner was told to end, so that another one goes on."""
+TERMINATED = "Terminated"
+"""The error of an attempt whose runner was told to end where no other can go on."""
+
 
 class ReusedCell(Model):
     """A cell whose outputs are taken from the run that is resumed."""

@@ -35,6 +35,7 @@ START_GRACE = timedelta(seconds=60)
 
 _OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
 
+
 def token_hash(token: str) -> str:
     """Return what is stored of an attempt's token."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -111,6 +111,8 @@ def runs_of(session: Session, rows: Sequence[RunRow]) -> list[Run]:
     resumed = session.execute(
         select(RunRow.resume_of, RunRow.id).where(RunRow.resume_of.in_([row.id for row in rows]))
     )
+    origins = {row.origin for row in rows if row.origin is not None}
+    kept = set(session.scalars(select(RunRow.id).where(RunRow.id.in_(origins)))) if origins else set()
     resumed_by = {origin: run_id for origin, run_id in resumed if origin is not None}
     return [
         Run(
@@ -139,6 +141,8 @@ def runs_of(session: Session, rows: Sequence[RunRow]) -> list[Run]:
             error=row.error,  # type: ignore[arg-type]  # pydantic reads the JSON
             notebook=row.notebook,
             origin=row.origin,
+            origin_kept=row.origin is None or row.origin in kept,
+            imported=row.imported,  # type: ignore[arg-type]  # pydantic reads the JSON
             resumed_by=resumed_by.get(row.id),
             resume_from=row.resume_from,
             cancel_requested=row.cancel_requested,
@@ -195,6 +199,7 @@ def attempt_of(row: AttemptRow) -> Attempt:
         executor=row.executor,
         replica=row.replica,
         cause=Cause(row.cause) if row.cause else None,
+        note=row.note,
         started_at=row.started_at,
         heartbeat_at=row.heartbeat_at,
         finished_at=row.finished_at,

@@ -13,11 +13,12 @@ from sqlalchemy.orm import Session
 from respawn_jobs.errors import Conflict, Fenced, InvalidInput, NotFound, Unauthenticated
 from respawn_jobs.ledger import artifacts, holdings
 from respawn_jobs.ledger.attempts import end_attempt, lock_attempt, settle, token_hash
+from respawn_jobs.ledger.changes import turn
 from respawn_jobs.ledger.context import Context, touch
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.holdings import name_in_checkpoints
 from respawn_jobs.ledger.limits import check_digest, check_text, cleaned
-from respawn_jobs.ledger.records import INHERITED, cells_of, count_done
+from respawn_jobs.ledger.records import begins_from, cells_of, count_done, taken_over_by
 from respawn_jobs.ledger.registry import secure
 from respawn_jobs.models import CellState, JobSettings, RunState
 from respawn_jobs.parameters import parameters_hash
@@ -28,7 +29,6 @@ from respawn_jobs.protocol import (
     CheckpointCommit,
     HeartbeatAnswer,
     Outcome,
-    ResumeFrom,
 )
 from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointRow, JobRow, RunRow, VersionRow
 
@@ -65,7 +65,7 @@ class LedgerRunner:
             attempt.started_at = attempt.heartbeat_at = now
             attempt.lease_until = now + self._context.lease
             run.started_at = run.started_at or now
-            touch(session, run.id)
+            turn(session, run.id)
             version = session.get_one(VersionRow, run.version_id)
             settings = JobSettings.model_validate(run.settings)
             return Assignment(
@@ -85,7 +85,7 @@ class LedgerRunner:
                 checkpoint_share=settings.checkpoint_share,
                 snapshot_memory_mb=settings.snapshot_memory_mb,
                 snapshot_fork=settings.snapshot_fork,
-                resume=ResumeFrom.model_validate(run.resume) if run.resume else None,
+                resume=begins_from(run),
                 artifacts=artifacts.latest(session, run.id),
             )
 
@@ -166,8 +166,8 @@ class LedgerRunner:
         with self._running() as (session, run, _):
             version = session.get_one(VersionRow, run.version_id)
             allowed = {version.notebook, run.skeleton}
-            if run.resume:
-                resume = ResumeFrom.model_validate(run.resume)
+            resume = begins_from(run)
+            if resume is not None:
                 allowed |= {resume.manifest, *resume.blobs, *(cell.outputs for cell in resume.reused)}
             belongs = digest in allowed or artifacts.names(session, run.id, digest)
         if not belongs:
@@ -248,7 +248,7 @@ class LedgerRunner:
 
 
 def _inherited(session: Session, run: RunRow) -> dict[int, CellRow]:
-    return {cell.index: cell for cell in cells_of(session, run, INHERITED)}
+    return {cell.index: cell for cell in cells_of(session, run, taken_over_by(run))}
 
 
 def _reused(event: CellEvent) -> bool:

@@ -1,7 +1,8 @@
 """Cells and checkpoints of a run, across its attempts.
 
 What is shown of a run is its latest attempt that began; a resumed run that has none yet shows what it took
-over (attempt 0). Checkpoints taken over stay valid for every attempt of the run.
+over (attempt 0). What a retry takes over from the attempts before it stands beside that (attempt -1), so that
+a further one may start over. Checkpoints taken over are valid for the attempt that took them over.
 """
 
 from __future__ import annotations
@@ -13,12 +14,26 @@ from respawn_jobs.blobs import BlobStore
 from respawn_jobs.errors import RespawnError, Unavailable
 from respawn_jobs.ledger.assemble import executed_text
 from respawn_jobs.models import CellState
+from respawn_jobs.protocol import ResumeFrom
 from respawn_jobs.store.tables import CellRow, CheckpointRow, RunRow
 
 INHERITED = 0
 """The attempt number of what a resumed run takes over."""
+KEPT = -1
+"""The attempt number of what the next attempt takes over from those before it."""
 
 DONE = (CellState.EXECUTED, CellState.REUSED)
+
+
+def taken_over_by(run: RunRow) -> int:
+    """Return the attempt number of what the run's latest attempt, or the next, takes over."""
+    return INHERITED if run.retry is None else KEPT
+
+
+def begins_from(run: RunRow) -> ResumeFrom | None:
+    """Return where the run's latest attempt, or the next, starts; None for the top."""
+    start = run.retry or run.resume
+    return ResumeFrom.model_validate(start) if start else None
 
 
 def shown_attempt(session: Session, run: RunRow) -> int:
@@ -36,7 +51,7 @@ def cells_of(session: Session, run: RunRow, attempt: int | None = None) -> list[
 
 def checkpoints_of(session: Session, run: RunRow) -> list[CheckpointRow]:
     """Return the checkpoints of the shown attempt, and those taken over, by cell."""
-    numbers = (INHERITED, shown_attempt(session, run))
+    numbers = (taken_over_by(run), shown_attempt(session, run))
     query = select(CheckpointRow).where(CheckpointRow.run_id == run.id, CheckpointRow.attempt.in_(numbers))
     by_cell = {row.cell: row for row in session.scalars(query.order_by(CheckpointRow.attempt))}
     return [by_cell[cell] for cell in sorted(by_cell)]

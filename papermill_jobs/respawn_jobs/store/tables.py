@@ -26,9 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Json = JSON(none_as_null=True)
-WAITING = "state = 'queued' AND current IS NULL AND not_before IS NULL"
-"""Runs that may start now; spelled as in the partial index, or a database will not use it."""
-DELAYED = "state = 'queued' AND not_before IS NOT NULL"
+WAITING = "lower(state) = 'queued' AND coalesce(current, '') = '' AND not_before IS NULL"
+"""Runs that may start now, spelled as in their partial index; the functions keep SQLite from taking others."""
+DELAYED = "lower(state) = 'queued' AND not_before IS NOT NULL"
 
 
 class Utc(TypeDecorator[datetime]):
@@ -185,9 +185,15 @@ class RunRow(Base):
     resume_of: Mapped[str | None] = mapped_column(String(32))
     resume_from: Mapped[int | None]
     resume: Mapped[dict[str, Any] | None]
-    """What `claim` answers as `ResumeFrom`."""
+    """Where its first attempt starts, as `ResumeFrom`; None: at the top."""
+    retry: Mapped[dict[str, Any] | None]
+    """Where its next attempt starts, when that is further down: what the attempts before it have left."""
+    imported: Mapped[dict[str, Any] | None]
+    """Where a run that came in an archive is from: see `models.Imported`."""
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     revision: Mapped[int] = mapped_column(default=0)
+    turned: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The revision at which its state last changed, or a cancel was asked for; cells change it oftener."""
 
 
 class AttemptRow(Base):
@@ -207,6 +213,8 @@ class AttemptRow(Base):
     replica: Mapped[str | None] = mapped_column(String(32))
     cause: Mapped[str | None] = mapped_column(String(16))
     """Why it ended without success; see `policies.Cause`."""
+    note: Mapped[str | None]
+    """What followed: another try and from where, or why there is none."""
     token_hash: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime | None]
     heartbeat_at: Mapped[datetime | None]
@@ -419,6 +427,8 @@ class BackfillRow(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     state: Mapped[str] = mapped_column(String(16), index=True)
     """`active`, `stopped` or `done`."""
+    about: Mapped[str]
+    """Its range or its sets, in words."""
     parallel: Mapped[int]
     total: Mapped[int]
     made: Mapped[int] = mapped_column(default=0)
@@ -447,6 +457,7 @@ class NoticeRow(Base):
     __table_args__ = (
         UniqueConstraint("key", name="notices_once"),
         Index("notices_of_job", "job_id", "channel", "kind"),
+        Index("notices_of_run", "run_id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
@@ -467,6 +478,15 @@ class NoticeRow(Base):
     sent_at: Mapped[datetime | None] = mapped_column(index=True)
     said: Mapped[str | None]
     """What kept it from being sent."""
+
+
+class SpentRow(Base):
+    """An occasion whose run is no longer kept: it makes no other. For triggers that may look at it again."""
+
+    __tablename__ = "spent"
+
+    trigger_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    trigger_key: Mapped[str] = mapped_column(String(255), primary_key=True)
 
 
 class LimitRow(Base):
@@ -501,7 +521,10 @@ class AuditRow(Base):
     """Who did what. Each record's hash covers the one before it."""
 
     __tablename__ = "audit"
-    __table_args__ = (UniqueConstraint("previous", name="audit_one_chain"),)
+    __table_args__ = (
+        UniqueConstraint("previous", name="audit_one_chain"),
+        Index("audit_of_subject", "subject", "seq"),
+    )
 
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]

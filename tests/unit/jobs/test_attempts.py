@@ -182,7 +182,7 @@ def test_a_run_is_not_tried_again_when_a_once_cell_had_begun(queue, ledger, ada)
     run = queue("send()", "b = 1", tags={0: ["respawn:once"]}, max_attempts=3)
     runner = PlayedRunner(ledger, run.id)
     runner.begin()
-    runner.execute(0)
+    runner.execute(0, checkpoint=False)
     runner.fail(1)
     shown = ada.show(run.id)
     assert shown.run.state == "failed"
@@ -278,21 +278,21 @@ def test_the_settings_of_a_run_are_those_of_the_time_it_was_queued(queue, ledger
 
 
 def test_a_run_cancelled_just_before_it_is_tried_again_keeps_its_notebook(queue, ledger, ada, monkeypatch):
-    from respawn_jobs.ledger import attempts
+    from respawn_jobs.ledger import retries
 
     run = queue("a = 1", "b = 2", max_attempts=2)
     runner = PlayedRunner(ledger, run.id)
     runner.begin()
     runner.execute(0)
-    retry = attempts._retry
+    decide = retries.decide
 
-    def cancelled_after(session, row, attempt):
-        decided = retry(session, row, attempt)
+    def cancelled_after(context, session, row, attempt):
+        decided = decide(context, session, row, attempt)
         if not row.cancel_requested:
             ada.cancel(run.id)
         return decided
 
-    monkeypatch.setattr(attempts, "_retry", cancelled_after)
+    monkeypatch.setattr(retries, "decide", cancelled_after)
     ledger.lose(runner.attempt, "killed by signal 9")
     shown = ada.show(run.id).run
     assert shown.state == "cancelled"

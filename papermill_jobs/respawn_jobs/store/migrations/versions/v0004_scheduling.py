@@ -80,6 +80,7 @@ def _new_tables() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("job_id", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
         sa.Column("parallel", sa.BigInteger(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("made", sa.BigInteger(), nullable=False),
@@ -135,6 +136,13 @@ def _new_tables() -> None:
     )
     op.create_index("ix_notices_sent_at", "notices", ["sent_at"], unique=False)
     op.create_index("notices_of_job", "notices", ["job_id", "channel", "kind"], unique=False)
+    op.create_index("notices_of_run", "notices", ["run_id"], unique=False)
+    op.create_table(
+        "spent",
+        sa.Column("trigger_id", sa.String(length=32), nullable=False),
+        sa.Column("trigger_key", sa.String(length=255), nullable=False),
+        sa.PrimaryKeyConstraint("trigger_id", "trigger_key"),
+    )
     op.create_table(
         "watches",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -198,7 +206,9 @@ def _new_tables() -> None:
 def _new_columns() -> None:
     op.add_column("attempts", sa.Column("replica", sa.String(length=32), nullable=True))
     op.add_column("attempts", sa.Column("cause", sa.String(length=16), nullable=True))
+    op.add_column("attempts", sa.Column("note", sa.String(), nullable=True))
     op.create_index("attempts_of_notebook", "attempts", ["notebook"], unique=False)
+    op.create_index("audit_of_subject", "audit", ["subject", "seq"], unique=False)
     op.create_index("cells_of_outputs", "cells", ["outputs"], unique=False)
     op.create_index("checkpoint_blobs_of_digest", "checkpoint_blobs", ["digest"], unique=False)
     op.add_column("jobs", sa.Column("next_deadline", sa.DateTime(timezone=True), nullable=True))
@@ -217,13 +227,16 @@ def _new_columns() -> None:
     op.add_column("runs", sa.Column("queue", sa.String(length=64), server_default="default", nullable=False))
     op.add_column("runs", sa.Column("not_before", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runs", sa.Column("pinned", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("runs", sa.Column("retry", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("runs", sa.Column("turned", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column("runs", sa.Column("imported", sa.JSON(none_as_null=True), nullable=True))
     op.create_index("runs_of_job_in_state", "runs", ["job_id", "state", "created_at"], unique=False)
     op.create_index("runs_of_namespace", "runs", ["namespace", "created_at"], unique=False)
     op.create_index("runs_of_namespace_in_state", "runs", ["namespace", "state", "created_at"], unique=False)
     op.create_index("runs_of_notebook", "runs", ["notebook"], unique=False)
     op.create_index("runs_of_period", "runs", ["job_id", "logical_at"], unique=False)
     op.create_index("runs_of_skeleton", "runs", ["skeleton"], unique=False)
-    waiting = sa.text("state = 'queued' AND current IS NULL AND not_before IS NULL")
+    waiting = sa.text("lower(state) = 'queued' AND coalesce(current, '') = '' AND not_before IS NULL")
     op.create_index(
         "runs_waiting",
         "runs",
@@ -232,7 +245,7 @@ def _new_columns() -> None:
         sqlite_where=waiting,
         postgresql_where=waiting,
     )
-    delayed = sa.text("state = 'queued' AND not_before IS NOT NULL")
+    delayed = sa.text("lower(state) = 'queued' AND not_before IS NOT NULL")
     op.create_index(
         "runs_delayed",
         "runs",

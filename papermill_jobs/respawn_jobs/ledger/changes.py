@@ -1,0 +1,62 @@
+"""What happened to a run since a person looked at it, so that nobody acts on what is no longer so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from respawn_jobs.errors import Conflict
+from respawn_jobs.models import RunState
+from respawn_jobs.store.tables import AuditRow, RunRow
+
+RETRY_NOW = "retry-now"
+_DONE = {"cancel": "was cancelled", RETRY_NOW: "was tried again"}
+
+
+def turn(session: Session, run_id: str) -> None:
+    """Tell those who watch a run that its state has changed, so that what they saw no longer holds."""
+    session.execute(
+        update(RunRow)
+        .where(RunRow.id == run_id)
+        .values(revision=RunRow.revision + 1, turned=RunRow.revision + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def check_unchanged(session: Session, run: RunRow, revision: int | None) -> None:
+    """Refuse to act on a run that is not as the person saw it. Cells that went on meanwhile do not count.
+
+    Raises:
+        Conflict: its state has changed since that revision; the message says how.
+    """
+    if revision is not None and run.turned > revision:
+        raise Conflict(
+            f"{run.id} changed meanwhile: {what_happened(session, run)}", run=run.id, state=run.state
+        )
+
+
+def what_happened(session: Session, run: RunRow) -> str:
+    """Return what a run has come to, and who brought that about."""
+    last = last_change(session, run.id, tuple(_DONE))
+    if last is not None and (last.action == "cancel") == (run.cancel_requested or _cancelled(run)):
+        return f"it {_DONE[last.action]} by {by(last)}"
+    ended = RunState(run.state).final and run.finished_at is not None
+    state = run.state.replace("_", " ")
+    return f"it {state} at {run.finished_at:%Y-%m-%d %H:%M:%S} UTC" if ended else f"it is {state}"
+
+
+def by(record: AuditRow) -> str:
+    """Return who did what is recorded, and when."""
+    return f"{record.actor} at {record.at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def last_change(session: Session, run_id: str, actions: Collection[str]) -> AuditRow | None:
+    """Return the latest record of such an action on a run."""
+    query = select(AuditRow).where(AuditRow.subject == run_id, AuditRow.action.in_(actions))
+    return session.scalar(query.order_by(AuditRow.seq.desc()).limit(1))
+
+
+def _cancelled(run: RunRow) -> bool:
+    return run.state == RunState.CANCELLED.value

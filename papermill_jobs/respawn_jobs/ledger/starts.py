@@ -1,0 +1,182 @@
+"""From where a run is tried again, so that no cell with side effects is executed a second time.
+
+A further try executes the very notebook, with the very parameters, that the ended attempt executed. So every
+state that was kept of it may be gone on from; which one is best tells `plan`, as it does for a person. When
+that cannot be done the try begins where the ended attempt began, or where the run itself did.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from respawn_jobs.errors import RespawnError, Unavailable
+from respawn_jobs.ledger import once, taken_over
+from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.convert import cell_of, checkpoint_of
+from respawn_jobs.ledger.records import INHERITED, KEPT, begins_from, cells_of, count_done, taken_over_by
+from respawn_jobs.ledger.taken_over import Recorded, TakenOver
+from respawn_jobs.models import Plan
+from respawn_jobs.protocol import ResumeFrom
+from respawn_jobs.store.tables import AttemptRow, RunRow, VersionRow
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Start:
+    """Where a further try begins."""
+
+    at: ResumeFrom | None
+    """None: the top."""
+    note: str
+    taken: TakenOver | None = None
+    """What it takes over, where that was not taken over before."""
+    keeps: bool = False
+    """It begins where the attempt before it began."""
+    afresh: bool = False
+    """Nothing done under an earlier environment of the kernel holds, not even what the run took over."""
+    lock: str | None = None
+    """Hash of the lock file that the kernel has now."""
+
+
+@dataclass
+class Refusal:
+    """Why there is no further try: a cell with side effects would be executed a second time."""
+
+    cell: int
+    note: str
+
+
+def start_of_retry(
+    context: Context, session: Session, run: RunRow, attempt: AttemptRow, *, resume: bool
+) -> Start | Refusal:
+    """Return where the next attempt of a run begins, the present one having ended.
+
+    Args:
+        context: the ledger's surroundings.
+        session: reads the run.
+        run: the run.
+        attempt: its latest attempt.
+        resume: whether it goes on from the last kept state; else it starts over.
+
+    Raises:
+        Unavailable: the blob store does not answer.
+    """
+    began = bool(cells_of(session, run, attempt.number))
+    basis = taken_over.recorded(session, run)
+    cells = basis.cells
+    if not began:
+        before = cells_of(session, run, taken_over_by(run))
+        cells = [cell_of(cell, None) for cell in before]
+    refused: Refusal | None = None
+    for start in _starts(context, session, run, attempt, basis if began else None, resume=resume):
+        again = once.executed_again(cells, start.at)
+        if again is None:
+            return start
+        refused = refused or Refusal(again.index, f"not tried again: {once.told(again)}")
+    assert refused is not None  # noqa: S101  there is always a start
+    return refused
+
+
+def apply(session: Session, run: RunRow, start: Start) -> None:
+    """Let the next attempt of a run, whose row is locked, begin there."""
+    run.lock = start.lock
+    if start.taken is not None:
+        taken_over.forget(session, run.id)
+        start.taken.put(session, run.id, KEPT)
+        run.retry = start.taken.start.model_dump(mode="json")
+    elif not start.keeps:
+        taken_over.forget(session, run.id)
+        run.retry = None
+    if start.afresh:
+        taken_over.forget(session, run.id, INHERITED)
+        run.resume = None
+    session.flush()
+    run.cells_done = count_done(session, run, taken_over_by(run))
+
+
+def _starts(
+    context: Context,
+    session: Session,
+    run: RunRow,
+    attempt: AttemptRow,
+    basis: Recorded | None,
+    *,
+    resume: bool,
+) -> Iterator[Start]:
+    """Give the starts that hold, the best first."""
+    lock = context.lock_now(run.kernel, run.lock)
+    if lock != run.lock:
+        why = f"it starts over: the environment of kernel {run.kernel} was rebuilt since"
+        yield Start(None, why, afresh=True, lock=lock)
+        return
+    now, why = begins_from(run), "it starts over"
+    if resume and basis is not None:
+        planned = _planned(context, session, run, basis)
+        if isinstance(planned, TakenOver):
+            if _further(planned.start, now):
+                note = f"it goes on from cell {planned.start.first}"
+                yield Start(planned.start, note, taken=planned, lock=lock)
+        else:
+            why = f"it starts over: {planned}"
+    # A state that could not be brought back would not be the next time.
+    if resume and now is not None and not _not_restored(attempt):
+        yield Start(now, f"it goes on from cell {now.first}", keeps=True, lock=lock)
+    first = ResumeFrom.model_validate(run.resume) if run.resume else None
+    yield Start(first, why if first is None else f"{why}, from cell {first.first}", lock=lock)
+
+
+def _further(start: ResumeFrom, now: ResumeFrom | None) -> bool:
+    """Tell whether less is left to execute from a start than from the present one."""
+    if start.manifest is None:
+        return False
+    return now is None or (start.first, -len(start.rerun)) > (now.first, -len(now.rerun))
+
+
+def _not_restored(attempt: AttemptRow) -> bool:
+    return bool(attempt.error) and attempt.error.get("name") == "RestoreFailed"  # type: ignore[union-attr]
+
+
+def _planned(context: Context, session: Session, run: RunRow, basis: Recorded) -> TakenOver | str:
+    """Return what a resume of the ended attempt would take over, or why there can be none."""
+    from respawn_jobs.notebooks import read_notebook
+
+    if run.skeleton is None:
+        return "the notebook that ran is not known"
+    try:
+        executed = read_notebook(context.blobs.get(run.skeleton).decode())
+        planned = _plan(session, run, basis, executed)
+        if planned.problems:
+            return "; ".join(planned.problems)
+        return taken_over.taken_over(basis, executed, planned)
+    except Unavailable:
+        raise
+    except RespawnError as error:
+        return error.message
+    except Exception as error:  # a run must come to its end whatever its notebook holds
+        logger.exception("what %s could go on from cannot be told", run.id)
+        return f"what it could go on from cannot be told: {type(error).__name__}: {error}"
+
+
+def _plan(session: Session, run: RunRow, basis: Recorded, executed: NotebookNode) -> Plan:
+    from respawn_jobs.plan import Ended, plan_resume
+
+    ended = Ended(
+        run=run.id,
+        kernel=run.kernel,
+        lock=run.lock,
+        cells=basis.cells,
+        checkpoints=[checkpoint_of(row) for row in basis.checkpoints],
+        notebook=executed,
+        parameters=run.parameters,
+    )
+    language = session.get_one(VersionRow, run.version_id).language
+    return plan_resume(ended, executed, kernel=run.kernel, lock=run.lock, language=language)

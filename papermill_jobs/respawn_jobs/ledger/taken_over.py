@@ -1,0 +1,137 @@
+"""What a run, or a further try at it, takes over of what was done before: cells, outputs and states."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from respawn_jobs.handing_over import kept_boundaries, mapped_checkpoint, reused_records
+from respawn_jobs.ledger.convert import cell_of, checkpoint_of
+from respawn_jobs.ledger.records import KEPT, cells_of, checkpoints_of
+from respawn_jobs.models import CellRecord, CellState, Plan
+from respawn_jobs.notebooks import cell_tags, code_cells, source_hash
+from respawn_jobs.protocol import ResumeFrom, ReusedCell
+from respawn_jobs.store.tables import CellRow, CheckpointRow, RunRow
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+@dataclass
+class Recorded:
+    """What was recorded of a run's shown attempt."""
+
+    run: RunRow
+    cells: list[CellRecord]
+    checkpoints: list[CheckpointRow]
+
+
+@dataclass
+class TakenOver:
+    """What goes on: where it starts, its cells before anything executes, and the states that hold for it."""
+
+    start: ResumeFrom
+    cells: list[CellRow]
+    checkpoints: list[CheckpointRow]
+
+    def put(self, session: Session, run_id: str, number: int) -> None:
+        """Make it part of a run, under an attempt number that stands for what is taken over."""
+        for row in (*self.cells, *self.checkpoints):
+            row.run_id, row.attempt = run_id, number
+        session.add_all([*self.cells, *self.checkpoints])
+
+    @property
+    def done(self) -> int:
+        """How many cells are reused."""
+        return sum(cell.state == CellState.REUSED.value for cell in self.cells)
+
+
+def recorded(session: Session, run: RunRow) -> Recorded:
+    """Return what was recorded of a run."""
+    checkpoints = checkpoints_of(session, run)
+    manifests = {row.cell: row.manifest for row in checkpoints}
+    cells = [cell_of(cell, manifests.get(cell.index)) for cell in cells_of(session, run)]
+    return Recorded(run, cells, checkpoints)
+
+
+def taken_over(basis: Recorded, executed: NotebookNode, planned: Plan) -> TakenOver:
+    """Return what a plan takes over.
+
+    Args:
+        basis: the run, or attempt, whose states it starts from.
+        executed: the notebook that goes on, in its executed form.
+        planned: what is reused and what runs.
+    """
+    cells = _seeds(basis, executed, planned)
+    return TakenOver(_start(basis, executed, planned, cells), cells, _states(basis, executed, planned))
+
+
+def forget(session: Session, run_id: str, number: int = KEPT) -> None:
+    """Remove what was taken over under an attempt number."""
+    for table in (CellRow, CheckpointRow):
+        session.execute(delete(table).where(table.run_id == run_id, table.attempt == number))
+
+
+def _seeds(basis: Recorded, executed: NotebookNode, planned: Plan) -> list[CellRow]:
+    """Return what is reused, as it was recorded, and the rest as pending."""
+    reused = reused_records(basis.cells, executed, planned)
+    rows: list[CellRow] = []
+    for index, cell in code_cells(executed):
+        row = CellRow(
+            index=index,
+            cell_id=str(cell.id),
+            state=CellState.PENDING.value,
+            source_hash=source_hash(cell.source),
+            tags=cell_tags(cell),
+        )
+        if index in reused:
+            old = reused[index]
+            row.state = CellState.REUSED.value
+            row.outputs, row.execution_count, row.seconds = old.outputs, old.execution_count, old.seconds
+            row.parameters_hash, row.lock = old.parameters_hash, old.lock
+        rows.append(row)
+    return rows
+
+
+def _start(basis: Recorded, executed: NotebookNode, planned: Plan, cells: list[CellRow]) -> ResumeFrom:
+    chosen = chosen_state(basis, planned)
+    return ResumeFrom(
+        first=len(executed.cells) if planned.first is None else planned.first,
+        rerun=planned.rerun,
+        stale=planned.stale,
+        manifest=chosen.manifest if chosen else None,
+        blobs=chosen.blobs if chosen else [],
+        reused=[
+            ReusedCell(
+                index=row.index,
+                outputs=row.outputs,
+                execution_count=row.execution_count,
+                seconds=row.seconds,
+            )
+            for row in cells
+            if row.state == CellState.REUSED.value
+        ],
+    )
+
+
+def chosen_state(basis: Recorded, planned: Plan) -> CheckpointRow | None:
+    """Return the state that a plan starts from; None for an empty kernel."""
+    if planned.checkpoint is None:
+        return None
+    manifest = planned.checkpoint.manifest
+    return next(row for row in basis.checkpoints if row.manifest == manifest)
+
+
+def _states(basis: Recorded, executed: NotebookNode, planned: Plan) -> list[CheckpointRow]:
+    """Return the states above all that runs or is gone. Those below hold what is made anew."""
+    places = kept_boundaries(basis.cells, executed, planned)
+    rows: list[CheckpointRow] = []
+    for row in basis.checkpoints:
+        if row.cell in places:
+            document = json.loads(mapped_checkpoint(checkpoint_of(row), places).model_dump_json())
+            rows.append(CheckpointRow(blobs=row.blobs, **document))
+    return rows
