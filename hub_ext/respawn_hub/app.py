@@ -14,25 +14,34 @@ from respawn_hub.failures import add_failures
 from respawn_hub.handlers import (
     api,
     artifacts,
+    backfills,
     debug,
     events,
+    hooks,
     job_pages,
     login,
+    operations,
     outputs,
     resume_pages,
     run_pages,
     runner,
+    trigger_pages,
+    triggers,
 )
 from respawn_hub.headers import SafeHeaders
 from respawn_hub.hub import Hub
 from respawn_hub.limits import BodyLimits
 from respawn_hub.runtime import Runtime
+from respawn_hub.services.backfiller import Backfiller
 from respawn_hub.services.dispatcher import Dispatcher
+from respawn_hub.services.follower import Follower
 from respawn_hub.services.scheduler import Scheduler
 from respawn_hub.services.supervisor import Supervisor
+from respawn_hub.services.watcher import Watcher
 from respawn_hub.sessions import Sessions
 from respawn_hub.settings import HubSettings, Settings
 from respawn_hub.templating import HERE
+from respawn_hub.watching import watching
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.executors.base import Executor
@@ -66,9 +75,23 @@ def create_app(
     executor = executor or LocalExecutor(
         service_url, max_running=settings.max_running, freed=lambda: supervisor.wake()
     )
+    watched = watching(settings, hub_settings, store, clock)
     dispatcher = Dispatcher(store, executor, max_running=settings.max_running)
     scheduler = Scheduler(store, lambda: supervisor.wake(), clock=clock)
-    supervisor = Supervisor({"scheduler": scheduler.tick, "dispatcher": dispatcher.tick})
+    backfiller = Backfiller(store, lambda: supervisor.wake())
+    follower = Follower(store, lambda: supervisor.wake())
+    watcher = Watcher(store, lambda: supervisor.wake(), every_seconds=settings.watch_seconds)
+    supervisor = Supervisor(
+        {
+            "scheduler": scheduler.tick,
+            "dispatcher": dispatcher.tick,
+            "backfiller": backfiller.tick,
+            "follower": follower.tick,
+            "watcher": watcher.tick,
+            **watched.loops,
+        },
+        passed=watched.metrics.loop_passed,
+    )
     hub = Hub(hub_settings)
     runtime = Runtime(
         settings=settings,
@@ -83,6 +106,7 @@ def create_app(
         ledger=store,
         wake=supervisor.wake,
         health=supervisor.health,
+        watching=watched,
     )
 
     async def end_runs() -> None:
@@ -129,12 +153,36 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
     database = Database(settings.db_url or f"sqlite:///{data / 'respawn.db'}")
     database.prepare_when_it_answers()
     blobs = BlobStore(settings.blobs_url or (data / "blobs").as_uri())
-    return Ledger(database, blobs, clock=clock, lease_seconds=settings.lease_seconds)
+    return Ledger(
+        database,
+        blobs,
+        clock=clock,
+        lease_seconds=settings.lease_seconds,
+        secret=settings.secret,
+        inbox_url=settings.inbox_url,
+    )
 
 
 def _routes() -> APIRouter:
     routes = APIRouter()
     routes.include_router(artifacts.pages)
-    for module in (api, artifacts, events, runner, login, job_pages, outputs, run_pages, resume_pages, debug):
+    routes.include_router(operations.metrics_router)
+    for module in (
+        api,
+        artifacts,
+        backfills,
+        events,
+        hooks,
+        runner,
+        login,
+        job_pages,
+        operations,
+        outputs,
+        run_pages,
+        resume_pages,
+        trigger_pages,
+        triggers,
+        debug,
+    ):
         routes.include_router(module.router)
     return routes

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from respawn_hub.hub import Hub
 from respawn_hub.sessions import Sessions
 from respawn_hub.settings import HubSettings, Settings
+from respawn_hub.watching import Watching
 from respawn_jobs.ledger import Ledger
 
 T = TypeVar("T")
@@ -43,6 +44,8 @@ class Runtime:
     """Tell the scheduler and the dispatcher that something changed."""
     health: Callable[[], dict[str, str]]
     """What the background loops say of themselves: `ok`, or what goes wrong."""
+    watching: Watching
+    """Channels, metrics and the service's health."""
     runner_threads: Threads = field(default_factory=lambda: Threads(_RUNNER_THREADS))
     """Runners are heard however many people ask: an unheard one loses its lease."""
     hub_threads: Threads = field(default_factory=lambda: Threads(_HUB_QUESTIONS))

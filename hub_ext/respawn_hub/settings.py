@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from respawn_jobs.kept_secret import FILE, kept_secret
 
 
 class NotUnderHub(RuntimeError):
@@ -97,19 +96,25 @@ class Settings(BaseSettings):
     """How many runs the local executor executes at once."""
     session_seconds: int = Field(default=14 * 86400, gt=0)
     """How long a browser stays signed in, unless it signs out of the hub before."""
+    inbox_url: str | None = None
+    """Path or fsspec URL of the inbox, where objects appear that make runs; None for no inbox."""
+    watch_seconds: float = Field(default=30.0, ge=1)
+    """How often each watch of the inbox is looked at."""
     shared: bool = False
     """Whether more than one person may use the hub; said by `respawn_hub.configure`."""
+    channels_file: Path | None = None
+    """TOML file of the channels through which people are told; see `respawn_hub.channels`."""
+    queue_alarm_seconds: float = Field(default=900.0, gt=0)
+    """How long a run that may start may wait before the service calls itself degraded."""
+    metrics_open: bool = False
+    """Whether metrics are told without a token."""
+    log_format: str = "text"
+    """`text`, or `json`: one object a line."""
     cookie_secret: SecretStr | None = None
-    """Secret of the session cookies; by default made at the first start and kept in `data`."""
+    """Secret of session cookies and webhooks; by default made at the first start and kept in `data`."""
 
     def secret(self) -> str:
-        """Return the secret of the session cookies, making and keeping one where none was given."""
+        """Return the secret of session cookies and webhooks, making and keeping one where none was given."""
         if self.cookie_secret is not None:
             return self.cookie_secret.get_secret_value()
-        path = self.data / "cookie-secret"
-        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with contextlib.suppress(FileExistsError):
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_hex(32))
-        return path.read_text().strip()
+        return kept_secret(self.data / FILE)

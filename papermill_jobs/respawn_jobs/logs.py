@@ -21,8 +21,8 @@ from respawn_jobs.redact import redact
 Format = Literal["text", "json"]
 FIELDS = ("run", "attempt", "job", "replica")
 _IDS = {"run": re.compile(r"\brun-[0-9a-z]{10}\b"), "attempt": re.compile(r"\batt-[0-9a-z]{10}\b")}
-_NOISY = {"httpx": logging.WARNING, "apprise": logging.CRITICAL}
-"""Loggers that tell each request, or the addresses of channels with their secrets."""
+_NOISY = {"httpx": logging.WARNING}
+"""Loggers that tell each request."""
 _about: ContextVar[Mapping[str, str]] = ContextVar("respawn_about", default=MappingProxyType({}))
 _of_process: dict[str, str] = {}
 

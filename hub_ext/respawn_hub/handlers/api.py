@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from respawn_hub.auth import AskedFirst, CallerDep, ServiceDep
+from respawn_hub.handlers.problems import PROBLEMS
 from respawn_hub.handlers.streams import streamed
 from respawn_hub.runtime import RuntimeDep
 from respawn_jobs.models import (
@@ -24,14 +25,6 @@ from respawn_jobs.models import (
     Version,
 )
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
-
-
-class Problem(BaseModel):
-    """Why a call was refused; nothing was changed."""
-
-    error: str
-    message: str
-    fields: dict[str, Any] = {}
 
 
 class Whoami(BaseModel):
@@ -54,18 +47,7 @@ class Paused(BaseModel):
     paused: bool
 
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": text}
-    for status, text in {
-        401: "No valid hub token came with the request.",
-        403: "The caller's scopes do not allow it.",
-        404: "There is no such thing.",
-        413: "The request is larger than 64 MB.",
-        409: "The thing is in a state that does not allow it.",
-        422: "The call is wrong; the message names what, and what was expected.",
-        503: "The hub, the database or the blob store does not answer.",
-    }.items()
-}
+_PROBLEMS = PROBLEMS
 router = APIRouter(prefix="/api", tags=["people"], responses=_PROBLEMS, route_class=AskedFirst)
 
 
@@ -239,12 +221,3 @@ def kernels(actor: CallerDep) -> list[Kernel]:
         Kernel(name=name, display_name=entry["spec"]["display_name"], language=entry["spec"]["language"])
         for name, entry in sorted(found.items())
     ]
-
-
-@router.get("/health", tags=["operations"])
-def health(runtime: RuntimeDep, response: Response) -> dict[str, str]:
-    """Tell whether the service's loops work; status 503 when one does not. Needs no token."""
-    loops = {name: "ok" if said == "ok" else "failing" for name, said in runtime.health().items()}
-    if any(said != "ok" for said in loops.values()):
-        response.status_code = 503
-    return loops

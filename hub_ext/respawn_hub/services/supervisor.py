@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from respawn_jobs.errors import Unavailable
 
@@ -19,10 +21,19 @@ _LONGEST_ABSENCE = 5.0
 """Seconds at most between two looks for a store that went away."""
 
 
+class Passed(Protocol):
+    """Is told of each pass of a loop: how long it took, and whether it failed."""
+
+    def __call__(self, loop: str, seconds: float, /, *, failed: bool) -> None: ...  # noqa: D102
+
+
 class Supervisor:
     """Runs named loops, each in its own thread."""
 
-    def __init__(self, loops: Mapping[str, Callable[[], float]]) -> None:
+    def __init__(
+        self, loops: Mapping[str, Callable[[], float]], *, passed: Passed = lambda *_, failed: None
+    ) -> None:
+        self._passed = passed
         self._stopping = threading.Event()
         self._wakes = {name: threading.Event() for name in loops}
         self._said: dict[str, str] = dict.fromkeys(loops, "not started")
@@ -58,6 +69,7 @@ class Supervisor:
         while not self._stopping.is_set():
             # Cleared before the work: what arrives during it is looked at in the next round.
             self._wakes[name].clear()
+            began, before = time.monotonic(), failures
             try:
                 rest = work()
             except Unavailable as error:
@@ -76,6 +88,7 @@ class Supervisor:
                     logger.warning("%s goes on after %d failures", name, failures)
                 failures = 0
                 self._said[name] = "ok"
+            self._passed(name, time.monotonic() - began, failed=failures > before)
             self._wakes[name].wait(rest)
 
 

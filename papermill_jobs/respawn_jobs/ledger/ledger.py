@@ -18,8 +18,10 @@ from respawn_jobs.ledger import attempts, audit, backfills, queue, scheduling
 from respawn_jobs.ledger.context import Context, KernelCheck, installed_kernel
 from respawn_jobs.ledger.convert import runs_of
 from respawn_jobs.ledger.limits import check_text
+from respawn_jobs.ledger.operations import Operations
 from respawn_jobs.ledger.port import LedgerRunner
 from respawn_jobs.ledger.service import ActorService
+from respawn_jobs.ledger.surroundings import ChannelRules, Observer
 from respawn_jobs.ledger.triggering import TriggerLedger
 from respawn_jobs.ledger.watch import Watch
 from respawn_jobs.models import Run, RunState
@@ -147,6 +149,14 @@ class Ledger(TriggerLedger):
         """
         return attempts.expire(self._context)
 
+    def operations(self) -> Operations:
+        """Return what tells people of runs, and what tells of the service itself."""
+        return Operations(self._context)
+
+    def attach(self, channels: ChannelRules, observer: Observer) -> None:
+        """Let the ledger know the channels that jobs may name, and who counts what happens."""
+        self._context.channels, self._context.observer = channels, observer
+
     def watch(self) -> Watch:
         """Return what a service's loop expires attempts with."""
         return Watch(self._context)
@@ -156,7 +166,7 @@ class Ledger(TriggerLedger):
         attempts.lose(self._context, attempt_id, reason)
 
     def hand_on(self, attempt_id: str, reason: str) -> None:
-        """End an attempt whose runner was told to end and could not say so; the run is queued again at once."""
+        """End an attempt whose runner was told to end and could not say so; the run goes on."""
         attempts.hand_on(self._context, attempt_id, reason)
 
     def revision(self, run: str) -> int:

@@ -8,7 +8,7 @@ tried again after growing pauses, for a day.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 from sqlalchemy import ColumnElement, or_, select
@@ -90,13 +90,12 @@ def refused(context: Context, message: Message, reason: str, delivered: Iterable
     context.observer.notice_tried(message.kind, sent=False)
 
 
-def failing(context: Context) -> dict[str, str]:
+def failing_in(session: Session, now: datetime) -> dict[str, str]:
     """Return channels that refused what they have yet to be sent, and what they said last."""
     query = select(NoticeRow.channel, NoticeRow.said).where(
-        NoticeRow.sent_at.is_(None), NoticeRow.said.is_not(None), NoticeRow.at > context.clock() - OLDEST
+        NoticeRow.sent_at.is_(None), NoticeRow.said.is_not(None), NoticeRow.at > now - OLDEST
     )
-    with context.database.session() as session:
-        return {channel: said or "" for channel, said in session.execute(query.order_by(NoticeRow.id))}
+    return {channel: said or "" for channel, said in session.execute(query.order_by(NoticeRow.id))}
 
 
 def _with_peers(context: Context, session: Session, first: NoticeRow) -> list[NoticeRow]:

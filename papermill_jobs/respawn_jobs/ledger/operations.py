@@ -1,0 +1,52 @@
+"""The ledger as the loops see it that tell people and watch over the service."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from respawn_jobs.ledger import deadlines, notices, sending
+from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.figures import Figures, figures
+from respawn_jobs.notices import Message
+
+_NO_BLOB = "0" * 64
+
+
+class Operations:
+    """Notices, deadlines and figures of one store; safe to share between threads."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def collect(self) -> list[str]:
+        """Write the notices of runs that have ended, and return the runs' ids."""
+        return notices.collect(self._context)
+
+    def claim(self, busy: Collection[str] = ()) -> Message | None:
+        """Claim the next message that is due to a channel not in `busy`; None when there is none."""
+        return sending.claim(self._context, busy=busy)
+
+    def sent(self, message: Message) -> None:
+        """Mark a message as sent."""
+        sending.sent(self._context, message)
+
+    def refused(self, message: Message, reason: str, delivered: Iterable[int] = ()) -> None:
+        """Keep why a message could not be sent, and let it be tried again later."""
+        sending.refused(self._context, message, reason, delivered)
+
+    def check_deadlines(self) -> list[str]:
+        """Look at every job whose deadline has passed, and return the names of those that missed it."""
+        return deadlines.check_due(self._context)
+
+    def next_deadline(self) -> datetime | None:
+        """Return when the next deadline passes; None when there is none."""
+        return deadlines.next_due(self._context)
+
+    def figures(self) -> Figures:
+        """Return the state of the whole service. Raises `Unavailable`."""
+        return figures(self._context)
+
+    def probe_blobs(self) -> None:
+        """Ask the blob store for something that it need not have. Raises `Unavailable`."""
+        self._context.blobs.exists(_NO_BLOB)
