@@ -20,7 +20,7 @@ from respawn_jobs.ledger.context import Context, find_version
 from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.runs import PARAMETER_DUE, check_parameters, new_run, with_due
 from respawn_jobs.models import CellError, Parameter, RunState, Trigger
-from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
+from respawn_jobs.store.tables import JobRow, RunRow, SpentRow, VersionRow
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,11 @@ def queue(context: Context, session: Session, job: JobRow, occasion: Occasion) -
     whoever looks for its run must find one.
 
     Returns:
-        The run; None when the occasion made its run before, here or in another replica.
+        The run; None when the occasion made its run before, here or in another replica, kept or not.
     """
     if made(session, occasion.trigger_id, occasion.key) is not None:
+        return None
+    if session.get(SpentRow, (occasion.trigger_id, occasion.key)) is not None:
         return None
     version = find_version(session, job)
     logical_at = occasion.logical_at or context.clock()
