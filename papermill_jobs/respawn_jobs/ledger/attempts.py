@@ -225,6 +225,7 @@ def _settled(context: Context, run_id: str) -> bool:
             run.state, run.current, run.not_before = RunState.QUEUED.value, None, verdict.not_before
             starts.apply(session, run, verdict.start)
         turn(session, run_id)
+    context.observer.attempt_ended(attempt.state, attempt.cause)
     return True
 
 

@@ -33,16 +33,35 @@ SKIPPED = "Skipped"
 """Name of the error of a run that the overlap policy did not let start."""
 
 
-def check_settings(context: Context, namespace: str, settings: JobSettings) -> None:
-    """Raise `InvalidInput` for channels or a deadline that a job of this namespace cannot have."""
-    context.channels.check(settings.notify, namespace)
-    if settings.deadline is not None:
-        next_deadline(settings.deadline, context.clock())
-        if not settings.notify:
-            raise InvalidInput(
-                f"a deadline at {settings.deadline.time} has nobody to tell: name a channel in `notify`",
-                deadline=settings.deadline.time,
-            )
+def settings_changed(context: Context, job: JobRow, before: JobSettings | None) -> None:
+    """Check who is told of a job, and when; called where its settings change, in that transaction.
+
+    What stays as it was is not checked again: an administrator may have removed a channel since. A deadline
+    that stays is not moved.
+
+    Args:
+        context: the ledger's surroundings.
+        job: the job, with its new settings.
+        before: the settings that it had; None for a new job.
+
+    Raises:
+        InvalidInput: a channel is unknown or not for this namespace, a deadline has nobody to tell, or its
+            time zone is unknown.
+    """
+    settings = JobSettings.model_validate(job.settings)
+    old = before or JobSettings()
+    if settings.notify != old.notify:
+        context.channels.check(settings.notify, job.namespace)
+    if settings.deadline is None:
+        job.next_deadline = None
+        return
+    if not settings.notify:
+        raise InvalidInput(
+            f"a deadline at {settings.deadline.time} has nobody to tell: name a channel in `notify`",
+            deadline=settings.deadline.time,
+        )
+    if settings.deadline != old.deadline or job.next_deadline is None:
+        job.next_deadline = next_deadline(settings.deadline, context.clock())
 
 
 def next_deadline(deadline: Deadline, after: datetime) -> datetime:
@@ -52,21 +71,6 @@ def next_deadline(deadline: Deadline, after: datetime) -> datetime:
     one that exists twice comes once.
     """
     return schedules.next_fires(_cron(deadline), deadline.tz, after, 1)[0].astimezone(UTC)
-
-
-def refresh(context: Context, job: JobRow, before: JobSettings | None = None) -> None:
-    """Bring a job's next deadline in line with its settings; called where they change, in that transaction.
-
-    Args:
-        context: the ledger's surroundings.
-        job: the job, with its new settings.
-        before: the settings that it had: a deadline that stays is not moved.
-    """
-    settings = JobSettings.model_validate(job.settings)
-    if settings.deadline is None or not settings.notify:
-        job.next_deadline = None
-    elif before is None or before.deadline != settings.deadline or job.next_deadline is None:
-        job.next_deadline = next_deadline(settings.deadline, context.clock())
 
 
 def check_due(context: Context) -> list[str]:

@@ -16,6 +16,7 @@ from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.context import Context, find_job, known_namespace
 from respawn_jobs.ledger.convert import jobs_of, ref_of, version_of
+from respawn_jobs.ledger.deadlines import settings_changed
 from respawn_jobs.ledger.holdings import encoded, store
 from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.models import Job, JobSettings, Version
@@ -163,7 +164,9 @@ def _store(
         session.flush()
     changed = settings is not None and settings != job.settings
     if settings is not None:
+        before = JobSettings.model_validate(job.settings) if job.version else None
         job.settings = settings
+        settings_changed(context, job, before)
     current = session.scalar(
         select(VersionRow).where(VersionRow.job_id == job.id, VersionRow.number == job.version)
     )

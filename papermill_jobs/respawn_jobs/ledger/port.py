@@ -64,6 +64,9 @@ class LedgerRunner:
             attempt.state = run.state = RunState.RUNNING.value
             attempt.started_at = attempt.heartbeat_at = now
             attempt.lease_until = now + self._context.lease
+            if run.started_at is None:
+                since = run.due_at or run.created_at
+                self._context.observer.started(run.queue, (now - since).total_seconds())
             run.started_at = run.started_at or now
             turn(session, run.id)
             version = session.get_one(VersionRow, run.version_id)
@@ -188,6 +191,7 @@ class LedgerRunner:
             )
             name_in_checkpoints(session, run.id, {checkpoint.manifest, *commit.blobs})
             touch(session, run.id)
+        self._context.observer.checkpointed(checkpoint.seconds, checkpoint.new_bytes)
 
     def commit_artifact(self, commit: ArtifactCommit) -> None:
         """Make an artifact the latest of its name. Raises `InvalidInput` when a part is missing."""
