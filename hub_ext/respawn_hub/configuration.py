@@ -41,6 +41,7 @@ def configure(
     data: str | Path | None = None,
     db_url: str | None = None,
     blobs_url: str | None = None,
+    inbox_url: str | None = None,
     port: int | None = None,
     url_for_servers: str | None = None,
     environment: dict[str, str] | None = None,
@@ -59,6 +60,8 @@ def configure(
         data: directory of the service's own files; by default `respawn-data` where the hub runs.
         db_url: SQLAlchemy URL of the metadata; by default SQLite in `data`.
         blobs_url: fsspec URL of the blobs, such as ``s3://bucket/prefix``; by default files in `data`.
+        inbox_url: path or fsspec URL of the inbox, where objects appear that run jobs, those of each
+            namespace in a directory of its name; by default there is none.
         port: TCP port of the service on the loopback; by default a free one, kept over restarts.
         url_for_servers: the service's URL as single-user servers reach it, when that is not the loopback.
         environment: more variables for the service. ``RESPAWN_*`` and ``AWS_*`` of the hub are passed on.
@@ -79,6 +82,7 @@ def configure(
         "RESPAWN_DATA": str(directory),
         "RESPAWN_DB_URL": db_url,
         "RESPAWN_BLOBS_URL": blobs_url,
+        "RESPAWN_INBOX_URL": inbox_url,
         "RESPAWN_SHARED": "" if _for_one_person(c) else "yes",
     }
     _append(

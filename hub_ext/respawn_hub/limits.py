@@ -13,11 +13,16 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from respawn_jobs.ledger.hooks import MOST_BYTES
+
 MEGABYTE = 1 << 20
 PEOPLE = 64 * MEGABYTE
 """Bytes of a request from a person: notebooks, forms with an uploaded notebook."""
 RUNNERS = 16 * MEGABYTE
 """Bytes of a runner's JSON document."""
+HOOKS = MOST_BYTES
+"""Bytes of a call of a webhook, which comes from who knows whom."""
+_HOOK = re.compile(r"/hooks/[^/]*$")
 _RUNNER = re.compile(r"/runner/[^/]+/")
 _BLOB = re.compile(r"/runner/[^/]+/blobs/[^/]+$")
 
@@ -38,6 +43,8 @@ class BodyLimits:
         path = scope["path"].removeprefix(self._prefix)
         if scope["method"] == "PUT" and _BLOB.match(path):
             return None
+        if _HOOK.match(path):
+            return HOOKS
         return RUNNERS if _RUNNER.match(path) else PEOPLE
 
 
@@ -62,4 +69,5 @@ class _Counted:
         return message
 
     def _refusal(self) -> HTTPException:
-        return HTTPException(413, f"the request is larger than {self._most // MEGABYTE} MB")
+        most = f"{self._most // MEGABYTE} MB" if self._most >= MEGABYTE else f"{self._most // 1024} kB"
+        return HTTPException(413, f"the request is larger than {most}")

@@ -12,6 +12,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
+from respawn_hub.handlers.triggers import with_links
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_hub.templating import job_path, page
 from respawn_jobs import parameters
@@ -147,6 +148,7 @@ def _job_page(
         runs=runs[:_RUNS_ON_PAGE],
         older=runs[_RUNS_ON_PAGE - 1].created_at if len(runs) > _RUNS_ON_PAGE else None,
         newest=before is None,
+        triggers=with_links(runtime, service.triggers(job.ref)),
         zones=sorted(available_timezones()),
         may_run=visitor.actor.allows("run", job.namespace),
         may_edit=visitor.actor.allows("edit", job.namespace),

@@ -1,0 +1,30 @@
+"""The public side of webhooks: no sign-in, but a signature over every call."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from respawn_hub.handlers.problems import PROBLEMS
+from respawn_hub.runtime import RuntimeDep
+from respawn_jobs.service_triggers import HookAnswer
+
+router = APIRouter(prefix="/hooks", tags=["webhooks"], responses=PROBLEMS)
+
+
+@router.post("/{hook}", status_code=201)
+async def call(hook: str, request: Request, response: Response, runtime: RuntimeDep) -> HookAnswer:
+    """Run a webhook's job; status 200 when this very call was taken before, and made the run that is told."""
+    body = await request.body()
+    answer = await run_in_threadpool(
+        runtime.ledger.call_hook,
+        hook,
+        request.headers.get("X-Respawn-Timestamp", ""),
+        request.headers.get("X-Respawn-Signature", ""),
+        body,
+    )
+    if answer.repeated:
+        response.status_code = 200
+    else:
+        runtime.wake()
+    return answer
