@@ -1,4 +1,4 @@
-"""The hub's service on a port of its own, without a hub, and without its loops unless asked for."""
+"""The hub's service on a port of its own, without a hub: HTTP over a ledger, with or without its loops."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,37 +19,49 @@ from support.waiting import wait_for
 
 
 @contextmanager
-def serving(application: Callable[[str], FastAPI], *, lifespan: Literal["on", "off"]) -> Iterator[str]:
-    """Serve an application, which is told its origin; yields the origin. With a lifespan its loops run."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(application(origin), lifespan=lifespan, log_level="warning")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        wait_for(lambda: server.started or not thread.is_alive(), 30, "the service")
-        assert server.started, "the service did not start"
-        yield origin
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
-def hub_settings(origin: str) -> HubSettings:
-    """Return what a hub would tell a service at this origin; no hub answers there."""
-    return HubSettings(
-        api_token="not-used", api_url=f"{origin}/hub/api", client_id="service-respawn", service_url=origin
-    )
+def served(ledger: Ledger, data: Path) -> Iterator[str]:
+    """Serve a ledger over HTTP; yields the service's URL. Nothing is scheduled or dispatched."""
+    with _serving(lambda hub: create_app(Settings(data=data), hub, ledger=ledger), lifespan="off") as url:
+        yield url
 
 
 @contextmanager
-def served(ledger: Ledger, data: Path) -> Iterator[str]:
-    """Serve a ledger over HTTP; yields the service's URL. Nothing is scheduled or dispatched."""
+def whole_service(settings: Settings, *, hub_port: int, **parts: Any) -> Iterator[str]:
+    """Serve what `settings` name, with all loops; yields the service's URL.
 
-    def application(origin: str) -> FastAPI:
-        return create_app(Settings(data=data), hub_settings(origin), ledger=ledger)
+    Tokens are asked of the hub on `hub_port`; `parts` are given to `create_app`.
+    """
+    hub_url = f"http://127.0.0.1:{hub_port}/hub/api"
+    with _serving(lambda hub: create_app(settings, hub, **parts), lifespan="on", hub_url=hub_url) as url:
+        yield url
 
-    with serving(application, lifespan="off") as origin:
-        yield f"{origin}/services/respawn"
+
+@contextmanager
+def _serving(
+    app: Callable[[HubSettings], FastAPI], *, lifespan: Any, hub_url: str | None = None
+) -> Iterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    hub = HubSettings(
+        api_token="not-used",
+        api_url=hub_url or f"{origin}/hub/api",
+        client_id="service-respawn",
+        service_url=origin,
+    )
+    with listener:
+        built = app(hub)
+        server = uvicorn.Server(uvicorn.Config(built, lifespan=lifespan, log_level="warning"))
+        with _running(server, listener):
+            yield f"{origin}/services/respawn"
+
+
+@contextmanager
+def _running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        wait_for(lambda: server.started, 30, "the service")
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()

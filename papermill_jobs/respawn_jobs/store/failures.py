@@ -55,7 +55,7 @@ def _said(error: DBAPIError) -> str | None:
     state = getattr(error.orig, "sqlstate", None)
     if state in _STATES:
         return _STATES[state]
-    text = str(error.orig)
+    text = next(iter(str(error.orig).splitlines()), "")  # more lines are hints for who types SQL
     for part, said in _TEXTS.items():
         if state is None and part in text:
             return said
