@@ -63,6 +63,16 @@ class Actor:
             action=action,
         )
 
+    def require_everywhere(self, action: Action) -> None:
+        """Raise `Forbidden` unless the scopes allow `action` in all namespaces."""
+        if not any(_RANK[granted] >= _RANK[action] and where is None for granted, where in self._grants()):
+            raise Forbidden(
+                f"{self.name} may not {_VERBS[action]} all namespaces: "
+                f"that needs the scope {PREFIX}{action} without a filter",
+                actor=self.name,
+                action=action,
+            )
+
     def readable(self) -> frozenset[str] | None:
         """Return the namespaces that the actor may read; None for all of them."""
         grants = list(self._grants())

@@ -28,24 +28,41 @@ _WAIT_FOR_LOCK = "5s"
 _LONGEST_PAUSE = "10s"
 """How long a replica may be frozen while it decides, before the database takes its lock away."""
 
-# A loose scan of the index `runs_waiting`: from the first run of one lane to the first run of the next.
-_HEADS = text(f"""
-    WITH RECURSIVE heads(id) AS (
-        SELECT (
-            SELECT runs.id FROM runs WHERE {WAITING}
-            ORDER BY priority, created_by, job_id, queue, created_at, id LIMIT 1
+# Loose scans of the index `runs_waiting`: from the first run of one lane to the first run of the next.
+_KEY = "priority, created_by, job_id, queue"
+_HEADS = {
+    "postgresql": text(f"""
+        WITH RECURSIVE heads AS (
+            (SELECT id, {_KEY} FROM runs WHERE {WAITING} ORDER BY {_KEY}, created_at, id LIMIT 1)
+            UNION ALL
+            SELECT following.* FROM heads CROSS JOIN LATERAL (
+                SELECT id, {_KEY} FROM runs
+                WHERE {WAITING}
+                    AND ({_KEY}) > (heads.priority, heads.created_by, heads.job_id, heads.queue)
+                ORDER BY {_KEY}, created_at, id LIMIT 1
+            ) AS following
         )
-        UNION ALL
-        SELECT (
-            SELECT runs.id FROM runs
-            WHERE {WAITING} AND (priority, created_by, job_id, queue) > (
-                SELECT priority, created_by, job_id, queue FROM runs AS head WHERE head.id = heads.id
-            )
-            ORDER BY priority, created_by, job_id, queue, created_at, id LIMIT 1
-        ) FROM heads WHERE heads.id IS NOT NULL
-    )
-    SELECT id FROM heads WHERE id IS NOT NULL
-""")  # noqa: S608  constants
+        SELECT id FROM heads
+    """),  # noqa: S608  constants
+    # SQLite knows no LATERAL. It looks a text up by all columns only when it is compared with an expression.
+    "sqlite": text(f"""
+        WITH RECURSIVE heads(id) AS (
+            SELECT (SELECT id FROM runs WHERE {WAITING} ORDER BY {_KEY}, created_at, id LIMIT 1)
+            UNION ALL
+            SELECT (
+                SELECT waiting.id
+                FROM (SELECT {_KEY} FROM runs WHERE id = heads.id) AS head
+                CROSS JOIN (SELECT * FROM runs WHERE {WAITING}) AS waiting
+                WHERE (waiting.priority, waiting.created_by, waiting.job_id, waiting.queue)
+                    > (head.priority, head.created_by || '', head.job_id || '', head.queue || '')
+                ORDER BY waiting.priority, waiting.created_by, waiting.job_id, waiting.queue,
+                    waiting.created_at, waiting.id
+                LIMIT 1
+            ) FROM heads WHERE heads.id IS NOT NULL
+        )
+        SELECT id FROM heads WHERE id IS NOT NULL
+    """),  # noqa: S608  constants
+}
 
 
 class Taken(NamedTuple):
@@ -151,7 +168,7 @@ def _release(session: Session, now: datetime) -> None:
 
 def _heads(session: Session) -> list[_Head]:
     """Return the first run of each lane."""
-    ids = list(session.scalars(_HEADS))
+    ids = list(session.scalars(_HEADS[session.get_bind().dialect.name]))
     return [_head(row) for row in session.execute(_FIRST.where(RunRow.id.in_(ids)))]
 
 
@@ -186,4 +203,4 @@ def _head(row: Row[str, datetime, int, str, str, str, str]) -> _Head:
 def _limits(session: Session, heads: list[_Head]) -> Limits:
     jobs = {head.lane.job for head in heads}
     found = session.execute(select(JobRow.id, JobRow.settings).where(JobRow.id.in_(jobs)))
-    return limits_now(session, dict(found.tuples().all()))
+    return limits_now(session, {job: settings for job, settings in found})

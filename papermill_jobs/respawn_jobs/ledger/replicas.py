@@ -1,0 +1,84 @@
+"""The service's replicas, each as it last said of itself. A replica that is silent for a while is forgotten."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from respawn_jobs.access import Actor
+from respawn_jobs.ledger.context import Context
+from respawn_jobs.service_queueing import Replica
+from respawn_jobs.store.tables import ReplicaRow
+
+HEARD = timedelta(seconds=20)
+"""For how long a replica that said nothing more counts as running."""
+_KEPT = timedelta(minutes=5)
+
+
+def say(
+    context: Context,
+    replica: str,
+    *,
+    host: str,
+    places: int,
+    busy: int,
+    draining: bool,
+    health: dict[str, Any],
+) -> None:
+    """Note what a replica says of itself, and forget those that have been silent for minutes.
+
+    Args:
+        context: the ledger's surroundings.
+        replica: its id, made anew by each process.
+        host: the machine that it runs on.
+        places: how many runs it may execute at once.
+        busy: how many it executes.
+        draining: whether it takes no new runs because it is being stopped.
+        health: what its loops say of themselves.
+    """
+    now = context.clock()
+    said = {"seen_at": now, "places": places, "busy": busy, "draining": draining, "health": health}
+    with context.database.session(write=True) as session:
+        known = session.scalar(
+            update(ReplicaRow).where(ReplicaRow.id == replica).values(**said).returning(ReplicaRow.id)
+        )
+        if known is None:
+            session.add(ReplicaRow(id=replica, host=host[:255], started_at=now, **said))
+        session.execute(delete(ReplicaRow).where(ReplicaRow.seen_at < now - _KEPT))
+
+
+def leave(context: Context, replica: str) -> None:
+    """Forget a replica that has stopped."""
+    with context.database.session(write=True) as session:
+        session.execute(delete(ReplicaRow).where(ReplicaRow.id == replica))
+
+
+def heard(session: Session, now: datetime) -> list[ReplicaRow]:
+    """Return the replicas that count as running."""
+    query = select(ReplicaRow).where(ReplicaRow.seen_at >= now - HEARD)
+    return list(session.scalars(query.order_by(ReplicaRow.started_at, ReplicaRow.id)))
+
+
+def replicas(context: Context, actor: Actor) -> list[Replica]:
+    """Return all that are known, oldest first; see `QueueingService.replicas`."""
+    actor.require_everywhere("admin")
+    now = context.clock()
+    with context.database.session() as session:
+        rows = session.scalars(select(ReplicaRow).order_by(ReplicaRow.started_at, ReplicaRow.id))
+        return [
+            Replica(
+                id=row.id,
+                host=row.host,
+                started_at=row.started_at,
+                seen_at=row.seen_at,
+                alive=row.seen_at >= now - HEARD,
+                draining=row.draining,
+                places=row.places,
+                busy=row.busy,
+                health=row.health,
+            )
+            for row in rows
+        ]
