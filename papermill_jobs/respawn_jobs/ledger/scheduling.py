@@ -13,21 +13,21 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Select, select
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from respawn_jobs import schedules
 from respawn_jobs.access import Action, Actor
 from respawn_jobs.errors import InvalidInput, NotFound, Unavailable
 from respawn_jobs.ids import new_id
-from respawn_jobs.ledger import audit
+from respawn_jobs.ledger import audit, triggered
 from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of, schedule_of
-from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.limits import CRON, ZONE, check_text
-from respawn_jobs.ledger.runs import check_parameters, new_run
-from respawn_jobs.models import CellError, RunState, Schedule
+from respawn_jobs.ledger.runs import check_parameters
+from respawn_jobs.ledger.triggered import Occasion
+from respawn_jobs.models import Schedule
 from respawn_jobs.service import ScheduleRequest
 from respawn_jobs.store.tables import JobRow, RunRow, ScheduleRow
 
@@ -36,6 +36,8 @@ _BY = "respawn:scheduler"
 """Who the audit trail names when nobody asked for a change."""
 GRACE = timedelta(seconds=60)
 """How late a loop may come by, a failover included, without a due time counting as missed."""
+_MOST_ASIDE = 5000
+"""How many schedules one call looks at in vain; a query takes so many names."""
 _BATCH = 100
 """How many runs one transaction makes of missed times; the next makes more."""
 
@@ -106,33 +108,49 @@ def queue_due(context: Context) -> list[str]:
     paused. One that makes trouble is logged and tried again by the next call; it holds up no other.
     """
     now = context.clock()
-    with context.database.session() as session:
-        due = session.scalars(
-            _active().where(ScheduleRow.next_due <= now).order_by(ScheduleRow.next_due)
-        ).all()
     queued: list[str] = []
-    for row in due:
+    aside: list[str] = []
+    while len(aside) < _MOST_ASIDE and (taken := _queue_next(context, now, aside)) is not None:
+        queued += taken
+    return queued
+
+
+def _queue_next(context: Context, now: datetime, aside: list[str]) -> list[str] | None:
+    """Queue what one due schedule owes that no replica has in hand, but for those that are set aside.
+
+    Returns its runs; None when nothing is due. It is set aside, so that the others have their turn, when it
+    made trouble or owes more than one transaction makes.
+    """
+    with context.database.session(write=True) as session:
+        query = _active().where(ScheduleRow.next_due <= now, ScheduleRow.id.not_in(aside))
+        row = session.scalar(query.order_by(ScheduleRow.next_due).limit(1).with_for_update(skip_locked=True))
+        if row is None:
+            return None
+        schedule_id = row.id
         try:
-            queued += _queue(context, row.id, row.next_due, now)
+            with session.begin_nested():
+                runs = _queue(context, session, row, now)
+                if row.next_due is None or row.next_due <= now:
+                    aside.append(schedule_id)
+                return runs
         except IntegrityError:
-            # Race: another replica inserted a run for such an instant, and moves the schedule on itself.
-            continue
+            # Race: a run for such an instant was inserted by hand or by a replica of an earlier version.
+            logger.warning("%s made a run of this time before; it is looked at again", schedule_id)
         except InvalidInput as error:
-            _pause_unreadable(context, row.id, row.next_due, error.message)
-            continue
-        except Unavailable:
+            _pause_unreadable(context, session, row, error.message)
+        except (Unavailable, OperationalError):
             raise
         except Exception:  # whatever one schedule holds, the others must be on time
-            logger.exception("%s could not be queued", row.id)
-            continue
-    return queued
+            logger.exception("%s could not be queued", schedule_id)
+        aside.append(schedule_id)
+        return []
 
 
 def next_due(context: Context) -> datetime | None:
     """Return when the next schedule is due; None when none is active."""
+    query = _active().where(ScheduleRow.next_due.is_not(None)).with_only_columns(ScheduleRow.next_due)
     with context.database.session() as session:
-        query = select(func.min(ScheduleRow.next_due)).where(ScheduleRow.paused.is_(False))
-        return session.scalar(query)
+        return session.scalar(query.order_by(ScheduleRow.next_due).limit(1))
 
 
 def take_back(context: Context) -> int:
@@ -166,24 +184,20 @@ def _take_back(context: Context, schedule_id: str, now: datetime) -> bool:
         return True
 
 
-def _queue(context: Context, schedule_id: str, was_due: datetime | None, now: datetime) -> list[str]:
-    with context.database.session(write=True) as session:
-        row = session.scalar(
-            _active()
-            .where(ScheduleRow.id == schedule_id, ScheduleRow.next_due == was_due)
-            .with_for_update(skip_locked=True)
-        )
-        if row is None or row.next_due is None:
-            return []
-        since = row.decided_until or row.next_due - timedelta(microseconds=1)
-        due = _owed(row, since, now)
-        now_due, rest = due[:_BATCH], due[_BATCH:]
-        decided = now_due[-1] if rest else max(now, since)
-        following = rest[0] if rest else schedules.next_fires(row.cron, row.tz, decided, 1)[0]
-        row.decided_until, row.next_due = decided, following
-        session.flush()
-        before = _made_before(session, row.id, now_due)
-        return [_insert(context, session, row, due_at) for due_at in now_due if due_at not in before]
+def _queue(context: Context, session: Session, row: ScheduleRow, now: datetime) -> list[str]:
+    """Queue what a schedule, which the session has locked, owes by `now`, and move it on."""
+    if row.next_due is None:
+        return []
+    since = row.decided_until or row.next_due - timedelta(microseconds=1)
+    due = _owed(row, since, now)
+    now_due, rest = due[:_BATCH], due[_BATCH:]
+    decided = now_due[-1] if rest else max(now, since)
+    following = rest[0] if rest else schedules.next_fires(row.cron, row.tz, decided, 1)[0]
+    row.decided_until, row.next_due = decided, following
+    session.flush()
+    before = _made_before(session, row.id, now_due)
+    made = (_insert(context, session, row, due_at) for due_at in now_due if due_at not in before)
+    return [run_id for some in made for run_id in some]
 
 
 def _owed(row: ScheduleRow, since: datetime, now: datetime) -> list[datetime]:
@@ -193,17 +207,11 @@ def _owed(row: ScheduleRow, since: datetime, now: datetime) -> list[datetime]:
     return [fire for fire in due if now - fire < GRACE] if row.missed == "skip" else due
 
 
-def _pause_unreadable(context: Context, schedule_id: str, was_due: datetime | None, reason: str) -> None:
-    with context.database.session(write=True) as session:
-        row = session.scalar(
-            _active().where(ScheduleRow.id == schedule_id, ScheduleRow.next_due == was_due).with_for_update()
-        )
-        if row is None:
-            return
-        row.paused, row.next_due = True, None
-        job = session.get_one(JobRow, row.job_id)
-        audit.write(context, session, _BY, "pause", job.namespace, row.id, job=ref_of(job), reason=reason)
-    logger.error("%s of %s is paused: %s", schedule_id, ref_of(job), reason)
+def _pause_unreadable(context: Context, session: Session, row: ScheduleRow, reason: str) -> None:
+    row.paused, row.next_due = True, None
+    job = session.get_one(JobRow, row.job_id)
+    audit.write(context, session, _BY, "pause", job.namespace, row.id, job=ref_of(job), reason=reason)
+    logger.error("%s of %s is paused: %s", row.id, ref_of(job), reason)
 
 
 def _made_before(session: Session, schedule_id: str, times: list[datetime]) -> set[datetime]:
@@ -212,26 +220,16 @@ def _made_before(session: Session, schedule_id: str, times: list[datetime]) -> s
     return {due_at for due_at in session.scalars(query) if due_at is not None}
 
 
-def _insert(context: Context, session: Session, row: ScheduleRow, due_at: datetime) -> str:
+def _insert(context: Context, session: Session, row: ScheduleRow, due_at: datetime) -> list[str]:
+    """Make the run of a due time; empty when it was made before."""
     job = session.get_one(JobRow, row.job_id)
-    version = find_version(session, job)
-    run = new_run(
-        context, session, job, version, row.created_by, "schedule",
-        parameters=row.parameters,
-        schedule_id=row.id,
-        due_at=due_at,
-        trigger_id=row.id,
-        trigger_key=due_at.isoformat(),
-        lock=context.lock_now(version.kernel, version.lock),
+    occasion = Occasion(
+        "schedule", row.id, due_at.isoformat(), row.created_by, row.parameters,
+        logical_at=due_at,
+        columns={"schedule_id": row.id, "due_at": due_at},
     )  # fmt: skip
-    try:
-        check_parameters(version, row.parameters)
-    except InvalidInput as error:
-        # A newer version no longer takes these parameters: the time was due, so a run says what is wrong.
-        run.state, run.finished_at = RunState.FAILED.value, run.created_at
-        run.error = CellError(cell=None, name="InvalidInput", value=error.message).model_dump(mode="json")
-        note_end(context, session, run)
-    return run.id
+    run = triggered.queue(context, session, job, occasion)
+    return [] if run is None else [run.id]
 
 
 def _active() -> Select[ScheduleRow]:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs import parameters
 from respawn_jobs.errors import InvalidInput
+from respawn_jobs.ledger import overlap
 from respawn_jobs.ledger.context import Context, find_version
 from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.runs import PARAMETER_DUE, check_parameters, new_run, with_due
@@ -47,7 +48,7 @@ def queue(context: Context, session: Session, job: JobRow, occasion: Occasion) -
     """Insert the run of an occasion, with the job's newest version.
 
     Parameters that do not fit that version make a run that failed and says so: the occasion was there, and
-    whoever looks for its run must find one.
+    whoever looks for its run must find one. Other runs meet the job's overlap policy, a backfill's apart.
 
     Returns:
         The run; None when the occasion made its run before, here or in another replica, kept or not.
@@ -78,6 +79,8 @@ def queue(context: Context, session: Session, job: JobRow, occasion: Occasion) -
         return None
     if problem is not None:
         fail(context, session, run, problem)
+    elif occasion.trigger != "backfill":
+        overlap.admit(context, session, job, run)
     return run
 
 
