@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.waiting import waiting
 from respawn_jobs.models import (
     Attempt,
     Cause,
@@ -102,8 +104,12 @@ def jobs_of(session: Session, rows: Sequence[JobRow]) -> list[Job]:
     ]
 
 
-def runs_of(session: Session, rows: Sequence[RunRow]) -> list[Run]:
-    """Return runs, in the order of the rows, each knowing the run that resumes it."""
+def runs_of(session: Session, rows: Sequence[RunRow], context: Context | None = None) -> list[Run]:
+    """Return runs, in the order of the rows, each knowing the run that resumes it.
+
+    With a context, those that are queued say what they wait for.
+    """
+    reasons = waiting(context, session, rows) if context is not None else {}
     jobs = {
         job.id: ref_of(job)
         for job in session.scalars(select(JobRow).where(JobRow.id.in_({row.job_id for row in rows})))
@@ -130,6 +136,7 @@ def runs_of(session: Session, rows: Sequence[RunRow]) -> list[Run]:
             priority=row.priority,
             queue=row.queue,
             not_before=row.not_before,
+            waiting=reasons.get(row.id),
             pinned=row.pinned,
             created_by=row.created_by,
             created_at=row.created_at,
@@ -152,9 +159,9 @@ def runs_of(session: Session, rows: Sequence[RunRow]) -> list[Run]:
     ]
 
 
-def run_of(session: Session, row: RunRow) -> Run:
-    """Return one run."""
-    return runs_of(session, [row])[0]
+def run_of(session: Session, row: RunRow, context: Context | None = None) -> Run:
+    """Return one run; see `runs_of`."""
+    return runs_of(session, [row], context)[0]
 
 
 def cell_of(row: CellRow, checkpoint: str | None) -> CellRecord:

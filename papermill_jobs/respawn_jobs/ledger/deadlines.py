@@ -137,7 +137,7 @@ def _missed(
     ):
         return None
     told = described(context, session, run, deadline.tz)
-    return told.model_copy(update={"deadline": passed, "doing": _doing(run_of(session, run), told)})
+    return told.model_copy(update={"deadline": passed, "doing": _doing(run_of(session, run, context), told)})
 
 
 def _latest(session: Session, job: JobRow, start: datetime, passed: datetime) -> RunRow | None:

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.attempts import end_attempt
-from respawn_jobs.ledger.context import Context, touch
+from respawn_jobs.ledger.changes import turn
+from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.limits_of_runs import parallel_of
@@ -70,7 +71,7 @@ def _cancel(context: Context, session: Session, job: JobRow, run: RunRow, cause:
         error = CellError(cell=None, name="Cancelled", value=reason)
         attempt = session.get_one(AttemptRow, run.current)
         end_attempt(session, run, attempt, context.clock(), RunState.CANCELLED, error)
-    touch(session, run.id)
+    turn(session, run.id)
     audit.write(context, session, _BY, "cancel", run.namespace, run.id, job=ref_of(job), reason=reason)
 
 
@@ -81,5 +82,5 @@ def _end(context: Context, session: Session, run: RunRow, name: str, reason: str
     run.error = error.model_dump(mode="json")
     session.flush()
     close_cells(session, run, shown_attempt(session, run), "the run was cancelled")
-    touch(session, run.id)
+    turn(session, run.id)
     note_end(context, session, run)

@@ -203,4 +203,4 @@ def _head(row: Row[str, datetime, int, str, str, str, str]) -> _Head:
 def _limits(session: Session, heads: list[_Head]) -> Limits:
     jobs = {head.lane.job for head in heads}
     found = session.execute(select(JobRow.id, JobRow.settings).where(JobRow.id.in_(jobs)))
-    return limits_now(session, {job: settings for job, settings in found})
+    return limits_now(session, {row.id: row.settings for row in found})

@@ -1,4 +1,4 @@
-"""The service's replicas, each as it last said of itself. A replica that is silent for a while is forgotten."""
+"""The service's replicas, each as it last said of itself. One that is silent for minutes is forgotten."""
 
 from __future__ import annotations
 

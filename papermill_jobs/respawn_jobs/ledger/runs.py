@@ -144,7 +144,7 @@ def run(context: Context, actor: Actor, request: RunRequest) -> Run:
         audit.write(
             context, session, actor.name, "run", job.namespace, row.id, job=ref_of(job), version=row.version
         )
-        return run_of(session, row)
+        return run_of(session, row, context)
 
 
 def runs(
@@ -170,7 +170,7 @@ def runs(
     with context.database.session() as session:
         if job is not None:
             query = query.where(RunRow.job_id == find_job(session, actor, job).id)
-        return runs_of(session, session.scalars(query).all())
+        return runs_of(session, session.scalars(query).all(), context)
 
 
 def show(context: Context, actor: Actor, run_id: str) -> RunDetail:
@@ -187,7 +187,7 @@ def show(context: Context, actor: Actor, run_id: str) -> RunDetail:
             .order_by(RunRow.created_at)
         )
         return RunDetail(
-            run=run_of(session, row),
+            run=run_of(session, row, context),
             cells=_cell_records(session, row, checkpoints),
             checkpoints=[checkpoint_of(checkpoint) for checkpoint in checkpoints],
             attempts=[attempt_of(attempt) for attempt in attempts],

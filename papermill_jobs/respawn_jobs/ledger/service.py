@@ -10,6 +10,7 @@ from respawn_jobs import schedules
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger import artifacts, audit, jobs, resume, runs, scheduling
 from respawn_jobs.ledger.actor_backfills import ActorBackfills
+from respawn_jobs.ledger.actor_queueing import ActorQueueing
 from respawn_jobs.ledger.actor_triggers import ActorTriggers
 from respawn_jobs.models import (
     Artifact,
@@ -28,7 +29,7 @@ from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleR
 _MOST_FIRES = 100
 
 
-class ActorService(ActorTriggers, ActorBackfills):
+class ActorService(ActorTriggers, ActorBackfills, ActorQueueing):
     """What one actor can do; each method is told in `respawn_jobs.service.Service`."""
 
     def whoami(self) -> str:

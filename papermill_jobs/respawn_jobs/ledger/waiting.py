@@ -54,21 +54,21 @@ def _until(session: Session, rows: Sequence[RunRow]) -> dict[str, str]:
     """Return what is said of runs that wait for a time."""
     if not rows:
         return {}
-    last = or_(*(and_(AttemptRow.run_id == row.id, AttemptRow.number == row.attempt) for row in rows))
-    causes = {
-        run: Cause(cause)
-        for run, cause in session.execute(select(AttemptRow.run_id, AttemptRow.cause).where(last))
-        if cause
-    }
-    return {row.id: _tried_again(row, causes.get(row.id)) for row in rows}
+    query = select(AttemptRow.run_id, AttemptRow.cause).where(AttemptRow.run_id.in_([row.id for row in rows]))
+    causes: dict[str, list[str | None]] = {}
+    for run, cause in session.execute(query.order_by(AttemptRow.number)):
+        causes.setdefault(run, []).append(cause)
+    return {row.id: _tried_again(row, causes.get(row.id, [])) for row in rows}
 
 
-def _tried_again(row: RunRow, cause: Cause | None) -> str:
+def _tried_again(row: RunRow, causes: list[str | None]) -> str:
     at = f"waiting until {_moment(row.not_before)}"
-    if cause is None:
+    last = causes[-1] if causes else None
+    if last is None:
         return f"{at}, to be tried again"
-    most = JobSettings.model_validate(row.settings).policy(cause).attempts
-    return f"{at}, to be tried again after {_WORDS[cause]} (attempt {row.attempt + 1} of {most})"
+    most = JobSettings.model_validate(row.settings).policy(Cause(last)).attempts
+    number = causes.count(last) + 1
+    return f"{at}, to be tried again after {_WORDS[Cause(last)]} (attempt {number} of {most})"
 
 
 def _moment(at: datetime | None) -> str:

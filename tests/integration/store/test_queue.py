@@ -1,4 +1,4 @@
-"""What starts next: by priority, fairly between users, within limits, whatever else waits; on both databases."""
+"""What starts next: by priority, fairly between users, within limits; on both databases."""
 
 from __future__ import annotations
 

@@ -1,0 +1,30 @@
+"""Queues as one person sees them, in-process: `QueueingService` over the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from respawn_jobs.ledger import configuring, replicas
+from respawn_jobs.ledger.actor_base import ActorBase
+from respawn_jobs.models import Job
+from respawn_jobs.service_queueing import Limit, LimitRequest, Replica
+
+
+class ActorQueueing(ActorBase):
+    """What one actor can do; each method is told in `respawn_jobs.service_queueing.QueueingService`."""
+
+    def configure(self, job: str, changes: dict[str, Any]) -> Job:
+        """Change settings of a job without a new version."""
+        return configuring.configure(self._context, self.actor, job, changes)
+
+    def limits(self) -> list[Limit]:
+        """Return the limits that bind the caller."""
+        return configuring.limits(self._context, self.actor)
+
+    def limit(self, request: LimitRequest) -> list[Limit]:
+        """Set or remove a limit."""
+        return configuring.set_limit(self._context, self.actor, request)
+
+    def replicas(self) -> list[Replica]:
+        """Return the service's replicas."""
+        return replicas.replicas(self._context, self.actor)
