@@ -139,6 +139,12 @@ def hand_on(session: Session, kept: Sequence[Artifact], run_id: str) -> None:
         _insert(session, artifact.model_copy(update={"attempt": _INHERITED}), run_id)
 
 
+def take_in(session: Session, archived: Sequence[Artifact], run_id: str) -> None:
+    """Give an imported run the artifacts that it came with, as they were recorded."""
+    for artifact in archived:
+        _insert(session, checked(artifact), run_id)
+
+
 @dataclass(frozen=True)
 class NextCell:
     """A code cell of the notebook that goes on."""

@@ -65,6 +65,8 @@ class Context:
     """The service's own secret, from which those of webhooks are derived; None where there is none."""
     inbox: Inbox | None = None
     """Where objects appear that make runs."""
+    blob_grace: timedelta = timedelta(days=1)
+    """How long a blob that nothing names is kept after it was last touched."""
     _kernels: dict[str, tuple[datetime, Kernel]] = field(default_factory=dict)
 
     def kernel(self, name: str) -> Kernel:

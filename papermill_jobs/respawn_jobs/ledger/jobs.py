@@ -36,12 +36,7 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Version:
 
     The current version is answered again when bytes, kernel, lock and directory are the same.
     """
-    if _NAME.fullmatch(request.name) is None:
-        raise InvalidInput(
-            f"{request.name!r} is not a job name: use lower-case letters, digits, '.', '_' and '-', "
-            "beginning with a letter or digit, 63 at most",
-            name=request.name,
-        )
+    check_job_name(request.name)
     namespace = known_namespace(request.namespace or actor.namespace)
     actor.require("edit", namespace)
     if request.directory is not None:
@@ -63,6 +58,17 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Version:
             f"{namespace}/{request.name} was promoted by someone else at the same moment; try again",
             job=f"{namespace}/{request.name}",
         ) from error
+
+
+def check_job_name(name: str) -> str:
+    """Return a name that a job may have. Raises `InvalidInput`."""
+    if _NAME.fullmatch(name) is None:
+        raise InvalidInput(
+            f"{name[:80]!r} is not a job name: use lower-case letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit, 63 at most",
+            name=name[:80],
+        )
+    return name
 
 
 def describe(context: Context, notebook: NotebookNode, text: str, kernel_name: str | None) -> dict[str, Any]:

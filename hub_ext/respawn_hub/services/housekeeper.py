@@ -1,0 +1,39 @@
+"""Removes what is no longer kept: old runs, old records, and then the blobs that nothing names any more.
+
+The ledger decides what, in transactions that any number of replicas may try at once; this loop only chooses
+when to ask. Each round is bounded, so that a large store is cleaned up in many small pieces.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from respawn_jobs.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+_REST = 300.0
+"""Seconds between two rounds when all is done."""
+_SHORT_REST = 5.0
+"""Seconds to the next round while there is more to do."""
+_MANY = 100
+"""Runs of one job in a round: it may have more."""
+
+
+class Housekeeper:
+    """Keeps the store from growing for ever."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._collector = ledger.collector()
+
+    def tick(self) -> float:
+        """Remove some of what is no longer kept. Returns the seconds to rest."""
+        removed = self._ledger.remove_old_runs()
+        for job, count in removed.items():
+            logger.info("%s: %d runs are no longer kept", job, count)
+        self._ledger.remove_old_records()
+        step = self._collector.step()
+        if step.removed:
+            logger.info("%d blobs that nothing named were removed", step.removed)
+        more = not step.ended or any(count >= _MANY for count in removed.values())
+        return _SHORT_REST if more else _REST

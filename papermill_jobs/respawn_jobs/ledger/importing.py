@@ -1,0 +1,235 @@
+"""Import: an archived run becomes a run of this store, under a fresh id; see `respawn_jobs.archive`.
+
+All of the archive is checked before anything is written. Blobs go first; then one transaction makes the rows.
+What an import that broke off has left is collected like any blob that nothing names. The state in an archive
+consists of pickles: the service never opens them, but whoever debugs or resumes the run executes what is in
+them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Hashable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from respawn_jobs.access import Actor
+from respawn_jobs.archive import Archive, Manifest, verified
+from respawn_jobs.errors import Conflict, InvalidInput
+from respawn_jobs.ids import new_id
+from respawn_jobs.ledger import artifacts, audit, holdings
+from respawn_jobs.ledger.context import Context, known_namespace
+from respawn_jobs.ledger.convert import ref_of, run_of
+from respawn_jobs.ledger.jobs import add_version, check_job_name
+from respawn_jobs.ledger.limits import NAME, check_digest, check_text, cleaned
+from respawn_jobs.ledger.registry import secure
+from respawn_jobs.models import Imported, Run
+from respawn_jobs.notebooks import read_notebook
+from respawn_jobs.service_history import ImportRequest
+from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointRow, JobRow, RunRow, VersionRow
+
+_IN_MEMORY = 8 << 20
+_LARGEST = 2**53
+_KEY = 64
+
+
+def import_run(context: Context, actor: Actor, path: Path, request: ImportRequest) -> Run:
+    """Take over an archived run; see `HistoryService.import_run`."""
+    namespace = known_namespace(request.namespace or actor.namespace)
+    actor.require("edit", namespace)
+    with verified(path) as archive:
+        manifest = archive.manifest
+        name = check_job_name(request.job or manifest.version.job.rpartition("/")[2])
+        _check(manifest)
+        _check_notebooks(archive)
+        _put(context, namespace, archive)
+    try:
+        with context.database.session(write=True) as session:
+            job, version = _job(context, session, actor, namespace, name, manifest)
+            secure(session, manifest.digests())
+            row = _run(context, session, actor, job, version, manifest)
+            audit.write(
+                context, session, actor.name, "import", namespace, row.id, job=ref_of(job),
+                version=version.number, origin=manifest.run.id, origin_job=cleaned(manifest.run.job),
+                exported_by=cleaned(manifest.exported_by),
+            )  # fmt: skip
+            return run_of(session, row)
+    except IntegrityError as error:
+        raise Conflict(
+            f"{namespace}/{name} was changed at the same moment; try again", job=f"{namespace}/{name}"
+        ) from error
+
+
+def _check(manifest: Manifest) -> None:
+    """Refuse records that no run has, before the database does. Raises `InvalidInput`."""
+    if not manifest.run.state.final:
+        raise InvalidInput(f"the archived run is {manifest.run.state.value}; only ended runs are imported")
+    _check_values("manifest", manifest.model_dump())
+    for digest in manifest.digests():
+        check_digest(digest)
+    for what, text, most in (
+        ("kernel", manifest.version.kernel, NAME),
+        ("kernel", manifest.run.kernel, NAME),
+        ("language", manifest.version.language, 80),
+        ("lock", manifest.version.lock or "", 128),
+        ("lock", manifest.lock or "", 128),
+    ):
+        check_text(what, text, most)
+    for cell in manifest.cells:
+        check_text("cell id", cell.cell_id, _KEY)
+        check_text("source hash", cell.source_hash, _KEY)
+        check_text("parameters hash", cell.parameters_hash or "", _KEY)
+        check_text("lock", cell.lock or "", 128)
+    for attempt in manifest.attempts:
+        check_text("executor", attempt.executor, 32)
+        check_text("replica", attempt.replica or "", 32)
+    for artifact in manifest.artifacts:
+        artifacts.checked(artifact)
+        check_text("run of an artifact", artifact.made_in, 32)
+    _check_once("cell", [(cell.attempt, cell.index) for cell in manifest.cells])
+    _check_once("checkpoint", [(one.attempt, one.cell) for one in manifest.checkpoints])
+    _check_once("attempt", [one.number for one in manifest.attempts])
+    _check_once("artifact", [(one.name, one.number) for one in manifest.artifacts])
+
+
+def _check_values(where: str, value: Any) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_values(str(key), item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_values(where, item)
+    elif isinstance(value, int) and abs(value) > _LARGEST and where not in ("parameters", "value"):
+        raise InvalidInput(f"{where[:80]} in the archive is a number too large: {str(value)[:40]}")
+    elif isinstance(value, datetime) and value.tzinfo is None:
+        raise InvalidInput(f"{where[:80]} in the archive is a time without a zone: {value}")
+
+
+def _check_once(what: str, keys: Collection[Hashable]) -> None:
+    if len(set(keys)) != len(keys):
+        raise InvalidInput(f"the archive tells one {what} twice")
+
+
+def _check_notebooks(archive: Archive) -> None:
+    """Refuse an archive whose notebooks cannot be read. Raises `InvalidInput`."""
+    wanted = {archive.manifest.version.notebook, archive.manifest.skeleton}
+    for name, member in archive.manifest.members.items():
+        if member.digest not in wanted:
+            continue
+        with archive.open(name) as file:
+            try:
+                read_notebook(file.read().decode())
+            except UnicodeDecodeError as error:
+                raise InvalidInput(f"{name} is no notebook: {error}") from error
+
+
+def _put(context: Context, namespace: str, archive: Archive) -> None:
+    named = archive.manifest.digests()
+    for name, member in archive.manifest.members.items():
+        if member.digest not in named:
+            continue
+        with archive.open(name) as file:
+            if member.size <= _IN_MEMORY:
+                holdings.put(context, namespace, member.digest, file.read())
+                continue
+            with tempfile.NamedTemporaryFile(prefix="respawn-import-") as copy:
+                while piece := file.read(_IN_MEMORY):
+                    copy.write(piece)
+                copy.flush()
+                holdings.put(context, namespace, member.digest, Path(copy.name))
+
+
+def _job(
+    context: Context, session: Session, actor: Actor, namespace: str, name: str, manifest: Manifest
+) -> tuple[JobRow, VersionRow]:
+    """Return the job, made when missing, and its version; new runs of a job that was there keep theirs."""
+    query = select(JobRow).where(JobRow.namespace == namespace, JobRow.name == name)
+    job = session.scalar(query.with_for_update())
+    if job is None:
+        # Whom to tell, and of what, is for people here to say.
+        settings = manifest.settings.model_copy(update={"notify": [], "deadline": None})
+        job = JobRow(
+            id=new_id("job"), namespace=namespace, name=name, version=0,
+            settings=settings.model_dump(mode="json"),
+            created_by=actor.name, created_at=context.clock(),
+        )  # fmt: skip
+        session.add(job)
+        session.flush()
+    told = manifest.version
+    same = select(VersionRow).where(
+        VersionRow.job_id == job.id,
+        VersionRow.notebook == told.notebook,
+        VersionRow.kernel == told.kernel,
+        VersionRow.lock == told.lock if told.lock is not None else VersionRow.lock.is_(None),
+    )
+    version = session.scalar(same.order_by(VersionRow.number.desc()).limit(1))
+    if version is None:
+        content = {
+            "notebook": told.notebook,
+            "kernel": told.kernel,
+            "language": told.language,
+            "lock": told.lock,
+            "parameters": [parameter.model_dump(mode="json") for parameter in told.parameters],
+        }
+        git = told.git.model_dump(mode="json") if told.git else None
+        version = add_version(context, session, actor, job, content, directory=None, git=git, parent=None)
+    if job.version == 0:
+        job.version = version.number
+    return job, version
+
+
+def _run(
+    context: Context, session: Session, actor: Actor, job: JobRow, version: VersionRow, manifest: Manifest
+) -> RunRow:
+    told, now = manifest.run, context.clock()
+    origin = Imported(
+        run=told.id, job=told.job, exported_by=manifest.exported_by, exported_at=manifest.exported_at
+    )
+    row = RunRow(
+        id=new_id("run"), job_id=job.id, namespace=job.namespace, version_id=version.id,
+        version=version.number, kernel=told.kernel, lock=manifest.lock,
+        settings=manifest.settings.model_dump(mode="json"), state=told.state.value,
+        parameters=told.parameters, trigger="import", due_at=told.due_at,
+        logical_at=told.logical_at or told.created_at, priority=manifest.settings.priority,
+        queue=manifest.settings.queue, pinned=True, created_by=actor.name, created_at=now,
+        started_at=told.started_at, finished_at=told.finished_at or now, attempt=told.attempt,
+        cells_total=told.cells_total, cells_done=told.cells_done,
+        error=told.error.model_dump(mode="json") if told.error else None, notebook=told.notebook,
+        skeleton=manifest.skeleton, imported=origin.model_dump(mode="json"),
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    job.last_run = job.last_run or row.id
+    _rows(session, row, manifest, now)
+    return row
+
+
+def _rows(session: Session, row: RunRow, manifest: Manifest, now: datetime) -> None:
+    for attempt in manifest.attempts:
+        values = attempt.model_dump(mode="json", exclude={"id", "started_at", "heartbeat_at", "finished_at"})
+        row_of_attempt = AttemptRow(
+            id=new_id("att"),
+            run_id=row.id,
+            token_hash="",  # nobody holds its token
+            lease_until=now,
+            started_at=attempt.started_at,
+            heartbeat_at=attempt.heartbeat_at,
+            finished_at=attempt.finished_at,
+            **values,
+        )
+        session.add(row_of_attempt)
+    for cell in manifest.cells:
+        values = cell.model_dump(exclude={"checkpoint", "state", "note"})
+        note = None if cell.note is None else cleaned(cell.note)
+        session.add(CellRow(run_id=row.id, state=cell.state.value, note=note, **values))
+    for checkpoint in manifest.checkpoints:
+        session.add(CheckpointRow(run_id=row.id, **checkpoint.model_dump(mode="json")))
+    named = {digest for one in manifest.checkpoints for digest in (one.manifest, *one.blobs)}
+    holdings.name_in_checkpoints(session, row.id, named)
+    artifacts.take_in(session, manifest.artifacts, row.id)
+    session.flush()

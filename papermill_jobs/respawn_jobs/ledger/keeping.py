@@ -1,0 +1,25 @@
+"""What the service's housekeeper asks of the ledger."""
+
+from __future__ import annotations
+
+from respawn_jobs.ledger import retention
+from respawn_jobs.ledger.collecting import Collector
+from respawn_jobs.ledger.context import Context
+
+
+class KeepingLedger:
+    """The part of `Ledger` that removes what is no longer kept."""
+
+    _context: Context
+
+    def remove_old_runs(self) -> dict[str, int]:
+        """Remove up to a hundred old runs of each job; return how many, by job."""
+        return retention.remove_old_runs(self._context)
+
+    def remove_old_records(self) -> None:
+        """Remove calls of hooks, notices and backfills of long ago."""
+        retention.remove_old_records(self._context)
+
+    def collector(self) -> Collector:
+        """Return what removes blobs that nothing names, step by step."""
+        return Collector(self._context, self._context.blob_grace)
