@@ -58,7 +58,7 @@ def figures(context: Context) -> Figures:
         )
         notices = select(func.count()).where(NoticeRow.sent_at.is_(None), NoticeRow.at > now - OLDEST)
         return Figures(
-            runs={**dict.fromkeys(states, 0), **dict(counted.tuples().all())},
+            runs={**dict.fromkeys(states, 0), **{state: int(count) for state, count in counted}},
             queues=_queues(session, now),
             heartbeat_seconds=_silence(session, now),
             replicas=_replicas(session, now),

@@ -1,0 +1,3 @@
+from support.telling import clock, told, told_here
+
+__all__ = ["clock", "told", "told_here"]
