@@ -17,6 +17,7 @@ from respawn_hub.handlers import (
     backfills,
     debug,
     events,
+    history,
     hooks,
     job_pages,
     login,
@@ -36,6 +37,7 @@ from respawn_hub.runtime import Runtime
 from respawn_hub.services.backfiller import Backfiller
 from respawn_hub.services.dispatcher import Dispatcher
 from respawn_hub.services.follower import Follower
+from respawn_hub.services.housekeeper import Housekeeper
 from respawn_hub.services.scheduler import Scheduler
 from respawn_hub.services.supervisor import Supervisor
 from respawn_hub.services.watcher import Watcher
@@ -87,6 +89,7 @@ def create_app(
             "scheduler": scheduler.tick,
             "dispatcher": dispatcher.tick,
             "backfiller": backfiller.tick,
+            "housekeeper": Housekeeper(store).tick,
             "follower": follower.tick,
             "watcher": watcher.tick,
             **watched.loops,
@@ -161,18 +164,21 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
         lease_seconds=settings.lease_seconds,
         secret=settings.secret,
         inbox_url=settings.inbox_url,
+        blob_grace_seconds=settings.blob_grace_seconds,
     )
 
 
 def _routes() -> APIRouter:
     routes = APIRouter()
     routes.include_router(artifacts.pages)
+    routes.include_router(history.pages)
     routes.include_router(operations.metrics_router)
     for module in (
         api,
         artifacts,
         backfills,
         events,
+        history,
         hooks,
         runner,
         login,

@@ -2,7 +2,7 @@
 
 A body larger than its limit is refused with 413, whether its length was told before or not. Who sends it is
 asked first: see `respawn_hub.auth.AskedFirst`. Blobs that runners put have no limit, since they pass through
-a file.
+a file; so do archives, whose handler has a limit of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ HOOKS = MOST_BYTES
 """Bytes of a call of a webhook, which comes from who knows whom."""
 _HOOK = re.compile(r"/hooks/[^/]*$")
 _RUNNER = re.compile(r"/runner/[^/]+/")
+_ARCHIVE = "/api/runs/import"
 _BLOB = re.compile(r"/runner/[^/]+/blobs/[^/]+$")
 
 
@@ -42,6 +43,8 @@ class BodyLimits:
     def _most(self, scope: Scope) -> int | None:
         path = scope["path"].removeprefix(self._prefix)
         if scope["method"] == "PUT" and _BLOB.match(path):
+            return None
+        if scope["method"] == "POST" and path == _ARCHIVE:
             return None
         if _HOOK.match(path):
             return HOOKS

@@ -38,6 +38,7 @@ from respawn_jobs.protocol import (
     Outcome,
 )
 from respawn_jobs.remote_backfills import RemoteBackfills
+from respawn_jobs.remote_history import RemoteHistory
 from respawn_jobs.remote_link import CONNECT_SECONDS, Link, body, part, query
 from respawn_jobs.remote_queueing import RemoteQueueing
 from respawn_jobs.remote_triggers import RemoteTriggers
@@ -50,7 +51,7 @@ _BYTES_PER_SECOND = 5_000_000
 """How fast an upload is stored at the least."""
 
 
-class RemoteService(RemoteTriggers, RemoteBackfills, RemoteQueueing):
+class RemoteService(RemoteHistory, RemoteTriggers, RemoteBackfills, RemoteQueueing):
     """A hub's service as its people see it; made from the service's URL and a hub token."""
 
     def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:

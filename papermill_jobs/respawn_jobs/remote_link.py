@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -53,6 +54,22 @@ class Link:
         if response.is_success:
             return response
         raise _refusal(response, self.url)
+
+    def stream(self, method: str, path: str, **arguments: Any) -> Iterator[bytes]:
+        """Send one request and yield its answer in pieces; raise what `call` does.
+
+        An answer that breaks off is `Unavailable` too: what came before it is not the whole.
+        """
+        try:
+            with self._client.stream(method, path, **arguments) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _refusal(response, self.url)
+                yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise errors.Unavailable(
+                f"the Respawn service at {self.url} broke off: {error or type(error).__name__}", url=self.url
+            ) from error
 
     def close(self) -> None:
         """Release the connections."""

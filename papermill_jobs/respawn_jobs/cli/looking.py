@@ -87,7 +87,9 @@ def show(run_id: str, as_json: bool) -> int:
         ("parameters", ", ".join(f"{name} = {value!r}" for name, value in run.parameters.items())),
         ("created", f"{printing.moment(run.created_at)} by {run.created_by} ({run.trigger})"),
         ("took", printing.lasted(run)),
-        ("from", run.origin),
+        ("from", run.origin if run.origin_kept else f"{run.origin} (no longer kept)"),
+        ("imported", f"{run.imported.run}, exported by {run.imported.exported_by}" if run.imported else None),
+        ("kept", "pinned" if run.pinned else None),
         ("resumed by", run.resumed_by),
     ]
     for name, value in facts:

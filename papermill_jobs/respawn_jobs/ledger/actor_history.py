@@ -8,6 +8,7 @@ from respawn_jobs.blob_backends import whole
 from respawn_jobs.ledger import archives, importing, pins
 from respawn_jobs.ledger.actor_base import ActorBase
 from respawn_jobs.ledger.collecting import Collector
+from respawn_jobs.ledger.context import known_namespace
 from respawn_jobs.ledger.orphans import orphans
 from respawn_jobs.models import Run
 from respawn_jobs.service_history import Collected, ImportRequest, OrphanRequest, Orphans
@@ -30,6 +31,10 @@ class ActorHistory(ActorBase):
         with whole(output) as file:
             for piece in pieces:
                 file.write(piece)
+
+    def may_import(self, request: ImportRequest) -> None:
+        """Raise what an import would raise for want of access, before the archive is sent."""
+        self.actor.require("edit", known_namespace(request.namespace or self.actor.namespace))
 
     def import_run(self, archive: Path, request: ImportRequest) -> Run:
         """Take over an archived run under a fresh id."""

@@ -15,8 +15,10 @@ from respawn_jobs.errors import NotFound
 from respawn_jobs.inbox import Inbox
 from respawn_jobs.kept_secret import FILE, kept_secret
 from respawn_jobs.ledger import attempts, audit, backfills, queue, scheduling
+from respawn_jobs.ledger.collecting import GRACE
 from respawn_jobs.ledger.context import Context, KernelCheck, installed_kernel
 from respawn_jobs.ledger.convert import runs_of
+from respawn_jobs.ledger.keeping import KeepingLedger
 from respawn_jobs.ledger.limits import check_text
 from respawn_jobs.ledger.operations import Operations
 from respawn_jobs.ledger.port import LedgerRunner
@@ -29,7 +31,7 @@ from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import RunRow
 
 
-class Ledger(TriggerLedger):
+class Ledger(KeepingLedger, TriggerLedger):
     """Jobs, runs and all that belongs to them. Safe to share between threads; a process may hold several."""
 
     def __init__(
@@ -42,6 +44,7 @@ class Ledger(TriggerLedger):
         new_kernel_check: KernelCheck = installed_kernel,
         secret: Callable[[], str] | None = None,
         inbox_url: str | None = None,
+        blob_grace_seconds: float = GRACE.total_seconds(),
     ) -> None:
         """Serve a prepared database and a blob store.
 
@@ -53,11 +56,13 @@ class Ledger(TriggerLedger):
             new_kernel_check: finds the kernels that versions name.
             secret: returns what the secrets of webhooks are derived from; None allows no webhooks.
             inbox_url: where objects appear that make runs; None allows no watches.
+            blob_grace_seconds: how long a blob that nothing names is kept; an hour at least.
         """
         self.database = database
         self.blobs = blobs
         self._context = Context(database, blobs, clock, timedelta(seconds=lease_seconds), new_kernel_check)
         self._context.secret = secret
+        self._context.blob_grace = timedelta(seconds=blob_grace_seconds)
         self._context.inbox = Inbox(inbox_url) if inbox_url else None
 
     @classmethod

@@ -11,6 +11,7 @@ from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger import artifacts, audit, jobs, resume, runs, scheduling
 from respawn_jobs.ledger.actor_backfills import ActorBackfills
 from respawn_jobs.ledger.actor_queueing import ActorQueueing
+from respawn_jobs.ledger.actor_history import ActorHistory
 from respawn_jobs.ledger.actor_triggers import ActorTriggers
 from respawn_jobs.models import (
     Artifact,
@@ -29,7 +30,7 @@ from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleR
 _MOST_FIRES = 100
 
 
-class ActorService(ActorTriggers, ActorBackfills, ActorQueueing):
+class ActorService(ActorHistory, ActorTriggers, ActorBackfills, ActorQueueing):
     """What one actor can do; each method is told in `respawn_jobs.service.Service`."""
 
     def whoami(self) -> str:
