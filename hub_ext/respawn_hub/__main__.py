@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import getpass
 import logging
+import os
 import socket
 import sys
 from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 
 from respawn_hub.app import create_app
+from respawn_hub.services.ending import Ending
 from respawn_hub.settings import HubSettings, NotUnderHub, Settings
+from respawn_jobs import logs
 from respawn_jobs.errors import RespawnError
 
 logger = logging.getLogger("respawn_hub")
 
 
 class Server(uvicorn.Server):
-    """A server that goes on answering until its runners have ended, so that they can record how."""
+    """A server that goes on answering until its runners have ended, so that they can record how.
+
+    The first signal lets runs finish for as long as the settings say; a second one hands them on at once.
+    """
 
     def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._service = app
+        self._ending: Ending = app.state.ending
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note a signal."""
+        if self.should_exit:
+            self._ending.hurry()
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the runners, then close the listener and everything else."""
         try:
-            await self._service.state.end_runs()
+            await run_in_threadpool(self._ending.run)
         finally:
             await super().shutdown(sockets)
 
@@ -38,8 +52,7 @@ def main() -> int:
 
     Returns the exit status: 2 when it was not started by a hub, 4 when its store cannot be used.
     """
-    logging.basicConfig(level=logging.INFO, format="[%(levelname).1s %(asctime)s %(name)s] %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure(os.environ.get("RESPAWN_LOG_FORMAT", "text"))
     try:
         hub_settings = HubSettings.from_environment()
     except NotUnderHub as error:

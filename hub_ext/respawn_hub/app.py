@@ -36,7 +36,9 @@ from respawn_hub.limits import BodyLimits
 from respawn_hub.runtime import Runtime
 from respawn_hub.services.backfiller import Backfiller
 from respawn_hub.services.dispatcher import Dispatcher
+from respawn_hub.services.ending import Ending
 from respawn_hub.services.follower import Follower
+from respawn_hub.services.presence import Presence
 from respawn_hub.services.housekeeper import Housekeeper
 from respawn_hub.services.scheduler import Scheduler
 from respawn_hub.services.supervisor import Supervisor
@@ -45,10 +47,12 @@ from respawn_hub.sessions import Sessions
 from respawn_hub.settings import HubSettings, Settings
 from respawn_hub.templating import HERE
 from respawn_hub.watching import watching
+from respawn_jobs import logs
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.executors.base import Executor
 from respawn_jobs.executors.local import LocalExecutor
+from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.store.database import Database
 
@@ -79,7 +83,12 @@ def create_app(
         service_url, max_running=settings.max_running, freed=lambda: supervisor.wake()
     )
     watched = watching(settings, hub_settings, store, clock)
-    dispatcher = Dispatcher(store, executor, max_running=settings.max_running)
+    replica = new_id("rep")
+    logs.always(replica=replica)
+    dispatcher = Dispatcher(store, executor, max_running=settings.max_running, replica=replica)
+    presence = Presence(
+        store, dispatcher, lambda: supervisor.health(), replica=replica, places=settings.max_running
+    )
     scheduler = Scheduler(store, lambda: supervisor.wake(), clock=clock)
     backfiller = Backfiller(store, lambda: supervisor.wake())
     follower = Follower(store, lambda: supervisor.wake())
@@ -88,6 +97,7 @@ def create_app(
         {
             "scheduler": scheduler.tick,
             "dispatcher": dispatcher.tick,
+            "presence": presence.tick,
             "backfiller": backfiller.tick,
             "housekeeper": Housekeeper(store).tick,
             "follower": follower.tick,
@@ -113,16 +123,14 @@ def create_app(
         watching=watched,
     )
 
-    async def end_runs() -> None:
-        await run_in_threadpool(supervisor.stop, 2.0)
-        await run_in_threadpool(dispatcher.close)
+    ending = Ending(supervisor, dispatcher, presence, drain_seconds=settings.drain_seconds)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         supervisor.start()
         logger.info("Respawn serves %s", service_url)
         yield
-        await end_runs()
+        await run_in_threadpool(ending.run)
         hub.close()
         if ledger is None:
             store.close()
@@ -137,7 +145,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.runtime = runtime
-    app.state.end_runs = end_runs
+    app.state.ending = ending
     app.include_router(_routes(), prefix=hub_settings.prefix.rstrip("/"))
     app.mount(f"{hub_settings.prefix}static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(BodyLimits, prefix=hub_settings.prefix)

@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     """How long a runner may be silent before its attempt is lost."""
     max_running: int = Field(default=4, ge=1)
     """How many runs the local executor executes at once."""
+    drain_seconds: float = Field(default=0.0, ge=0, le=86_400)
+    """For how long runs may finish when the service is stopped, before the rest is handed on."""
     session_seconds: int = Field(default=14 * 86400, gt=0)
     """How long a browser stays signed in, unless it signs out of the hub before."""
     inbox_url: str | None = None

@@ -52,7 +52,7 @@ class Replica(Model):
     places: int
     """How many runs it may execute at once."""
     busy: int
-    health: dict[str, Any] = {}
+    health: dict[str, str] = {}
     """What each of its loops says of itself: `ok`, or what went wrong."""
 
 

@@ -1,14 +1,15 @@
 """Gives queued runs to the executor, and tells the ledger which runners are gone.
 
 An attempt is opened only when the executor can start it now: one that waited for a place would use up the
-time in which a runner must claim it.
+time in which a runner must claim it. A dispatcher that drains takes nothing new, and goes on looking after
+the runners that it has.
 """
 
 from __future__ import annotations
 
 import logging
 
-from respawn_jobs.errors import Conflict, NotFound, Unavailable
+from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import Executor
 from respawn_jobs.ledger import Ledger
 
@@ -20,25 +21,66 @@ _REST = 0.5
 class Dispatcher:
     """Moves runs from the queue to an executor."""
 
-    def __init__(self, ledger: Ledger, executor: Executor, *, max_running: int, name: str = "local") -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        *,
+        max_running: int,
+        name: str = "local",
+        replica: str | None = None,
+    ) -> None:
+        """Serve an executor.
+
+        Args:
+            ledger: whose runs start.
+            executor: starts them.
+            max_running: how many may execute at once.
+            name: the executor's, for people.
+            replica: the id of the service's replica that this is part of.
+        """
         self._ledger = ledger
         self._executor = executor
         self._max_running = max_running
         self._name = name
+        self._replica = replica
         self._submitted: set[str] = set()
+        self._draining = False
         self._watch = ledger.watch()
+
+    @property
+    def busy(self) -> int:
+        """How many runners live."""
+        return len(self._executor.living())
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is taken."""
+        return self._draining
 
     def tick(self) -> float:
         """Clear away what died, then start what can start. Returns the seconds to rest."""
         self._notice_the_dead()
-        self._start_queued()
+        if not self._draining:
+            self._start_queued()
         return _REST
 
+    def drain(self) -> None:
+        """Take nothing new from now on."""
+        self._draining = True
+
     def close(self) -> None:
-        """Stop all runners; what they were doing is lost, and said so."""
+        """End all runners; what they had not finished is handed on, and starts again elsewhere or later."""
+        self._draining = True
         self._executor.close()
         for attempt in sorted(self._submitted):
-            self._lose(attempt, "the service stopped")
+            try:
+                # Most have said so themselves by now, and with more to say: then this does nothing.
+                self._ledger.hand_on(attempt, "the service stopped")
+            except (
+                Exception
+            ):  # whatever one run holds, the others must be handed on; its lease ends in any case
+                logger.exception("%s could not be handed on; it is lost when its lease ends", attempt)
         self._submitted.clear()
 
     def _notice_the_dead(self) -> None:
@@ -58,19 +100,16 @@ class Dispatcher:
     def _start_queued(self) -> None:
         self._submitted &= self._executor.living()
         places = self._max_running - len(self._submitted)
-        if places <= 0:
-            return
-        for run in self._ledger.queued(places):
-            try:
-                attempt, token = self._ledger.open_attempt(run.id, self._name)
-            except (Conflict, NotFound) as error:
-                # Another replica was quicker, or the run was cancelled in between.
-                logger.debug("%s is not started here: %s", run.id, error)
-                continue
-            self._submitted.add(attempt)
-            logger.info("%s starts as %s", run.id, attempt)
+        taken = self._ledger.take(self._name, self._replica, places)
+        self._submitted |= {attempt for _, attempt, _ in taken}
+        refused: Unavailable | None = None
+        for run, attempt, token in taken:
+            logger.info("%s starts as %s", run, attempt)
             try:
                 self._executor.submit(attempt, token)
             except Unavailable as error:
-                self._ledger.lose(attempt, error.message)
-                raise
+                self._submitted.discard(attempt)
+                self._lose(attempt, error.message)
+                refused = error
+        if refused is not None:
+            raise refused

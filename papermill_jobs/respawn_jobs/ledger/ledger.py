@@ -14,7 +14,7 @@ from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.errors import NotFound
 from respawn_jobs.inbox import Inbox
 from respawn_jobs.kept_secret import FILE, kept_secret
-from respawn_jobs.ledger import attempts, audit, backfills, queue, scheduling
+from respawn_jobs.ledger import attempts, audit, backfills, queue, replicas, scheduling
 from respawn_jobs.ledger.collecting import GRACE
 from respawn_jobs.ledger.context import Context, KernelCheck, installed_kernel
 from respawn_jobs.ledger.convert import runs_of
@@ -125,7 +125,7 @@ class Ledger(KeepingLedger, TriggerLedger):
         return scheduling.take_back(self._context)
 
     def queued(self, limit: int = 50) -> list[Run]:
-        """Return the runs that wait for an attempt, oldest first."""
+        """Return the runs that wait for an attempt, oldest first; `take` says which of them start next."""
         query = (
             select(RunRow)
             .where(RunRow.state == RunState.QUEUED.value, RunRow.current.is_(None))
@@ -173,6 +173,18 @@ class Ledger(KeepingLedger, TriggerLedger):
     def hand_on(self, attempt_id: str, reason: str) -> None:
         """End an attempt whose runner was told to end and could not say so; the run goes on."""
         attempts.hand_on(self._context, attempt_id, reason)
+
+    def say_present(
+        self, replica: str, *, host: str, places: int, busy: int, draining: bool, health: dict[str, str]
+    ) -> None:
+        """Note what a replica of the service says of itself; see `ledger.replicas.say`."""
+        replicas.say(
+            self._context, replica, host=host, places=places, busy=busy, draining=draining, health=health
+        )
+
+    def leave(self, replica: str) -> None:
+        """Forget a replica of the service that has stopped."""
+        replicas.leave(self._context, replica)
 
     def revision(self, run: str) -> int:
         """Return the number that grows with every change of a run. Raises `NotFound`."""

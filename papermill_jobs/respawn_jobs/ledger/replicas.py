@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -26,7 +25,7 @@ def say(
     places: int,
     busy: int,
     draining: bool,
-    health: dict[str, Any],
+    health: dict[str, str],
 ) -> None:
     """Note what a replica says of itself, and forget those that have been silent for minutes.
 
