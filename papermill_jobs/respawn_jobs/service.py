@@ -33,6 +33,9 @@ from respawn_jobs.service_queueing import QueueingService
 from respawn_jobs.service_history import HistoryService
 from respawn_jobs.service_triggers import TriggerService
 
+MISSED_MOST = 100
+"""Missed times that a schedule makes up for, unless it says otherwise."""
+
 
 class Promotion(Model):
     """A request to make a notebook a version of a job."""
@@ -79,7 +82,8 @@ class ScheduleRequest(Model):
     tz: str
     parameters: dict[str, Any] = {}
     missed: Missed = "latest"
-    missed_most: int = Field(default=100, ge=1, le=1000)
+    """Which due times make runs that passed while no service ran; see `Schedule.missed`."""
+    missed_most: int = Field(default=MISSED_MOST, ge=1, le=1000)
 
 
 class Service(HistoryService, TriggerService, BackfillService, QueueingService, Protocol):

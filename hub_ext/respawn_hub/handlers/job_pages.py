@@ -7,6 +7,7 @@ from typing import Annotated
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends
+from pydantic import ValidationError
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 from starlette.responses import Response
@@ -80,11 +81,8 @@ def schedule(
     ref: RefDep, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
 ) -> Response:
     """Add a schedule."""
-    request = ScheduleRequest(
-        job=ref, cron=str(form.get("cron", "")).strip(), tz=str(form.get("tz", "")).strip()
-    )
     try:
-        service.schedule(request)
+        service.schedule(_schedule_request(ref, form))
     except InvalidInput as error:
         return _job_page(runtime, visitor, service, ref, form=form, schedule_problem=error.message)
     runtime.wake()
@@ -104,6 +102,17 @@ def change_schedule(
         raise InvalidInput(f"a schedule can be paused, unpaused or removed, not {action!r}")
     runtime.wake()
     return _back(runtime, ref)
+
+def _schedule_request(ref: str, form: FormData) -> ScheduleRequest:
+    """Return what a form asks for. Raises `InvalidInput` for what the request's fields do not take."""
+    fields = {name: str(form.get(name, "")).strip() for name in ("cron", "tz", "missed", "missed_most")}
+    given = {name: value for name, value in fields.items() if value or name in ("cron", "tz")}
+    try:
+        return ScheduleRequest.model_validate({"job": ref, **given})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise InvalidInput(f"{' '.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
+
 
 
 def _back(runtime: Runtime, ref: str) -> Response:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from respawn_jobs.cli import keeping, looking, promoting, triggering
+from respawn_jobs.cli import backfilling, keeping, looking, promoting, triggering
 from respawn_jobs.cli.options import (
     given_settings,
     json_option,
@@ -140,7 +140,13 @@ def restart(run_id: str, notebook: Path | None, output: Path | None, as_json: bo
         return _finish(connected, queued, output, as_json)
 
 
-for command in (*promoting.COMMANDS, *looking.COMMANDS, *keeping.COMMANDS, *triggering.COMMANDS):
+for command in (
+    *backfilling.COMMANDS,
+    *keeping.COMMANDS,
+    *looking.COMMANDS,
+    *promoting.COMMANDS,
+    *triggering.COMMANDS,
+):
     respawn.add_command(command)
 
 

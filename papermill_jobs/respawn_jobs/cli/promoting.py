@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 import click
 
-from respawn_jobs.cli.options import given_settings, json_option, parameter_option, settings_options
+from respawn_jobs.cli.job_settings import given_job_settings, job_options
+from respawn_jobs.cli.options import json_option, parameter_option, settings_options
 
 if TYPE_CHECKING:
     from respawn_jobs.models import Job, Parameter, Schedule
@@ -46,14 +47,13 @@ def parsed_for_run(service: Service, run: str, given: tuple[tuple[str, str], ...
 @click.option("--namespace", help="user/NAME or team/GROUP; your own when left out.")
 @click.option("--kernel", help="Kernel, instead of the one that the notebook names.")
 @settings_options
-@click.option("--max-attempts", type=click.IntRange(1, 20), help="How often a failing run is tried in all.")
+@job_options
 @json_option
 def promote(
     notebook: Path,
     name: str,
     namespace: str | None,
     kernel: str | None,
-    max_attempts: int | None,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -61,10 +61,11 @@ def promote(
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.models import JobSettings
+    from respawn_jobs.policies import changed
     from respawn_jobs.promotion import prepare
 
-    given = given_settings({**options, "max_attempts": max_attempts})
-    settings = JobSettings.model_validate(given) if given else None
+    given = given_job_settings(options)
+    settings = changed(JobSettings(), given) if given else None
     promotion = prepare(notebook, name, namespace=namespace, kernel=kernel, settings=settings)
     with connection() as connected:
         version = connected.service.promote(promotion)
@@ -88,6 +89,12 @@ def promote(
 @click.argument("job")
 @click.option("--cron", help="When to run, such as '30 3 * * 1-5'.")
 @click.option("--tz", help="IANA time zone that the times are in.  [default: UTC]")
+@click.option(
+    "--missed",
+    type=click.Choice(["latest", "all", "skip"]),
+    help="Of times missed while no service ran: run the latest, all, or none.  [default: latest]",
+)
+@click.option("--missed-most", type=click.IntRange(1, 1000), help="With --missed all: the newest so many.")
 @click.option("--preview", is_flag=True, help="Only show when --cron would run it; save nothing.")
 @click.option("--pause", metavar="SCHEDULE", help="Let a schedule rest.")
 @click.option("--unpause", metavar="SCHEDULE", help="Let a paused schedule go on.")
@@ -98,6 +105,8 @@ def schedule(
     job: str,
     cron: str | None,
     tz: str | None,
+    missed: Literal["latest", "all", "skip"] | None,
+    missed_most: int | None,
     preview: bool,
     pause: str | None,
     unpause: str | None,
@@ -111,10 +120,12 @@ def schedule(
     """
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
-    from respawn_jobs.service import ScheduleRequest
+    from respawn_jobs.service import MISSED_MOST, ScheduleRequest
 
-    if cron is None and (preview or tz or parameters):
-        raise click.UsageError("--preview, --tz and -p belong to --cron")
+    if cron is None and (preview or tz or parameters or missed):
+        raise click.UsageError("--preview, --tz, --missed and -p belong to --cron")
+    if missed_most is not None and missed != "all":
+        raise click.UsageError("--missed-most belongs to --missed all")
     if sum(option is not None for option in (cron, pause, unpause, remove)) > 1:
         raise click.UsageError("give one of --cron, --pause, --unpause and --remove")
     with connection() as connected:
@@ -128,7 +139,10 @@ def schedule(
                 click.echo(f"{cron!r} in {tz} is next due")
                 for fire in fires:
                     click.echo(f"  {fire:%a %Y-%m-%d %H:%M %Z}")
-            request = ScheduleRequest(job=job, cron=cron, tz=tz, parameters=values)
+            request = ScheduleRequest(
+                job=job, cron=cron, tz=tz, parameters=values, missed=missed or "latest",
+                missed_most=missed_most or MISSED_MOST,
+            )  # fmt: skip
             made = None if preview else service.schedule(request)
             if as_json:
                 printing.document({"schedule": made and made.model_dump(mode="json"), "next": fires})
@@ -146,8 +160,8 @@ def schedule(
     if as_json:
         printing.document({"schedules": [item.model_dump(mode="json") for item in schedules]})
     else:
-        rows = [[s.id, s.cron, s.tz, _next(s)] for s in schedules]
-        printing.table(["schedule", "cron", "zone", "next"], rows)
+        rows = [[s.id, s.cron, s.tz, _next(s), _missed(s)] for s in schedules]
+        printing.table(["schedule", "cron", "zone", "next", "missed"], rows)
     return 0
 
 
@@ -155,6 +169,10 @@ def _next(schedule: Schedule) -> str:
     if schedule.paused or schedule.next_due is None:
         return "paused"
     return f"{schedule.next_due.astimezone(ZoneInfo(schedule.tz)):%a %Y-%m-%d %H:%M %Z}"
+
+
+def _missed(schedule: Schedule) -> str:
+    return f"all, {schedule.missed_most} at most" if schedule.missed == "all" else schedule.missed
 
 
 @click.command()

@@ -11,7 +11,7 @@ change meanwhile moves the times that are to come, and none is made twice.
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -38,6 +38,10 @@ GRACE = timedelta(seconds=60)
 """How late a loop may come by, a failover included, without a due time counting as missed."""
 _MOST_ASIDE = 5000
 """How many schedules one call looks at in vain; a query takes so many names."""
+_ZONE_CHANGE = timedelta(hours=3)
+"""How much earlier a time may come to be than was computed, when the zone's rules change; times further back
+were decided by the rules before."""
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 100
 """How many runs one transaction makes of missed times; the next makes more."""
 
@@ -188,7 +192,7 @@ def _queue(context: Context, session: Session, row: ScheduleRow, now: datetime) 
     """Queue what a schedule, which the session has locked, owes by `now`, and move it on."""
     if row.next_due is None:
         return []
-    since = row.decided_until or row.next_due - timedelta(microseconds=1)
+    since = max(row.decided_until or _LONG_AGO, row.next_due - _ZONE_CHANGE)
     due = _owed(row, since, now)
     now_due, rest = due[:_BATCH], due[_BATCH:]
     decided = now_due[-1] if rest else max(now, since)
