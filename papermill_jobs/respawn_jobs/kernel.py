@@ -22,6 +22,7 @@ from respawn_jobs.workspace import Workspace
 _OURS = ("RESPAWN_", "JUPYTERHUB_", "CONFIGPROXY_")
 _STORES = ("AWS_", "PG", "FSSPEC_")
 _KEPT = ("RESPAWN_RESTORE",)
+_FOR_RUNNERS = ("RESPAWN_LOG_FORMAT",)
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL = 4000
 _NOISE = "Kernel is running over TCP without encryption"
@@ -54,7 +55,7 @@ def runner_environment(environ: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in kernel_environment(environ).items()
         if name in passed or not name.startswith(_STORES)
-    }
+    } | {name: environ[name] for name in _FOR_RUNNERS if name in environ}
 
 
 class Kernel:

@@ -16,6 +16,8 @@ import os
 import signal
 import sys
 
+from respawn_jobs import logs
+
 
 def _die_with(parent: int) -> None:
     """Ask to be killed when the executor that started this process is gone."""
@@ -44,7 +46,7 @@ def main(arguments: list[str]) -> int:
     _die_with(int(arguments[0]))
     reports = int(arguments[1])
     os.set_inheritable(reports, False)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logs.configure(os.environ.get("RESPAWN_LOG_FORMAT", "text"), level=logging.WARNING)
     _imports()
     with os.fdopen(reports, "w", buffering=1) as told:
         for line in sys.stdin:
@@ -57,12 +59,23 @@ def main(arguments: list[str]) -> int:
 def _execute(order: dict[str, str]) -> str | None:
     """Execute one attempt; return what kept it from being executed and recorded, None for nothing."""
     from respawn_jobs.errors import RespawnError
+    from respawn_jobs.protocol import Assignment
     from respawn_jobs.remote import RemoteRunner
     from respawn_jobs.runner import execute_attempt
 
-    port = RemoteRunner(order["url"], order["attempt"], order["token"])
+    class Port(RemoteRunner):
+        """A port that tells the log, in all threads, what is worked on."""
+
+        def claim(self) -> Assignment:
+            """Take the attempt."""
+            assignment = super().claim()
+            logs.always(run=assignment.run, job=assignment.job)
+            return assignment
+
+    logs.always(attempt=order["attempt"], run="", job="")
+    port = Port(order["url"], order["attempt"], order["token"])
     try:
-        execute_attempt(port)
+        execute_attempt(port, hands_on=True)
     except RespawnError as error:
         logging.getLogger("respawn_jobs.warm").warning("attempt %s: %s", order["attempt"], error)
         return error.message

@@ -20,6 +20,7 @@ from respawn_hub.handlers.streams import streamed
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ledger.port import LedgerRunner
+from respawn_jobs.logs import about
 from respawn_jobs.models import Model
 from respawn_jobs.protocol import (
     ArtifactCommit,
@@ -47,7 +48,8 @@ class _AskedFirst(APIRoute):
                 runtime: Runtime = request.app.state.runtime
                 asking = await port(request.path_params["attempt"], request, runtime)
                 await runtime.runner_threads.run(asking.check)
-            return await handle(request)
+            with about(attempt=request.path_params["attempt"]):
+                return await handle(request)
 
         return asked
 

@@ -111,7 +111,8 @@ def _look(context: Context, job_id: str) -> str | None:
         deadline = JobSettings.model_validate(job.settings).deadline
         if deadline is None or job.next_deadline is None or job.next_deadline > now:
             return None  # another replica was quicker, or the settings changed
-        passed = schedules.latest_fire(_cron(deadline), deadline.tz, job.next_deadline, now)
+        just_before = job.next_deadline - timedelta(seconds=1)
+        passed = schedules.latest_fires(_cron(deadline), deadline.tz, just_before, now, 1)[0]
         job.next_deadline = next_deadline(deadline, now)
         with about(job=ref_of(job)):
             told = _missed(context, session, job, deadline, passed)
@@ -163,10 +164,10 @@ def _time_without_run(
     found: datetime | None = None
     for row in session.scalars(query):
         begin = max(start - timedelta(seconds=1), row.created_at)
-        first = schedules.next_fires(row.cron, row.tz, begin, 1)[0]
-        if first >= passed:
+        fires = schedules.latest_fires(row.cron, row.tz, begin, passed - timedelta(seconds=1), 1)
+        if not fires:
             continue
-        fire = schedules.latest_fire(row.cron, row.tz, first, passed - timedelta(seconds=1))
+        fire = fires[0]
         handled = row.next_due is not None and row.next_due > fire and row.missed != "skip"
         if not handled and fire > max(latest or start, found or start):
             found = fire

@@ -10,7 +10,7 @@ import pytest
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger.deadlines import next_deadline
 from respawn_jobs.policies import Deadline
-from respawn_jobs.service import RunRequest, ScheduleRequest
+from respawn_jobs.service import ResumeRequest, RunRequest, ScheduleRequest
 from support.runners import PlayedRunner
 from support.telling import Told
 
@@ -66,7 +66,7 @@ def test_a_job_that_failed_and_was_mended_in_time_is_not_told(told_here: Told) -
     failed = due(told_here, "2026-03-02T03:30+00:00")
     PlayedRunner(told_here.ledger, failed).fail(1)
     told_here.clock.set("2026-03-02T05:00:00+00:00")
-    again = told_here.ada.restart(failed)
+    again = told_here.ada.restart(failed, ResumeRequest())
     PlayedRunner(told_here.ledger, again.id).succeed()
     assert missed(told_here, "2026-03-02T06:00+00:00") is None
 
