@@ -42,7 +42,7 @@ from respawn_jobs.remote_history import RemoteHistory
 from respawn_jobs.remote_link import CONNECT_SECONDS, Link, body, part, query
 from respawn_jobs.remote_queueing import RemoteQueueing
 from respawn_jobs.remote_triggers import RemoteTriggers
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Seen
 from respawn_jobs.stopping import lease_clock
 
 _CHUNK = 1 << 20
@@ -95,10 +95,10 @@ class RemoteService(RemoteHistory, RemoteTriggers, RemoteBackfills, RemoteQueuei
         job: str | None = None,
         states: Sequence[RunState] = (),
         limit: int = 50,
-        before: datetime | None = None,
+        before: datetime | str | None = None,
     ) -> list[Run]:
         """Return runs, newest first."""
-        before_text = before.isoformat() if before else None
+        before_text = before.isoformat() if isinstance(before, datetime) else before
         states_text = [state.value for state in states] or None
         return self._many(
             Run, "api/runs", **query(job=job, state=states_text, limit=limit, before=before_text)
@@ -128,9 +128,13 @@ class RemoteService(RemoteHistory, RemoteTriggers, RemoteBackfills, RemoteQueuei
         """Queue a run from the top."""
         return self._one(Run, "POST", f"api/runs/{part(run)}/restart", **body(request))
 
-    def cancel(self, run: str) -> Run:
+    def retry(self, run: str, request: Seen | None = None) -> Run:
+        """Try a run again."""
+        return self._one(Run, "POST", f"api/runs/{part(run)}/retry", **body(request or Seen()))
+
+    def cancel(self, run: str, request: Seen | None = None) -> Run:
         """Ask a run to stop."""
-        return self._one(Run, "POST", f"api/runs/{part(run)}/cancel")
+        return self._one(Run, "POST", f"api/runs/{part(run)}/cancel", **body(request or Seen()))
 
     def debug(self, run: str) -> DebugBundle:
         """Return what opens the failure in a notebook."""

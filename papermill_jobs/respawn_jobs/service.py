@@ -61,7 +61,15 @@ class RunRequest(Model):
     version: int | None = None
 
 
-class ResumeRequest(Model):
+class Seen(Model):
+    """What a person saw of a run when they decided to act on it."""
+
+    revision: int | None = None
+    """The run's revision. When its state has changed since, nothing is done, and the refusal says what
+    happened; None acts in any case."""
+
+
+class ResumeRequest(Seen):
     """A request to go on from where a run stopped, or to start over."""
 
     notebook: str | None = None
@@ -113,9 +121,9 @@ class Service(HistoryService, TriggerService, BackfillService, QueueingService, 
         job: str | None = None,
         states: Sequence[RunState] = (),
         limit: int = 50,
-        before: datetime | None = None,
+        before: datetime | str | None = None,
     ) -> list[Run]:
-        """Return runs, newest first; `before` pages by creation time."""
+        """Return runs, newest first; `before` pages: older than a time, or below a run (its id)."""
 
     def show(self, run: str) -> RunDetail:
         """Return a run with its cells."""
@@ -135,8 +143,15 @@ class Service(HistoryService, TriggerService, BackfillService, QueueingService, 
     def restart(self, run: str, request: ResumeRequest) -> Run:
         """Queue a run from the top, with the same parameters."""
 
-    def cancel(self, run: str) -> Run:
-        """Ask a queued or running run to stop."""
+    def retry(self, run: str, request: Seen | None = None) -> Run:
+        """Try a run again: start one that waits for its next try now, or queue a run that goes on.
+
+        An ended run is gone on from as far as its states allow, else from the top. Raises `Conflict` when
+        a cell tagged `respawn:once` would be executed again, or another run goes on from it already.
+        """
+
+    def cancel(self, run: str, request: Seen | None = None) -> Run:
+        """Ask a queued or running run to stop. Raises `Conflict` when somebody else has done so."""
 
     def debug(self, run: str) -> DebugBundle:
         """Return what opens the failure in a notebook. Raises `Conflict` for a run that has no failure."""

@@ -24,7 +24,7 @@ from respawn_jobs.models import (
     Schedule,
     Version,
 )
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Seen
 
 
 class Whoami(BaseModel):
@@ -96,9 +96,9 @@ def runs(
     job: str | None = None,
     state: Annotated[list[RunState] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    before: datetime | None = None,
+    before: str | None = None,
 ) -> list[Run]:
-    """List runs, newest first; `before` pages by creation time."""
+    """List runs, newest first; `before` pages: runs older than a time, or below the last run that came."""
     found = service.runs(job=job, states=state or (), limit=limit, before=before)
     return [_listed(run) for run in found]
 
@@ -155,10 +155,18 @@ def restart(run: str, request: ResumeRequest, service: ServiceDep, runtime: Runt
     return restarted
 
 
+@router.post("/runs/{run}/retry")
+def retry(run: str, service: ServiceDep, runtime: RuntimeDep, request: Seen | None = None) -> Run:
+    """Start a run that waits for its next try now, or queue a new one that goes on from an ended run."""
+    again = service.retry(run, request)
+    runtime.wake()
+    return again
+
+
 @router.post("/runs/{run}/cancel")
-def cancel(run: str, service: ServiceDep, runtime: RuntimeDep) -> Run:
+def cancel(run: str, service: ServiceDep, runtime: RuntimeDep, request: Seen | None = None) -> Run:
     """Ask a queued or running run to stop."""
-    cancelled = service.cancel(run)
+    cancelled = service.cancel(run, request)
     runtime.wake()
     return cancelled
 

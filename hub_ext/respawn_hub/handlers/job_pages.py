@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends
-from pydantic import ValidationError
 from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
@@ -56,7 +55,7 @@ def job(
     visitor: VisitorDep,
     service: PageServiceDep,
     runtime: RuntimeDep,
-    before: datetime | None = None,
+    before: str | None = None,
 ) -> Response:
     """Show one job."""
     return _job_page(runtime, visitor, service, ref, before=before)
@@ -103,6 +102,7 @@ def change_schedule(
     runtime.wake()
     return _back(runtime, ref)
 
+
 def _schedule_request(ref: str, form: FormData) -> ScheduleRequest:
     """Return what a form asks for. Raises `InvalidInput` for what the request's fields do not take."""
     fields = {name: str(form.get(name, "")).strip() for name in ("cron", "tz", "missed", "missed_most")}
@@ -112,7 +112,6 @@ def _schedule_request(ref: str, form: FormData) -> ScheduleRequest:
     except ValidationError as error:
         wrong = error.errors()[0]
         raise InvalidInput(f"{' '.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
-
 
 
 def _back(runtime: Runtime, ref: str) -> Response:
@@ -137,7 +136,7 @@ def _job_page(
     service: Service,
     ref: str,
     *,
-    before: datetime | None = None,
+    before: str | None = None,
     form: FormData | None = None,
     run_problem: str | None = None,
     schedule_problem: str | None = None,
@@ -155,7 +154,7 @@ def _job_page(
         versions=versions,
         current=next(version for version in versions if version.number == job.version),
         runs=runs[:_RUNS_ON_PAGE],
-        older=runs[_RUNS_ON_PAGE - 1].created_at if len(runs) > _RUNS_ON_PAGE else None,
+        older=runs[_RUNS_ON_PAGE - 1].id if len(runs) > _RUNS_ON_PAGE else None,
         newest=before is None,
         triggers=with_links(runtime, service.triggers(job.ref)),
         zones=sorted(available_timezones()),

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.paging import AT_ONCE, in_pieces
 from respawn_jobs.ledger.waiting import waiting
 from respawn_jobs.models import (
     Attempt,
@@ -77,6 +78,8 @@ def schedule_of(row: ScheduleRow, job: JobRow) -> Schedule:
 
 def jobs_of(session: Session, rows: Sequence[JobRow]) -> list[Job]:
     """Return jobs with their schedules and last runs."""
+    if len(rows) > AT_ONCE:
+        return [job for some in in_pieces(rows, AT_ONCE) for job in jobs_of(session, some)]
     ids = [row.id for row in rows]
     schedules: dict[str, list[ScheduleRow]] = {}
     for schedule in session.scalars(
@@ -109,10 +112,15 @@ def runs_of(session: Session, rows: Sequence[RunRow], context: Context | None = 
 
     With a context, those that are queued say what they wait for.
     """
+    if len(rows) > AT_ONCE:
+        return [run for some in in_pieces(rows, AT_ONCE) for run in runs_of(session, some, context)]
     reasons = waiting(context, session, rows) if context is not None else {}
+    named = select(JobRow.id, JobRow.namespace, JobRow.name)
     jobs = {
-        job.id: ref_of(job)
-        for job in session.scalars(select(JobRow).where(JobRow.id.in_({row.job_id for row in rows})))
+        job_id: f"{namespace}/{name}"
+        for job_id, namespace, name in session.execute(
+            named.where(JobRow.id.in_({row.job_id for row in rows}))
+        )
     }
     resumed = session.execute(
         select(RunRow.resume_of, RunRow.id).where(RunRow.resume_of.in_([row.id for row in rows]))

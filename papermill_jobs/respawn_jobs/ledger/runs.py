@@ -6,17 +6,16 @@ from collections.abc import Iterator, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from respawn_jobs import parameters
 from respawn_jobs.access import Actor
-from respawn_jobs.errors import Conflict, InvalidInput, NotFound
+from respawn_jobs.errors import Conflict, NotFound
 from respawn_jobs.ids import new_id
-from respawn_jobs.ledger import artifacts, audit
+from respawn_jobs.ledger import artifacts, audit, paging
 from respawn_jobs.ledger.assemble import outputs_of
-from respawn_jobs.ledger.attempts import end_attempt, settle
-from respawn_jobs.ledger.context import Context, find_job, find_run, find_version, touch
+from respawn_jobs.ledger.context import Context, find_job, find_run, find_version
 from respawn_jobs.ledger.convert import (
     attempt_of,
     cell_of,
@@ -26,18 +25,12 @@ from respawn_jobs.ledger.convert import (
     runs_of,
     version_of,
 )
-from respawn_jobs.ledger.ends import note_end
-from respawn_jobs.ledger.holdings import store
 from respawn_jobs.ledger.limits import check_digest
 from respawn_jobs.ledger.records import (
     DONE,
-    add_note,
     assemble,
-    assemble_at_end,
     cells_of,
     checkpoints_of,
-    close_cells,
-    shown_attempt,
 )
 from respawn_jobs.models import (
     CellRecord,
@@ -153,24 +146,18 @@ def runs(
     job: str | None,
     states: Sequence[RunState],
     limit: int,
-    before: datetime | None,
+    before: datetime | str | None,
 ) -> list[Run]:
     """Return runs that the actor may read, newest first; see `Service.runs`."""
     limit = min(max(0, limit), _MOST)
-    query = select(RunRow).order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit)
-    readable = actor.readable()
-    if readable is not None:
-        query = query.where(RunRow.namespace.in_(readable))
-    if states:
-        query = query.where(RunRow.state.in_([state.value for state in states]))
-    if before is not None:
-        if before.tzinfo is None:
-            raise InvalidInput(f"`before` needs a time zone: {before.isoformat()} has none")
-        query = query.where(RunRow.created_at < before)
     with context.database.session() as session:
+        place = paging.place_of(session, actor, before)
+        scopes: list[ColumnElement[bool]] = [true()]
         if job is not None:
-            query = query.where(RunRow.job_id == find_job(session, actor, job).id)
-        return runs_of(session, session.scalars(query).all(), context)
+            scopes = [RunRow.job_id == find_job(session, actor, job).id]
+        elif (readable := actor.readable()) is not None:
+            scopes = [RunRow.namespace == namespace for namespace in sorted(readable)]
+        return runs_of(session, paging.newest(session, scopes, states, place, limit), context)
 
 
 def show(context: Context, actor: Actor, run_id: str) -> RunDetail:
@@ -262,33 +249,6 @@ def _check_blob(context: Context, actor: Actor, run_id: str, digest: str) -> Non
         )
     if not belongs:
         raise NotFound(f"blob {digest} does not belong to {run_id}", run=run_id, digest=digest)
-
-
-def cancel(context: Context, actor: Actor, run_id: str) -> Run:
-    """Cancel a queued run at once, or ask a running one to stop. Raises `Conflict` for a final one."""
-    with context.database.session() as session:
-        row, job = find_run(session, actor, run_id, "run")
-        text, trouble = assemble_at_end(session, context.blobs, row) if row.current is None else (None, None)
-    executed = store(context, job.namespace, text) if text else None
-    with context.database.session(write=True) as session:
-        row, job = find_run(session, actor, run_id, "run", lock=True)
-        if RunState(row.state).final:
-            raise Conflict(f"{run_id} has already ended: {row.state}", run=run_id, state=row.state)
-        row.cancel_requested = True
-        if row.current is None:
-            row.state, row.finished_at, row.notebook = RunState.CANCELLED.value, context.clock(), executed
-            close_cells(session, row, shown_attempt(session, row), "the run was cancelled")
-            note_end(context, session, row)
-            if trouble:
-                add_note(session, row, trouble)
-        elif row.state == RunState.QUEUED.value:
-            attempt = session.get_one(AttemptRow, row.current)
-            end_attempt(session, row, attempt, context.clock(), RunState.CANCELLED)
-        touch(session, run_id)
-        audit.write(context, session, actor.name, "cancel", job.namespace, run_id, job=ref_of(job))
-    settle(context, run_id)
-    with context.database.session() as session:
-        return run_of(session, session.get_one(RunRow, run_id))
 
 
 def debug(context: Context, actor: Actor, run_id: str) -> DebugBundle:

@@ -8,7 +8,7 @@ from typing import Any
 
 from respawn_jobs import schedules
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.ledger import artifacts, audit, jobs, resume, runs, scheduling
+from respawn_jobs.ledger import artifacts, audit, cancelling, jobs, resume, runs, scheduling, trying
 from respawn_jobs.ledger.actor_backfills import ActorBackfills
 from respawn_jobs.ledger.actor_queueing import ActorQueueing
 from respawn_jobs.ledger.actor_history import ActorHistory
@@ -25,7 +25,7 @@ from respawn_jobs.models import (
     Schedule,
     Version,
 )
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Seen
 
 _MOST_FIRES = 100
 
@@ -63,7 +63,7 @@ class ActorService(ActorHistory, ActorTriggers, ActorBackfills, ActorQueueing):
         job: str | None = None,
         states: Sequence[RunState] = (),
         limit: int = 50,
-        before: datetime | None = None,
+        before: datetime | str | None = None,
     ) -> list[Run]:
         """Return runs, newest first."""
         return runs.runs(self._context, self.actor, job, states, limit, before)
@@ -104,9 +104,13 @@ class ActorService(ActorHistory, ActorTriggers, ActorBackfills, ActorQueueing):
         """Queue a run from the top, with the same parameters."""
         return resume.restart(self._context, self.actor, run, request)
 
-    def cancel(self, run: str) -> Run:
+    def retry(self, run: str, request: Seen | None = None) -> Run:
+        """Start a run that waits for its next try now, or queue one that goes on."""
+        return trying.retry(self._context, self.actor, run, request or Seen())
+
+    def cancel(self, run: str, request: Seen | None = None) -> Run:
         """Ask a queued or running run to stop."""
-        return runs.cancel(self._context, self.actor, run)
+        return cancelling.cancel(self._context, self.actor, run, request or Seen())
 
     def debug(self, run: str) -> DebugBundle:
         """Return what opens the failure in a notebook."""
