@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
 from respawn_hub.handlers.job_pages import FIELD, given_parameters
+from respawn_hub.handlers.run_pages import seen
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import page
 from respawn_jobs.errors import Conflict, InvalidInput, RespawnError
@@ -60,6 +61,7 @@ async def go_on(
             parameters=given,
             rerun_once=form.get("rerun_once") == "yes",
             rerun_makers=form.get("rerun_makers") == "yes",
+            revision=seen(form).revision,
         )
         # What was just uploaded or changed is planned first, whichever button sent it.
         unseen = way == "resume" and (uploaded or form.get("planned", "{}") != _text(given))
@@ -135,7 +137,7 @@ def _context(
         "now": {one.name: _now(one, detail.run) for one in declared},
         "planned": _text(given),
         "problem": problem.message if problem else None,
-        "other": problem.fields.get("run") if problem else None,
+        "other": problem.fields.get("resumed_by", problem.fields.get("run")) if problem else None,
     }
 
 

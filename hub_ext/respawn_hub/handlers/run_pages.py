@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
@@ -17,9 +18,11 @@ from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import page
 from respawn_jobs.errors import NotFound
 from respawn_jobs.models import CellRecord, Checkpoint, RunDetail, RunState
-from respawn_jobs.service import Service
+from respawn_jobs.service import Seen, Service
 
 router = APIRouter(include_in_schema=False)
+_DIGITS = 18
+"""Digits of a revision, at most."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,23 @@ def cells(
 @router.post("/runs/{run}/cancel")
 def cancel(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Stop a run."""
-    service.cancel(run)
+    service.cancel(run, seen(form))
     runtime.wake()
     return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{run}", status_code=303)
+
+
+@router.post("/runs/{run}/retry")
+def retry(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """Try a run again: now, where it waits for its next try; else in a new run that goes on."""
+    again = service.retry(run, seen(form))
+    runtime.wake()
+    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{again.id}", status_code=303)
+
+
+def seen(form: FormData) -> Seen:
+    """Return which revision of a run the page showed whose button was pressed."""
+    text = str(form.get("revision", ""))
+    return Seen(revision=int(text) if text.isdecimal() and len(text) <= _DIGITS else None)
 
 
 def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str, Any]:
@@ -97,6 +114,11 @@ def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str,
         "may_pin": may_run and run.state.final,
         "may_resume": may_run and run.state.resumable and run.resumed_by is None,
         "may_restart": may_run and run.state.final,
+        "may_retry": may_run
+        and (
+            (run.state.resumable and run.resumed_by is None)
+            or (run.state is RunState.QUEUED and run.not_before is not None)
+        ),
         "may_cancel": may_run and not run.state.final and not run.cancel_requested,
         "waits": run.state is RunState.QUEUED,
     }

@@ -1,4 +1,4 @@
-"""The commands that run something: `run`, `resume`, `restart`; and the group that holds them all."""
+"""The commands that run something: `run`, `resume`, `restart`, `retry`; and the group that holds them all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from respawn_jobs.cli import backfilling, keeping, looking, promoting, triggering
+from respawn_jobs.cli import backfilling, history, keeping, looking, promoting, queueing, triggering
 from respawn_jobs.cli.options import (
     given_settings,
     json_option,
@@ -140,11 +140,25 @@ def restart(run_id: str, notebook: Path | None, output: Path | None, as_json: bo
         return _finish(connected, queued, output, as_json)
 
 
+@respawn.command()
+@click.argument("run_id", metavar="RUN")
+@output_option
+@json_option
+def retry(run_id: str, output: Path | None, as_json: bool) -> int:
+    """Try a run again: now, where it waits for its next try; else from its last state."""
+    from respawn_jobs.cli.connection import connection
+
+    with connection() as connected:
+        return _finish(connected, connected.service.retry(run_id), output, as_json)
+
+
 for command in (
-    *backfilling.COMMANDS,
-    *keeping.COMMANDS,
-    *looking.COMMANDS,
     *promoting.COMMANDS,
+    *backfilling.COMMANDS,
+    *history.COMMANDS,
+    *looking.COMMANDS,
+    *keeping.COMMANDS,
+    *queueing.COMMANDS,
     *triggering.COMMANDS,
 ):
     respawn.add_command(command)

@@ -91,16 +91,38 @@ def show(run_id: str, as_json: bool) -> int:
         ("imported", f"{run.imported.run}, exported by {run.imported.exported_by}" if run.imported else None),
         ("kept", "pinned" if run.pinned else None),
         ("resumed by", run.resumed_by),
+        ("next try", printing.moment(run.not_before) if run.not_before and not run.state.final else None),
     ]
     for name, value in facts:
         if value:
             click.echo(f"{name:<11} {value}")
     _cells(detail)
+    _attempts(detail)
     if artifacts:
         click.echo()
         keeping.table(artifacts)
     printing.error(run.error)
     return 0
+
+
+def _attempts(detail: RunDetail) -> None:
+    """Show how the attempts of a run ended, where that is not all told by its state."""
+    from respawn_jobs.cli import printing
+
+    if len(detail.attempts) < 2 and not any(attempt.note for attempt in detail.attempts):
+        return
+    rows = [
+        [
+            str(attempt.number),
+            printing.coloured(attempt.state.value),
+            attempt.cause.value.replace("_", " ") if attempt.cause else "",
+            attempt.error.name if attempt.error else "",
+            printing.plain(attempt.note or ""),
+        ]
+        for attempt in detail.attempts
+    ]
+    click.echo()
+    printing.table(["attempt", "state", "cause", "error", ""], rows)
 
 
 def _cells(detail: RunDetail) -> None:

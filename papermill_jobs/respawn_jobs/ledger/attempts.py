@@ -234,6 +234,9 @@ def _finish_run(session: Session, run: RunRow, attempt: AttemptRow, notebook: st
     run.state = RunState.CANCELLED.value if run.cancel_requested else attempt.state
     run.finished_at = attempt.finished_at
     run.error = attempt.error
+    if run.cancel_requested and attempt.error is None:
+        told = CellError(cell=None, name="Cancelled", value="the run was cancelled")
+        run.error = told.model_dump(mode="json")
     run.notebook = notebook
 
 

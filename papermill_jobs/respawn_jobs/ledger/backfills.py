@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, defer
 from respawn_jobs.access import Action, Actor
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound, Unavailable
 from respawn_jobs.ids import new_id
-from respawn_jobs.ledger import audit, runs, triggered
+from respawn_jobs.ledger import audit, cancelling, triggered
 from respawn_jobs.ledger.backfill_items import Planned, planned
 from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of
@@ -186,7 +186,7 @@ def _cancel_open(context: Context, actor: Actor, backfill_id: str) -> None:
         still_open = session.scalars(query).all()
     for run_id in still_open:
         try:
-            runs.cancel(context, actor, run_id)
+            cancelling.cancel(context, actor, run_id)
         except (Conflict, NotFound):  # it ended, and may be gone, since the look above
             continue
 

@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 from respawn_jobs.access import Action, Actor
 from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.ledger import artifacts
+from respawn_jobs.ledger.changes import check_unchanged
 from respawn_jobs.ledger.context import Context, find_run
-from respawn_jobs.ledger.convert import cell_of, checkpoint_of
+from respawn_jobs.ledger.convert import checkpoint_of
 from respawn_jobs.ledger.jobs import describe, named_kernel
-from respawn_jobs.ledger.records import cells_of, checkpoints_of
 from respawn_jobs.ledger.runs import check_parameters, with_due
+from respawn_jobs.ledger.taken_over import Recorded, recorded
 from respawn_jobs.models import Artifact, CellRecord, CellState, Parameter, RunState
 from respawn_jobs.notebooks import (
     TAG_ONCE,
@@ -31,7 +32,7 @@ from respawn_jobs.plan import Ended
 from respawn_jobs.protocol import ResumeFrom
 from respawn_jobs.service import ResumeRequest
 from respawn_jobs.steps import literal_assignments
-from respawn_jobs.store.tables import CheckpointRow, JobRow, RunRow, VersionRow
+from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -39,26 +40,18 @@ if TYPE_CHECKING:
 _BEGUN = (CellState.RUNNING, CellState.EXECUTED, CellState.FAILED)
 
 
-@dataclass
-class Basis:
-    """The run whose states a resume starts from: the one that is resumed, or one before it."""
-
-    run: RunRow
-    cells: list[CellRecord]
-    checkpoints: list[CheckpointRow]
-
-    def ended(self, context: Context) -> Ended:
-        """Return what was recorded of it."""
-        skeleton = self.run.skeleton
-        return Ended(
-            run=self.run.id,
-            kernel=self.run.kernel,
-            lock=self.run.lock,
-            cells=self.cells,
-            checkpoints=[checkpoint_of(row) for row in self.checkpoints],
-            notebook=read_notebook(context.blobs.get(skeleton).decode()) if skeleton else None,
-            parameters=self.run.parameters,
-        )
+def ended_of(context: Context, basis: Recorded) -> Ended:
+    """Return what was recorded of a run, with the notebook that ran."""
+    skeleton = basis.run.skeleton
+    return Ended(
+        run=basis.run.id,
+        kernel=basis.run.kernel,
+        lock=basis.run.lock,
+        cells=basis.cells,
+        checkpoints=[checkpoint_of(row) for row in basis.checkpoints],
+        notebook=read_notebook(context.blobs.get(skeleton).decode()) if skeleton else None,
+        parameters=basis.run.parameters,
+    )
 
 
 @dataclass
@@ -68,11 +61,13 @@ class Past:
     run: RunRow
     job: JobRow
     version: VersionRow
-    basis: Basis
+    basis: Recorded
+    """The run whose states a resume starts from: the one that is resumed, or one before it."""
     cells: list[CellRecord]
     artifacts: list[Artifact]
     """The latest of each name."""
-    resumed_by: str | None
+    resumed_by: RunRow | None
+    """The run that goes on from it already."""
 
 
 @dataclass
@@ -91,14 +86,18 @@ class Next:
     """The notebook in its executed form, without outputs."""
 
 
-def past_of(context: Context, actor: Actor, run_id: str, action: Action) -> Past:
-    """Return what is known of a run. Raises `Conflict` when there is nothing to go on from."""
+def past_of(context: Context, actor: Actor, run_id: str, action: Action, revision: int | None = None) -> Past:
+    """Return what is known of a run.
+
+    Raises `Conflict` when there is nothing to go on from, or its state has changed since `revision`.
+    """
     with context.database.session() as session:
         run, job = find_run(session, actor, run_id, action)
+        check_unchanged(session, run, revision)
         if not RunState(run.state).resumable:
             told = "succeeded" if run.state == RunState.SUCCEEDED.value else f"is still {run.state}"
             raise Conflict(f"{run_id} {told}: there is nothing to resume", run=run_id, state=run.state)
-        own = _recorded(session, run)
+        own = recorded(session, run)
         return Past(
             run=run,
             job=job,
@@ -106,19 +105,11 @@ def past_of(context: Context, actor: Actor, run_id: str, action: Action) -> Past
             basis=_basis(session, own),
             cells=own.cells,
             artifacts=artifacts.latest(session, run.id),
-            resumed_by=session.scalar(select(RunRow.id).where(RunRow.resume_of == run_id)),
+            resumed_by=session.scalar(select(RunRow).where(RunRow.resume_of == run_id)),
         )
 
 
-def _recorded(session: Session, run: RunRow) -> Basis:
-    checkpoints = checkpoints_of(session, run)
-    manifests = {row.cell: row.manifest for row in checkpoints}
-    return Basis(
-        run, [cell_of(cell, manifests.get(cell.index)) for cell in cells_of(session, run)], checkpoints
-    )
-
-
-def _basis(session: Session, own: Basis) -> Basis:
+def _basis(session: Session, own: Recorded) -> Recorded:
     """Return the run whose states can be used.
 
     A resumed run that ended while cells above its restored state ran again has no states of its own below
@@ -129,13 +120,14 @@ def _basis(session: Session, own: Basis) -> Basis:
     while own.run.resume and own.run.resume_of:
         rerun = set(ResumeFrom.model_validate(own.run.resume).rerun)
         again = [cell for cell in own.cells if cell.index in rerun]
-        done = all(cell.state is CellState.EXECUTED for cell in again)
+        # Reused: an attempt before had executed it, and the last one went on from there.
+        done = all(cell.state in (CellState.EXECUTED, CellState.REUSED) for cell in again)
         if done or any(TAG_ONCE in cell.tags and cell.state in _BEGUN for cell in again):
             break
         before = session.get(RunRow, own.run.resume_of)
         if before is None:
             break
-        own = _recorded(session, before)
+        own = recorded(session, before)
     return own
 
 

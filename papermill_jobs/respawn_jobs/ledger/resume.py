@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -11,28 +10,27 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict
-from respawn_jobs.handing_over import kept_boundaries, mapped_checkpoint, reused_records
 from respawn_jobs.ledger import artifacts, audit
 from respawn_jobs.ledger.context import Context
-from respawn_jobs.ledger.convert import checkpoint_of, ref_of, run_of
-from respawn_jobs.ledger.following import Next, Past, next_of, past_of
+from respawn_jobs.ledger.convert import ref_of, run_of
+from respawn_jobs.ledger.following import Next, Past, ended_of, next_of, past_of
 from respawn_jobs.ledger.holdings import name_in_checkpoints, store
 from respawn_jobs.ledger.jobs import add_version
 from respawn_jobs.ledger.records import INHERITED
 from respawn_jobs.ledger.registry import secure
 from respawn_jobs.ledger.runs import new_run
-from respawn_jobs.models import Artifact, CellState, Checkpoint, Plan, PlanAction, Run
-from respawn_jobs.notebooks import cell_tags, code_cells, source_hash, write_notebook
+from respawn_jobs.ledger.taken_over import TakenOver, chosen_state, taken_over
+from respawn_jobs.models import Artifact, Plan, PlanAction, Run, Trigger
+from respawn_jobs.notebooks import code_cells, source_hash, write_notebook
 from respawn_jobs.plan import Agreed, plan_resume
-from respawn_jobs.protocol import ResumeFrom, ReusedCell
 from respawn_jobs.service import ResumeRequest
-from respawn_jobs.store.tables import CellRow, CheckpointRow, JobRow, RunRow
+from respawn_jobs.store.tables import JobRow, RunRow
 
 
 def plan(context: Context, actor: Actor, run_id: str, request: ResumeRequest) -> Plan:
     """Tell what `resume` would do; changes nothing."""
     past = past_of(context, actor, run_id, "read")
-    return _plan(context, past, next_of(context, past, request), request)
+    return plan_of(context, past, next_of(context, past, request), request)
 
 
 def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) -> Run:
@@ -40,53 +38,78 @@ def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) 
 
     Raises `Conflict` when the run was resumed before (naming the run that did) or the plan has problems.
     """
-    past = past_of(context, actor, run_id, "run" if request.notebook is None else "edit")
+    past = past_of(context, actor, run_id, "run" if request.notebook is None else "edit", request.revision)
     if past.resumed_by is not None:
-        raise _resumed(run_id, past.resumed_by)
+        raise gone_on(run_id, past.resumed_by)
     following = next_of(context, past, request)
-    planned = _plan(context, past, following, request)
+    planned = plan_of(context, past, following, request)
     if planned.problems:
         raise Conflict("; ".join(planned.problems), run=run_id, problems=planned.problems)
+    return go_on(context, actor, past, following, planned, "resume")
+
+
+def go_on(
+    context: Context, actor: Actor, past: Past, following: Next, planned: Plan | None, trigger: Trigger
+) -> Run:
+    """Queue the one run that may go on from a run.
+
+    Args:
+        context: the ledger's surroundings.
+        actor: who asked for it.
+        past: the run that it goes on from.
+        following: the notebook that goes on.
+        planned: what is reused; None starts over.
+        trigger: how it is asked for.
+
+    Raises:
+        Conflict: another one goes on from it; the message says which, who asked for it, and when.
+    """
     _put_version(context, past, following)
-    skeleton = store(context, past.job.namespace, write_notebook(following.executed))
-    seeded = _seed(past, following, planned)
-    more = {
-        "resume_of": run_id,
-        "resume_from": planned.first,
-        "resume": _resume_from(past, following, planned, seeded).model_dump(mode="json"),
-        "skeleton": skeleton,
-        "cells_total": len(seeded),
-        "cells_done": sum(cell.state == CellState.REUSED.value for cell in seeded),
-    }
+    taken = taken_over(past.basis, following.executed, planned) if planned is not None else None
+    more: dict[str, Any] = {"resume_of": past.run.id}
+    if planned is not None and taken is not None:
+        more |= {
+            "resume_from": planned.first,
+            "resume": taken.start.model_dump(mode="json"),
+            "skeleton": store(context, past.job.namespace, write_notebook(following.executed)),
+            "cells_total": len(taken.cells),
+            "cells_done": taken.done,
+        }
     try:
         with context.database.session(write=True) as session:
-            row = _insert(context, session, actor, past, following, "resume", more)
-            handed_on = _artifacts(past, following, planned)[0]
-            parts = {part.digest for artifact in handed_on for part in artifact.parts}
-            secure(session, {skeleton, *parts, *(cell.outputs for cell in seeded if cell.outputs)})
-            for cell in seeded:
-                cell.run_id = row.id
-                session.add(cell)
-            inherited = _inherited(past, following, planned, row.id)
-            session.add_all(inherited)
-            # The state that it starts from is not always inherited: it may lie below cells that run again.
-            started = [found for found in [_chosen(past, planned)] if found is not None]
-            named = {digest for found in (*inherited, *started) for digest in (found.manifest, *found.blobs)}
-            name_in_checkpoints(session, row.id, named)
-            artifacts.hand_on(session, handed_on, row.id)
+            row = _insert(context, session, actor, past, following, trigger, more)
+            if planned is not None and taken is not None:
+                _take_over(session, past, following, planned, taken, row)
             session.flush()
             return run_of(session, row)
     except IntegrityError as error:
         with context.database.session() as session:
-            other = session.scalar(select(RunRow.id).where(RunRow.resume_of == run_id))
+            other = session.scalar(select(RunRow).where(RunRow.resume_of == past.run.id))
         if other is None:
-            raise Conflict(f"the job of {run_id} was changed at the same moment; try again") from error
-        raise _resumed(run_id, other) from error
+            raise Conflict(f"the job of {past.run.id} was changed at the same moment; try again") from error
+        raise gone_on(past.run.id, other) from error
+
+
+def _take_over(
+    session: Session, past: Past, following: Next, planned: Plan, taken: TakenOver, row: RunRow
+) -> None:
+    """Make what a new run takes over its own."""
+    handed_on = _artifacts(past, following, planned)[0]
+    parts = {part.digest for artifact in handed_on for part in artifact.parts}
+    outputs = {cell.outputs for cell in taken.cells if cell.outputs}
+    secure(session, {*([row.skeleton] if row.skeleton else []), *parts, *outputs})
+    taken.put(session, row.id, INHERITED)
+    # The state that it starts from is not always inherited: it may lie below cells that run again.
+    chosen = chosen_state(past.basis, planned)
+    states = [*taken.checkpoints, *([chosen] if chosen is not None else [])]
+    named = {digest for state in states for digest in (state.manifest, *state.blobs)}
+    name_in_checkpoints(session, row.id, named)
+    artifacts.hand_on(session, handed_on, row.id)
 
 
 def restart(context: Context, actor: Actor, run_id: str, request: ResumeRequest) -> Run:
     """Queue a run from the top, with the same parameters; see `Service.restart`."""
-    past = past_of(context, actor, run_id, "run" if request.notebook is None else "edit")
+    past = past_of(context, actor, run_id, "run" if request.notebook is None else "edit", request.revision)
     following = next_of(context, past, request)
     _put_version(context, past, following)
     try:
@@ -101,9 +124,10 @@ def _put_version(context: Context, past: Past, following: Next) -> None:
         store(context, past.job.namespace, following.text)
 
 
-def _plan(context: Context, past: Past, following: Next, request: ResumeRequest) -> Plan:
+def plan_of(context: Context, past: Past, following: Next, request: ResumeRequest) -> Plan:
+    """Return what a resume with this notebook would do; problems, where it would be refused."""
     planned = plan_resume(
-        past.basis.ended(context),
+        ended_of(context, past.basis),
         following.executed,
         kernel=following.kernel,
         lock=following.lock,
@@ -124,7 +148,7 @@ def _plan(context: Context, past: Past, following: Next, request: ResumeRequest)
         )
     problems = list(planned.problems)
     if past.resumed_by is not None:
-        problems.append(_resumed(past.run.id, past.resumed_by).message)
+        problems.append(gone_on(past.run.id, past.resumed_by).message)
     return planned.model_copy(update={"run": past.run.id, "notices": notices, "problems": problems})
 
 
@@ -145,7 +169,7 @@ def _insert(
     actor: Actor,
     past: Past,
     following: Next,
-    trigger: Literal["resume", "restart", "retry"],
+    trigger: Trigger,
     more: dict[str, Any],
 ) -> RunRow:
     job = session.scalars(select(JobRow).where(JobRow.id == past.job.id).with_for_update()).one()
@@ -174,71 +198,12 @@ def _insert(
     return row
 
 
-def _seed(past: Past, following: Next, planned: Plan) -> list[CellRow]:
-    """Return the cells of attempt 0: what is reused, as it was recorded, and the rest as pending."""
-    reused = reused_records(past.basis.cells, following.executed, planned)
-    rows: list[CellRow] = []
-    for index, cell in code_cells(following.executed):
-        row = CellRow(
-            attempt=INHERITED,
-            index=index,
-            cell_id=str(cell.id),
-            state=CellState.PENDING.value,
-            source_hash=source_hash(cell.source),
-            tags=cell_tags(cell),
-        )
-        if index in reused:
-            old = reused[index]
-            row.state = CellState.REUSED.value
-            row.outputs, row.execution_count, row.seconds = old.outputs, old.execution_count, old.seconds
-            row.parameters_hash, row.lock = old.parameters_hash, old.lock
-        rows.append(row)
-    return rows
-
-
-def _resume_from(past: Past, following: Next, planned: Plan, seeded: list[CellRow]) -> ResumeFrom:
-    checkpoint = _chosen(past, planned)
-    return ResumeFrom(
-        first=len(following.executed.cells) if planned.first is None else planned.first,
-        rerun=planned.rerun,
-        stale=planned.stale,
-        manifest=checkpoint.manifest if checkpoint else None,
-        blobs=checkpoint.blobs if checkpoint else [],
-        reused=[
-            ReusedCell(
-                index=row.index,
-                outputs=row.outputs,
-                execution_count=row.execution_count,
-                seconds=row.seconds,
-            )
-            for row in seeded
-            if row.state == CellState.REUSED.value
-        ],
+def gone_on(run_id: str, other: RunRow) -> Conflict:
+    """Return what is told to those who come too late to go on from a run."""
+    how = "tried again" if other.trigger == "retry" else "resumed"
+    return Conflict(
+        f"{run_id} was {how} already, by {other.created_by} at {other.created_at:%Y-%m-%d %H:%M:%S} UTC: "
+        f"{other.id} goes on from it",
+        run=run_id,
+        resumed_by=other.id,
     )
-
-
-def _chosen(past: Past, planned: Plan) -> CheckpointRow | None:
-    if planned.checkpoint is None:
-        return None
-    manifest = planned.checkpoint.manifest
-    return next(row for row in past.basis.checkpoints if row.manifest == manifest)
-
-
-def _inherited(past: Past, following: Next, planned: Plan, run_id: str) -> list[CheckpointRow]:
-    """Return the checkpoints above all that runs or is gone, as the new run's own.
-
-    Those below hold what the new run makes anew.
-    """
-    places = kept_boundaries(past.basis.cells, following.executed, planned)
-    rows: list[CheckpointRow] = []
-    for row in past.basis.checkpoints:
-        if row.cell not in places:
-            continue
-        moved: Checkpoint = mapped_checkpoint(checkpoint_of(row), places)
-        document = json.loads(moved.model_dump_json())
-        rows.append(CheckpointRow(run_id=run_id, attempt=INHERITED, blobs=row.blobs, **document))
-    return rows
-
-
-def _resumed(run_id: str, other: str) -> Conflict:
-    return Conflict(f"{run_id} was resumed already, by {other}", run=run_id, resumed_by=other)

@@ -1,0 +1,90 @@
+"""Cancelling runs: one that waits ends at once, one that executes is asked to stop."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from respawn_jobs.access import Actor
+from respawn_jobs.errors import Conflict
+from respawn_jobs.ledger import audit
+from respawn_jobs.ledger.attempts import end_attempt, settle
+from respawn_jobs.ledger.changes import by, check_unchanged, last_change, turn, what_happened
+from respawn_jobs.ledger.context import Context, find_run
+from respawn_jobs.ledger.convert import ref_of, run_of
+from respawn_jobs.ledger.ends import note_end
+from respawn_jobs.ledger.holdings import store
+from respawn_jobs.ledger.records import add_note, assemble_at_end, close_cells, shown_attempt
+from respawn_jobs.models import Run, RunState
+from respawn_jobs.service import Seen
+from respawn_jobs.store.tables import AttemptRow, RunRow
+
+
+def cancel(context: Context, actor: Actor, run_id: str, seen: Seen | None = None) -> Run:
+    """Cancel a queued run at once, or ask a running one to stop; see `Service.cancel`.
+
+    Asking again changes nothing. Raises `Conflict` for a run that has ended, that somebody else has asked to
+    stop, or that is not as it was seen.
+    """
+    while not _cancelled(context, actor, run_id, seen or Seen()):
+        continue
+    settle(context, run_id)
+    with context.database.session() as session:
+        return run_of(session, session.get_one(RunRow, run_id))
+
+
+def _cancelled(context: Context, actor: Actor, run_id: str, seen: Seen) -> bool:
+    """Cancel a run; False when it came to wait for another attempt between the look and the lock."""
+    with context.database.session() as session:
+        row, job = find_run(session, actor, run_id, "run")
+        waits, revision = row.current is None, row.revision
+        # Put together before the run's row is locked: blobs may be far away.
+        ending = waits and not RunState(row.state).final
+        text, trouble = assemble_at_end(session, context.blobs, row) if ending else (None, None)
+    executed = store(context, job.namespace, text) if text else None
+    with context.database.session(write=True) as session:
+        row, job = find_run(session, actor, run_id, "run", lock=True)
+        check_unchanged(session, row, seen.revision)
+        if _asked_before(session, row, actor):
+            return True
+        if row.current is None:
+            if not waits or row.revision != revision:
+                return False
+            row.cancel_requested = True
+            row.state, row.finished_at, row.notebook = RunState.CANCELLED.value, context.clock(), executed
+            row.not_before = None
+            close_cells(session, row, shown_attempt(session, row), "the run was cancelled")
+            note_end(context, session, row)
+            if trouble:
+                add_note(session, row, trouble)
+        else:
+            row.cancel_requested = True
+            attempt = session.get_one(AttemptRow, row.current)
+            if attempt.state == RunState.QUEUED.value:
+                end_attempt(session, row, attempt, context.clock(), RunState.CANCELLED)
+        session.flush()
+        turn(session, run_id)
+        audit.write(context, session, actor.name, "cancel", job.namespace, run_id, job=ref_of(job))
+    return True
+
+
+def _asked_before(session: Session, run: RunRow, actor: Actor) -> bool:
+    """Tell whether the actor has asked this run to stop already.
+
+    Raises `Conflict` when it has ended or somebody else has asked; both are told.
+    """
+    if RunState(run.state).final:
+        told = f"{run.id} has already ended: {run.state}"
+        if run.state == RunState.CANCELLED.value:
+            told += f"; {what_happened(session, run)}"
+        raise Conflict(told, run=run.id, state=run.state)
+    attempt = session.get(AttemptRow, run.current) if run.current else None
+    if attempt is not None and attempt.state == RunState.SUCCEEDED.value:
+        # It has said that it succeeded; its run will be final in a moment.
+        raise Conflict(f"{run.id} has already ended: {attempt.state}", run=run.id, state=attempt.state)
+    if not run.cancel_requested:
+        return False
+    asked = last_change(session, run.id, ["cancel"])
+    if asked is not None and asked.actor == actor.name:
+        return True
+    who = f", by {by(asked)}" if asked is not None else ""
+    raise Conflict(f"{run.id} was asked to stop already{who}", run=run.id, state=run.state)
