@@ -22,7 +22,7 @@ from respawn_jobs.bounds import bounded_error
 from respawn_jobs.errors import Fenced, InvalidInput, RespawnError
 from respawn_jobs.kernel import EarlyKernel, Kernel, KernelFailed
 from respawn_jobs.models import CellError
-from respawn_jobs.protocol import Assignment, Outcome, RunnerPort
+from respawn_jobs.protocol import DRAINED, TERMINATED, Assignment, Outcome, RunnerPort
 from respawn_jobs.stopping import Heartbeat, Stop, Stopper
 from respawn_jobs.workspace import Workspace
 
@@ -53,6 +53,7 @@ class _Work:
     directory: Path | None
     spool: Path | None = None
     progress: Progress | None = None
+    hands_on: bool = False
     start_timeout: float = 60.0
     client_options: dict[str, Any] = field(default_factory=dict)
 
@@ -64,6 +65,7 @@ def execute_attempt(
     output: Path | None = None,
     progress: Progress | None = None,
     early: EarlyKernel | None = None,
+    hands_on: bool = False,
 ) -> Outcome:
     """Execute an attempt from claim to finish.
 
@@ -73,6 +75,7 @@ def execute_attempt(
         output: File that holds the executed notebook while it grows; None for none.
         progress: Is told all cells at first, then each one that changes.
         early: A kernel that was started ahead; used when it is the right one, closed in any case.
+        hands_on: Whether another runner goes on when this one is told to end by SIGTERM.
 
     Returns:
         The outcome, as it was told to the service.
@@ -91,6 +94,7 @@ def execute_attempt(
                 directory=directory,
                 spool=spool,
                 progress=progress,
+                hands_on=hands_on,
             )
             if early and (early.name, early.directory) == (assignment.kernel, directory):
                 return early.runner.run(_attempt(work, workspace, early.take())).outcome
@@ -149,7 +153,7 @@ async def _attempt(work: _Work, workspace: Workspace, kernel: Kernel | None) -> 
     heartbeat.start()
     nb_man: list[NotebookExecutionManager] = []
     try:
-        with _signals(stopper), _time_limit(stopper, work.assignment.timeout_seconds):
+        with _signals(stopper, hands_on=work.hands_on), _time_limit(stopper, work.assignment.timeout_seconds):
             ended, kernel = await _execute(work, workspace, stopper, kernel, nb_man)
             closing = asyncio.ensure_future(
                 _close(kernel, now=ended.outcome.state not in ("succeeded", "failed"))
@@ -323,14 +327,14 @@ def _time_limit(stopper: Stopper, seconds: float | None) -> Iterator[None]:
 
 
 @contextmanager
-def _signals(stopper: Stopper) -> Iterator[None]:
+def _signals(stopper: Stopper, *, hands_on: bool) -> Iterator[None]:
     """Turn SIGTERM and Ctrl-C into reasons to stop, so that both are recorded before the process ends."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
     reasons = {
-        signal.SIGTERM: Stop("lost", "RunnerLost", "the runner was told to end"),
+        signal.SIGTERM: Stop("lost", DRAINED if hands_on else TERMINATED, "the runner was told to end"),
         signal.SIGINT: Stop("cancelled", "Interrupted", "interrupted from the keyboard"),
     }
     before = {number: signal.getsignal(number) for number in reasons}

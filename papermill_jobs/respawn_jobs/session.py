@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ from respawn_jobs.recorder import Recorder
 from respawn_jobs.spool import prepare
 from respawn_jobs.stopping import Stop, Stopper
 from respawn_jobs.taking_up import FailedAgain, NotRestored, TakingUp, node
-from respawn_jobs.waits import Stopped, Waits, cancelled
+from respawn_jobs.waits import Stopped, TookTooLong, Waits, cancelled
 from respawn_jobs.workspace import Workspace
 from respawn_kernels.held import Options
 
@@ -160,8 +161,6 @@ class Session:
         self.nb_man.nb.metadata["language_info"] = node(info["language_info"])
         self._client = Client(self.nb_man, self.kernel, self.recorder.changed, **self.client_options)
         self._client.reset_execution_trackers()
-        if self.limits.cell:
-            self._client.timeout_func = lambda _: self.limits.cell
         if info.get("implementation") != "ipython":
             self._without_snapshots(f"the kernel {self.kernel.name!r} is not an IPython kernel")
             return
@@ -210,7 +209,7 @@ class Session:
     async def _execute_apart(self, cell: NotebookNode, index: int) -> None:
         assert self._client is not None  # noqa: S101  set when connected
         self._current = index
-        await self._client.async_execute_cell(cell, index, store_history=False)
+        await self._within_limit(self._client.async_execute_cell(cell, index, store_history=False), cell)
 
     # The cells
 
@@ -261,11 +260,11 @@ class Session:
         ticker = asyncio.ensure_future(self._send_outputs())
         try:
             try:
-                await self._waits.unless_stopped(self._client.async_execute_cell(cell, index))
+                await self._within_limit(self._client.async_execute_cell(cell, index), cell)
             finally:
                 await cancelled(ticker)
         except (CellExecutionError, DeadKernelError, CellTimeoutError, Stopped) as error:
-            if _clean_exit(cell):
+            if isinstance(error, CellExecutionError | DeadKernelError) and _clean_exit(cell):
                 self._keeper.let_go()
                 await self._waits.told(self.recorder.end(index, CellState.EXECUTED))
                 raise CleanExit from error
@@ -283,6 +282,16 @@ class Session:
         skipped = _TAG_NOT_EXECUTED in cell_tags(cell) and cell.execution_count is None
         note = f"not executed: tagged {_TAG_NOT_EXECUTED}" if skipped else None
         await self._waits.told(self.recorder.end(index, CellState.EXECUTED, note))
+
+    async def _within_limit(self, work: Awaitable[Any], cell: NotebookNode) -> None:
+        """Await what a cell does. Raises `CellTimeoutError`, as nbclient does, when it takes too long."""
+        try:
+            await self._waits.unless_stopped(work, limit=self.limits.cell)
+        except TookTooLong as error:
+            seconds: Any = self.limits.cell
+            raise CellTimeoutError.error_from_timeout_and_cell(
+                "Cell execution timed out", seconds, cell
+            ) from error
 
     async def _send_outputs(self) -> None:
         away = False

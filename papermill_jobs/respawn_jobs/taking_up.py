@@ -52,7 +52,7 @@ class TakingUp:
     link: KernelLink | None
     no_snapshots: str
     execute: Callable[[NotebookNode, int], Awaitable[Any]]
-    """Executes a cell without a trace in the notebook's counters."""
+    """Executes a cell, until it is stopped or takes too long, without a trace in the notebook's counters."""
 
     async def run(self) -> int:
         """Do it; return the first cell that executes.
@@ -140,7 +140,7 @@ class TakingUp:
         """Rerun a reused cell for what it makes in the kernel; its recorded outputs stay."""
         scratch = node(cell)
         try:
-            await self.waits.unless_stopped(self.execute(scratch, index))
+            await self.execute(scratch, index)
         except (CellExecutionError, DeadKernelError, CellTimeoutError) as error:
             cell.outputs = scratch.outputs
             note = "failed when it was rerun to make its variables again"

@@ -12,12 +12,20 @@ from respawn_jobs.stopping import Stopper
 
 T = TypeVar("T")
 
-_INTERRUPT_GRACE_SECONDS = 5.0
+_INTERRUPT_GRACE_SECONDS = {"lost": 1.0}
+"""How long the kernel may take to end what was interrupted, by what the attempt ends as: whoever tells a
+runner to end waits a few seconds for all of it."""
+_USUAL_GRACE_SECONDS = 5.0
+_KILL_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 
 
 class Stopped(Exception):
     """A reason to stop came while something was going on in the kernel."""
+
+
+class TookTooLong(Exception):
+    """What went on in the kernel was stopped because it took longer than it may."""
 
 
 class Waits:
@@ -43,24 +51,39 @@ class Waits:
         finally:
             await cancelled(task)
 
-    async def unless_stopped(self, work: Awaitable[T]) -> T:
-        """Await `work` in the kernel; on a reason to stop interrupt it, then kill it; raise `Stopped`."""
+    async def unless_stopped(self, work: Awaitable[T], *, limit: float | None = None) -> T:
+        """Await `work` in the kernel; on a reason to stop interrupt it, then kill it.
+
+        Args:
+            work: what goes on in the kernel.
+            limit: Seconds it may take; None for no limit.
+
+        Raises:
+            Stopped: there was a reason to stop.
+            TookTooLong: it took longer than `limit`, and was stopped for that.
+        """
         task = asyncio.ensure_future(work)
         stop = asyncio.ensure_future(self._stopper.wait())
         try:
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not stop.done():
+            await asyncio.wait({task, stop}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if task.done() and not stop.done():
                 return task.result()
-            if not task.done() and not self._stopper.fenced:
-                await self._kernel.interrupt()
-                await asyncio.wait({task}, timeout=_INTERRUPT_GRACE_SECONDS)
-            if not task.done():
-                self._kernel.kill()
-                await asyncio.wait({task}, timeout=_INTERRUPT_GRACE_SECONDS)
-            raise Stopped
+            reason = self._stopper.reason
+            await self._end(task, reason.state if reason is not None else "timed_out")
+            raise TookTooLong if reason is None else Stopped
         finally:
             await cancelled(task)
             await cancelled(stop)
+
+    async def _end(self, task: asyncio.Future[Any], state: str) -> None:
+        """Interrupt what goes on in the kernel; kill the kernel when that does not help."""
+        if not task.done() and not self._stopper.fenced:
+            await self._kernel.interrupt()
+            grace = _INTERRUPT_GRACE_SECONDS.get(state, _USUAL_GRACE_SECONDS)
+            await asyncio.wait({task}, timeout=grace)
+        if not task.done():
+            self._kernel.kill()
+            await asyncio.wait({task}, timeout=_KILL_SECONDS)
 
 
 async def cancelled(future: asyncio.Future[Any]) -> None:

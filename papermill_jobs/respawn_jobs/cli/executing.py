@@ -97,14 +97,31 @@ def _execute_here(
     from respawn_jobs.runner import execute_attempt
 
     assert connected.ledger is not None  # noqa: S101  told apart by the caller
-    while True:
+    while not (detail := connected.service.show(run)).run.state.final:
         attempt, token = connected.ledger.open_attempt(run, "command")
         port = connected.ledger.runner(attempt, token)
         execute_attempt(port, output=output, progress=progress, early=early)
         early = None
-        detail = connected.service.show(run)
-        if detail.run.state.final:
-            return detail
+        _wait_for_next_try(connected, connected.service.show(run))
+    return detail
+
+
+def _wait_for_next_try(connected: Connection, detail: RunDetail) -> None:
+    """Wait until a run may be tried again, or is told to be; Ctrl-C cancels it."""
+    from respawn_jobs.clock import utc_now
+
+    if detail.attempts and detail.attempts[-1].note:
+        click.echo(f"respawn: {detail.attempts[-1].note}", err=True)
+    try:
+        while not detail.run.state.final:
+            due = detail.run.not_before
+            left = (due - utc_now()).total_seconds() if due is not None else 0.0
+            if left <= 0:
+                return
+            time.sleep(min(left, _POLL_SECONDS))
+            detail = connected.service.show(detail.run.id)
+    except KeyboardInterrupt:
+        connected.service.cancel(detail.run.id)
 
 
 def _follow(connected: Connection, run: str, progress: Progress) -> RunDetail:
