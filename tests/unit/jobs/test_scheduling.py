@@ -1,13 +1,14 @@
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from respawn_jobs.errors import Forbidden, InvalidInput, NotFound
 from respawn_jobs.ledger import Ledger, scheduling
-from respawn_jobs.service import Promotion, ScheduleRequest
+from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.store.tables import ScheduleRow
 from support.notebooks import notebook, text
+from support.runners import PlayedRunner
 
 
 @pytest.fixture
@@ -167,3 +168,86 @@ def test_a_schedule_with_unforeseen_trouble_holds_up_no_other_and_is_tried_again
         assert [ada.show(run).run.schedule for run in ledger.queue_due()] == [second.id]
     assert first.id in caplog.text
     assert [ada.show(run).run.schedule for run in ledger.queue_due()] == [first.id]
+
+
+def test_all_missed_times_make_runs_oldest_first_up_to_a_cap(report, ada, ledger, clock):
+    ada.schedule(every_minute(cron="0 * * * *", missed="all", missed_most=4))
+    clock.forward(hours=30, seconds=20)
+    times = [ada.show(run).run.due_at for run in ledger.queue_due()]
+    assert times == [datetime(2026, 3, 3, hour, tzinfo=UTC) for hour in (11, 12, 13, 14)]
+    assert ledger.queue_due() == []
+
+
+def test_a_year_of_missed_minutes_is_made_up_in_bounded_transactions(report, ada, ledger, clock, monkeypatch):
+    monkeypatch.setattr(scheduling, "_BATCH", 3)
+    ada.schedule(every_minute(missed="all", missed_most=5))
+    clock.forward(days=365)
+    last = clock.now
+    assert len(ledger.queue_due()) == 3
+    assert ledger.next_due() == last - timedelta(minutes=1)
+    assert len(ledger.queue_due()) == 2  # a service that was killed in between goes on there
+    assert ledger.next_due() == last + timedelta(minutes=1)
+    assert sorted(run.due_at for run in ada.runs()) == [last - timedelta(minutes=n) for n in (4, 3, 2, 1, 0)]
+
+
+def test_a_skipped_time_makes_no_run_but_one_that_is_seconds_late_does(report, ada, ledger, clock):
+    ada.schedule(every_minute(cron="0 * * * *", missed="skip"))
+    clock.forward(hours=3, minutes=1)
+    assert ledger.queue_due() == []
+    assert ledger.next_due() == datetime(2026, 3, 2, 12, tzinfo=UTC)
+    clock.forward(minutes=59, seconds=40)
+    (run,) = ledger.queue_due()
+    assert ada.show(run).run.due_at == datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def test_a_schedule_that_fires_more_often_than_once_a_minute_is_refused(report, ada):
+    for cron in ("*/10 * * * * *", "@every 10s", "* * * * * * *"):
+        with pytest.raises(InvalidInput, match="due once a minute at most"):
+            ada.schedule(every_minute(cron=cron))
+    with pytest.raises(InvalidInput, match=r"write '0 \* \* \* \*'"):
+        ada.schedule(every_minute(cron="@hourly"))
+    assert ada.job("report").schedules == []
+
+
+def test_a_job_that_changed_in_between_runs_its_newest_version(report, ada, ledger, clock):
+    ada.schedule(every_minute())
+    ada.promote(Promotion(name="report", notebook=text(notebook("b = rows", parameters="rows = 2"))))
+    clock.forward(seconds=60)
+    (run_id,) = ledger.queue_due()
+    assert ada.show(run_id).run.version == 2
+
+
+DUE = "respawn_due: str"
+
+
+def test_a_notebook_that_declares_respawn_due_is_given_the_due_time(report, ada, ledger, clock):
+    ada.promote(Promotion(name="report", notebook=text(notebook("a = 1", parameters=DUE))))
+    ada.schedule(every_minute(tz="Europe/Berlin"))
+    clock.forward(seconds=90)
+    (run_id,) = ledger.queue_due()
+    assert ada.show(run_id).run.parameters == {"respawn_due": "2026-03-02T08:01:00+00:00"}
+    by_hand = ada.run(RunRequest(job="report"))
+    assert by_hand.parameters == {"respawn_due": "2026-03-02T08:01:30+00:00"}
+    chosen = ada.run(RunRequest(job="report", parameters={"respawn_due": "2025-12-31"}))
+    assert chosen.parameters == {"respawn_due": "2025-12-31"}
+
+
+def test_a_run_that_goes_on_or_starts_over_keeps_its_respawn_due(report, ada, ledger, clock):
+    ada.promote(Promotion(name="report", notebook=text(notebook("a = 1", "b = 2", parameters=DUE))))
+    ada.schedule(every_minute())
+    clock.forward(seconds=60)
+    (run_id,) = ledger.queue_due()
+    runner = PlayedRunner(ledger, run_id)
+    runner.begin()
+    runner.fail(1)
+    clock.forward(days=3)
+    due = ada.show(run_id).run
+    for again in (ada.restart, ada.resume):
+        run = again(run_id, ResumeRequest())
+        assert (run.parameters, run.logical_at) == (due.parameters, due.due_at)
+
+
+def test_a_respawn_due_that_cannot_hold_a_time_is_refused(report, ada):
+    ada.promote(Promotion(name="report", notebook=text(notebook("a = 1", parameters="respawn_due = 1"))))
+    with pytest.raises(InvalidInput, match="'respawn_due': expected int"):
+        ada.schedule(every_minute())
