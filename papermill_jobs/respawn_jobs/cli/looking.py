@@ -52,10 +52,11 @@ def runs(job: str | None, states: tuple[str, ...], limit: int, as_json: bool) ->
             f"{run.cells_done}/{run.cells_total}",
             printing.moment(run.created_at),
             printing.lasted(run),
+            printing.plain(run.waiting or ""),
         ]
         for run in found
     ]
-    printing.table(["run", "job", "state", "cells", "created", "took"], rows)
+    printing.table(["run", "job", "state", "cells", "created", "took", ""], rows)
     return 0
 
 
@@ -82,6 +83,7 @@ def show(run_id: str, as_json: bool) -> int:
     facts: list[tuple[str, Any]] = [
         ("run", run.id),
         ("state", run.state.value.replace("_", " ")),
+        ("", run.waiting),
         ("job", f"{run.job}, version {run.version}"),
         ("kernel", run.kernel),
         ("parameters", ", ".join(f"{name} = {value!r}" for name, value in run.parameters.items())),

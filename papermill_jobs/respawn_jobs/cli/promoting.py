@@ -58,14 +58,14 @@ def promote(
     **options: Any,
 ) -> int:
     """Make a notebook a version of a job."""
+    from respawn_jobs.changing import with_changes
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.models import JobSettings
-    from respawn_jobs.policies import changed
     from respawn_jobs.promotion import prepare
 
     given = given_job_settings(options)
-    settings = changed(JobSettings(), given) if given else None
+    settings = with_changes(JobSettings(), given) if given else None
     promotion = prepare(notebook, name, namespace=namespace, kernel=kernel, settings=settings)
     with connection() as connected:
         version = connected.service.promote(promotion)

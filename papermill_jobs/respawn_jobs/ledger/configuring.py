@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor, check_namespace
+from respawn_jobs.changing import with_changes
 from respawn_jobs.errors import InvalidInput, NotFound
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.context import Context, find_job
@@ -17,7 +17,6 @@ from respawn_jobs.ledger.deadlines import settings_changed
 from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.ledger.limits_of_runs import occupancy
 from respawn_jobs.models import Job, JobSettings
-from respawn_jobs.policies import Cause
 from respawn_jobs.service_queueing import EACH, Limit, LimitRequest
 from respawn_jobs.store.tables import JobRow, LimitRow
 
@@ -33,7 +32,7 @@ def configure(context: Context, actor: Actor, ref: str, changes: dict[str, Any])
             .execution_options(populate_existing=True)
         ).one()
         before = JobSettings.model_validate(job.settings)
-        after = changed(before, changes)
+        after = with_changes(before, changes)
         if after != before:
             job.settings = after.model_dump(mode="json")
             settings_changed(context, job, before)
@@ -42,46 +41,6 @@ def configure(context: Context, actor: Actor, ref: str, changes: dict[str, Any])
                 context, session, actor.name, "configure", job.namespace, ref_of(job), settings=told
             )  # fmt: skip
         return jobs_of(session, [job])[0]
-
-
-def changed(settings: JobSettings, changes: dict[str, Any]) -> JobSettings:
-    """Return settings with changes. Raises `InvalidInput` naming the first that is unknown or refused."""
-    known = JobSettings.model_fields
-    for name in changes:
-        if name not in known:
-            raise InvalidInput(
-                f"{name!r} is no setting of a job; the settings are {', '.join(sorted(known))}", setting=name
-            )
-    document = settings.model_dump(mode="json")
-    defaults = JobSettings().model_dump(mode="json")
-    for name, value in changes.items():
-        if name == "retries" and value is not None:
-            document[name] = _retries(document[name], value)
-        else:
-            document[name] = defaults[name] if value is None else value
-    try:
-        return JobSettings.model_validate(document)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
-        raise InvalidInput(
-            f"the setting {where} cannot be {problem['input']!r}: {problem['msg']}", setting=where
-        ) from error
-
-
-def _retries(before: dict[str, Any], changes: Any) -> dict[str, Any]:
-    """Return retry policies changed cause by cause; None takes the policy of a cause away."""
-    if not isinstance(changes, dict):
-        raise InvalidInput(
-            f"the setting retries is a policy for each cause, not {changes!r}", setting="retries"
-        )
-    causes = [cause.value for cause in Cause]
-    for cause in changes:
-        if cause not in causes:
-            raise InvalidInput(
-                f"{cause!r} is no cause of retries; the causes are {', '.join(causes)}", setting="retries"
-            )
-    return {cause: policy for cause, policy in {**before, **changes}.items() if policy is not None}
 
 
 def limits(context: Context, actor: Actor) -> list[Limit]:
