@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Collection, Iterable
+from datetime import datetime
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -87,13 +88,11 @@ def graph(context: Context, actor: Actor, namespace: str | None) -> Graph:
 def _nodes(session: Session, ids: set[str]) -> dict[str, GraphNode]:
     nodes: dict[str, GraphNode] = {}
     for some in _batches(ids):
-        due = dict(
-            session.execute(
-                select(ScheduleRow.job_id, func.min(ScheduleRow.next_due))
-                .where(ScheduleRow.job_id.in_(some), ScheduleRow.paused.is_(False))
-                .group_by(ScheduleRow.job_id)
-            ).tuples()
-        )
+        active = ScheduleRow.job_id.in_(some), ScheduleRow.paused.is_(False)
+        first = select(ScheduleRow.job_id, func.min(ScheduleRow.next_due)).where(*active)
+        due: dict[str, datetime | None] = {}
+        for job_id, at in session.execute(first.group_by(ScheduleRow.job_id)):
+            due[job_id] = at
         last = select(JobRow, RunRow.state).join(RunRow, RunRow.id == JobRow.last_run, isouter=True)
         for job, state in session.execute(last.where(JobRow.id.in_(some))):
             nodes[job.id] = GraphNode(
@@ -114,7 +113,7 @@ def _edges_into(session: Session, jobs: Collection[str]) -> list[tuple[str, str]
             .join(AfterJobRow, AfterJobRow.after_id == AfterRow.id)
             .where(AfterRow.job_id.in_(some))
         )
-        found += session.execute(query).tuples()
+        found += [(job, before) for job, before in session.execute(query)]
     return found
 
 
