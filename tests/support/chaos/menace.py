@@ -28,7 +28,7 @@ WEIGHTS = {
 
 @dataclass
 class Menace:
-    """Does harm by chance, and undoes what must be undone: frozen runners go on, dead replicas start again."""
+    """Does harm by chance, and undoes what must not last: frozen runners go on, dead replicas start again."""
 
     replicas: Replicas
     journal: Journal

@@ -1,4 +1,4 @@
-"""Runners by fork: a process without threads that has all imports behind it, and the executor that orders there.
+"""Runners by fork: a process without threads that has its imports behind it, and the executor beside it.
 
 The nursery ends when its replica does, once its runners have; so a replica that is killed leaves runners
 behind that go on, while one whose whole process group is killed, as by a machine that goes away, leaves none.

@@ -1,4 +1,4 @@
-"""A runner without a kernel, in a process of its own: it plays one attempt over HTTP and may be killed anywhere.
+"""A runner without a kernel, in a process of its own: it plays one attempt over HTTP, and may be killed.
 
 It claims, begins, and records cell by cell with small pauses; it keeps checkpoints and an artifact, beats and
 stops as a runner does. Cells do what their comment says: `# flaky 0.2` fails with that chance, `# slow` takes
@@ -112,7 +112,7 @@ class _Play:
 
     def run(self) -> int:
         """Play all cells and say how it ended."""
-        skeleton = self.put(write_notebook(without_outputs(self.notebook)).encode())
+        [skeleton] = self.put(write_notebook(without_outputs(self.notebook)).encode())
         cells = code_cells(self.notebook)
         self.port.begin(skeleton, [self.event(index, CellState.PENDING) for index, _ in cells])
         if self.given.resume:
@@ -135,7 +135,7 @@ class _Play:
             )
         if outcome.state == "succeeded":
             text = write_notebook(self.notebook).encode()
-            outcome = outcome.model_copy(update={"notebook": self.put(text)})
+            outcome = outcome.model_copy(update={"notebook": self.put(text)[0]})
         mine = {"attempt": self.given.attempt, "run": self.given.run}
         self.journal.note("end", **mine)
         self.port.finish(outcome)
@@ -178,14 +178,14 @@ class _Play:
             raise _Broke(index, chance.choice(_DEATHS))
         if "# keeps" in cell.source:
             self.keep(index)
-        outputs = self.put(
+        [outputs] = self.put(
             json.dumps([{"output_type": "stream", "name": "stdout", "text": f"cell {index}\n"}]).encode()
         )
         done = self.event(index, CellState.EXECUTED, execution_count=1, seconds=0.5, outputs=outputs)
         self.port.record([done])
         if once:
             self.journal.note("effect recorded", **effect)
-        if once or chance.random() < 0.6:
+        if once or chance.random() < 0.4:
             self.checkpoint(index)
 
     def work(self, seconds: float) -> None:
@@ -202,9 +202,8 @@ class _Play:
 
     def checkpoint(self, index: int) -> None:
         """Keep a state: a blob of this cell's own, and one that every run names."""
-        own = self.put(f"state of {self.given.run} after {index}".encode())
-        common = self.put(_CONSTANT)
-        manifest = self.put(f"manifest of {own} and {common}".encode())
+        state = f"state of {self.given.run} after {index}".encode()
+        manifest, own, common = self.put(b"manifest of " + state, state, _CONSTANT)
         kept = Checkpoint(cell=index, manifest=manifest, variables=1, size=40)
         self.port.commit_checkpoint(CheckpointCommit(checkpoint=kept, blobs=[own, common]))
 
@@ -212,19 +211,19 @@ class _Play:
         """Save an artifact."""
         self.saves += 1
         data = json.dumps({"rows": self.saves}).encode()
-        part = self.put(sealed(self.given.run, data))
+        [part] = self.put(sealed(self.given.run, data))
         artifact = Artifact(
             name="result", number=self.saves, kind="json", type="dict", file="result.json", size=len(data),
             saved_at=self.orders.clock(), cell=index, parts=[ArtifactPart(digest=part, size=len(data))],
         )  # fmt: skip
         self.port.commit_artifact(ArtifactCommit(artifact=artifact))
 
-    def put(self, data: bytes) -> str:
-        """Store bytes unless they are stored, as a runner does, and return their digest."""
-        digest = digest_of(data)
-        if self.port.missing([digest]):
-            self.port.put_blob(digest, data)
-        return digest
+    def put(self, *blobs: bytes) -> list[str]:
+        """Store what is not stored, as a runner does, and return the digests."""
+        named = {digest_of(blob): blob for blob in blobs}
+        for digest in self.port.missing(list(named)):
+            self.port.put_blob(digest, named[digest])
+        return list(named)
 
     def get(self, digest: str) -> bytes:
         """Fetch a blob and verify it."""

@@ -1,4 +1,4 @@
-"""Replicas of the service as processes that a test starts, kills and starts again; and the runners they have."""
+"""Replicas of the service as processes that a test starts, kills and starts again; and their runners."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ class Replicas:
 
     def __init__(self, count: int, directory: Path, clock: SimulatedClock, **common: Any) -> None:
         """Prepare replicas. `common` is what they are all told: see `support.chaos.stable.serve`."""
-        environment = {**os.environ, "PYTHONPATH": str(_TESTS)}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(_TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        }
         self._stable = subprocess.Popen(
             [sys.executable, "-m", "support.chaos.stable"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,

@@ -9,6 +9,7 @@ a session of its own, and answers with its process id. When its stdin ends it ki
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import logging
 import os
@@ -29,6 +30,7 @@ from respawn_hub.settings import HubSettings, Settings
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.ledger import Ledger, attempts
 from respawn_jobs.store.database import Database
+from respawn_jobs.warm import _die_with as die_with
 from support.chaos.journal import Journal
 from support.chaos.nursery import NurseryExecutor
 from support.chaos.playing import Orders, play
@@ -87,6 +89,7 @@ def serve(order: dict[str, Any]) -> None:
         access_log=False,
         timeout_graceful_shutdown=2,
     )
+    faulthandler.register(signal.SIGUSR1)
     asyncio.run(Server(app, config).serve())
     Journal(journal).note("replica stopped", pid=os.getpid())
 
@@ -95,6 +98,9 @@ def main() -> int:
     """Carry out orders until there are no more."""
     # Their zombies are left to the system, so that no number is given to a stranger before the end.
     started: set[int] = set()
+    # Whoever stops the test stops its process group: the end of stdin says when all is to be cleared away.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
@@ -109,6 +115,7 @@ def main() -> int:
 
 def _become_replica(order: dict[str, Any]) -> None:
     os.setsid()
+    die_with(os.getppid())
     code = 1
     try:
         log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

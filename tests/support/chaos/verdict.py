@@ -1,10 +1,11 @@
-"""What must be so when a chaos test is over, checked on the database and what the processes said themselves."""
+"""What must be so when a chaos test is over, found from the database and from what the processes said."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -89,7 +90,7 @@ class Case:
         return [head, *said, *lines]
 
 
-def _planned(schedule: Frozen) -> list:
+def _planned(schedule: Frozen) -> list[datetime]:
     job = next(job for job in JOBS if job.name == schedule.job)
     return list(job.due(schedule.created_at, schedule.until))
 
@@ -148,7 +149,7 @@ def nothing_fenced_believes_that_it_committed(case: Case, session: Session) -> I
 
 
 def no_effect_happened_twice(case: Case, session: Session) -> Iterator[Violation]:
-    """No cell tagged `respawn:once` ran twice in a run, nor in one that goes on from it once it was recorded."""
+    """No cell tagged `respawn:once` ran twice in a run, nor, once recorded, in one that goes on from it."""
     before = dict(session.execute(select(RunRow.id, RunRow.resume_of)).tuples().all())
     ran = Counter((line["run"], line["cell"]) for line in case.journal.lines("effect"))
     recorded = {(line["run"], line["cell"]) for line in case.journal.lines("effect recorded")}

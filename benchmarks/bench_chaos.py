@@ -1,0 +1,85 @@
+"""Whether anything is lost or doubled while everything is killed, and how soon runs go on: the long form.
+
+On PostgreSQL two replicas of the service, and on SQLite one, work through schedules in simulated time. They,
+their runners and their connections are killed, frozen, told to stop and cut off by chance. Then all must
+have come to its end, with every promise kept that `tests/support/chaos/verdict.py` lists. A recovery is the
+time from a runner's kill to the start of the next runner of the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness import place, save
+
+from respawn_jobs.store.database import Database
+from support.chaos.story import Plan, Report, run
+from support.postgres import running_postgres
+
+_PATIENCE = 1800.0
+"""Real seconds that each part of a test may take."""
+
+
+def on_postgresql(plan: Plan, directory: Path) -> Report:
+    """Run the test with a cluster of its own."""
+    with running_postgres() as postgres:
+        url = postgres.prepared()
+        return run(plan, directory, url, lambda: postgres.disconnect(url))
+
+
+def on_sqlite(plan: Plan, directory: Path) -> Report:
+    """Run the test with one replica on a file."""
+    url = f"sqlite:///{directory}/respawn.db"
+    database = Database(url)
+    database.prepare()
+    database.close()
+    return run(plan, directory, url)
+
+
+def show(name: str, report: Report) -> dict[str, Any]:
+    """Print what came of a test, and return it."""
+    figures = report.as_dict()
+    print(f"\n{name}, seed {report.plan.seed}, {figures['seconds']:.0f} s")
+    for label in ("due_times", "runs", "attempts", "harms_in_all"):
+        print(f"  {label.replace('_', ' '):24} {figures[label]:6}")
+    for harm, count in sorted(report.harms.items(), key=lambda item: -item[1]):
+        print(f"    {harm:22} {count:6}")
+    median, p99 = figures["recovery_median_s"], figures["recovery_p99_s"]
+    print(f"  {'recovery, median':24} {median if median is not None else '-':>6} s")
+    print(f"  {'recovery, p99':24} {p99 if p99 is not None else '-':>6} s")
+    print(f"  {'violations':24} {len(report.violations):6}")
+    if report.violations:
+        print(report.story, file=sys.stderr)
+    return {"name": name, **figures}
+
+
+def main() -> int:
+    """Run the tests; return 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--due", type=int, default=2000, help="due times on PostgreSQL")
+    parser.add_argument("--strikes", type=int, default=330, help="harms on PostgreSQL; some find nothing")
+    parser.add_argument("--rate", type=float, default=40.0, help="simulated seconds in a real one")
+    arguments = parser.parse_args()
+    seed, due, strikes, rate = arguments.seed, arguments.due, arguments.strikes, arguments.rate
+    with place() as home:
+        first, second = home / "postgresql", home / "sqlite"
+        first.mkdir()
+        second.mkdir()
+        large = Plan(seed, due, strikes, rate=rate, patience=_PATIENCE)
+        small = Plan(seed, due // 10, strikes // 10, rate=rate, replicas=1, patience=_PATIENCE)
+        results = [
+            show("PostgreSQL, two replicas", on_postgresql(large, first)),
+            show("SQLite, one replica", on_sqlite(small, second)),
+        ]
+    save("chaos", " ".join((__doc__ or "").split()), [], results=results)
+    print(json.dumps(results, indent=2))
+    return int(any(result["violations"] for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
