@@ -18,7 +18,7 @@ from support.waiting import wait_for
 pytestmark = pytest.mark.integration
 
 
-def test_a_run_that_the_hubs_stop_interrupts_records_its_own_end_and_notebook(tmp_path: Path) -> None:
+def test_a_run_that_the_hubs_stop_interrupts_is_handed_on_with_what_it_has_done(tmp_path: Path) -> None:
     with running_hub(tmp_path, users=("ada",)) as hub:
         service = hub.service("ada")
         service.promote(
@@ -31,12 +31,16 @@ def test_a_run_that_the_hubs_stop_interrupts_records_its_own_end_and_notebook(tm
 
     ledger = Ledger.embedded(hub.data)
     ada = ledger.as_actor(Actor.owner("ada"))
-    left, executed = ada.show(run.id).run, ada.notebook(run.id)
+    left, executed = ada.show(run.id), ada.notebook(run.id)
+    replicas = ada.replicas()
     ledger.close()
 
-    assert left.state is RunState.LOST
-    assert left.error is not None
-    assert left.error.value == "the runner was told to end"
-    assert left.notebook is not None
+    assert left.run.state is RunState.QUEUED
+    assert left.run.waiting == "waiting for: a service: none is running"
+    [attempt] = left.attempts
+    assert attempt.error is not None
+    assert (attempt.state, attempt.error.name) == (RunState.LOST, "Drained")
+    assert attempt.error.value == "the runner was told to end"
     assert '"1\\n"' in executed
+    assert replicas == []
     assert took < 10
