@@ -42,8 +42,11 @@ def configure(
     db_url: str | None = None,
     blobs_url: str | None = None,
     inbox_url: str | None = None,
+    channels_file: str | Path | None = None,
     port: int | None = None,
     url_for_servers: str | None = None,
+    external_url: str | None = None,
+    external_token: str | None = None,
     environment: dict[str, str] | None = None,
     everyone: bool = True,
 ) -> None:
@@ -62,15 +65,26 @@ def configure(
         blobs_url: fsspec URL of the blobs, such as ``s3://bucket/prefix``; by default files in `data`.
         inbox_url: path or fsspec URL of the inbox, where objects appear that run jobs, those of each
             namespace in a directory of its name; by default there is none.
+        channels_file: TOML file of the channels through which people are told; see
+            docs/how-to/notifications.md.
         port: TCP port of the service on the loopback; by default a free one, kept over restarts.
         url_for_servers: the service's URL as single-user servers reach it, when that is not the loopback.
+        external_url: address at which the service's replicas answer together, a load balancer's say. The hub
+            then starts none itself; see docs/how-to/postgresql.md.
+        external_token: the hub token of these replicas, a secret of your own.
         environment: more variables for the service. ``RESPAWN_*`` and ``AWS_*`` of the hub are passed on.
         everyone: whether all users may promote notebooks and run jobs. If not, they may only read, and you
             give ``custom:respawn:edit!user`` to those you trust, with a role of your own.
+
+    Raises:
+        ValueError: one of `external_url` and `external_token` is given without the other.
     """
+    if (external_url is None) != (external_token is None):
+        raise ValueError("external_url and external_token go together: replicas need a token for the hub")
     directory = Path(data or "respawn-data").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    address = f"http://127.0.0.1:{port or _kept_port(directory / 'service-port')}"
+    own_port = None if external_url else port or _kept_port(directory / "service-port")
+    address = external_url.rstrip("/") if external_url else f"http://127.0.0.1:{own_port}"
     base = _value(c.JupyterHub, "base_url", "") or urlsplit(_value(c.JupyterHub, "bind_url", "")).path
     prefix = f"{base.rstrip('/')}/services/{SERVICE}"
     passed = {
@@ -83,24 +97,19 @@ def configure(
         "RESPAWN_DB_URL": db_url,
         "RESPAWN_BLOBS_URL": blobs_url,
         "RESPAWN_INBOX_URL": inbox_url,
+        "RESPAWN_CHANNELS_FILE": str(Path(channels_file).absolute()) if channels_file else None,
         "RESPAWN_SHARED": "" if _for_one_person(c) else "yes",
     }
-    _append(
-        c.JupyterHub,
-        "services",
-        {
-            "name": SERVICE,
-            "url": address,
-            "command": [sys.executable, "-m", "respawn_hub"],
-            "oauth_no_confirm": True,
-            "oauth_client_allowed_scopes": [*SCOPES],
-            "environment": {
-                **passed,
-                **{name: value for name, value in own.items() if value},
-                **(environment or {}),
-            },
-        },
-    )
+    told = {**passed, **{name: value for name, value in own.items() if value}, **(environment or {})}
+    started = {"command": [sys.executable, "-m", "respawn_hub"], "environment": told}
+    service = {
+        "name": SERVICE,
+        "url": address,
+        "oauth_no_confirm": True,
+        "oauth_client_allowed_scopes": [*SCOPES],
+        **({"api_token": external_token} if external_url else started),
+    }
+    _append(c.JupyterHub, "services", service)
     _add_rights(c, everyone)
     servers = dict(_value(c.Spawner, "environment", {}))
     servers.setdefault("RESPAWN_URL", url_for_servers or f"{address}{prefix}")

@@ -53,11 +53,20 @@ def test_the_reference_lists_every_command() -> None:
 def test_the_reference_lists_every_route_for_people() -> None:
     from fastapi.routing import APIRoute
 
-    from respawn_hub.handlers import api, artifacts, history, backfills, events, queueing, triggers
+    from respawn_hub.handlers import (
+        api,
+        artifacts,
+        backfills,
+        events,
+        history,
+        operations,
+        queueing,
+        triggers,
+    )
 
     routes = {
         f"{method} {route.path.removeprefix('/').replace('{schedule}', '{id}')}"
-        for module in (api, artifacts, history, backfills, events, queueing, triggers)
+        for module in (api, artifacts, history, backfills, events, operations, queueing, triggers)
         for route in module.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods
