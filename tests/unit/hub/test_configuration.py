@@ -180,3 +180,21 @@ def test_a_base_url_is_part_of_the_address_for_servers(
     respawn_hub.configure(config, data=tmp_path, port=4321)
 
     assert config.Spawner.environment["RESPAWN_URL"] == "http://127.0.0.1:4321/hubs/one/services/respawn"
+
+
+def test_replicas_that_others_start_are_an_external_service(config: Config, tmp_path: Path) -> None:
+    respawn_hub.configure(
+        config, data=tmp_path, external_url="http://respawn.internal:10101/", external_token="secret"
+    )
+    (service,) = config.JupyterHub.services
+    assert service["url"] == "http://respawn.internal:10101"
+    assert service["api_token"] == "secret"
+    assert "command" not in service
+    assert config.Spawner.environment["RESPAWN_URL"] == "http://respawn.internal:10101/services/respawn"
+    assert not (tmp_path / "service-port").exists()
+
+
+def test_replicas_without_a_token_are_refused(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="go together"):
+        respawn_hub.configure(config, data=tmp_path, external_url="http://respawn.internal:10101")
+    assert "services" not in config.JupyterHub
