@@ -76,8 +76,8 @@ def occupancy(session: Session) -> Occupancy:
         .order_by(RunRow.created_at, RunRow.id)
     )
     found = Occupancy()
-    for run, replica, *lane in session.execute(query):
-        found.add(run, Lane(*lane), replica)
+    for run, replica, priority, user, job, queue, namespace in session.execute(query):
+        found.add(run, Lane(priority, user, job, queue, namespace), replica)
     return found
 
 
