@@ -24,7 +24,7 @@ _SEED = int(os.environ.get("RESPAWN_CHAOS_SEED", "20270328"))
 def test_nothing_is_lost_or_doubled_whatever_is_killed(postgres: Postgres, tmp_path: Path) -> None:
     url = postgres.prepared()
     try:
-        report = run(Plan(_SEED, due_times=40, strikes=20), tmp_path, url, lambda: postgres.disconnect(url))
+        report = run(Plan(_SEED, due_times=24, strikes=14), tmp_path, url, lambda: postgres.disconnect(url))
     finally:
         postgres.drop(url)
     _judge(report)
@@ -37,7 +37,7 @@ def test_one_replica_on_sqlite_that_is_killed_loses_and_doubles_nothing(
     database = Database(url)
     database.prepare()
     database.close()
-    report = run(Plan(_SEED + 1, due_times=15, strikes=8, replicas=1), tmp_path, url)
+    report = run(Plan(_SEED + 1, due_times=8, strikes=6, replicas=1), tmp_path, url)
     _judge(report)
 
 

@@ -6,6 +6,7 @@ behind that go on, while one whose whole process group is killed, as by a machin
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -113,6 +114,8 @@ def _leave(work: Callable[..., int], *arguments: Any) -> None:
 def _tend(orders: int, reports: int, play: Callable[[str, str], int]) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # children share this memory as long as nobody writes to it
+    gc.disable()
     children: dict[int, str] = {}
     rest, told_to_end = b"", None
     while True:

@@ -133,7 +133,8 @@ class _Play:
             outcome = Outcome(
                 state=reason.state, error=CellError(cell=None, name=reason.name, value=reason.value)
             )
-        if outcome.state == "succeeded":
+        told_whole = random.Random(f"{self.orders.seed} {self.given.attempt}").random() < 0.5
+        if outcome.state == "succeeded" and told_whole:  # else the service puts the notebook together
             text = write_notebook(self.notebook).encode()
             outcome = outcome.model_copy(update={"notebook": self.put(text)[0]})
         mine = {"attempt": self.given.attempt, "run": self.given.run}

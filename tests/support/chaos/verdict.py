@@ -23,7 +23,7 @@ from respawn_jobs.store.tables import (
     VersionRow,
 )
 from support.chaos.journal import Journal
-from support.chaos.world import JOBS, Frozen
+from support.chaos.world import DOWNSTREAM, JOBS, UPSTREAM, Frozen
 
 
 @dataclass
@@ -47,6 +47,7 @@ class Case:
         """Return all that is wrong."""
         checks: tuple[Callable[[Case, Session], Iterator[Violation]], ...] = (
             each_due_time_has_one_run,
+            each_period_is_followed_once,
             all_runs_are_final,
             at_most_one_attempt_committed,
             nothing_fenced_believes_that_it_committed,
@@ -112,6 +113,24 @@ def each_due_time_has_one_run(case: Case, session: Session) -> Iterator[Violatio
             # Times after `until` were decided before the clock was set back.
             if due not in planned and (due is None or due <= schedule.until or due.second):
                 yield Violation("due times", f"{schedule.job} was not due at {due}", runs)
+
+
+def each_period_is_followed_once(case: Case, session: Session) -> Iterator[Violation]:
+    """The downstream job ran once for each logical date of the job that it follows."""
+
+    def dates(name: str) -> dict[datetime, list[str]]:
+        query = select(RunRow.logical_at, RunRow.id, RunRow.trigger).join(JobRow, JobRow.id == RunRow.job_id)
+        found: dict[datetime, list[str]] = defaultdict(list)
+        for date, run, trigger in session.execute(query.where(JobRow.name == name)):
+            if name == UPSTREAM or trigger == "after":
+                found[date].append(run)
+        return found
+
+    upstream, downstream = dates(UPSTREAM), dates(DOWNSTREAM)
+    for date in upstream.keys() | downstream.keys():
+        if len(downstream.get(date, [])) != 1 or date not in upstream:
+            told = f"{upstream.get(date)} of {date} are followed by {downstream.get(date)}"
+            yield Violation("downstream", told, [*upstream.get(date, []), *downstream.get(date, [])])
 
 
 def all_runs_are_final(case: Case, session: Session) -> Iterator[Violation]:
