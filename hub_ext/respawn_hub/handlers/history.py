@@ -86,7 +86,7 @@ async def _uploaded(request: Request, directory: Path, most: int) -> AsyncIterat
                 size += len(chunk)
                 if size > most:
                     raise InvalidInput(
-                        f"the archive is larger than {most >> 20} MB, which is the most that this service takes"
+                        f"the archive is larger than {most >> 20} MB, the most that this service takes"
                     )
                 await run_in_threadpool(file.write, chunk)
             await run_in_threadpool(file.flush)

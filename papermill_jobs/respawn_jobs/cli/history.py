@@ -73,7 +73,7 @@ def import_run(archive: Path, namespace: str | None, job: str | None, as_json: b
     else:
         origin = run.imported.run if run.imported else "?"
         click.echo(f"{run.id} of {run.job} is {printing.plain(origin)}, {run.state.value}; it is pinned")
-        click.echo("debug or resume it only if you trust who made the archive: its state is executed", err=True)
+        click.echo("debug or resume it only if you trust its maker: the state in it is executed", err=True)
     return 0
 
 
