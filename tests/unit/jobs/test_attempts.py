@@ -14,6 +14,8 @@ from respawn_jobs.store.tables import AttemptRow
 from respawn_kernels.digest import digest_of
 from support.runners import PlayedRunner
 
+BOTH_DATABASES = True
+
 
 def calls(runner: PlayedRunner):
     """Every call of the protocol but `claim`."""

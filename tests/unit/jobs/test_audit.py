@@ -8,6 +8,8 @@ from respawn_jobs.errors import Corrupt
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from support.notebooks import notebook, text
 
+BOTH_DATABASES = True
+
 
 def test_each_act_leaves_a_record_of_who_did_what(failed, ada, ledger):
     ada.debug(failed.id)

@@ -10,6 +10,8 @@ from respawn_jobs.store.tables import ScheduleRow
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
+BOTH_DATABASES = True
+
 
 @pytest.fixture
 def report(ada):
