@@ -1,4 +1,4 @@
-"""Jobs that run after others: on both databases, with runners played."""
+"""Jobs that run after others, with runners played."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
-BOTH_DATABASES = True
+both_databases = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
 DECLARED = "rows = 1\nname = ''\nstate = ''"
 
 
@@ -76,6 +76,7 @@ def at_one_time(ada, ledger, clock, *names):
     return {ada.show(run).run.job.rpartition("/")[2]: run for run in ledger.queue_due()}
 
 
+@both_databases
 def test_a_job_runs_once_when_all_upstream_jobs_have_succeeded(make, play, ada, ledger, clock):
     make("a", "b", "c")
     rule = ada.follow(AfterRequest(job="c", after=["a", "b"], parameters={"rows": 7}))
@@ -141,6 +142,7 @@ def test_runs_of_one_local_day_belong_together(make, play, ada, ledger, clock):
     assert following(ledger, ada) == []
 
 
+@both_databases
 def test_two_ends_at_once_make_one_run(make, play, ada, ledger, clock, store_url, tmp_path):
     make("a", "b", "c")
     ada.follow(AfterRequest(job="c", after=["a", "b"]))
@@ -215,6 +217,7 @@ def test_a_cycle_is_refused_with_its_jobs_named(make, ada):
     assert ada.triggers("a").after is None
 
 
+@both_databases
 def test_two_people_cannot_close_a_cycle_together(make, ada):
     make("a", "b")
 

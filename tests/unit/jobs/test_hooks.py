@@ -17,7 +17,7 @@ from respawn_jobs.service_triggers import HookRequest
 from respawn_jobs.store.tables import HookCallRow
 from support.notebooks import notebook, text
 
-BOTH_DATABASES = True
+both_databases = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ def test_the_same_call_again_is_answered_with_its_run(made, ada, ledger, clock):
     assert len(ada.runs()) == 1
 
 
+@both_databases
 def test_one_call_that_reaches_several_replicas_makes_one_run(made, ada, clock, store_url, tmp_path):
     replicas = [Ledger.embedded(tmp_path / "data", db_url=store_url, clock=clock) for _ in range(4)]
     try:
@@ -111,7 +112,7 @@ def test_a_made_up_call_looks_into_the_database_once_at_most(made, ledger, clock
         statements.clear()
         with pytest.raises(Unauthenticated):
             ledger.call_hook(hook, timestamp, signature, b"x" * 100)
-        assert len([one for one in statements if "hooks" in one]) == most == len(statements)
+        assert len([one for one in statements if one != "BEGIN"]) == most
 
 
 @pytest.mark.parametrize(
