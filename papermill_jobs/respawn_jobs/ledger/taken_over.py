@@ -40,9 +40,10 @@ class TakenOver:
 
     def put(self, session: Session, run_id: str, number: int) -> None:
         """Make it part of a run, under an attempt number that stands for what is taken over."""
-        for row in (*self.cells, *self.checkpoints):
+        rows: list[CellRow | CheckpointRow] = [*self.cells, *self.checkpoints]
+        for row in rows:
             row.run_id, row.attempt = run_id, number
-        session.add_all([*self.cells, *self.checkpoints])
+        session.add_all(rows)
 
     @property
     def done(self) -> int:

@@ -14,6 +14,7 @@ from respawn_jobs.access import Actor
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import CellState, JobSettings, RunState
+from respawn_jobs.protocol import DRAINED
 from respawn_jobs.service import Promotion, RunRequest, Service
 from support.notebooks import notebook, text
 from support.service import served
@@ -119,7 +120,7 @@ def test_a_killed_runner_is_found_and_takes_its_kernel_along(ledger, ada, execut
     )
 
 
-def test_close_ends_every_runner(ledger, ada, executor) -> None:
+def test_close_ends_every_runner_and_hands_its_run_on(ledger, ada, executor) -> None:
     run, _ = submit(ledger, ada, executor, "import time; time.sleep(100)")
     wait_for(lambda: CellState.RUNNING in [cell.state for cell in ada.show(run).cells], 60, "the cell")
     processes = psutil.Process().children(recursive=True)
@@ -127,4 +128,5 @@ def test_close_ends_every_runner(ledger, ada, executor) -> None:
     assert executor.living() == set()
     _, alive = psutil.wait_procs(processes, timeout=5)
     assert [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
-    assert ada.show(run).run.state is RunState.LOST
+    handed_on = ada.show(run)
+    assert (handed_on.run.state, handed_on.attempts[0].error.name) == (RunState.QUEUED, DRAINED)

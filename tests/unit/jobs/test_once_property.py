@@ -23,7 +23,7 @@ ENDINGS = (
     "killed",
     "unclaimed",
 )
-SEEDS = range(25)
+SEEDS = range(10)
 
 
 class Life:
