@@ -91,6 +91,7 @@ def remove_old_records(context: Context) -> None:
     for condition in (
         delete(HookCallRow).where(HookCallRow.at < now - HOOK_CALLS),
         delete(NoticeRow).where(NoticeRow.sent_at < now - NOTICES),
+        delete(NoticeRow).where(NoticeRow.sent_at.is_(None), NoticeRow.at < now - NOTICES),
         delete(BackfillRow).where(BackfillRow.finished_at < now - BACKFILLS, BackfillRow.state != "active"),
         delete(SpentRow).where(SpentRow.trigger_id.not_in(select(AfterRow.id))),
     ):
