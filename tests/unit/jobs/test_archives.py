@@ -1,0 +1,218 @@
+"""A run leaves a store as one archive and is taken over by another, where it goes on."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from respawn_jobs.access import Actor
+from respawn_jobs.errors import Conflict, Forbidden, InvalidInput
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.models import CellState, Run, RunState
+from respawn_jobs.service import ResumeRequest
+from respawn_jobs.service_history import ImportRequest
+from respawn_kernels.digest import digest_of
+from support.postgres import Postgres
+from support.runners import PlayedRunner
+
+Change = Callable[[dict[str, bytes]], None]
+
+
+@pytest.fixture
+def archive(failed: Run, ada, tmp_path: Path) -> Path:
+    path = tmp_path / "run.zip"
+    ada.export_run(failed.id, path)
+    return path
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, clock) -> Iterator[Ledger]:
+    other = Ledger.embedded(tmp_path / "elsewhere", clock=clock)
+    yield other
+    other.close()
+
+
+@pytest.fixture
+def cid(elsewhere: Ledger):
+    return elsewhere.as_actor(Actor("cid", frozenset({"custom:respawn:edit!user=cid"})))
+
+
+def test_an_archive_can_be_read_by_people(archive: Path, failed: Run):
+    with zipfile.ZipFile(archive) as opened:
+        notebook = json.loads(opened.read(f"{failed.id}.ipynb"))
+        manifest = json.loads(opened.read("manifest.json"))
+        assert opened.testzip() is None
+        assert {info.compress_type for info in opened.infolist()} == {zipfile.ZIP_STORED}
+    assert ["".join(cell["source"]) for cell in notebook["cells"]] == ["a = 1", "b = a", "c = d"]
+    assert (manifest["kind"], manifest["format"], manifest["exported_by"]) == ("respawn-run", 1, "ada")
+    assert manifest["run"]["id"] == failed.id
+
+
+def test_a_run_moves_from_sqlite_to_postgresql_and_is_resumed_there(
+    archive: Path, failed: Run, ada, tmp_path: Path, clock, postgres: Postgres
+):
+    url = postgres.prepared()
+    other = Ledger.open(url, (tmp_path / "blobs elsewhere").as_uri(), clock=clock)
+    try:
+        cid = other.as_actor(Actor("cid", frozenset({"custom:respawn:edit!user=cid"})))
+        run = cid.import_run(archive, ImportRequest())
+        assert run.id != failed.id
+        assert (run.job, run.trigger, run.state, run.pinned) == (
+            "user/cid/report", "import", RunState.FAILED, True,
+        )  # fmt: skip
+        assert run.imported is not None
+        assert (run.imported.run, run.imported.exported_by) == (failed.id, "ada")
+        assert run.error == ada.show(failed.id).run.error
+        assert cid.show(run.id).cells == ada.show(failed.id).cells
+        assert cid.notebook(run.id) == ada.notebook(failed.id)
+        assert cid.outputs(run.id, 1) == ada.outputs(failed.id, 1)
+        bundle = cid.debug(run.id)
+        assert bundle.checkpoint is not None
+        assert other.blobs.get(bundle.checkpoint.manifest)
+        resumed = cid.resume(run.id, ResumeRequest())
+        assert resumed.resume_from == 2
+        runner = PlayedRunner(other, resumed.id)
+        for digest in runner.assignment.resume.blobs:
+            assert runner.port.get_blob(digest)
+        runner.begin()
+        runner.execute(2)
+        runner.succeed()
+        states = [cell.state for cell in cid.show(resumed.id).cells]
+        assert states == [CellState.REUSED, CellState.REUSED, CellState.EXECUTED]
+        assert [record.action for record in cid.audit()].count("import") == 1
+    finally:
+        other.close()
+        postgres.drop(url)
+
+
+def test_a_run_comes_back_into_its_own_store_as_another(archive: Path, failed: Run, ada):
+    run = ada.import_run(archive, ImportRequest())
+    again = ada.import_run(archive, ImportRequest(job="copy"))
+    assert len({failed.id, run.id, again.id}) == 3
+    assert (run.job, run.version, again.job) == ("user/ada/report", failed.version, "user/ada/copy")
+    assert ada.job("report").version == failed.version
+
+
+def test_without_state_there_is_nothing_to_go_on_from_but_all_else(failed: Run, ada, cid, tmp_path: Path):
+    small = tmp_path / "small.zip"
+    ada.export_run(failed.id, small, state=False)
+    run = cid.import_run(small, ImportRequest())
+    detail = cid.show(run.id)
+    assert detail.checkpoints == []
+    assert len(detail.cells) == 3
+    assert cid.resume(run.id, ResumeRequest()).resume_from == 0
+
+
+def test_a_run_that_has_not_ended_is_not_exported(queue, ada, tmp_path: Path):
+    run = queue()
+    with pytest.raises(Conflict, match="still queued"):
+        ada.export_run(run.id, tmp_path / "run.zip")
+    assert not (tmp_path / "run.zip").exists()
+
+
+def test_who_may_not_read_does_not_export_and_who_may_not_edit_does_not_import(
+    failed: Run, bob, ada, archive: Path, tmp_path: Path
+):
+    with pytest.raises(Forbidden):
+        bob.export_run(failed.id, tmp_path / "stolen.zip")
+    with pytest.raises(Forbidden):
+        bob.import_run(archive, ImportRequest(namespace="user/ada"))
+
+
+def test_an_export_says_which_blob_is_no_longer_stored(failed: Run, ada, ledger: Ledger, tmp_path: Path):
+    manifest = ada.show(failed.id).checkpoints[0].manifest
+    ledger.blobs.remove(manifest)
+    with pytest.raises(Conflict, match=manifest):
+        ada.export_run(failed.id, tmp_path / "run.zip")
+    ada.export_run(failed.id, tmp_path / "run.zip", state=False)
+
+
+def rewritten(path: Path, change: Change, method: int = zipfile.ZIP_STORED) -> Path:
+    """Write an archive again, changed."""
+    with zipfile.ZipFile(path) as opened:
+        members = {info.filename: opened.read(info) for info in opened.infolist()}
+    change(members)
+    with zipfile.ZipFile(path, "w", method) as opened:
+        for name, data in members.items():
+            opened.writestr(name, data)
+    return path
+
+
+def manifest_with(change: Callable[[dict], None]) -> Change:
+    def changed(members: dict[str, bytes]) -> None:
+        document = json.loads(members["manifest.json"])
+        change(document)
+        members["manifest.json"] = json.dumps(document).encode()
+
+    return changed
+
+
+def _damage(members: dict[str, bytes]) -> None:
+    name = next(name for name in members if name.startswith("blobs/"))
+    members[name] = b"X" + members[name][1:]
+
+
+def _lose(members: dict[str, bytes]) -> None:
+    del members[next(name for name in members if name.startswith("blobs/"))]
+
+
+def _leave_out(document: dict) -> None:
+    name = next(name for name in document["members"] if name.startswith("blobs/"))
+    del document["members"][name]
+
+
+WRONG: list[tuple[str, Change]] = [
+    ("damaged: its bytes do not match", _damage),
+    ("is not in the archive", _lose),
+    ("is not in the manifest", manifest_with(_leave_out)),
+    ("does not belong into an archive", lambda members: members.update({"../../etc/passwd": b"x"})),
+    ("does not belong into an archive", lambda members: members.update({"blobs/ab/../../x": b"x"})),
+    ("has no manifest.json", lambda members: members.pop("manifest.json")),
+    ("is no JSON", lambda members: members.update({"manifest.json": b"{"})),
+    ("does not describe a run", lambda members: members.update({"manifest.json": b"[]"})),
+    ("has format 99", manifest_with(lambda document: document.update(format=99))),
+    ("wrong at run.state", manifest_with(lambda document: document["run"].update(state="asleep"))),
+    ("only ended runs", manifest_with(lambda document: document["run"].update(state="running"))),
+    ("one cell twice", manifest_with(lambda document: document["cells"].append(document["cells"][0]))),
+    ("number too large", manifest_with(lambda document: document["cells"][0].update(index=2**70))),
+    ("cell id has 65", manifest_with(lambda document: document["cells"][0].update(cell_id="x" * 65))),
+    (
+        "is not in the archive",
+        manifest_with(lambda document: document["cells"][0].update(outputs=digest_of(b"other"))),
+    ),
+    ("not a job name", manifest_with(lambda document: document["version"].update(job="user/ada/No Name"))),
+]
+
+
+@pytest.mark.parametrize(("said", "change"), WRONG, ids=[f"{n}-{said}" for n, (said, _) in enumerate(WRONG)])
+def test_a_wrong_archive_is_refused_and_nothing_is_written(
+    archive: Path, elsewhere: Ledger, cid, said: str, change: Change
+):
+    rewritten(archive, change)
+    with pytest.raises(InvalidInput, match=said):
+        cid.import_run(archive, ImportRequest())
+    assert cid.jobs() == []
+    assert list(elsewhere.blobs.listed()) == []
+
+
+def test_a_compressed_archive_is_refused_before_anything_is_unpacked(archive: Path, cid):
+    rewritten(archive, lambda members: members.update({"manifest.json": b" " * 10**7}), zipfile.ZIP_DEFLATED)
+    with pytest.raises(InvalidInput, match="compressed or encrypted"):
+        cid.import_run(archive, ImportRequest())
+
+
+@pytest.mark.parametrize("data", [b"", b"no zip at all", b"PK\x05\x06" + b"\0" * 18])
+def test_what_is_no_archive_is_refused(tmp_path: Path, cid, data: bytes):
+    (tmp_path / "x.zip").write_bytes(data)
+    with pytest.raises(InvalidInput, match=r"no (whole )?archive of a run"):
+        cid.import_run(tmp_path / "x.zip", ImportRequest())
+
+
+def test_an_archive_that_was_cut_short_is_refused(archive: Path, cid):
+    archive.write_bytes(archive.read_bytes()[:-200])
+    with pytest.raises(InvalidInput, match="no whole archive"):
+        cid.import_run(archive, ImportRequest())
