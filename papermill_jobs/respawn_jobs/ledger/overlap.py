@@ -34,8 +34,8 @@ def admit(context: Context, session: Session, job: JobRow, run: RunRow) -> None:
     """
     if run.state != RunState.QUEUED.value:
         return
-    # Of two runs that come due at once the second sees the first: they take turns on their job's row. Each has
-    # inserted its run by now, which holds the row's key; a lock that wants the key too would be a deadlock.
+    # Of two runs that come due at once the second sees the first: they take turns on their job's row. Each
+    # has inserted its run by now, which holds the row's key; a lock on the key too would be a deadlock.
     query = select(JobRow.settings).where(JobRow.id == job.id)
     settings = session.scalars(query.with_for_update(key_share=True)).one()
     policy = settings.get("overlap", "queue")
