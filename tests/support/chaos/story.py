@@ -39,7 +39,7 @@ class Plan:
     """About how many times come due while things go wrong."""
     strikes: int
     """How many harms are done; some find nothing to harm."""
-    rate: float = 60.0
+    rate: float = 40.0
     """Simulated seconds in a real one."""
     replicas: int = 2
     places: int = 4
