@@ -38,8 +38,8 @@ from respawn_hub.services.backfiller import Backfiller
 from respawn_hub.services.dispatcher import Dispatcher
 from respawn_hub.services.ending import Ending
 from respawn_hub.services.follower import Follower
-from respawn_hub.services.presence import Presence
 from respawn_hub.services.housekeeper import Housekeeper
+from respawn_hub.services.presence import Presence
 from respawn_hub.services.scheduler import Scheduler
 from respawn_hub.services.supervisor import Supervisor
 from respawn_hub.services.watcher import Watcher
