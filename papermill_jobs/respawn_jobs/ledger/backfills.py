@@ -145,7 +145,8 @@ def _fill(context: Context, backfill_id: str) -> list[str]:
             return []
         still_open = session.scalar(select(_open_runs(RunRow.trigger_id == backfill_id))) or 0
         room = max(0, row.parallel - still_open)
-        job = session.get_one(JobRow, row.job_id)
+        # Locked before the first run is inserted: two triggers of one job that make several would deadlock.
+        job = session.get_one(JobRow, row.job_id, with_for_update=True)
         new: list[str] = []
         for place in range(row.made, min(row.total, row.made + room)):
             item = row.items[place]

@@ -199,6 +199,9 @@ def _queue(context: Context, session: Session, row: ScheduleRow, now: datetime) 
     following = rest[0] if rest else schedules.next_fires(row.cron, row.tz, decided, 1)[0]
     row.decided_until, row.next_due = decided, following
     session.flush()
+    if now_due:
+        # Before the first run, whose key on its job would stand between two schedules of one job: a deadlock.
+        session.get_one(JobRow, row.job_id, with_for_update=True)
     before = _made_before(session, row.id, now_due)
     made = (_insert(context, session, row, due_at) for due_at in now_due if due_at not in before)
     return [run_id for some in made for run_id in some]

@@ -1,0 +1,65 @@
+"""The form on a job's page that says what becomes of missed times."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from respawn_hub import auth
+from respawn_hub.app import create_app
+from respawn_hub.settings import HubSettings, Settings
+from respawn_jobs.access import Actor
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.service import Promotion
+from support.notebooks import notebook, text
+
+PAGE = "/services/respawn/jobs/user/ada/report"
+FORM = {"_form_token": "known", "cron": "0 3 * * *", "tz": "UTC"}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger.embedded(tmp_path / "data")
+    ledger.as_actor(Actor.owner("ada")).promote(Promotion(name="report", notebook=text(notebook("a = 1"))))
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def browse(ledger: Ledger, tmp_path: Path) -> Callable[..., httpx.Response]:
+    """Ask for something as ada's browser does, signed in; no loop runs."""
+    origin = "http://testserver"
+    hub = HubSettings(
+        api_token="not-used", api_url=f"{origin}/hub/api", client_id="service-respawn", service_url=origin
+    )
+    app = create_app(Settings(data=tmp_path), hub, ledger=ledger)
+    visitor = auth.Visitor(Actor.owner("ada"), "known")
+    app.dependency_overrides[auth.visitor] = lambda: visitor
+
+    async def ask(method: str, path: str, form: dict[str, str] | None) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=origin) as client:
+            return await client.request(method, path, data=form)
+
+    return lambda method, path, form=None: asyncio.run(ask(method, path, form))
+
+
+@pytest.mark.parametrize("missed", ["latest", "all", "skip"])
+def test_a_schedule_is_added_with_what_becomes_of_missed_times(browse, ledger, missed):
+    answer = browse("POST", f"{PAGE}/schedules", {**FORM, "missed": missed})
+    assert answer.status_code == 303
+    (schedule,) = ledger.as_actor(Actor.owner("ada")).job("report").schedules
+    assert schedule.missed == missed
+    page = browse("GET", PAGE).text
+    assert ("makes up for missed times, the last 100 at most" in page) == (missed == "all")
+    assert ("leaves out missed times" in page) == (missed == "skip")
+
+
+def test_a_wrong_choice_is_told_on_the_page_and_nothing_is_kept(browse, ledger):
+    answer = browse("POST", f"{PAGE}/schedules", {**FORM, "missed": "sometimes"})
+    assert answer.status_code == 422
+    assert "missed: Input should be" in answer.text
+    assert ledger.as_actor(Actor.owner("ada")).job("report").schedules == []
