@@ -9,22 +9,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 
 from respawn_jobs.access import Actor
 from respawn_jobs.artifact_parts import sealed
 from respawn_jobs.errors import InvalidInput, Unavailable
 from respawn_jobs.ledger import Ledger, collecting
-from respawn_jobs.models import Artifact, ArtifactPart, CellError, CellState, Checkpoint
+from respawn_jobs.models import Artifact, ArtifactPart, CellError, CellState, Checkpoint, JobSettings
 from respawn_jobs.protocol import ArtifactCommit, CheckpointCommit, Outcome
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
-from respawn_jobs.store.tables import BlobRow
+from respawn_jobs.store.tables import BlobRow, RunEndRow, RunRow
 from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
 pytestmark = pytest.mark.integration
-_WRITERS, _ROUNDS = 3, 3
+_WRITERS, _ROUNDS = 3, 2
 _HOURS_AT_ONCE = 30
 
 
@@ -135,7 +135,8 @@ def ledger(db_url: str, tmp_path: Path, clock: HurriedClock) -> Iterator[Ledger]
 
 def test_no_blob_that_a_record_names_is_ever_missing(ledger: Ledger, clock: HurriedClock) -> None:
     person = ledger.as_actor(Actor.owner("ada"))
-    person.promote(Promotion(name="report", notebook=text(notebook("a = 1", "b = a"))))
+    settings = JobSettings(keep_runs=2, keep_days=1000.5)
+    person.promote(Promotion(name="report", notebook=text(notebook("a = 1", "b = a")), settings=settings))
     writers = [Writer(ledger, seed) for seed in range(_WRITERS)]
     ended, failures, removed = threading.Event(), [], []
 
@@ -147,7 +148,7 @@ def test_no_blob_that_a_record_names_is_ever_missing(ledger: Ledger, clock: Hurr
 
     def collect() -> None:
         collector = ledger.collector()
-        while not ended.is_set():
+        while not ended.wait(0.01):  # a breath, for the writers' sake
             removed.append(collector.step().removed)
 
     collectors = [threading.Thread(target=guarded, args=(collect,)) for _ in range(2)]
@@ -160,12 +161,34 @@ def test_no_blob_that_a_record_names_is_ever_missing(ledger: Ledger, clock: Hurr
     for thread in collectors:
         thread.join()
     assert failures == []
+    assert _old_runs_removed_twice_at_once(ledger, clock) > 0
     assert _unnamed_after_all(ledger, clock) == set()
     named = _named(ledger)
     assert len(named) > 4
     for digest in named:
         ledger.blobs.get(digest)  # verified
     assert sum(removed) > 0
+
+
+def _old_runs_removed_twice_at_once(ledger: Ledger, clock: HurriedClock) -> int:
+    """Let two replicas remove old runs, and return how many are gone: each run once."""
+    clock.forward(days=3)
+    with ledger.database.session(write=True) as session:
+        session.execute(delete(RunEndRow))
+        before = session.scalar(select(func.count(RunRow.id))) or 0
+    removed: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: removed.append(sum(ledger.remove_old_runs().values())))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with ledger.database.session() as session:
+        assert (session.scalar(select(func.count(RunRow.id))) or 0) == before - sum(removed)
+    assert len(removed) == 2
+    return sum(removed)
 
 
 def _unnamed_after_all(ledger: Ledger, clock: HurriedClock) -> set[str]:

@@ -25,8 +25,6 @@ from respawn_jobs.store.tables import (
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
-BOTH_DATABASES = True
-
 
 @pytest.fixture
 def job(ada, ledger: Ledger, clock):
