@@ -166,7 +166,7 @@ def nothing_fenced_believes_that_it_committed(case: Case, session: Session) -> I
         # A refusal of a repeated call is taken for a lost answer to the first, which may never have arrived.
         unsure = line["tries"] > 1 and state == "lost"
         if state != line["state"] and not unsure:
-            told = f"{line['attempt']} believes {line['state']}, and is {states.get(line['attempt'])}"
+            told = f"{line['attempt']} believes {line['state']}, and is {state}"
             yield Violation("one commits", told, [line["run"]])
 
 
