@@ -29,8 +29,8 @@ from respawn_jobs.models import (
     Version,
 )
 from respawn_jobs.service_backfills import BackfillService
-from respawn_jobs.service_queueing import QueueingService
 from respawn_jobs.service_history import HistoryService
+from respawn_jobs.service_queueing import QueueingService
 from respawn_jobs.service_triggers import TriggerService
 
 MISSED_MOST = 100

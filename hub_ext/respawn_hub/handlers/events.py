@@ -40,7 +40,16 @@ def cell_key(cell: CellRecord) -> str:
 
 def run_key(run: Run) -> str:
     """Return what changes whenever a page must show the head of a run anew."""
-    shown = (run.pinned, run.state, run.attempt, run.cells_done, run.cells_total, run.cancel_requested, run.resumed_by)
+    shown = (
+        run.pinned,
+        run.state,
+        run.attempt,
+        run.cells_done,
+        run.cells_total,
+        run.cancel_requested,
+        run.resumed_by,
+        run.waiting,
+    )
     return "-".join(map(str, shown))
 
 

@@ -24,7 +24,7 @@ from respawn_jobs.models import RunState
 from respawn_jobs.store.tables import RunRow
 
 T = TypeVar("T")
-Query = TypeVar("Query", bound=Select[Any])
+Query = TypeVar("Query", bound="Select[*tuple[Any, ...]]")
 AT_ONCE = 1000
 """Values per query: databases limit how many one may have."""
 _PARTS_AT_ONCE = 50

@@ -10,8 +10,8 @@ from respawn_jobs import schedules
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger import artifacts, audit, cancelling, jobs, resume, runs, scheduling, trying
 from respawn_jobs.ledger.actor_backfills import ActorBackfills
-from respawn_jobs.ledger.actor_queueing import ActorQueueing
 from respawn_jobs.ledger.actor_history import ActorHistory
+from respawn_jobs.ledger.actor_queueing import ActorQueueing
 from respawn_jobs.ledger.actor_triggers import ActorTriggers
 from respawn_jobs.models import (
     Artifact,

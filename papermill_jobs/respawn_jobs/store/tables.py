@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Json = JSON(none_as_null=True)
 WAITING = "lower(state) = 'queued' AND coalesce(current, '') = '' AND not_before IS NULL"
-"""Runs that may start now, spelled as in their partial index; the functions keep SQLite from taking others."""
+"""Runs that may start now, spelled as in their partial index; the functions keep SQLite from other ones."""
 DELAYED = "lower(state) = 'queued' AND not_before IS NOT NULL"
 
 
