@@ -42,6 +42,7 @@ def run_key(run: Run) -> str:
     """Return what changes whenever a page must show the head of a run anew."""
     shown = (
         run.pinned,
+        run.not_before,
         run.state,
         run.attempt,
         run.cells_done,
