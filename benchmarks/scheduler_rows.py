@@ -118,7 +118,7 @@ def _run(
         state = RunState.QUEUED.value
     created = first + number * _APART
     ended = None if state == RunState.QUEUED.value else created + timedelta(seconds=20)
-    failed = {"cell": 3, "name": "KeyError", "value": "'x'", "traceback": ["KeyError: 'x'"]}
+    failed = {"cell": 3, "name": "KeyError", "value": "'x'", "traceback": "KeyError: 'x'"}
     return {
         "id": f"run-{number:08d}", "job_id": job_id, "namespace": namespace, "version_id": f"ver-{job_id}",
         "version": 1, "kernel": "python3", "settings": {}, "state": state,
