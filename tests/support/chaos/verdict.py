@@ -160,7 +160,7 @@ def at_most_one_attempt_committed(case: Case, session: Session) -> Iterator[Viol
 
 def nothing_fenced_believes_that_it_committed(case: Case, session: Session) -> Iterator[Violation]:
     """A runner that was told its end is recorded, by the answer to its first call, is right."""
-    states = dict(session.execute(select(AttemptRow.id, AttemptRow.state)).tuples().all())
+    states = dict(session.execute(select(AttemptRow.id, AttemptRow.state)).all())
     for line in case.journal.lines("committed"):
         state = states.get(line["attempt"])
         # A refusal of a repeated call is taken for a lost answer to the first, which may never have arrived.
@@ -172,7 +172,7 @@ def nothing_fenced_believes_that_it_committed(case: Case, session: Session) -> I
 
 def no_effect_happened_twice(case: Case, session: Session) -> Iterator[Violation]:
     """No cell tagged `respawn:once` ran twice in a run, nor, once recorded, in one that goes on from it."""
-    before = dict(session.execute(select(RunRow.id, RunRow.resume_of)).tuples().all())
+    before = dict(session.execute(select(RunRow.id, RunRow.resume_of)).all())
     ran = Counter((line["run"], line["cell"]) for line in case.journal.lines("effect"))
     recorded = {(line["run"], line["cell"]) for line in case.journal.lines("effect recorded")}
     for (run, cell), count in ran.items():
@@ -207,7 +207,7 @@ def all_blobs_are_there(case: Case, session: Session) -> Iterator[Violation]:
             name(digest, checkpoint.run_id)
     for artifact in session.scalars(select(ArtifactRow)):
         for part in artifact.parts:
-            name(part["digest"], artifact.run_id)
+            name(part[0], artifact.run_id)
     for digest, who in named.items():
         try:
             case.ledger.blobs.get(digest)
