@@ -98,14 +98,15 @@ def fill_runs(database: Database, now: datetime, count: int) -> History:
     jobs = fill_jobs(database, now)
     first = now - count * _APART
     _insert(database, RunRow, (_run(dice, jobs, number, count, first) for number in range(count)))
-    some = [f"run-{number:08d}" for number in sorted(dice.sample(range(count), min(count, 500)))]
+    some = [f"run-{number:010d}" for number in sorted(dice.sample(range(count), min(count, 500)))]
     _insert(database, AttemptRow, (_attempt(run, now) for run in some))
     _insert(database, CellRow, (_cell(run, index) for run in some for index in range(_CELLS)))
     with database.session(write=True) as session:
         newest = select(RunRow.id).where(RunRow.job_id == JobRow.id).order_by(RunRow.created_at.desc())
         session.execute(update(JobRow).values(last_run=newest.limit(1).scalar_subquery()))
     _analyze(database)
-    return History([job_id for job_id, _ in jobs], some, first)
+    names = [f"{namespace}/job-{number % _JOBS_EACH}" for number, (_, namespace) in enumerate(jobs)]
+    return History(names, some, first)
 
 
 def _run(
@@ -120,7 +121,7 @@ def _run(
     ended = None if state == RunState.QUEUED.value else created + timedelta(seconds=20)
     failed = {"cell": 3, "name": "KeyError", "value": "'x'", "traceback": "KeyError: 'x'"}
     return {
-        "id": f"run-{number:08d}", "job_id": job_id, "namespace": namespace, "version_id": f"ver-{job_id}",
+        "id": f"run-{number:010d}", "job_id": job_id, "namespace": namespace, "version_id": f"ver-{job_id}",
         "version": 1, "kernel": "python3", "settings": {}, "state": state,
         "parameters": {"day": str(created)},
         "trigger": "schedule", "schedule_id": f"sch-{job_id}", "due_at": created, "logical_at": created,
