@@ -21,7 +21,7 @@ def command_lines(page: Path) -> Iterator[list[str]]:
     for block in re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
-            if words and words[0].rpartition("/")[2] == "respawn":
+            if words and "=" not in words[0] and words[0].rpartition("/")[2] == "respawn":
                 yield words[1:]
 
 
