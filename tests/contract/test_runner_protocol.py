@@ -10,7 +10,7 @@ import pytest
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict, Corrupt, Fenced, InvalidInput, NotFound, Unauthenticated
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellState, Checkpoint, RunState
+from respawn_jobs.models import CellError, CellState, Checkpoint, RunState
 from respawn_jobs.protocol import CellEvent, CheckpointCommit, Outcome, RunnerPort
 from respawn_jobs.remote import RemoteRunner
 from respawn_jobs.service import Promotion, RunRequest, Service
@@ -182,6 +182,17 @@ def test_a_finished_attempt_takes_nothing_more(port: RunnerPort, ada: Service, r
     with pytest.raises(Fenced):
         port.finish(Outcome(state="failed"))
     assert ada.show(run).run.state is RunState.SUCCEEDED
+
+
+def test_an_end_may_be_told_again(port: RunnerPort, ada: Service, run: str) -> None:
+    """The answer to the first may have been lost on its way."""
+    port.claim()
+    error = CellError(cell=0, name="KeyError", value="'price'")
+    for _ in range(2):
+        port.finish(Outcome(state="failed", error=error))
+    with pytest.raises(Fenced):
+        port.finish(Outcome(state="failed", error=error.model_copy(update={"value": "'cost'"})))
+    assert ada.show(run).run.error == error
 
 
 def test_an_attempt_that_was_lost_is_fenced(

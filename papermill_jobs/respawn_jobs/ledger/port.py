@@ -205,14 +205,30 @@ class LedgerRunner:
         artifacts.forget(self._context, run_id, unnamed)
 
     def finish(self, outcome: Outcome) -> None:
-        """End the attempt. The run becomes final, or is queued again by its retry policy."""
-        self._require([outcome.notebook] if outcome.notebook is not None else [])
-        with self._running(write=True) as (session, run, attempt):
-            secure(session, [outcome.notebook] if outcome.notebook is not None else [])
-            state = RunState(outcome.state)
-            end_attempt(session, run, attempt, self._context.clock(), state, outcome.error, outcome.notebook)
-            run_id = run.id
+        """End the attempt. The run becomes final, or is queued again by its retry policy.
+
+        Telling the same end again changes nothing: the answer to the first may have been lost.
+        """
+        try:
+            self._require([outcome.notebook] if outcome.notebook is not None else [])
+            with self._running(write=True) as (session, run, attempt):
+                secure(session, [outcome.notebook] if outcome.notebook is not None else [])
+                now, state = self._context.clock(), RunState(outcome.state)
+                end_attempt(session, run, attempt, now, state, outcome.error, outcome.notebook)
+                run_id = run.id
+        except Fenced:
+            if not self._told_before(outcome):
+                raise
+            return
         settle(self._context, run_id)
+
+    def _told_before(self, outcome: Outcome) -> bool:
+        """Tell whether the attempt ended by this very outcome. The token was checked before."""
+        with self._context.database.session() as session:
+            attempt = session.get_one(AttemptRow, self._attempt)
+            error = outcome.error.model_dump(mode="json") if outcome.error else None
+            recorded = (attempt.state, attempt.error, attempt.notebook)
+            return recorded == (outcome.state, error, outcome.notebook)
 
     def close(self) -> None:
         """Release nothing: the ledger owns the connections."""

@@ -12,7 +12,6 @@ import os
 import random
 import re
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +58,7 @@ class Orders:
 def play(orders: Orders) -> int:
     """Play an attempt; return the exit status: 0 when its end was told, or it was fenced."""
     rate = orders.clock.rate
-    port = _CountingRunner(
+    port = RemoteRunner(
         orders.url, orders.attempt, orders.token, timeout=10.0, monotonic=lambda: lease_clock() * rate
     )
     journal = Journal(orders.journal)
@@ -88,21 +87,6 @@ def play(orders: Orders) -> int:
         heartbeat._ended.set()
 
 
-class _CountingRunner(RemoteRunner):
-    """Knows how often its last repeatable call was sent."""
-
-    tries = 0
-
-    def _repeat(self, method: str, path: str, arguments: Callable[[], dict[str, Any]]) -> Any:
-        self.tries = 0
-
-        def counted() -> dict[str, Any]:
-            self.tries += 1
-            return arguments()
-
-        return super()._repeat(method, path, counted)
-
-
 class _Broke(Exception):
     """A cell raised, or the kernel died of it."""
 
@@ -119,7 +103,7 @@ class _Play:
     """One attempt."""
 
     def __init__(
-        self, orders: Orders, port: _CountingRunner, journal: Journal, stopper: Stopper, given: Assignment
+        self, orders: Orders, port: RemoteRunner, journal: Journal, stopper: Stopper, given: Assignment
     ) -> None:
         self.orders, self.port, self.journal, self.stopper, self.given = orders, port, journal, stopper, given
         source = read_notebook(self.get(given.notebook).decode())
@@ -156,7 +140,7 @@ class _Play:
         mine = {"attempt": self.given.attempt, "run": self.given.run}
         self.journal.note("end", **mine)
         self.port.finish(outcome)
-        self.journal.note("committed", state=outcome.state, tries=self.port.tries, **mine)
+        self.journal.note("committed", state=outcome.state, **mine)
         return 0
 
     def todo(self) -> list[int]:

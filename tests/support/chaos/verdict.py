@@ -159,13 +159,11 @@ def at_most_one_attempt_committed(case: Case, session: Session) -> Iterator[Viol
 
 
 def nothing_fenced_believes_that_it_committed(case: Case, session: Session) -> Iterator[Violation]:
-    """A runner that was told its end is recorded, by the answer to its first call, is right."""
+    """A runner that was told its end is recorded is right."""
     states = dict(session.execute(select(AttemptRow.id, AttemptRow.state)).all())
     for line in case.journal.lines("committed"):
         state = states.get(line["attempt"])
-        # A refusal of a repeated call is taken for a lost answer to the first, which may never have arrived.
-        unsure = line["tries"] > 1 and state == "lost"
-        if state != line["state"] and not unsure:
+        if state != line["state"]:
             told = f"{line['attempt']} believes {line['state']}, and is {state}"
             yield Violation("one commits", told, [line["run"]])
 
