@@ -14,6 +14,7 @@ from starlette.responses import Response
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
 from respawn_hub.handlers.triggers import with_links
 from respawn_hub.runtime import Runtime, RuntimeDep
+from respawn_hub.setting_words import words
 from respawn_hub.templating import job_path, page
 from respawn_jobs import parameters
 from respawn_jobs.errors import InvalidInput
@@ -156,6 +157,7 @@ def _job_page(
         runs=runs[:_RUNS_ON_PAGE],
         older=runs[_RUNS_ON_PAGE - 1].id if len(runs) > _RUNS_ON_PAGE else None,
         newest=before is None,
+        setting_words=words(job.settings),
         triggers=with_links(runtime, service.triggers(job.ref)),
         zones=sorted(available_timezones()),
         may_run=visitor.actor.allows("run", job.namespace),
