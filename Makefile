@@ -5,6 +5,7 @@ PYTHON ?= python3
 PORT ?= 8000
 DATA ?= .respawn/hub
 ARGS ?=
+JOBS ?= 2
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -34,7 +35,7 @@ PROXY_STAMP := node_modules/.stamp-$(call key,package-lock.json)
 help: ## show this
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1 \2/' \
 	  | awk '{ printf "  %s %-6s ", $$1, $$2; $$1 = $$2 = ""; sub(/^ +/, ""); print }'
-	echo "  Options: PORT=$(PORT) DATA=$(DATA) (make up), ARGS='...' (make test), PYTHON=$(PYTHON)"
+	echo "  Options: PORT=$(PORT) DATA=$(DATA) (make up), ARGS='...' JOBS=$(JOBS) (make test), PYTHON=$(PYTHON)"
 
 # --- set-up -------------------------------------------------------------------------------------------
 
@@ -127,7 +128,7 @@ $(TORCH_STAMP): $(PACKAGES_STAMP)
 	rm -f $(STAMPS)/torch-*; touch $@
 
 test: setup system $(TORCH_STAMP) ## set up, then run all tests (choose some with ARGS='-k schedule')
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: packages ## format, lint, types, and which part may import which
 	@$(BIN)/ruff format --check .
