@@ -152,7 +152,7 @@ def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def _started(directory: Path, port: int) -> subprocess.Popen[bytes]:
     options = {
         "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
-        "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 200,
+        "full_page_writes": "off", "max_connections": 200,
     }  # fmt: skip
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     with (directory / "log").open("ab") as log:

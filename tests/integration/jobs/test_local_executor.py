@@ -57,6 +57,11 @@ def submit(ledger: Ledger, ada: Service, executor: LocalExecutor, *cells: str) -
     return run, attempt
 
 
+def runners() -> list[psutil.Process]:
+    """The executor's processes; servers that the session shares are children of this one too."""
+    return [p for p in psutil.Process().children() if "respawn_jobs.warm" in p.cmdline()]
+
+
 def test_jobs_see_no_keys_of_the_service_but_those_it_passes_on(
     ledger, ada, executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +114,7 @@ def test_whoever_waits_for_a_place_is_told_when_one_is_free(ledger, ada, tmp_pat
 def test_a_killed_runner_is_found_and_takes_its_kernel_along(ledger, ada, executor) -> None:
     run, attempt = submit(ledger, ada, executor, "x = 1", "import time; time.sleep(100)")
     wait_for(lambda: CellState.RUNNING in [cell.state for cell in ada.show(run).cells[1:]], 60, "the cell")
-    (runner,) = [p for p in psutil.Process().children() if p.children()]
+    (runner,) = [p for p in runners() if p.children()]
     (kernel,) = runner.children()
     runner.send_signal(signal.SIGKILL)
     (found,) = wait_for(executor.probe, 10, "the dead runner")
@@ -123,7 +128,7 @@ def test_a_killed_runner_is_found_and_takes_its_kernel_along(ledger, ada, execut
 def test_close_ends_every_runner_and_hands_its_run_on(ledger, ada, executor) -> None:
     run, _ = submit(ledger, ada, executor, "import time; time.sleep(100)")
     wait_for(lambda: CellState.RUNNING in [cell.state for cell in ada.show(run).cells], 60, "the cell")
-    processes = psutil.Process().children(recursive=True)
+    processes = [p for runner in runners() for p in (runner, *runner.children(recursive=True))]
     executor.close()
     assert executor.living() == set()
     _, alive = psutil.wait_procs(processes, timeout=5)
