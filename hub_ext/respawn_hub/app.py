@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
@@ -89,19 +89,11 @@ def create_app(
     presence = Presence(
         store, dispatcher, lambda: supervisor.health(), replica=replica, places=settings.max_running
     )
-    scheduler = Scheduler(store, lambda: supervisor.wake(), clock=clock)
-    backfiller = Backfiller(store, lambda: supervisor.wake())
-    follower = Follower(store, lambda: supervisor.wake())
-    watcher = Watcher(store, lambda: supervisor.wake(), every_seconds=settings.watch_seconds)
     supervisor = Supervisor(
         {
-            "scheduler": scheduler.tick,
             "dispatcher": dispatcher.tick,
             "presence": presence.tick,
-            "backfiller": backfiller.tick,
-            "housekeeper": Housekeeper(store).tick,
-            "follower": follower.tick,
-            "watcher": watcher.tick,
+            **_loops(settings, store, lambda: supervisor.wake(), clock),
             **watched.loops,
         },
         passed=watched.metrics.loop_passed,
@@ -135,23 +127,42 @@ def create_app(
         if ledger is None:
             store.close()
 
+    app = _application(hub_settings.prefix, lifespan)
+    app.state.runtime = runtime
+    app.state.ending = ending
+    return app
+
+
+def _application(prefix: str, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+    """Return the routes under a prefix, and what stands before them."""
     app = FastAPI(
         title="Respawn",
         description=_DESCRIPTION,
         version="1",
         lifespan=lifespan,
-        openapi_url=f"{hub_settings.prefix}api/openapi.json",
+        openapi_url=f"{prefix}api/openapi.json",
         docs_url=None,
         redoc_url=None,
     )
-    app.state.runtime = runtime
-    app.state.ending = ending
-    app.include_router(_routes(), prefix=hub_settings.prefix.rstrip("/"))
-    app.mount(f"{hub_settings.prefix}static", StaticFiles(directory=HERE / "static"), name="static")
-    app.add_middleware(BodyLimits, prefix=hub_settings.prefix)
+    app.include_router(_routes(), prefix=prefix.rstrip("/"))
+    app.mount(f"{prefix}static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_middleware(BodyLimits, prefix=prefix)
     app.add_middleware(SafeHeaders)
     add_failures(app)
     return app
+
+
+def _loops(
+    settings: Settings, store: Ledger, wake: Callable[[], None], clock: Clock
+) -> dict[str, Callable[[], float]]:
+    """Return the loops that make runs, and the one that lets old ones go."""
+    return {
+        "scheduler": Scheduler(store, wake, clock=clock).tick,
+        "backfiller": Backfiller(store, wake).tick,
+        "follower": Follower(store, wake).tick,
+        "watcher": Watcher(store, wake, every_seconds=settings.watch_seconds).tick,
+        "housekeeper": Housekeeper(store).tick,
+    }
 
 
 def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:

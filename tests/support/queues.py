@@ -19,7 +19,8 @@ from respawn_jobs.protocol import Outcome
 from respawn_jobs.service import Promotion, RunRequest
 from respawn_jobs.service_queueing import LimitKind
 from respawn_jobs.store.database import Database
-from respawn_jobs.store.tables import LimitRow, RunRow
+from respawn_jobs.store.service_tables import LimitRow
+from respawn_jobs.store.tables import RunRow
 from support.notebooks import notebook, text
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

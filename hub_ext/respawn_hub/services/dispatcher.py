@@ -77,9 +77,7 @@ class Dispatcher:
             try:
                 # Most have said so themselves by now, and with more to say: then this does nothing.
                 self._ledger.hand_on(attempt, "the service stopped")
-            except (
-                Exception
-            ):  # whatever one run holds, the others must be handed on; its lease ends in any case
+            except Exception:  # whatever one run holds, the others must be handed on; its lease ends anyway
                 logger.exception("%s could not be handed on; it is lost when its lease ends", attempt)
         self._submitted.clear()
 

@@ -22,7 +22,8 @@ from respawn_jobs.ledger.graph import check_no_cycle
 from respawn_jobs.ledger.limits import NAME, ZONE, check_text
 from respawn_jobs.ledger.triggered import check_rule
 from respawn_jobs.service_triggers import After, AfterRequest, Source
-from respawn_jobs.store.tables import AfterJobRow, AfterRow, AuditHeadRow, JobRow
+from respawn_jobs.store.tables import AuditHeadRow, JobRow
+from respawn_jobs.store.trigger_tables import AfterJobRow, AfterRow
 
 
 def follow(context: Context, actor: Actor, request: AfterRequest) -> After:

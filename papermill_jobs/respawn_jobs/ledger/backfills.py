@@ -24,7 +24,8 @@ from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import check_text
 from respawn_jobs.models import RunState
 from respawn_jobs.service_backfills import Backfill, BackfillPreview, BackfillRequest
-from respawn_jobs.store.tables import BackfillRow, JobRow, RunRow
+from respawn_jobs.store.tables import JobRow, RunRow
+from respawn_jobs.store.trigger_tables import BackfillRow
 
 logger = logging.getLogger(__name__)
 _OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)

@@ -24,7 +24,9 @@ from respawn_jobs.ledger.periods import span_of
 from respawn_jobs.ledger.triggered import Occasion, made, queue
 from respawn_jobs.models import Artifact, RunState
 from respawn_jobs.service_triggers import Source
-from respawn_jobs.store.tables import AfterJobRow, AfterRow, JobRow, RunEndRow, RunRow
+from respawn_jobs.store.service_tables import RunEndRow
+from respawn_jobs.store.tables import JobRow, RunRow
+from respawn_jobs.store.trigger_tables import AfterJobRow, AfterRow
 
 logger = logging.getLogger(__name__)
 MOST_BYTES = 64_000

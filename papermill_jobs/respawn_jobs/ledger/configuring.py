@@ -18,7 +18,8 @@ from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.ledger.limits_of_runs import occupancy
 from respawn_jobs.models import Job, JobSettings
 from respawn_jobs.service_queueing import EACH, Limit, LimitRequest
-from respawn_jobs.store.tables import JobRow, LimitRow
+from respawn_jobs.store.service_tables import LimitRow
+from respawn_jobs.store.tables import JobRow
 
 
 def configure(context: Context, actor: Actor, ref: str, changes: dict[str, Any]) -> Job:

@@ -12,7 +12,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger.context import Context
-from respawn_jobs.store.tables import RunEndRow, RunRow
+from respawn_jobs.store.service_tables import RunEndRow
+from respawn_jobs.store.tables import RunRow
 
 Consumer = Literal["after", "notify"]
 _CONSUMERS: tuple[Consumer, ...] = ("after", "notify")

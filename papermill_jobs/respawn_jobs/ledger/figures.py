@@ -16,7 +16,8 @@ from respawn_jobs.ledger import sending
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.notices import OLDEST
 from respawn_jobs.models import RunState
-from respawn_jobs.store.tables import AttemptRow, NoticeRow, ReplicaRow, RunRow
+from respawn_jobs.store.service_tables import NoticeRow, ReplicaRow
+from respawn_jobs.store.tables import AttemptRow, RunRow
 
 SILENT = timedelta(seconds=30)
 """How long a replica may say nothing of itself before it counts as gone."""

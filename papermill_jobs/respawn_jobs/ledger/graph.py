@@ -15,7 +15,8 @@ from respawn_jobs.ledger.context import Context, known_namespace
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.models import RunState
 from respawn_jobs.service_triggers import Graph, GraphEdge, GraphNode
-from respawn_jobs.store.tables import AfterJobRow, AfterRow, JobRow, RunRow, ScheduleRow
+from respawn_jobs.store.tables import JobRow, RunRow, ScheduleRow
+from respawn_jobs.store.trigger_tables import AfterJobRow, AfterRow
 
 _AT_ONCE = 500
 _HIDDEN = "a job that you may not see"

@@ -33,7 +33,8 @@ from respawn_jobs.ledger.runs import check_parameters, with_due
 from respawn_jobs.ledger.triggered import Occasion, check_rule, made, queue
 from respawn_jobs.models import RunState
 from respawn_jobs.service_triggers import Hook, HookAnswer, HookRequest, NewHook
-from respawn_jobs.store.tables import HookCallRow, HookRow, JobRow
+from respawn_jobs.store.tables import JobRow
+from respawn_jobs.store.trigger_tables import HookCallRow, HookRow
 
 WINDOW_SECONDS = 300
 """How far a call's timestamp may be from the service's time."""

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.models import RunState
 from respawn_jobs.service_queueing import EACH
-from respawn_jobs.store.tables import AttemptRow, LimitRow, RunRow
+from respawn_jobs.store.service_tables import LimitRow
+from respawn_jobs.store.tables import AttemptRow, RunRow
 
 _EXECUTING = (RunState.QUEUED.value, RunState.RUNNING.value)
 

@@ -22,7 +22,8 @@ from respawn_jobs.models import JobSettings, RunState
 from respawn_jobs.notebooks import read_notebook, title
 from respawn_jobs.notices import Kind, Told
 from respawn_jobs.redact import last_line, shown
-from respawn_jobs.store.tables import JobRow, NoticeRow, RunEndRow, RunRow, ScheduleRow
+from respawn_jobs.store.service_tables import NoticeRow, RunEndRow
+from respawn_jobs.store.tables import JobRow, RunRow, ScheduleRow
 
 logger = logging.getLogger(__name__)
 LINE = 300

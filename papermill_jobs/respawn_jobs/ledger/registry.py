@@ -37,7 +37,8 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger.context import Context
-from respawn_jobs.store.tables import Base, BlobRow
+from respawn_jobs.store.columns import Base
+from respawn_jobs.store.tables import BlobRow
 
 FRESH = timedelta(minutes=15)
 """A row that was touched so lately is not touched again: a quarter of the shortest grace."""

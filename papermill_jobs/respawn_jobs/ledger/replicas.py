@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.service_queueing import Replica
-from respawn_jobs.store.tables import ReplicaRow
+from respawn_jobs.store.service_tables import ReplicaRow
 
 HEARD = timedelta(seconds=20)
 """For how long a replica that said nothing more counts as running."""

@@ -21,24 +21,19 @@ from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.registry import insert_new
 from respawn_jobs.models import JobSettings, RunState
+from respawn_jobs.store.service_tables import NoticeRow, RunEndRow
 from respawn_jobs.store.tables import (
-    AfterJobRow,
-    AfterRow,
     ArtifactBlobRow,
     ArtifactRow,
     AttemptRow,
     AuditRow,
-    BackfillRow,
     CellRow,
     CheckpointBlobRow,
     CheckpointRow,
-    HookCallRow,
     JobRow,
-    NoticeRow,
-    RunEndRow,
     RunRow,
-    SpentRow,
 )
+from respawn_jobs.store.trigger_tables import AfterJobRow, AfterRow, BackfillRow, HookCallRow, SpentRow
 
 logger = logging.getLogger(__name__)
 ACTOR = "respawn"

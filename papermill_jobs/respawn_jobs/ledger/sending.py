@@ -19,7 +19,8 @@ from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.notices import OLDEST
 from respawn_jobs.notices import Kind, Message, Told
 from respawn_jobs.redact import shown
-from respawn_jobs.store.tables import JobRow, NoticeRow
+from respawn_jobs.store.service_tables import NoticeRow
+from respawn_jobs.store.tables import JobRow
 
 CLAIM = timedelta(minutes=5)
 """How long a replica may take to send a message before another one does."""

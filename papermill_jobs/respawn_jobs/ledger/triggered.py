@@ -21,7 +21,8 @@ from respawn_jobs.ledger.context import Context, find_version
 from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.runs import PARAMETER_DUE, check_parameters, new_run, with_due
 from respawn_jobs.models import CellError, Parameter, RunState, Trigger
-from respawn_jobs.store.tables import JobRow, RunRow, SpentRow, VersionRow
+from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
+from respawn_jobs.store.trigger_tables import SpentRow
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.limits_of_runs import Limits, Occupancy, lane_of, limits_now, occupancy
 from respawn_jobs.ledger.replicas import heard
 from respawn_jobs.models import Cause, JobSettings, RunState
-from respawn_jobs.store.tables import WAITING, AttemptRow, JobRow, ReplicaRow, RunRow
+from respawn_jobs.store.service_tables import ReplicaRow
+from respawn_jobs.store.tables import WAITING, AttemptRow, JobRow, RunRow
 
 _MOST_COUNTED = 1000
 _WORDS = {

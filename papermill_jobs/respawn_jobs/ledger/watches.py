@@ -27,7 +27,8 @@ from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.ledger.triggered import Occasion, check_rule, queue
 from respawn_jobs.service_triggers import ObjectWatch, WatchRequest
-from respawn_jobs.store.tables import JobRow, WatchedRow, WatchRow
+from respawn_jobs.store.tables import JobRow
+from respawn_jobs.store.trigger_tables import WatchedRow, WatchRow
 
 logger = logging.getLogger(__name__)
 _LOOK_LASTS = timedelta(minutes=5)

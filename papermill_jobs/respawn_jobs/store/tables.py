@@ -6,57 +6,18 @@ the run before it, written when it is queued, so that nothing is lost if no atte
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    DateTime,
-    Dialect,
-    ForeignKey,
-    Index,
-    Integer,
-    String,
-    TypeDecorator,
-    UniqueConstraint,
-    false,
-    text,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-Json = JSON(none_as_null=True)
+from respawn_jobs.store import service_tables, trigger_tables  # noqa: F401  one schema with these
+from respawn_jobs.store.columns import Base
+
 WAITING = "lower(state) = 'queued' AND coalesce(current, '') = '' AND not_before IS NULL"
 """Runs that may start now, spelled as in their partial index; the functions keep SQLite from other ones."""
 DELAYED = "lower(state) = 'queued' AND not_before IS NOT NULL"
-
-
-class Utc(TypeDecorator[datetime]):
-    """An aware UTC instant; SQLite keeps it without its zone and gets it back with it."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times; hand SQLite, which has no zones, the UTC clock time."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the time its zone back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """What all tables share."""
-
-    type_annotation_map = {datetime: Utc(), dict[str, Any]: Json, list[Any]: Json, int: BigInteger()}
 
 
 class JobRow(Base):
@@ -330,191 +291,6 @@ class BlobRow(Base):
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     touched_at: Mapped[datetime] = mapped_column(index=True)
     removing: Mapped[bool] = mapped_column(default=False)
-
-
-class AfterRow(Base):
-    """A rule: a job runs after others, once for each period."""
-
-    __tablename__ = "after"
-
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), unique=True)
-    """A job has one rule at most."""
-    needs: Mapped[str] = mapped_column(String(8))
-    """`all` or `any` of the upstream jobs."""
-    waits_for: Mapped[str] = mapped_column(String(16))
-    """`success`, or `end` for failures too."""
-    period: Mapped[str] = mapped_column(String(8))
-    tz: Mapped[str] = mapped_column(String(80))
-    parameters: Mapped[dict[str, Any]]
-    sources: Mapped[dict[str, Any]]
-    """Parameters that are taken from upstream runs."""
-    paused: Mapped[bool] = mapped_column(default=False)
-    created_by: Mapped[str] = mapped_column(String(255))
-    created_at: Mapped[datetime]
-
-
-class AfterJobRow(Base):
-    """A job that a rule waits for."""
-
-    __tablename__ = "after_jobs"
-
-    after_id: Mapped[str] = mapped_column(ForeignKey("after.id"), primary_key=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True, index=True)
-
-
-class HookRow(Base):
-    """A webhook that makes runs of a job. Its secret is derived, not kept: see `ledger.hooks`."""
-
-    __tablename__ = "hooks"
-
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
-    salt: Mapped[str] = mapped_column(String(64))
-    parameters: Mapped[dict[str, Any]]
-    accepts: Mapped[list[Any]]
-    """Names of the parameters that a call may give."""
-    created_by: Mapped[str] = mapped_column(String(255))
-    created_at: Mapped[datetime]
-
-
-class HookCallRow(Base):
-    """A signature that a hook has accepted: it is accepted once."""
-
-    __tablename__ = "hook_calls"
-
-    hook_id: Mapped[str] = mapped_column(ForeignKey("hooks.id"), primary_key=True)
-    signature: Mapped[str] = mapped_column(String(64), primary_key=True)
-    at: Mapped[datetime] = mapped_column(index=True)
-
-
-class WatchRow(Base):
-    """A prefix of the inbox; each object that appears under it makes a run."""
-
-    __tablename__ = "watches"
-
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
-    prefix: Mapped[str] = mapped_column(String(1024))
-    parameter: Mapped[str | None] = mapped_column(String(255))
-    """The parameter that is given the object's address."""
-    parameters: Mapped[dict[str, Any]]
-    next_look: Mapped[datetime] = mapped_column(index=True)
-    said: Mapped[str | None]
-    """What kept the last look from its end."""
-    created_by: Mapped[str] = mapped_column(String(255))
-    created_at: Mapped[datetime]
-
-
-class WatchedRow(Base):
-    """An object that a watch has seen; `fired` once it has made its run, or was there before the watch."""
-
-    __tablename__ = "watched"
-
-    watch_id: Mapped[str] = mapped_column(ForeignKey("watches.id"), primary_key=True)
-    name_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    mark: Mapped[str] = mapped_column(String(255))
-    """Its ETag, or size and time: it has settled when two looks see the same."""
-    fired: Mapped[bool]
-
-
-class BackfillRow(Base):
-    """Runs of a job for a range of dates or a list of parameter sets; made in order, as places come free."""
-
-    __tablename__ = "backfills"
-
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
-    state: Mapped[str] = mapped_column(String(16), index=True)
-    """`active`, `stopped` or `done`."""
-    about: Mapped[str]
-    """Its range or its sets, in words."""
-    parallel: Mapped[int]
-    total: Mapped[int]
-    made: Mapped[int] = mapped_column(default=0)
-    """How many of its runs were made so far."""
-    items: Mapped[list[Any]]
-    """For each run its logical date and its parameters."""
-    created_by: Mapped[str] = mapped_column(String(255))
-    created_at: Mapped[datetime]
-    finished_at: Mapped[datetime | None]
-
-
-class RunEndRow(Base):
-    """An ended run that one of the service's loops has yet to act on; written when the run ends."""
-
-    __tablename__ = "run_ends"
-
-    consumer: Mapped[str] = mapped_column(String(16), primary_key=True)
-    run_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    at: Mapped[datetime]
-
-
-class NoticeRow(Base):
-    """Something that people are told: written once, sent with others of its job, then kept for a while."""
-
-    __tablename__ = "notices"
-    __table_args__ = (
-        UniqueConstraint("key", name="notices_once"),
-        Index("notices_of_job", "job_id", "channel", "kind"),
-        Index("notices_of_run", "run_id"),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    key: Mapped[str] = mapped_column(String(255))
-    """What it is about, such as `failure:<run>:<channel>`: each is told once."""
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
-    channel: Mapped[str] = mapped_column(String(64))
-    kind: Mapped[str] = mapped_column(String(16))
-    """`failure`, `recovery` or `deadline`."""
-    run_id: Mapped[str | None] = mapped_column(String(32))
-    at: Mapped[datetime]
-    details: Mapped[dict[str, Any]]
-    not_before: Mapped[datetime]
-    """When it is sent at the earliest: later for those that wait for others, or for another try."""
-    claimed_until: Mapped[datetime | None]
-    """Until when the replica that sends it has it for itself."""
-    tries: Mapped[int] = mapped_column(default=0)
-    sent_at: Mapped[datetime | None] = mapped_column(index=True)
-    said: Mapped[str | None]
-    """What kept it from being sent."""
-
-
-class SpentRow(Base):
-    """An occasion whose run is no longer kept: it makes no other. For triggers that may look at it again."""
-
-    __tablename__ = "spent"
-
-    trigger_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    trigger_key: Mapped[str] = mapped_column(String(255), primary_key=True)
-
-
-class LimitRow(Base):
-    """How many runs may run at once in a namespace, for a user or in a queue; name `*` for each of a kind."""
-
-    __tablename__ = "limits"
-
-    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255), primary_key=True)
-    most: Mapped[int]
-    set_by: Mapped[str] = mapped_column(String(255))
-    set_at: Mapped[datetime]
-
-
-class ReplicaRow(Base):
-    """A process of the service, as it last said of itself."""
-
-    __tablename__ = "replicas"
-
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    host: Mapped[str] = mapped_column(String(255))
-    started_at: Mapped[datetime]
-    seen_at: Mapped[datetime] = mapped_column(index=True)
-    places: Mapped[int]
-    """How many runs it may execute at once."""
-    busy: Mapped[int]
-    draining: Mapped[bool] = mapped_column(default=False)
-    health: Mapped[dict[str, Any]]
 
 
 class AuditRow(Base):

@@ -18,7 +18,8 @@ from respawn_jobs.ledger import Ledger, collecting
 from respawn_jobs.models import Artifact, ArtifactPart, CellError, CellState, Checkpoint, JobSettings
 from respawn_jobs.protocol import ArtifactCommit, CheckpointCommit, Outcome
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
-from respawn_jobs.store.tables import BlobRow, RunEndRow, RunRow
+from respawn_jobs.store.service_tables import RunEndRow
+from respawn_jobs.store.tables import BlobRow, RunRow
 from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner

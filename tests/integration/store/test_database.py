@@ -17,8 +17,9 @@ from sqlalchemy.exc import StatementError
 
 from respawn_jobs.errors import Conflict, InvalidInput, Unavailable
 from respawn_jobs.store import database as module
+from respawn_jobs.store.columns import Base
 from respawn_jobs.store.database import HEAD, Database
-from respawn_jobs.store.tables import Base, JobRow
+from respawn_jobs.store.tables import JobRow
 
 pytestmark = pytest.mark.integration
 

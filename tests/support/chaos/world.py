@@ -18,7 +18,8 @@ from respawn_jobs.models import RunState
 from respawn_jobs.policies import Cause, JobSettings, RetryPolicy
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.service_triggers import AfterRequest
-from respawn_jobs.store.tables import AttemptRow, RunEndRow, RunRow, ScheduleRow
+from respawn_jobs.store.service_tables import RunEndRow
+from respawn_jobs.store.tables import AttemptRow, RunRow, ScheduleRow
 from support.notebooks import notebook, text
 
 ADA = Actor.owner("ada")

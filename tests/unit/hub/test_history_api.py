@@ -18,7 +18,7 @@ from respawn_jobs.models import JobSettings
 from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion, RunRequest
 from respawn_jobs.service_history import ImportRequest, OrphanRequest
-from respawn_jobs.store.tables import RunEndRow
+from respawn_jobs.store.service_tables import RunEndRow
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 from support.service import served

@@ -16,7 +16,7 @@ from respawn_jobs.models import Artifact, ArtifactPart, RunState
 from respawn_jobs.protocol import ArtifactCommit
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.service_triggers import AfterRequest, Source
-from respawn_jobs.store.tables import RunEndRow
+from respawn_jobs.store.service_tables import RunEndRow
 from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner

@@ -14,7 +14,7 @@ from respawn_jobs.ledger.hooks import sign
 from respawn_jobs.models import RunState
 from respawn_jobs.service import Promotion
 from respawn_jobs.service_triggers import HookRequest
-from respawn_jobs.store.tables import HookCallRow
+from respawn_jobs.store.trigger_tables import HookCallRow
 from support.notebooks import notebook, text
 
 both_databases = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)

@@ -12,16 +12,9 @@ from respawn_jobs.ledger.triggered import Occasion
 from respawn_jobs.ledger.triggered import queue as queue_occasion
 from respawn_jobs.models import JobSettings
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
-from respawn_jobs.store.tables import (
-    AttemptRow,
-    CellRow,
-    CheckpointBlobRow,
-    CheckpointRow,
-    JobRow,
-    RunEndRow,
-    RunRow,
-    SpentRow,
-)
+from respawn_jobs.store.service_tables import RunEndRow
+from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointBlobRow, CheckpointRow, JobRow, RunRow
+from respawn_jobs.store.trigger_tables import SpentRow
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from respawn_jobs.store.tables import Base
+from respawn_jobs.store.columns import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

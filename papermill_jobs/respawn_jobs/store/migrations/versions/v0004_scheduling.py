@@ -12,12 +12,18 @@ depends_on = None
 
 
 def upgrade() -> None:
-    _new_tables()
+    _create_blobs()
+    _create_queue()
+    _create_notices()
+    _create_after()
+    _create_hooks()
+    _create_watches()
+    _create_backfills()
     _new_columns()
     _fill_in()
 
 
-def _new_tables() -> None:
+def _create_blobs() -> None:
     op.create_table(
         "blobs",
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -26,6 +32,9 @@ def _new_tables() -> None:
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_index("ix_blobs_touched_at", "blobs", ["touched_at"], unique=False)
+
+
+def _create_queue() -> None:
     op.create_table(
         "limits",
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -55,63 +64,9 @@ def _new_tables() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("consumer", "run_id"),
     )
-    op.create_table(
-        "after",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("job_id", sa.String(length=32), nullable=False),
-        sa.Column("needs", sa.String(length=8), nullable=False),
-        sa.Column("waits_for", sa.String(length=16), nullable=False),
-        sa.Column("period", sa.String(length=8), nullable=False),
-        sa.Column("tz", sa.String(length=80), nullable=False),
-        sa.Column("parameters", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("sources", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("paused", sa.Boolean(), nullable=False),
-        sa.Column("created_by", sa.String(length=255), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["job_id"],
-            ["jobs.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("job_id"),
-    )
-    op.create_table(
-        "backfills",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("job_id", sa.String(length=32), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("about", sa.String(), nullable=False),
-        sa.Column("parallel", sa.BigInteger(), nullable=False),
-        sa.Column("total", sa.BigInteger(), nullable=False),
-        sa.Column("made", sa.BigInteger(), nullable=False),
-        sa.Column("items", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("created_by", sa.String(length=255), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["job_id"],
-            ["jobs.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index("ix_backfills_job_id", "backfills", ["job_id"], unique=False)
-    op.create_index("ix_backfills_state", "backfills", ["state"], unique=False)
-    op.create_table(
-        "hooks",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("job_id", sa.String(length=32), nullable=False),
-        sa.Column("salt", sa.String(length=64), nullable=False),
-        sa.Column("parameters", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("accepts", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("created_by", sa.String(length=255), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["job_id"],
-            ["jobs.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index("ix_hooks_job_id", "hooks", ["job_id"], unique=False)
+
+
+def _create_notices() -> None:
     op.create_table(
         "notices",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -137,12 +92,84 @@ def _new_tables() -> None:
     op.create_index("ix_notices_sent_at", "notices", ["sent_at"], unique=False)
     op.create_index("notices_of_job", "notices", ["job_id", "channel", "kind"], unique=False)
     op.create_index("notices_of_run", "notices", ["run_id"], unique=False)
+
+
+def _create_after() -> None:
+    op.create_table(
+        "after",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("needs", sa.String(length=8), nullable=False),
+        sa.Column("waits_for", sa.String(length=16), nullable=False),
+        sa.Column("period", sa.String(length=8), nullable=False),
+        sa.Column("tz", sa.String(length=80), nullable=False),
+        sa.Column("parameters", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("sources", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("created_by", sa.String(length=255), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["jobs.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("job_id"),
+    )
+    op.create_table(
+        "after_jobs",
+        sa.Column("after_id", sa.String(length=32), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["after_id"],
+            ["after.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["jobs.id"],
+        ),
+        sa.PrimaryKeyConstraint("after_id", "job_id"),
+    )
+    op.create_index("ix_after_jobs_job_id", "after_jobs", ["job_id"], unique=False)
     op.create_table(
         "spent",
         sa.Column("trigger_id", sa.String(length=32), nullable=False),
         sa.Column("trigger_key", sa.String(length=255), nullable=False),
         sa.PrimaryKeyConstraint("trigger_id", "trigger_key"),
     )
+
+
+def _create_hooks() -> None:
+    op.create_table(
+        "hooks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("salt", sa.String(length=64), nullable=False),
+        sa.Column("parameters", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("accepts", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created_by", sa.String(length=255), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["jobs.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_hooks_job_id", "hooks", ["job_id"], unique=False)
+    op.create_table(
+        "hook_calls",
+        sa.Column("hook_id", sa.String(length=32), nullable=False),
+        sa.Column("signature", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["hook_id"],
+            ["hooks.id"],
+        ),
+        sa.PrimaryKeyConstraint("hook_id", "signature"),
+    )
+    op.create_index("ix_hook_calls_at", "hook_calls", ["at"], unique=False)
+
+
+def _create_watches() -> None:
     op.create_table(
         "watches",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -163,33 +190,6 @@ def _new_tables() -> None:
     op.create_index("ix_watches_job_id", "watches", ["job_id"], unique=False)
     op.create_index("ix_watches_next_look", "watches", ["next_look"], unique=False)
     op.create_table(
-        "after_jobs",
-        sa.Column("after_id", sa.String(length=32), nullable=False),
-        sa.Column("job_id", sa.String(length=32), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["after_id"],
-            ["after.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["job_id"],
-            ["jobs.id"],
-        ),
-        sa.PrimaryKeyConstraint("after_id", "job_id"),
-    )
-    op.create_index("ix_after_jobs_job_id", "after_jobs", ["job_id"], unique=False)
-    op.create_table(
-        "hook_calls",
-        sa.Column("hook_id", sa.String(length=32), nullable=False),
-        sa.Column("signature", sa.String(length=64), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["hook_id"],
-            ["hooks.id"],
-        ),
-        sa.PrimaryKeyConstraint("hook_id", "signature"),
-    )
-    op.create_index("ix_hook_calls_at", "hook_calls", ["at"], unique=False)
-    op.create_table(
         "watched",
         sa.Column("watch_id", sa.String(length=32), nullable=False),
         sa.Column("name_hash", sa.String(length=64), nullable=False),
@@ -201,6 +201,30 @@ def _new_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("watch_id", "name_hash"),
     )
+
+
+def _create_backfills() -> None:
+    op.create_table(
+        "backfills",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
+        sa.Column("parallel", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("items", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created_by", sa.String(length=255), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["jobs.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_backfills_job_id", "backfills", ["job_id"], unique=False)
+    op.create_index("ix_backfills_state", "backfills", ["state"], unique=False)
 
 
 def _new_columns() -> None:

@@ -1,0 +1,79 @@
+"""Tables of the service's loops: ends to act on, people to tell, limits, replicas."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from respawn_jobs.store.columns import Base
+
+
+class RunEndRow(Base):
+    """An ended run that one of the service's loops has yet to act on; written when the run ends."""
+
+    __tablename__ = "run_ends"
+
+    consumer: Mapped[str] = mapped_column(String(16), primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    at: Mapped[datetime]
+
+
+class NoticeRow(Base):
+    """Something that people are told: written once, sent with others of its job, then kept for a while."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        UniqueConstraint("key", name="notices_once"),
+        Index("notices_of_job", "job_id", "channel", "kind"),
+        Index("notices_of_run", "run_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255))
+    """What it is about, such as `failure:<run>:<channel>`: each is told once."""
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    channel: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    """`failure`, `recovery` or `deadline`."""
+    run_id: Mapped[str | None] = mapped_column(String(32))
+    at: Mapped[datetime]
+    details: Mapped[dict[str, Any]]
+    not_before: Mapped[datetime]
+    """When it is sent at the earliest: later for those that wait for others, or for another try."""
+    claimed_until: Mapped[datetime | None]
+    """Until when the replica that sends it has it for itself."""
+    tries: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None] = mapped_column(index=True)
+    said: Mapped[str | None]
+    """What kept it from being sent."""
+
+
+class LimitRow(Base):
+    """How many runs may run at once in a namespace, for a user or in a queue; name `*` for each of a kind."""
+
+    __tablename__ = "limits"
+
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    most: Mapped[int]
+    set_by: Mapped[str] = mapped_column(String(255))
+    set_at: Mapped[datetime]
+
+
+class ReplicaRow(Base):
+    """A process of the service, as it last said of itself."""
+
+    __tablename__ = "replicas"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime] = mapped_column(index=True)
+    places: Mapped[int]
+    """How many runs it may execute at once."""
+    busy: Mapped[int]
+    draining: Mapped[bool] = mapped_column(default=False)
+    health: Mapped[dict[str, Any]]
