@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import RespawnError
@@ -116,10 +116,15 @@ def each_due_time_has_one_run(case: Case, session: Session) -> Iterator[Violatio
 
 
 def each_period_is_followed_once(case: Case, session: Session) -> Iterator[Violation]:
-    """The downstream job ran once for each logical date of the job that it follows."""
+    """The downstream job ran once for each logical date of the job that it follows.
+
+    A run that was cancelled before it began counts for nothing.
+    """
 
     def dates(name: str) -> dict[datetime, list[str]]:
+        began = or_(RunRow.state != RunState.CANCELLED.value, RunRow.started_at.is_not(None))
         query = select(RunRow.logical_at, RunRow.id, RunRow.trigger).join(JobRow, JobRow.id == RunRow.job_id)
+        query = query.where(began) if name == UPSTREAM else query
         found: dict[datetime, list[str]] = defaultdict(list)
         for date, run, trigger in session.execute(query.where(JobRow.name == name)):
             if name == UPSTREAM or trigger == "after":
