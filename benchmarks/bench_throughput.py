@@ -20,30 +20,25 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
 from harness import BIN, Series, place, save, sleep_until, table, trivial_notebook
 
-from respawn_hub.app import create_app
 from respawn_hub.settings import Settings
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import RunState
 from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest, Service
-from support.service import hub_settings, serving
+from support.lonely import answering_hub
+from support.service import whole_service
 from support.waiting import wait_for
 
 
 @contextmanager
 def running_service(directory: Path, at_once: int) -> Iterator[Service]:
     """Run the service with its loops; yields it as one person sees it."""
-    ledger = Ledger.embedded(directory / "data")
-
-    def application(origin: str) -> FastAPI:
-        settings = Settings(data=directory / "data", max_running=at_once)
-        return create_app(settings, hub_settings(origin), ledger=ledger)
-
+    settings = Settings(data=directory / "data", max_running=at_once)
+    ledger = Ledger.embedded(settings.data)
     try:
-        with serving(application, lifespan="on"):
+        with answering_hub() as hub, whole_service(settings, hub_port=hub, ledger=ledger):
             yield ledger.as_actor(Actor.owner("ada"))
     finally:
         ledger.close()
