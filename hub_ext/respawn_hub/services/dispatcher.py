@@ -86,8 +86,7 @@ class Dispatcher:
             self._submitted.discard(attempt)
             logger.info("runner of %s is gone: %s", attempt, reason)
             self._lose(attempt, reason)
-        for run in self._watch.expire():
-            logger.warning("%s: its runner stopped answering", run)
+        self._watch.expire()
 
     def _lose(self, attempt: str, reason: str) -> None:
         try:

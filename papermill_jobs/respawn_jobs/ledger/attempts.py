@@ -176,6 +176,8 @@ def expire(context: Context, *, spare_claimed: bool = False) -> list[str]:
                 settle(context, run_id)
             elif not lose(context, attempt_id, _silence(state), expired_at=now):
                 continue
+            else:
+                logger.warning("%s of %s is lost: %s", attempt_id, run_id, _silence(state))
         except Unavailable as error:
             logger.warning("%s is settled later: %s", run_id, error)
         except Exception:  # whatever one run holds, the others must go on
