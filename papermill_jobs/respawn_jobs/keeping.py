@@ -178,7 +178,7 @@ class Keeper:
             await self._note(index, self._no_snapshots)
         else:
             try:
-                held = await self._waits.unless_stopped(self._link.hold(index))
+                held = await self._waits.unless_stopped(self._link.hold(index), brief=True)
                 await self._use(index, held, wish, self._link)
             except (LinkError, OSError) as error:
                 if self._link.dead:  # the next cell will tell; a child may have the state all the same

@@ -51,12 +51,15 @@ class Waits:
         finally:
             await cancelled(task)
 
-    async def unless_stopped(self, work: Awaitable[T], *, limit: float | None = None) -> T:
+    async def unless_stopped(
+        self, work: Awaitable[T], *, limit: float | None = None, brief: bool = False
+    ) -> T:
         """Await `work` in the kernel; on a reason to stop interrupt it, then kill it.
 
         Args:
             work: what goes on in the kernel.
             limit: Seconds it may take; None for no limit.
+            brief: It takes a moment only, so it may come to its end before it is interrupted, and counts.
 
         Raises:
             Stopped: there was a reason to stop.
@@ -69,6 +72,10 @@ class Waits:
             if task.done() and not stop.done():
                 return task.result()
             reason = self._stopper.reason
+            if brief and reason is not None and not reason.fenced:
+                await asyncio.wait({task}, timeout=_grace(reason.state))
+                if task.done():
+                    return task.result()
             await self._end(task, reason.state if reason is not None else "timed_out")
             raise TookTooLong if reason is None else Stopped
         finally:
@@ -79,11 +86,14 @@ class Waits:
         """Interrupt what goes on in the kernel; kill the kernel when that does not help."""
         if not task.done() and not self._stopper.fenced:
             await self._kernel.interrupt()
-            grace = _INTERRUPT_GRACE_SECONDS.get(state, _USUAL_GRACE_SECONDS)
-            await asyncio.wait({task}, timeout=grace)
+            await asyncio.wait({task}, timeout=_grace(state))
         if not task.done():
             self._kernel.kill()
             await asyncio.wait({task}, timeout=_KILL_SECONDS)
+
+
+def _grace(state: str) -> float:
+    return _INTERRUPT_GRACE_SECONDS.get(state, _USUAL_GRACE_SECONDS)
 
 
 async def cancelled(future: asyncio.Future[Any]) -> None:
