@@ -7,7 +7,7 @@ wait: somebody wants exactly them. A backfill's runs are not cancelled either; w
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger import audit
@@ -53,13 +53,18 @@ def admit(context: Context, session: Session, job: JobRow, run: RunRow) -> None:
 
 
 def _others(session: Session, run: RunRow) -> list[RunRow]:
-    """Return the runs of the same job that have not ended, oldest first, locked."""
+    """Return the runs of the same job that have not ended, oldest first, locked.
+
+    One whose runner has said that it succeeded has ended, though its run is final only in a moment.
+    """
     query = (
         select(RunRow)
+        .outerjoin(AttemptRow, AttemptRow.id == RunRow.current)
         .where(RunRow.job_id == run.job_id, RunRow.state.in_(_OPEN), RunRow.id != run.id)
+        .where(or_(AttemptRow.id.is_(None), AttemptRow.state != RunState.SUCCEEDED.value))
         .order_by(RunRow.created_at, RunRow.id)
     )
-    return list(session.scalars(query.with_for_update().execution_options(populate_existing=True)))
+    return list(session.scalars(query.with_for_update(of=RunRow).execution_options(populate_existing=True)))
 
 
 def _cancel(context: Context, session: Session, job: JobRow, run: RunRow, cause: RunRow) -> None:

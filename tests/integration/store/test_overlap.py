@@ -92,6 +92,22 @@ def test_the_newest_waits_until_those_that_are_cancelled_have_ended(stage: Stage
     assert [record.action for record in stage.root.audit()].count("cancel") == 2
 
 
+@pytest.mark.parametrize("policy", ["skip", "cancel"])
+def test_a_run_whose_runner_said_that_it_succeeded_is_in_nobodys_way(
+    stage: Stage, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.promote("report", overlap=policy)
+    ending = come_due(stage)
+    assert stage.take() == [ending]
+    # The process dies between the two steps in which an attempt ends.
+    with monkeypatch.context() as patch:
+        patch.setattr("respawn_jobs.ledger.port.settle", lambda *_: None)
+        stage.end(ending)
+    newest = come_due(stage)
+    stage.ledger.expire()
+    assert (shown(stage, ending).state, shown(stage, newest).state) == (RunState.SUCCEEDED, RunState.QUEUED)
+
+
 def test_of_two_that_come_due_at_the_same_instant_one_is_skipped(db_url: str, tmp_path: Path) -> None:
     stages = [Stage(db_url, tmp_path, clock=lambda: START) for _ in range(4)]
     stages[0].promote("report", overlap="skip")

@@ -151,14 +151,17 @@ def all_runs_are_final(case: Case, session: Session) -> Iterator[Violation]:
 
 
 def at_most_one_attempt_committed(case: Case, session: Session) -> Iterator[Violation]:
-    """A run has one attempt that succeeded, the last, if it succeeded, and none otherwise."""
+    """A run has one attempt that succeeded, the last, if it succeeded, and none otherwise.
+
+    A cancel that was granted holds, even when the last attempt had nearly come to its end.
+    """
     succeeded: dict[str, list[AttemptRow]] = defaultdict(list)
     for attempt in session.scalars(select(AttemptRow).where(AttemptRow.state == "succeeded")):
         succeeded[attempt.run_id].append(attempt)
     for run in session.scalars(select(RunRow)):
         winners = succeeded[run.id]
-        good = len(winners) == (1 if run.state == "succeeded" else 0)
-        if not good or any(winner.number != run.attempt for winner in winners):
+        possible = {"succeeded": (1,), "cancelled": (0, 1)}.get(run.state, (0,))
+        if len(winners) not in possible or any(winner.number != run.attempt for winner in winners):
             numbers = [winner.number for winner in winners]
             yield Violation("one commits", f"{run.id} is {run.state}; attempts {numbers} succeeded", [run.id])
 
