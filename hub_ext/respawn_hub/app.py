@@ -46,7 +46,7 @@ from respawn_hub.services.watcher import Watcher
 from respawn_hub.sessions import Sessions
 from respawn_hub.settings import HubSettings, Settings
 from respawn_hub.templating import HERE
-from respawn_hub.watching import watching
+from respawn_hub.watching import Watching, watching
 from respawn_jobs import logs
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock, utc_now
@@ -79,25 +79,8 @@ def create_app(
     """
     store = ledger or open_ledger(settings, clock)
     service_url = hub_settings.service_url.rstrip("/") + hub_settings.prefix.rstrip("/")
-    executor = executor or LocalExecutor(
-        service_url, max_running=settings.max_running, freed=lambda: supervisor.wake()
-    )
     watched = watching(settings, hub_settings, store, clock)
-    replica = new_id("rep")
-    logs.always(replica=replica)
-    dispatcher = Dispatcher(store, executor, max_running=settings.max_running, replica=replica)
-    presence = Presence(
-        store, dispatcher, lambda: supervisor.health(), replica=replica, places=settings.max_running
-    )
-    supervisor = Supervisor(
-        {
-            "dispatcher": dispatcher.tick,
-            "presence": presence.tick,
-            **_loops(settings, store, lambda: supervisor.wake(), clock),
-            **watched.loops,
-        },
-        passed=watched.metrics.loop_passed,
-    )
+    ending = _at_work(settings, store, executor, service_url, watched, clock)
     hub = Hub(hub_settings)
     runtime = Runtime(
         settings=settings,
@@ -110,16 +93,14 @@ def create_app(
             seconds=settings.session_seconds,
         ),
         ledger=store,
-        wake=supervisor.wake,
-        health=supervisor.health,
+        wake=ending.supervisor.wake,
+        health=ending.supervisor.health,
         watching=watched,
     )
 
-    ending = Ending(supervisor, dispatcher, presence, drain_seconds=settings.drain_seconds)
-
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        supervisor.start()
+        ending.supervisor.start()
         logger.info("Respawn serves %s", service_url)
         yield
         await run_in_threadpool(ending.run)
@@ -150,6 +131,36 @@ def _application(prefix: str, lifespan: Callable[[FastAPI], AbstractAsyncContext
     app.add_middleware(SafeHeaders)
     add_failures(app)
     return app
+
+
+def _at_work(
+    settings: Settings,
+    store: Ledger,
+    executor: Executor | None,
+    service_url: str,
+    watched: Watching,
+    clock: Clock,
+) -> Ending:
+    """Return the loops of this replica, not started yet, with the way in which they end."""
+    replica = new_id("rep")
+    logs.always(replica=replica)
+    executor = executor or LocalExecutor(
+        service_url, max_running=settings.max_running, freed=lambda: supervisor.wake()
+    )
+    dispatcher = Dispatcher(store, executor, max_running=settings.max_running, replica=replica)
+    presence = Presence(
+        store, dispatcher, lambda: supervisor.health(), replica=replica, places=settings.max_running
+    )
+    supervisor = Supervisor(
+        {
+            "dispatcher": dispatcher.tick,
+            "presence": presence.tick,
+            **_loops(settings, store, lambda: supervisor.wake(), clock),
+            **watched.loops,
+        },
+        passed=watched.metrics.loop_passed,
+    )
+    return Ending(supervisor, dispatcher, presence, drain_seconds=settings.drain_seconds)
 
 
 def _loops(

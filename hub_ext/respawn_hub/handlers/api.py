@@ -47,8 +47,7 @@ class Paused(BaseModel):
     paused: bool
 
 
-_PROBLEMS = PROBLEMS
-router = APIRouter(prefix="/api", tags=["people"], responses=_PROBLEMS, route_class=AskedFirst)
+router = APIRouter(prefix="/api", tags=["people"], responses=PROBLEMS, route_class=AskedFirst)
 
 
 @router.get("/whoami")

@@ -37,7 +37,7 @@ class Ending:
             drain_seconds: for how long runs may go on.
             monotonic: a clock of seconds.
         """
-        self._supervisor = supervisor
+        self.supervisor = supervisor
         self._dispatcher = dispatcher
         self._presence = presence
         self._drain_seconds = drain_seconds
@@ -51,9 +51,9 @@ class Ending:
     def run(self) -> None:
         """End the replica. Doing it twice does no harm."""
         self._dispatcher.drain()
-        self._supervisor.wake()
+        self.supervisor.wake()
         self._let_finish()
-        self._supervisor.stop(_LOOPS_SECONDS)
+        self.supervisor.stop(_LOOPS_SECONDS)
         self._dispatcher.close()
         try:
             self._presence.close()
