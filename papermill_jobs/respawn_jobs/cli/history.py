@@ -93,6 +93,7 @@ def gc(orphans: bool, remove: bool, as_json: bool) -> int:
     with connection() as connected:
         if not orphans:
             if connected.ledger is not None:
+                connected.ledger.forget_ends()
                 while any(count > 0 for count in connected.ledger.remove_old_runs().values()):
                     continue
             collected = connected.service.collect()

@@ -1,8 +1,8 @@
-"""What the service's housekeeper asks of the ledger."""
+"""What the service's housekeeper and `respawn gc` ask of the ledger."""
 
 from __future__ import annotations
 
-from respawn_jobs.ledger import retention
+from respawn_jobs.ledger import ends, retention
 from respawn_jobs.ledger.collecting import Collector
 from respawn_jobs.ledger.context import Context
 
@@ -15,6 +15,10 @@ class KeepingLedger:
     def remove_old_runs(self) -> dict[str, int]:
         """Remove up to a hundred old runs of each job; return how many, by job."""
         return retention.remove_old_runs(self._context)
+
+    def forget_ends(self) -> None:
+        """Forget the ended runs that loops of a service would act on, for a store that has no service."""
+        ends.forget(self._context)
 
     def remove_old_records(self) -> None:
         """Remove calls of hooks, notices and backfills of long ago."""
