@@ -16,6 +16,7 @@ from respawn_jobs.ledger.collecting import collect
 from respawn_jobs.ledger.context import Context, find_run
 from respawn_jobs.ledger.limits import NAME, check_digest, check_text, cleaned
 from respawn_jobs.models import Artifact, ArtifactPart, CellRecord, CellState
+from respawn_jobs.store.pieces import in_pieces
 from respawn_jobs.store.tables import ArtifactBlobRow, ArtifactRow, AttemptRow, RunRow
 from respawn_kernels.artifact_records import MOST_NAMES, ArtifactError, check_name
 
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 KEPT = 2
 """How many of each name a run keeps."""
 _INHERITED = 0
-_AT_ONCE = 500
 
 
 def checked(artifact: Artifact) -> Artifact:
@@ -264,8 +264,7 @@ def _prune(session: Session, run_id: str, name: str) -> set[str]:
         session.delete(row)
     session.flush()
     wanted, unnamed = sorted(dropped), set(dropped)
-    for start in range(0, len(wanted), _AT_ONCE):
-        part = wanted[start : start + _AT_ONCE]
+    for part in in_pieces(wanted):
         named = session.scalars(select(ArtifactBlobRow.digest).where(ArtifactBlobRow.digest.in_(part)))
         unnamed -= set(named)
     return unnamed

@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Corrupt
 from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.tops import newest_keys
 from respawn_jobs.models import AuditRecord
+from respawn_jobs.store.pieces import in_pieces
 from respawn_jobs.store.tables import AuditHeadRow, AuditRow
 
 
@@ -50,11 +52,12 @@ def write(
 def newest(context: Context, actor: Actor, limit: int) -> list[AuditRecord]:
     """Return the newest records of namespaces that the actor may read, newest first."""
     readable = actor.readable()
-    query = select(AuditRow).order_by(AuditRow.seq.desc()).limit(max(0, limit))
-    if readable is not None:
-        query = query.where(AuditRow.namespace.in_(readable))
+    parts = [{}] if readable is None else [{"namespace": namespace} for namespace in sorted(readable)]
     with context.database.session() as session:
-        return [_record(row) for row in session.scalars(query)]
+        numbers = [key[0] for key in newest_keys(session, AuditRow, ("seq",), parts, max(0, limit))]
+        query = select(AuditRow).order_by(AuditRow.seq.desc())
+        pieces = (query.where(AuditRow.seq.in_(some)) for some in in_pieces(numbers))
+        return [_record(row) for piece in pieces for row in session.scalars(piece)]
 
 
 def verify(context: Context) -> int:

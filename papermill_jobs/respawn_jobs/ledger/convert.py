@@ -8,7 +8,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger.context import Context
-from respawn_jobs.ledger.paging import AT_ONCE, in_pieces
 from respawn_jobs.ledger.waiting import waiting
 from respawn_jobs.models import (
     Attempt,
@@ -24,6 +23,7 @@ from respawn_jobs.models import (
     Schedule,
     Version,
 )
+from respawn_jobs.store.pieces import in_pieces
 from respawn_jobs.store.tables import (
     AttemptRow,
     CellRow,
@@ -78,8 +78,10 @@ def schedule_of(row: ScheduleRow, job: JobRow) -> Schedule:
 
 def jobs_of(session: Session, rows: Sequence[JobRow]) -> list[Job]:
     """Return jobs with their schedules and last runs."""
-    if len(rows) > AT_ONCE:
-        return [job for some in in_pieces(rows, AT_ONCE) for job in jobs_of(session, some)]
+    return [job for some in in_pieces(rows) for job in _jobs_of(session, some)]
+
+
+def _jobs_of(session: Session, rows: Sequence[JobRow]) -> list[Job]:
     ids = [row.id for row in rows]
     schedules: dict[str, list[ScheduleRow]] = {}
     for schedule in session.scalars(
@@ -112,8 +114,10 @@ def runs_of(session: Session, rows: Sequence[RunRow], context: Context | None = 
 
     With a context, those that are queued say what they wait for.
     """
-    if len(rows) > AT_ONCE:
-        return [run for some in in_pieces(rows, AT_ONCE) for run in runs_of(session, some, context)]
+    return [run for some in in_pieces(rows) for run in _runs_of(session, some, context)]
+
+
+def _runs_of(session: Session, rows: Sequence[RunRow], context: Context | None) -> list[Run]:
     reasons = waiting(context, session, rows) if context is not None else {}
     named = select(JobRow.id, JobRow.namespace, JobRow.name)
     jobs = {

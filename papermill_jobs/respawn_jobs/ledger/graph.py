@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import func, or_, select
@@ -15,10 +15,10 @@ from respawn_jobs.ledger.context import Context, known_namespace
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.models import RunState
 from respawn_jobs.service_triggers import Graph, GraphEdge, GraphNode
+from respawn_jobs.store.pieces import in_pieces
 from respawn_jobs.store.tables import JobRow, RunRow, ScheduleRow
 from respawn_jobs.store.trigger_tables import AfterJobRow, AfterRow
 
-_AT_ONCE = 500
 _HIDDEN = "a job that you may not see"
 
 
@@ -88,7 +88,7 @@ def graph(context: Context, actor: Actor, namespace: str | None) -> Graph:
 
 def _nodes(session: Session, ids: set[str]) -> dict[str, GraphNode]:
     nodes: dict[str, GraphNode] = {}
-    for some in _batches(ids):
+    for some in in_pieces(sorted(ids)):
         active = ScheduleRow.job_id.in_(some), ScheduleRow.paused.is_(False)
         first = select(ScheduleRow.job_id, func.min(ScheduleRow.next_due)).where(*active)
         due: dict[str, datetime | None] = {}
@@ -108,7 +108,7 @@ def _nodes(session: Session, ids: set[str]) -> dict[str, GraphNode]:
 def _edges_into(session: Session, jobs: Collection[str]) -> list[tuple[str, str]]:
     """Return (job, upstream job) for the rules of these jobs."""
     found: list[tuple[str, str]] = []
-    for some in _batches(jobs):
+    for some in in_pieces(sorted(jobs)):
         query = (
             select(AfterRow.job_id, AfterJobRow.job_id)
             .join(AfterJobRow, AfterJobRow.after_id == AfterRow.id)
@@ -116,13 +116,6 @@ def _edges_into(session: Session, jobs: Collection[str]) -> list[tuple[str, str]
         )
         found += [(job, before) for job, before in session.execute(query)]
     return found
-
-
-def _batches(ids: Iterable[str]) -> Iterable[list[str]]:
-    """Yield ids in parts; databases limit how many values a query may have."""
-    wanted = sorted(ids)
-    for start in range(0, len(wanted), _AT_ONCE):
-        yield wanted[start : start + _AT_ONCE]
 
 
 def _name(session: Session, actor: Actor, job_id: str) -> str:

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.registry import announce, insert_new, secure, touch
+from respawn_jobs.store.pieces import in_pieces
 from respawn_jobs.store.tables import CheckpointBlobRow, NamespaceBlobRow
 from respawn_kernels.digest import digest_of
 
-_AT_ONCE = 1000
 """Digests per query; databases limit how many values one may have."""
 
 
@@ -62,10 +62,10 @@ def _hold(context: Context, namespace: str, digest: str) -> None:
 def held(session: Session, namespace: str, digests: list[str]) -> set[str]:
     """Return those of the digests that a namespace holds."""
     found: set[str] = set()
-    for start in range(0, len(digests), _AT_ONCE):
+    for some in in_pieces(digests):
         query = select(NamespaceBlobRow.digest).where(
             NamespaceBlobRow.namespace == namespace,
-            NamespaceBlobRow.digest.in_(digests[start : start + _AT_ONCE]),
+            NamespaceBlobRow.digest.in_(some),
         )
         found.update(session.scalars(query))
     return found
@@ -78,8 +78,7 @@ def name_in_checkpoints(session: Session, run_id: str, digests: set[str]) -> Non
     """
     secure(session, digests)
     wanted = sorted(digests)
-    for start in range(0, len(wanted), _AT_ONCE):
-        part = wanted[start : start + _AT_ONCE]
+    for part in in_pieces(wanted):
         query = select(CheckpointBlobRow.digest).where(
             CheckpointBlobRow.run_id == run_id, CheckpointBlobRow.digest.in_(part)
         )

@@ -38,13 +38,13 @@ from sqlalchemy.orm import Session
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.store.columns import Base
+from respawn_jobs.store.pieces import in_pieces
 from respawn_jobs.store.tables import BlobRow
 
 FRESH = timedelta(minutes=15)
 """A row that was touched so lately is not touched again: a quarter of the shortest grace."""
 LEFT_BEHIND = timedelta(seconds=60)
 """After this time a condemned blob was left by a collector that died."""
-_AT_ONCE = 500
 
 
 def announce(context: Context, digests: Collection[str]) -> None:
@@ -88,11 +88,9 @@ def secure(session: Session, digests: Collection[str]) -> None:
             raise Unavailable(f"blob {gone[0]} was removed before it was named; store it again", missing=gone)
 
 
-def batches(digests: Collection[str]) -> Iterator[list[str]]:
+def batches(digests: Collection[str]) -> Iterator[Sequence[str]]:
     """Yield digests in a fixed order, so that nobody waits in a circle, in parts that one query takes."""
-    wanted = sorted(set(digests))
-    for start in range(0, len(wanted), _AT_ONCE):
-        yield wanted[start : start + _AT_ONCE]
+    return in_pieces(sorted(set(digests)))
 
 
 def insert_new(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
@@ -102,7 +100,7 @@ def insert_new(session: Session, table: type[Base], rows: Sequence[dict[str, Any
     session.execute(insert(table).values(list(rows)).on_conflict_do_nothing())
 
 
-def _announce(context: Context, session: Session, part: list[str]) -> None:
+def _announce(context: Context, session: Session, part: Sequence[str]) -> None:
     now = context.clock()
     insert_new(
         session, BlobRow, [{"digest": digest, "touched_at": now, "removing": False} for digest in part]
@@ -115,7 +113,7 @@ def _announce(context: Context, session: Session, part: list[str]) -> None:
         row.removing, row.touched_at = False, max(row.touched_at, now)
 
 
-def _fresh(context: Context, part: list[str]) -> set[str]:
+def _fresh(context: Context, part: Sequence[str]) -> set[str]:
     recent = context.clock() - FRESH
     query = select(BlobRow.digest).where(
         BlobRow.digest.in_(part), BlobRow.removing.is_(False), BlobRow.touched_at > recent
@@ -124,7 +122,7 @@ def _fresh(context: Context, part: list[str]) -> set[str]:
         return set(session.scalars(query))
 
 
-def _rows(part: list[str]) -> Any:
+def _rows(part: Sequence[str]) -> Any:
     # Read anew: another transaction may have changed what this session has seen of a row.
     query = select(BlobRow).where(BlobRow.digest.in_(part)).order_by(BlobRow.digest)
     return query.execution_options(populate_existing=True)

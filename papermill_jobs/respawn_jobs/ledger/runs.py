@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs import parameters
@@ -152,12 +152,12 @@ def runs(
     limit = min(max(0, limit), _MOST)
     with context.database.session() as session:
         place = paging.place_of(session, actor, before)
-        scopes: list[ColumnElement[bool]] = [true()]
+        parts: list[dict[str, str]] = [{}]
         if job is not None:
-            scopes = [RunRow.job_id == find_job(session, actor, job).id]
+            parts = [{"job_id": find_job(session, actor, job).id}]
         elif (readable := actor.readable()) is not None:
-            scopes = [RunRow.namespace == namespace for namespace in sorted(readable)]
-        return runs_of(session, paging.newest(session, scopes, states, place, limit), context)
+            parts = [{"namespace": namespace} for namespace in sorted(readable)]
+        return runs_of(session, paging.newest(session, parts, states, place, limit), context)
 
 
 def show(context: Context, actor: Actor, run_id: str) -> RunDetail:

@@ -27,13 +27,13 @@ from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.ledger.triggered import Occasion, check_rule, queue
 from respawn_jobs.service_triggers import ObjectWatch, WatchRequest
+from respawn_jobs.store.pieces import in_pieces
 from respawn_jobs.store.tables import JobRow
 from respawn_jobs.store.trigger_tables import WatchedRow, WatchRow
 
 logger = logging.getLogger(__name__)
 _LOOK_LASTS = timedelta(minutes=5)
 """After which another replica may look: the one that looked may have died."""
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ def _note(context: Context, watch_id: str, said: str | None, every_seconds: floa
 def _settled(context: Context, watch_id: str, seen: Sequence[Appeared]) -> list[Appeared]:
     """Remember what a look saw; return what is as the look before saw it, and has made no run yet."""
     settled: list[Appeared] = []
-    for start in range(0, len(seen), _AT_ONCE):
-        some = {_hash(one.name): one for one in seen[start : start + _AT_ONCE]}
+    for piece in in_pieces(seen):
+        some = {_hash(one.name): one for one in piece}
         with context.database.session(write=True) as session:
             watch = select(WatchRow.id).where(WatchRow.id == watch_id)
             if session.scalar(watch.with_for_update()) is None:

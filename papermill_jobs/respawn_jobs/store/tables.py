@@ -300,13 +300,14 @@ class AuditRow(Base):
     __table_args__ = (
         UniqueConstraint("previous", name="audit_one_chain"),
         Index("audit_of_subject", "subject", "seq"),
+        Index("audit_of_namespace", "namespace", "seq"),
     )
 
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]
     actor: Mapped[str] = mapped_column(String(255))
     action: Mapped[str] = mapped_column(String(32))
-    namespace: Mapped[str] = mapped_column(String(255), index=True)
+    namespace: Mapped[str] = mapped_column(String(255))
     subject: Mapped[str] = mapped_column(String(255))
     details: Mapped[dict[str, Any]]
     previous: Mapped[str] = mapped_column(String(64))

@@ -8,10 +8,10 @@ import pytest
 
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Forbidden, InvalidInput, NotFound
-from respawn_jobs.ledger import paging
+from respawn_jobs.ledger import paging, tops
 from respawn_jobs.models import RunState
 from respawn_jobs.service import Promotion, RunRequest
-from respawn_jobs.store.tables import RunRow
+from respawn_jobs.store import pieces
 from support.notebooks import notebook, text
 
 BOTH_DATABASES = True
@@ -99,11 +99,10 @@ def test_a_beginning_that_is_none_is_refused(several, ledger):
 def test_more_than_one_query_can_name_is_read_in_pieces(several, ledger, monkeypatch):
     owner = ledger.as_actor(Actor.owner("owner"))
     runs, jobs = owner.runs(limit=1000), owner.jobs()
-    monkeypatch.setattr("respawn_jobs.ledger.convert.AT_ONCE", 5)
+    monkeypatch.setattr(pieces, "AT_ONCE", 5)
     assert owner.runs(limit=1000) == runs
     assert owner.jobs() == jobs
     with ledger.database.session() as session:
-        scopes = [RunRow.job_id == job.id for job in jobs]
-        monkeypatch.setattr(paging, "_PARTS_AT_ONCE", 2)
-        found = paging.newest(session, scopes, (), None, 1000)
+        monkeypatch.setattr(tops, "_PARTS_AT_ONCE", 2)
+        found = paging.newest(session, [{"job_id": job.id} for job in jobs], (), None, 1000)
         assert [row.id for row in found] == [run.id for run in runs]

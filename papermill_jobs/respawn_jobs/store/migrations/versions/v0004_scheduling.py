@@ -233,6 +233,8 @@ def _new_columns() -> None:
     op.add_column("attempts", sa.Column("note", sa.String(), nullable=True))
     op.create_index("attempts_of_notebook", "attempts", ["notebook"], unique=False)
     op.create_index("audit_of_subject", "audit", ["subject", "seq"], unique=False)
+    op.create_index("audit_of_namespace", "audit", ["namespace", "seq"], unique=False)
+    op.drop_index("ix_audit_namespace", "audit")
     op.create_index("cells_of_outputs", "cells", ["outputs"], unique=False)
     op.create_index("checkpoint_blobs_of_digest", "checkpoint_blobs", ["digest"], unique=False)
     op.add_column("jobs", sa.Column("next_deadline", sa.DateTime(timezone=True), nullable=True))
