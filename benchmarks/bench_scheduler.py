@@ -136,6 +136,8 @@ def pages(kind: str, ledger: Ledger, history: History, times: int) -> Iterator[S
         "one run": lambda: admin.show(run()),
         "jobs of a namespace": lambda: admin.jobs(dice.choice(NAMESPACES)),
         "one job": lambda: admin.job(job()),
+        "audit of everything": lambda: admin.audit(),
+        "audit of 40 namespaces": lambda: forty.audit(),
     }
     for name, call in calls.items():
         yield measured(f"{kind}, {name}", call, times)

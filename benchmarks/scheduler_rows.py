@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, text, update
 
 from respawn_jobs.models import JobSettings, RunState
 from respawn_jobs.store.database import Database
-from respawn_jobs.store.tables import AttemptRow, CellRow, JobRow, RunRow, ScheduleRow, VersionRow
+from respawn_jobs.store.tables import AttemptRow, AuditRow, CellRow, JobRow, RunRow, ScheduleRow, VersionRow
 
 NAMESPACES = [f"team/t{number:03d}" for number in range(100)]
 """The first holds three runs of ten, the others share the rest."""
@@ -99,6 +99,7 @@ def fill_runs(database: Database, now: datetime, count: int) -> History:
     first = now - count * _APART
     _insert(database, RunRow, (_run(dice, jobs, number, count, first) for number in range(count)))
     some = [f"run-{number:010d}" for number in sorted(dice.sample(range(count), min(count, 500)))]
+    _insert(database, AuditRow, (_audited(dice, jobs, number, now) for number in range(1, count + 1)))
     _insert(database, AttemptRow, (_attempt(run, now) for run in some))
     _insert(database, CellRow, (_cell(run, index) for run in some for index in range(_CELLS)))
     with database.session(write=True) as session:
@@ -130,6 +131,15 @@ def _run(
         "cells_total": _CELLS, "cells_done": _CELLS, "cancel_requested": False, "revision": 9,
         "error": failed if state == RunState.FAILED.value else None, "notebook": f"{number:064x}",
         "skeleton": _DIGEST, "pinned": False, "priority": 0, "queue": "default",
+    }  # fmt: skip
+
+
+def _audited(dice: random.Random, jobs: list[tuple[str, str]], number: int, now: datetime) -> dict[str, Any]:
+    _, namespace = dice.choice(jobs)
+    return {
+        "seq": number, "at": now, "actor": "ada", "action": "run", "namespace": namespace,
+        "subject": f"run-{number:010d}", "details": {"namespace": namespace},
+        "previous": f"{number - 1:064x}", "hash": f"{number:064x}",
     }  # fmt: skip
 
 

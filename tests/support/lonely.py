@@ -48,10 +48,29 @@ class LonelyService:
         """Return the processes that the service started."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def healthy(self) -> bool:
+        """Whether it says that it is well."""
+        assert self.process.poll() is None, "the service ended"
+        try:
+            return httpx.get(f"{self.url}/api/health").status_code == 200
+        except httpx.HTTPError:
+            return False
+
 
 @contextmanager
 def lonely_service(data: Path, hub_port: int, **environment: str) -> Iterator[LonelyService]:
     """Start the service over the store in `data`; it is stopped at the end of the block, if it still runs."""
+    service = start_service(data, hub_port, **environment)
+    try:
+        wait_for(service.healthy, 60, "the service")
+        yield service
+    finally:
+        service.process.terminate()
+        service.process.wait(30)
+
+
+def start_service(data: Path, hub_port: int, **environment: str) -> LonelyService:
+    """Start the service and do not wait for it; whoever calls ends its process."""
     origin = f"http://127.0.0.1:{free_port()}"
     told = {
         "JUPYTERHUB_API_TOKEN": "not-used",
@@ -63,13 +82,7 @@ def lonely_service(data: Path, hub_port: int, **environment: str) -> Iterator[Lo
     process = subprocess.Popen(
         [sys.executable, "-m", "respawn_hub"], env={**os.environ, **told, **environment}
     )
-    service = LonelyService(f"{origin}/services/respawn", process)
-    try:
-        wait_for(lambda: _healthy(service), 60, "the service")
-        yield service
-    finally:
-        process.terminate()
-        process.wait(30)
+    return LonelyService(f"{origin}/services/respawn", process)
 
 
 @contextmanager
@@ -104,11 +117,3 @@ class _Answers(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
-
-
-def _healthy(service: LonelyService) -> bool:
-    assert service.process.poll() is None, "the service ended"
-    try:
-        return httpx.get(f"{service.url}/api/health").status_code == 200
-    except httpx.HTTPError:
-        return False

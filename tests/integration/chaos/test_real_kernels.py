@@ -1,0 +1,30 @@
+"""Whatever is killed, the kernels of runs among it, each run computes what it would have computed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from respawn_jobs.models import RunState
+from support.chaos.kernels import run
+from support.postgres import Postgres
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+_SEED = int(os.environ.get("RESPAWN_CHAOS_SEED", "20270404"))
+
+
+def test_runs_go_on_with_their_state_when_kernels_runners_and_replicas_are_killed(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    url = postgres.prepared()
+    try:
+        story = run(_SEED, 8, 12, tmp_path, url, lambda: postgres.disconnect(url))
+    finally:
+        postgres.drop(url)
+    told = f"seed {story.seed}, harms {dict(story.harms)}, {story.attempts} attempts, {story.resumed} resumed"
+    assert not story.wrong, "\n".join([told, *story.wrong])
+    assert story.harms["kill a kernel"] > 0, told
+    assert sum(run.state is RunState.SUCCEEDED for run in story.runs) >= 6, told

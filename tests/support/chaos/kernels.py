@@ -1,0 +1,266 @@
+"""Chaos with the real thing: services as processes, their runners, IPython kernels; in the machine's time.
+
+A backfill runs one notebook with many parameters on two replicas. Meanwhile kernels, runners and replicas are
+killed and the database's connections are cut. Each run's notebook says in its last cell what it has computed
+over all of them, so a state that was brought back wrongly shows.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from respawn_jobs.access import Actor
+from respawn_jobs.blobs import BlobStore
+from respawn_jobs.errors import RespawnError
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.models import Cause, JobSettings, Run, RunState
+from respawn_jobs.policies import RetryPolicy
+from respawn_jobs.service import Promotion, Service
+from respawn_jobs.service_backfills import BackfillRequest
+from respawn_jobs.store.database import Database
+from support.chaos.journal import Journal
+from support.chaos.verdict import (
+    Case,
+    Violation,
+    all_blobs_are_there,
+    all_runs_are_final,
+    at_most_one_attempt_committed,
+)
+from support.lonely import LonelyService, answering_hub, start_service
+from support.notebooks import notebook, text
+from support.waiting import wait_for
+
+WEIGHTS = {"kill a kernel": 5, "kill a runner": 3, "kill a replica": 2, "cut connections": 2}
+_PARTS = {"kill a kernel": "ipykernel_launcher", "kill a runner": "respawn_jobs.warm"}
+_LAST = 6
+"""The cell that prints; the one with the parameters comes before all that the notebook has."""
+_LEASE_SECONDS = 5.0
+_PATIENCE_SECONDS = 60.0
+"""For each run: what is waited at most for all of them."""
+_RETRIES = dict.fromkeys(
+    Cause, RetryPolicy(attempts=20, delay_seconds=0.2, factor=1.0, longest_seconds=1.0, jitter=0.5)
+)
+
+
+@dataclass
+class Story:
+    """What came of it."""
+
+    seed: int
+    runs: list[Run] = field(default_factory=list)
+    harms: Counter[str] = field(default_factory=Counter)
+    attempts: int = 0
+    resumed: int = 0
+    """Attempts that went on from a kept state instead of the first cell."""
+    seconds: float = 0.0
+    wrong: list[str] = field(default_factory=list)
+    """The promises that were broken."""
+
+
+def run(
+    seed: int, parameters: int, strikes: int, directory: Path, db_url: str, cut: Callable[[], int]
+) -> Story:
+    """Execute `parameters` runs while `strikes` harms are done, and return what came of it.
+
+    Args:
+        seed: what chance follows from.
+        parameters: how many runs the backfill makes.
+        strikes: how many harms; some find nothing to harm.
+        directory: where blobs and all else goes.
+        db_url: a PostgreSQL database with today's schema.
+        cut: ends every connection to it, and returns how many there were.
+    """
+    began = time.monotonic()
+    story, chance = Story(seed), random.Random(seed)
+    effects = directory / "effects"
+    effects.touch()
+    ledger = Ledger(Database(db_url), BlobStore((directory / "blobs").as_uri()))
+    ada = ledger.as_actor(Actor.owner("ada"))
+    try:
+        ada.promote(
+            Promotion(
+                name="sums",
+                notebook=text(
+                    notebook(*_cells(effects), parameters="n: int = 0", tags={3: ["respawn:once"]})
+                ),
+                settings=JobSettings(retries=_RETRIES, checkpoint_share=1),
+            )
+        )
+        sets = [{"n": number} for number in range(parameters)]
+        ada.backfill(BackfillRequest(job="sums", sets=sets, parallel=4))
+        with _replicas(2, directory, db_url) as replicas:
+            _disturb(story, chance, strikes, replicas, ada, parameters, cut)
+            replicas.mend()
+            wait_for(lambda: _ended(ada, parameters), _PATIENCE_SECONDS * parameters, "all runs to end")
+        _judge(story, ada, ledger, effects)
+    finally:
+        ledger.close()
+    story.seconds = time.monotonic() - began
+    return story
+
+
+def _cells(effects: Path) -> list[str]:
+    return [
+        "import time\nvalues = [n]\ntime.sleep(0.3)",
+        "values.append(2 * n)\nsame = values\ntime.sleep(0.3)",
+        f"with open({str(effects)!r}, 'a') as file:\n    print(n, file=file)",
+        "same.append(len(values))\ntime.sleep(0.3)",
+        "print(sum(values))",
+    ]
+
+
+class _Replicas:
+    """Services that are started again when they were killed."""
+
+    def __init__(self, directory: Path, db_url: str, hub_port: int) -> None:
+        self.services: list[LonelyService] = []
+        self._directory = directory
+        self._hub_port = hub_port
+        self._environment = {
+            "RESPAWN_DB_URL": db_url,
+            "RESPAWN_BLOBS_URL": (directory / "blobs").as_uri(),
+            "RESPAWN_COOKIE_SECRET": "the same for all replicas, and known to nobody",
+            "RESPAWN_LEASE_SECONDS": str(_LEASE_SECONDS),
+            "RESPAWN_MAX_RUNNING": "2",
+        }
+        self._seen: set[psutil.Process] = set()
+
+    def start(self) -> None:
+        """Start one more."""
+        self.services.append(start_service(self._directory / "data", self._hub_port, **self._environment))
+
+    def mend(self) -> None:
+        """Start those again that are gone."""
+        gone = [service for service in self.services if service.process.poll() is not None]
+        for service in gone:
+            self.services.remove(service)
+            self.start()
+
+    def processes(self, part: str) -> list[psutil.Process]:
+        """Return the processes of all services with this part of a command line."""
+        found: list[psutil.Process] = []
+        for service in self.services:
+            with suppress(psutil.Error):
+                found += service.processes()
+        self._seen.update(found)
+        return sorted((one for one in found if part in _command(one)), key=lambda one: one.pid)
+
+    def close(self) -> None:
+        """End all services; what they started must end with them."""
+        self.processes("")
+        for service in self.services:
+            service.process.terminate()
+        for service in self.services:
+            service.process.wait(60)
+        left = psutil.wait_procs(list(self._seen), timeout=20)[1]
+        for one in left:
+            one.kill()
+        assert not left, f"left behind: {left}"
+
+
+@contextmanager
+def _replicas(count: int, directory: Path, db_url: str) -> Iterator[_Replicas]:
+    with answering_hub() as hub_port:
+        replicas = _Replicas(directory, db_url, hub_port)
+        try:
+            for _ in range(count):
+                replicas.start()
+            for service in replicas.services:
+                wait_for(service.healthy, 60, "a replica")
+            yield replicas
+        finally:
+            replicas.close()
+
+
+def _command(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def _disturb(
+    story: Story,
+    chance: random.Random,
+    strikes: int,
+    replicas: _Replicas,
+    ada: Service,
+    parameters: int,
+    cut: Callable[[], int],
+) -> None:
+    """Do the harms one after the other, with pauses by chance, until all runs have ended."""
+    for _ in range(strikes):
+        until = time.monotonic() + chance.uniform(0.3, 2.5)
+        wait_for(lambda until=until: time.monotonic() >= until, 10, "the next harm")
+        replicas.mend()
+        if _ended(ada, parameters):
+            return
+        kind = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        if kind == "cut connections":
+            cut()
+        elif kind == "kill a replica":
+            chance.choice(replicas.services).process.kill()
+        else:
+            found = replicas.processes(_PARTS[kind])
+            if not found:
+                continue
+            with suppress(psutil.NoSuchProcess):
+                chance.choice(found).kill()
+        story.harms[kind] += 1
+
+
+def _ended(ada: Service, parameters: int) -> bool:
+    with suppress(RespawnError):  # the connections were just cut
+        states = [run.state for run in ada.runs(job="sums", limit=10 * parameters)]
+        return len(states) >= parameters and all(state.final for state in states)
+    return False
+
+
+def _judge(story: Story, ada: Service, ledger: Ledger, effects: Path) -> None:
+    """Look at all that must be so."""
+    journal = Journal(effects.with_name("journal"))
+    case = Case(ledger, journal, [])
+    violations: list[Violation] = []
+    with ledger.database.session() as session:
+        for check in (all_runs_are_final, at_most_one_attempt_committed, all_blobs_are_there):
+            violations += check(case, session)
+    journal.close()
+    ledger.verify_audit()
+    story.wrong = [f"{found.rule}: {found.told}" for found in violations]
+    story.runs = ada.runs(job="sums", limit=1000)
+    [made] = ada.backfills()
+    done = Counter(int(line) for line in effects.read_text().split())
+    numbers = sorted(run.parameters["n"] for run in story.runs)
+    if numbers != list(range(made.total)):
+        story.wrong.append(f"the backfill made runs of {numbers}")
+    for run in story.runs:
+        story.wrong += _wrong(ada, run, done[run.parameters["n"]])
+        detail = ada.show(run.id)
+        story.attempts += len(detail.attempts)
+        story.resumed += sum("goes on from cell" in (one.note or "") for one in detail.attempts)
+
+
+def _wrong(ada: Service, run: Run, effects: int) -> Iterator[str]:
+    """Tell what is wrong with a run.
+
+    A run ends as failed only when it was stopped in its `respawn:once` cell, which might have done its work.
+    """
+    n = run.parameters["n"]
+    if run.state is RunState.SUCCEEDED:
+        outputs = ada.outputs(run.id, _LAST)
+        said = "".join(output.get("text", "") for output in outputs)
+        if said != f"{3 * n + 2}\n":
+            yield f"{run.id} computed {said!r} of {n}"
+        if effects != 1:
+            yield f"the effect of {run.id} happened {effects} times"
+    else:
+        notes = [cell.note for cell in ada.show(run.id).cells if cell.note]
+        if effects > 1 or not any("respawn:once" in note for note in notes):
+            yield f"{run.id} is {run.state}: {run.error}; notes {notes}; {effects} effects"
