@@ -208,10 +208,7 @@ class LocalExecutor:
 
     def _warm(self) -> None:
         """Have an idle runner, unless they die young: then wait before the next try."""
-        died = [runner for runner in self._idle if not runner.alive]
-        if any(
-            runner.served == 0 and time.monotonic() - runner.started < _SHORT_LIFE_SECONDS for runner in died
-        ):
+        if any(_died_young(runner) for runner in self._idle):
             return
         self._idle = [runner for runner in self._idle if runner.alive]
         if not self._idle:
