@@ -3,7 +3,9 @@
 On PostgreSQL two replicas of the service, and on SQLite one, work through schedules in simulated time. They,
 their runners and their connections are killed, frozen, told to stop and cut off by chance. Then all must
 have come to its end, with every promise kept that `tests/support/chaos/verdict.py` lists. A recovery is the
-time from a runner's kill to the start of the next runner of the same run.
+time from a runner's kill to the start of the next runner of the same run. Last, runs with real kernels, in
+the machine's own time: kernels, runners and replicas are killed, and each run must compute what it would
+have.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from typing import Any
 
 from harness import place, save
 
+from respawn_jobs.models import RunState
 from respawn_jobs.store.database import Database
+from support.chaos import kernels
 from support.chaos.story import Plan, Report, run
 from support.postgres import running_postgres
 
@@ -38,6 +42,23 @@ def on_sqlite(plan: Plan, directory: Path) -> Report:
     database.prepare()
     database.close()
     return run(plan, directory, url)
+
+
+def with_kernels(seed: int, runs: int, strikes: int, directory: Path) -> dict[str, Any]:
+    """Run the test with real kernels; print what came of it, and return it."""
+    with running_postgres() as postgres:
+        url = postgres.prepared()
+        story = kernels.run(seed, runs, strikes, directory, url, lambda: postgres.disconnect(url))
+    print(f"\nReal kernels, PostgreSQL, two replicas, seed {seed}, {story.seconds:.0f} s")
+    succeeded = sum(run.state is RunState.SUCCEEDED for run in story.runs)
+    figures = {
+        "runs": len(story.runs), "succeeded": succeeded, "attempts": story.attempts,
+        "resumed": story.resumed, "harms in all": story.harms.total(),
+    }  # fmt: skip
+    for label, count in [*figures.items(), *story.harms.items(), ("violations", len(story.wrong))]:
+        print(f"  {label:24} {count:6}")
+    print("\n".join(story.wrong), file=sys.stderr)
+    return {"name": "real kernels", **figures, "harms": dict(story.harms), "violations": story.wrong}
 
 
 def show(name: str, report: Report) -> dict[str, Any]:
@@ -63,18 +84,22 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--due", type=int, default=2000, help="due times on PostgreSQL")
     parser.add_argument("--strikes", type=int, default=330, help="harms on PostgreSQL; some find nothing")
+    parser.add_argument(
+        "--kernels", type=int, default=40, help="runs with real kernels; harms are twice as many"
+    )
     parser.add_argument("--rate", type=float, default=40.0, help="simulated seconds in a real one")
     arguments = parser.parse_args()
     seed, due, strikes, rate = arguments.seed, arguments.due, arguments.strikes, arguments.rate
     with place() as home:
-        first, second = home / "postgresql", home / "sqlite"
-        first.mkdir()
-        second.mkdir()
+        first, second, third = home / "postgresql", home / "sqlite", home / "kernels"
+        for directory in (first, second, third):
+            directory.mkdir()
         large = Plan(seed, due, strikes, rate=rate, patience=_PATIENCE)
         small = Plan(seed, due // 10, strikes // 10, rate=rate, replicas=1, patience=_PATIENCE)
         results = [
             show("PostgreSQL, two replicas", on_postgresql(large, first)),
             show("SQLite, one replica", on_sqlite(small, second)),
+            with_kernels(seed, arguments.kernels, 2 * arguments.kernels, third),
         ]
     save("chaos", " ".join((__doc__ or "").split()), [], results=results)
     print(json.dumps(results, indent=2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,9 @@ from respawn_jobs.ledger.operations import Operations
 from respawn_jobs.models import JobSettings, Run
 from respawn_jobs.service import Promotion, RunRequest, Service
 from respawn_jobs.store.database import Database
+from support.clocks import MovedClock
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **delta: float) -> None:
-        self.now += timedelta(**delta)
-
-    def set(self, text: str) -> None:
-        self.now = datetime.fromisoformat(text)
 
 
 @dataclass
@@ -80,7 +65,7 @@ class Told:
     """A ledger, and what its people and runners do with it."""
 
     ledger: Ledger
-    clock: Clock
+    clock: MovedClock
     counts: Counts
 
     @property
@@ -124,18 +109,18 @@ class Told:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> MovedClock:
+    return MovedClock(datetime(2026, 3, 2, 3, 0, tzinfo=UTC))
 
 
 @pytest.fixture
-def told(db_url: str, tmp_path: Path, clock: Clock) -> Iterator[Told]:
+def told(db_url: str, tmp_path: Path, clock: MovedClock) -> Iterator[Told]:
     """On each of the two databases."""
     yield from _told(db_url, tmp_path, clock)
 
 
 @pytest.fixture
-def told_here(tmp_path: Path, clock: Clock) -> Iterator[Told]:
+def told_here(tmp_path: Path, clock: MovedClock) -> Iterator[Told]:
     """On SQLite."""
     yield from _told(f"sqlite:///{tmp_path}/respawn.db", tmp_path, clock)
 
@@ -146,6 +131,6 @@ def _told(url: str, tmp_path: Path, clock: Callable[[], datetime]) -> Iterator[T
     ledger = Ledger(database, BlobStore((tmp_path / "blobs").as_uri()), clock=clock)
     counts = Counts()
     ledger.attach(Rules(), counts)
-    assert isinstance(clock, Clock)
+    assert isinstance(clock, MovedClock)
     yield Told(ledger, clock, counts)
     ledger.close()

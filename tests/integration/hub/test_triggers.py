@@ -23,6 +23,7 @@ from respawn_jobs.protocol import Outcome
 from respawn_jobs.remote import RemoteRunner, RemoteService
 from respawn_jobs.service import Promotion, RunRequest
 from respawn_jobs.service_triggers import AfterRequest, HookRequest, NewHook, WatchRequest
+from support.executors import NoPlaces
 from support.lonely import TOKEN, answering_hub
 from support.notebooks import notebook, text
 from support.service import whole_service
@@ -30,7 +31,7 @@ from support.sources import ROOT
 from support.waiting import wait_for
 
 
-class Failing:
+class Failing(NoPlaces):
     """An executor whose runners claim their attempt and fail at once."""
 
     url = ""
@@ -41,20 +42,6 @@ class Failing:
         runner.claim()
         runner.finish(Outcome(state="failed", error=CellError(cell=None, name="NoKernel", value="a test")))
         runner.close()
-
-    def cancel(self, attempt: str) -> None:
-        """Do nothing."""
-
-    def probe(self) -> list[tuple[str, str]]:
-        """Say that nobody died."""
-        return []
-
-    def living(self) -> set[str]:
-        """Say that nobody lives."""
-        return set()
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 @dataclass

@@ -18,21 +18,13 @@ from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleR
 from respawn_jobs.store import database as module
 from respawn_jobs.store.database import HEAD, Database
 from respawn_jobs.store.tables import ArtifactRow, BlobRow, NamespaceBlobRow, RunRow
+from support.clocks import MovedClock
 from support.notebooks import notebook
 from support.notebooks import text as notebook_text
 from support.runners import PlayedRunner
 
 pytestmark = pytest.mark.integration
 _ADA = Actor.owner("ada")
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now = datetime(2026, 3, 2, 8, 0, 30, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture
@@ -51,7 +43,7 @@ def old_url(db_url: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
 def test_a_store_of_an_earlier_version_goes_on_with_its_runs(
     db_url: str, old_url: str, tmp_path: Path, revision: str
 ) -> None:
-    clock = Clock()
+    clock = MovedClock(datetime(2026, 3, 2, 8, 0, 30, tzinfo=UTC))
     before = _opened(db_url, tmp_path, clock)
     runs = _history(before, clock)
     ada = before.as_actor(_ADA)
@@ -87,7 +79,7 @@ def test_a_store_of_an_earlier_version_goes_on_with_its_runs(
     after.close()
 
 
-def _history(ledger: Ledger, clock: Clock) -> list[str]:
+def _history(ledger: Ledger, clock: MovedClock) -> list[str]:
     """Make runs in several states, with what belongs to them; the first failed, the last was scheduled."""
     ada = ledger.as_actor(_ADA)
     source = notebook_text(notebook("b = 2", "c = d", parameters="a = 1"))
@@ -137,7 +129,7 @@ def _check_filled_in(ledger: Ledger) -> None:
         assert held == set(session.scalars(select(BlobRow.digest))), "blobs that were there are registered"
 
 
-def _opened(url: str, directory: Path, clock: Clock) -> Ledger:
+def _opened(url: str, directory: Path, clock: MovedClock) -> Ledger:
     database = Database(url)
     database.prepare()
     return Ledger(database, BlobStore((directory / "blobs").as_uri()), clock=clock)

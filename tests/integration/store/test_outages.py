@@ -16,6 +16,8 @@ from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import JobRow
+from support.clocks import MovedClock
+from support.executors import NoPlaces
 from support.lonely import TOKEN, answering_hub
 from support.notebooks import notebook, text
 from support.postgres import Postgres, running_postgres
@@ -24,34 +26,6 @@ from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 _HEADERS = {"Authorization": f"token {TOKEN}"}
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now = datetime(2026, 3, 2, 8, 0, 30, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-class NoPlaces:
-    """An executor that starts nothing."""
-
-    def submit(self, attempt_id: str, token: str) -> None:
-        raise Unavailable("nothing is started here")
-
-    def cancel(self, attempt_id: str) -> None:
-        """Nothing runs."""
-
-    def probe(self) -> list[tuple[str, str]]:
-        return []
-
-    def living(self) -> set[str]:
-        return set()
-
-    def close(self) -> None:
-        """Nothing runs."""
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +82,7 @@ def test_a_service_starts_without_its_database_and_is_ready_when_it_comes(
 def test_a_service_whose_database_went_away_catches_up_when_it_is_back(
     cluster: Postgres, url: str, hub_port: int, tmp_path: Path
 ) -> None:
-    clock = Clock()
+    clock = MovedClock(datetime(2026, 3, 2, 8, 0, 30, tzinfo=UTC))
     settings = Settings(data=tmp_path, db_url=url)
     with whole_service(settings, hub_port=hub_port, executor=NoPlaces(), clock=clock) as service:
         assert _promote(service).status_code == 201

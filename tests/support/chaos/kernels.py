@@ -195,14 +195,15 @@ def _disturb(
     parameters: int,
     cut: Callable[[], int],
 ) -> None:
-    """Do the harms one after the other, with pauses by chance, until all runs have ended."""
-    for _ in range(strikes):
+    """Do the harms one after the other, a kernel's first, until all runs have ended."""
+    wait_for(lambda: replicas.processes(_PARTS["kill a kernel"]), 60, "a kernel")
+    for done in range(strikes):
         until = time.monotonic() + chance.uniform(0.3, 2.5)
         wait_for(lambda until=until: time.monotonic() >= until, 10, "the next harm")
         replicas.mend()
         if _ended(ada, parameters):
             return
-        kind = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        kind = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0] if done else "kill a kernel"
         if kind == "cut connections":
             cut()
         elif kind == "kill a replica":

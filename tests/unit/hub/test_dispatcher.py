@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,19 +12,9 @@ from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import CellState, RunState
 from respawn_jobs.service import Promotion, RunRequest, Service
+from support.clocks import MovedClock
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner, printed
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 class ListedRunners:
@@ -51,18 +39,6 @@ class ListedRunners:
 
     def close(self) -> None:
         self.submitted.clear()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
-    ledger = Ledger.embedded(tmp_path / "data", clock=clock)
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture
@@ -107,7 +83,7 @@ SPOILT = ("gone", "no JSON", "no list", "no outputs", "half an output", "half a 
 @pytest.mark.parametrize("how", SPOILT)
 @pytest.mark.parametrize("found_by", ["lease", "executor"])
 def test_a_run_that_cannot_be_settled_holds_up_nobody(
-    ledger: Ledger, ada: Service, clock: Clock, executor: ListedRunners, dispatcher: Dispatcher,
+    ledger: Ledger, ada: Service, clock: MovedClock, executor: ListedRunners, dispatcher: Dispatcher,
     tmp_path: Path, how: str, found_by: str,
 ) -> None:  # fmt: skip
     runner = spoilt(ledger, ada, tmp_path / "data", how)
@@ -116,7 +92,7 @@ def test_a_run_that_cannot_be_settled_holds_up_nobody(
         executor.dead.append((runner.attempt, "killed by signal 9"))
     for _ in range(5):
         dispatcher.tick()
-        clock.forward(8)
+        clock.forward(seconds=8)
     assert len(executor.submitted) == 1
     assert [attempt.id for attempt in ada.show(other.id).attempts] == executor.submitted
     shown = ada.show(runner.run)
@@ -129,7 +105,7 @@ def test_a_run_that_cannot_be_settled_holds_up_nobody(
 
 
 def test_whatever_happens_to_one_run_the_queue_moves_on(
-    ledger: Ledger, ada: Service, clock: Clock, executor: ListedRunners, dispatcher: Dispatcher,
+    ledger: Ledger, ada: Service, clock: MovedClock, executor: ListedRunners, dispatcher: Dispatcher,
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     from respawn_jobs.ledger import attempts
@@ -153,17 +129,17 @@ def test_whatever_happens_to_one_run_the_queue_moves_on(
 
 
 def test_runners_keep_their_places_when_the_machine_slept(
-    ledger: Ledger, ada: Service, clock: Clock, dispatcher: Dispatcher
+    ledger: Ledger, ada: Service, clock: MovedClock, dispatcher: Dispatcher
 ) -> None:
     runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
     runner.begin()
     for _ in range(10):
         runner.port.heartbeat()
         dispatcher.tick()
-        clock.forward(5)
-    clock.forward(3600)
+        clock.forward(seconds=5)
+    clock.forward(seconds=3600)
     dispatcher.tick()
-    clock.forward(5)
+    clock.forward(seconds=5)
     dispatcher.tick()
     assert runner.port.heartbeat().command == "continue"
     runner.succeed()
@@ -171,52 +147,52 @@ def test_runners_keep_their_places_when_the_machine_slept(
 
 
 def test_a_runner_that_died_while_the_machine_slept_is_lost_one_lease_later(
-    ledger: Ledger, ada: Service, clock: Clock, dispatcher: Dispatcher
+    ledger: Ledger, ada: Service, clock: MovedClock, dispatcher: Dispatcher
 ) -> None:
     runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
     dispatcher.tick()
-    clock.forward(3600)
+    clock.forward(seconds=3600)
     for _ in range(3):
         dispatcher.tick()
         assert ada.show(runner.run).run.state is RunState.RUNNING
-        clock.forward(5)
+        clock.forward(seconds=5)
     dispatcher.tick()
     assert ada.show(runner.run).run.state is RunState.LOST
 
 
 def test_a_service_that_starts_hears_its_runners_before_it_loses_them(
-    ledger: Ledger, ada: Service, clock: Clock, executor: ListedRunners
+    ledger: Ledger, ada: Service, clock: MovedClock, executor: ListedRunners
 ) -> None:
     runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
-    clock.forward(100)
+    clock.forward(seconds=100)
     started = Dispatcher(ledger, executor, max_running=4)
     started.tick()
     runner.port.heartbeat()
-    clock.forward(8)
+    clock.forward(seconds=8)
     started.tick()
-    clock.forward(8)
+    clock.forward(seconds=8)
     started.tick()
     assert ada.show(runner.run).run.state is RunState.LOST  # it was heard once, a lease ago
 
 
 def test_a_loop_that_is_always_late_loses_dead_runners_all_the_same(
-    ledger: Ledger, ada: Service, clock: Clock, dispatcher: Dispatcher
+    ledger: Ledger, ada: Service, clock: MovedClock, dispatcher: Dispatcher
 ) -> None:
     dead = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
     alive = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
     for _ in range(4):
         alive.port.heartbeat()
         dispatcher.tick()
-        clock.forward(10)
+        clock.forward(seconds=10)
     assert ada.show(dead.run).run.state is RunState.LOST
     assert ada.show(alive.run).run.state is RunState.RUNNING
 
 
 def test_a_runner_that_never_claimed_gets_no_grace_from_sleep(
-    ledger: Ledger, ada: Service, clock: Clock, executor: ListedRunners, dispatcher: Dispatcher
+    ledger: Ledger, ada: Service, clock: MovedClock, executor: ListedRunners, dispatcher: Dispatcher
 ) -> None:
     run = ada.run(RunRequest(job="report"))
     dispatcher.tick()
-    clock.forward(61)
+    clock.forward(seconds=61)
     dispatcher.tick()
     assert ada.show(run.id).run.state is RunState.LOST

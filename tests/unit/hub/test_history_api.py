@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,28 +19,10 @@ from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion, RunRequest
 from respawn_jobs.service_history import ImportRequest, OrphanRequest
 from respawn_jobs.store.service_tables import RunEndRow
+from support.clocks import MovedClock
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 from support.service import served
-
-
-class Clock:
-    now = datetime(2026, 3, 2, 8, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
-    ledger = Ledger.embedded(tmp_path / "data", clock=clock)
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture
@@ -96,7 +78,7 @@ def test_a_run_is_exported_and_imported_over_http(ada: RemoteService, ledger: Le
 
 
 def test_the_housekeeper_removes_old_runs_and_later_what_they_stored(
-    ada: RemoteService, ledger: Ledger, clock: Clock
+    ada: RemoteService, ledger: Ledger, clock: MovedClock
 ) -> None:
     first = played(ada, ledger)
     manifest = ada.show(first).checkpoints[0].manifest

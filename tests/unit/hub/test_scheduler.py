@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from respawn_hub.services.scheduler import Scheduler
 from respawn_jobs.access import Actor
-from respawn_jobs.blobs import BlobStore
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.service import Promotion, ScheduleRequest
-from respawn_jobs.store.database import Database
+from support.clocks import MovedClock
 from support.notebooks import notebook, text
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, 11, 59, 59, 400_000, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> MovedClock:
+    return MovedClock(datetime(2026, 3, 1, 11, 59, 59, 400_000, tzinfo=UTC))
 
 
-@pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
-    database = Database(f"sqlite:///{tmp_path / 'respawn.db'}")
-    database.prepare()
-    ledger = Ledger(database, BlobStore((tmp_path / "blobs").as_uri()), clock=clock)
-    yield ledger
-    ledger.close()
-
-
-def test_a_due_schedule_is_queued_once_and_the_dispatcher_is_told(ledger: Ledger, clock: Clock) -> None:
+def test_a_due_schedule_is_queued_once_and_the_dispatcher_is_told(ledger: Ledger, clock: MovedClock) -> None:
     service = ledger.as_actor(Actor.owner("ada"))
     service.promote(Promotion(name="report", notebook=text(notebook("1 + 1"))))
     service.schedule(ScheduleRequest(job="report", cron="0 12 * * *", tz="UTC"))
@@ -59,12 +39,12 @@ def test_a_due_schedule_is_queued_once_and_the_dispatcher_is_told(ledger: Ledger
     assert len(told) == 1
 
 
-def test_without_schedules_it_looks_again_after_a_second(ledger: Ledger, clock: Clock) -> None:
+def test_without_schedules_it_looks_again_after_a_second(ledger: Ledger, clock: MovedClock) -> None:
     assert Scheduler(ledger, lambda: None, clock=clock).tick() == 1.0
 
 
 def test_a_due_schedule_that_cannot_be_queued_makes_no_haste(
-    ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = ledger.as_actor(Actor.owner("ada"))
     service.promote(Promotion(name="report", notebook=text(notebook("1 + 1"))))

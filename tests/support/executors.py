@@ -1,0 +1,27 @@
+"""Executors without processes."""
+
+from __future__ import annotations
+
+from respawn_jobs.errors import Unavailable
+
+
+class NoPlaces:
+    """An executor that starts nothing."""
+
+    def submit(self, attempt: str, token: str) -> None:
+        """Refuse."""
+        raise Unavailable("nothing is started here")
+
+    def cancel(self, attempt: str) -> None:
+        """Do nothing: nothing runs."""
+
+    def probe(self) -> list[tuple[str, str]]:
+        """Say that nobody died."""
+        return []
+
+    def living(self) -> set[str]:
+        """Say that nobody lives."""
+        return set()
+
+    def close(self) -> None:
+        """Do nothing."""
