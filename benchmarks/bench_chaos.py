@@ -83,7 +83,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--due", type=int, default=2000, help="due times on PostgreSQL")
-    parser.add_argument("--strikes", type=int, default=330, help="harms on PostgreSQL; some find nothing")
+    parser.add_argument("--strikes", type=int, default=540, help="harms on PostgreSQL; some find nothing")
     parser.add_argument(
         "--kernels", type=int, default=40, help="runs with real kernels; harms are twice as many"
     )

@@ -89,7 +89,7 @@ def run(
             Promotion(
                 name="sums",
                 notebook=text(
-                    notebook(*_cells(effects), parameters="n: int = 0", tags={3: ["respawn:once"]})
+                    notebook(*_cells(effects), parameters="n: int = 0", tags={2: ["respawn:once"]})
                 ),
                 settings=JobSettings(retries=_RETRIES, checkpoint_share=1),
             )
