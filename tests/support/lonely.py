@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -69,8 +69,11 @@ def lonely_service(data: Path, hub_port: int, **environment: str) -> Iterator[Lo
         service.process.wait(30)
 
 
-def start_service(data: Path, hub_port: int, **environment: str) -> LonelyService:
-    """Start the service and do not wait for it; whoever calls ends its process."""
+def start_service(data: Path, hub_port: int, *, log: Path | None = None, **environment: str) -> LonelyService:
+    """Start the service and do not wait for it; whoever calls ends its process.
+
+    What it says goes to the end of `log`, by default to the test's own stderr.
+    """
     origin = f"http://127.0.0.1:{free_port()}"
     told = {
         "JUPYTERHUB_API_TOKEN": "not-used",
@@ -79,9 +82,10 @@ def start_service(data: Path, hub_port: int, **environment: str) -> LonelyServic
         "JUPYTERHUB_SERVICE_URL": origin,
         "RESPAWN_DATA": str(data),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "respawn_hub"], env={**os.environ, **told, **environment}
-    )
+    with log.open("ab") if log else nullcontext() as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "respawn_hub"], env={**os.environ, **told, **environment}, stderr=said
+        )
     return LonelyService(f"{origin}/services/respawn", process)
 
 

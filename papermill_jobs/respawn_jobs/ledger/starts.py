@@ -151,9 +151,11 @@ def _planned(context: Context, session: Session, run: RunRow, basis: Recorded) -
 
     if run.skeleton is None:
         return "the notebook that ran is not known"
+    # Before the broad catch: a database that goes away now must not cost the run its state.
+    language = session.get_one(VersionRow, run.version_id).language
     try:
         executed = read_notebook(context.blobs.get(run.skeleton).decode())
-        planned = _plan(session, run, basis, executed)
+        planned = _plan(run, basis, executed, language)
         if planned.problems:
             return "; ".join(planned.problems)
         return taken_over.taken_over(basis, executed, planned)
@@ -166,7 +168,7 @@ def _planned(context: Context, session: Session, run: RunRow, basis: Recorded) -
         return f"what it could go on from cannot be told: {type(error).__name__}: {error}"
 
 
-def _plan(session: Session, run: RunRow, basis: Recorded, executed: NotebookNode) -> Plan:
+def _plan(run: RunRow, basis: Recorded, executed: NotebookNode, language: str) -> Plan:
     from respawn_jobs.plan import Ended, plan_resume
 
     ended = Ended(
@@ -178,5 +180,4 @@ def _plan(session: Session, run: RunRow, basis: Recorded, executed: NotebookNode
         notebook=executed,
         parameters=run.parameters,
     )
-    language = session.get_one(VersionRow, run.version_id).language
     return plan_resume(ended, executed, kernel=run.kernel, lock=run.lock, language=language)

@@ -25,6 +25,6 @@ def test_runs_go_on_with_their_state_when_kernels_runners_and_replicas_are_kille
     finally:
         postgres.drop(url)
     told = f"seed {story.seed}, harms {dict(story.harms)}, {story.attempts} attempts, {story.resumed} resumed"
-    assert not story.wrong, "\n".join([told, *story.wrong])
+    assert not story.wrong, "\n".join([told, *story.wrong, story.log])
     assert story.harms["kill a kernel"] > 0, told
     assert sum(run.state is RunState.SUCCEEDED for run in story.runs) >= 6, told

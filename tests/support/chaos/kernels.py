@@ -63,6 +63,8 @@ class Story:
     seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
     """The promises that were broken."""
+    log: str = ""
+    """What the services said, when a promise was broken."""
 
 
 def run(
@@ -135,7 +137,11 @@ class _Replicas:
 
     def start(self) -> None:
         """Start one more."""
-        self.services.append(start_service(self._directory / "data", self._hub_port, **self._environment))
+        self.services.append(
+            start_service(
+                self._directory / "data", self._hub_port, log=self._directory / "log", **self._environment
+            )
+        )
 
     def mend(self) -> None:
         """Start those again that are gone."""
@@ -235,6 +241,11 @@ def _judge(story: Story, ada: Service, ledger: Ledger, effects: Path) -> None:
     journal.close()
     ledger.verify_audit()
     story.wrong = [f"{found.rule}: {found.told}" for found in violations]
+    # What no handler expected is logged as an error, and answered with a 500.
+    log = effects.with_name("log").read_text()
+    story.wrong += [line for line in log.splitlines() if line.startswith("[E") and "respawn_hub" in line]
+    if story.wrong:
+        story.log = log
     story.runs = ada.runs(job="sums", limit=1000)
     [made] = ada.backfills()
     done = Counter(int(line) for line in effects.read_text().split())

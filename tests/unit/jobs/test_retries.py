@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
+from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger.retries import MOST_HANDED_ON, cause_of, pause
 from respawn_jobs.models import Cause, CellError, CellState, Run, RunState, Unstored
 from respawn_jobs.policies import RetryPolicy
@@ -15,6 +18,7 @@ from support.runners import PlayedRunner
 Queue = Callable[..., Run]
 AT_ONCE = {"delay_seconds": 0.0}
 ONCE = ["respawn:once"]
+_GOES_ON = "tried again at once (cell error, 1 of 5): it goes on from cell 1"
 
 
 def policies(attempts: int = 5, **more: object) -> dict[Cause, RetryPolicy]:
@@ -323,3 +327,27 @@ def test_a_run_whose_notebook_is_gone_starts_over(queue: Queue, ledger, ada, tmp
     ledger.lose(runner.attempt, "killed by signal 9")
     shown = ada.show(run.id)
     assert (shown.run.state, "starts over" in shown.attempts[0].note) == ("queued", True)
+
+
+def test_a_database_that_goes_away_while_a_try_is_planned_costs_no_state(queue: Queue, ledger, ada):
+    run = queue("a = 1", "b = a", retries=policies())
+    runner = PlayedRunner(ledger, run.id)
+    runner.begin()
+    runner.execute(0)
+    gone = OperationalError("SELECT", {}, Exception("terminating connection"), connection_invalidated=True)
+
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM versions" in statement:
+            raise gone
+
+    event.listen(ledger.database.engine, "before_cursor_execute", fail)
+    try:
+        with pytest.raises(Unavailable):
+            runner.fail(1)
+    finally:
+        event.remove(ledger.database.engine, "before_cursor_execute", fail)
+    assert ada.show(run.id).run.state == "running"
+
+    ledger.expire()
+    shown = ada.show(run.id)
+    assert (shown.run.state, shown.attempts[0].note) == ("queued", _GOES_ON)
