@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from respawn_hub.auth import SignInNeeded, Visitor, visitor
@@ -19,6 +20,8 @@ from respawn_hub.templating import page
 from respawn_jobs.errors import Forbidden, InvalidInput, NotFound, RespawnError
 
 logger = logging.getLogger(__name__)
+_BROKEN_OFF = 499
+"""What proxies write down for it; no client sees it."""
 _TITLES = {
     401: "Please sign in again",
     403: "Not allowed",
@@ -36,6 +39,7 @@ def add_failures(app: FastAPI) -> None:
     app.add_exception_handler(RespawnError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -73,6 +77,12 @@ async def _http(request: Request, error: Exception) -> Response:
     else:
         refusal = RespawnError(said)
     return await _answer(request, status, refusal.as_dict())
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Answer nobody: whoever asked went away in the middle of what they sent."""
+    logger.info("%s %s was broken off by its sender", request.method, request.url.path)
+    return Response(status_code=_BROKEN_OFF)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -1,0 +1,45 @@
+"""Requests that go wrong, as the service's log and its next caller see them."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from respawn_jobs.access import Actor
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.service import Promotion, RunRequest
+from respawn_kernels.digest import digest_of
+from support.notebooks import notebook, text
+from support.runners import PlayedRunner
+from support.service import served
+from support.waiting import wait_for
+
+
+def test_a_runner_that_dies_in_an_upload_is_no_error_of_the_services(
+    ledger: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ada = ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="report", notebook=text(notebook("a = 1"))))
+    runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    with served(ledger, tmp_path) as url:
+        address = urlsplit(url)
+        path = f"{address.path}/runner/{runner.attempt}/blobs/{digest_of(b'whole')}"
+        head = (
+            f"PUT {path} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {runner.token}\r\nContent-Length: 5"
+        )
+        with socket.create_connection((address.hostname or "", address.port or 0)) as connection:
+            connection.sendall(f"{head}\r\n\r\nwh".encode())
+            wait_for(_uploading(tmp_path), 20, "the upload to begin")
+        wait_for(lambda: "broken off by its sender" in caplog.text, 20, "the service to notice")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def _uploading(data: Path) -> Callable[[], bool]:
+    return lambda: (data / "uploads").exists() and any((data / "uploads").iterdir())
