@@ -128,7 +128,7 @@ $(TORCH_STAMP): $(PACKAGES_STAMP)
 	rm -f $(STAMPS)/torch-*; touch $@
 
 test: setup system $(TORCH_STAMP) ## set up, then run all tests (choose some with ARGS='-k schedule')
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: packages ## format, lint, types, and which part may import which
 	@$(BIN)/ruff format --check .
