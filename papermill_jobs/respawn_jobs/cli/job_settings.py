@@ -82,7 +82,11 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="How often attempts may end by a cause, with ',delay=S', ',factor=N', ',longest=S', "
             "',jitter=SHARE', ',restart' behind it; repeatable.",
         ),
-        click.option("--max-attempts", type=click.IntRange(1, 20), help="How often a run is tried in all."),
+        click.option(
+            "--max-attempts",
+            type=click.IntRange(1, 20),
+            help="How many attempts may end by each cause that has no --retry of its own.",
+        ),
     ):
         command = option(command)
     return command

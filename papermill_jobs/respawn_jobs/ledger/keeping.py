@@ -21,7 +21,7 @@ class KeepingLedger:
         ends.forget(self._context)
 
     def remove_old_records(self) -> None:
-        """Remove calls of hooks, notices and backfills of long ago."""
+        """Remove notices and backfills of long ago."""
         retention.remove_old_records(self._context)
 
     def collector(self) -> Collector:

@@ -33,7 +33,7 @@ from respawn_jobs.store.tables import (
     JobRow,
     RunRow,
 )
-from respawn_jobs.store.trigger_tables import AfterJobRow, AfterRow, BackfillRow, HookCallRow, SpentRow
+from respawn_jobs.store.trigger_tables import AfterJobRow, AfterRow, BackfillRow, SpentRow
 
 logger = logging.getLogger(__name__)
 ACTOR = "respawn"
@@ -45,8 +45,6 @@ UPSTREAM = timedelta(days=2)
 UNSENT = timedelta(days=1)
 """How long a run stays for a notice of it that has not been sent."""
 NOTICES = timedelta(days=30)
-HOOK_CALLS = timedelta(days=7)
-"""Far beyond the time in which a call is accepted, so that none is accepted twice."""
 BACKFILLS = timedelta(days=90)
 _AT_ONCE = 100
 _FINAL = [state.value for state in RunState if state.final]
@@ -81,10 +79,9 @@ def remove_old_runs(context: Context) -> dict[str, int]:
 
 
 def remove_old_records(context: Context) -> None:
-    """Remove what only served runs long ago: hooks' calls, sent notices, ended backfills, spent occasions."""
+    """Remove what only served runs long ago: sent notices, ended backfills, spent occasions."""
     now = context.clock()
     for condition in (
-        delete(HookCallRow).where(HookCallRow.at < now - HOOK_CALLS),
         delete(NoticeRow).where(NoticeRow.sent_at < now - NOTICES),
         delete(NoticeRow).where(NoticeRow.sent_at.is_(None), NoticeRow.at < now - NOTICES),
         delete(BackfillRow).where(BackfillRow.finished_at < now - BACKFILLS, BackfillRow.state != "active"),
