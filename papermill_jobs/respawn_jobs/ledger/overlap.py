@@ -7,7 +7,7 @@ wait: somebody wants exactly them. A backfill's runs are not cancelled either; w
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger import audit
@@ -19,6 +19,7 @@ from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.limits_of_runs import parallel_of
 from respawn_jobs.ledger.records import close_cells, shown_attempt
 from respawn_jobs.models import CellError, RunState
+from respawn_jobs.store.pieces import in_pieces
 from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow
 
 _OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
@@ -59,12 +60,17 @@ def _others(session: Session, run: RunRow) -> list[RunRow]:
     """
     query = (
         select(RunRow)
-        .outerjoin(AttemptRow, AttemptRow.id == RunRow.current)
         .where(RunRow.job_id == run.job_id, RunRow.state.in_(_OPEN), RunRow.id != run.id)
-        .where(or_(AttemptRow.id.is_(None), AttemptRow.state != RunState.SUCCEEDED.value))
         .order_by(RunRow.created_at, RunRow.id)
     )
-    return list(session.scalars(query.with_for_update(of=RunRow).execution_options(populate_existing=True)))
+    rows = session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
+    # By a query of its own: one that waits for a lock sees other tables as they were before it waited.
+    attempts = [row.current for row in rows if row.current is not None]
+    succeeded: set[str] = set()
+    for some in in_pieces(attempts):
+        done = select(AttemptRow.id).where(AttemptRow.state == RunState.SUCCEEDED.value)
+        succeeded.update(session.scalars(done.where(AttemptRow.id.in_(some))))
+    return [row for row in rows if row.current not in succeeded]
 
 
 def _cancel(context: Context, session: Session, job: JobRow, run: RunRow, cause: RunRow) -> None:

@@ -10,12 +10,15 @@ from threading import Barrier
 import pytest
 from sqlalchemy import select
 
+from respawn_jobs.ledger.attempts import end_attempt
 from respawn_jobs.ledger.context import find_version
 from respawn_jobs.ledger.overlap import admit
 from respawn_jobs.ledger.runs import new_run
 from respawn_jobs.models import Run, RunState, Trigger
-from respawn_jobs.store.tables import JobRow
+from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow
+from support.postgres import Postgres
 from support.queues import START, Stage
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -106,6 +109,37 @@ def test_a_run_whose_runner_said_that_it_succeeded_is_in_nobodys_way(
     newest = come_due(stage)
     stage.ledger.expire()
     assert (shown(stage, ending).state, shown(stage, newest).state) == (RunState.SUCCEEDED, RunState.QUEUED)
+
+
+@pytest.mark.parametrize("policy", ["skip", "cancel"])
+def test_a_run_that_succeeds_while_another_waits_for_its_lock_is_in_nobodys_way(
+    postgres: Postgres, tmp_path: Path, policy: str
+) -> None:
+    url = postgres.prepared()
+    stage, other = Stage(url, tmp_path), Stage(url, tmp_path)
+    stage.promote("report", overlap=policy)
+    ending = come_due(stage)
+    assert stage.take() == [ending]
+    with ThreadPoolExecutor(1) as pool:
+        with stage.database.session(write=True) as session:
+            run = session.get_one(RunRow, ending, with_for_update=True)
+            newest = pool.submit(come_due, other)
+            wait_for(lambda: waits_for_a_lock(postgres, url), 20, "the other to wait for the run's lock")
+            end_attempt(session, run, session.get_one(AttemptRow, run.current), START, RunState.SUCCEEDED)
+        made = newest.result()
+    stage.ledger.expire()
+    assert (shown(stage, ending).state, shown(stage, made).state) == (RunState.SUCCEEDED, RunState.QUEUED)
+    stage.close()
+    other.close()
+    postgres.drop(url)
+
+
+def waits_for_a_lock(postgres: Postgres, url: str) -> bool:
+    """Tell whether somebody waits for a row of this database."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+    with postgres.connect() as connection:
+        row = connection.execute(query, [url.rpartition("/")[2]]).fetchone()
+    return row is not None and row[0] > 0
 
 
 def test_of_two_that_come_due_at_the_same_instant_one_is_skipped(db_url: str, tmp_path: Path) -> None:
