@@ -152,7 +152,7 @@ class CellError(Model):
     """None when no cell had started (the kernel did not come up, for instance)."""
     name: str
     """The exception's class, or DeadKernel, CellTimeout, RunTimeout, RunnerLost, Drained,
-    Terminated, KernelStart, RestoreFailed."""
+    NotStarted, Terminated, KernelStart, RestoreFailed."""
     value: str
     traceback: str = ""
     """Plain text with ANSI colours, as IPython prints it."""

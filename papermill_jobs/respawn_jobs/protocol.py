@@ -15,6 +15,8 @@ from respawn_jobs.models import Artifact, CellError, CellState, Checkpoint, Mode
 
 DRAINED = "Drained"
 """The error of an attempt whose runner was told to end, so that another one goes on."""
+NOT_STARTED = "NotStarted"
+"""The name of the error of an attempt that no runner took, whatever kept one from it; another is made."""
 TERMINATED = "Terminated"
 """The error of an attempt whose runner was told to end where no other can go on."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
@@ -25,7 +26,7 @@ from respawn_jobs.ledger.holdings import store
 from respawn_jobs.ledger.records import add_note, assemble_at_end, cells_of, close_cells
 from respawn_jobs.ledger.retries import Verdict
 from respawn_jobs.models import CellError, CellState, RunState
-from respawn_jobs.protocol import DRAINED
+from respawn_jobs.protocol import DRAINED, NOT_STARTED
 from respawn_jobs.store.database import writes
 from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow
 
@@ -34,6 +35,7 @@ START_GRACE = timedelta(seconds=60)
 """How long a runner may take from being submitted to claiming its attempt."""
 
 _OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
+_LOST = "RunnerLost"
 
 
 def token_hash(token: str) -> str:
@@ -113,17 +115,25 @@ def end_attempt(
     touch(session, run.id)
 
 
+def not_ended(context: Context, attempt_ids: Collection[str]) -> set[str]:
+    """Return those of the attempts that have not ended."""
+    query = select(AttemptRow.id).where(AttemptRow.id.in_(attempt_ids), AttemptRow.state.in_(_OPEN))
+    with context.database.session() as session:
+        return set(session.scalars(query))
+
+
 def lose(
     context: Context,
     attempt_id: str,
     reason: str,
     *,
-    name: str = "RunnerLost",
+    name: str = _LOST,
     expired_at: datetime | None = None,
 ) -> str | None:
     """Mark an attempt as lost and settle its run; return the run's id, None when there was nothing to lose.
 
-    With `expired_at`, only when the lease was over by then: a heartbeat may just have renewed it.
+    With `expired_at`, only when the lease was over by then: a heartbeat may just have renewed it. One that a
+    service gave to a runner, and that no runner took, has done nothing: another one is made.
     """
     with context.database.session(write=True) as session:
         found = lock_attempt(session, attempt_id)
@@ -132,6 +142,8 @@ def lose(
         run, attempt = found
         if attempt.state not in _OPEN or (expired_at is not None and attempt.lease_until > expired_at):
             return None
+        if attempt.state == RunState.QUEUED.value and attempt.replica is not None and name == _LOST:
+            name = NOT_STARTED
         running = [
             cell.index
             for cell in cells_of(session, run, attempt.number)

@@ -13,13 +13,16 @@ from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.starts import Refusal, Start
 from respawn_jobs.models import Cause, CellError, JobSettings, RunState
 from respawn_jobs.policies import RetryPolicy
-from respawn_jobs.protocol import DRAINED, TERMINATED
+from respawn_jobs.protocol import DRAINED, NOT_STARTED, TERMINATED
 from respawn_jobs.store.tables import AttemptRow, RunRow
 
 MOST_HANDED_ON = 20
 """How many attempts in a row may be handed on before the run ends."""
 _KERNEL_GONE = ("DeadKernel", "KernelStart")
-_NO_CAUSE = (DRAINED, TERMINATED)
+_HANDED_ON = (DRAINED, NOT_STARTED)
+_NO_CAUSE = (*_HANDED_ON, TERMINATED)
+_LONGEST_PAUSE = 60.0
+"""Seconds between attempts that no runner takes: what keeps them from it may last."""
 
 
 @dataclass
@@ -93,16 +96,26 @@ def pause(policy: RetryPolicy, ended: int, chance: float) -> float:
 
 
 def _hand_on(context: Context, session: Session, run: RunRow, attempt: AttemptRow) -> Verdict:
-    if _handed_on_in_a_row(session, run) > MOST_HANDED_ON:
+    before = _handed_on_in_a_row(session, run)
+    if before > MOST_HANDED_ON:
         return Verdict(note=f"handed on {MOST_HANDED_ON} times in a row: it is not tried again")
     found = starts.start_of_retry(context, session, run, attempt, resume=True)
     if isinstance(found, Refusal):
         return Verdict(note=found.note, cell=found.cell)
-    return Verdict(found, None, f"handed on: {found.note}")
+    if _name(attempt) == DRAINED:
+        return Verdict(found, None, f"handed on: {found.note}")
+    seconds = min(2.0 ** (before - 1), _LONGEST_PAUSE)
+    later = context.clock() + timedelta(seconds=seconds)
+    return Verdict(found, later, f"no runner took it, tried again after {seconds:.0f} s: {found.note}")
 
 
 def _handed_on(attempt: AttemptRow) -> bool:
-    return attempt.state == RunState.LOST.value and (attempt.error or {}).get("name") == DRAINED
+    return attempt.state == RunState.LOST.value and _name(attempt) in _HANDED_ON
+
+
+def _name(attempt: AttemptRow) -> str | None:
+    """Return the name of the error that an attempt ended by."""
+    return (attempt.error or {}).get("name")
 
 
 def _handed_on_in_a_row(session: Session, run: RunRow) -> int:

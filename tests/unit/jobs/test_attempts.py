@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from respawn_jobs.errors import Conflict, Corrupt, Fenced, InvalidInput, NotFound, Unauthenticated
+from respawn_jobs.ledger.retries import MOST_HANDED_ON
 from respawn_jobs.models import CellState, Checkpoint
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.protocol import CheckpointCommit, Outcome
@@ -118,6 +119,27 @@ def test_a_runner_that_never_claims_is_lost_after_its_grace(queue, ledger, ada, 
     clock.forward(seconds=2)
     assert ledger.expire() == [run.id]
     assert "no runner claimed" in ada.show(run.id).run.error.value
+
+
+def test_an_attempt_that_no_runner_of_a_service_takes_costs_the_run_nothing(queue, ledger, ada, clock):
+    run = queue()
+    pauses = []
+    for _ in range(MOST_HANDED_ON):
+        [taken] = ledger.take("local", "rep-a", 1)
+        ledger.lose(taken.attempt, "the service did not answer the claim")
+        waiting = ada.show(run.id)
+        assert (waiting.run.state, waiting.attempts[-1].cause) == ("queued", None)
+        pauses.append((waiting.run.not_before - clock()).total_seconds())
+        clock.forward(seconds=pauses[-1])
+    assert pauses[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert waiting.attempts[0].note == "no runner took it, tried again after 1 s: it starts over"
+
+    [taken] = ledger.take("local", "rep-a", 1)
+    clock.forward(seconds=61)
+    assert ledger.expire() == [run.id]
+    ended = ada.show(run.id).run
+    assert (ended.state, ended.error.name) == ("lost", "NotStarted")
+    assert "no runner claimed" in ended.error.value
 
 
 @pytest.mark.parametrize("place", range(8))
