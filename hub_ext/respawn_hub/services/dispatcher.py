@@ -8,6 +8,8 @@ the runners that it has.
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import Executor
@@ -16,6 +18,8 @@ from respawn_jobs.ledger import Ledger
 logger = logging.getLogger(__name__)
 _REST = 0.5
 """Seconds between looks for dead runners and expired leases."""
+_STUCK_SECONDS = 30.0
+"""How long a runner may take to stop once its attempt has ended: it interrupts the kernel, and closes it."""
 
 
 class Dispatcher:
@@ -29,6 +33,7 @@ class Dispatcher:
         max_running: int,
         name: str = "local",
         replica: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Serve an executor.
 
@@ -38,6 +43,7 @@ class Dispatcher:
             max_running: how many may execute at once.
             name: the executor's, for people.
             replica: the id of the service's replica that this is part of.
+            monotonic: a clock of seconds.
         """
         self._ledger = ledger
         self._executor = executor
@@ -46,6 +52,8 @@ class Dispatcher:
         self._replica = replica
         self._submitted: set[str] = set()
         self._draining = False
+        self._monotonic = monotonic
+        self._ended: dict[str, float] = {}
         self._watch = ledger.watch()
 
     @property
@@ -87,6 +95,17 @@ class Dispatcher:
             logger.info("runner of %s is gone: %s", attempt, reason)
             self._lose(attempt, reason)
         self._watch.expire()
+        self._kill_the_stuck()
+
+    def _kill_the_stuck(self) -> None:
+        """Kill runners that hold a place long after their attempt ended, such as one that was stopped."""
+        now, living = self._monotonic(), self._executor.living()
+        ended = living - self._ledger.open_attempts(living) if living else set()
+        self._ended = {attempt: self._ended.get(attempt, now) for attempt in ended}
+        for attempt, since in self._ended.items():
+            if now - since > _STUCK_SECONDS:
+                logger.warning("the runner of %s does not end although its attempt has; killing it", attempt)
+                self._executor.cancel(attempt)
 
     def _lose(self, attempt: str, reason: str) -> None:
         try:
@@ -104,9 +123,9 @@ class Dispatcher:
             logger.info("%s starts as %s", run, attempt)
             try:
                 self._executor.submit(attempt, token)
-            except Unavailable as error:
+            except Exception as error:  # noqa: BLE001  whatever keeps one from starting, the others must start
                 self._submitted.discard(attempt)
-                self._lose(attempt, error.message)
-                refused = error
+                refused = error if isinstance(error, Unavailable) else Unavailable(f"{run}: {error}")
+                self._lose(attempt, refused.message)
         if refused is not None:
             raise refused

@@ -24,7 +24,7 @@ class Executor(Protocol):
         """
 
     def cancel(self, attempt: str) -> None:
-        """End an attempt's runner. The usual way is the heartbeat's answer; this is for when that fails."""
+        """End an attempt's runner at once: it acts for nothing any more, and does not stop by itself."""
 
     def probe(self) -> list[tuple[str, str]]:
         """Return attempts whose runner was found dead since the last call, each with the reason."""

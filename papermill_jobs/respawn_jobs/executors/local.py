@@ -89,10 +89,10 @@ class LocalExecutor:
         self._in_keeper(lambda: self._submit(attempt, token))
 
     def cancel(self, attempt: str) -> None:
-        """Ask the attempt's runner to end it; that is recorded before it takes another one."""
+        """Kill the attempt's runner; `probe` tells of it."""
         runner = self._running.get(attempt)
         if runner is not None:
-            _signal(runner.process, signal.SIGTERM)
+            _signal(runner.process, signal.SIGKILL)
 
     def probe(self) -> list[tuple[str, str]]:
         """Return attempts whose runner ended other than by finishing, each once."""
@@ -163,13 +163,15 @@ class LocalExecutor:
         with suppress(BrokenPipeError):  # a runner that just died is found by probe
             runner.process.stdin.write(order.encode() + b"\n")
             runner.process.stdin.flush()
-        self._warm()
+        try:
+            self._warm()
+        except Unavailable as error:  # this attempt has its runner; the next one tries again
+            logger.warning("no runner could be made ready for the next attempt: %s", error.message)
 
     def _done(self, runner: _Runner, said: str | None) -> None:
         """Take note that a runner is through with its attempt."""
-        if runner.attempt is None:
+        if runner.attempt is None or self._running.pop(runner.attempt, None) is None:
             return
-        del self._running[runner.attempt]
         if said is not None:
             self._dead.append((runner.attempt, f"the runner gave up: {said}"))
         runner.attempt = None
@@ -215,26 +217,18 @@ class LocalExecutor:
             self._idle.append(self._start())
 
     def _start(self) -> _Runner:
-        reading, writing = os.pipe()
-        try:
-            process = subprocess.Popen(
-                [self._python, "-m", "respawn_jobs.warm", str(os.getpid()), str(writing)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                pass_fds=[writing],
-                env=runner_environment(os.environ),
-            )
-        except OSError as error:
-            os.close(reading)
-            raise Unavailable(f"a runner could not be started: {error}") from error
-        finally:
-            os.close(writing)
+        process, reading = _process(self._python)
         runner = _Runner(process)
         listener = threading.Thread(
             target=self._listen, args=(runner, reading), name=f"respawn-runner-{process.pid}", daemon=True
         )
-        listener.start()
+        try:
+            listener.start()
+        except RuntimeError as error:  # no more threads
+            os.close(reading)
+            process.kill()
+            process.wait()
+            raise Unavailable(f"a runner could not be started: {error}") from error
         return runner
 
     def _end_all(self) -> None:
@@ -250,6 +244,29 @@ class LocalExecutor:
                 logger.warning("runner %d does not end; killing it", runner.process.pid)
                 _signal(runner.process, signal.SIGKILL)
                 runner.process.wait()
+
+
+def _process(python: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a runner's process, and return it with the end of a pipe that its reports come from."""
+    try:
+        reading, writing = os.pipe()
+    except OSError as error:
+        raise Unavailable(f"a runner could not be started: {error}") from error
+    try:
+        process = subprocess.Popen(
+            [python, "-m", "respawn_jobs.warm", str(os.getpid()), str(writing)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=[writing],
+            env=runner_environment(os.environ),
+        )
+    except OSError as error:
+        os.close(reading)
+        raise Unavailable(f"a runner could not be started: {error}") from error
+    finally:
+        os.close(writing)
+    return process, reading
 
 
 def _died_young(runner: _Runner) -> bool:

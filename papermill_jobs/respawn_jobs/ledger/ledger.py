@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -165,6 +165,10 @@ class Ledger(KeepingLedger, TriggerLedger):
     def watch(self) -> Watch:
         """Return what a service's loop expires attempts with."""
         return Watch(self._context)
+
+    def open_attempts(self, attempt_ids: Collection[str]) -> set[str]:
+        """Return those of the attempts that have not ended."""
+        return attempts.not_ended(self._context, attempt_ids)
 
     def lose(self, attempt_id: str, reason: str) -> None:
         """Mark an attempt as lost at once: its executor knows that the runner is dead."""

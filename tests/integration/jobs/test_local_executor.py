@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -109,6 +111,36 @@ def test_whoever_waits_for_a_place_is_told_when_one_is_free(ledger, ada, tmp_pat
             assert executor.living() == set()
         finally:
             executor.close()
+
+
+def test_an_attempt_has_its_runner_although_none_can_be_made_ready_for_the_next(
+    ledger, ada, executor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = subprocess.Popen
+
+    def once(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(subprocess, "Popen", refuse)
+        return start(*arguments, **options)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError("Cannot allocate memory")
+
+    monkeypatch.setattr(subprocess, "Popen", once)
+    run, _ = submit(ledger, ada, executor, "x = 1")
+    monkeypatch.setattr(subprocess, "Popen", start)
+    assert "no runner could be made ready for the next attempt" in caplog.text
+    wait_for(lambda: ada.show(run).run.state.final, 60, "the end of the run")
+    assert ada.show(run).run.state is RunState.SUCCEEDED
+
+
+def test_a_runner_that_is_cancelled_is_killed_even_when_it_was_stopped(ledger, ada, executor) -> None:
+    _, attempt = submit(ledger, ada, executor, "import time; time.sleep(100)")
+    wait_for(lambda: [p for p in runners() if p.children()], 60, "the kernel")
+    (runner,) = [p for p in runners() if p.children()]
+    runner.suspend()
+    executor.cancel(attempt)
+    assert wait_for(executor.probe, 10, "the dead runner") == [(attempt, "the runner was ended by SIGKILL")]
+    assert executor.living() == set()
 
 
 def test_a_killed_runner_is_found_and_takes_its_kernel_along(ledger, ada, executor) -> None:

@@ -53,9 +53,9 @@ class NurseryExecutor:
             self._say(attempt=attempt, token=token)
 
     def cancel(self, attempt: str) -> None:
-        """Ask a runner to end."""
+        """Kill a runner."""
         with self._lock:
-            self._say(end=attempt)
+            self._say(kill=attempt)
 
     def probe(self) -> list[tuple[str, str]]:
         """Return the attempts whose runner died, each once."""
@@ -76,7 +76,7 @@ class NurseryExecutor:
             if self._closed:
                 return
             self._closed = True
-            self._say(end=None)
+            self._say(end=True)
             os.close(self._orders)
         os.waitpid(self._pid, 0)
 
@@ -146,9 +146,11 @@ def _obey(order: dict[str, Any], children: dict[int, str], play: Callable[[str, 
         children[pid] = order["attempt"]
         return None
     for pid, attempt in children.items():
-        if order["end"] in (None, attempt):
+        if "end" in order:
             os.kill(pid, signal.SIGTERM)
-    return time.monotonic() if order["end"] is None else None
+        elif order["kill"] == attempt:
+            os.kill(pid, signal.SIGKILL)
+    return time.monotonic() if "end" in order else None
 
 
 def _reap(children: dict[int, str], reports: int) -> None:

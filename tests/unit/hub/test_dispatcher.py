@@ -9,6 +9,7 @@ import pytest
 
 from respawn_hub.services.dispatcher import Dispatcher
 from respawn_jobs.access import Actor
+from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import CellState, RunState
 from respawn_jobs.service import Promotion, RunRequest, Service
@@ -23,12 +24,14 @@ class ListedRunners:
     def __init__(self) -> None:
         self.submitted: list[str] = []
         self.dead: list[tuple[str, str]] = []
+        self.cancelled: list[str] = []
 
     def submit(self, attempt_id: str, token: str) -> None:
         self.submitted.append(attempt_id)
 
     def cancel(self, attempt_id: str) -> None:
-        raise AssertionError("nobody asked to cancel")
+        self.cancelled.append(attempt_id)
+        self.submitted.remove(attempt_id)
 
     def probe(self) -> list[tuple[str, str]]:
         dead, self.dead = self.dead, []
@@ -75,6 +78,48 @@ def spoilt(ledger: Ledger, ada: Service, data: Path, how: str) -> PlayedRunner:
     if how == "gone":
         (data / "blobs" / digest[:2] / digest).unlink()
     return runner
+
+
+def test_one_that_cannot_be_started_holds_up_no_other(
+    ledger: Ledger, ada: Service, executor: ListedRunners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [ada.run(RunRequest(job="report")).id for _ in range(3)]
+    submit = executor.submit
+
+    def refuse_the_first(attempt: str, token: str) -> None:
+        monkeypatch.setattr(executor, "submit", submit)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(executor, "submit", refuse_the_first)
+    with pytest.raises(Unavailable, match="can't start new thread"):
+        Dispatcher(ledger, executor, max_running=4, replica="rep-a").tick()
+    attempts = [ada.show(run).attempts[0] for run in runs]
+    assert len(executor.submitted) == 2
+    [refused] = [attempt for attempt in attempts if attempt.id not in executor.submitted]
+    assert (refused.state, refused.error.name) == (RunState.LOST, "NotStarted")
+    assert {ada.show(run).run.state for run in runs} == {RunState.QUEUED}
+
+
+def test_a_runner_that_holds_a_place_after_its_attempt_ended_is_killed(
+    ledger: Ledger, ada: Service, clock: MovedClock, executor: ListedRunners
+) -> None:
+    seconds = [0.0]
+    dispatcher = Dispatcher(ledger, executor, max_running=1, monotonic=lambda: seconds[0])
+    run = ada.run(RunRequest(job="report")).id
+    dispatcher.tick()
+    [stuck] = executor.submitted
+    clock.forward(seconds=61)
+    dispatcher.tick()
+    assert ada.show(run).attempts[0].state is RunState.LOST
+    seconds[0] += 29
+    dispatcher.tick()
+    assert executor.cancelled == [], "it may still be stopping"
+    seconds[0] += 2
+    dispatcher.tick()
+    assert executor.cancelled == [stuck]
+    waiting = ada.run(RunRequest(job="report")).id
+    dispatcher.tick()
+    assert [attempt.id for attempt in ada.show(waiting).attempts] == executor.submitted
 
 
 SPOILT = ("gone", "no JSON", "no list", "no outputs", "half an output", "half a surrogate pair")

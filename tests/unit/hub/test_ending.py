@@ -32,7 +32,7 @@ class Runners:
         self.alive[attempt] = token
 
     def cancel(self, attempt: str) -> None:
-        raise AssertionError("nobody asked to cancel")
+        raise AssertionError("nobody is stuck")
 
     def probe(self) -> list[tuple[str, str]]:
         return []
