@@ -49,7 +49,7 @@ BACKFILLS = timedelta(days=90)
 _AT_ONCE = 100
 _FINAL = [state.value for state in RunState if state.final]
 _OPEN = [state.value for state in RunState if not state.final]
-_ROWS = (ArtifactBlobRow, ArtifactRow, CheckpointBlobRow, CheckpointRow, CellRow, AttemptRow, NoticeRow)
+_ROWS = (ArtifactBlobRow, ArtifactRow, CheckpointBlobRow, CheckpointRow, CellRow, AttemptRow)
 """What belongs to a run, each before what it refers to."""
 
 
