@@ -112,7 +112,9 @@ def _look(context: Context, job_id: str) -> str | None:
         if deadline is None or job.next_deadline is None or job.next_deadline > now:
             return None  # another replica was quicker, or the settings changed
         just_before = job.next_deadline - timedelta(seconds=1)
-        passed = schedules.latest_fires(_cron(deadline), deadline.tz, just_before, now, 1)[0]
+        # None when new zone data made the time that was kept another one.
+        fires = schedules.latest_fires(_cron(deadline), deadline.tz, just_before, now, 1)
+        passed = fires[0] if fires else job.next_deadline
         job.next_deadline = next_deadline(deadline, now)
         with about(job=ref_of(job)):
             told = _missed(context, session, job, deadline, passed)
@@ -147,10 +149,10 @@ def _latest(session: Session, job: JobRow, start: datetime, passed: datetime) ->
         select(RunRow)
         .where(RunRow.job_id == job.id, RunRow.logical_at >= start, RunRow.logical_at < passed)
         .where(RunRow.trigger.not_in(_NOT_DUE))
+        .where(RunRow.error["name"].as_string().is_distinct_from(SKIPPED))
         .order_by(RunRow.logical_at.desc(), RunRow.created_at.desc())
-        .limit(_MANY)
     )
-    return next((run for run in session.scalars(query) if (run.error or {}).get("name") != SKIPPED), None)
+    return session.scalar(query.limit(1))
 
 
 def _time_without_run(

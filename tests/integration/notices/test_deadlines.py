@@ -160,3 +160,14 @@ def test_a_deadline_comes_once_on_the_days_when_clocks_change(day: str, instant:
     first = next_deadline(deadline, midnight)
     assert first == datetime.fromisoformat(f"{instant}+00:00")
     assert next_deadline(deadline, first) - first > timedelta(hours=22)
+
+
+def test_runs_that_were_skipped_hide_no_run_that_hangs(told: Told) -> None:
+    told.promote(deadline=SIX, overlap="skip")
+    told.ada.schedule(ScheduleRequest(job="report", cron="* * * * *", tz="UTC"))
+    hangs = PlayedRunner(told.ledger, due(told, "2026-03-02T03:30+00:00"))
+    hangs.begin()
+    hangs.start(0)
+    for minute in range(31, 180):
+        due(told, f"2026-03-02T{3 + minute // 60:02}:{minute % 60:02}+00:00")
+    assert missed(told, "2026-03-02T06:00:01+00:00") == "running, cell 1 of 2"
