@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import tempfile
@@ -21,6 +22,7 @@ from respawn_jobs.errors import Corrupt, InvalidInput, NotFound, RespawnError, U
 _CREDENTIALS = re.compile(r"//[^\s/\"']*@")
 _SINGLE_PUT = 5 * 2**30
 PIECE = 4 * 2**20
+_REMOVE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -209,12 +211,28 @@ class Objects:
             return bytes(self._filesystem.cat_file(f"{self.url}/{name}", start=0, end=size))
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it is there. Given up within ten seconds: later it might be another's."""
         with self._translated(name):
+            if urlsplit(self.url).scheme == "s3":
+                self._remove_object(name)
+                return
             try:
                 self._filesystem.rm_file(f"{self.url}/{name}")
             except FileNotFoundError:
                 return
+
+    def _remove_object(self, name: str) -> None:
+        from fsspec.asyn import sync
+
+        filesystem = self._filesystem
+        bucket, key, _ = filesystem.split_path(f"{self.url}/{name}")
+
+        async def remove() -> None:
+            client = await filesystem.set_session()
+            # The client's own limit is a minute, and then it tries again.
+            await asyncio.wait_for(client.delete_object(Bucket=bucket, Key=key), _REMOVE_SECONDS)
+
+        sync(filesystem.loop, remove)
 
     def listed(self) -> Iterator[Listed]:
         """Yield every file of the store."""

@@ -7,7 +7,7 @@ once. Each walks the registry in steps of a bounded size, so a step's cost does 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -101,9 +101,10 @@ def collect(context: Context, digests: Collection[str], cutoff: datetime | None 
     removed = 0
     for part in batches(digests):
         for start in range(0, len(part), _REMOVED_AT_ONCE):
+            until = context.clock() + _GIVEN_UP
             condemned = _condemn(context, part[start : start + _REMOVED_AT_ONCE], cutoff)
             if condemned:
-                removed += _remove(context, condemned, context.clock() + _GIVEN_UP)
+                removed += _remove(context, condemned, until)
     return removed
 
 
@@ -141,8 +142,12 @@ def _condemn(context: Context, digests: Collection[str], cutoff: datetime | None
     return condemned
 
 
-def _remove(context: Context, condemned: Collection[str], until: datetime) -> int:
-    """Remove the bytes and the rows of condemned blobs; what the store does not remove now, it does later."""
+def _remove(context: Context, condemned: Sequence[str], until: datetime) -> int:
+    """Remove the bytes and the rows of condemned blobs; what the store does not remove now, it does later.
+
+    No row is locked meanwhile, since the store may be slow: for a minute from the condemnation, nobody else
+    touches what is condemned.
+    """
 
     def gone(digest: str) -> bool:
         if context.clock() > until:
@@ -154,10 +159,13 @@ def _remove(context: Context, condemned: Collection[str], until: datetime) -> in
             return False
         return True
 
-    query = select(BlobRow.digest).where(BlobRow.digest.in_(condemned), BlobRow.removing.is_(True))
+    as_condemned = (BlobRow.removing.is_(True), BlobRow.touched_at <= until)
+    with context.database.session() as session:
+        mine = session.scalars(
+            select(BlobRow.digest).where(BlobRow.digest.in_(condemned), *as_condemned)
+        ).all()
+    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="respawn-collector") as pool:
+        removed = [digest for digest, done in zip(mine, pool.map(gone, mine), strict=True) if done]
     with context.database.session(write=True) as session:
-        mine = session.scalars(query.order_by(BlobRow.digest).with_for_update(skip_locked=True)).all()
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="respawn-collector") as pool:
-            removed = [digest for digest, done in zip(mine, pool.map(gone, mine), strict=True) if done]
-        session.execute(delete(BlobRow).where(BlobRow.digest.in_(removed)))
+        session.execute(delete(BlobRow).where(BlobRow.digest.in_(removed), *as_condemned))
     return len(removed)

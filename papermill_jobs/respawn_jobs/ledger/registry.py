@@ -18,8 +18,9 @@ from every namespace. Then it removes the bytes and, last, the row. What may com
     condemn | secure        Waits for the lock, sees `removing`, and refuses: nothing names a blob that goes.
     condemn | dies          The next collector condemns it anew after a minute, and removes it.
     removal | dies          A row without bytes: the next collector removes it, or a writer puts them again.
-    removal | removal       Two collectors cannot hold one row. One that lost its connection in the middle
-                            stops 20 seconds after it condemned; others wait a minute.
+    removal | removal       A collector removes for 20 seconds from when it condemned, and waits ten for the
+                            store; others let the row alone for a minute. It removes the row only while it
+                            is as it was condemned.
     hand on | condemn       A resume names what the run before it names: both are named, and it is secured.
 
 So the clocks of all replicas must agree within half a minute. On SQLite, writers take turns as a whole.
