@@ -98,11 +98,12 @@ def upstream_of(session: Session, rule_id: str) -> list[str]:
 def _take_turns(session: Session, jobs: list[JobRow]) -> None:
     """Let one rule change at a time, by the row that each change writes at its end: the audit trail's head.
 
-    The jobs are locked before it, as everywhere: whoever holds a job may wait for the head.
+    The jobs and the rule are locked before it, as everywhere: whoever holds one may wait for the head.
     """
     ids = sorted({job.id for job in jobs})
     locked = select(JobRow.id).where(JobRow.id.in_(ids)).order_by(JobRow.id)
     session.scalars(locked.with_for_update(read=True, key_share=True)).all()
+    _rule(session, jobs[0], lock=True)
     session.scalar(select(AuditHeadRow.id).where(AuditHeadRow.id == 1).with_for_update())
 
 

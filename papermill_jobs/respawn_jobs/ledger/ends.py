@@ -6,6 +6,7 @@ forgotten when a replica dies in between; what acts must be harmless when it is 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
 
 from sqlalchemy import delete, exists, select
@@ -16,6 +17,7 @@ from respawn_jobs.store.service_tables import ReplicaRow, RunEndRow
 from respawn_jobs.store.tables import RunRow
 
 Consumer = Literal["after", "notify"]
+_FORGOTTEN = timedelta(days=1)
 _CONSUMERS: tuple[Consumer, ...] = ("after", "notify")
 
 
@@ -42,6 +44,7 @@ def take(session: Session, consumer: Consumer, run_id: str) -> bool:
 
 
 def forget(context: Context) -> None:
-    """Forget all ends, unless a service works on this store: its loops act on them."""
+    """Forget ends of more than a day ago, unless a service works on this store: its loops act on them."""
+    old = RunEndRow.at < context.clock() - _FORGOTTEN
     with context.database.session(write=True) as session:
-        session.execute(delete(RunEndRow).where(~exists().where(ReplicaRow.id.is_not(None))))
+        session.execute(delete(RunEndRow).where(old, ~exists().where(ReplicaRow.id.is_not(None))))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from respawn_jobs.cli.connection import connection
 from respawn_jobs.cli.entry import run_command
+from respawn_jobs.clock import utc_now
 from respawn_jobs.service import RunRequest
+from respawn_jobs.store.service_tables import RunEndRow
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
@@ -28,6 +32,8 @@ def test_runs_that_their_job_no_longer_keeps_are_removed(
             runner = PlayedRunner(connected.ledger, runs[-1])
             runner.begin()
             runner.succeed()
+        with connected.ledger.database.session(write=True) as session:
+            session.execute(update(RunEndRow).values(at=utc_now() - timedelta(days=2)))
     assert run_command(["gc", "--json"]) == 0
     capsys.readouterr()
     assert run_command(["runs", "--json"]) == 0
