@@ -74,6 +74,22 @@ def test_a_recovery_is_not_told_before_the_failures_that_are_collected(told_here
     assert told_here.sends() == [("failure", 1), ("recovery", 1)]
 
 
+def test_a_recovery_is_told_once_although_its_run_is_removed(told_here: Told) -> None:
+    told_here.promote(keep_runs=1)
+    failed = told_here.fails()
+    told_here.ada.pin(failed.id, pinned=True)
+    told_here.sends()
+    told_here.succeeds()
+    assert told_here.sends() == [("recovery", 1)]
+    for _ in range(3):
+        told_here.clock.forward(minutes=1)
+        told_here.ledger.follow_ends()
+        told_here.ledger.remove_old_runs()
+        told_here.succeeds()
+        assert told_here.sends() == []
+    assert len(told_here.ada.runs(job="report")) == 3
+
+
 def test_a_run_that_is_tried_again_or_cancelled_is_not_told(told_here: Told) -> None:
     told_here.promote(max_attempts=2)
     told_here.fails()
