@@ -28,17 +28,17 @@ STEPS = 8
 def killer(seed: int, name: str) -> Callable[[], None]:
     """Return what kills a process of the run to come whose name begins so, at a random instant."""
     chance = random.Random(seed)
-    others = set(children())  # servers that the session shares, a hub for one
+    others = set(children())  # servers that the session shares, and what earlier tests left to be reaped
 
-    def found() -> list[int]:
+    def found(name: str) -> list[int]:
         seen = [look(pid) for pid in children() if pid not in others]
         return [one.pid for one in seen if one is not None and one.runs and one.name.startswith(name)]
 
     def kill() -> None:
         with suppress(AssertionError, ProcessLookupError):
-            wait_for(lambda: any((one := look(pid)) and one.name.startswith("held-") for pid in children()))
+            wait_for(lambda: found("held-"))
             time.sleep(chance.random() / 2)
-            os.kill(chance.choice(wait_for(found, 2, interval=0.001)), signal.SIGKILL)
+            os.kill(chance.choice(wait_for(lambda: found(name), 2, interval=0.001)), signal.SIGKILL)
 
     return kill
 
