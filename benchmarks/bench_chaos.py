@@ -57,7 +57,8 @@ def with_kernels(seed: int, runs: int, strikes: int, directory: Path) -> dict[st
     }  # fmt: skip
     for label, count in [*figures.items(), *story.harms.items(), ("violations", len(story.wrong))]:
         print(f"  {label:24} {count:6}")
-    print("\n".join(story.wrong), file=sys.stderr)
+    if story.wrong:
+        print("\n".join([*story.wrong, story.log]), file=sys.stderr)
     return {"name": "real kernels", **figures, "harms": dict(story.harms), "violations": story.wrong}
 
 

@@ -85,6 +85,8 @@ class Dispatcher:
             try:
                 # Most have said so themselves by now, and with more to say: then this does nothing.
                 self._ledger.hand_on(attempt, "the service stopped")
+            except Unavailable as error:
+                logger.warning("%s is lost when its lease ends: %s", attempt, error.message)
             except Exception:  # whatever one run holds, the others must be handed on; its lease ends anyway
                 logger.exception("%s could not be handed on; it is lost when its lease ends", attempt)
         self._submitted.clear()
@@ -110,6 +112,8 @@ class Dispatcher:
     def _lose(self, attempt: str, reason: str) -> None:
         try:
             self._ledger.lose(attempt, reason)
+        except Unavailable as error:
+            logger.warning("%s is settled later: %s", attempt, error.message)
         except Exception:  # whatever one run holds, the others must go on; its lease ends in any case
             logger.exception("%s could not be settled; it is tried again", attempt)
 
