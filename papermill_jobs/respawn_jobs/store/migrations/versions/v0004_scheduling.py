@@ -20,6 +20,8 @@ def upgrade() -> None:
     _create_watches()
     _create_backfills()
     _new_columns()
+    _new_columns_of_runs()
+    _new_indexes_of_runs()
     _fill_in()
 
 
@@ -240,6 +242,17 @@ def _new_columns() -> None:
     op.add_column("jobs", sa.Column("next_deadline", sa.DateTime(timezone=True), nullable=True))
     op.create_index("ix_jobs_next_deadline", "jobs", ["next_deadline"], unique=False)
     op.create_index("namespace_blobs_of_digest", "namespace_blobs", ["digest"], unique=False)
+    op.add_column("schedules", sa.Column("decided_until", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "schedules", sa.Column("missed", sa.String(length=8), server_default="latest", nullable=False)
+    )
+    op.add_column(
+        "schedules", sa.Column("missed_most", sa.BigInteger(), server_default="100", nullable=False)
+    )
+    op.create_index("versions_of_notebook", "versions", ["notebook"], unique=False)
+
+
+def _new_columns_of_runs() -> None:
     op.add_column("runs", sa.Column("namespace", sa.String(length=255), server_default="", nullable=False))
     op.add_column("runs", sa.Column("trigger_id", sa.String(length=32), nullable=True))
     op.add_column("runs", sa.Column("trigger_key", sa.String(length=255), nullable=True))
@@ -256,6 +269,9 @@ def _new_columns() -> None:
     op.add_column("runs", sa.Column("retry", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("runs", sa.Column("turned", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("runs", sa.Column("imported", sa.JSON(none_as_null=True), nullable=True))
+
+
+def _new_indexes_of_runs() -> None:
     op.create_index("runs_of_job_in_state", "runs", ["job_id", "state", "created_at"], unique=False)
     op.create_index("runs_of_namespace", "runs", ["namespace", "created_at"], unique=False)
     op.create_index("runs_of_namespace_in_state", "runs", ["namespace", "state", "created_at"], unique=False)
@@ -281,14 +297,6 @@ def _new_columns() -> None:
         postgresql_where=delayed,
     )
     op.create_index("runs_triggered_once", "runs", ["trigger_id", "trigger_key"], unique=True)
-    op.add_column("schedules", sa.Column("decided_until", sa.DateTime(timezone=True), nullable=True))
-    op.add_column(
-        "schedules", sa.Column("missed", sa.String(length=8), server_default="latest", nullable=False)
-    )
-    op.add_column(
-        "schedules", sa.Column("missed_most", sa.BigInteger(), server_default="100", nullable=False)
-    )
-    op.create_index("versions_of_notebook", "versions", ["notebook"], unique=False)
 
 
 def _fill_in() -> None:
