@@ -214,11 +214,12 @@ class Session:
     # The cells
 
     async def _rerun(self) -> None:
-        """Execute the cells above the restored state that run again, then hold what they have made of it.
+        """Execute the cells above the restored state that run again, then hold what has become of it.
 
-        Between them nothing is kept: what is there then is the state after no cell.
+        Between them nothing is kept: what is there then is the state after no cell. A state that lost what is
+        made anew below is held too, for it is stored nowhere.
         """
-        if self.resume is None or not self.resume.rerun:
+        if self.resume is None or not (self.resume.rerun or self.resume.stale):
             return
         started = time.monotonic()
         for index in self.resume.rerun:
@@ -227,8 +228,9 @@ class Session:
                 raise Stopped
             await self._execute(index, self.nb_man.nb.cells[index], followed=False)
         above = enumerate(self.nb_man.nb.cells[: self.resume.first])
-        boundary = max(index for index, cell in above if cell.cell_type == "code")
-        self._keeper.passed(boundary, [], time.monotonic() - started)
+        boundary = max((index for index, cell in above if cell.cell_type == "code"), default=None)
+        if boundary is not None:
+            self._keeper.passed(boundary, [], time.monotonic() - started)
 
     async def _execute_from(self, first: int) -> None:
         cells = self.nb_man.nb.cells

@@ -112,23 +112,35 @@ def past_of(context: Context, actor: Actor, run_id: str, action: Action, revisio
 def _basis(session: Session, own: Recorded) -> Recorded:
     """Return the run whose states can be used.
 
-    A resumed run that ended while cells above its restored state ran again has no states of its own below
-    them:
-    it is resumed from where it started itself. When one of these cells has side effects that have begun, this
-    would hide them, so then its own records count.
+    The state that a resumed run starts from may lie below cells that are edited, gone or run again; then it
+    is no state of that run. One that ended before it kept its own, or before all that had to run again had
+    run, is resumed from where it started itself. When a cell with side effects has begun meanwhile, this
+    would hide it, so then its own records count.
     """
     while own.run.resume and own.run.resume_of:
-        rerun = set(ResumeFrom.model_validate(own.run.resume).rerun)
-        again = [cell for cell in own.cells if cell.index in rerun]
-        # Reused: an attempt before had executed it, and the last one went on from there.
-        done = all(cell.state in (CellState.EXECUTED, CellState.REUSED) for cell in again)
-        if done or any(TAG_ONCE in cell.tags and cell.state in _BEGUN for cell in again):
+        start = ResumeFrom.model_validate(own.run.resume)
+        begun = [cell for cell in own.cells if cell.index >= start.first or cell.index in start.rerun]
+        if _stands_by_itself(own, start) or any(
+            TAG_ONCE in cell.tags and cell.state in _BEGUN for cell in begun
+        ):
             break
         before = session.get(RunRow, own.run.resume_of)
         if before is None:
             break
         own = recorded(session, before)
     return own
+
+
+def _stands_by_itself(own: Recorded, start: ResumeFrom) -> bool:
+    """Tell whether a resumed run has states that are no worse than the one that it started from."""
+    again = [cell for cell in own.cells if cell.index in start.rerun]
+    # Reused: an attempt before had executed it, and the last one went on from there.
+    if any(cell.state not in (CellState.EXECUTED, CellState.REUSED) for cell in again):
+        return False
+    if start.manifest is None or any(row.manifest == start.manifest for row in own.checkpoints):
+        return True
+    boundary = max((cell.index for cell in own.cells if cell.index < start.first), default=-1)
+    return any(row.cell >= boundary for row in own.checkpoints)
 
 
 def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:

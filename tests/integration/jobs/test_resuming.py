@@ -120,6 +120,20 @@ def test_a_run_that_fails_while_cells_run_again_is_resumed_from_the_same_state(b
     assert (bench.directory / "ran").read_text() == "x"
 
 
+@pytest.mark.parametrize("ends", ["c = a / 0", "import os; os.kill(os.getpid(), 9)"])
+def test_an_edit_that_fails_at_once_leaves_the_state_that_it_started_from(bench, ends: str) -> None:
+    once = "b = open('ran', 'a').write('x')"
+    only_failures = JobSettings(checkpoint_share=0)
+    failed = bench.run("a = 1", once, "c = a", "1/0", "print(a, b, c)", settings=only_failures)
+    assert [checkpoint.cell for checkpoint in failed.checkpoints] == [2]
+    second = bench.resume(failed.run.id, notebook("a = 1", once, ends, "", "print(a, b, c)"))
+    assert states(second) == ["reused", "reused", "failed", "skipped", "skipped"]
+    third = bench.resume(second.run.id, notebook("a = 1", once, "c = a + 1", "", "print(a, b, c)"))
+    assert states(third)[:2] == ["reused", "reused"]
+    assert bench.printed(third.run.id, 4) == "1 1 2\n"
+    assert (bench.directory / "ran").read_text() == "x"
+
+
 def test_a_failure_after_cells_ran_again_can_be_resumed_with_what_they_made(bench) -> None:
     failed = bench.run("a = 1", "b = 2", "c = a", "1/0", "print(a, b, c)")
     second = bench.resume(failed.run.id, notebook("a = 5", "b = 2", "c = a", "2/0", "print(a, b, c)"))

@@ -233,6 +233,27 @@ def test_a_resume_that_ended_while_cells_ran_again_goes_on_from_where_it_started
     assert b"at 4" in ledger.blobs.get(resume.manifest)
 
 
+def test_a_resume_that_kept_no_state_goes_on_from_where_it_started(queue, ada, ledger):
+    run = queue("a = 1", "b = 2", "c = 3", "d = e")
+    runner = PlayedRunner(ledger, run.id)
+    runner.begin()
+    for index in (0, 1):
+        runner.execute(index, checkpoint=False)
+    runner.execute(2)
+    runner.fail(3)
+    nb = read_notebook(ada.debug(run.id).notebook)
+    nb.cells[2].source, nb.cells[3].source = "c = f", ""
+    second = ada.resume(run.id, ResumeRequest(notebook=write_notebook(nb)))
+    assert second.resume_from == 2
+    runner = PlayedRunner(ledger, second.id)
+    runner.begin()
+    runner.port.record([runner.event(index, CellState.REUSED) for index in (0, 1)])
+    runner.fail(2)
+    planned = ada.plan(second.id, AGAIN)
+    assert (planned.first, planned.stale) == (2, ["c"])
+    assert f"goes on from the states of {run.id}" in planned.notices[-1]
+
+
 def test_a_value_that_is_the_default_is_no_change(rated, ada):
     planned = ada.plan(rated.id, ResumeRequest(parameters={"rate": 7, "size": 2}))
     assert (planned.rerun, planned.changed_parameters) == ([], [])
