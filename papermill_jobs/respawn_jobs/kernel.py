@@ -26,6 +26,8 @@ _FOR_RUNNERS = ("RESPAWN_LOG_FORMAT",)
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL = 4000
 _NOISE = "Kernel is running over TCP without encryption"
+_PORT_TAKEN = "Address already in use"
+_MOST_STARTS = 5
 
 
 class KernelFailed(Exception):
@@ -61,11 +63,12 @@ def runner_environment(environ: Mapping[str, str]) -> dict[str, str]:
 class Kernel:
     """A running kernel process and the client connected to it."""
 
-    def __init__(self, name: str, manager: Any, log: Path) -> None:
+    def __init__(self, name: str, manager: Any, log: Path, directory: Path | None = None) -> None:
         self.name = name
         self.manager = manager
         self.client: Any = None
         self._log = log
+        self._directory = directory
 
     @classmethod
     async def start(cls, name: str, *, directory: Path | None, log: Path) -> Kernel:
@@ -79,22 +82,7 @@ class Kernel:
         Raises:
             KernelFailed: there is no such kernel, or its program cannot be started.
         """
-        from jupyter_client.manager import AsyncKernelManager
-
-        manager = AsyncKernelManager(kernel_name=name)
-        try:
-            with log.open("wb") as output:
-                await manager.start_kernel(
-                    extra_arguments=_extra_arguments(manager.kernel_spec),
-                    cwd=str(directory) if directory else None,
-                    env=kernel_environment(os.environ),
-                    stdout=output,
-                    stderr=output,
-                    preexec_fn=_die_with_parent(),
-                )
-        except Exception as error:  # provisioners are plug-ins and raise what they like
-            raise KernelFailed(f"kernel {name!r} could not be started: {error}") from error
-        return cls(name, manager, log)
+        return cls(name, await _launched(name, directory, log), log, directory)
 
     async def connect(self, timeout: float) -> dict[str, Any]:
         """Wait until the kernel answers on all channels.
@@ -108,10 +96,28 @@ class Kernel:
         Raises:
             KernelFailed: it died, or did not answer in time.
         """
+        give_up = asyncio.get_running_loop().time() + timeout
+        for starts in range(1, _MOST_STARTS + 1):
+            self._open_channels()
+            info = await self._info(give_up)
+            if info is not None:
+                return info
+            # Ports are chosen before the kernel binds them: another process may have been quicker.
+            if starts == _MOST_STARTS or _PORT_TAKEN not in self.last_words() or await self.alive():
+                break
+            await self.close(now=True)
+            self.manager = await _launched(self.name, self._directory, self._log)
+        if await self.alive():
+            raise KernelFailed(f"kernel {self.name!r} did not answer within {timeout:g} seconds")
+        raise KernelFailed(f"kernel {self.name!r} did not come up: {self.obituary()}")
+
+    def _open_channels(self) -> None:
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.allow_stdin = False
-        give_up = asyncio.get_running_loop().time() + timeout
+
+    async def _info(self, give_up: float) -> dict[str, Any] | None:
+        """Return what the kernel tells of itself; None when it died or does not answer by then."""
         while asyncio.get_running_loop().time() < give_up:
             request = self.client.kernel_info()
             reply = await _answer(self.client.shell_channel, request, 1.0)
@@ -119,8 +125,8 @@ class Kernel:
             if reply and await _answer(self.client.iopub_channel, request, 0.2):
                 return dict(reply["content"])
             if not await self.alive():
-                raise KernelFailed(f"kernel {self.name!r} did not come up: {self.obituary()}")
-        raise KernelFailed(f"kernel {self.name!r} did not answer within {timeout:g} seconds")
+                break
+        return None
 
     async def alive(self) -> bool:
         """Tell whether the process runs."""
@@ -173,6 +179,26 @@ class Kernel:
         except OSError:
             return ""
         return "\n".join(line for line in text.splitlines() if _NOISE not in line).strip()
+
+
+async def _launched(name: str, directory: Path | None, log: Path) -> Any:
+    """Return the manager of a process that was just started. Raises `KernelFailed`."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    manager = AsyncKernelManager(kernel_name=name)
+    try:
+        with log.open("wb") as output:
+            await manager.start_kernel(
+                extra_arguments=_extra_arguments(manager.kernel_spec),
+                cwd=str(directory) if directory else None,
+                env=kernel_environment(os.environ),
+                stdout=output,
+                stderr=output,
+                preexec_fn=_die_with_parent(),
+            )
+    except Exception as error:  # provisioners are plug-ins and raise what they like
+        raise KernelFailed(f"kernel {name!r} could not be started: {error}") from error
+    return manager
 
 
 class EarlyKernel:

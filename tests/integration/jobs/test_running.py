@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -196,16 +196,44 @@ IPKernelApp.launch_instance(kernel_class=Echo)
 """
 
 
-def test_a_kernel_of_another_language_runs_without_snapshots_and_says_so(
-    bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = tmp_path / "jupyter" / "kernels" / "echo"
-    spec.mkdir(parents=True)
-    (spec / "echo.py").write_text(ECHO)
-    argv = [sys.executable, str(spec / "echo.py"), "-f", "{connection_file}"]
-    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Echo", "language": "echo"}))
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+PORT_TAKEN_AT_FIRST = """
+import json, pathlib, socket, sys
+from ipykernel.kernelapp import launch_new_instance
+
+started = pathlib.Path(__file__).with_name("started")
+if not started.exists():
+    started.touch()
+    port = json.loads(pathlib.Path(sys.argv[2]).read_text())["stdin_port"]
+    taken = socket.create_server(("127.0.0.1", port))
+launch_new_instance()
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], None]:
+    """Make a kernel of a name, a language and the source of its program known to Jupyter."""
+
+    def install(name: str, language: str, source: str) -> None:
+        spec = tmp_path / "jupyter" / "kernels" / name
+        spec.mkdir(parents=True)
+        (spec / "program.py").write_text(source)
+        argv = [sys.executable, str(spec / "program.py"), "-f", "{connection_file}"]
+        document = {"argv": argv, "display_name": name, "language": language}
+        (spec / "kernel.json").write_text(json.dumps(document))
+        monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+
+    return install
+
+
+def test_a_kernel_of_another_language_runs_without_snapshots_and_says_so(bench, installed) -> None:
+    installed("echo", "echo", ECHO)
     detail = bench.run("one", "two", kernel="echo")
     assert (detail.run.state, bench.printed(detail.run.id, 1)) == (RunState.SUCCEEDED, "two")
     assert detail.checkpoints == []
     assert "no snapshots" in detail.cells[0].note
+
+
+def test_a_port_that_another_process_took_meanwhile_costs_no_run(bench, installed) -> None:
+    installed("unlucky", "python", PORT_TAKEN_AT_FIRST)
+    detail = bench.run("print('ran')", kernel="unlucky")
+    assert (detail.run.state, bench.printed(detail.run.id, 0)) == (RunState.SUCCEEDED, "ran\n")
