@@ -187,6 +187,7 @@ class Recorder:
         """
         loop = asyncio.get_running_loop()
         upload = loop.run_in_executor(self._uploader, lambda: self._upload(manifest_file, spool))
+        upload.add_done_callback(_heard)
         checkpoint, blobs = await asyncio.shield(upload)
         commit = CheckpointCommit(checkpoint=checkpoint, blobs=blobs)
         await self._deliver(lambda: self._port.commit_checkpoint(commit))
@@ -257,6 +258,12 @@ class Recorder:
     async def _deliver(self, call: Callable[[], T]) -> T:
         """Make a call in the courier's thread, after those before it. It is made even if nobody waits."""
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._courier, call))
+
+
+def _heard(upload: asyncio.Future[tuple[Checkpoint, list[str]]]) -> None:
+    """Let asyncio log nothing of an upload that failed when nobody waited for it any more."""
+    if not upload.cancelled():
+        upload.exception()
 
 
 def _joined(before: str | None, note: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from respawn_jobs.models import CellState
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.protocol import CellEvent
 from respawn_jobs.recorder import Recorder
+from respawn_kernels.manifest import Manifest
 from support.notebooks import notebook, text
 
 
@@ -33,6 +35,10 @@ class Port:
             raise Unavailable("away")
         self.sizes.append(len(source) if isinstance(source, bytes) else 0)
         self.blobs.add(digest)
+
+    def missing(self, digests: list[str]) -> list[str]:
+        self.gate.wait(30)
+        return digests
 
     def record(self, events: list[CellEvent]) -> None:
         for event in events:
@@ -134,3 +140,26 @@ def test_notes_about_a_cell_are_all_kept(playing: Playing) -> None:
 
     asyncio.run(play())
     assert playing.recorder.events[0].note == "not restored: model; no checkpoint"
+
+
+def test_a_checkpoint_that_the_end_of_the_run_cuts_off_is_no_error_in_the_log(
+    playing: Playing, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = tmp_path / "0.json"
+    manifest.write_text(Manifest(0, "groups", "3.11", "", 1, [], [], []).to_json())
+
+    async def play() -> None:
+        playing.port.gate.clear()
+        commit = asyncio.ensure_future(playing.recorder.commit(manifest, tmp_path))
+        await asyncio.sleep(0)
+        playing.recorder.close()
+        commit.cancel()
+        await asyncio.wait({commit})
+        playing.port.gate.set()
+        while any(thread.name.startswith("respawn-uploader") for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
+
+    asyncio.run(play())
+    gc.collect()
+    assert playing.port.sizes == []
+    assert caplog.records == []
