@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -123,9 +122,7 @@ def test_looking_up_a_blob_reads_no_checkpoint(queue, ledger, ada):
     with ledger.database.session(write=True) as session:
         for row in session.query(CheckpointRow):
             row.blobs = []  # what a checkpoint names is found in the index, however long its list
-    began = time.perf_counter()
     for digest in digests[-5:]:
         assert ada.blob(run.id, digest).startswith(b"blob")
-    assert time.perf_counter() - began < 1
     with pytest.raises(NotFound):
         ada.blob(run.id, digest_of(b"none"))

@@ -94,7 +94,7 @@ def test_the_last_line_of_an_error_is_the_one_that_tells() -> None:
 
 
 def test_long_texts_take_no_long_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ("a" * 200_000, "token" * 40_000, "eyJ" * 60_000, "://" * 60_000, "a.b-" * 50_000):
         redact(text)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
