@@ -122,20 +122,20 @@ class Supervisor:
         self._cpu += usage.ru_utime + usage.ru_stime
         os.close(writer.descriptor)
         self._writer = None
-        phase, text = writer.page.phase(), writer.page.text()
-        if phase is Phase.SAVED:
-            self._leave(Report("saved", self._why, written_bytes=writer.page.written()))
-        if phase is Phase.FAILED:
-            self._leave(Report("failed", text))
+        said = writer.page.read()
+        if said.phase is Phase.SAVED:
+            self._leave(Report("saved", self._why, written_bytes=said.written))
+        if said.phase is Phase.FAILED:
+            self._leave(Report("failed", said.text))
         ending = _ending(os.waitstatus_to_exitcode(status))
-        if os.waitstatus_to_exitcode(status) == -signal.SIGKILL or not text:
+        if os.waitstatus_to_exitcode(status) == -signal.SIGKILL or not said.text:
             # Somebody else's doing, the system's for want of memory perhaps: once more, but not for ever.
             self._kills += 1
             if self._kills > _MOST_KILLS:
                 self._leave(Report("failed", f"the process that wrote it ended again and again ({ending})"))
             self._start_writer()
         else:
-            self._without(text, f"its pickling ended the process ({ending})")
+            self._without(said.text, f"its pickling ended the process ({ending})")
 
     def _without(self, name: str, reason: str) -> None:
         """Begin again without a variable that cannot be pickled."""
@@ -159,11 +159,11 @@ class Supervisor:
         spent = _spent(writer.pid)
         if spent != writer.spent:
             writer.spent, writer.busy = spent, now
-        quiet = now - writer.page.said()[1]
+        said = writer.page.read()
+        quiet, name = now - said.when, said.text
         limit = self.options.variable_seconds
-        if writer.page.phase() is not Phase.WRITING or quiet < limit + _GRACE_SECONDS:
+        if said.phase is not Phase.WRITING or quiet < limit + _GRACE_SECONDS:
             return
-        name = writer.page.text()
         if now - writer.busy > _IDLE_SECONDS:
             reason = f"its pickling did not end within {limit:g} s (does it wait for a lock or a thread?)"
         elif name and quiet > 10 * limit:

@@ -15,18 +15,22 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn, Protocol
+from zlib import crc32
 
 from respawn_kernels.digest import write_whole
 from respawn_kernels.held import Place, saving
 from respawn_kernels.manifest import Manifest
 
 _PR_SET_PDEATHSIG = 1
+_CHECKSUM = struct.Struct("=I")
 _HEAD = struct.Struct("=IIdQI")  # what it is about, how often it said so, when, bytes written, length of text
-_TEXT_BYTES = 2048
+_SLOT = mmap.PAGESIZE // 2
+_TEXT = _CHECKSUM.size + _HEAD.size
+_TEXT_BYTES = 1500
 
 
 class Capture(Protocol):
@@ -51,37 +55,57 @@ class Phase(IntEnum):
     FAILED = 3
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a writer said last."""
+
+    phase: Phase = Phase.WAITING
+    count: int = 0
+    """How often it has said something."""
+    when: float = 0.0
+    """By the monotonic clock."""
+    written: int = 0
+    """Bytes that it wrote."""
+    text: str = ""
+    """The variable in hand, or why it failed."""
+
+
 class Page:
-    """The shared page. Text is the variable in hand, or why the writer failed."""
+    """The shared page, written by one process and read by another at any moment.
+
+    It has two places, written in turn, each with a checksum: one that is just being written, or whose writer
+    was killed at it, is told from a whole one, and the other then holds what was said before.
+    """
 
     def __init__(self) -> None:
         self._map = mmap.mmap(-1, mmap.PAGESIZE)  # shared with forked children
-        self._said = 0
+        self._count = 0
 
     def put(self, phase: Phase, text: str = "", written: int = 0) -> None:
         """Say what the writer is about."""
         data = text.encode(errors="replace")[:_TEXT_BYTES]
-        self._said += 1
-        self._map[_HEAD.size : _HEAD.size + len(data)] = data
-        _HEAD.pack_into(self._map, 0, phase, self._said, time.monotonic(), written, len(data))
+        self._count += 1
+        said = _HEAD.pack(phase, self._count, time.monotonic(), written, len(data)) + data
+        place = self._count % 2 * _SLOT
+        self._map[place : place + _TEXT + len(data)] = _CHECKSUM.pack(crc32(said)) + said
 
-    def phase(self) -> Phase:
-        """Return what the writer is about."""
-        return Phase(_HEAD.unpack_from(self._map)[0])
+    def read(self) -> Said:
+        """Return what the writer said last."""
+        while True:
+            whole = [said for said in map(self._slot, (0, _SLOT)) if said is not None]
+            if whole:
+                return max(whole, key=lambda said: said.count)
 
-    def said(self) -> tuple[int, float]:
-        """Return how often the writer said something, and when it did last."""
-        _, times, when, _, _ = _HEAD.unpack_from(self._map)
-        return times, when
-
-    def text(self) -> str:
-        """Return the text."""
-        length = _HEAD.unpack_from(self._map)[4]
-        return bytes(self._map[_HEAD.size : _HEAD.size + length]).decode(errors="replace")
-
-    def written(self) -> int:
-        """Return how many bytes the writer wrote."""
-        return int(_HEAD.unpack_from(self._map)[3])
+    def _slot(self, place: int) -> Said | None:
+        """Return what a place holds; None when it is just being written."""
+        data = self._map[place : place + _SLOT]
+        if not any(data[:_TEXT]):
+            return Said()
+        phase, count, when, written, length = _HEAD.unpack_from(data, _CHECKSUM.size)
+        end = _TEXT + length
+        if end > _SLOT or _CHECKSUM.unpack_from(data)[0] != crc32(data[_CHECKSUM.size : end]):
+            return None
+        return Said(Phase(phase), count, when, written, data[_TEXT:end].decode(errors="replace"))
 
 
 def write(capture: Capture, place: Place, page: Page, leave_out: Mapping[str, str], pause: float) -> NoReturn:
