@@ -96,10 +96,10 @@ class Supervisor:
         commands = b""
         with suppress(BlockingIOError):
             commands = os.read(self.ends.fifo, 1024)
-        if DROP in commands and self._writer is None:
-            self._leave(Report("dropped"))
-        if SAVE in commands:
+        if SAVE in commands:  # it is wanted, even if the kernel dropped us before we came to hear of it
             self._save(None)
+        elif DROP in commands and self._writer is None:
+            self._leave(Report("dropped"))
 
     def _save(self, why: str | None) -> None:
         if self._writer is None:

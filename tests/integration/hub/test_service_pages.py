@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -199,18 +200,33 @@ def test_what_cannot_be_shown_is_a_page_that_says_why(
     assert said in page.text
 
 
-def test_a_stream_tells_a_run_to_its_end(visitor: Visitor, ada: RemoteService) -> None:
-    source = notebook("import time\nfor i in range(4):\n    print(i, flush=True)\n    time.sleep(0.6)", "2")
+UNTIL_SEEN = """
+import pathlib, time
+for i in range(600):
+    print(i, flush=True)
+    time.sleep(0.2)
+    if pathlib.Path({seen!r}).exists():
+        break
+"""
+
+
+def test_a_stream_tells_a_run_to_its_end(visitor: Visitor, ada: RemoteService, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    source = notebook(UNTIL_SEEN.format(seen=str(seen)), "2")
     ada.promote(Promotion(name="live", notebook=text(source)))
     page = visitor.post("jobs/user/ada/live/run", "jobs/user/ada/live")
     run = str(page.url).rpartition("/")[2]
 
+    lines, keys = [], []
     with visitor.client.stream("GET", f"{visitor.hub.service_url}/api/runs/{run}/events") as stream:
-        lines = [line for line in stream.iter_lines() if line]
+        for line in filter(None, stream.iter_lines()):
+            lines.append(line)
+            keys += re.findall(r'"0": "([a-z]+)-', line)
+            if keys.count("running") >= 3:
+                seen.touch()
 
+    assert seen.exists(), "output is told while the cell runs"
     assert lines[-2] == "event: end"
-    keys = re.findall(r'"0": "([a-z]+)-', "\n".join(lines))
-    assert keys.count("running") >= 3, "output is told while the cell runs"
     assert keys[-1] == "executed"
 
 

@@ -81,6 +81,19 @@ def test_a_child_goes_with_its_runner_and_when_it_is_dropped(holding) -> None:
     assert not first.tell(SAVE)
 
 
+def test_a_state_that_was_asked_for_is_saved_although_the_next_is_held_already(holding) -> None:
+    holding.kernel.run("x = 1")
+    place = holding.hold(0)
+    pid = place.read_held().pid
+    os.kill(pid, signal.SIGSTOP)
+    assert place.tell(SAVE)
+    holding.kernel.run("x = 2")
+    holding.hold(1)  # the kernel tells the first child that it is not needed any more
+    os.kill(pid, signal.SIGCONT)
+    assert holding.ended(place).state == "saved"
+    assert holding.values(place)["x"] == "1"
+
+
 def test_interrupts_and_hangups_of_the_kernels_group_do_not_reach_the_child(holding) -> None:
     holding.kernel.run("x = 1")
     place = holding.hold(0)
