@@ -6,15 +6,16 @@ by `os._exit`. It is no child of the kernel: see `orphan`. What it does from the
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import fcntl
 import gc
 import os
 import resource
+import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,15 +28,22 @@ from respawn_kernels.safety import resident_bytes, why_not_fork
 from respawn_kernels.supervise import Ends, Supervisor
 from respawn_kernels.writing import Capture
 
-_PR_SET_NAME = 15
 _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIGTSTP", "SIGUSR1", "SIGUSR2", "SIGXFSZ")
 _OUT_OF_THE_WAY = 16
 _EXPECTED_SHARE = 16
 """A cell is expected to rewrite a sixteenth of the state; what it does is watched."""
+_UP_SECONDS = 3.0
+_MOST_FORKS = 3
+_given_up: str | None = None
+"""Why this kernel is not forked any more: what hangs several times in a row will again."""
 
 
 class Busy(Exception):
     """Forking now could hang the kernel."""
+
+
+class NotUp(Exception):
+    """The forked children hung before they came to themselves."""
 
 
 def hold(place: Place, capture: Capture, runner: int, options: Options) -> Held:
@@ -50,9 +58,10 @@ def hold(place: Place, capture: Capture, runner: int, options: Options) -> Held:
     Returns:
         The child, or why there is none.
     """
+    global _given_up
     started = time.perf_counter()
     size = resident_bytes()
-    reason = why_not_fork(size // _EXPECTED_SHARE, options)
+    reason = _given_up or why_not_fork(size // _EXPECTED_SHARE, options)
     pid = None
     if reason is None:
         try:
@@ -61,13 +70,15 @@ def hold(place: Place, capture: Capture, runner: int, options: Options) -> Held:
             reason = (
                 "a thread of the notebook computes without a pause, and OpenBLAS may not bear a fork then"
             )
+        except NotUp:
+            reason = _given_up = "forked children of this kernel hang, as when a lock stays taken in them"
         except OSError as error:
             reason = f"forking was refused: {error.strerror or error}"
     return Held(pid, "none" if pid is None else "fork", reason, time.perf_counter() - started, size)
 
 
 def _fork(place: Place, capture: Capture, runner: int, options: Options, started: float) -> int:
-    kernel, name = os.getpid(), process_name(place.spool)
+    kernel = os.getpid()
     place.fifo.unlink(missing_ok=True)
     os.mkfifo(place.fifo, 0o600)
     descriptors = [os.open(place.fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)]
@@ -82,21 +93,52 @@ def _fork(place: Place, capture: Capture, runner: int, options: Options, started
             if generator is not None:
                 generator.setstate(state)
             pause = time.perf_counter() - started
-            ends = Ends(*_settle(descriptors, name))
             budget = Budget(kernel, options.memory_mb * MEGABYTE if options.memory_mb else None)
-            Supervisor(place, capture, options, budget, ends, pause).run()
+            Supervisor(place, capture, options, budget, Ends(*_settle(descriptors)), pause).run()
 
-        with quiet() as safe:
-            if not safe:
-                raise Busy
-            return fork_orphan(child)
+        for _ in range(_MOST_FORKS):
+            pid = _fork_that_comes_up(child, process_name(place.spool))
+            if pid is not None:
+                return pid
+        raise NotUp
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _settle(descriptors: list[int], name: str) -> list[int]:
+def _fork_that_comes_up(run: Callable[[], NoReturn], name: str) -> int | None:
+    """Fork a child and wait for its first word; one that hangs is killed, and None returned.
+
+    A lock that another thread holds is never released in a forked child. Python makes its own anew, but some
+    versions too late (https://github.com/python/cpython/issues/112275), and libraries may not.
+    """
+    hear, tell = os.pipe()
+
+    def child() -> NoReturn:
+        os.write(tell, b"!")
+        run()
+
+    try:
+        try:
+            with quiet() as safe:
+                if not safe:
+                    raise Busy
+                pid = fork_orphan(child, name)
+        finally:
+            os.close(tell)
+        poller = select.poll()
+        poller.register(hear, select.POLLIN)
+        if poller.poll(_UP_SECONDS * 1000) and os.read(hear, 1):
+            return pid
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        return None
+    finally:
+        os.close(hear)
+
+
+def _settle(descriptors: list[int]) -> list[int]:
     """Cut what ties a fresh child to the kernel; return the descriptors at their new numbers."""
     os.setsid()
     sys.settrace(None)
@@ -110,7 +152,6 @@ def _settle(descriptors: list[int], name: str) -> list[int]:
         Path("/proc/self/oom_score_adj").write_text("1000")
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
     return kept
 
 

@@ -19,7 +19,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 _CLONE_VM, _CLONE_VFORK = 0x100, 0x4000
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _WALL = 0x40000000
 """Wait for a child that ends without SIGCHLD, too."""
 _FILTER: Any = ("ignore", None, DeprecationWarning, None, 0)
@@ -28,11 +28,12 @@ _FIRST_WITH_STACK_CHECKS = (3, 14)
 """From here on Python compares its stack with the thread's own and takes another one for an overflow."""
 
 
-def fork_orphan(run: Callable[[], NoReturn]) -> int:
+def fork_orphan(run: Callable[[], NoReturn], name: str) -> int:
     """Fork a child that is an orphan at once, and return its process id.
 
     Args:
         run: what the child does, in a copy of this process with this thread alone; it never returns.
+        name: what the child is called among the processes from its first moment on; at most 15 characters.
 
     Raises:
         OSError: there is no memory, or no more processes are allowed; nothing was left behind.
@@ -40,7 +41,7 @@ def fork_orphan(run: Callable[[], NoReturn]) -> int:
     clone = _clone()
     _warn_not()
     try:
-        return _fork_twice(run) if clone is None else _fork_beside(clone, run)
+        return _fork_twice(run, name) if clone is None else _fork_beside(clone, run, name)
     finally:
         _warn_again()
 
@@ -69,7 +70,7 @@ def _clone() -> Any | None:
         return None
 
 
-def _fork_beside(clone: Any, run: Callable[[], NoReturn]) -> int:
+def _fork_beside(clone: Any, run: Callable[[], NoReturn], name: str) -> int:
     """Fork from a process that shares our memory while this thread waits for it."""
     made: list[int | BaseException] = []
 
@@ -77,6 +78,7 @@ def _fork_beside(clone: Any, run: Callable[[], NoReturn]) -> int:
 
     def fork(_: object) -> int:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(_PR_SET_NAME, name.encode())
         try:
             pid = os.fork() if os.getppid() == kernel else -1
         except BaseException as error:  # noqa: BLE001  nothing may leave this frame: its process ends with it
@@ -95,7 +97,7 @@ def _fork_beside(clone: Any, run: Callable[[], NoReturn]) -> int:
     try:
         between = clone(entry, ctypes.c_void_p(top), _CLONE_VM | _CLONE_VFORK, None)
         if between < 0:
-            return _fork_twice(run)
+            return _fork_twice(run, name)
         os.waitpid(between, _WALL)
     finally:
         del bottom
@@ -107,12 +109,13 @@ def _fork_beside(clone: Any, run: Callable[[], NoReturn]) -> int:
     return made[0]
 
 
-def _fork_twice(run: Callable[[], NoReturn]) -> int:
+def _fork_twice(run: Callable[[], NoReturn], name: str) -> int:
     told, tell = os.pipe()
     try:
         between = os.fork()
         if between == 0:
             try:
+                ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
                 pid = os.fork()
                 if pid == 0:
                     _never_return(run)

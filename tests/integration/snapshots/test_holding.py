@@ -94,6 +94,39 @@ def test_a_state_that_was_asked_for_is_saved_although_the_next_is_held_already(h
     assert holding.values(place)["x"] == "1"
 
 
+HANGING = """
+import os, time
+def hang():
+    if not os.path.exists("hung") or {always}:
+        open("hung", "w").close()
+        time.sleep(600)
+os.register_at_fork(after_in_child=hang)
+x = 1
+"""
+
+
+def test_a_child_that_hangs_in_the_fork_is_replaced(holding) -> None:
+    holding.kernel.run(HANGING.format(always=False))
+    place = holding.hold(0)
+    assert place.read_held().mode == "fork"
+    held, _ = held_and_writers(holding.spool)
+    assert held == [place.read_held().pid]
+    assert place.tell(SAVE)
+    assert holding.ended(place).state == "saved"
+
+
+def test_a_state_that_no_child_can_hold_is_told_and_no_child_is_left(holding) -> None:
+    holding.kernel.run(HANGING.format(always=True))
+    held = holding.hold(0).read_held()
+    assert (held.mode, held.pid) == ("none", None)
+    assert "hang" in held.reason
+    assert held_and_writers(holding.spool) == ([], [])
+    again = holding.hold(1).read_held()
+    assert (again.mode, again.reason) == ("none", held.reason)
+    assert again.seconds < held.seconds / 10, "it is not tried for ever"
+    assert holding.kernel.value("x") == 1
+
+
 def test_interrupts_and_hangups_of_the_kernels_group_do_not_reach_the_child(holding) -> None:
     holding.kernel.run("x = 1")
     place = holding.hold(0)

@@ -27,7 +27,7 @@ def test_a_forked_orphan_has_this_processs_state_and_is_adopted(way: str, monkey
 
     try:
         with adopting():
-            pid = orphan.fork_orphan(child)
+            pid = orphan.fork_orphan(child, "held-here")
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == value
     finally:
         signal.signal(signal.SIGCHLD, before)
