@@ -6,6 +6,7 @@ by `os._exit`. It is no child of the kernel: see `orphan`. What it does from the
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import fcntl
 import gc
@@ -33,6 +34,7 @@ _OUT_OF_THE_WAY = 16
 _EXPECTED_SHARE = 16
 """A cell is expected to rewrite a sixteenth of the state; what it does is watched."""
 _UP_SECONDS = 3.0
+_LOCKED_MILLISECONDS = 100
 _MOST_FORKS = 3
 _given_up: str | None = None
 """Why this kernel is not forked any more: what hangs several times in a row will again."""
@@ -127,15 +129,32 @@ def _fork_that_comes_up(run: Callable[[], NoReturn], name: str) -> int | None:
                 pid = fork_orphan(child, name)
         finally:
             os.close(tell)
-        poller = select.poll()
-        poller.register(hear, select.POLLIN)
-        if poller.poll(_UP_SECONDS * 1000) and os.read(hear, 1):
+        if _may_read(hear) and os.read(hear, 1):
             return pid
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         return None
     finally:
         os.close(hear)
+
+
+def _may_read(descriptor: int) -> bool:
+    """Wait until there is something to read, or the other end is closed; False when that takes too long.
+
+    Usually it takes 2 ms, and the interpreter's lock is kept: threads of the notebook that got it meanwhile
+    would give it back late.
+    """
+    wanted = _Poll(descriptor, select.POLLIN)
+    if ctypes.PyDLL(None).poll(ctypes.byref(wanted), ctypes.c_ulong(1), _LOCKED_MILLISECONDS) > 0:
+        return True
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(_UP_SECONDS * 1000))
+
+
+class _Poll(ctypes.Structure):
+    # struct pollfd of poll(2)
+    _fields_ = (("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short))
 
 
 def _settle(descriptors: list[int]) -> list[int]:
