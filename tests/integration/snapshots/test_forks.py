@@ -14,7 +14,7 @@ from support.kernels import AGENT, running_kernel
 from support.processes import look
 from support.waiting import wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 FORKS = 500
 
