@@ -14,6 +14,7 @@ from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
 from respawn_jobs.store.tables import CheckpointRow
 from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text
+from support.queues import counted_statements
 from support.runners import PlayedRunner
 
 
@@ -122,7 +123,9 @@ def test_looking_up_a_blob_reads_no_checkpoint(queue, ledger, ada):
     with ledger.database.session(write=True) as session:
         for row in session.query(CheckpointRow):
             row.blobs = []  # what a checkpoint names is found in the index, however long its list
-    for digest in digests[-5:]:
-        assert ada.blob(run.id, digest).startswith(b"blob")
+    with counted_statements(ledger.database) as statements:
+        for digest in digests[-5:]:
+            assert ada.blob(run.id, digest).startswith(b"blob")
+        assert statements() <= 5 * 6, "not one for each of the forty checkpoints"
     with pytest.raises(NotFound):
         ada.blob(run.id, digest_of(b"none"))
