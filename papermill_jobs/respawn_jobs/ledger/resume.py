@@ -138,7 +138,7 @@ def plan_of(context: Context, past: Past, following: Next, request: ResumeReques
     notices = [*planned.notices, *_artifacts(past, following, planned)[1]]
     if past.basis.run.id != past.run.id:
         notices.append(
-            f"{past.run.id} ended before all that it had to run again had run: "
+            f"{past.run.id} ended before it had a state of its own to go on from: "
             f"this goes on from the states of {past.basis.run.id}"
         )
     if following.content is not None and past.job.version != past.version.number:
