@@ -28,9 +28,9 @@ from respawn_kernels.manifest import Manifest
 _PR_SET_PDEATHSIG = 1
 _CHECKSUM = struct.Struct("=I")
 _HEAD = struct.Struct("=IIdQI")  # what it is about, how often it said so, when, bytes written, length of text
-_SLOT = mmap.PAGESIZE // 2
+_SLOT = 2048
 _TEXT = _CHECKSUM.size + _HEAD.size
-_TEXT_BYTES = 1500
+_TEXT_BYTES = _SLOT - _TEXT
 
 
 class Capture(Protocol):
@@ -78,7 +78,7 @@ class Page:
     """
 
     def __init__(self) -> None:
-        self._map = mmap.mmap(-1, mmap.PAGESIZE)  # shared with forked children
+        self._map = mmap.mmap(-1, 2 * _SLOT)  # shared with forked children
         self._count = 0
 
     def put(self, phase: Phase, text: str = "", written: int = 0) -> None:
