@@ -63,7 +63,7 @@ def runner_environment(environ: Mapping[str, str]) -> dict[str, str]:
 class Kernel:
     """A running kernel process and the client connected to it."""
 
-    def __init__(self, name: str, manager: Any, log: Path, directory: Path | None = None) -> None:
+    def __init__(self, name: str, manager: Any, log: Path, directory: Path | None) -> None:
         self.name = name
         self.manager = manager
         self.client: Any = None
