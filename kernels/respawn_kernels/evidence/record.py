@@ -1,0 +1,61 @@
+"""The record of one cell's evidence: what kernel, runner, store and plan pass on.
+
+The kernel writes it to `<spool>/evidence/<execution count>.json` before it answers the request that executed
+the cell, so the runner finds it there as soon as the cell has ended.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CellEvidence:
+    """What was seen of one cell. An empty tuple says: looked for, and not seen."""
+
+    unwatched: str | None = None
+    """Why the code that ran could not be watched; None when it was. Then the next three say nothing."""
+    reads: tuple[str, ...] = ()
+    """Global names that the notebook's functions which ran may read; the cell's own code is not counted."""
+    writes: tuple[str, ...] = ()
+    """Global names that those functions may bind or delete."""
+    libraries: tuple[str, ...] = ()
+    """Modules whose Python code ran, by dotted name."""
+    frames: tuple[str, ...] = ()
+    """Libraries that looked into the frames of the notebook, where they see every variable."""
+    changed: tuple[str, ...] = ()
+    """Parts of the session state (names of `session_state.CATALOGUE`) that differ after the cell."""
+    opened: tuple[str, ...] = ()
+    """Absolute paths of files and directories that were read or looked at."""
+    written: tuple[str, ...] = ()
+    """Absolute paths of files and directories that were made, changed or removed."""
+    outside: tuple[str, ...] = ()
+    """What went out of the process: `process`, `socket`."""
+    going_on: tuple[str, ...] = ()
+    """What lives on after the cell, such as `thread worker-1`: it may do anything at any time."""
+    overflow: bool = False
+    """More was seen than is kept: the cell must be taken to read and write everything."""
+
+    def to_json(self) -> str:
+        """Return the record as a JSON document, without what is empty."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> CellEvidence:
+        """Read a record; fields of a newer version are passed over.
+
+        Raises:
+            ValueError: it is no such document.
+        """
+        document: Any = json.loads(text)
+        if not isinstance(document, dict):
+            raise ValueError("a cell's evidence is a JSON object")  # noqa: TRY004  bad text, not a bad type
+        known = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in document.items()
+            if name in known
+        }
+        return cls(**values)
