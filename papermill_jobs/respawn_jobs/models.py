@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from respawn_jobs.evidence import Evidence
 from respawn_jobs.policies import Cause as Cause
 from respawn_jobs.policies import JobSettings as JobSettings
 from respawn_jobs.wire import LONGEST_SECONDS as LONGEST_SECONDS
@@ -180,6 +181,8 @@ class CellRecord(Model):
     """Hash of the parameters that it ran under; a reused cell keeps those that it really ran under."""
     lock: str | None = None
     """Hash of the kernel's lock file that it ran under."""
+    evidence: Evidence | None = None
+    """What was seen of it while it ran; None when nothing was, and in answers that leave it out."""
 
 
 class Unstored(Model):

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from respawn_jobs.evidence import Evidence
 from respawn_jobs.models import Artifact, CellError, CellState, Checkpoint, Model
 
 DRAINED = "Drained"
@@ -98,6 +99,8 @@ class CellEvent(Model):
     outputs: str | None = None
     """Digest of a blob that was put before this event."""
     note: str | None = None
+    evidence: Evidence | None = None
+    """What the kernel saw of the cell while it ran."""
 
 
 class CheckpointCommit(Model):

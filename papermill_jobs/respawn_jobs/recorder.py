@@ -24,6 +24,7 @@ from respawn_jobs.notebooks import cell_tags, code_cells, source_hash, without_o
 from respawn_jobs.protocol import CellEvent, CheckpointCommit, ReusedCell, RunnerPort
 from respawn_jobs.spool import sweep
 from respawn_kernels.digest import digest_of
+from respawn_kernels.evidence import CellEvidence
 from respawn_kernels.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -142,13 +143,20 @@ class Recorder:
                 self._changed.add(index)
                 raise
 
-    async def end(self, index: int, state: CellState, note: str | None = None) -> None:
+    async def end(
+        self,
+        index: int,
+        state: CellState,
+        note: str | None = None,
+        evidence: CellEvidence | None = None,
+    ) -> None:
         """Record that a cell ended, with all its outputs.
 
         Args:
             index: The cell.
             state: What became of it.
             note: What a person must know about it.
+            evidence: What the kernel saw of it.
         """
         self._changed.discard(index)
         before = self.events[index]
@@ -162,6 +170,7 @@ class Recorder:
             finished_at=now,
             seconds=(now - before.started_at).total_seconds() if before.started_at else 0.0,
             note=_joined(self.events[index].note, note),
+            evidence=evidence,
         )
 
     async def note(self, index: int, note: str) -> None:

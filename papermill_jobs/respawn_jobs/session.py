@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from respawn_jobs import evidence
 from respawn_jobs.client import Client
 from respawn_jobs.errors import Fenced, RespawnError
 from respawn_jobs.held import adopting
@@ -38,6 +39,8 @@ from respawn_kernels.held import Options
 
 if TYPE_CHECKING:
     from papermill.engines import NotebookExecutionManager
+
+    from respawn_kernels.evidence import CellEvidence
 
 log = logging.getLogger(__name__)
 
@@ -268,11 +271,11 @@ class Session:
         except (CellExecutionError, DeadKernelError, CellTimeoutError, Stopped) as error:
             if isinstance(error, CellExecutionError | DeadKernelError) and _clean_exit(cell):
                 self._keeper.let_go()
-                await self._waits.told(self.recorder.end(index, CellState.EXECUTED))
+                await self._waits.told(self.recorder.end(index, CellState.EXECUTED, None, self._seen(cell)))
                 raise CleanExit from error
             self.nb_man.cell_exception(cell, cell_index=index, exception=error)
             if not self.stopper.fenced:
-                await self._waits.told(self.recorder.end(index, CellState.FAILED))
+                await self._waits.told(self.recorder.end(index, CellState.FAILED, None, self._seen(cell)))
             if isinstance(error, Stopped):
                 raise
             raise self._failure(index, error) from error
@@ -283,7 +286,11 @@ class Session:
             self._keeper.passed(index, cell_tags(cell), time.monotonic() - started)
         skipped = _TAG_NOT_EXECUTED in cell_tags(cell) and cell.execution_count is None
         note = f"not executed: tagged {_TAG_NOT_EXECUTED}" if skipped else None
-        await self._waits.told(self.recorder.end(index, CellState.EXECUTED, note))
+        await self._waits.told(self.recorder.end(index, CellState.EXECUTED, note, self._seen(cell)))
+
+    def _seen(self, cell: NotebookNode) -> CellEvidence | None:
+        """Return what the kernel saw of the cell that it has just executed."""
+        return evidence.take(self.spool, cell.get("execution_count"))
 
     async def _within_limit(self, work: Awaitable[Any], cell: NotebookNode) -> None:
         """Await what a cell does. Raises `CellTimeoutError`, as nbclient does, when it takes too long."""

@@ -11,7 +11,7 @@ from respawn_kernels.held import saving
 
 def prepare(spool: Path) -> None:
     """Empty a spool of what an earlier kernel left there: its checkpoints are nobody's in this attempt."""
-    for part in ("blobs", "manifests", "holds", "knowledge"):
+    for part in ("blobs", "manifests", "holds", "knowledge", "evidence"):
         directory = spool / part
         if directory.is_dir():
             for file in directory.iterdir():

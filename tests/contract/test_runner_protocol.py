@@ -6,15 +6,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict, Corrupt, Fenced, InvalidInput, NotFound, Unauthenticated
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.ledger.taken_over import recorded
 from respawn_jobs.models import CellError, CellState, Checkpoint, RunState
+from respawn_jobs.notebooks import source_hash
 from respawn_jobs.protocol import CellEvent, CheckpointCommit, Outcome, RunnerPort
 from respawn_jobs.remote import RemoteRunner
-from respawn_jobs.service import Promotion, RunRequest, Service
+from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, Service
+from respawn_jobs.store.tables import RunRow
 from respawn_kernels.digest import digest_of
+from respawn_kernels.evidence import CellEvidence
 from support.notebooks import notebook, text
 from support.service import served
 
@@ -118,6 +123,55 @@ def test_cells_and_outputs_can_be_seen_as_they_come(port: RunnerPort, ada: Servi
     port.record([event(0, CellState.RUNNING, outputs)])
     assert [cell.state for cell in ada.show(run).cells] == [CellState.RUNNING, CellState.PENDING]
     assert ada.outputs(run, 0)[0]["text"] == "so far"
+
+
+def test_what_was_seen_of_a_cell_is_kept_and_comes_to_the_plan(
+    port: RunnerPort, ada: Service, run: str, ledger: Ledger
+) -> None:
+    port.claim()
+    port.begin(put(port, text(notebook("x = 1", "x + 1")).encode()), [event(0), event(1)])
+    seen = CellEvidence(reads=("scale",), changed=("#random",), inputs=(("/in.csv", 7, 1_700_000_000_123),))
+    ended = event(0, CellState.EXECUTED).model_copy(update={"evidence": seen})
+    port.record([ended])
+    port.record([ended.model_copy(update={"note": "noted later"}), event(1, CellState.FAILED)])
+    port.finish(Outcome(state="failed", error=CellError(cell=1, name="E", value="")))
+
+    with ledger.database.session() as session:
+        recorded_run = recorded(session, session.get_one(RunRow, run))
+    assert [cell.evidence for cell in recorded_run.cells] == [seen, None]
+    assert [cell.evidence for cell in ada.debug(run).cells] == [seen, None]
+    assert [cell.evidence for cell in ada.show(run).cells] == [None, None], "lists of cells stay small"
+
+
+def test_what_was_seen_of_a_reused_cell_goes_on_with_it(
+    port: RunnerPort, ada: Service, run: str, ledger: Ledger, connect: Connect
+) -> None:
+    cells = [(index, cell) for index, cell in enumerate(notebook("x = 1", "x + 1").cells)]
+    events = [
+        event(index).model_copy(update={"source_hash": source_hash(cell.source)}) for index, cell in cells
+    ]
+    port.claim()
+    port.begin(put(port, text(notebook("x = 1", "x + 1")).encode()), events)
+    seen = CellEvidence(libraries=("pandas.core.frame",))
+    port.record([events[0].model_copy(update={"state": CellState.EXECUTED, "evidence": seen})])
+    manifest = put(port, b"a manifest")
+    checkpoint = Checkpoint(cell=0, manifest=manifest, variables=1, size=0)
+    port.commit_checkpoint(CheckpointCommit(checkpoint=checkpoint, blobs=[]))
+    port.finish(Outcome(state="failed", error=CellError(cell=1, name="E", value="")))
+
+    resumed = ada.resume(run, ResumeRequest()).id
+    following = connect(*ledger.open_attempt(resumed, "test"))
+    following.claim()
+    following.begin(put(following, text(notebook("x = 1", "x + 1")).encode()), events)
+    reused = events[0].model_copy(update={"state": CellState.REUSED})
+    following.record([reused])
+    following.finish(Outcome(state="failed", error=CellError(cell=1, name="E", value="")))
+    assert [cell.evidence for cell in ada.debug(resumed).cells] == [seen, None]
+
+
+def test_evidence_beyond_all_bounds_is_refused(port: RunnerPort) -> None:
+    with pytest.raises(ValidationError, match="larger than"):
+        CellEvent(**{**dict(event(0)), "evidence": CellEvidence(reads=("x" * 70_000,))})
 
 
 def test_an_event_that_names_a_blob_which_was_not_put_is_refused_whole(

@@ -20,6 +20,7 @@ from respawn_jobs.notebooks import (
 )
 from respawn_jobs.protocol import Assignment, CellEvent, CheckpointCommit, Outcome
 from respawn_kernels.digest import digest_of
+from respawn_kernels.evidence import CellEvidence
 
 
 class PlayedRunner:
@@ -58,13 +59,26 @@ class PlayedRunner:
     def start(self, index: int) -> None:
         self.port.record([self.event(index, CellState.RUNNING)])
 
-    def execute(self, index: int, *, checkpoint: bool = True, unstored: tuple[Unstored, ...] = ()) -> None:
+    def execute(
+        self,
+        index: int,
+        *,
+        checkpoint: bool = True,
+        unstored: tuple[Unstored, ...] = (),
+        evidence: CellEvidence | None = None,
+    ) -> None:
         """Run a cell that prints its index; then take a checkpoint."""
         self.start(index)
         outputs = self.put(json.dumps([printed(index)]))
-        self.port.record(
-            [self.event(index, CellState.EXECUTED, execution_count=index + 1, seconds=0.5, outputs=outputs)]
+        ended = self.event(
+            index,
+            CellState.EXECUTED,
+            execution_count=index + 1,
+            seconds=0.5,
+            outputs=outputs,
+            evidence=evidence,
         )
+        self.port.record([ended])
         if checkpoint:
             self.checkpoint(index, unstored)
 

@@ -29,6 +29,8 @@ class CellEvidence:
     """Parts of the session state (names of `session_state.CATALOGUE`) that differ after the cell."""
     opened: tuple[str, ...] = ()
     """Absolute paths of files and directories that were read or looked at."""
+    inputs: tuple[tuple[str, int, int], ...] = ()
+    """Files of `opened` that the cell only read: path, size, and time of the last change in nanoseconds."""
     written: tuple[str, ...] = ()
     """Absolute paths of files and directories that were made, changed or removed."""
     outside: tuple[str, ...] = ()
@@ -54,8 +56,12 @@ class CellEvidence:
             raise ValueError("a cell's evidence is a JSON object")  # noqa: TRY004  bad text, not a bad type
         known = {field.name for field in fields(cls)}
         values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
+            name: tuple(map(_frozen, value)) if isinstance(value, list) else value
             for name, value in document.items()
             if name in known
         }
         return cls(**values)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -163,6 +163,8 @@ def _events(cells: Sequence[Any]) -> list[Any]:
     from respawn_jobs.protocol import CellEvent
 
     return [
-        CellEvent.model_validate(cell.model_dump(exclude={"checkpoint", "parameters_hash", "lock"}))
+        CellEvent.model_validate(
+            cell.model_dump(exclude={"checkpoint", "parameters_hash", "lock", "evidence"})
+        )
         for cell in cells
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from respawn_jobs.access import Actor
 from respawn_jobs.archive import ArchivedCell, ArchivedCheckpoint, Manifest, Member, blob_name, written
@@ -84,7 +84,10 @@ def _manifest(
 ) -> Manifest:
     numbers = (INHERITED, shown_attempt(session, run))
     cells = session.scalars(
-        select(CellRow).where(CellRow.run_id == run.id).order_by(CellRow.attempt, CellRow.index)
+        select(CellRow)
+        .where(CellRow.run_id == run.id)
+        .options(undefer(CellRow.evidence))
+        .order_by(CellRow.attempt, CellRow.index)
     )
     checkpoints = session.scalars(
         select(CheckpointRow)

@@ -176,8 +176,14 @@ def run_of(session: Session, row: RunRow, context: Context | None = None) -> Run
     return runs_of(session, [row], context)[0]
 
 
-def cell_of(row: CellRow, checkpoint: str | None) -> CellRecord:
-    """Return a cell record; `checkpoint` is the manifest taken at its boundary."""
+def cell_of(row: CellRow, checkpoint: str | None, *, evidence: bool = True) -> CellRecord:
+    """Return a cell record.
+
+    Args:
+        row: the cell; `records.cells_of` reads its evidence when asked to.
+        checkpoint: the manifest taken at its boundary.
+        evidence: whether what was seen of it goes along.
+    """
     return CellRecord(
         index=row.index,
         cell_id=row.cell_id,
@@ -193,6 +199,7 @@ def cell_of(row: CellRow, checkpoint: str | None) -> CellRecord:
         note=row.note,
         parameters_hash=row.parameters_hash,
         lock=row.lock,
+        evidence=row.evidence if evidence else None,  # type: ignore[arg-type]  # pydantic reads the JSON
     )
 
 

@@ -224,7 +224,7 @@ def _rows(session: Session, row: RunRow, manifest: Manifest, now: datetime) -> N
         )
         session.add(row_of_attempt)
     for cell in manifest.cells:
-        values = cell.model_dump(exclude={"checkpoint", "state", "note"})
+        values = cell.model_dump(exclude={"checkpoint", "state", "note"})  # the evidence as JSON
         note = None if cell.note is None else cleaned(cell.note)
         session.add(CellRow(run_id=row.id, state=cell.state.value, note=note, **values))
     for checkpoint in manifest.checkpoints:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Conflict, Fenced, InvalidInput, NotFound, Unauthenticated
+from respawn_jobs.evidence import document_of
 from respawn_jobs.ledger import artifacts, holdings
 from respawn_jobs.ledger.attempts import end_attempt, lock_attempt, settle, token_hash
 from respawn_jobs.ledger.changes import turn
@@ -135,6 +136,7 @@ class LedgerRunner:
                     row.outputs, row.execution_count = before.outputs, before.execution_count
                     row.seconds = before.seconds
                     row.parameters_hash, row.lock = before.parameters_hash, before.lock
+                    row.evidence = before.evidence
                 session.merge(row)
             session.flush()
             run.skeleton = skeleton
@@ -268,7 +270,8 @@ class LedgerRunner:
 
 
 def _inherited(session: Session, run: RunRow) -> dict[int, CellRow]:
-    return {cell.index: cell for cell in cells_of(session, run, taken_over_by(run))}
+    rows = cells_of(session, run, taken_over_by(run), evidence=True)
+    return {cell.index: cell for cell in rows}
 
 
 def _reused(event: CellEvent) -> bool:
@@ -282,9 +285,11 @@ def _row(event: CellEvent, run: RunRow, attempt: AttemptRow, inherited: CellRow 
     values["source_hash"] = check_text("source hash", event.source_hash, _KEY)
     # A cell's own text may end up in its note: refusing it would end a run over a character.
     values["note"] = cleaned(event.note) if event.note else event.note
+    values["evidence"] = document_of(event.evidence) if event.evidence is not None else None
     if _reused(event):
         if inherited is not None:
             values |= {"parameters_hash": inherited.parameters_hash, "lock": inherited.lock}
+            values["evidence"] = inherited.evidence
     elif event.state not in (CellState.PENDING, CellState.SKIPPED):
         values |= {"parameters_hash": parameters_hash(run.parameters), "lock": run.lock}
     return CellRow(

@@ -8,7 +8,7 @@ a further one may start over. Checkpoints taken over are valid for the attempt t
 from __future__ import annotations
 
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.errors import RespawnError, Unavailable
@@ -42,10 +42,17 @@ def shown_attempt(session: Session, run: RunRow) -> int:
     return INHERITED if latest is None else latest
 
 
-def cells_of(session: Session, run: RunRow, attempt: int | None = None) -> list[CellRow]:
-    """Return the code cells of an attempt, by default the shown one, in their order."""
+def cells_of(
+    session: Session, run: RunRow, attempt: int | None = None, *, evidence: bool = False
+) -> list[CellRow]:
+    """Return the code cells of an attempt, by default the shown one, in their order.
+
+    What was seen of them is read with them, or each time that one is asked for it.
+    """
     number = shown_attempt(session, run) if attempt is None else attempt
     query = select(CellRow).where(CellRow.run_id == run.id, CellRow.attempt == number)
+    if evidence:
+        query = query.options(undefer(CellRow.evidence))
     return list(session.scalars(query.order_by(CellRow.index)))
 
 

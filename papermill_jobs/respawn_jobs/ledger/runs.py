@@ -175,7 +175,7 @@ def show(context: Context, actor: Actor, run_id: str) -> RunDetail:
         )
         return RunDetail(
             run=run_of(session, row, context),
-            cells=_cell_records(session, row, checkpoints),
+            cells=_cell_records(session, row, checkpoints, evidence=False),
             checkpoints=[checkpoint_of(checkpoint) for checkpoint in checkpoints],
             attempts=[attempt_of(attempt) for attempt in attempts],
             restarted_by=list(restarted),
@@ -261,7 +261,7 @@ def debug(context: Context, actor: Actor, run_id: str) -> DebugBundle:
         audit.write(context, session, actor.name, "debug", job.namespace, run_id, job=ref_of(job))
     with context.database.session() as session:
         checkpoints = checkpoints_of(session, row)
-        cells = _cell_records(session, row, checkpoints)
+        cells = _cell_records(session, row, checkpoints, evidence=True)
         before = _last_before(checkpoints, _failing(row, cells))
         version = version_of(session.get_one(VersionRow, row.version_id), job)
         return DebugBundle(
@@ -284,9 +284,12 @@ def _notebook(context: Context, session: Session, row: RunRow) -> str:
     return text
 
 
-def _cell_records(session: Session, row: RunRow, checkpoints: Sequence[CheckpointRow]) -> list[CellRecord]:
+def _cell_records(
+    session: Session, row: RunRow, checkpoints: Sequence[CheckpointRow], *, evidence: bool
+) -> list[CellRecord]:
     manifests = {checkpoint.cell: checkpoint.manifest for checkpoint in checkpoints}
-    return [cell_of(cell, manifests.get(cell.index)) for cell in cells_of(session, row)]
+    cells = cells_of(session, row, evidence=evidence)
+    return [cell_of(cell, manifests.get(cell.index), evidence=evidence) for cell in cells]
 
 
 def _failing(row: RunRow, cells: Sequence[CellRecord]) -> int | None:

@@ -75,7 +75,7 @@ def start_of_retry(
     cells = basis.cells
     if not began:
         before = cells_of(session, run, taken_over_by(run))
-        cells = [cell_of(cell, None) for cell in before]
+        cells = [cell_of(cell, None, evidence=False) for cell in before]
     refused: Refusal | None = None
     for start in _starts(context, session, run, attempt, basis if began else None, resume=resume):
         again = once.executed_again(cells, start.at)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from respawn_jobs.evidence import document_of
 from respawn_jobs.handing_over import kept_boundaries, mapped_checkpoint, reused_records
 from respawn_jobs.ledger.convert import cell_of, checkpoint_of
 from respawn_jobs.ledger.records import KEPT, cells_of, checkpoints_of
@@ -55,7 +56,8 @@ def recorded(session: Session, run: RunRow) -> Recorded:
     """Return what was recorded of a run."""
     checkpoints = checkpoints_of(session, run)
     manifests = {row.cell: row.manifest for row in checkpoints}
-    cells = [cell_of(cell, manifests.get(cell.index)) for cell in cells_of(session, run)]
+    rows = cells_of(session, run, evidence=True)
+    cells = [cell_of(cell, manifests.get(cell.index)) for cell in rows]
     return Recorded(run, cells, checkpoints)
 
 
@@ -94,6 +96,7 @@ def _seeds(basis: Recorded, executed: NotebookNode, planned: Plan) -> list[CellR
             row.state = CellState.REUSED.value
             row.outputs, row.execution_count, row.seconds = old.outputs, old.execution_count, old.seconds
             row.parameters_hash, row.lock = old.parameters_hash, old.lock
+            row.evidence = document_of(old.evidence) if old.evidence is not None else None
         rows.append(row)
     return rows
 

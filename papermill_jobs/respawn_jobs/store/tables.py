@@ -207,6 +207,8 @@ class CellRow(Base):
     parameters_hash: Mapped[str | None] = mapped_column(String(64))
     lock: Mapped[str | None] = mapped_column(String(128))
     """Under which parameters and kernel environment it ran; None for a cell that has not run."""
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    """What was seen of it, as `CellEvidence`; only plans, archives and debug notebooks ask for it."""
 
 
 class CheckpointRow(Base):

@@ -16,6 +16,7 @@ from respawn_jobs.models import CellState, Run, RunState
 from respawn_jobs.service import ResumeRequest
 from respawn_jobs.service_history import ImportRequest
 from respawn_kernels.digest import digest_of
+from respawn_kernels.evidence import CellEvidence
 from support.postgres import Postgres
 from support.runners import PlayedRunner
 
@@ -50,6 +51,18 @@ def test_an_archive_can_be_read_by_people(archive: Path, failed: Run):
     assert ["".join(cell["source"]) for cell in notebook["cells"]] == ["a = 1", "b = a", "c = d"]
     assert (manifest["kind"], manifest["format"], manifest["exported_by"]) == ("respawn-run", 1, "ada")
     assert manifest["run"]["id"] == failed.id
+
+
+def test_what_was_seen_of_cells_goes_along(queue, ledger: Ledger, ada, cid, tmp_path: Path):
+    seen = CellEvidence(reads=("scale",), opened=("/data/in.csv",), overflow=True)
+    run = queue("a = 1", "c = d")
+    runner = PlayedRunner(ledger, run.id)
+    runner.begin()
+    runner.execute(0, evidence=seen)
+    runner.fail(1)
+    ada.export_run(run.id, tmp_path / "run.zip")
+    imported = cid.import_run(tmp_path / "run.zip", ImportRequest())
+    assert [cell.evidence for cell in cid.debug(imported.id).cells] == [seen, None]
 
 
 def test_a_run_moves_from_sqlite_to_postgresql_and_is_resumed_there(
