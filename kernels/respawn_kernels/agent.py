@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels import artifacts
+from respawn_kernels import artifacts, session_state
 from respawn_kernels.boundary import Boundary, Session
 from respawn_kernels.digest import write_whole
 from respawn_kernels.held import DROP, Held, Options, Place, saving
@@ -114,6 +114,7 @@ def _boundary(cell: int, *, forked: bool) -> tuple[Session, Boundary]:
         lost,
         _options.variable_seconds,
         forked,
+        session_state.capture_before_fork() if forked else None,
     )
 
 
@@ -173,7 +174,7 @@ def _restore(directory: str, cell: int, report_to: str | None, *, keep: bool) ->
     _names.clear()
     _names.update(user_names(shell.user_ns))
     # Placeholders in the namespace tell later checkpoints what could not be given back.
-    _lost.clear()
+    _lost[:] = [item for item in [*manifest.unstored, *report.failed] if item.name.startswith("#")]
     if report_to is not None:
         failed = [{**asdict(item), "present": present(shell.user_ns, item.name)} for item in report.failed]
         write_whole(Path(report_to), json.dumps({"failed": failed}).encode(), durable=False)

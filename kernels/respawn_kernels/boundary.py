@@ -64,6 +64,8 @@ class Boundary:
     """What a restored checkpoint could not give back."""
     variable_seconds: float
     forked: bool
+    before_fork: Mapping[str, Any] | None = None
+    """Parts of the session's state that forking changes; None when this is no forked child."""
 
     def __call__(self, *, progress: Callable[[str | None], None], leave_out: Mapping[str, str]) -> Manifest:
         """Write the blobs and return the manifest."""
@@ -81,6 +83,7 @@ class Boundary:
             leave_out=leave_out,
             variable_seconds=self.variable_seconds,
             forked=self.forked,
+            before_fork=self.before_fork,
         )
         lost = [item for item in self.lost if item.name not in namespace]
         return replace(manifest, unstored=[*manifest.unstored, *lost])

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from respawn_kernels import surroundings
+from respawn_kernels import session_state
 from respawn_kernels.chunks import BlobTable, BlobWriter, Draft
 from respawn_kernels.closed import immutables, is_closed, nobodys
 from respawn_kernels.collecting import collecting_later
@@ -28,7 +28,9 @@ from respawn_kernels.knowledge import Knowledge, Reusable
 from respawn_kernels.manifest import Group, Manifest, StoredVariable, UnstoredVariable
 from respawn_kernels.names import user_names
 from respawn_kernels.patience import Patience
+from respawn_kernels.results import is_result, results
 from respawn_kernels.streams import CannotPickle, Stream, StreamWriter
+from respawn_kernels.working_directory import working_directory
 
 VARIABLE_SECONDS = 20.0
 _ATOMS = (type(None), bool, int, float, complex, str, bytes)
@@ -55,6 +57,7 @@ class GroupsEngine:
         leave_out: Mapping[str, str] | None = None,
         variable_seconds: float = VARIABLE_SECONDS,
         forked: bool = False,
+        before_fork: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """Write the namespace into the spool; see `SnapshotEngine.capture`."""
         started = time.perf_counter()
@@ -64,7 +67,8 @@ class GroupsEngine:
             shared.look()
         known = Knowledge.read(spool, parent)
         with collecting_later(), Patience(variable_seconds) as patience:
-            work = _Capture(namespace, spool, known, patience, progress, forked=forked)
+            session = session_state.capture(before_fork)
+            work = _Capture(namespace, session, spool, known, patience, progress, forked=forked)
             work.take_over(touched)
             work.leave_out(leave_out or {})
             work.look()
@@ -80,6 +84,7 @@ class _Capture:
     def __init__(
         self,
         namespace: dict[str, Any],
+        session: Mapping[str, Any],
         spool: Path,
         known: Knowledge | None,
         patience: Patience,
@@ -91,7 +96,8 @@ class _Capture:
         self._spool = spool
         self._known = known
         self._values: dict[str, Any] = {name: namespace[name] for name in user_names(namespace)}
-        self._values |= surroundings.hidden_values()
+        self._values |= results()
+        self._values |= session
         self._immutable = immutables()
         self._nobodys = nobodys()
         self._writer = BlobWriter(
@@ -112,11 +118,14 @@ class _Capture:
         self._members: dict[str, dict[int, Any]] = {}
         self._solo: dict[str, Stream] = {}
         self._note_placeholders()
+        self._note_lost()
 
     def take_over(self, touched: Collection[str] | None) -> None:
         """Take over what is known unchanged."""
         if self._known is not None and touched is not None:
-            self._reused = self._known.unchanged(self._values, touched)
+            # The session's parts are made anew each time: an address says nothing of them.
+            lasting = {n: value for n, value in self._values.items() if n[:1] != "#" or is_result(n)}
+            self._reused = self._known.unchanged(lasting, touched)
 
     def leave_out(self, reasons: Mapping[str, str]) -> None:
         """List variables as not stored without trying."""
@@ -155,20 +164,20 @@ class _Capture:
         unstored = [
             UnstoredVariable(name, kind, why, first_seen.get(name) if made is None else made)
             for name, (kind, why, made) in self._unstored.items()
-            if not name.startswith("#")
+            if not is_result(name)
         ]
         manifest = Manifest(
             cell=cell,
             engine=GroupsEngine.name,
             python=platform.python_version(),
-            cwd=surroundings.working_directory(),
+            cwd=working_directory(),
             execution_count=execution_count,
             variables=variables,
             unstored=unstored,
             blobs=table.blobs(),
             parent=self._known.cell if self._known and self._reused else None,
             groups=groups,
-            payload={"path": surroundings.added_path(), "written": self._writer.written},
+            payload={"written": self._writer.written},
         )
         self._writer.discard_but({blob.digest for blob in manifest.blobs})
         return manifest
@@ -205,6 +214,11 @@ class _Capture:
             if type(value) is module.Placeholder:
                 told = module.unstored_of(value)
                 self._unstored[name] = (told.type, told.reason, told.cell)
+
+    def _note_lost(self) -> None:
+        for name, value in self._values.items():
+            if type(value) is session_state.Lost:
+                self._unstored[name] = (value.kind, value.reason, None)
 
     def _refuse(self, name: str, why: str) -> None:
         self._unstored[name] = (type_name(self._values[name]), why, None)

@@ -6,17 +6,21 @@ own. Nothing writes this format any more.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels import surroundings
 from respawn_kernels.blobs import load_blobs
 from respawn_kernels.manifest import Frame, Manifest, UnstoredVariable
 from respawn_kernels.pickling import NamespaceUnpickler
 from respawn_kernels.salvage import salvage
+from respawn_kernels.session_state import restore
 from respawn_kernels.snapshot import RestoreReport, check_python
 from respawn_kernels.stream_reader import StreamReader
+from respawn_kernels.working_directory import enter
+
+_RANDOM = "#random"
 
 
 class PlainEngine:
@@ -34,19 +38,19 @@ class PlainEngine:
         frames = [
             Frame(name, start, end, (first, last)) for name, start, end, first, last in payload["frames"]
         ]
-        cwd = surroundings.enter(manifest.cwd)
-        surroundings.extend_path(payload["path"])
+        cwd = enter(manifest.cwd)
+        sys.path += [entry for entry in payload["path"] if entry not in sys.path and Path(entry).is_dir()]
         builtins = namespace.get("__builtins__")
         values, lost = _load(stream, frames, buffers, namespace)
         if lost:
             # A constructor of the notebook may have missed names of the notebook: now they are there.
-            namespace.update({name: value for name, value in values.items() if name != surroundings.RANDOM})
+            namespace.update({name: value for name, value in values.items() if name != _RANDOM})
             values, lost = _load(stream, frames, buffers, namespace)
         if builtins is not None:
             # Race with nobody, but with cloudpickle: each function it loads puts a dict of its own here.
             namespace["__builtins__"] = builtins
-        surroundings.set_random_state(values.pop(surroundings.RANDOM, None))
-        lost.pop(surroundings.RANDOM, None)
+        restore({name: values.pop(name) for name in [_RANDOM] if name in values})
+        lost.pop(_RANDOM, None)
         namespace.update(values)
         known = {variable.name: variable for variable in manifest.variables}
         return RestoreReport(

@@ -1,6 +1,6 @@
 """Bringing a checkpoint back into a session: at once for a run, lazily for a person who debugs it.
 
-Both ways set the session's surroundings and put placeholders where a variable could not be stored.
+Both ways set the session's state and put placeholders where a variable could not be stored.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels import surroundings
+from respawn_kernels import session_state
 from respawn_kernels.lazy import LazyNames, lazy_names
 from respawn_kernels.loading import GroupLoader
 from respawn_kernels.manifest import Blob, Manifest, UnstoredVariable
 from respawn_kernels.mapping import Arrivals, MappedBlobs
 from respawn_kernels.placeholders import Placeholder, placeholders
 from respawn_kernels.progress import Bar
+from respawn_kernels.results import is_result, session_name, set_result
 from respawn_kernels.snapshot import CorruptBlob, RestoreReport, check_python, reader
+from respawn_kernels.working_directory import enter
 
 GROUPS = "groups"
 _LARGE = 8 << 20
@@ -54,7 +56,7 @@ class StoredState:
         self._mend = mend
         self._known = {variable.name: variable for variable in manifest.variables}
         keys = [frame.name for group in manifest.groups for frame in group.frames]
-        self.results = {f"_{key.removeprefix(surroundings.OUT)}": key for key in keys if _is_result(key)}
+        self.results = {session_name(key): key for key in keys if is_result(key)}
         """Results of prompts (`_5`), by the names that a session has for them."""
 
     @property
@@ -69,22 +71,36 @@ class StoredState:
         values: dict[str, Any] = {}
         for place in places:
             for key, value in self._loader.load(place).items():
-                if _is_result(key):
-                    name = f"_{key.removeprefix(surroundings.OUT)}"
-                    surroundings.set_result(int(name[1:]), value, self._shell)
-                    values[name] = value
+                if is_result(key):
+                    set_result(key, value, self._shell)
+                    values[session_name(key)] = value
                 elif not key.startswith("#"):
                     values[key] = value
         return values
 
-    def hidden(self) -> dict[str, Any]:
-        """Return what the session's state is besides variables and results, as far as it loads."""
-        found: dict[str, Any] = {}
-        for place, group in enumerate(self.manifest.groups):
-            if any(frame.name.startswith("#") and not _is_result(frame.name) for frame in group.frames):
-                values = self._loader.load(place)
-                found |= {k: v for k, v in values.items() if k.startswith("#") and not _is_result(k)}
-        return found
+    def set_session(self, *, first: bool) -> list[UnstoredVariable]:
+        """Set the session's state besides variables and results; return what could not be set.
+
+        Args:
+            first: the parts that must be as they were before variables are loaded, or else all others.
+        """
+        names = [
+            frame.name
+            for group in self.manifest.groups
+            for frame in group.frames
+            if frame.name.startswith("#")
+            and not is_result(frame.name)
+            and session_state.comes_first(frame.name) == first
+        ]
+        places = {place: None for name in names if (place := self._loader.place(name)) is not None}
+        self._verify(list(places), "the session's state")
+        loaded: dict[str, Any] = {}
+        for place in places:
+            loaded |= self._loader.load(place)
+        failed = {name: why for name in names if (why := self._loader.failed.get(name)) is not None}
+        values = {name: loaded[name] for name in names if name in loaded}
+        failed |= session_state.restore(values, self._shell)
+        return [UnstoredVariable(name, "session", why) for name, why in failed.items()]
 
     def reason(self, name: str) -> str:
         """Return why a variable did not load, and forget it, so that the next use tries again."""
@@ -221,7 +237,8 @@ def restore_lazily(
     state = StoredState(manifest, directory, namespace, arrivals=arrivals, shell=shell, mend=mend)
     lazy = lazy_names(namespace)
     lazy.forget()
-    cwd = _enter(manifest)
+    cwd = enter(manifest.cwd)
+    unset = state.set_session(first=True)
     _put_placeholders(namespace, manifest.unstored, keep=keep)
     lazy.begin([*state.names, *state.results], state)
     failed = state.failed()
@@ -229,7 +246,7 @@ def restore_lazily(
         # It hides a builtin: without anything under its name Python would find that.
         namespace[item.name] = Placeholder(item.name, item.type, item.reason, item.cell)
     lazy.forget(item.name for item in failed)
-    failed += _set_surroundings(state, shell)
+    failed += [*unset, *state.set_session(first=False)]
     report = RestoreReport(
         manifest, [n for n in state.names if n not in {f.name for f in failed}], failed, cwd
     )
@@ -244,7 +261,8 @@ def present(namespace: dict[str, Any], name: str) -> bool:
 def _everything(manifest: Manifest, directory: Path, namespace: dict[str, Any], shell: Any) -> RestoreReport:
     check_python(manifest)
     state = StoredState(manifest, directory, namespace, shell=shell)
-    cwd = _enter(manifest)
+    cwd = enter(manifest.cwd)
+    unset = state.set_session(first=True)
     wanted = [*state.names, *state.results]
     values = state.load(wanted)
     namespace.update(values)
@@ -254,29 +272,15 @@ def _everything(manifest: Manifest, directory: Path, namespace: dict[str, Any], 
         state.again(lost)
         namespace.update({name: v for name, v in state.load(lost).items() if name not in values})
     failed = state.failed()
-    _set_surroundings(state, shell)
+    failed += [*unset, *state.set_session(first=False)]
     names = {item.name for item in failed}
     return RestoreReport(manifest, [name for name in state.names if name not in names], failed, cwd)
-
-
-def _enter(manifest: Manifest) -> str | None:
-    surroundings.extend_path(manifest.payload.get("path", []))
-    return surroundings.enter(manifest.cwd)
-
-
-def _set_surroundings(state: StoredState, shell: Any) -> list[UnstoredVariable]:
-    failed = surroundings.restore_hidden(state.hidden(), shell)
-    return [UnstoredVariable(name, "session", why) for name, why in failed.items()]
 
 
 def _put_placeholders(namespace: dict[str, Any], unstored: Iterable[UnstoredVariable], *, keep: bool) -> None:
     for name, placeholder in placeholders(unstored).items():
         if not name.startswith("#") and not (keep and present(namespace, name)):
             namespace[name] = placeholder
-
-
-def _is_result(key: str) -> bool:
-    return key.startswith(surroundings.OUT) and key.removeprefix(surroundings.OUT).isdecimal()
 
 
 def _shown(names: Collection[str]) -> str:

@@ -80,6 +80,7 @@ class SnapshotEngine(Protocol):
         leave_out: Mapping[str, str] | None = None,
         variable_seconds: float = 20.0,
         forked: bool = False,
+        before_fork: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """Write the namespace at a cell boundary into the spool, and return its manifest.
 
@@ -98,6 +99,7 @@ class SnapshotEngine(Protocol):
             leave_out: variables that must not be tried, with the reason.
             variable_seconds: how long one variable may take.
             forked: this process is a child made for this, in which nothing else changes memory.
+            before_fork: what `session_state.capture_before_fork` told in the process that was forked.
 
         Raises:
             SnapshotError: nothing can be stored at all; single variables that cannot be are listed instead.

@@ -13,8 +13,9 @@ from html import escape
 from respawn_kernels.manifest import StoredVariable, UnstoredVariable
 from respawn_kernels.progress import readable
 from respawn_kernels.restore import RestorePoint
+from respawn_kernels.session_state import title
 from respawn_kernels.snapshot import RestoreReport
-from respawn_kernels.surroundings import working_directory
+from respawn_kernels.working_directory import working_directory
 
 MOST_ROWS = 200
 _WIDEST_NAME = 40
@@ -23,15 +24,6 @@ _WIDEST_VALUE = 72
 _LEFT = "style='text-align:left;vertical-align:top'"
 _RIGHT = "style='text-align:right;vertical-align:top;white-space:nowrap'"
 _BOX = "style='max-height:24em;overflow:auto;margin:0 0 0.75em'"
-_SESSION = {
-    "#random": "random generators",
-    "#env": "environment variables",
-    "#warnings": "filters of warnings",
-    "#pandas": "options of pandas",
-    "#matplotlib": "settings of matplotlib",
-    "#in": "history of inputs",
-    "#extensions": "extensions of IPython",
-}
 
 LOADED, PENDING, CHANGED, GONE = "loaded", "when used", "bound anew", "deleted"
 
@@ -175,7 +167,7 @@ def cut(text: str, width: int) -> str:
 def missing_row(variable: UnstoredVariable) -> Row:
     """Return what is said of a variable that is not there: name, type, reason, cell."""
     made = f"cell {variable.cell}" if variable.cell is not None and variable.cell >= 0 else ""
-    name = _SESSION.get(variable.name, variable.name)
+    name = title(variable.name) if variable.name.startswith("#") else variable.name
     return cut(name, _WIDEST_NAME), cut(variable.type, _WIDEST_NAME), cut(variable.reason, 200), made
 
 

@@ -37,6 +37,8 @@ CATALOGUE: dict[str, Part] = {
     "#cwd": Part("the working directory"),
     "#env": Part("environment variables"),
     "#sys.path": Part("the import path"),
+    "#extensions": Part("extensions of IPython"),
+    "#in": Part("the history of inputs"),
     "#patches": Part("assignments into modules and foreign classes"),
 }
 """By the probe's name."""

@@ -86,4 +86,4 @@ def test_saved_state_says_when_it_was_saved() -> None:
 
 def test_session_s_state_that_could_not_be_set_has_a_name_for_people() -> None:
     failed = [UnstoredVariable("#random", "session", "ValueError: no such generator")]
-    assert "random generators" in repr(StateTable(POINT, replace(report(DF), failed=failed)))
+    assert "random numbers" in repr(StateTable(POINT, replace(report(DF), failed=failed)))

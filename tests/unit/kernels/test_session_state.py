@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respawn_kernels.surroundings import hidden_values, restore_hidden
+from respawn_kernels.session_state import capture, restore
 
 
 @pytest.fixture(autouse=True)
@@ -32,49 +32,50 @@ def moved(values: dict[str, object]) -> dict[str, object]:
 
 
 def test_random_generators_go_on_where_they_stopped() -> None:
-    stored = moved(hidden_values())
+    stored = moved(capture())
     drawn = random.random(), np.random.random()
-    assert restore_hidden(stored) == {}
+    assert restore(stored) == {}
     assert (random.random(), np.random.random()) == drawn
 
 
 def test_options_that_differ_from_the_defaults_come_back() -> None:
     pd.set_option("display.max_rows", 7)
     mpl.rcParams["figure.dpi"] = 33
-    stored = moved(hidden_values())
+    stored = moved(capture())
     assert stored["#pandas"] == {"display.max_rows": 7}
     pd.reset_option("display.max_rows")
     mpl.rcParams["figure.dpi"] = 100
-    assert restore_hidden(stored) == {}
+    assert restore(stored) == {}
     assert (pd.get_option("display.max_rows"), mpl.rcParams["figure.dpi"]) == (7, 33)
 
 
 def test_only_what_changed_in_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEW", "1")
-    monkeypatch.setattr("respawn_kernels.surroundings._environment_before", {**os.environ, "GONE": "x"})
+    before = {**os.environ, "GONE": "x"}
+    monkeypatch.setattr("respawn_kernels.session_state.process._environment_before", before)
     monkeypatch.setenv("CHANGED", "2")
-    stored = hidden_values()["#env"]
+    stored = capture()["#env"]
     assert stored == {"CHANGED": "2", "GONE": None}
     monkeypatch.delenv("CHANGED")
     monkeypatch.setenv("GONE", "again")
-    restore_hidden({"#env": stored})
+    restore({"#env": stored})
     assert os.environ["CHANGED"] == "2"
     assert "GONE" not in os.environ
 
 
 def test_warnings_filters_come_back() -> None:
     warnings.simplefilter("error")
-    stored = moved(hidden_values())
+    stored = moved(capture())
     warnings.simplefilter("ignore")
-    restore_hidden(stored)
+    restore(stored)
     with pytest.raises(UserWarning):
         warnings.warn("x", UserWarning, stacklevel=1)
 
 
 def test_one_that_cannot_be_set_harms_no_other() -> None:
-    stored = hidden_values() | {"#pandas": {"no.such.option": 1}, "#of the future": 1}
+    stored = capture() | {"#pandas": {"no.such.option": 1}, "#of the future": 1}
     random.seed(1)
-    failed = restore_hidden({**stored, "#random": {"python": random.Random(5).getstate()}})
-    assert list(failed) == ["#pandas"]
+    failed = restore({**stored, "#random": random.Random(5).getstate()})
+    assert list(failed) == ["#of the future", "#pandas"]
     assert "no.such.option" in failed["#pandas"]
     assert random.random() == random.Random(5).random()

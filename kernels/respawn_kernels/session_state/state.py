@@ -1,0 +1,99 @@
+"""All probes at once: what changed, what is kept, what comes back. One that fails harms no other."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from respawn_kernels.session_state import registry
+from respawn_kernels.session_state.probe import Lost, Parts
+
+
+def fingerprints() -> dict[str, Hashable]:
+    """Return what tells each part of the session's state from what it was, by the part's name."""
+    found: dict[str, Hashable] = {}
+    for probe in registry.probes():
+        try:
+            found[probe.name] = probe.fingerprint()
+        except Exception as error:  # noqa: BLE001  a library of another version may refuse anything
+            found[probe.name] = ("cannot be told", type(error).__name__)
+    return found
+
+
+def capture_before_fork() -> dict[str, Any]:
+    """Return the parts that forking changes, for `capture` in the child."""
+    return _captured(probe for probe in registry.probes() if getattr(probe, "before_fork", False))
+
+
+def capture(before_fork: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the session's state by names that start with `#`; a part that has nothing to keep is left out.
+
+    Args:
+        before_fork: what `capture_before_fork` returned in the process that this one was forked from; None
+            in the kernel itself.
+
+    Returns:
+        Values to be pickled; `Lost` in the place of what cannot be kept.
+    """
+    if before_fork is None:
+        return _captured(registry.probes())
+    rest = (probe for probe in registry.probes() if not getattr(probe, "before_fork", False))
+    return {**before_fork, **_captured(rest)}
+
+
+def restore(values: Mapping[str, Any], shell: Any | None = None) -> dict[str, str]:
+    """Set a session to what `capture` returned of another.
+
+    Args:
+        values: what was captured, or a part of it.
+        shell: the IPython shell, if there is one.
+
+    Returns:
+        The reason for each name that could not be set.
+    """
+    failed: dict[str, str] = {}
+    together: dict[str, Any] = {}
+    for name, value in values.items():
+        whole, _, part = name.partition(":")
+        if part:
+            together.setdefault(whole, {})[part] = value
+        else:
+            together[whole] = value
+    for name in sorted(together, key=_order):
+        probe = registry.find(name)
+        if probe is None:
+            failed[name] = registry.broken().get(name, "nothing here knows how to set it")
+            continue
+        try:
+            probe.restore(together[name], shell)
+        except Exception as error:  # noqa: BLE001  a library of another version may refuse anything
+            failed[name] = _reason(error)
+    return failed
+
+
+def comes_first(name: str) -> bool:
+    """Tell whether a part is restored before variables are loaded."""
+    return bool(getattr(registry.find(name.partition(":")[0]), "first", False))
+
+
+def _captured(probes: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {name: Lost(why) for name, why in registry.broken().items()}
+    for probe in probes:
+        try:
+            value = probe.capture()
+        except Exception as error:  # noqa: BLE001  a library of another version may refuse anything
+            value = Lost(_reason(error))
+        if isinstance(value, Parts):
+            found |= {f"{probe.name}:{part}": one for part, one in value.items()}
+        elif value is not None:
+            found[probe.name] = value
+    return found
+
+
+def _order(name: str) -> int:
+    return next((place for place, probe in enumerate(registry.own()) if probe.name == name), -1)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
