@@ -84,16 +84,11 @@ def _fork(place: Place, capture: Capture, runner: int, options: Options, started
     place.fifo.unlink(missing_ok=True)
     os.mkfifo(place.fifo, 0o600)
     descriptors = [os.open(place.fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)]
-    # Python seeds its generator anew in every forked child; this one must have the notebook's.
-    generator = sys.modules.get("random")
-    state = generator.getstate() if generator is not None else None
     signals = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         descriptors += [os.pidfd_open(kernel), os.pidfd_open(runner)]
 
         def child() -> NoReturn:
-            if generator is not None:
-                generator.setstate(state)
             pause = time.perf_counter() - started
             budget = Budget(kernel, options.memory_mb * MEGABYTE if options.memory_mb else None)
             Supervisor(place, capture, options, budget, Ends(*_settle(descriptors)), pause).run()

@@ -13,16 +13,16 @@ import mmap
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NoReturn
+
+from respawn_kernels.forking import fork, fork_without_warning
 
 _CLONE_VM, _CLONE_VFORK = 0x100, 0x4000
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _WALL = 0x40000000
 """Wait for a child that ends without SIGCHLD, too."""
-_FILTER: Any = ("ignore", None, DeprecationWarning, None, 0)
 _STACK_BYTES = 8 << 20
 _FIRST_WITH_STACK_CHECKS = (3, 14)
 """From here on Python compares its stack with the thread's own and takes another one for an overflow."""
@@ -39,25 +39,7 @@ def fork_orphan(run: Callable[[], NoReturn], name: str) -> int:
         OSError: there is no memory, or no more processes are allowed; nothing was left behind.
     """
     clone = _clone()
-    _warn_not()
-    try:
-        return _fork_twice(run, name) if clone is None else _fork_beside(clone, run, name)
-    finally:
-        _warn_again()
-
-
-def _warn_not() -> None:
-    """Keep Python from warning that other threads may hold locks: `safety` and `supervise` care for that.
-
-    Not with `catch_warnings`: that makes warnings that were shown once be shown again.
-    """
-    if sys.version_info >= (3, 12):
-        warnings.filters.insert(0, _FILTER)
-
-
-def _warn_again() -> None:
-    if sys.version_info >= (3, 12) and _FILTER in warnings.filters:
-        warnings.filters.remove(_FILTER)
+    return _fork_twice(run, name) if clone is None else _fork_beside(clone, run, name)
 
 
 @cache
@@ -76,11 +58,12 @@ def _fork_beside(clone: Any, run: Callable[[], NoReturn], name: str) -> int:
 
     prctl, kernel = ctypes.PyDLL(None).prctl, os.getpid()
 
-    def fork(_: object) -> int:
+    def between(_: object) -> int:
+        # This process has one thread, so Python does not warn of others, as it does from 3.12 on.
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         prctl(_PR_SET_NAME, name.encode())
         try:
-            pid = os.fork() if os.getppid() == kernel else -1
+            pid = fork() if os.getppid() == kernel else -1
         except BaseException as error:  # noqa: BLE001  nothing may leave this frame: its process ends with it
             made.append(error)
             return 0
@@ -93,12 +76,12 @@ def _fork_beside(clone: Any, run: Callable[[], NoReturn], name: str) -> int:
     stack = mmap.mmap(-1, _STACK_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     bottom = ctypes.c_char.from_buffer(stack)
     top = (ctypes.addressof(bottom) + _STACK_BYTES) & ~63
-    entry = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(fork)
+    entry = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(between)
     try:
-        between = clone(entry, ctypes.c_void_p(top), _CLONE_VM | _CLONE_VFORK, None)
-        if between < 0:
+        process = clone(entry, ctypes.c_void_p(top), _CLONE_VM | _CLONE_VFORK, None)
+        if process < 0:
             return _fork_twice(run, name)
-        os.waitpid(between, _WALL)
+        os.waitpid(process, _WALL)
     finally:
         del bottom
         stack.close()
@@ -112,11 +95,11 @@ def _fork_beside(clone: Any, run: Callable[[], NoReturn], name: str) -> int:
 def _fork_twice(run: Callable[[], NoReturn], name: str) -> int:
     told, tell = os.pipe()
     try:
-        between = os.fork()
+        between = fork_without_warning()
         if between == 0:
             try:
                 ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
-                pid = os.fork()
+                pid = fork()
                 if pid == 0:
                     _never_return(run)
                 os.write(tell, str(pid).encode())
@@ -135,7 +118,6 @@ def _fork_twice(run: Callable[[], NoReturn], name: str) -> int:
 
 def _never_return(run: Callable[[], NoReturn]) -> NoReturn:
     try:
-        _warn_again()
         run()
     finally:
         os._exit(70)

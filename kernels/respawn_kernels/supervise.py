@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from respawn_kernels.budget import Budget, Verdict
+from respawn_kernels.forking import fork
 from respawn_kernels.held import DROP, SAVE, Options, Place, Report
 from respawn_kernels.writing import Capture, Page, Phase, die_with, write
 
@@ -109,7 +110,7 @@ class Supervisor:
     def _start_writer(self) -> None:
         page, parent = Page(), os.getpid()
         try:
-            pid = os.fork()
+            pid = fork()
         except OSError as error:
             self._leave(Report("failed", f"the state could not be written: {error}"))
         if pid == 0:

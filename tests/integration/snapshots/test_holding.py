@@ -100,9 +100,11 @@ def hang():
     if not os.path.exists("hung") or {always}:
         open("hung", "w").close()
         time.sleep(600)
-os.register_at_fork(after_in_child=hang)
+python = {{"__name__": "threading", "os": os, "hang": hang}}
+exec("os.register_at_fork(after_in_child=hang)", python)
 x = 1
 """
+"""What one of Python's own handlers may do: those of others are passed over."""
 
 
 def test_a_child_that_hangs_in_the_fork_is_replaced(holding) -> None:

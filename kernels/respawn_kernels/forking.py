@@ -1,0 +1,95 @@
+"""Forks of our own, of which handlers that the notebook and its libraries registered do not hear.
+
+A handler of `os.register_at_fork` is meant for forks of the program that registered it. One that prints in a
+forked child blocks on a kernel that is not there, one that counts miscounts, one that clears a cache empties
+it in the checkpoint. So registering is wrapped before the first cell, and what is registered from then on
+passes over our forks and runs for all others. Python's own handlers always run: they make locks anew.
+
+Limits: handlers that were registered before, by modules of the kernel or its startup files, run for our forks
+too; and so do handlers of libraries in C (pthread_atfork).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import posix
+import sys
+import threading
+import warnings
+from typing import Any
+
+_os_fork = os.fork
+_register = os.register_at_fork
+_forking: int | None = None
+"""The thread that is forking for us, as the handlers run in it."""
+_IGNORED: Any = ("ignore", None, DeprecationWarning, None, 0)
+
+
+def pass_over_handlers() -> None:
+    """Wrap `os.register_at_fork`, so that handlers of others do not run for our forks."""
+    for module in (os, posix):
+        if module.register_at_fork is _register:
+            module.register_at_fork = _registering  # type: ignore[attr-defined]
+
+
+@functools.wraps(_register)
+def _registering(**handlers: Any) -> None:
+    caller = sys._getframe(1).f_globals.get("__name__")
+    if not _is_python_itself(caller):
+        handlers = {when: _for_others(handler) for when, handler in handlers.items()}
+    _register(**handlers)
+
+
+def _is_python_itself(module: object) -> bool:
+    return isinstance(module, str) and module.partition(".")[0] in sys.stdlib_module_names
+
+
+def _for_others(handler: Any) -> Any:
+    if not callable(handler):
+        return handler  # Python says what is wrong with it
+
+    @functools.wraps(handler, updated=())
+    def unless_ours() -> None:
+        if _forking != threading.get_ident():
+            handler()
+
+    return unless_ours
+
+
+def fork() -> int:
+    """Fork as `os.fork` does, without handlers of others, and with the generator that the parent has.
+
+    Raises:
+        OSError: there is no memory, or no more processes are allowed.
+    """
+    global _forking
+    # Python seeds the generator of `random` anew in every forked child.
+    generator = sys.modules.get("random")
+    state = generator.getstate() if generator is not None else None
+    _forking = threading.get_ident()
+    try:
+        pid = _os_fork()
+    finally:
+        _forking = None
+    if pid == 0 and generator is not None:
+        generator.setstate(state)
+    return pid
+
+
+def fork_without_warning() -> int:
+    """Fork a process that has threads; from 3.12 on Python warns that they may hold locks.
+
+    `safety` and `supervise` care for that. The filter is ours alone and leaves the list that it came to: with
+    `catch_warnings`, warnings that were shown once would be shown again.
+    """
+    if sys.version_info < (3, 12):
+        return fork()
+    filters: Any = warnings.filters
+    filters.insert(0, _IGNORED)
+    try:
+        return fork()
+    finally:
+        place = next((at for at, one in enumerate(filters) if one is _IGNORED), None)
+        if place is not None:
+            del filters[place]
