@@ -1,19 +1,16 @@
 """Which cells depend on which: the face of `respawn_jobs.analysis`.
 
 What it promises: a name that a cell could read or change, in any way that Python code reads and changes
-variables, is in the cell's footprint. Where the code cannot be followed the footprint is everything. What it
-does not see: files, databases and servers that cells talk to, and threads that go on after their cell.
+variables, is in the cell's footprint. Where the code cannot be followed the footprint is everything. What
+it does not see: what servers keep, and threads that go on after their cell; `observed` adds what was seen
+of these. Names that start with `#` stand for what is no variable: parts of the session's state, and files.
 """
 
 from __future__ import annotations
 
-from respawn_jobs.analysis.cells import NOTHING, Footprint, footprints
-from respawn_jobs.analysis.library import NOT_NAMES, RANDOM, TOLD
+from respawn_jobs.analysis.cells import footprints
+from respawn_jobs.analysis.evidence import observed
+from respawn_jobs.analysis.footprint import NOTHING, Footprint
+from respawn_jobs.analysis.hidden import RANDOM, hidden, overlap, told
 
-
-def told(name: str) -> str:
-    """Return what a name of a footprint is called when it is told to people."""
-    return TOLD.get(name, name)
-
-
-__all__ = ["NOTHING", "NOT_NAMES", "RANDOM", "Footprint", "footprints", "told"]
+__all__ = ["NOTHING", "RANDOM", "Footprint", "footprints", "hidden", "observed", "overlap", "told"]

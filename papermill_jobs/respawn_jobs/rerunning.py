@@ -12,8 +12,10 @@ last one. From this follows which cells do, by a fixed point:
   (because that cell itself, or a later one, has written it), then the name is stale, and those that wrote it
   before that cell run too, back to one that made it anew.
 
-Names that stand for what is no variable, such as the working directory, cannot be removed. A plan that would
-need what they were before the first cell is not possible; an earlier state, or an empty kernel, is.
+Names that stand for what is no variable, such as the working directory, cannot be removed. A plan that
+would need what they were before the first cell is not possible; an earlier state, or an empty kernel, is.
+Files are as the last cell that wrote them left them, whatever state is restored: whoever wrote them runs
+again, and what they were before the first cell nobody can give back.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from respawn_jobs.analysis.library import RANDOM_STATES
-from respawn_jobs.dependencies import NOT_NAMES, NOTHING, Footprint, told
+from respawn_jobs.analysis.hidden import FILES, RANDOM_STATES, WORLD_STATE, is_file, library_state
+from respawn_jobs.dependencies import NOTHING, Footprint, hidden, overlap, told
+from respawn_kernels.session_state import CATALOGUE
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,12 @@ class _Search:
         self.found_so_far = Reruns()
         self.since: dict[str, tuple[int, str]] = {}
         """For each stale name the first step from which on it is another, and why."""
-        self.universe: set[str] = set(NOT_NAMES)
+        self.universe: set[str] = {*CATALOGUE, WORLD_STATE, FILES}
+        """All names that may matter to a cell."""
         for step in steps:
             for one in (step.old, step.new):
                 if one is not None:
-                    self.universe |= one.reads | one.writes
+                    self.universe |= one.reads | one.writes | {library_state(used) for used in one.uses}
         self.missing = missing & self.universe | {name for name in missing if self._opaque()}
         self.universe |= self.missing
 
@@ -111,7 +115,7 @@ class _Search:
         while self._round():
             pass
         found = self.found_so_far
-        found.stale = {name for name in self.since if name not in NOT_NAMES}
+        found.stale = {name for name in self.since if not hidden(name)}
         return found
 
     def _round(self) -> bool:
@@ -158,10 +162,10 @@ class _Search:
             first = before
             if before not in self.found_so_far.why:
                 self._add(before, why)
-            if name in step.new.sure:
+            if name in step.new.sure and not _more_than(name, step.new):
                 break
         else:
-            if name in NOT_NAMES and name not in RANDOM_STATES and place < len(self.steps) + 1:
+            if hidden(name) and name not in RANDOM_STATES and not is_file(name):
                 self._give_up(name)
         if first < len(self.steps):
             self._stale(name, first, f"{told(name)}, which {self.name_of(first)} reads or makes")
@@ -174,9 +178,12 @@ class _Search:
         return any(step.writes(name) for step in self.steps[place:])
 
     def _written(self, step: Step) -> list[str]:
-        if any(one.opaque is not None for one in (step.old, step.new) if one):
-            return sorted(self.universe)
-        return sorted({name for one in (step.old, step.new) if one for name in one.writes})
+        return sorted(name for name in self.universe if step.writes(name))
 
     def _reads(self, footprint: Footprint) -> list[str]:
-        return sorted(self.universe if footprint.opaque is not None else footprint.reads)
+        return sorted(name for name in self.universe if footprint.may_read(name))
+
+
+def _more_than(name: str, footprint: Footprint) -> bool:
+    """Tell whether a cell that makes a name anew may also change some of what it was."""
+    return is_file(name) and any(other != name and overlap(name, other) for other in footprint.writes)

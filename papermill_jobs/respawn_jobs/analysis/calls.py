@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from respawn_jobs.analysis import library
+from respawn_jobs.analysis.hidden import WORLD_STATE
 from respawn_jobs.analysis.machine import Machine, Opaque, known
 from respawn_jobs.analysis.scopes import (
     ClassInfo,
@@ -380,7 +381,7 @@ class Calls:
             if whole == thing:
                 self.machine.read_state(state)
         if not known(whole):
-            self.machine.load_global(library.STATE_OF_WORLD)
+            self.machine.load_global(WORLD_STATE)
         return Value(Kind.LIBRARY, what=whole)
 
     def method(self, node: ast.AST, owner: Value, name: str, given: Given) -> Value:

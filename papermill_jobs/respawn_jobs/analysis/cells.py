@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from respawn_jobs.analysis import library
+from respawn_jobs.analysis.footprint import Footprint
+from respawn_jobs.analysis.hidden import WORLD_STATE
 from respawn_jobs.analysis.machine import Machine, Opaque, Trace
 from respawn_jobs.analysis.scopes import bound, declared
 from respawn_jobs.analysis.sources import parsed
@@ -15,31 +15,6 @@ from respawn_jobs.analysis.values import UNKNOWN, WORLD, Kind, Value
 
 _TOO_STRANGE = ("__del__", "__getattribute__", "__init_subclass__", "__set_name__", "__class_getitem__")
 _COMPUTED = ("__getattr__", "__get__", "__setattr__", "__delattr__", "__set__")
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """What a cell may read and change, by the names that lead there."""
-
-    reads: frozenset[str] = frozenset()
-    """Names whose value from before the cell may matter to it."""
-    writes: frozenset[str] = frozenset()
-    """Names that it may bind or delete, or whose objects it may change."""
-    sure: frozenset[str] = frozenset()
-    """Names that it binds in any case, whatever they were before."""
-    opaque: str | None = None
-    """Why it may read and change everything; None for a cell that is understood."""
-
-    def may_read(self, name: str) -> bool:
-        """Tell whether the name's value from before may matter."""
-        return self.opaque is not None or name in self.reads
-
-    def may_write(self, name: str) -> bool:
-        """Tell whether the name may have another value after it."""
-        return self.opaque is not None or name in self.writes
-
-
-NOTHING = Footprint()
 
 
 def footprints(sources: Sequence[str], *, may_raise: Sequence[bool] = ()) -> list[Footprint]:
@@ -113,7 +88,10 @@ class _Follower:
         read = trace.reads | {name for name in touched if name in before and name not in trace.sure}
         read |= {name for name in touched & trace.sure if before.get(name) == machine.globals.get(name)}
         return Footprint(
-            frozenset(read), frozenset(trace.binds | touched), frozenset(trace.sure if sure else ())
+            frozenset(read),
+            frozenset(trace.binds | touched),
+            frozenset(trace.sure if sure else ()),
+            uses=frozenset(trace.uses),
         )
 
     def _followed(self, tree: ast.Module | Opaque) -> list[ast.stmt]:
@@ -132,5 +110,5 @@ class _Follower:
         machine.trusted = False
         for value in list(machine.globals.values()):
             machine.regions.put(UNKNOWN, Value(Kind.ANY, machine.holding(value)))
-        machine.globals = dict.fromkeys([*machine.globals, library.STATE_OF_WORLD], UNKNOWN)
+        machine.globals = dict.fromkeys([*machine.globals, WORLD_STATE], UNKNOWN)
         machine.regions.merge([WORLD])

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from respawn_jobs.analysis import library
+from respawn_jobs.analysis.hidden import NUMPY_RANDOM
 from respawn_jobs.analysis.machine import Opaque, known
 from respawn_jobs.analysis.values import PLAIN, WORLD, Kind, Value, join
 
@@ -31,7 +32,7 @@ def call_library(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
         machine.mutate(*(value for value in given.values if value.kind is not Kind.LIBRARY))
         return PLAIN
     if path in library.PROCESS_READERS or (root == "pandas" and ".read_" in path):
-        machine.read_state(library.PROCESS)
+        machine.read_process()
     for thing, state in library.STATEFUL_THINGS.items():
         if path.startswith(thing + ".") and path not in library.PROCESS_READERS:
             machine.change_state(state)
@@ -175,7 +176,7 @@ def _builtin(calls: Calls, node: ast.AST, name: str, given: Given) -> Value:
     if name == "type" and len(given.values) == 1:
         return Value(Kind.ANY, machine.holding(given.values[0]))
     if name == "open":
-        machine.read_state(library.PROCESS)
+        machine.read_process()
     if name in ("getattr", "hasattr") and given.positional and machine.properties:
         return calls.anything(given.values)
     if name == "getattr" and given.positional:
@@ -286,7 +287,7 @@ _GOING_THROUGH = (
 def _data_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Given) -> Value:
     machine = calls.machine
     if library.writes_files(name):
-        machine.read_state(library.PROCESS)
+        machine.read_process()
         return PLAIN
     if name in ("query", "eval"):
         if any(value.kind is not Kind.PLAIN for value in given.values) or not given.words:
@@ -300,7 +301,7 @@ def _data_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Gi
         calls.look_up(given)
         return calls.anything([owner, *given.values])
     if name in library.RANDOM_DATA_METHODS and "random_state" not in given.constants:
-        machine.draw((library.NUMPY_RANDOM,))
+        machine.draw((NUMPY_RANDOM,))
     found = owner
     for value in given.values:
         if value.kind is Kind.LIBRARY:

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import sys
 
+from respawn_jobs.analysis.hidden import CWD, ENV, NUMPY_RANDOM, RANDOM, RANDOM_STATES
+
+OPTIONS = "#lib:options"
+
 
 def words(text: str) -> frozenset[str]:
     """Return the words of a text."""
@@ -75,19 +79,6 @@ _CURATED = words(
 """Libraries without state of their own but for what `STATE` names: their functions may change what they are
 given, keep it in what they return, and draw random numbers, and nothing else."""
 
-RANDOM, NUMPY_RANDOM = "#random", "#numpy.random"
-RANDOM_STATES = (RANDOM, NUMPY_RANDOM)
-PROCESS, OPTIONS, STATE_OF_WORLD = "#process", "#options", "#libraries"
-NOT_NAMES = (*RANDOM_STATES, PROCESS, OPTIONS, STATE_OF_WORLD)
-"""What cells share besides variables; read and changed like variables."""
-TOLD = {
-    RANDOM: "random numbers",
-    NUMPY_RANDOM: "NumPy's random numbers",
-    PROCESS: "the working directory or the environment",
-    OPTIONS: "options of libraries",
-    STATE_OF_WORLD: "the state of libraries",
-}
-
 _PURE_NUMPY = words(
     """
     abs absolute add all allclose any append arange arccos arcsin arctan arctan2 argmax argmin argsort
@@ -152,10 +143,10 @@ STATE_SETTERS = {
     "random.seed": (RANDOM, True),
     "numpy.random.set_state": (NUMPY_RANDOM, True),
     "random.setstate": (RANDOM, True),
-    "os.chdir": (PROCESS, False),
-    "os.putenv": (PROCESS, False),
-    "os.unsetenv": (PROCESS, False),
-    "os.umask": (PROCESS, False),
+    "os.chdir": (CWD, False),
+    "os.putenv": (ENV, False),
+    "os.unsetenv": (ENV, False),
+    "os.umask": (CWD, False),
     "pandas.set_option": (OPTIONS, False),
     "pandas.reset_option": (OPTIONS, False),
     "numpy.seterr": (OPTIONS, False),
@@ -165,7 +156,7 @@ STATE_SETTERS = {
     "warnings.resetwarnings": (OPTIONS, False),
 }
 STATEFUL_THINGS = {
-    "os.environ": PROCESS,
+    "os.environ": ENV,
     "matplotlib.rcParams": OPTIONS,
     "matplotlib.pyplot.rcParams": OPTIONS,
     "pandas.options": OPTIONS,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from respawn_jobs.analysis import library
+from respawn_jobs.analysis.hidden import ANYTHING, CWD, ENV, RANDOM_STATES, WORLD_STATE
 from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, body, declared, mentioned
 from respawn_jobs.analysis.values import PLAIN, UNKNOWN, WORLD, Kind, Regions, Value, join
 
@@ -31,6 +32,8 @@ class Trace:
     """Names that it has bound by now, whatever happened."""
     changed: set[int] = field(default_factory=set)
     """Regions with objects that it may have changed."""
+    uses: set[str] = field(default_factory=set)
+    """Modules whose code it may run or whose values it may use."""
     steps: int = 0
 
 
@@ -49,7 +52,7 @@ class Machine:
         self.attributes = attributes
         self.properties = properties
         self.regions = Regions()
-        self.globals: dict[str, Value] = {library.STATE_OF_WORLD: UNKNOWN}
+        self.globals: dict[str, Value] = {WORLD_STATE: UNKNOWN}
         self.trace = Trace()
         self.uncertain = 0
         """How deep we are in code that may or may not run."""
@@ -184,11 +187,16 @@ class Machine:
         if state not in self.trace.sure:
             self.trace.reads.add(state)
 
+    def read_process(self) -> None:
+        """Note that a cell depends on the working directory or the environment."""
+        self.read_state(CWD)
+        self.read_state(ENV)
+
     def call_world(self) -> None:
         """Note that code ran which may use and change all that libraries keep."""
-        self.load_global(library.STATE_OF_WORLD)
-        for state in (*library.RANDOM_STATES, library.PROCESS, library.OPTIONS):
-            self.change_state(state)
+        self.load_global(WORLD_STATE)
+        self.trace.uses.add(ANYTHING)
+        self.change_state(WORLD_STATE)
         self.trace.changed.add(WORLD)
 
     def pool(self, values: Iterable[Value], *more: int) -> Value:
@@ -228,7 +236,7 @@ class Machine:
             self.call_world()
         return pooled
 
-    def draw(self, states: Iterable[str] = library.RANDOM_STATES) -> None:
+    def draw(self, states: Iterable[str] = RANDOM_STATES) -> None:
         """Note that random numbers may be drawn."""
         for state in states:
             self.change_state(state)

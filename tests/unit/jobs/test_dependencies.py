@@ -172,10 +172,10 @@ def test_random_numbers_depend_on_those_before_them() -> None:
 
 
 def test_the_working_directory_and_the_environment_count() -> None:
-    assert "#process" in last("os.chdir('data')").writes
-    assert "#process" in last("new = pd.read_csv('a.csv')").reads
-    assert "#process" in last("os.environ['A'] = '1'").writes
-    assert "#process" in last("new = os.environ['A']").reads
+    assert "#cwd" in last("os.chdir('data')").writes
+    assert "#cwd" in last("new = pd.read_csv('a.csv')").reads
+    assert "#env" in last("os.environ['A'] = '1'").writes
+    assert "#env" in last("new = os.environ['A']").reads
 
 
 def test_names_in_queries_and_formulas_are_read() -> None:

@@ -1,0 +1,50 @@
+"""What a cell reads and writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from respawn_jobs.analysis.hidden import WORLD_STATE, hidden, is_file, matters, overlap
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a cell may read and change, by the names that lead there."""
+
+    reads: frozenset[str] = frozenset()
+    """Names whose value from before the cell may matter to it."""
+    writes: frozenset[str] = frozenset()
+    """Names that it may bind or delete, or whose objects it may change."""
+    sure: frozenset[str] = frozenset()
+    """Names that it binds in any case, whatever they were before."""
+    opaque: str | None = None
+    """Why it may read and change everything; None for a cell that is understood."""
+    uses: frozenset[str] = frozenset()
+    """Modules whose code it may run or whose values it may use (see `hidden.matters`)."""
+    reads_all: str | None = None
+    """Why every variable may matter to it; None when only `reads` may."""
+    unwatched: str | None = "nothing was recorded of it while it ran"
+    """Why all of this rests on the analysis alone; None when the cell was watched while it ran."""
+    seen: frozenset[str] = frozenset()
+    """Of `reads` and `writes`, those that were seen while the cell ran; the others rest on the analysis."""
+
+    def may_read(self, name: str) -> bool:
+        """Tell whether the value of a name from before may matter."""
+        if self.opaque is not None or name in self.reads:
+            return True
+        if not hidden(name):
+            return self.reads_all is not None
+        return matters(name, self.uses) or (is_file(name) and any(overlap(name, one) for one in self.reads))
+
+    def may_write(self, name: str) -> bool:
+        """Tell whether a name may have another value after it."""
+        if self.opaque is not None or name in self.writes:
+            return True
+        if not hidden(name):
+            return False
+        return WORLD_STATE in self.writes or (
+            is_file(name) and any(overlap(name, one) for one in self.writes)
+        )
+
+
+NOTHING = Footprint()

@@ -1,0 +1,132 @@
+"""What cells share besides variables: parts of the session's state, files, and what libraries keep.
+
+Each has a name that starts with `#`, which no variable can have. It promises that a part which nobody
+described is taken for one that matters to every cell that runs library code; only a cell that is *shown* to
+leave a part alone is independent of it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+from respawn_kernels.session_state import CATALOGUE
+
+MARK = "#"
+RANDOM, NUMPY_RANDOM = "#random", "#numpy.random"
+RANDOM_STATES = (RANDOM, NUMPY_RANDOM)
+"""Nobody can depend on what these were before the first cell: they differ from process to process."""
+CWD, ENV, PATCHES, WARNINGS = "#cwd", "#env", "#patches", "#warnings"
+WORLD_STATE = "#libraries"
+"""All that code which cannot be seen keeps; whoever writes it may write every part of the session's state."""
+FILES = "#files"
+"""Files of any name."""
+NETWORK = "#network"
+"""What servers keep."""
+_FILE, _LIBRARY = "#file:", "#lib:"
+
+ANYTHING = "*"
+"""Among what a cell uses: code that cannot be seen."""
+PYTHON = "python"
+"""Among what a cell uses: Python's own operators and functions."""
+
+_TITLES = {
+    WORLD_STATE: "the state of libraries",
+    FILES: "files",
+    NETWORK: "what servers keep",
+}
+
+
+def hidden(name: str) -> bool:
+    """Tell whether a name stands for no variable."""
+    return name.startswith(MARK)
+
+
+def library_state(module: str) -> str:
+    """Return the name of what the library of a module keeps."""
+    return _LIBRARY + module.partition(".")[0]
+
+
+def file_state(path: str) -> str:
+    """Return the name of a file or directory."""
+    return _FILE + posixpath.normpath(path)
+
+
+def is_file(name: str) -> bool:
+    """Tell whether a name stands for files."""
+    return name == FILES or name.startswith(_FILE)
+
+
+def told(name: str) -> str:
+    """Return what a name is called in messages to people."""
+    if name in _TITLES:
+        return _TITLES[name]
+    if name in CATALOGUE:
+        return CATALOGUE[name].title
+    if name.startswith(_FILE):
+        return f"the file {name.removeprefix(_FILE)}"
+    return f"the state of {name.removeprefix(_LIBRARY)}" if name.startswith(_LIBRARY) else name
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether two names may stand for the same.
+
+    A directory and what lies in it overlap. A relative and an absolute path overlap when the absolute one
+    may end with the relative one; where the working directory is known, paths in it are to be given
+    relative to it.
+    """
+    if one == other:
+        return True
+    if not (is_file(one) and is_file(other)):
+        return False
+    if FILES in (one, other):
+        return True
+    first, second = (name.removeprefix(_FILE) for name in (one, other))
+    if first.startswith("..") or second.startswith(".."):
+        return True
+    if posixpath.isabs(first) == posixpath.isabs(second):
+        return _inside(first, second) or _inside(second, first)
+    relative, absolute = (second, first) if posixpath.isabs(first) else (first, second)
+    return _may_end_with(absolute.strip("/").split("/"), relative.split("/"))
+
+
+def _inside(path: str, directory: str) -> bool:
+    return directory in (path, ".", "/") or path.startswith(directory + "/")
+
+
+def _may_end_with(absolute: list[str], relative: list[str]) -> bool:
+    """Tell whether an absolute path may be, lie in, or hold what a relative one names."""
+    if relative == ["."]:
+        return True
+    return any(
+        all(a == b for a, b in zip(absolute[at:], relative, strict=False)) for at in range(len(absolute))
+    )
+
+
+def matters(name: str, uses: Iterable[str]) -> bool:
+    """Tell whether a part of the session's state may matter to a cell, by what the cell uses.
+
+    Args:
+        name: the part's name.
+        uses: modules whose code the cell may run or whose values it may use, `PYTHON` and `ANYTHING`.
+    """
+    if is_file(name) or name in (WORLD_STATE, NETWORK):
+        return ANYTHING in uses
+    if name.startswith(_LIBRARY):
+        return any(one == ANYTHING or library_state(one) == name for one in uses)
+    through = _USERS.get(name)
+    if through is None and name in CATALOGUE:
+        through = CATALOGUE[name].read_through
+    if through is None:
+        return any(True for _ in uses)
+    return any(one == ANYTHING or _meets(one, through) for one in uses)
+
+
+def _meets(module: str, through: Iterable[str]) -> bool:
+    return any(
+        module == one or module.startswith(one + ".") or one.startswith(module + ".") for one in through
+    )
+
+
+_USERS: dict[str, frozenset[str]] = {}
+"""Through what a part can matter that the catalogue says may matter through anything."""
