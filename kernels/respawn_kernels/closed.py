@@ -48,6 +48,8 @@ _OF_LIBRARIES = {
 
 _HEAP_TYPE = 1 << 9
 """Py_TPFLAGS_HEAPTYPE: set for classes that Python code defines."""
+_INLINE_VALUES = 1 << 2 if sys.version_info >= (3, 13) else 0
+"""Py_TPFLAGS_INLINE_VALUES: set for classes whose instances hold their attributes in themselves."""
 _CONTAINERS = {
     *(list, dict, set, frozenset, tuple, bytearray, staticmethod, classmethod, property),
     *(types.FunctionType, types.MethodType, types.CellType, types.SimpleNamespace),
@@ -102,6 +104,8 @@ def is_closed(
             if id(base) not in objects and type(base) is not bytes:
                 return False
             inside[id(base)] += 1
+        elif (attributes := _unseen_attributes(value)) is not None:
+            inside[attributes] += 1
     value = base = None  # what the loop holds must not count
     counts = _references(objects)
     # An index of pandas never changes; besides its names it is held by caches and types.
@@ -111,6 +115,29 @@ def is_closed(
         for key, value in objects.items()
         if not isinstance(value, (type, types.FunctionType, index))
     )
+
+
+def _unseen_attributes(value: Any) -> int | None:
+    """Return the id of an instance's `__dict__` when the instance does not tell the collector that it has it.
+
+    Python 3.13 keeps attributes in the object itself, and tells the collector of them; a dictionary that was
+    asked for all the same is then told of by nobody (PyObject_VisitManagedDict).
+    """
+    kind: Any = type(value)
+    told = _attributes_of(kind)
+    if told is None:
+        return None
+    attributes = told.__get__(value)
+    return None if any(one is attributes for one in gc.get_referents(value)) else id(attributes)
+
+
+@functools.cache
+def _attributes_of(kind: Any) -> types.GetSetDescriptorType | None:
+    """Return what gives the dictionary of a type's instances, where they hold their attributes themselves."""
+    if not kind.__flags__ & _INLINE_VALUES:
+        return None
+    found = [vars(cls).get("__dict__") for cls in type.mro(kind)]
+    return next((one for one in found if isinstance(one, types.GetSetDescriptorType)), None)
 
 
 @functools.cache

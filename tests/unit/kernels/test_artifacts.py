@@ -138,7 +138,7 @@ def test_a_list_that_is_in_two_places_stays_one_list() -> None:
 
 
 def test_torch_keeps_state_dicts_and_modules_its_own_way() -> None:
-    torch = importlib.import_module("torch")
+    torch = pytest.importorskip("torch")
     module = torch.nn.Linear(3, 2)
     kind, state = kept(module.state_dict())
     assert (kind, type(state)) == ("torch", OrderedDict)

@@ -51,6 +51,8 @@ OPEN = [
     "import numpy as np, json; x = np.ones(50_000); json.kept = x[5:]",
     "import numpy as np, json; x = np.ones(50_000); json.kept = memoryview(x)",
     "class C: pass\nx = C(); x.v = [1]; import json; json.kept = x.v",
+    "class C: pass\nx = C(); x.v = [1]; import json; json.kept = vars(x)",
+    "class C: pass\nx = C(); x.v = [1]; y = vars(x); import json; json.kept = y; del y",
     "import random; x = random.Random(1)",
     "import io; x = io.BytesIO(b'1')",
 ]
