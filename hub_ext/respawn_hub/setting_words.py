@@ -26,6 +26,8 @@ def words(settings: JobSettings) -> list[tuple[str, str]]:
         told.append(("Attempts", f"{settings.max_attempts} at most for each cause"))
     for cause, policy in settings.retries.items():
         told.append((f"After {_CAUSES[cause]}", _retry(policy)))
+    if settings.strict_resume:
+        told.append(("Resume", "strict: everything from the first change on runs again"))
     if settings.priority:
         told.append(("Priority", f"{settings.priority:+d}"))
     if settings.queue != usual.queue:

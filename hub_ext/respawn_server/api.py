@@ -21,6 +21,8 @@ class ResumeBody(Model):
     path: str
     rerun_once: bool = False
     rerun_makers: bool = False
+    strict: bool | None = None
+    """None: as the job's settings say."""
 
 
 class PromoteBody(Model):
@@ -132,7 +134,10 @@ class PreviewHandler(RespawnHandler):
 async def _resume_request(handler: RespawnHandler) -> tuple[str, ResumeRequest]:
     body = _read(ResumeBody, handler.body())
     run, text = await handler.shared.notebooks.run_of(body.path)
-    return run, ResumeRequest(notebook=text, rerun_once=body.rerun_once, rerun_makers=body.rerun_makers)
+    request = ResumeRequest(
+        notebook=text, rerun_once=body.rerun_once, rerun_makers=body.rerun_makers, strict=body.strict
+    )
+    return run, request
 
 
 def _answer_run(handler: RespawnHandler, run: Run) -> None:

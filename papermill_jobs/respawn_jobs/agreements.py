@@ -31,7 +31,8 @@ class Agreements:
         missing: set[str] = set()
         reruns = draft.start.reruns
         while True:
-            read = {item.name for item in self._lost(reruns) if self._readers(item.name, reruns)}
+            readers = self._readers(reruns)
+            read = {item.name for item in self._lost(reruns) if item.name in readers}
             if read <= missing:
                 break
             missing |= read
@@ -131,17 +132,17 @@ class Agreements:
         }
         return [item for item in unstored if item.name not in reruns.stale and item.cell not in always]
 
-    def _readers(self, name: str, reruns: Reruns) -> list[int]:
-        """Return the places of the cells that run and read a name as the state left it."""
-        draft, found = self.draft, []
-        reads = Reads()
-        running = [place for place in range(len(draft.cells)) if self._runs_with(place, reruns)]
+    def _readers(self, reruns: Reruns) -> dict[str, list[int]]:
+        """Return the places of the cells that run and read a name as the state left it, by the name."""
+        draft, reads = self.draft, Reads()
+        running = {place for place in range(len(draft.cells)) if self._runs_with(place, reruns)}
         for place, cell in enumerate(draft.cells):
             if place not in running and draft.step_of(place) < draft.start.point:
                 reads.define(cell.source)
-        for place in running:
-            if name in reads.cell(draft.cells[place].source):
-                found.append(place)
+        found: dict[str, list[int]] = {}
+        for place in sorted(running):
+            for name in reads.cell(draft.cells[place].source):
+                found.setdefault(name, []).append(place)
         return found
 
     def _runs_with(self, place: int, reruns: Reruns) -> bool:
@@ -153,8 +154,9 @@ class Agreements:
         draft = self.draft
         if draft.start.checkpoint is None:
             return
+        readers = self._readers(draft.start.reruns)
         for item in sorted(self._lost(draft.start.reruns), key=lambda item: item.name):
-            for place in self._readers(item.name, draft.start.reruns):
+            for place in readers.get(item.name, ()):
                 self._cannot_restore(place, item)
 
     def _cannot_restore(self, place: int, item: Unstored) -> None:

@@ -1,6 +1,7 @@
 """What a kernel saw of each cell, on its way from the spool to the plan.
 
-It travels whole or as *overflow*: a cell with more than a record may hold is taken to do everything. It holds names, paths, sizes and times of files, never a value.
+It travels whole or as *overflow*: a cell with more than a record may hold is taken to do everything. It
+holds names, paths, sizes and times of files, never a value.
 """
 
 from __future__ import annotations

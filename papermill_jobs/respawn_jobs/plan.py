@@ -57,6 +57,8 @@ class Agreed:
     """Cells tagged `respawn:once` which had finished run again."""
     rerun_makers: bool = False
     """Cells run again to make what could not be stored."""
+    strict: bool = False
+    """Everything from the first change on runs again, whatever depends on it."""
 
 
 @dataclass
@@ -91,9 +93,10 @@ def plan_resume(
         agreed: what a person agreed to.
     """
     given = ended.parameters if parameters is None else parameters
+    agreed = agreed or Agreed()
     draft = Draft(ended, code_cells(executed), given, python=language.lower() == "python")
-    draft.choose(kernel, lock)
-    agreements = Agreements(draft, agreed or Agreed())
+    draft.choose(kernel, lock, strict=agreed.strict)
+    agreements = Agreements(draft, agreed)
     agreements.make_again()
     draft.plan_cells()
     agreements.guard()
@@ -142,9 +145,19 @@ class Draft:
         }
         self.matches = Matches(self.cells, ended.cells, same)
         self.start = Start(0, None, Reruns())
+        self._steps_of = {place.new: step for step, place in enumerate(self.places)}
+        self.strict = False
+        self._strict_from: int | None = None
 
-    def choose(self, kernel: str, lock: str | None) -> None:
-        """Choose the state to start from: the one after which the least is executed."""
+    def choose(self, kernel: str, lock: str | None, *, strict: bool) -> None:
+        """Choose the state to start from: the one after which the least is executed.
+
+        With `strict` it lies above the first change, so that everything from there on is executed.
+        """
+        self.strict = strict
+        if strict:
+            changes = (step for step, one in enumerate(self.steps) if one.changed is not None)
+            self._strict_from = next(changes, None)
         ended = self.ended
         if kernel != ended.kernel:
             self.notices.append(f"the kernel changed from {ended.kernel} to {kernel}: every cell runs again")
@@ -153,9 +166,16 @@ class Draft:
                 f"the environment of kernel {kernel} was rebuilt since the run: every cell runs again"
             )
         else:
-            starts = [self.start, *self._possible()]
+            starts = [
+                self.start,
+                *(start for start in self._possible() if not self._strict_at(start.point - 1)),
+            ]
             self.start = min(starts, key=self._cost)
             self._tell_starts(starts)
+
+    def _strict_at(self, step: int) -> bool:
+        """Tell whether a step is the first change or below it, where a strict resume reuses nothing."""
+        return self._strict_from is not None and step >= self._strict_from
 
     def _possible(self) -> list[Start]:
         kept = {checkpoint.cell: checkpoint for checkpoint in self.ended.checkpoints}
@@ -209,7 +229,7 @@ class Draft:
         return max((step + 1 for step, place in enumerate(self.places) if place.old is not None), default=0)
 
     def _must(self, step: int) -> bool:
-        return self._new(step) is None or step in self.everything.why
+        return self._new(step) is None or step in self.everything.why or self._strict_at(step)
 
     def _new(self, step: int) -> int | None:
         return self.places[step].new
@@ -248,6 +268,7 @@ class Draft:
             makers=self.makers,
             problems=self.problems,
             notices=self.notices,
+            strict=self.strict,
             parameters=self.parameters,
             changed_parameters=list(self.changed),
         )
@@ -256,7 +277,7 @@ class Draft:
 
     def step_of(self, place: int) -> int:
         """Return the step of a cell."""
-        return next(step for step, one in enumerate(self.places) if one.new == place)
+        return self._steps_of[place]
 
     def rerun(self) -> list[int]:
         """Return the places of the cells above the restored state that run again."""
@@ -311,8 +332,13 @@ class Draft:
         if before is None:
             return "new"
         if before.state in FINISHED and self.places[step].old is not None:
-            return self.everything.why.get(step) or "the state after it was not kept"
+            return self.everything.why.get(step) or self._why_not_reused(step)
         return _why_unfinished(before, self.cells[place])
+
+    def _why_not_reused(self, step: int) -> str:
+        if self._strict_from is not None and step > self._strict_from:
+            return f"below {self.name_of(self._strict_from)}, which changed (strict)"
+        return "the state after it was not kept"
 
     def _mapped(self, checkpoint: Checkpoint) -> Checkpoint:
         return mapped_checkpoint(checkpoint, self.new_indices())

@@ -69,6 +69,8 @@ class JobSettings(Model):
     """What kernel and snapshot may take together, in MiB; None for the kernel and half of what is free."""
     snapshot_fork: bool = True
     """Whether the state before a cell may be held in a forked child; else checkpoints are taken in line."""
+    strict_resume: bool = False
+    """Whether a resume runs again everything from the first change on, and not what depends on it alone."""
     priority: int = Field(default=0, ge=-100, le=100)
     """Runs of a higher priority start before others that wait."""
     queue: QueueName = "default"

@@ -80,6 +80,8 @@ class ResumeRequest(Seen):
     """Agree that cells tagged `respawn:once` which had finished run again."""
     rerun_makers: bool = False
     """Agree that cells run again to make what could not be stored, as the plan lists them."""
+    strict: bool | None = None
+    """Run again everything from the first change on; None: as the job's settings say."""
 
 
 class ScheduleRequest(Model):

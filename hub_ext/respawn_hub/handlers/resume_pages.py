@@ -61,10 +61,16 @@ async def go_on(
             parameters=given,
             rerun_once=form.get("rerun_once") == "yes",
             rerun_makers=form.get("rerun_makers") == "yes",
+            strict=form.get("strict") == "yes" if "planned" in form else None,
             revision=seen(form).revision,
         )
         # What was just uploaded or changed is planned first, whichever button sent it.
-        unseen = way == "resume" and (uploaded or form.get("planned", "{}") != _text(given))
+        strict = form.get("strict") or "no"
+        unseen = way == "resume" and (
+            uploaded
+            or form.get("planned", "{}") != _text(given)
+            or form.get("planned_strict", strict) != strict
+        )
         if form.get("button") != "start" or unseen:
             return planned(request, None)
         try:
@@ -131,6 +137,7 @@ def _context(
         "kept": base64.b64encode(kept.encode()).decode() if kept else "",
         "rerun_once": bool(request and request.rerun_once),
         "rerun_makers": bool(request and request.rerun_makers),
+        "strict": plan.strict if plan else False,
         "parameters": declared,
         "field": FIELD,
         "filled": {name.removeprefix(FIELD): str(text) for name, text in (form or {}).items() if text},

@@ -81,6 +81,11 @@ def run(
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--rerun-once", is_flag=True, help="Agree that finished cells tagged respawn:once run again.")
 @click.option("--rerun-makers", is_flag=True, help="Agree that cells run again to make what was not stored.")
+@click.option(
+    "--strict/--no-strict",
+    default=None,
+    help="Run again everything from the first change on; by default as the job's settings say.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_option
 @json_option
@@ -91,6 +96,7 @@ def resume(
     only_plan: bool,
     rerun_once: bool,
     rerun_makers: bool,
+    strict: bool | None,
     yes: bool,
     output: Path | None,
     as_json: bool,
@@ -108,6 +114,7 @@ def resume(
             parameters=promoting.parsed_for_run(connected.service, run_id, parameters),
             rerun_once=rerun_once,
             rerun_makers=rerun_makers,
+            strict=strict,
         )
         asking = not as_json and not yes and sys.stdin.isatty()
         if only_plan or asking:

@@ -97,6 +97,12 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="What kernel and snapshot may take together.",
         ),
         click.option(
+            "--strict-resume/--no-strict-resume",
+            "strict_resume",
+            default=None,
+            help="Whether a resume runs again everything from the first change on.",
+        ),
+        click.option(
             "--checkpoint-share",
             type=click.FloatRange(0, 1),
             help="What checkpoints may cost of a run while all goes well; 1 stores one after each cell.",

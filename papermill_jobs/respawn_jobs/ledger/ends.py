@@ -13,6 +13,8 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.records import began
+from respawn_jobs.models import RunState
 from respawn_jobs.store.service_tables import ReplicaRow, RunEndRow
 from respawn_jobs.store.tables import RunRow
 
@@ -22,7 +24,13 @@ _CONSUMERS: tuple[Consumer, ...] = ("after", "notify")
 
 
 def note_end(context: Context, session: Session, run: RunRow) -> None:
-    """Hand an ended run to every loop that acts on ends; called in the transaction that ends it."""
+    """Hand an ended run to every loop that acts on ends; called in the transaction that ends it.
+
+    One that ended before any of its cells began lets go of the run that it went on from, which can then be
+    gone on from again; see `resume.go_on`.
+    """
+    if run.resume_of is not None and run.state != RunState.SUCCEEDED.value and not began(session, run):
+        run.resume_of = None
     now = context.clock()
     session.add_all(RunEndRow(consumer=consumer, run_id=run.id, at=now) for consumer in _CONSUMERS)
 

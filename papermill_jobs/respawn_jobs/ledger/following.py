@@ -105,8 +105,23 @@ def past_of(context: Context, actor: Actor, run_id: str, action: Action, revisio
             basis=_basis(session, own),
             cells=own.cells,
             artifacts=artifacts.latest(session, run.id),
-            resumed_by=session.scalar(select(RunRow).where(RunRow.resume_of == run_id)),
+            resumed_by=gone_on_by(session, run),
         )
+
+
+def gone_on_by(session: Session, run: RunRow) -> RunRow | None:
+    """Return the run that keeps others from going on from this one; None when there is none.
+
+    A run that ended before its first cell has let go of the one that it went on from. Another one may have
+    taken that up since: then nothing goes on from this one.
+    """
+    taken = [run.id, *([run.origin] if let_go(run) and run.origin else [])]
+    return session.scalar(select(RunRow).where(RunRow.resume_of.in_(taken)))
+
+
+def let_go(run: RunRow) -> bool:
+    """Tell whether a run has let go of the one that it went on from; see `ends.note_end`."""
+    return run.trigger in ("resume", "retry") and run.resume_of is None
 
 
 def _basis(session: Session, own: Recorded) -> Recorded:
@@ -117,14 +132,14 @@ def _basis(session: Session, own: Recorded) -> Recorded:
     run, is resumed from where it started itself. When a cell with side effects has begun meanwhile, this
     would hide it, so then its own records count.
     """
-    while own.run.resume and own.run.resume_of:
+    while own.run.resume and own.run.origin:
         start = ResumeFrom.model_validate(own.run.resume)
         begun = [cell for cell in own.cells if cell.index >= start.first or cell.index in start.rerun]
         if _stands_by_itself(own, start) or any(
             TAG_ONCE in cell.tags and cell.state in _BEGUN for cell in begun
         ):
             break
-        before = session.get(RunRow, own.run.resume_of)
+        before = session.get(RunRow, own.run.origin)
         if before is None:
             break
         own = recorded(session, before)

@@ -22,6 +22,7 @@ INHERITED = 0
 KEPT = -1
 """The attempt number of what the next attempt takes over from those before it."""
 
+_BEGUN = (CellState.RUNNING, CellState.EXECUTED, CellState.FAILED)
 DONE = (CellState.EXECUTED, CellState.REUSED)
 
 
@@ -62,6 +63,13 @@ def checkpoints_of(session: Session, run: RunRow) -> list[CheckpointRow]:
     query = select(CheckpointRow).where(CheckpointRow.run_id == run.id, CheckpointRow.attempt.in_(numbers))
     by_cell = {row.cell: row for row in session.scalars(query.order_by(CheckpointRow.attempt))}
     return [by_cell[cell] for cell in sorted(by_cell)]
+
+
+def began(session: Session, run: RunRow) -> bool:
+    """Tell whether a cell of the run began in any of its attempts."""
+    of_attempts = (CellRow.run_id == run.id, CellRow.attempt > INHERITED)
+    query = select(CellRow.run_id).where(*of_attempts, CellRow.state.in_(_BEGUN)).limit(1)
+    return session.scalar(query) is not None
 
 
 def count_done(session: Session, run: RunRow, attempt: int) -> int:

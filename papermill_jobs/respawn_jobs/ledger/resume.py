@@ -13,14 +13,14 @@ from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger import artifacts, audit
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.convert import ref_of, run_of
-from respawn_jobs.ledger.following import Next, Past, ended_of, next_of, past_of
+from respawn_jobs.ledger.following import Next, Past, ended_of, gone_on_by, let_go, next_of, past_of
 from respawn_jobs.ledger.holdings import name_in_checkpoints, store
 from respawn_jobs.ledger.jobs import add_version
 from respawn_jobs.ledger.records import INHERITED
 from respawn_jobs.ledger.registry import secure
 from respawn_jobs.ledger.runs import new_run
 from respawn_jobs.ledger.taken_over import TakenOver, chosen_state, taken_over
-from respawn_jobs.models import Artifact, Plan, PlanAction, Run, Trigger
+from respawn_jobs.models import Artifact, JobSettings, Plan, PlanAction, Run, Trigger
 from respawn_jobs.notebooks import code_cells, source_hash, write_notebook
 from respawn_jobs.plan import Agreed, plan_resume
 from respawn_jobs.service import ResumeRequest
@@ -77,6 +77,7 @@ def go_on(
         }
     try:
         with context.database.session(write=True) as session:
+            _take_up(session, past)
             row = _insert(context, session, actor, past, following, trigger, more)
             if planned is not None and taken is not None:
                 _take_over(session, past, following, planned, taken, row)
@@ -84,10 +85,19 @@ def go_on(
             return run_of(session, row)
     except IntegrityError as error:
         with context.database.session() as session:
-            other = session.scalar(select(RunRow).where(RunRow.resume_of == past.run.id))
+            other = gone_on_by(session, session.get_one(RunRow, past.run.id))
         if other is None:
             raise Conflict(f"the job of {past.run.id} was changed at the same moment; try again") from error
         raise gone_on(past.run.id, other) from error
+
+
+def _take_up(session: Session, past: Past) -> None:
+    """Let the run hold on again to the one that it went on from; a unique constraint tells who came first."""
+    session.scalars(select(JobRow).where(JobRow.id == past.job.id).with_for_update()).one()
+    run = session.scalars(select(RunRow).where(RunRow.id == past.run.id).with_for_update()).one()
+    if let_go(run):
+        run.resume_of = run.origin
+        session.flush()
 
 
 def _take_over(
@@ -133,7 +143,7 @@ def plan_of(context: Context, past: Past, following: Next, request: ResumeReques
         lock=following.lock,
         language=following.language,
         parameters=following.parameters,
-        agreed=Agreed(rerun_once=request.rerun_once, rerun_makers=request.rerun_makers),
+        agreed=_agreed(past, request),
     )
     notices = [*planned.notices, *_artifacts(past, following, planned)[1]]
     if past.basis.run.id != past.run.id:
@@ -150,6 +160,13 @@ def plan_of(context: Context, past: Past, following: Next, request: ResumeReques
     if past.resumed_by is not None:
         problems.append(gone_on(past.run.id, past.resumed_by).message)
     return planned.model_copy(update={"run": past.run.id, "notices": notices, "problems": problems})
+
+
+def _agreed(past: Past, request: ResumeRequest) -> Agreed:
+    strict = request.strict
+    if strict is None:
+        strict = JobSettings.model_validate(past.job.settings).strict_resume
+    return Agreed(rerun_once=request.rerun_once, rerun_makers=request.rerun_makers, strict=strict)
 
 
 def _artifacts(past: Past, following: Next, planned: Plan) -> tuple[list[Artifact], list[str]]:

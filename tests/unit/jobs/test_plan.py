@@ -39,8 +39,10 @@ def ended(
     )
 
 
-def plan(past: Ended, nb: NotebookNode, *, rerun_once=False, rerun_makers=False, **more) -> Plan:
-    agreed = Agreed(rerun_once=rerun_once, rerun_makers=rerun_makers)
+def plan(
+    past: Ended, nb: NotebookNode, *, rerun_once=False, rerun_makers=False, strict=False, **more
+) -> Plan:
+    agreed = Agreed(rerun_once=rerun_once, rerun_makers=rerun_makers, strict=strict)
     usual = {"kernel": "python3", "lock": "lock-1", "language": "python", "agreed": agreed}
     return plan_resume(past, nb, **{**usual, **more})
 
@@ -126,6 +128,29 @@ def test_what_depends_on_an_inserted_cell_runs_as_well():
     planned = plan(ended(notebook(*FOUR), 3), notebook("a = 1", "a = 2", "b = a", "c = b", "d = c"))
     assert actions(planned) == [REUSE, RUN, RUN, RUN, RUN]
     assert planned.cells[2].why == "reads a, which cell 1 makes"
+
+
+def test_a_strict_resume_runs_everything_from_the_first_change_on():
+    past, fixed = ended(notebook(*FOUR), 4), edited(notebook(*FOUR), 1, "b = 5; e = 1")
+    independent = edited(fixed, 2, "c = 3")
+    past = ended(edited(notebook(*FOUR), 2, "c = 3"), 4)
+    assert actions(plan(past, independent)) == [REUSE, RUN, REUSE, REUSE]
+    planned = plan(past, independent, strict=True)
+    assert (actions(planned), planned.first, planned.rerun) == ([REUSE, RUN, RUN, RUN], 1, [])
+    assert planned.strict
+    assert planned.cells[3].why == "below cell 1, which changed (strict)"
+    assert planned.notices == plan(past, independent).notices, "no state is missed"
+
+
+def test_a_strict_resume_without_a_change_reuses_what_finished():
+    planned = plan(ended(notebook(*FOUR), 3), notebook(*FOUR), strict=True)
+    assert actions(planned) == [REUSE, REUSE, REUSE, RUN]
+
+
+def test_a_strict_resume_asks_before_a_once_cell_runs_again():
+    tags = {3: ["respawn:once"]}
+    past, fixed = ended(notebook(*FOUR, tags=tags), 4), notebook("a = 1; z = 2", *FOUR[1:], tags=tags)
+    assert "cell 3 is tagged respawn:once" in plan(past, fixed, strict=True).problems[0]
 
 
 def test_a_once_cell_that_had_finished_is_not_repeated_without_consent():

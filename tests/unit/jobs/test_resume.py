@@ -12,13 +12,15 @@ import pytest
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellState, PlanAction, Unstored
+from respawn_jobs.models import CellError, CellState, PlanAction, Unstored
 from respawn_jobs.notebooks import read_notebook, strip_debug, write_notebook
+from respawn_jobs.protocol import Outcome
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner, printed
 
 AGAIN = ResumeRequest()
+BOTH_DATABASES = True
 
 
 def fixed(ada, run, place: int, source: str) -> ResumeRequest:
@@ -133,6 +135,66 @@ def test_a_resumed_run_that_was_cancelled_while_queued_can_be_resumed(failed, ad
     assert [cell.state for cell in ada.show(second.id).cells] == ["reused", "reused", "skipped"]
     assert ada.debug(second.id).checkpoint.cell == 1
     assert ada.resume(second.id, AGAIN).resume_from == 2
+
+
+def before_its_first_cell(ledger, run: str) -> None:
+    runner = PlayedRunner(ledger, run)
+    runner.begin()
+    error = CellError(cell=None, name="RestoreFailed", value="gen would not load")
+    runner.port.finish(Outcome(state="failed", error=error))
+
+
+def test_a_run_whose_resume_failed_before_its_first_cell_can_be_resumed_again(failed, ada, ledger):
+    second = ada.resume(failed.id, AGAIN)
+    before_its_first_cell(ledger, second.id)
+    assert ada.show(failed.id).run.resumed_by is None
+    assert ada.plan(failed.id, AGAIN).problems == []
+    third = ada.resume(failed.id, AGAIN)
+    assert (third.origin, third.resume_from) == (failed.id, 2)
+    with pytest.raises(Conflict, match=f"{third.id} goes on"):
+        ada.resume(second.id, AGAIN)
+    with pytest.raises(Conflict, match=f"{third.id} goes on"):
+        ada.retry(second.id)
+    assert ada.restart(second.id, AGAIN).trigger == "restart"
+
+
+def test_a_resume_that_failed_before_its_first_cell_can_be_resumed_itself(failed, ada, ledger):
+    second = ada.resume(failed.id, AGAIN)
+    before_its_first_cell(ledger, second.id)
+    third = ada.resume(second.id, AGAIN)
+    assert third.resume_from == 2
+    with pytest.raises(Conflict, match=f"{second.id} goes on"):
+        ada.resume(failed.id, AGAIN)
+    before_its_first_cell(ledger, third.id)
+    assert ada.resume(second.id, AGAIN).origin == second.id
+
+
+def test_a_resume_that_failed_in_a_cell_keeps_others_from_going_on(failed, ada, ledger):
+    second = ada.resume(failed.id, AGAIN)
+    runner = PlayedRunner(ledger, second.id)
+    runner.begin()
+    runner.fail(2)
+    with pytest.raises(Conflict, match=f"{second.id} goes on"):
+        ada.resume(failed.id, AGAIN)
+
+
+def test_of_resumes_of_both_at_the_same_moment_one_is_taken(failed, ada, ledger):
+    second = ada.resume(failed.id, AGAIN)
+    before_its_first_cell(ledger, second.id)
+    together = threading.Barrier(4)
+
+    def attempt(run: str) -> bool:
+        together.wait()
+        try:
+            ada.resume(run, AGAIN)
+        except Conflict as refused:
+            assert refused.fields.get("resumed_by"), refused  # noqa: PT017  of the four some are refused
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(attempt, [failed.id, second.id] * 2))
+    assert taken.count(True) == 1
 
 
 def test_a_runner_that_dies_between_begin_and_its_first_event_keeps_the_reused_cells(failed, ada, ledger):
@@ -303,6 +365,20 @@ def test_a_plan_with_problems_is_refused_until_agreed(queue, ada, ledger):
         ada.resume(run.id, request)
     assert len(ada.versions("report")) == 1
     assert ada.resume(run.id, request.model_copy(update={"rerun_once": True})).resume_from == 0
+
+
+def test_a_resume_is_strict_where_the_job_or_the_request_says_so(queue, ada, ledger):
+    run = queue("a = 1", "b = 2", "c = d", strict_resume=True)
+    runner = PlayedRunner(ledger, run.id)
+    runner.begin()
+    runner.execute(0)
+    runner.execute(1)
+    runner.fail(2)
+    request = ResumeRequest(notebook=text(notebook("a = 5", "b = 2", "c = d")))
+    assert ada.plan(run.id, request).first == 0
+    lax = request.model_copy(update={"strict": False})
+    assert (ada.plan(run.id, lax).rerun, ada.plan(run.id, lax).first) == ([0], 2)
+    assert ada.resume(run.id, request).resume_from == 0
 
 
 def test_what_could_not_be_stored_is_refused_and_mended_by_a_tag(queue, ada, ledger):

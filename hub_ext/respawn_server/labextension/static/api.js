@@ -15,7 +15,7 @@ export class Api {
     this._url = lab.coreutils.URLExt;
   }
 
-  /** @param {{rerunOnce: boolean, rerunMakers: boolean}} agreement what the person agreed to */
+  /** @param {{rerunOnce: boolean, rerunMakers: boolean, strict: ?boolean}} agreement what the person agreed to */
   plan(path, agreement) {
     return this._call("POST", "plan", resumeBody(path, agreement));
   }
@@ -59,6 +59,6 @@ export class Api {
   }
 }
 
-function resumeBody(path, { rerunOnce, rerunMakers }) {
-  return { path, rerun_once: rerunOnce, rerun_makers: rerunMakers };
+function resumeBody(path, { rerunOnce, rerunMakers, strict }) {
+  return { path, rerun_once: rerunOnce, rerun_makers: rerunMakers, strict };
 }

@@ -11,7 +11,7 @@ export async function resume(lab, api, panel) {
   try {
     await panel.context.save();
     const path = panel.context.path;
-    const agreement = { rerunOnce: false, rerunMakers: false };
+    const agreement = { rerunOnce: false, rerunMakers: false, strict: null };
     const first = await api.plan(path, agreement);
     const view = planView(first, agreement, () => api.plan(path, agreement));
     const accepted = await ask(lab, {
@@ -49,14 +49,8 @@ export async function restart(lab, api, panel, info) {
 function planView(first, agreement, replan) {
   const table = element("div", { class: "respawn-plan" });
   const messages = element("div", { "aria-live": "polite" });
-  const once = first.cells.filter((cell) => cell.once && cell.action !== "reuse").map((cell) => cell.index);
   let setReady = () => {};
 
-  const show = (plan) => {
-    messages.replaceChildren(...describe(plan));
-    table.replaceChildren(planTable(plan));
-    setReady(plan.problems.length === 0);
-  };
   const agree = (to) => async (event) => {
     agreement[to] = event.target.checked;
     setReady(false);
@@ -66,27 +60,40 @@ function planView(first, agreement, replan) {
       messages.replaceChildren(problemBox(error.message));
     }
   };
-  const tick = (cells, to, words) =>
-    cells.length
-      ? element(
-          "label",
-          { class: "respawn-tick" },
-          element("input", { type: "checkbox", change: agree(to) }),
-          ` Run ${named(cells)} again, ${words}`,
-        )
-      : null;
-  const ticks = [
-    tick(once, "rerunOnce", "although tagged respawn:once"),
-    tick(first.makers, "rerunMakers", "to make what could not be stored"),
-  ].filter((one) => one !== null);
+  const box = (to) => {
+    const input = element("input", { type: "checkbox", change: agree(to) });
+    const words = element("span", {});
+    return { node: element("label", { class: "respawn-tick" }, input, " ", words), input, words };
+  };
+  const ticks = { rerunOnce: box("rerunOnce"), rerunMakers: box("rerunMakers"), strict: box("strict") };
+  const offer = (tick, cells, words) => {
+    tick.node.hidden = cells.length === 0;
+    tick.words.textContent = `Run ${named(cells)} again, ${words}`;
+  };
+  ticks.strict.words.textContent = "Strict: run everything again from the first change on";
+
+  const show = (plan) => {
+    messages.replaceChildren(...describe(plan));
+    table.replaceChildren(planTable(plan));
+    offer(ticks.rerunOnce, onceAgain(plan), "although tagged respawn:once");
+    offer(ticks.rerunMakers, plan.makers, "to make what could not be stored");
+    ticks.strict.input.checked = plan.strict;
+    setReady(plan.problems.length === 0);
+  };
   const follow = (set) => {
     setReady = set;
     show(first);
   };
   show(first);
-  const hopeless = first.problems.length > 0 && ticks.length === 0;
-  const node = element("div", { class: "respawn-body" }, messages, table, ...ticks);
+  const hopeless = first.problems.length > 0 && onceAgain(first).length === 0 && first.makers.length === 0;
+  const nodes = Object.values(ticks).map((tick) => tick.node);
+  const node = element("div", { class: "respawn-body" }, messages, table, ...nodes);
   return { node, follow, hopeless };
+}
+
+/** The cells that must not run twice and would. */
+function onceAgain(plan) {
+  return plan.cells.filter((cell) => cell.once && cell.action !== "reuse").map((cell) => cell.index);
 }
 
 function named(cells) {
