@@ -13,9 +13,12 @@ from typing import Any, Protocol
 class Probe(Protocol):
     """One part of the session's state. None of its methods imports a library that is not loaded.
 
-    Two attributes are optional, and False where they are missing: `before_fork` says that forking changes
-    the part, so that it is captured in the kernel itself; `first` says that it is restored before variables
-    are loaded, since loading depends on it.
+    Two attributes are optional. `first`, False where it is missing, says that the part is restored before
+    variables are loaded, since loading depends on it. `before_fork`, True where it is missing, says that the
+    part is captured in the kernel itself, which waits for it, and not in the writer: forking changes process
+    ids and generators, and a held child has other signal handlers, timers, limits, descriptors and settings
+    of the garbage collector and of tracing (`hold`). Only a part that takes long and of which none of this
+    is told says False.
     """
 
     name: str

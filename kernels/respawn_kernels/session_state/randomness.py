@@ -13,7 +13,6 @@ class PythonRandom:
     """The generator behind the functions of `random`. CPython seeds it anew in every forked child."""
 
     name = "#random"
-    before_fork = True
 
     def fingerprint(self) -> Hashable:
         """Return a hash of its state."""

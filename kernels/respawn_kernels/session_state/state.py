@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from respawn_kernels.session_state import registry
-from respawn_kernels.session_state.probe import Lost, Parts
+from respawn_kernels.session_state.probe import Lost, Parts, Probe
 
 
 def fingerprints() -> dict[str, Hashable]:
@@ -21,8 +21,8 @@ def fingerprints() -> dict[str, Hashable]:
 
 
 def capture_before_fork() -> dict[str, Any]:
-    """Return the parts that forking changes, for `capture` in the child."""
-    return _captured(probe for probe in registry.probes() if getattr(probe, "before_fork", False))
+    """Return the parts that must be captured in the kernel itself, for `capture` in the child."""
+    return _captured(filter(_before_fork, registry.probes()))
 
 
 def capture(before_fork: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def capture(before_fork: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """
     if before_fork is None:
         return _captured(registry.probes())
-    rest = (probe for probe in registry.probes() if not getattr(probe, "before_fork", False))
+    rest = (probe for probe in registry.probes() if not _before_fork(probe))
     return {**before_fork, **_captured(rest)}
 
 
@@ -74,6 +74,10 @@ def restore(values: Mapping[str, Any], shell: Any | None = None) -> dict[str, st
 def comes_first(name: str) -> bool:
     """Tell whether a part is restored before variables are loaded."""
     return bool(getattr(registry.find(name.partition(":")[0]), "first", False))
+
+
+def _before_fork(probe: Probe) -> bool:
+    return bool(getattr(probe, "before_fork", True))
 
 
 def _captured(probes: Any) -> dict[str, Any]:
