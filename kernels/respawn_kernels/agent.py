@@ -15,6 +15,7 @@ from typing import Any
 from respawn_kernels import artifacts, session_state
 from respawn_kernels.boundary import Boundary, Session
 from respawn_kernels.digest import write_whole
+from respawn_kernels.evidence.watch import forget_state, watch
 from respawn_kernels.forking import pass_over_handlers
 from respawn_kernels.held import DROP, Held, Options, Place, saving
 from respawn_kernels.hold import hold as fork_and_hold
@@ -63,6 +64,7 @@ def start(spool: str, runner_pid: int | None = None, options: str | None = None)
     _makers.note(shell.user_ns, -1)
     _session = Session(directory, shell.user_ns, Touched(shell.user_ns), [])
     _session.follow(shell)
+    watch(shell, directory)
 
 
 def hold(cell: int) -> Held:
@@ -167,6 +169,7 @@ def _restore(directory: str, cell: int, report_to: str | None, *, keep: bool) ->
     manifest = read_manifest(Path(directory), cell)
     shell = _shell()
     report = restore_now(manifest, Path(directory), shell.user_ns, shell, keep=keep)
+    forget_state()
     # Never backwards: a prompt number that comes twice in a session upsets IPython's history.
     shell.execution_count = max(shell.execution_count, manifest.execution_count)
     _makers.take_over(manifest, shell.user_ns)

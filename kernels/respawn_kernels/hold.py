@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from respawn_kernels.budget import Budget
+from respawn_kernels.evidence.watch import leave
 from respawn_kernels.held import MEGABYTE, Held, Options, Place, process_name
 from respawn_kernels.orphan import fork_orphan
 from respawn_kernels.quiet import quiet
@@ -157,6 +158,7 @@ def _settle(descriptors: list[int]) -> list[int]:
     os.setsid()
     sys.settrace(None)
     sys.setprofile(None)
+    leave()
     gc.disable()
     gc.freeze()
     faulthandler.disable()

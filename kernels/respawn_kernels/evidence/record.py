@@ -22,7 +22,7 @@ class CellEvidence:
     writes: tuple[str, ...] = ()
     """Global names that those functions may bind or delete."""
     libraries: tuple[str, ...] = ()
-    """Modules whose Python code ran, by dotted name."""
+    """Modules whose Python code ran, by dotted name; `package.*` for a package of which many may have run."""
     frames: tuple[str, ...] = ()
     """Libraries that looked into the frames of the notebook, where they see every variable."""
     changed: tuple[str, ...] = ()

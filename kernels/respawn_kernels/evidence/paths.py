@@ -1,0 +1,64 @@
+"""Which paths are worth a record: the notebook's files, not those that Python, libraries and we live on."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+_SYSTEM = ("/proc", "/sys", "/dev", "/usr/lib", "/usr/share", "/lib", "/lib64", "/etc/ssl", "/etc/localtime")
+_IN_HOME = (".cache", ".matplotlib", ".config/matplotlib", ".ipython", ".jupyter", ".local/share/jupyter")
+_VARIABLES = ("MPLCONFIGDIR", "XDG_CACHE_HOME", "IPYTHONDIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+_COMPILED = re.compile(r"/__pycache__/([^/]+?)\.[^/.]+(?:\.opt-\d)?\.pyc$")
+
+
+class Paths:
+    """Tells which paths to keep.
+
+    Args:
+        run: the run's directory, whose files are kept wherever it is.
+        own: directories of ours, such as the spool.
+    """
+
+    def __init__(self, run: str, own: Iterable[str]) -> None:
+        self._run = run
+        self._foreign = {posixpath.normpath(path) for path in (*_interpreter(), *_caches(), *_SYSTEM, *own)}
+        self._foreign.discard("/")
+        self.kept = lru_cache(maxsize=4096)(self._kept)
+
+    def _kept(self, path: str) -> str | None:
+        """Return the path to keep: that of the source for a compiled file; None to keep none."""
+        compiled = _COMPILED.search(path)
+        if compiled:
+            path = f"{path[: compiled.start()]}/{compiled.group(1)}.py"
+        elif "/__pycache__" in path:
+            return None
+        parent = path
+        while parent not in self._foreign:
+            if parent == self._run or len(parent) <= 1:
+                return path
+            parent = posixpath.dirname(parent)
+        return None
+
+
+def _interpreter() -> Iterable[str]:
+    yield from filter(None, (sysconfig.get_path(name) for name in sysconfig.get_path_names()))
+    for prefix in {sys.prefix, sys.base_prefix}:
+        yield from (f"{prefix}/{name}" for name in ("lib", "share", "etc", "bin", "include", "pyvenv.cfg"))
+    for package in ("respawn", "respawn_kernels"):
+        found = getattr(sys.modules.get(package), "__file__", None)
+        if found:
+            yield posixpath.dirname(found)
+
+
+def _caches() -> Iterable[str]:
+    home = Path.home()
+    yield from (str(home / name) for name in _IN_HOME)
+    yield from filter(None, (os.environ.get(name) for name in _VARIABLES))
+    yield f"{tempfile.gettempdir()}/ipykernel_{os.getpid()}"

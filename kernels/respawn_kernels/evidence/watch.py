@@ -1,0 +1,209 @@
+"""Records the evidence of each cell that a kernel runs, in the spool, before the request is answered.
+
+It never fails a cell: what goes wrong here ends as a record that says so. It leaves nothing in the user's
+namespace. A process that the notebook forks records nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from respawn_kernels.digest import write_whole
+from respawn_kernels.evidence import audit
+from respawn_kernels.evidence.code_watch import CodeWatch
+from respawn_kernels.evidence.files import FileEvents
+from respawn_kernels.evidence.frames import FrameEvents
+from respawn_kernels.evidence.going_on import GoingOn
+from respawn_kernels.evidence.outside import OutsideEvents
+from respawn_kernels.evidence.paths import Paths
+from respawn_kernels.evidence.record import CellEvidence
+from respawn_kernels.session_state import fingerprints
+
+MAX_NAMES = 4_000
+MAX_MODULES = 500
+_current: Watch | None = None
+
+
+def watch(shell: Any, spool: Path) -> None:
+    """Record the evidence of the cells that `shell` runs from now on in `spool`; of one kernel, one watch.
+
+    Args:
+        shell: IPython's shell.
+        spool: gets a directory `evidence` with a file for each cell, named by its execution count.
+    """
+    global _current
+    leave()
+    directory = spool / "evidence"
+    directory.mkdir(parents=True, exist_ok=True)
+    _current = Watch(shell, directory, [str(spool)])
+    _current.follow()
+
+
+def leave() -> None:
+    """Record nothing any more, and see nothing: what a child of the kernel does is nobody's cell."""
+    global _current
+    audit.stop()
+    if _current is not None:
+        _current.leave()
+        _current = None
+
+
+def forget_state() -> None:
+    """Note that the session's state was restored: no cell changed it."""
+    if _current is not None:
+        _current.forget_state()
+
+
+class Watch:
+    """What is remembered of a kernel from cell to cell."""
+
+    def __init__(self, shell: Any, directory: Path, own: list[str]) -> None:
+        self._shell = shell
+        self._directory = directory
+        self._process = os.getpid()
+        self._code = CodeWatch()
+        self._files = FileEvents()
+        self._frames = FrameEvents()
+        self._outside = OutsideEvents()
+        self._paths = Paths(os.getcwd(), own)  # noqa: PTH109  as text, like all paths here
+        self._going_on = GoingOn(shell)
+        self._processes = False
+        self._state: dict[str, Hashable] | None = None
+        """The parts of the session's state as they were after the cell before; None: not known."""
+        self._names: set[str] = set()
+        """The names of the namespace when the cell began."""
+        self._running: list[Any] = []
+        """IPython's word on each cell that runs: more than one when a cell runs cells."""
+        self._request = ""
+        self._handlers = {
+            **self._files.handlers(),
+            **self._frames.handlers(),
+            **self._outside.handlers(),
+        }
+
+    def follow(self) -> None:
+        """Have IPython tell when cells begin and end."""
+        events = self._shell.events
+        events.register("pre_run_cell", self._before)
+        events.register("post_run_cell", self._after)
+
+    def forget_state(self) -> None:
+        """Compare the session's state with what it will be when the next cell begins."""
+        self._state = None
+
+    def leave(self) -> None:
+        """Be told no more, and stop watching code."""
+        for event, function in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
+            with suppress(ValueError):  # the notebook removed it
+                self._shell.events.unregister(event, function)
+        self._code.leave()
+
+    def _before(self, info: Any) -> None:
+        request = _request_of(self._shell)
+        if self._running and request == self._request:  # a cell that runs cells
+            self._running.append(info)
+            return
+        self._running, self._request = [info], request
+        self._come_last()
+        for part in (self._files, self._frames, self._outside):
+            part.clear()
+        if self._state is None:
+            self._state = fingerprints()
+        self._names = set(self._shell.user_ns)
+        self._code.start_cell()
+        audit.listen(self._handlers)
+
+    def _come_last(self) -> None:
+        """Be told of a cell's end after the notebook's own callbacks were."""
+        events = self._shell.events
+        if events.callbacks["post_run_cell"][-1:] != [self._after]:
+            with suppress(ValueError):
+                events.unregister("post_run_cell", self._after)
+            events.register("post_run_cell", self._after)
+
+    def _after(self, result: Any) -> None:
+        info = getattr(result, "info", None)
+        if not self._running or (
+            info is not self._running[-1] and not str(getattr(info, "raw_cell", "-")).strip()
+        ):
+            return  # an empty cell, of whose begin IPython does not tell
+        while self._running and self._running.pop() is not info and info in self._running:
+            continue
+        if self._running:
+            return
+        audit.stop()
+        if os.getpid() != self._process:
+            return
+        count = getattr(result, "execution_count", None) or self._shell.execution_count - 1
+        try:
+            record = self._record(count)
+        except Exception as error:  # noqa: BLE001  a cell never fails because of its evidence
+            record = CellEvidence(unwatched=f"it could not be told: {_text(error)}", overflow=True)
+        with suppress(OSError):  # without a file the cell counts as unwatched
+            write_whole(self._directory / f"{count}.json", record.to_json().encode(), durable=False)
+
+    def _record(self, count: int) -> CellEvidence:
+        unwatched = self._code.end_cell(_file_of_cell(self._shell, count))
+        changed = self._changed()
+        self._processes |= "process" in self._outside.kinds
+        opened, written = (self._kept(paths) for paths in (self._files.opened, self._files.written))
+        reads = self._code.reads | self._frames.unpickled
+        # Text given to `exec` with a namespace of its own binds names, too, but not the notebook's.
+        writes = self._code.writes & (self._names | set(self._shell.user_ns))
+        sets = (reads, writes, opened, written)
+        return CellEvidence(
+            unwatched=unwatched,
+            reads=_bounded(reads),
+            writes=_bounded(writes),
+            libraries=_packages(self._code.libraries),
+            frames=_bounded(self._frames.lookers),
+            changed=_bounded(changed),
+            opened=_bounded(opened),
+            written=_bounded(written),
+            outside=_bounded(self._outside.kinds),
+            going_on=tuple(self._going_on.names(processes=self._processes)),
+            overflow=self._files.overflow or any(len(names) > MAX_NAMES for names in sets),
+        )
+
+    def _changed(self) -> set[str]:
+        """Return the parts of the session's state that differ from what they were."""
+        before, after = self._state or {}, fingerprints()
+        self._state = after
+        return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+    def _kept(self, paths: dict[str, None]) -> set[str]:
+        absolute = (posixpath.normpath(path) for path in paths)
+        return {path for path in map(self._paths.kept, absolute) if path is not None}
+
+
+def _bounded(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(names)[:MAX_NAMES])
+
+
+def _packages(modules: set[str]) -> tuple[str, ...]:
+    """Return modules by name, or their packages where there are many: the cell imported large libraries."""
+    if len(modules) > MAX_MODULES:
+        return tuple(sorted({f"{name.partition('.')[0]}.*" for name in modules}))[:MAX_NAMES]
+    return tuple(sorted(modules))
+
+
+def _request_of(shell: Any) -> str:
+    """Return the id of the request that is being answered; empty outside a kernel."""
+    parent: Callable[[], Any] | None = getattr(shell, "get_parent", None)
+    message = parent() if parent is not None else None
+    return str(message.get("header", {}).get("msg_id", "")) if isinstance(message, dict) else ""
+
+
+def _file_of_cell(shell: Any, count: int) -> str:
+    """Return the file name that the code of a cell carries; empty when IPython does not know."""
+    known: dict[str, int] = getattr(shell.compile, "_filename_map", {})
+    return next((name for name, number in reversed(known.items()) if number == count), "")
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
