@@ -355,6 +355,11 @@ class PlannedCell(Model):
     """First line of the cell's source."""
     once: bool = False
     """Tagged `respawn:once`, and finished in the run that is resumed."""
+    unwatched: str | None = None
+    """Why it rests on the analysis alone that this cell, which is reused, is independent of what changed;
+    None when what was seen of it while it ran says the same, and where nothing above it changed."""
+    changed_inputs: list[str] = []
+    """What has become of files that this cell, which is reused, has read, as far as they can be seen."""
 
 
 class Plan(Model):

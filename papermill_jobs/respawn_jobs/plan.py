@@ -7,12 +7,13 @@ of the cells above that point run again tells `rerunning`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from respawn_jobs.agreements import Agreements
 from respawn_jobs.handing_over import mapped_checkpoint
+from respawn_jobs.inputs import Look, changed_inputs, outer_inputs
 from respawn_jobs.matching import FINISHED, Matches, finished_of
 from respawn_jobs.models import (
     CellRecord,
@@ -24,8 +25,10 @@ from respawn_jobs.models import (
 )
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, TAG_SKIP, cell_tags, code_cells, title
 from respawn_jobs.parameters import changed_parameters
+from respawn_jobs.reasons import how_seen
 from respawn_jobs.rerunning import Reruns, find_reruns
-from respawn_jobs.steps import Changes, make_steps, told_changes
+from respawn_jobs.steps import Changes, Seen, make_steps, told_changes
+from respawn_kernels.evidence import CellEvidence
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -47,6 +50,8 @@ class Ended:
     notebook: NotebookNode | None = None
     """The notebook in the form that ran; None when it is not known."""
     parameters: dict[str, Any] = field(default_factory=dict)
+    directory: str | None = None
+    """Where it ran."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ def plan_resume(
     language: str,
     parameters: dict[str, Any] | None = None,
     agreed: Agreed | None = None,
+    seen: Mapping[int, CellEvidence] | None = None,
+    look: Look | None = None,
 ) -> Plan:
     """Tell what resuming `ended` with the notebook `executed` would do.
 
@@ -91,14 +98,18 @@ def plan_resume(
         language: the kernel's language; only Python's names can be followed.
         parameters: the parameters that are injected; those of the run when left out.
         agreed: what a person agreed to.
+        seen: what was seen of cells of `executed`, by index, when they ran in this form since.
+        look: tells files as they are now; None where they cannot be seen.
     """
     given = ended.parameters if parameters is None else parameters
     agreed = agreed or Agreed()
-    draft = Draft(ended, code_cells(executed), given, python=language.lower() == "python")
+    python = language.lower() == "python"
+    draft = Draft(ended, code_cells(executed), given, seen or {}, python=python)
     draft.choose(kernel, lock, strict=agreed.strict)
     agreements = Agreements(draft, agreed)
     agreements.make_again()
     draft.plan_cells()
+    draft.look_at_inputs(look)
     agreements.guard()
     return draft.result()
 
@@ -111,6 +122,7 @@ class Draft:
         ended: Ended,
         cells: Sequence[tuple[int, NotebookNode]],
         parameters: dict[str, Any],
+        seen: Mapping[int, CellEvidence],
         *,
         python: bool,
     ) -> None:
@@ -136,6 +148,7 @@ class Draft:
             before if before is not None and len(before) == finished else None,
             self.cells,
             Changes(self.changed, parameters),
+            Seen(ended.directory, {self.indices.index(index): found for index, found in seen.items()}),
             python=python,
         )
         same = {
@@ -146,6 +159,8 @@ class Draft:
         self.matches = Matches(self.cells, ended.cells, same)
         self.start = Start(0, None, Reruns())
         self._steps_of = {place.new: step for step, place in enumerate(self.places)}
+        changes = (step for step, one in enumerate(self.steps) if one.changed is not None)
+        self._first_change = next(changes, None)
         self.strict = False
         self._strict_from: int | None = None
 
@@ -155,9 +170,7 @@ class Draft:
         With `strict` it lies above the first change, so that everything from there on is executed.
         """
         self.strict = strict
-        if strict:
-            changes = (step for step, one in enumerate(self.steps) if one.changed is not None)
-            self._strict_from = next(changes, None)
+        self._strict_from = self._first_change if strict else None
         ended = self.ended
         if kernel != ended.kernel:
             self.notices.append(f"the kernel changed from {ended.kernel} to {kernel}: every cell runs again")
@@ -249,10 +262,55 @@ class Draft:
                 PlannedCell(
                     index=index,
                     action=PlanAction.RUN if runs else PlanAction.REUSE,
-                    why=self._why_run(place) if runs else self._why_reused(index, cell),
+                    why=self._why_run(place) if runs else self._why_reused(place),
                     title=title(cell),
                     once=TAG_ONCE in self.tags(place) and self.had_finished(place),
+                    unwatched=None if runs or not self._below_a_change(place) else self._unwatched(place),
                 )
+            )
+        self._tell_unwatched()
+
+    def look_at_inputs(self, look: Look | None) -> None:
+        """Say what has become of files that reused cells have read and no cell has made."""
+        inputs, unseen = outer_inputs(self.finished), 0
+        for at, cell in enumerate(self.planned):
+            old = self.places[self.step_of(at)].old
+            if cell.action is not PlanAction.REUSE or old is None:
+                continue
+            files = inputs.get(self.finished[old].index, {})
+            if look is None:
+                unseen += len(files)
+            elif told := changed_inputs(files, look):
+                self.planned[at] = cell.model_copy(
+                    update={"changed_inputs": told, "why": f"{cell.why}; {', '.join(told)}"}
+                )
+                self.notices.append(
+                    f"cell {cell.index}, which is reused, has read what is no longer the same: "
+                    f"{', '.join(told)}; edit the cell or restart the run to have it read again"
+                )
+        if unseen:
+            self.notices.append(
+                f"cells that are reused have read {unseen} file{'s' if unseen > 1 else ''}: whether they "
+                "are still the same cannot be seen from here"
+            )
+
+    def _below_a_change(self, place: int) -> bool:
+        return self._first_change is not None and self.step_of(place) > self._first_change
+
+    def _unwatched(self, place: int) -> str | None:
+        old = self.steps[self.step_of(place)].old
+        return old.unwatched if old is not None else None
+
+    def _tell_unwatched(self) -> None:
+        """Say once why what is reused below a change rests on the analysis alone."""
+        cells: dict[str, list[str]] = {}
+        for cell in self.planned:
+            if cell.unwatched is not None:
+                cells.setdefault(cell.unwatched, []).append(str(cell.index))
+        for why, indices in cells.items():
+            several = "s" if len(indices) > 1 else ""
+            self.notices.append(
+                f"that cell{several} {', '.join(indices)} can be reused rests on the analysis alone: {why}"
             )
 
     def result(self) -> Plan:
@@ -317,23 +375,34 @@ class Draft:
         unstored = self.start.checkpoint.unstored if self.start.checkpoint else []
         return ", ".join(item.name for item in unstored if item.cell == index)
 
-    def _why_reused(self, index: int, cell: NotebookNode) -> str:
-        if TAG_ALWAYS not in cell_tags(cell):
-            return "unchanged and finished"
-        made = self.unstored_of(index) or "its variables"
+    def _why_reused(self, place: int) -> str:
+        if TAG_ALWAYS not in cell_tags(self.cells[place]):
+            if not self._below_a_change(place):
+                return "unchanged and finished"
+            if self._unwatched(place) is not None:
+                return "unchanged and finished; by the analysis alone independent of what changes"
+            return "unchanged and finished; was seen to touch nothing that changes"
+        made = self.unstored_of(self.indices[place]) or "its variables"
         return f"rerun to make {made} again (tagged {TAG_ALWAYS})"
 
     def _why_run(self, place: int) -> str:
         step = self.step_of(place)
         why = self.start.reruns.why.get(step) or self.steps[step].changed
         if why is not None and why != "new":
-            return why
+            return why + self._how_seen(self.start.reruns, step)
         before = self.matches.own(place)
         if before is None:
             return "new"
         if before.state in FINISHED and self.places[step].old is not None:
-            return self.everything.why.get(step) or self._why_not_reused(step)
+            why = self.everything.why.get(step)
+            return why + self._how_seen(self.everything, step) if why else self._why_not_reused(step)
         return _why_unfinished(before, self.cells[place])
+
+    def _how_seen(self, reruns: Reruns, step: int) -> str:
+        name, place, one = reruns.touched.get(step), self.places[step], self.steps[step]
+        if name is None or place.new is None or place.old is None or one.old is None:
+            return ""
+        return how_seen(name, self.finished[place.old], one.old, str(self.cells[place.new].source))
 
     def _why_not_reused(self, step: int) -> str:
         if self._strict_from is not None and step > self._strict_from:

@@ -61,6 +61,8 @@ class Reruns:
     """The steps that run again, each with the reason."""
     stale: set[str] = field(default_factory=set)
     """Variables that are removed first."""
+    touched: dict[int, str] = field(default_factory=dict)
+    """Of these, the name through which a step depends on what is above it."""
     impossible: str | None = None
     """Why the state cannot be used at all; None when it can."""
 
@@ -122,9 +124,11 @@ class _Search:
         before = (len(self.found_so_far.why), len(self.since), self.found_so_far.impossible)
         for place, step in enumerate(self.steps):
             if step.new is not None and place not in self.found_so_far.why:
-                reason = self._touched(place, step)
-                if reason is not None:
-                    self._add(place, reason)
+                name = self._touched(place, step)
+                if name is not None:
+                    reads = any(one.may_read(name) for one in (step.old, step.new) if one)
+                    self.found_so_far.touched[place] = name
+                    self._add(place, f"{'reads' if reads else 'writes'} {self.since[name][1]}")
         for place in sorted(self.found_so_far.why):
             for name in self._reads(self.steps[place].runs):
                 if name in self.since or self._written_since(place, name):
@@ -145,12 +149,9 @@ class _Search:
             self.since[name] = (place, why)
 
     def _touched(self, place: int, step: Step) -> str | None:
-        """Return why a cell is not what it was, if it is not."""
-        for name, (since, why) in self.since.items():
-            if since < place and step.touches(name):
-                reads = any(one.may_read(name) for one in (step.old, step.new) if one)
-                return f"{'reads' if reads else 'writes'} {why}"
-        return None
+        """Return the name through which a cell is not what it was, if it is not."""
+        touched = (name for name, (since, _) in self.since.items() if since < place and step.touches(name))
+        return next(touched, None)
 
     def _need(self, place: int, name: str, why: str) -> None:
         """Make a name what it is just before a step: whoever wrote it runs, back to one that made it anew."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from respawn_jobs.dependencies import NOTHING, Footprint, footprints
+from respawn_jobs.dependencies import NOTHING, Footprint, footprints, observed
 from respawn_jobs.matching import align
 from respawn_jobs.models import CellRecord
 from respawn_jobs.notebooks import TAG_INJECTED, TAG_RAISES, TAG_SKIP, cell_tags, source_hash
 from respawn_jobs.rerunning import Step
+from respawn_kernels.evidence import CellEvidence
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -28,6 +29,16 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What was seen of cells while they ran, beside what their records hold."""
+
+    directory: str | None = None
+    """Where the notebook ran."""
+    again: Mapping[int, CellEvidence] = field(default_factory=dict)
+    """Of cells that are to run, what was seen when this very source ran since; by place."""
+
+
+@dataclass(frozen=True)
 class Changes:
     """Parameters that are not what they were."""
 
@@ -41,6 +52,7 @@ def make_steps(
     old: Sequence[NotebookNode] | None,
     new: Sequence[NotebookNode],
     changes: Changes,
+    seen: Seen,
     *,
     python: bool,
 ) -> tuple[list[Place], list[Step]]:
@@ -51,11 +63,19 @@ def make_steps(
         old: the code cells that ran; None when they are not known.
         new: the code cells that are to run.
         changes: what changed in the parameters.
+        seen: what was seen of them.
         python: whether the cells are Python and can be followed.
     """
     pairs = _edits(align(new, finished), finished, new)
-    before = _footprints(old, python) if old is not None else [_UNKNOWN] * len(finished)
-    after = _footprints(new, python)
+    analysed = _footprints(old, python) if old is not None else [_UNKNOWN] * len(finished)
+    before = [
+        observed(one, record.evidence, directory=seen.directory)
+        for one, record in zip(analysed, finished, strict=True)
+    ]
+    after = [
+        observed(one, seen.again.get(place), directory=seen.directory)
+        for place, one in enumerate(_footprints(new, python))
+    ]
     known = {record.cell_id for record in finished}
     places, steps = [], []
     for one, other in pairs:
@@ -76,9 +96,21 @@ def make_steps(
                 else "new"
             )
         places.append(Place(one, other))
-        footprint = before[one] if one is not None else None
-        steps.append(Step(footprint, after[other] if other is not None else None, why))
+        steps.append(
+            Step(
+                before[one] if one is not None else None,
+                _following(after[other], finished[one] if one is not None and why is None else None, seen)
+                if other is not None
+                else None,
+                why,
+            )
+        )
     return places, _with_parameters(places, steps, new, changes)
+
+
+def _following(footprint: Footprint, same: CellRecord | None, seen: Seen) -> Footprint:
+    """Return what a cell that is to run does; `same` is what is known of it where it ran as it is."""
+    return footprint if same is None else observed(footprint, same.evidence, directory=seen.directory)
 
 
 def told_changes(names: Sequence[str]) -> str:
@@ -171,7 +203,7 @@ def _with_parameters(
 def _less(footprint: Footprint | None, kept: set[str]) -> Footprint | None:
     if footprint is None:
         return None
-    return Footprint(footprint.reads, footprint.writes - kept, footprint.sure - kept, footprint.opaque)
+    return replace(footprint, writes=footprint.writes - kept, sure=footprint.sure - kept)
 
 
 def literal_assignments(source: str) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from respawn_jobs.clock import Clock
 from respawn_jobs.errors import InvalidInput, NotFound
 from respawn_jobs.ids import is_id
 from respawn_jobs.inbox import Inbox
+from respawn_jobs.inputs import Look
 from respawn_jobs.ledger.limits import NAMESPACE, check_text
 from respawn_jobs.ledger.surroundings import ChannelRules, NoChannels, Observer, Unobserved
 from respawn_jobs.store.database import Database
@@ -67,6 +68,8 @@ class Context:
     """Where objects appear that make runs."""
     blob_grace: timedelta = timedelta(days=1)
     """How long a blob that nothing names is kept after it was last touched."""
+    look: Look | None = None
+    """Tells files as they are where notebooks run; None where runs have other files."""
     _kernels: dict[str, tuple[datetime, Kernel]] = field(default_factory=dict)
 
     def kernel(self, name: str) -> Kernel:

@@ -21,9 +21,11 @@ from respawn_jobs.models import Artifact, CellRecord, CellState, Parameter, RunS
 from respawn_jobs.notebooks import (
     TAG_ONCE,
     cell_tags,
+    code_cells,
     injected_cell,
     parameterize,
     read_notebook,
+    source_hash,
     strip_debug,
     without_outputs,
     write_notebook,
@@ -33,6 +35,7 @@ from respawn_jobs.protocol import ResumeFrom
 from respawn_jobs.service import ResumeRequest
 from respawn_jobs.steps import literal_assignments
 from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
+from respawn_kernels.evidence import CellEvidence
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -51,7 +54,24 @@ def ended_of(context: Context, basis: Recorded) -> Ended:
         checkpoints=[checkpoint_of(row) for row in basis.checkpoints],
         notebook=read_notebook(context.blobs.get(skeleton).decode()) if skeleton else None,
         parameters=basis.run.parameters,
+        directory=basis.directory,
     )
+
+
+def seen_since(past: Past, executed: NotebookNode) -> dict[int, CellEvidence]:
+    """Return what was seen of cells of a notebook while the run executed them, by index.
+
+    Only where a resume starts from the states of a run before it: else the records tell themselves.
+    """
+    if past.basis.run.id == past.run.id:
+        return {}
+    ran = {
+        (cell.cell_id, cell.source_hash): cell.evidence
+        for cell in past.cells
+        if cell.state in _BEGUN and cell.evidence is not None
+    }
+    found = {index: ran.get((str(cell.id), source_hash(cell.source))) for index, cell in code_cells(executed)}
+    return {index: evidence for index, evidence in found.items() if evidence is not None}
 
 
 @dataclass

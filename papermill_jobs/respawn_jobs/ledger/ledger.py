@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, select
 
+from respawn_jobs import evidence
 from respawn_jobs.access import Actor
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock, utc_now
@@ -85,6 +86,7 @@ class Ledger(KeepingLedger, TriggerLedger):
         database = Database(db_url or URL.create("sqlite", database=str(data / "respawn.db")))
         ledger = cls._opened(database, blobs_url or (data / "blobs").as_uri(), clock, lease_seconds)
         ledger._context.secret = lambda: kept_secret(data / FILE)
+        ledger._context.look = evidence.now
         return ledger
 
     @classmethod

@@ -13,7 +13,16 @@ from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger import artifacts, audit
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.convert import ref_of, run_of
-from respawn_jobs.ledger.following import Next, Past, ended_of, gone_on_by, let_go, next_of, past_of
+from respawn_jobs.ledger.following import (
+    Next,
+    Past,
+    ended_of,
+    gone_on_by,
+    let_go,
+    next_of,
+    past_of,
+    seen_since,
+)
 from respawn_jobs.ledger.holdings import name_in_checkpoints, store
 from respawn_jobs.ledger.jobs import add_version
 from respawn_jobs.ledger.records import INHERITED
@@ -144,6 +153,8 @@ def plan_of(context: Context, past: Past, following: Next, request: ResumeReques
         language=following.language,
         parameters=following.parameters,
         agreed=_agreed(past, request),
+        seen=seen_since(past, following.executed),
+        look=context.look,
     )
     notices = [*planned.notices, *_artifacts(past, following, planned)[1]]
     if past.basis.run.id != past.run.id:

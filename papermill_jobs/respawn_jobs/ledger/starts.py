@@ -179,5 +179,6 @@ def _plan(run: RunRow, basis: Recorded, executed: NotebookNode, language: str) -
         checkpoints=[checkpoint_of(row) for row in basis.checkpoints],
         notebook=executed,
         parameters=run.parameters,
+        directory=basis.directory,
     )
     return plan_resume(ended, executed, kernel=run.kernel, lock=run.lock, language=language)

@@ -16,7 +16,7 @@ from respawn_jobs.ledger.records import KEPT, cells_of, checkpoints_of
 from respawn_jobs.models import CellRecord, CellState, Plan
 from respawn_jobs.notebooks import cell_tags, code_cells, source_hash
 from respawn_jobs.protocol import ResumeFrom, ReusedCell
-from respawn_jobs.store.tables import CellRow, CheckpointRow, RunRow
+from respawn_jobs.store.tables import CellRow, CheckpointRow, RunRow, VersionRow
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -29,6 +29,8 @@ class Recorded:
     run: RunRow
     cells: list[CellRecord]
     checkpoints: list[CheckpointRow]
+    directory: str | None = None
+    """Where its notebook lay."""
 
 
 @dataclass
@@ -58,7 +60,7 @@ def recorded(session: Session, run: RunRow) -> Recorded:
     manifests = {row.cell: row.manifest for row in checkpoints}
     rows = cells_of(session, run, evidence=True)
     cells = [cell_of(cell, manifests.get(cell.index)) for cell in rows]
-    return Recorded(run, cells, checkpoints)
+    return Recorded(run, cells, checkpoints, session.get_one(VersionRow, run.version_id).directory)
 
 
 def taken_over(basis: Recorded, executed: NotebookNode, planned: Plan) -> TakenOver:

@@ -126,7 +126,7 @@ function planTable(plan) {
       element("td", { class: "respawn-index" }, String(cell.index)),
       element("td", { class: "respawn-title" }, element("code", {}, cell.title || "(empty)")),
       element("td", { class: "respawn-action" }, WORDS[cell.action] || cell.action),
-      element("td", {}, cell.why),
+      element("td", cell.unwatched ? { title: cell.unwatched } : {}, cell.why),
     );
   const head = ["Cell", "", "", "Why"].map((text) => element("th", { scope: "col" }, text));
   head[1].textContent = "Starts with";
