@@ -1,0 +1,1 @@
+"""What Respawn brings back, compared with the notebook run from the top by plain papermill."""

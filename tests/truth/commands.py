@@ -1,0 +1,145 @@
+"""The real commands: `respawn`, `papermill`, and the kernel of a debug notebook, in a directory of a case."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from support.sources import ROOT
+
+INTERPRETERS = {"3.11": ROOT / ".venv" / "bin", "3.13": ROOT / ".respawn" / "pythons" / "3.13" / "bin"}
+_LIMIT = 150
+
+
+def found() -> tuple[str, ...]:
+    """Return the versions of Python whose environments are there."""
+    return tuple(version for version, path in INTERPRETERS.items() if (path / "respawn").exists())
+
+
+class Stuck(Exception):
+    """A command did not end in time, or ended in a way that says nothing."""
+
+
+class EndedElsewhere(Exception):
+    """A first run ended at another cell than the failing one; `places` are those of the stories at fault."""
+
+    def __init__(self, message: str, places: list[int]) -> None:
+        super().__init__(message)
+        self.places = places
+
+
+@dataclass
+class Place:
+    """Where one side of a case works: a directory for the notebook, and files of the harness beside it."""
+
+    root: Path
+    python: str
+    seed: str | None = None
+    """The hash seed that kernels get; None leaves it to the command."""
+    store: Path | None = None
+    spent: list[tuple[str, float]] = field(default_factory=list)
+    """What each command took, in seconds."""
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def directory(self) -> Path:
+        """The notebook's own directory; both sides give it the same name."""
+        return self.root / "work"
+
+    @property
+    def digest(self) -> Path:
+        """Where the last cell writes."""
+        return self.root / "digest.json"
+
+    @property
+    def ready(self) -> Path:
+        """The file without which a failing cell that is retried fails."""
+        return self.root / "ready"
+
+    def command(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the environment.
+
+        Raises:
+            Stuck: it did not end in time; it and what it started are killed.
+        """
+        command = [str(INTERPRETERS[self.python] / name), *arguments]
+        process = subprocess.Popen(
+            command,
+            cwd=self.directory,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        started = time.monotonic()
+        try:
+            out, err = process.communicate(timeout=_LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise Stuck(f"{name} {' '.join(arguments[:2])} did not end in {_LIMIT} s") from None
+        self.spent.append((f"{name} {arguments[0]}", round(time.monotonic() - started, 2)))
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def respawn(self, *arguments: str) -> dict[str, Any]:
+        """Run `respawn` and return the document that it prints. Raises `Stuck` when it prints none."""
+        done = self.command("respawn", *arguments, "--json")
+        try:
+            return dict(json.loads(done.stdout))
+        except ValueError:
+            raise Stuck(f"respawn {arguments[0]} printed no document: {done.stderr[-800:]}") from None
+
+    def _environment(self) -> dict[str, str]:
+        kept = ("PATH", "HOME", "LANG", "LC_ALL", "USER", "TMPDIR")
+        environment = {name: os.environ[name] for name in kept if name in os.environ}
+        environment["PATH"] = f"{INTERPRETERS[self.python]}:{environment['PATH']}"
+        # Two workers share the machine; a pool of threads in every library would only get in their way.
+        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
+        environment |= {"TRUTH_DIGEST": str(self.digest), "TRUTH_READY": str(self.ready)}
+        environment |= {
+            "RESPAWN_DATA": str(self.store or self.root / "store"),
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        }
+        environment |= {
+            "XDG_CACHE_HOME": str(self.root / "cache"),
+            "MPLCONFIGDIR": str(ROOT / ".respawn" / "truth" / "mpl"),
+        }
+        environment |= {"IPYTHONDIR": str(self.root / "ipython")}
+        if self.seed is not None:
+            environment["PYTHONHASHSEED"] = self.seed
+        return environment
+
+    def found(self) -> dict[str, Any] | None:
+        """Return what the last cell wrote; None when it did not run."""
+        try:
+            return dict(json.loads(self.digest.read_bytes()))
+        except FileNotFoundError:
+            return None
+
+
+def reference(place: Place, nb: Any, parameters: dict[str, int]) -> Any:
+    """Run a notebook from the top with plain papermill; return it as it was executed.
+
+    Raises:
+        Stuck: papermill failed; the message ends with why.
+    """
+    place.ready.touch()
+    nbformat.write(nb, place.directory / "story.ipynb")
+    given = [part for name, value in parameters.items() for part in ("-p", name, str(value))]
+    done = place.command("papermill", "story.ipynb", "../executed.ipynb", "--no-progress-bar", *given)
+    if done.returncode or not place.digest.exists():
+        raise Stuck(f"papermill failed: {done.stderr[-1200:]}")
+    (place.directory / "story.ipynb").unlink()
+    return nbformat.read(place.root / "executed.ipynb", 4)

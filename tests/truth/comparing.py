@@ -1,0 +1,110 @@
+"""Differences between two sides of a case, and whether Respawn announced them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+_COUNT = re.compile(r"(Cell|Input) ?(In)?\[\d+\]|In \[\d+\]")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not what it should be."""
+
+    story: str
+    """The prefix of the story; empty for the session and the outputs of the harness's cells."""
+    name: str
+    """A variable, an observation (begins with `?`), `session …` or `output of cell …`."""
+    expected: str
+    got: str
+
+
+def differences(expected: dict[str, Any], got: dict[str, Any]) -> list[Difference]:
+    """Return how two digests differ."""
+    found = []
+    for prefix, told in expected["stories"].items():
+        other = got["stories"].get(prefix, {})
+        for name, value in told.items():
+            if value != other.get(name):
+                found.append(Difference(prefix, name, value, str(other.get(name))))
+    for name in sorted({*expected["session"], *got["session"]}):
+        one, two = expected["session"].get(name, "not loaded"), got["session"].get(name, "not loaded")
+        if one != two:
+            found.append(Difference("", f"session {name}", one, two))
+    return found
+
+
+def output_differences(
+    expected: Any, got: Any, owners: Sequence[str], prefixes: dict[str, str]
+) -> list[Difference]:
+    """Return in which cells two executed notebooks show something else.
+
+    Args:
+        expected: papermill's notebook.
+        got: the resumed one.
+        owners: the title of the story of each cell.
+        prefixes: by title.
+    """
+    found = []
+    for place, (one, two) in enumerate(zip(_cells(expected), _cells(got), strict=False)):
+        shown, other = outputs(one), outputs(two)
+        if shown != other:
+            owner = owners[place] if place < len(owners) else ""
+            found.append(Difference(prefixes.get(owner, ""), f"output of cell {place}", shown, other))
+    return found
+
+
+def outputs(cell: Any) -> str:
+    """Return what a cell put out, without addresses and execution counts."""
+    told, text = [], {"stdout": "", "stderr": ""}
+    for output in cell.get("outputs") or []:
+        if output.output_type == "stream":
+            text[output.name] = text.get(output.name, "") + "".join(output.text)
+        elif output.output_type == "error":
+            told.append(f"{output.ename}: {output.evalue}")
+        else:
+            data = {
+                kind: "".join(value) if isinstance(value, list) else value
+                for kind, value in output.data.items()
+            }
+            told.append(
+                str(sorted((kind, str(value)[:2000]) for kind, value in data.items() if kind != "image/png"))
+            )
+    return _ADDRESS.sub("0x", _COUNT.sub("[]", "\n".join([*text.values(), *told]).strip()))
+
+
+def _cells(nb: Any) -> list[Any]:
+    kept = [cell for cell in nb.cells if "papermill-error-cell-tag" not in (cell.metadata.get("tags") or [])]
+    return [cell for cell in kept if "injected-parameters" not in (cell.metadata.get("tags") or [])]
+
+
+def announced(one: Difference, words: Sequence[str], names: Sequence[str]) -> bool:
+    """Tell whether plan or note names the variable or probe, and the cell.
+
+    Args:
+        one: what differs.
+        words: what was said, one text for each statement.
+        names: for an observation or output, the variables of its story.
+    """
+    wanted = _subjects(one, names)
+    return any(
+        re.search(r"\bcells? \d+", text) and any(_names(text, subject) for subject in wanted)
+        for text in words
+    )
+
+
+def _subjects(one: Difference, names: Sequence[str]) -> list[str]:
+    if one.name.startswith("session "):
+        return [one.name.removeprefix("session ")]
+    if one.name.startswith("? "):
+        read = [name for name in names if re.search(rf"\b{re.escape(name)}\b", one.name)]
+        return read or list(names)
+    return list(names) if one.name.startswith("output") or one.name == "memory" else [one.name]
+
+
+def _names(text: str, subject: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(subject)}(?!\w)", text) is not None

@@ -1,0 +1,157 @@
+"""One case from its composition to its verdict."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from truth.commands import EndedElsewhere, Place, Stuck, reference
+from truth.comparing import Difference, announced, differences, output_differences
+from truth.composing import Case
+from truth.playing import Played, play
+
+_MAX_TURNS = 5
+
+
+@dataclass
+class Verdict:
+    """What was found in one case; a line of the results."""
+
+    number: int
+    python: str
+    capture: str
+    way: str
+    failing: int
+    titles: list[str]
+    """The stories, by their prefixes' numbers."""
+    edits: dict[str, list[str]]
+    kinds: list[str]
+    wrong: list[dict[str, Any]] = field(default_factory=list)
+    announced: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+    """What differs between two runs of papermill."""
+    made_again: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    """Stories that fail in the first run, before anything is restored."""
+    stuck: str = ""
+    """Why there is nothing to compare."""
+    ran: int = 0
+    cells: int = 0
+    seconds: float = 0.0
+    spent: list[tuple[str, float]] = field(default_factory=list)
+
+
+def judge(case: Case, root: Path) -> Verdict:
+    """Play a case in a fresh directory and compare it with the notebook run from the top.
+
+    Args:
+        case: what to play.
+        root: the directory.
+    """
+    started = time.monotonic()
+    verdict = Verdict(
+        case.number,
+        case.python,
+        case.capture,
+        case.way,
+        case.failing,
+        [story.title for story in case.stories],
+        {case.stories[n].title: list(edit) for n, edit in case.edits.items()},
+        sorted({story.kind for story in case.stories}),
+    )
+    try:
+        _judge(case, root, verdict)
+    except Stuck as error:
+        verdict.stuck = str(error)
+    verdict.seconds = round(time.monotonic() - started, 2)
+    return verdict
+
+
+def _judge(case: Case, root: Path, verdict: Verdict) -> None:
+    """Play a case; a story that ends the run early is counted, and the others are played without it."""
+    for turn in range(_MAX_TURNS):
+        places = {
+            side: Place(root / f"{side}{turn}", case.python) for side in ("respawn", "papermill", "again")
+        }
+        try:
+            played = play(case, places["respawn"])
+            if played.digest is None:
+                culprits, what = _named(case, played.ended), played.ended
+                told = asdict(Difference("", "end of the run", "succeeded", what[-400:]))
+                told["title"] = "; ".join(case.stories[n].title for n in culprits)
+                (verdict.announced if played.refused else verdict.wrong).append(told)
+            else:
+                _compare(case, places, played, verdict)
+                return
+        except EndedElsewhere as error:
+            culprits = _named(case, str(error)) or error.places
+            verdict.skipped += [f"{case.stories[n].title}: {error}" for n in culprits]
+        finally:
+            verdict.spent += [one for place in places.values() for one in place.spent]
+        if not culprits:
+            verdict.stuck = "no story is named by what ended the run"
+            return
+        case = case.without(culprits)
+    verdict.stuck = f"{_MAX_TURNS} turns did not come to a comparison"
+
+
+def _named(case: Case, text: str) -> list[int]:
+    """Return the places of the stories whose names a text has."""
+    return [n for n, story in enumerate(case.stories) if re.search(rf"\b{story.prefix}\w", text)]
+
+
+def _compare(case: Case, places: dict[str, Place], played: Played, verdict: Verdict) -> None:
+    verdict.ran, verdict.cells, verdict.made_again = played.ran, played.cells, played.made_again
+    verdict.titles = [story.title for story in case.stories]
+    places["papermill"].seed = places["again"].seed = played.seed
+    right, executed = _reference(case, places["papermill"])
+    found = _found(case, right, executed, played)
+    if not found:
+        return
+    other, executed_again = _reference(case, places["again"])
+    unstable = {(one.story, one.name) for one in differences(right, other)}
+    unstable |= {(one.story, one.name) for one in _shown(case, executed, executed_again)}
+    names = {story.prefix: story.names() for story in case.stories}
+    for one in found:
+        told = {**asdict(one), "title": _title(case, one)}
+        told["expected"], told["got"] = _contrast(one.expected, one.got)
+        if (one.story, one.name) in unstable:
+            verdict.left_out.append(told)
+        elif announced(one, played.words, names.get(one.story, [])):
+            verdict.announced.append(told)
+        else:
+            verdict.wrong.append(told)
+
+
+def _reference(case: Case, place: Place) -> tuple[dict[str, Any], Any]:
+    executed = reference(place, case.fixed(), case.parameters())
+    digest = place.found()
+    assert digest is not None  # `reference` raises when there is none
+    return digest, executed
+
+
+def _found(case: Case, right: dict[str, Any], executed: Any, played: Played) -> list[Difference]:
+    assert played.digest is not None  # asked before
+    found = differences(right, played.digest)
+    if played.notebook is not None:
+        found += _shown(case, executed, played.notebook)
+    return found
+
+
+def _shown(case: Case, executed: Any, other: Any) -> list[Difference]:
+    prefixes = {story.title: story.prefix for story in case.stories}
+    return output_differences(executed, other, case.titles(), prefixes)
+
+
+def _title(case: Case, one: Difference) -> str:
+    return next((story.title for story in case.stories if story.prefix == one.story), "")
+
+
+def _contrast(one: str, two: str, around: int = 160) -> tuple[str, str]:
+    """Return both texts from shortly before their first difference."""
+    at = next((n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+    start = max(0, at - 60)
+    return one[start : at + around], two[start : at + around]
