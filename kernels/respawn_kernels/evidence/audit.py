@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from types import FrameType
 from typing import Any
 
 Handler = Callable[[tuple[Any, ...]], None]
@@ -32,22 +31,12 @@ def stop() -> None:
     _handlers.clear()
 
 
-def calling_frame(depth: int = 1) -> FrameType | None:
-    """Return the frame of the code that caused the event.
-
-    `sys._getframe` would cause an event of its own.
-
-    Args:
-        depth: 1 when a handler calls this, 2 when a function does that a handler called, and so on.
-    """
+def current_frame() -> Any:
+    """Return the frame of the function that calls this; `sys._getframe` would cause an event of its own."""
     try:
         1 / 0  # noqa: B018
     except ZeroDivisionError as here:
-        frame: Any = here.__traceback__.tb_frame  # type: ignore[union-attr]
-    for _ in range(depth + 2):  # this function, the handler and what it called, the hook
-        if frame is not None:
-            frame = frame.f_back
-    return frame  # type: ignore[no-any-return]
+        return here.__traceback__.tb_frame.f_back  # type: ignore[union-attr]
 
 
 def _hook(

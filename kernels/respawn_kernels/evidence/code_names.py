@@ -14,6 +14,9 @@ _EXTENDED_ARG = dis.EXTENDED_ARG
 _OF_INTEREST = {
     dis.opmap[name]: name for name in sorted(_LOADS | _STORES | _LOCAL_STORES) if name in dis.opmap
 }
+_WHOLE = frozenset({"globals", "__globals__", "__main__", "user_ns", "f_globals", "f_locals", "f_back"})
+"""Names and attributes that lead to all variables."""
+_WHOLE_OUTSIDE_FUNCTIONS = frozenset({"locals", "vars", "dir"})
 _FUNCTION = 0x01 | 0x02
 """CO_OPTIMIZED and CO_NEWLOCALS: what a function has, and neither a module nor a class body."""
 
@@ -24,6 +27,8 @@ class Names:
 
     reads: frozenset[str]
     writes: frozenset[str]
+    everything: bool
+    """Whether it reaches the namespace as a whole."""
 
 
 def is_module_level(code: CodeType) -> bool:
@@ -61,4 +66,7 @@ def names_of(code: CodeType) -> Names:
             own.add(name)
         else:
             writes.add(name)
-    return Names(frozenset(reads), frozenset(writes))
+    everything = not _WHOLE.isdisjoint(names) or "__main__" in code.co_consts
+    if is_module_level(code):
+        everything |= not _WHOLE_OUTSIDE_FUNCTIONS.isdisjoint(names)
+    return Names(frozenset(reads), frozenset(writes), everything)

@@ -1,8 +1,9 @@
 """Which code objects run in a cell, seen by `sys.monitoring` (Python 3.12 and later).
 
 One event for each code object and cell: every event is disabled at its first, and all are enabled again when
-the next cell starts. It sees lambdas that a library calls, code that `exec` or a restored function brought,
-and copies that `code.replace()` made, for it watches all code and tells afterwards whose it is.
+the next cell starts. It watches all code and tells from the globals of the frame whose it is, so it sees
+lambdas that a library calls, code that `exec`, a dataclass or a restored function brought, and copies that
+`code.replace()` made.
 
 What runs while another tool's own function runs (a trace function, an audit hook) is not seen, nor is what is
 not Python code: compiled functions, and functions that a library such as Numba compiled.
@@ -11,13 +12,14 @@ not Python code: compiled functions, and functions that a library such as Numba 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import CodeType
 from typing import Any
 
+from respawn_kernels.evidence.audit import current_frame
 from respawn_kernels.evidence.code_names import Names, is_module_level, names_of
-from respawn_kernels.evidence.module_names import ModuleNames, is_machinery
+from respawn_kernels.evidence.libraries import is_library_file, is_machinery
 
 _NAME = "respawn"
 _TOOLS = (3, 4, 5)
@@ -25,20 +27,31 @@ _TOOLS = (3, 4, 5)
 _MAX_UNSORTED = 5_000
 _monitoring: Any = getattr(sys, "monitoring", None)
 
+Look = Callable[[CodeType, Any], bool]
+"""Called with a code object that starts and its frame; tells whether to be called again in this cell."""
+
 
 class CodeWatch:
-    """The code objects that ran since the last `start_cell`, by whose they are."""
+    """The code objects that ran since the last `start_cell`, by whose they are.
 
-    def __init__(self) -> None:
+    Args:
+        namespace: the notebook's globals.
+        looks: by module, what is to be called when one of its functions starts.
+    """
+
+    def __init__(self, namespace: dict[str, Any], looks: Mapping[str, Look]) -> None:
         self.reads: set[str] = set()
         self.writes: set[str] = set()
+        self.everything = False
+        """Whether code ran that reaches the namespace as a whole."""
         self.libraries: set[str] = set()
-        self._modules = ModuleNames()
-        self._files: set[str] = set()
-        """Names of files that are known to be libraries'."""
+        self._namespace = namespace
+        self._looks = looks
+        self._files: dict[str, str] = {}
+        """Modules by the names of their files, where all code of the file is a library's."""
         self._ran_files: set[str] = set()
         self._ran: list[CodeType] = []
-        self._cell = ""
+        self._cell: frozenset[str] = frozenset()
         self._names: dict[int, tuple[CodeType, Names]] = {}
         self._failed: str | None = None
         self._callbacks: dict[int, Any] = {}
@@ -46,7 +59,7 @@ class CodeWatch:
 
     def start_cell(self) -> None:
         """Forget what ran, and watch what runs from now on."""
-        self.reads, self.writes, self.libraries = set(), set(), set()
+        self.reads, self.writes, self.libraries, self.everything = set(), set(), set(), False
         self._ran_files.clear()
         self._ran.clear()
         self._failed = None
@@ -55,21 +68,23 @@ class CodeWatch:
             # have the events of code whose objects are not at hand.
             _monitoring.restart_events()
 
-    def end_cell(self, cell_file: str) -> str | None:
-        """Sort what ran into `reads`, `writes` and `libraries`.
+    def end_cell(self, cell_files: frozenset[str]) -> str | None:
+        """Tell what ran: `reads`, `writes`, `everything` and `libraries` say it from now on.
 
         Args:
-            cell_file: the file name of the cell's own code, which is not counted.
+            cell_files: the file names of the cell's own code, which is not counted.
 
         Returns:
             Why the code that ran could not be watched; None when it was.
         """
         if self._tool is None:
             return self._why_not
-        self._cell = cell_file
+        self._cell = cell_files
         self._sort()
-        found = (self._modules.of(name) for name in self._ran_files)
-        self.libraries |= {name for name in found if name is not None and not is_machinery(name)}
+        # Copies: this very code is watched too, and so are other threads.
+        found = self.libraries.copy()
+        found.update(map(self._files.__getitem__, self._ran_files.copy()))
+        self.libraries = {name for name in found if not is_machinery(name)}
         return self._failed or self._who_disturbed()
 
     def leave(self) -> None:
@@ -101,46 +116,58 @@ class CodeWatch:
         _monitoring.set_events(tool, sum(self._callbacks))
 
     def _on_start(self) -> Callable[[CodeType, int], Any]:
-        files, ran_files, ran = self._files, self._ran_files.add, self._ran
-        append, disable = ran.append, _monitoring.DISABLE
+        files, ran_files, other, disable = self._files, self._ran_files.add, self._other, _monitoring.DISABLE
 
         # Nothing is caught here: what a signal's handler raises meanwhile is the notebook's.
         def started(code: CodeType, _offset: int) -> Any:
             name = code.co_filename
             if name in files:
                 ran_files(name)
-            else:
-                append(code)
-                if len(ran) > _MAX_UNSORTED:
-                    self._sort()
+            elif other(code):
+                return None
             return disable
 
         return started
 
     def _on_throw(self) -> Callable[[CodeType, int, BaseException], None]:
-        started = self._on_start()
-
-        def thrown(code: CodeType, offset: int, _error: BaseException) -> None:
-            started(code, offset)  # this event cannot be disabled
+        def thrown(code: CodeType, _offset: int, _error: BaseException) -> None:
+            if code.co_filename in self._files:
+                self._ran_files.add(code.co_filename)
+            else:
+                self._other(code)  # this event cannot be disabled
 
         return thrown
 
+    def _other(self, code: CodeType) -> bool:
+        """Tell whose code it is that is not known to be a library's; return whether to hear of it again."""
+        frame: Any = current_frame().f_back.f_back
+        scope = frame.f_globals
+        module = scope.get("__name__")
+        if scope is self._namespace or module == "__main__" or type(module) is not str:
+            self._ran.append(code)
+            if len(self._ran) > _MAX_UNSORTED:
+                self._sort()
+            return False
+        self.libraries.add(module)
+        look = self._looks.get(module)
+        if look is not None:
+            return look(code, frame)
+        if is_library_file(code.co_filename):
+            self._files[code.co_filename] = module
+        return False
+
     def _sort(self) -> None:
-        """Tell whose the code is that ran and whose file was not known."""
+        """Tell what the notebook's code that ran may read and bind."""
         ran = self._ran[:]
         del self._ran[: len(ran)]
         try:
             for code in {id(code): code for code in ran}.values():
-                if self._modules.of(code.co_filename) is None:
-                    self._count(code)
-                else:
-                    self._files.add(code.co_filename)
-                    self._ran_files.add(code.co_filename)
+                self._count(code)
         except Exception as error:  # noqa: BLE001  it never fails a cell; the record says that it failed
             self._failed = f"{type(error).__name__}: {error}"
 
     def _count(self, code: CodeType) -> None:
-        if code.co_filename == self._cell and is_module_level(code):
+        if code.co_filename in self._cell and is_module_level(code):
             return
         if id(code) not in self._names:
             if len(self._names) > _MAX_UNSORTED:
@@ -149,6 +176,7 @@ class CodeWatch:
         _, names = self._names[id(code)]
         self.reads |= names.reads
         self.writes |= names.writes
+        self.everything |= names.everything
 
     def _who_disturbed(self) -> str | None:
         if _monitoring.get_tool(self._tool) != _NAME:

@@ -1,7 +1,8 @@
 """Files and directories that Python code opens, lists, makes, changes and removes, as the audit events tell.
 
-A handler does as little as it can: it keeps the path as it was given and makes it absolute. Code that is not
-Python's (pyarrow, HDF5) raises no such events; `directory` sees what it writes.
+A handler does as little as it can: paths are kept as they were given, and made absolute at the end of the
+cell or when the working directory changes. Code that is not Python's (pyarrow, HDF5) raises no such events;
+`run_directory` sees what it writes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from respawn_kernels.evidence.audit import Handler, calling_frame
+from respawn_kernels.evidence.audit import Handler, current_frame
 
 MAX_PATHS = 4_000
 _READS = {
@@ -42,82 +43,113 @@ _WRITES = {
     "shutil.rmtree": ((0, 1),),
     "sqlite3.connect": ((0, None),),
 }
+_MAKES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _IMPORT_SYSTEM = ("importlib", "_frozen_importlib", "zipimport", "pkgutil")
 _NOT_FILES = {":memory:", b":memory:", ""}
 
 
 class FileEvents:
-    """The paths of one cell."""
+    """The paths of one cell, absolute."""
 
     def __init__(self) -> None:
-        self.opened: dict[str, None] = {}
-        self.written: dict[str, None] = {}
         self.overflow = False
+        self._opened: dict[str, None] = {}
+        self._written: dict[str, None] = {}
 
     def clear(self) -> None:
         """Forget all paths."""
-        self.opened, self.written, self.overflow = {}, {}, False
+        # In place: handlers hold these very dictionaries.
+        self._opened.clear()
+        self._written.clear()
+        self.overflow = False
+
+    @property
+    def opened(self) -> set[str]:
+        """What was read or looked at."""
+        return _absolute(self._opened)
+
+    @property
+    def written(self) -> set[str]:
+        """What was made, changed or removed."""
+        return _absolute(self._written)
+
+    def look(self, path: Any) -> None:
+        """Note that a path was looked at; one that is no path is passed over."""
+        if isinstance(path, (str, bytes, int)) or hasattr(type(path), "__fspath__"):
+            self._add(self._opened, path)
 
     def handlers(self) -> dict[str, Handler]:
         """Return what to call for which event."""
         found = {event: self._handler(event) for event in {*_READS, *_WRITES}}
-        return {**found, "open": self._open, "os.listdir": self._listdir}
+        others = {"open": self._on_open(), "os.listdir": self._listdir, "os.chdir": self._chdir}
+        return {**found, **others}
+
+    def _on_open(self) -> Handler:
+        opened, written, add = self._opened, self._written, self._add
+
+        def opens(arguments: tuple[Any, ...]) -> None:
+            if len(arguments) != 3:
+                return
+            path, _, flags = arguments
+            kind = type(path)
+            if kind is int:  # a descriptor was opened before
+                return
+            makes = type(flags) is int and flags & _MAKES
+            if (not makes or not flags & os.O_WRONLY or flags & os.O_APPEND) and (
+                kind is not str or path not in opened
+            ):
+                add(opened, path)
+            if makes and (kind is not str or path not in written):
+                add(written, path)
+
+        return opens
 
     def _listdir(self, arguments: tuple[Any, ...]) -> None:
         # The import system lists each directory of the path to find modules, whatever else is in there.
-        caller = calling_frame()
-        if caller is None or not str(caller.f_globals.get("__name__")).startswith(_IMPORT_SYSTEM):
-            self._add(self.opened, arguments[0])
+        caller = current_frame().f_back.f_back  # the handler, the hook, who caused the event
+        if arguments and not str(caller.f_globals.get("__name__")).startswith(_IMPORT_SYSTEM):
+            self._add(self._opened, arguments[0])
 
-    def _open(self, arguments: tuple[Any, ...]) -> None:
-        if len(arguments) != 3 or type(arguments[0]) is int:  # a descriptor was opened before
-            return
-        flags = arguments[2] if type(arguments[2]) is int else 0
-        if not flags & os.O_WRONLY or flags & os.O_APPEND:
-            self._add(self.opened, arguments[0])
-        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
-            self._add(self.written, arguments[0])
+    def _chdir(self, _arguments: tuple[Any, ...]) -> None:
+        for paths in (self._opened, self._written):
+            found = _absolute(paths)
+            paths.clear()
+            paths.update(dict.fromkeys(found))
 
     def _handler(self, event: str) -> Handler:
         reads, writes = _READS.get(event, ()), _WRITES.get(event, ())
 
         def handle(arguments: tuple[Any, ...]) -> None:
-            for places, add in ((reads, self._add_opened), (writes, self._add_written)):
+            for places, paths in ((reads, self._opened), (writes, self._written)):
                 for place, relative_to in places:
                     if place < len(arguments):
                         known = relative_to is not None and relative_to < len(arguments)
-                        add(arguments[place], arguments[relative_to or 0] if known else None)
+                        self._add(paths, arguments[place], arguments[relative_to or 0] if known else None)
 
         return handle
 
-    def _add_opened(self, path: Any, directory: Any) -> None:
-        self._add(self.opened, path, directory)
-
-    def _add_written(self, path: Any, directory: Any) -> None:
-        self._add(self.written, path, directory)
-
     def _add(self, paths: dict[str, None], given: Any, directory: Any = None) -> None:
-        if len(paths) >= MAX_PATHS:
-            self.overflow = True
-            return
-        path = _as_text(given)
-        if path is None:
+        path = given if type(given) is str else _as_text(given)
+        if path is None or len(paths) >= MAX_PATHS:
             self.overflow = True
         elif path not in _NOT_FILES:
-            if not path.startswith("/"):
-                path = f"{_directory(directory)}/{path}"
+            if type(directory) is int and directory >= 0 and not path.startswith("/"):
+                path = f"{_of_descriptor(directory)}/{path}"
             paths[path] = None
+
+
+def _absolute(paths: dict[str, None]) -> set[str]:
+    here = _quietly(os.getcwd)
+    return {os.path.normpath(path if path.startswith("/") else f"{here}/{path}") for path in list(paths)}
 
 
 def _as_text(path: Any) -> str | None:
     """Return a path as text; None when telling it would call code of the notebook's."""
     kind = type(path)
-    if kind is str:
-        return path  # type: ignore[no-any-return]
     if kind is bytes:
         return os.fsdecode(path)
     if kind is int:
-        return _quietly(os.readlink, f"/proc/self/fd/{path}")
+        return _of_descriptor(path)
     if path is None:
         return _quietly(os.getcwd)
     if kind.__module__.partition(".")[0] in ("pathlib", "posix", "os"):
@@ -125,10 +157,8 @@ def _as_text(path: Any) -> str | None:
     return None
 
 
-def _directory(descriptor: Any) -> str:
-    if type(descriptor) is int and descriptor >= 0:
-        return _quietly(os.readlink, f"/proc/self/fd/{descriptor}")
-    return _quietly(os.getcwd)
+def _of_descriptor(descriptor: int) -> str:
+    return _quietly(os.readlink, f"/proc/self/fd/{descriptor}")
 
 
 def _quietly(ask: Callable[..., str], *arguments: Any) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from types import FrameType
 from typing import Any
 
-from respawn_kernels.evidence.audit import Handler, calling_frame
-from respawn_kernels.evidence.module_names import is_machinery
+from respawn_kernels.evidence.audit import Handler, current_frame
+from respawn_kernels.evidence.libraries import is_machinery
 
 _HARMLESS = frozenset(
     {
@@ -108,7 +108,7 @@ class FrameEvents:
 
 def _caller() -> FrameType | None:
     """Return the frame of the function that asked for a frame; called by a handler."""
-    frame = calling_frame(2)
+    frame: FrameType | None = current_frame().f_back.f_back.f_back  # this function, the handler, the hook
     while frame is not None and (frame.f_globals.get("__name__"), frame.f_code.co_name) in _THROUGH:
         frame = frame.f_back
     return frame

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels.evidence.module_names import is_machinery
+from respawn_kernels.evidence.libraries import is_machinery
 
 _HARMLESS_THREADS = {("tqdm._monitor", "TMonitor")}
 """Threads of libraries that only look at their own counters."""

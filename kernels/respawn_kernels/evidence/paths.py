@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/usr/lib", "/usr/share", "/lib", "/lib64", "/etc/ssl", "/etc/localtime")
+_PROGRAMS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 _IN_HOME = (".cache", ".matplotlib", ".config/matplotlib", ".ipython", ".jupyter", ".local/share/jupyter")
 _VARIABLES = ("MPLCONFIGDIR", "XDG_CACHE_HOME", "IPYTHONDIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
 _COMPILED = re.compile(r"/__pycache__/([^/]+?)\.[^/.]+(?:\.opt-\d)?\.pyc$")
@@ -28,7 +29,9 @@ class Paths:
 
     def __init__(self, run: str, own: Iterable[str]) -> None:
         self._run = run
-        self._foreign = {posixpath.normpath(path) for path in (*_interpreter(), *_caches(), *_SYSTEM, *own)}
+        self._foreign = {
+            posixpath.normpath(path) for path in (*_interpreter(), *_caches(), *_SYSTEM, *_PROGRAMS, *own)
+        }
         self._foreign.discard("/")
         self.kept = lru_cache(maxsize=4096)(self._kept)
 

@@ -7,18 +7,17 @@ namespace. A process that the notebook forks records nothing.
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels.digest import write_whole
 from respawn_kernels.evidence import audit
 from respawn_kernels.evidence.code_watch import CodeWatch
 from respawn_kernels.evidence.files import FileEvents
 from respawn_kernels.evidence.frames import FrameEvents
 from respawn_kernels.evidence.going_on import GoingOn
+from respawn_kernels.evidence.looks import Looks
 from respawn_kernels.evidence.outside import OutsideEvents
 from respawn_kernels.evidence.paths import Paths
 from respawn_kernels.evidence.record import CellEvidence
@@ -66,8 +65,9 @@ class Watch:
         self._shell = shell
         self._directory = directory
         self._process = os.getpid()
-        self._code = CodeWatch()
         self._files = FileEvents()
+        self._looks = Looks(self._files.look)
+        self._code = CodeWatch(shell.user_ns, self._looks.by_module())
         self._frames = FrameEvents()
         self._outside = OutsideEvents()
         self._paths = Paths(os.getcwd(), own)  # noqa: PTH109  as text, like all paths here
@@ -80,6 +80,7 @@ class Watch:
         self._running: list[Any] = []
         """IPython's word on each cell that runs: more than one when a cell runs cells."""
         self._request = ""
+        self._failed: str | None = None
         self._handlers = {
             **self._files.handlers(),
             **self._frames.handlers(),
@@ -108,9 +109,15 @@ class Watch:
         if self._running and request == self._request:  # a cell that runs cells
             self._running.append(info)
             return
-        self._running, self._request = [info], request
+        self._running, self._request, self._failed = [info], request, None
+        try:
+            self._begin()
+        except Exception as error:  # noqa: BLE001  a cell never fails because of its evidence
+            self._failed = _text(error)
+
+    def _begin(self) -> None:
         self._come_last()
-        for part in (self._files, self._frames, self._outside):
+        for part in (self._files, self._frames, self._outside, self._looks):
             part.clear()
         if self._state is None:
             self._state = fingerprints()
@@ -142,26 +149,32 @@ class Watch:
         count = getattr(result, "execution_count", None) or self._shell.execution_count - 1
         try:
             record = self._record(count)
-        except Exception as error:  # noqa: BLE001  a cell never fails because of its evidence
+        # Nor does a cell that has ended; an interrupt comes too late for it.
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
             record = CellEvidence(unwatched=f"it could not be told: {_text(error)}", overflow=True)
-        with suppress(OSError):  # without a file the cell counts as unwatched
-            write_whole(self._directory / f"{count}.json", record.to_json().encode(), durable=False)
+        if self._failed is not None:
+            record = CellEvidence(unwatched=f"it could not be watched: {self._failed}", overflow=True)
+        # Not by way of a temporary file: nobody reads it before the request is answered, and whoever finds a
+        # part of it (the disk is full) takes the cell for unwatched.
+        with suppress(OSError, KeyboardInterrupt):
+            (self._directory / f"{count}.json").write_bytes(record.to_json().encode())
 
     def _record(self, count: int) -> CellEvidence:
-        unwatched = self._code.end_cell(_file_of_cell(self._shell, count))
+        unwatched = self._code.end_cell(_files_of_cell(self._shell, count))
         changed = self._changed()
         self._processes |= "process" in self._outside.kinds
         opened, written = (self._kept(paths) for paths in (self._files.opened, self._files.written))
         reads = self._code.reads | self._frames.unpickled
         # Text given to `exec` with a namespace of its own binds names, too, but not the notebook's.
         writes = self._code.writes & (self._names | set(self._shell.user_ns))
+        whole = {"__main__"} if self._code.everything else set()
         sets = (reads, writes, opened, written)
         return CellEvidence(
             unwatched=unwatched,
             reads=_bounded(reads),
             writes=_bounded(writes),
             libraries=_packages(self._code.libraries),
-            frames=_bounded(self._frames.lookers),
+            frames=_bounded(self._frames.lookers | self._looks.readers | whole),
             changed=_bounded(changed),
             opened=_bounded(opened),
             written=_bounded(written),
@@ -176,9 +189,8 @@ class Watch:
         self._state = after
         return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
-    def _kept(self, paths: dict[str, None]) -> set[str]:
-        absolute = (posixpath.normpath(path) for path in paths)
-        return {path for path in map(self._paths.kept, absolute) if path is not None}
+    def _kept(self, paths: set[str]) -> set[str]:
+        return {kept for path in paths if (kept := self._paths.kept(path)) is not None}
 
 
 def _bounded(names: set[str]) -> tuple[str, ...]:
@@ -199,11 +211,11 @@ def _request_of(shell: Any) -> str:
     return str(message.get("header", {}).get("msg_id", "")) if isinstance(message, dict) else ""
 
 
-def _file_of_cell(shell: Any, count: int) -> str:
-    """Return the file name that the code of a cell carries; empty when IPython does not know."""
+def _files_of_cell(shell: Any, count: int) -> frozenset[str]:
+    """Return the file names that the code of a cell carries; empty when IPython does not know."""
     known: dict[str, int] = getattr(shell.compile, "_filename_map", {})
-    return next((name for name, number in reversed(known.items()) if number == count), "")
+    return frozenset(name for name, number in known.items() if number == count)
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:500]

@@ -87,21 +87,21 @@ def test_relative_paths_are_those_of_the_directory_at_that_time(files: FileEvent
     Path("a").write_text("")
     os.chdir("one")
     Path("b").write_text("")
-    assert {str(tmp_path / "one"), str(tmp_path / "a"), str(tmp_path / "one" / "b")} <= set(files.written)
+    assert {str(tmp_path / "one"), str(tmp_path / "a"), str(tmp_path / "one" / "b")} <= files.written
 
 
 def test_directories_are_looked_at(files: FileEvents, tmp_path: Path) -> None:
     Path("sub").mkdir()
     files.clear()
     os.listdir("sub")
-    assert set(files.opened) == {str(tmp_path / "sub")}
+    assert files.opened == {str(tmp_path / "sub")}
     files.clear()
     glob.glob("*.csv")
-    assert {os.path.normpath(path) for path in files.opened} == {str(tmp_path)}
+    assert files.opened == {str(tmp_path)}
     files.clear()
     list(Path("sub").iterdir())
     list(os.walk("sub"))
-    assert {os.path.normpath(path) for path in files.opened} == {str(tmp_path / "sub")}
+    assert files.opened == {str(tmp_path / "sub")}
     assert not files.written
 
 
@@ -123,8 +123,8 @@ def test_what_is_moved_or_linked_is_read_and_made(files: FileEvents, tmp_path: P
     files.clear()
     os.rename(a, b)
     os.link(b, c)
-    assert {a, b} <= set(files.opened)
-    assert {a, b, c} <= set(files.written)
+    assert {a, b} <= files.opened
+    assert {a, b, c} <= files.written
 
 
 def test_removed_trees_and_attributes_are_writes(files: FileEvents, tmp_path: Path) -> None:
@@ -134,13 +134,13 @@ def test_removed_trees_and_attributes_are_writes(files: FileEvents, tmp_path: Pa
     os.chmod("tree", 0o700)
     os.utime("tree/deep/file")
     shutil.rmtree("tree")
-    assert {str(tmp_path / "tree"), str(tmp_path / "tree" / "deep" / "file")} <= set(files.written)
+    assert {str(tmp_path / "tree"), str(tmp_path / "tree" / "deep" / "file")} <= files.written
 
 
 def test_database_is_read_and_written(files: FileEvents, tmp_path: Path) -> None:
     sqlite3.connect("data.db").close()
     sqlite3.connect(":memory:").close()
-    assert set(files.opened) == set(files.written) == {str(tmp_path / "data.db")}
+    assert files.opened == files.written == {str(tmp_path / "data.db")}
 
 
 def test_descriptors_that_are_open_already_are_not_files_anew(files: FileEvents, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_descriptors_that_are_open_already_are_not_files_anew(files: FileEvents,
         files.clear()
     os.listdir(descriptor)
     os.close(descriptor)
-    assert set(files.opened) == {str(tmp_path)}
+    assert files.opened == {str(tmp_path)}
 
 
 def test_path_objects_of_the_notebook_are_not_called(files: FileEvents, tmp_path: Path) -> None:
