@@ -15,6 +15,7 @@ from jupyter_server.utils import ensure_async
 from nbformat import v4
 
 from respawn_jobs.errors import InvalidInput, RespawnError, Unavailable
+from respawn_kernels.hash_seed import VARIABLE
 
 READY_SECONDS = 60.0
 BUSY_SECONDS = 5.0
@@ -71,10 +72,11 @@ class Kernels:
             else str(spec.display_name)
         )
 
-    async def open(self, path: str, name: str) -> tuple[str, bool]:
+    async def open(self, path: str, name: str, hash_seed: str | None = None) -> tuple[str, bool]:
         """Return the id of the kernel of a notebook, and whether it lived before.
 
-        A living one is taken whatever its name: the person may have chosen another kernel.
+        A living one is taken whatever its name: the person may have chosen another kernel. One that is
+        started hashes texts by `hash_seed`, unless its kernelspec says otherwise.
 
         Raises:
             Unavailable: The kernel does not start.
@@ -83,9 +85,14 @@ class Kernels:
             session = await ensure_async(self._sessions.get_session(path=path))
             return str(session["kernel"]["id"]), True
         try:
+            started = None if hash_seed is None else await self._start(path, name, hash_seed)
             session = await ensure_async(
                 self._sessions.create_session(
-                    path=path, name=PurePosixPath(path).name, type="notebook", kernel_name=name
+                    path=path,
+                    name=PurePosixPath(path).name,
+                    type="notebook",
+                    kernel_name=name,
+                    kernel_id=started,
                 )
             )
         except RespawnError:
@@ -93,6 +100,14 @@ class Kernels:
         except Exception as error:  # provisioners raise what they like; a person needs to hear which kernel
             raise Unavailable(f"the kernel {name!r} did not start: {error}", kernel=name) from error
         return str(session["kernel"]["id"]), False
+
+    async def _start(self, path: str, name: str, hash_seed: str) -> str:
+        """Start a kernel as the session manager would, with a hash seed; return its id."""
+        file = PurePosixPath(path).name
+        environment = {**self._sessions.get_kernel_env(path, file), VARIABLE: hash_seed}
+        directory = await ensure_async(self._sessions.contents_manager.get_kernel_path(path=path))
+        kernel = self._kernels.start_kernel(path=directory, kernel_name=name, env=environment)
+        return str(await ensure_async(kernel))
 
     async def restored_run(self, kernel_id: str) -> str | None:
         """Return the run whose state a kernel holds; a busy one is taken to be in use, and not asked twice.

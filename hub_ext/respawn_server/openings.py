@@ -226,7 +226,8 @@ class Opening:
         from respawn_jobs.debug import RESTORE_ID, restore_source
 
         self._step("restore", "starting the kernel")
-        kernel, lived = await self._kernels.open(path, bundle.run.kernel)
+        seed = await asyncio.to_thread(_hash_seed, self.run)
+        kernel, lived = await self._kernels.open(path, bundle.run.kernel, seed)
         if bundle.version.language != "python":
             self._step("restore", f"a {bundle.version.language} kernel has no snapshots", done=True)
             return
@@ -260,6 +261,21 @@ class Opening:
 
     def _step(self, step: Step, detail: str = "", *, done: bool = False) -> None:
         self.tell({"type": "step", "step": step, "done": done, "detail": detail})
+
+
+def _hash_seed(run: str) -> str | None:
+    """Return the seed by which texts were hashed in the state that was downloaded, where it had one."""
+    from respawn_kernels.hash_seed import RANDOM
+    from respawn_kernels.manifest import Manifest
+    from respawn_kernels.restore import RestorePoint, run_directory
+
+    directory = run_directory(run)
+    try:
+        point = RestorePoint.from_json((directory / "restore.json").read_bytes())
+        manifest = Manifest.from_json((directory / "manifests" / f"{point.cell}.json").read_bytes())
+    except (OSError, ValueError):  # there is no state, or the kernel will say why it cannot be read
+        return None
+    return None if manifest.hash_seed == RANDOM else manifest.hash_seed
 
 
 def _sparingly(progress: Callable[[int, int], Any]) -> Callable[[int, int], None]:

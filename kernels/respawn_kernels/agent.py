@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels import artifacts, session_state
+from respawn_kernels import artifacts, hash_seed, session_state
 from respawn_kernels.boundary import Boundary, Session
 from respawn_kernels.digest import write_whole
 from respawn_kernels.evidence.watch import forget_state, watch
 from respawn_kernels.forking import pass_over_handlers
-from respawn_kernels.held import DROP, Held, Options, Place, saving
+from respawn_kernels.held import DROP, Held, KernelFacts, Options, Place, saving
 from respawn_kernels.hold import hold as fork_and_hold
 from respawn_kernels.lazy import lazy_names
 from respawn_kernels.makers import Makers
@@ -57,6 +57,7 @@ def start(spool: str, runner_pid: int | None = None, options: str | None = None)
         _session.leave(shell)
     _spool = directory
     pass_over_handlers()
+    KernelFacts(hash_seed.own()).write(directory)
     artifacts.start(directory / "artifacts")
     _options = Options.from_json(options)
     _runner = runner_pid or os.getppid()

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from respawn_kernels import hash_seed
 from respawn_kernels.digest import write_whole
 from respawn_kernels.kernelspecs import KernelInfo, UnknownKernel, find_kernel, list_kernels
 
@@ -171,6 +172,7 @@ def _install_kernelspec(name: str, digest: str, python: Path, prefix: Path, disp
         "display_name": display_name,
         "language": "python",
         "interrupt_mode": "signal",
+        "env": {hash_seed.VARIABLE: hash_seed.seed_for(digest)},
         "metadata": {"debugger": True, "respawn": {"environment": name, "lock": digest}},
     }
     directory = prefix.absolute() / "share" / "jupyter" / "kernels" / f"respawn-{name}"

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from respawn_kernels import session_state
+from respawn_kernels import hash_seed, session_state
 from respawn_kernels.chunks import BlobTable, BlobWriter, Draft
 from respawn_kernels.closed import immutables, is_closed, nobodys
 from respawn_kernels.collecting import collecting_later
@@ -177,6 +177,7 @@ class _Capture:
             blobs=table.blobs(),
             parent=self._known.cell if self._known and self._reused else None,
             groups=groups,
+            hash_seed=hash_seed.own(),
             payload={"written": self._writer.written},
         )
         self._writer.discard_but({blob.digest for blob in manifest.blobs})

@@ -3,6 +3,7 @@
     <cell>.fifo        commands to the child, a line each: `save`, `drop`
     <cell>.held.json   written by the kernel once the child exists, or cannot: `Held`
     <cell>.json        written by the child as the last thing it does: `Report`
+    kernel.json        written by the kernel before its first cell: `KernelFacts`
     saving             locked by whoever writes a checkpoint to the spool, or removes blobs from it
 
 The child that holds the state after a cell is told by that cell's index.
@@ -28,6 +29,26 @@ MEGABYTE = 1 << 20
 def process_name(spool: Path) -> str:
     """Return what held children and writers of a spool are called among the processes (15 characters)."""
     return f"held-{digest_of(os.fsencode(spool.resolve()))[:10]}"
+
+
+@dataclass(frozen=True)
+class KernelFacts:
+    """What a kernel says of itself."""
+
+    hash_seed: str
+    """The seed by which it hashes texts, or `random`."""
+
+    def write(self, spool: Path) -> None:
+        """Say it. Raises OSError."""
+        write_whole(spool / "holds" / "kernel.json", json.dumps(asdict(self)).encode(), durable=False)
+
+    @classmethod
+    def read(cls, spool: Path) -> KernelFacts | None:
+        """Return what the kernel said; None when it did not, or it cannot be read."""
+        try:
+            return cls(**json.loads((spool / "holds" / "kernel.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
 
 
 @dataclass(frozen=True)

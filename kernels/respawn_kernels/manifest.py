@@ -133,6 +133,8 @@ class Manifest:
     payload: dict[str, Any] = field(default_factory=dict)
     """The engine's own part."""
     format: int = FORMAT
+    hash_seed: str | None = None
+    """The seed by which the kernel hashed texts, or `random`; None where an older version wrote it."""
 
     def to_json(self) -> str:
         """Return the manifest as a JSON document."""
@@ -239,6 +241,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_hash_seed(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and re.fullmatch("random|[0-9]{1,10}", value) is not None)
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -279,6 +285,7 @@ _MANIFEST: _Checks = {
     "groups": _is_list,
     "payload": _is_object,
     "format": _is_count,
+    "hash_seed": _is_hash_seed,
 }
 _GROUP: _Checks = {"frames": _is_list, "stream": _is_list, "buffers": _is_list, "requires": _is_list}
 _NAMED: _Checks = {"name": _is_text, "type": _is_text, "cell": _is_count_or_none}
@@ -290,7 +297,7 @@ _PARTS: dict[str, tuple[type[Any], _Checks]] = {
     "unstored": (UnstoredVariable, {**_NAMED, "reason": _is_text}),
     "blobs": (Blob, {"digest": _is_digest, "size": _is_count}),
 }
-_OPTIONAL = {"manifest": {"seconds", "mode", "parent", "groups", "payload"}}
+_OPTIONAL = {"manifest": {"seconds", "mode", "parent", "groups", "payload", "hash_seed"}}
 
 
 def _check(document: Any, checks: _Checks, where: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from html import escape
 
+from respawn_kernels import hash_seed
 from respawn_kernels.manifest import StoredVariable, UnstoredVariable
 from respawn_kernels.progress import readable
 from respawn_kernels.restore import RestorePoint
@@ -62,7 +63,7 @@ class StateTable:
         self._rerun = rerun
         self._states = states or {}
         self._pattern = pattern
-        manifest = report.manifest if report is not None else None
+        manifest = self._manifest = report.manifest if report is not None else None
         back = set(report.restored) if report is not None else set()
         self._variables = [v for v in manifest.variables if v.name in back] if manifest else []
         self._missing = [*(manifest.unstored if manifest else []), *(report.failed if report else [])]
@@ -75,7 +76,8 @@ class StateTable:
             lines += [*columns([head, *rows]), *more]
         for heading, items in self._lists():
             lines += ["", heading, *(f"  {item}" for item in items)]
-        lines += ["", note] if (note := self._note()) else []
+        for note in self._notes():
+            lines += ["", note]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -86,7 +88,7 @@ class StateTable:
         for heading, items in self._lists():
             listed = "".join(f"<li>{escape(item)}</li>" for item in items)
             parts.append(f"<p><strong>{escape(heading)}</strong></p><ul>{listed}</ul>")
-        parts += [f"<p>{escape(note)}</p>"] if (note := self._note()) else []
+        parts += [f"<p>{escape(note)}</p>" for note in self._notes()]
         return "".join(parts)
 
     def _headline(self) -> str:
@@ -143,12 +145,15 @@ class StateTable:
         if self._rerun:
             yield "Run again (respawn:always):", [_rerun(cell) for cell in self._rerun]
 
-    def _note(self) -> str:
+    def _notes(self) -> Iterable[str]:
+        if self._pattern is not None or self._manifest is None:
+            return
         recorded, now = self._cwd
-        if self._pattern is not None or not recorded or now is not None:
-            return ""
-        here = working_directory()
-        return f"The run worked in {recorded}, which is not on this machine. Paths start in {here} here."
+        if recorded and now is None:
+            here = working_directory()
+            yield f"The run worked in {recorded}, which is not on this machine. Paths start in {here} here."
+        if (told := hash_seed.difference(self._manifest.hash_seed, hash_seed.own())) is not None:
+            yield told
 
 
 def line(variable: StoredVariable) -> str:

@@ -18,6 +18,7 @@ from queue import Empty
 from typing import Any
 
 from respawn_jobs.workspace import Workspace
+from respawn_kernels.hash_seed import RANDOM, VARIABLE, chosen, seed_for
 
 _OURS = ("RESPAWN_", "JUPYTERHUB_", "CONFIGPROXY_")
 _STORES = ("AWS_", "PG", "FSSPEC_")
@@ -63,26 +64,32 @@ def runner_environment(environ: Mapping[str, str]) -> dict[str, str]:
 class Kernel:
     """A running kernel process and the client connected to it."""
 
-    def __init__(self, name: str, manager: Any, log: Path, directory: Path | None) -> None:
+    def __init__(
+        self, name: str, manager: Any, log: Path, directory: Path | None, hash_seed: str | None
+    ) -> None:
         self.name = name
         self.manager = manager
         self.client: Any = None
         self._log = log
         self._directory = directory
+        self._hash_seed = hash_seed
 
     @classmethod
-    async def start(cls, name: str, *, directory: Path | None, log: Path) -> Kernel:
+    async def start(
+        cls, name: str, *, directory: Path | None, log: Path, hash_seed: str | None = None
+    ) -> Kernel:
         """Start the process and return without waiting until it answers.
 
         Args:
             name: The kernel's name, as Jupyter finds it.
             directory: Its working directory; None for the runner's own.
             log: File that gets what the process itself writes to stdout and stderr.
+            hash_seed: The one of the state that is to be restored in it; see `seeded`.
 
         Raises:
             KernelFailed: there is no such kernel, or its program cannot be started.
         """
-        return cls(name, await _launched(name, directory, log), log, directory)
+        return cls(name, await _launched(name, directory, log, hash_seed), log, directory, hash_seed)
 
     async def connect(self, timeout: float) -> dict[str, Any]:
         """Wait until the kernel answers on all channels.
@@ -106,7 +113,7 @@ class Kernel:
             if starts == _MOST_STARTS or _PORT_TAKEN not in self.last_words() or await self.alive():
                 break
             await self.close(now=True)
-            self.manager = await _launched(self.name, self._directory, self._log)
+            self.manager = await _launched(self.name, self._directory, self._log, self._hash_seed)
         if await self.alive():
             raise KernelFailed(f"kernel {self.name!r} did not answer within {timeout:g} seconds")
         raise KernelFailed(f"kernel {self.name!r} did not come up: {self.obituary()}")
@@ -181,7 +188,7 @@ class Kernel:
         return "\n".join(line for line in text.splitlines() if _NOISE not in line).strip()
 
 
-async def _launched(name: str, directory: Path | None, log: Path) -> Any:
+async def _launched(name: str, directory: Path | None, log: Path, hash_seed: str | None) -> Any:
     """Return the manager of a process that was just started. Raises `KernelFailed`."""
     from jupyter_client.manager import AsyncKernelManager
 
@@ -191,7 +198,7 @@ async def _launched(name: str, directory: Path | None, log: Path) -> Any:
             await manager.start_kernel(
                 extra_arguments=_extra_arguments(manager.kernel_spec),
                 cwd=str(directory) if directory else None,
-                env=kernel_environment(os.environ),
+                env=seeded(manager.kernel_spec, kernel_environment(os.environ), hash_seed),
                 stdout=output,
                 stderr=output,
                 preexec_fn=_die_with_parent(),
@@ -244,6 +251,26 @@ async def _answer(channel: Any, request: str, timeout: float) -> dict[str, Any] 
         if message["parent_header"].get("msg_id") == request:
             return dict(message)
     return None
+
+
+def seeded(spec: Any, environment: dict[str, str], of_state: str | None) -> dict[str, str]:
+    """Choose the seed by which the kernel hashes texts, and return the environment with it.
+
+    It is that of the state which is restored; else the one of a kernelspec that somebody else made, as
+    Jupyter has it; else the one that a person set for this runner; else the one of the kernel's lock.
+    """
+    spec_env, ours = dict(spec.env or {}), (spec.metadata or {}).get("respawn") or {}
+    seeds = (
+        of_state if of_state != RANDOM else None,
+        None if ours else chosen(spec_env.get(VARIABLE)),
+        chosen(environment.get(VARIABLE)),
+        chosen(spec_env.get(VARIABLE)),
+        seed_for(ours.get("lock")),
+    )
+    seed = next(seed for seed in seeds if seed is not None)
+    # What the kernelspec says takes the place of what we say.
+    spec.env = {**spec_env, VARIABLE: seed}
+    return {**environment, VARIABLE: seed}
 
 
 def _extra_arguments(spec: Any) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from respawn_jobs.kernel import Kernel
 from respawn_jobs.restoring import NotLoaded, read_report
-from respawn_kernels.held import Held, Options, Place
+from respawn_kernels.held import Held, KernelFacts, Options, Place
 
 START_SECONDS = 60.0
 HOLD_SECONDS = 60.0
@@ -36,6 +36,12 @@ class KernelLink:
         self._kernel = kernel
         self._spool = spool
         self._broken: str | None = None
+
+    @property
+    def hash_seed(self) -> str | None:
+        """The seed by which the kernel hashes texts, or `random`; None when it did not say."""
+        facts = KernelFacts.read(self._spool)
+        return facts.hash_seed if facts is not None else None
 
     @property
     def dead(self) -> bool:

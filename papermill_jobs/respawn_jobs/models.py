@@ -15,6 +15,7 @@ from pydantic import Field
 
 from respawn_jobs.evidence import Evidence
 from respawn_jobs.policies import Cause as Cause
+from respawn_jobs.policies import HashSeed as HashSeed
 from respawn_jobs.policies import JobSettings as JobSettings
 from respawn_jobs.wire import LONGEST_SECONDS as LONGEST_SECONDS
 from respawn_jobs.wire import Model as Model
@@ -322,6 +323,9 @@ class Attempt(Model):
     heartbeat_at: datetime | None = None
     finished_at: datetime | None = None
     error: CellError | None = None
+    hash_seed: HashSeed | None = None
+    """The seed by which its kernel hashed texts; `random` when the kernel had none of its own, None when it
+    did not say: it is no IPython kernel, or the attempt was lost before anything was stored."""
 
 
 class RunDetail(Model):

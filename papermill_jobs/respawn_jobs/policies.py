@@ -11,6 +11,7 @@ from respawn_jobs.wire import LONGEST_SECONDS, Model
 
 MOST_ATTEMPTS = 20
 QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+HashSeed = Annotated[str, StringConstraints(pattern=r"^(random|[0-9]{1,10})$")]
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from respawn_jobs.evidence import Evidence
-from respawn_jobs.models import Artifact, CellError, CellState, Checkpoint, Model
+from respawn_jobs.models import Artifact, CellError, CellState, Checkpoint, HashSeed, Model
 
 DRAINED = "Drained"
 """The error of an attempt whose runner was told to end, so that another one goes on."""
@@ -108,6 +108,8 @@ class CheckpointCommit(Model):
 
     checkpoint: Checkpoint
     blobs: list[str]
+    hash_seed: HashSeed | None = None
+    """See `models.Attempt`."""
 
 
 class Outcome(Model):
@@ -117,6 +119,8 @@ class Outcome(Model):
     error: CellError | None = None
     notebook: str | None = None
     """Digest of the executed notebook."""
+    hash_seed: HashSeed | None = None
+    """See `models.Attempt`."""
 
 
 class RunnerPort(Protocol):

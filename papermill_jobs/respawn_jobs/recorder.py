@@ -197,12 +197,11 @@ class Recorder:
         loop = asyncio.get_running_loop()
         upload = loop.run_in_executor(self._uploader, lambda: self._upload(manifest_file, spool))
         upload.add_done_callback(_heard)
-        checkpoint, blobs = await asyncio.shield(upload)
-        commit = CheckpointCommit(checkpoint=checkpoint, blobs=blobs)
+        commit = await asyncio.shield(upload)
         await self._deliver(lambda: self._port.commit_checkpoint(commit))
-        return checkpoint
+        return commit.checkpoint
 
-    def _upload(self, manifest_file: Path, spool: Path) -> tuple[Checkpoint, list[str]]:
+    def _upload(self, manifest_file: Path, spool: Path) -> CheckpointCommit:
         text = manifest_file.read_bytes()
         manifest, digest = Manifest.from_json(text), digest_of(text)
         sizes = {blob.digest: blob.size for blob in manifest.blobs}
@@ -224,7 +223,7 @@ class Recorder:
             ],
         )
         sweep(spool, manifest.cell)
-        return checkpoint, list(sizes)
+        return CheckpointCommit(checkpoint=checkpoint, blobs=list(sizes), hash_seed=manifest.hash_seed)
 
     def _encoded_outputs(self, index: int) -> bytes | None:
         """Return a cell's outputs as they are stored; None when there are none."""
@@ -269,7 +268,7 @@ class Recorder:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._courier, call))
 
 
-def _heard(upload: asyncio.Future[tuple[Checkpoint, list[str]]]) -> None:
+def _heard(upload: asyncio.Future[CheckpointCommit]) -> None:
     """Let asyncio log nothing of an upload that failed when nobody waited for it any more."""
     if not upload.cancelled():
         upload.exception()

@@ -25,6 +25,7 @@ from respawn_jobs.models import CellError
 from respawn_jobs.protocol import DRAINED, TERMINATED, Assignment, Outcome, RunnerPort
 from respawn_jobs.stopping import Heartbeat, Stop, Stopper
 from respawn_jobs.workspace import Workspace
+from respawn_kernels.manifest import Manifest
 
 if TYPE_CHECKING:
     from papermill.engines import NotebookExecutionManager
@@ -96,7 +97,8 @@ def execute_attempt(
                 progress=progress,
                 hands_on=hands_on,
             )
-            if early and (early.name, early.directory) == (assignment.kernel, directory):
+            fits = early is not None and (early.name, early.directory) == (assignment.kernel, directory)
+            if early and fits and assignment.resume is None:  # a resume's kernel hashes as the state's did
                 return early.runner.run(_attempt(work, workspace, early.take())).outcome
             with asyncio.Runner() as runner:
                 return runner.run(_attempt(work, workspace, None)).outcome
@@ -182,8 +184,12 @@ async def _execute(
     """Run the session; every failure becomes an ending. `nb_man` receives the notebook once there is one."""
     try:
         if kernel is None:
-            name = work.assignment.kernel
-            kernel = await Kernel.start(name, directory=work.directory, log=workspace.path / "kernel.log")
+            kernel = await Kernel.start(
+                work.assignment.kernel,
+                directory=work.directory,
+                log=workspace.path / "kernel.log",
+                hash_seed=await asyncio.to_thread(_seed_of_state, work),
+            )
         # The kernel boots in its own process while these import papermill, nbclient and nbformat here.
         nb_man.append(work.notebook())
         from respawn_jobs.artifacts import Collector
@@ -231,6 +237,20 @@ async def _execute(
         # The boundary of the attempt: a defect of ours or of an extension must still end in a recorded state.
         log.exception("attempt %s of %s broke", work.assignment.attempt, work.assignment.run)
         return _failed(type(error).__name__, error), kernel
+
+
+def _seed_of_state(work: _Work) -> str | None:
+    """Return the hash seed of the state that is restored; None when there is none, or it is not told."""
+    resume = work.assignment.resume
+    if resume is None or resume.manifest is None:
+        return None
+    try:
+        return Manifest.from_json(work.port.get_blob(resume.manifest)).hash_seed
+    except Fenced:
+        raise
+    except (RespawnError, OSError, ValueError) as error:  # what keeps it from being restored is told then
+        log.warning("the hash seed of the state that is resumed cannot be read: %s", error)
+        return None
 
 
 async def _keep_artifacts(collector: Collector, recorder: Recorder, stopper: Stopper) -> None:

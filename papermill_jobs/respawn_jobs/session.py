@@ -101,6 +101,7 @@ class Session:
     _link: KernelLink | None = None
     _no_snapshots: str = "the kernel takes no snapshots"
     _current: int | None = None
+    _hash_seed: str | None = None
 
     def __post_init__(self) -> None:
         self._waits = Waits(self.stopper, self.kernel)
@@ -112,7 +113,9 @@ class Session:
         """Execute; every ending but a refusal of the service is returned, not raised."""
         with adopting():
             try:
-                return await self._run()
+                ending = await self._run()
+                ending.outcome = ending.outcome.model_copy(update={"hash_seed": self._hash_seed})
+                return ending
             finally:
                 await self._keeper.close()
 
@@ -179,6 +182,7 @@ class Session:
         else:
             self._link = link
             self._keeper.use(link)
+            self._hash_seed = link.hash_seed
 
     def _without_snapshots(self, why: str) -> None:
         self._no_snapshots = f"no snapshots: {why}"

@@ -21,6 +21,7 @@ from respawn_jobs.recorder import Recorder
 from respawn_jobs.restoring import NotLoaded, problems
 from respawn_jobs.waits import Waits
 from respawn_jobs.workspace import Workspace
+from respawn_kernels.hash_seed import difference
 
 if TYPE_CHECKING:
     from papermill.engines import NotebookExecutionManager
@@ -78,6 +79,8 @@ class TakingUp:
         lost = [item for item in lost if item.name not in resume.stale]
         if told := problems(nb, resume.first, lost, resume.rerun):
             raise NotRestored("; ".join(told))
+        if (hashes := self._hashes_differ()) is not None:
+            await self.waits.told(self.recorder.note(resume.first, hashes))
         if lost:
             note = f"not restored: {'; '.join(map(str, lost))}"
             await self.waits.told(self.recorder.note(resume.first, note))
@@ -104,6 +107,13 @@ class TakingUp:
             cell.execution_count = reused.execution_count
             cell.metadata.papermill["status"] = self.nb_man.COMPLETED
         await self.waits.told(self.recorder.reuse(self.resume.reused))
+
+    def _hashes_differ(self) -> str | None:
+        """Tell what follows when texts hash differently in the new kernel."""
+        if self.resume.manifest is None or self.link is None or self.link.hash_seed is None:
+            return None
+        (manifest,) = (self.workspace.directory("restore") / "manifests").iterdir()
+        return difference(json.loads(manifest.read_bytes()).get("hash_seed"), self.link.hash_seed)
 
     async def _restore(self, *, again: bool) -> list[NotLoaded]:
         """Bring the checkpoint's variables into the kernel; return those that would not load."""

@@ -86,6 +86,7 @@ def show(run_id: str, as_json: bool) -> int:
         ("", run.waiting),
         ("job", f"{run.job}, version {run.version}"),
         ("kernel", run.kernel),
+        ("hash seed", _hash_seed(detail)),
         ("parameters", ", ".join(f"{name} = {value!r}" for name, value in run.parameters.items())),
         ("created", f"{printing.moment(run.created_at)} by {run.created_by} ({run.trigger})"),
         ("took", printing.lasted(run)),
@@ -105,6 +106,16 @@ def show(run_id: str, as_json: bool) -> int:
         keeping.table(artifacts)
     printing.error(run.error)
     return 0
+
+
+def _hash_seed(detail: RunDetail) -> str | None:
+    """Tell by which seed the kernel of the last attempt hashed texts."""
+    from respawn_kernels.hash_seed import RANDOM
+
+    seeds = [attempt.hash_seed for attempt in detail.attempts if attempt.hash_seed is not None]
+    if not seeds:
+        return None
+    return "none: texts hash differently in every kernel" if seeds[-1] == RANDOM else seeds[-1]
 
 
 def _attempts(detail: RunDetail) -> None:

@@ -230,4 +230,5 @@ def attempt_of(row: AttemptRow) -> Attempt:
         heartbeat_at=row.heartbeat_at,
         finished_at=row.finished_at,
         error=row.error,  # type: ignore[arg-type]  # pydantic reads the JSON
+        hash_seed=row.hash_seed,
     )

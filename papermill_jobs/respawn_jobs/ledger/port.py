@@ -192,6 +192,7 @@ class LedgerRunner:
                 )
             )
             name_in_checkpoints(session, run.id, {checkpoint.manifest, *commit.blobs})
+            attempt.hash_seed = commit.hash_seed or attempt.hash_seed
             touch(session, run.id)
         self._context.observer.checkpointed(checkpoint.seconds, checkpoint.new_bytes)
 
@@ -215,6 +216,7 @@ class LedgerRunner:
             self._require([outcome.notebook] if outcome.notebook is not None else [])
             with self._running(write=True) as (session, run, attempt):
                 secure(session, [outcome.notebook] if outcome.notebook is not None else [])
+                attempt.hash_seed = outcome.hash_seed or attempt.hash_seed
                 now, state = self._context.clock(), RunState(outcome.state)
                 end_attempt(session, run, attempt, now, state, outcome.error, outcome.notebook)
                 run_id = run.id

@@ -183,6 +183,8 @@ class AttemptRow(Base):
     finished_at: Mapped[datetime | None]
     error: Mapped[dict[str, Any] | None]
     notebook: Mapped[str | None] = mapped_column(String(64))
+    hash_seed: Mapped[str | None] = mapped_column(String(16))
+    """See `models.Attempt`."""
 
 
 class CellRow(Base):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from respawn_kernels.environments import EnvironmentFailed, KernelEnvironment, create, find_kernel, lock_hash
+from respawn_kernels.hash_seed import seed_for
 
 pytestmark = pytest.mark.integration
 
@@ -44,6 +45,7 @@ def test_environment_is_built_once_and_mended_when_broken(
 
     spec = json.loads((made.kernelspec / "kernel.json").read_text())
     assert spec["argv"][0] == str(made.python)
+    assert spec["env"] == {"PYTHONHASHSEED": seed_for(made.lock)}
     assert (made.kernelspec / "kernel.json").stat().st_mode & 0o444 == 0o444
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "prefix" / "share" / "jupyter"))
     assert find_kernel("respawn-tiny").lock == lock_hash(lock) == made.lock

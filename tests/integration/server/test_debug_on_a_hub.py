@@ -51,6 +51,15 @@ def test_kernel_has_the_variables_before_jupyterlab_opens(server: Server, opened
     assert server.evaluate(opened, "prices, total") == "({'tea': 3, 'milk': 1}, 4)"
 
 
+def test_kernel_hashes_texts_as_the_run_did(
+    server: Server, hub: RunningHub, failed: Run, opened: str
+) -> None:
+    seed = hub.service("ada").show(failed.id).attempts[-1].hash_seed
+    assert server.evaluate(opened, "__import__('os').environ['PYTHONHASHSEED']") == repr(seed)
+    shown = str(nbformat.read(server.home / opened, as_version=4).cells[1].outputs)
+    assert "hash" not in shown
+
+
 def test_notebook_shows_what_was_restored_and_why_it_failed(server: Server, opened: str) -> None:
     notebook = nbformat.read(server.home / opened, as_version=4)
     restored = str(notebook.cells[1].outputs)

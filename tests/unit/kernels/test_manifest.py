@@ -43,6 +43,8 @@ def test_manifest_comes_back():
         ({"payload": []}, "manifest.payload"),
         ({"seconds": "long"}, "manifest.seconds"),
         ({"more": 1}, "manifest.more"),
+        ({"hash_seed": "1; rm"}, "manifest.hash_seed"),
+        ({"hash_seed": 7}, "manifest.hash_seed"),
         ({"format": 3}, "format 3"),
     ],
 )

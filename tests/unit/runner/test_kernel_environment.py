@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from respawn_jobs.kernel import kernel_environment, runner_environment
+from jupyter_client.kernelspec import KernelSpec
+
+from respawn_jobs.kernel import kernel_environment, runner_environment, seeded
+from respawn_kernels.hash_seed import UNLOCKED, seed_for
 
 SERVICE = {
     "PATH": "/bin",
@@ -32,3 +35,24 @@ def test_an_administrator_may_pass_variables_to_jobs() -> None:
 
 def test_a_kernel_on_a_persons_own_machine_keeps_what_is_theirs() -> None:
     assert kernel_environment(SERVICE | STORES).keys() == {"PATH", "RESPAWN_RESTORE", *STORES}
+
+
+def spec(lock: str | None = None, **env: str) -> KernelSpec:
+    return KernelSpec(env=env, metadata={"respawn": {"lock": lock}} if lock else {})
+
+
+def seed_of(kernel: KernelSpec, of_state: str | None = None, **environment: str) -> str:
+    """Return the seed that a kernel gets: what its kernelspec says takes the place of the environment's."""
+    return {**seeded(kernel, environment, of_state), **kernel.env}["PYTHONHASHSEED"]
+
+
+def test_a_kernels_hash_seed_is_the_states_then_the_specs_then_the_persons_then_the_locks() -> None:
+    lock = "ab" * 32
+    assert seed_of(spec()) == UNLOCKED
+    assert seed_of(spec(lock)) == seed_of(spec(lock, PYTHONHASHSEED=seed_for(lock))) == seed_for(lock)
+    assert seed_of(spec(), PYTHONHASHSEED="5") == "5"
+    assert seed_of(spec(lock, PYTHONHASHSEED=seed_for(lock)), PYTHONHASHSEED="5") == "5"
+    assert seed_of(spec(PYTHONHASHSEED="6"), PYTHONHASHSEED="5") == "6"
+    assert seed_of(spec(PYTHONHASHSEED="6"), "7", PYTHONHASHSEED="5") == "7"
+    assert seed_of(spec(), "random", PYTHONHASHSEED="") == UNLOCKED
+    assert seed_of(spec(), PYTHONHASHSEED="random") == "random"
