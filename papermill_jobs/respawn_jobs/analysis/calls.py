@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import cast
 
-from respawn_jobs.analysis import library
-from respawn_jobs.analysis.hidden import WORLD_STATE
-from respawn_jobs.analysis.machine import Machine, Opaque, known
+from respawn_jobs.analysis.attributes import Attributes
+from respawn_jobs.analysis.given import Given
+from respawn_jobs.analysis.machine import Machine, Opaque
+from respawn_jobs.analysis.running import leads_to_code, run_given, run_path
 from respawn_jobs.analysis.scopes import (
     ClassInfo,
     Function,
@@ -24,37 +23,19 @@ from respawn_jobs.analysis.scopes import (
     kept,
     parts,
 )
-from respawn_jobs.analysis.values import PLAIN, UNKNOWN, Kind, Value, join
+from respawn_jobs.analysis.values import PLAIN, UNKNOWN, Kind, Value, join, may_be_text, text_of
 
 _QUIET = (Kind.PLAIN, Kind.BOX, Kind.DATA)
-_WORD = re.compile(r"[^\W\d]\w*")
 _MOST_ROUNDS = 12
+_SHOWING = ("_repr_", "_ipython_")
+"""How methods begin that IPython calls to show an object."""
 
 
-@dataclass
-class Given:
-    """The arguments of a call."""
-
-    positional: list[Value] = field(default_factory=list)
-    named: dict[str, Value] = field(default_factory=dict)
-    more: Value | None = None
-    """What `*` and `**` unpack."""
-    words: set[str] = field(default_factory=set)
-    """Names in texts that are given: some libraries look them up where they are called."""
-    constants: set[str] = field(default_factory=set)
-    """Names of keywords that are given a constant other than None."""
-
-    @property
-    def values(self) -> list[Value]:
-        """All of them."""
-        return [*self.positional, *self.named.values(), *([self.more] if self.more is not None else [])]
-
-
-class Calls:
+class Calls(Attributes):
     """Calls functions, classes, methods and libraries."""
 
     def __init__(self, machine: Machine) -> None:
-        self.machine = machine
+        super().__init__(machine)
         self._functions: dict[tuple[int, int], Function] = {}
 
     @abstractmethod
@@ -94,6 +75,7 @@ class Calls:
     def special(self, *values: Value, every: bool = False) -> None:
         """Run the special methods that values may have, and with `every` what an iterator may run."""
         for value in values:
+            self.machine.use_value(value)
             regions = self.machine.holding(value)
             found = self.machine.regions.functions(regions)
             if isinstance(value.what, ClassInfo):
@@ -101,7 +83,9 @@ class Calls:
             run = [
                 one
                 for one in found
-                if one.special or one.name.startswith("_repr_") or (every and not one.method_of)
+                if one.special
+                or one.name.startswith(("_repr_", "_ipython_"))
+                or (every and not one.method_of)
             ]
             run = [one for one in run if one.name not in ("__init__", "__new__", "__post_init__")]
             if run:
@@ -196,11 +180,9 @@ class Calls:
                 given.more = join(given.more or PLAIN, self.parts(value))
             else:
                 given.named[keyword.arg] = value
-                if isinstance(keyword.value, ast.Constant) and keyword.value.value is not None:
-                    given.constants.add(keyword.arg)
         for part in ast.walk(call):
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                given.words |= set(_WORD.findall(part.value))
+                given.texts.add(part.value)
         return given
 
     def called(self, node: ast.AST, callee: Value, given: Given) -> Value:
@@ -213,31 +195,56 @@ class Calls:
             from respawn_jobs.analysis.libraries import call_library
 
             return call_library(self, node, str(callee.what), given)
-        self._look_up(given)
+        self.look_up(given)
         return self.anything([callee, *given.values])
 
     def anything(self, values: Sequence[Value]) -> Value:
         """Assume the worst of a call: it changes all that it can reach, and gives any of it."""
         machine = self.machine
         pooled = machine.pool(values)
+        for value in (*values, pooled):
+            machine.use_value(value)
         found = machine.regions.functions(pooled.regions)
         machine.mutate(pooled)
-        if machine.regions.draws(pooled.regions):
+        if machine.regions.notes(pooled.regions, "draws"):
             machine.draw()
         if found:
             pooled = machine.pool([pooled, self.run_all(found, pooled)])
+        pooled = self._run_libraries(values, pooled)
         if machine.worldly(pooled):
             machine.call_world()
         return pooled if pooled.regions else UNKNOWN
 
+    def _run_libraries(self, values: Sequence[Value], pooled: Value) -> Value:
+        """Call what of libraries the values lead to."""
+        paths = {str(value.what) for value in values if value.kind is Kind.LIBRARY}
+        paths |= self.machine.regions.notes(pooled.regions, "path")
+        for path in sorted(paths):
+            found = run_path(self, path, pooled)
+            pooled = self.machine.pool([pooled, found]) if found.regions else pooled
+        return pooled
+
     def look_up(self, given: Given) -> None:
         """Count names in texts as read: formulas and queries are filled in from where they are given."""
-        self._look_up(given)
-
-    def _look_up(self, given: Given) -> None:
         for word in sorted(given.words):
             if word in self.machine.own:
-                self.machine.load(word)
+                value = self.machine.load(word)
+                if leads_to_code(self.machine, value):
+                    run_given(self, [value], PLAIN)
+
+    def read_texts(self, what: str, given: Given) -> None:
+        """Count everything as read unless all texts that are given are known."""
+        unknown = [value for value in given.values if may_be_text(value) and text_of(value) is None]
+        boxes = [value for value in given.values if value.kind in (Kind.BOX, Kind.ANY)]
+        if unknown or boxes or given.more is not None:
+            self.read_everything(f"it calls {what} with a text that is not known")
+
+    def read_everything(self, why: str) -> None:
+        """Count everything as read, and run whatever a text could call."""
+        self.machine.read_everything(why)
+        for value in list(self.machine.globals.values()):
+            if value.kind is not Kind.LIBRARY and leads_to_code(self.machine, value):
+                run_given(self, [value], PLAIN)
 
     def call(self, function: Function, given: Given) -> Value:
         """Call a function of the notebook."""
@@ -345,48 +352,17 @@ class Calls:
             for value in given.values:
                 machine.regions.put(made, value if value.kind is not Kind.LIBRARY else machine.pool([value]))
         for maker in makers:
-            arguments = Given(
-                [made, *given.positional], given.named, given.more, given.words, given.constants
-            )
-            self.call(maker, arguments)
+            self.call(maker, given.after(made))
+        # Default factories and validators, which the class's decorator was given.
+        methods = set(info.methods.values())
+        others = machine.regions.functions([info.region]) - methods
+        if others:
+            machine.regions.put(made, self.run_all(others, PLAIN))
         return made
-
-    def attribute(self, owner: Value, name: str) -> Value:
-        """Return an attribute of a value."""
-        if owner.kind is Kind.PLAIN:
-            return PLAIN
-        if owner.kind is Kind.LIBRARY:
-            return self._of_library(str(owner.what), name)
-        if name.startswith("__") and name.endswith("__") and name not in ("__name__", "__doc__", "__len__"):
-            raise Opaque(f"it uses {name}")
-        if self.machine.properties:
-            found = self.machine.regions.functions(self.machine.holding(owner))
-            if isinstance(owner.what, ClassInfo):
-                found = found | set(owner.what.methods.values())
-            if found:
-                return self.anything([Value(Kind.ANY, self.machine.holding(owner))])
-        if owner.kind in (Kind.DATA, Kind.DRAWING):
-            return owner
-        info = owner.what
-        if owner.kind is Kind.INSTANCE and name in info.own - info.names - self.machine.set_elsewhere:
-            holds = self.machine.regions.holds(owner)
-            return PLAIN if holds is Kind.PLAIN else Value(holds, owner.regions)
-        return Value(Kind.ANY, self.machine.holding(owner))
-
-    def _of_library(self, path: str, name: str) -> Value:
-        whole = f"{path}.{name}"
-        if whole.partition(".")[0] in library.OPAQUE_MODULES:
-            raise Opaque(f"it uses {whole}")
-        for thing, state in library.STATEFUL_THINGS.items():
-            if whole == thing:
-                self.machine.read_state(state)
-        if not known(whole):
-            self.machine.load_global(WORLD_STATE)
-        return Value(Kind.LIBRARY, what=whole)
 
     def method(self, node: ast.AST, owner: Value, name: str, given: Given) -> Value:
         """Return what calling a method may give."""
-        from respawn_jobs.analysis.libraries import call_method
+        from respawn_jobs.analysis.methods import call_method
 
         info = owner.what
         if owner.kind is Kind.INSTANCE and name in info.methods and name not in self.machine.attributes:
@@ -394,8 +370,5 @@ class Calls:
             decorated = getattr(method.node, "decorator_list", [])
             if not decorated and not self.machine.properties:
                 first = Value(Kind.INSTANCE, owner.regions, info)
-                more = Given(
-                    [first, *given.positional], given.named, given.more, given.words, given.constants
-                )
-                return self.call(method, more)
+                return self.call(method, given.after(first))
         return call_method(self, node, owner, name, given)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Sequence
 
+from respawn_jobs.analysis.computed import computes_attributes, mentioned_anywhere
 from respawn_jobs.analysis.footprint import Footprint
 from respawn_jobs.analysis.hidden import WORLD_STATE
 from respawn_jobs.analysis.machine import Machine, Opaque, Trace
@@ -43,27 +45,14 @@ class _Follower:
         functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         names = {function.name for function in functions}
         self._strange = next((name for name in _TOO_STRANGE if name in names), None)
-        methods = [
-            part
-            for node in nodes
-            if isinstance(node, ast.ClassDef)
-            for part in node.body
-            if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
-        ]
-        plain = {"staticmethod", "classmethod", "dataclass"}
-        computed = any(
-            not (isinstance(decorator, ast.Name) and decorator.id in plain)
-            for method in methods
-            for decorator in method.decorator_list
-        )
+        computed = computes_attributes(nodes) or bool(names & set(_COMPUTED))
         own = {name for tree in trees for name in bound(tree.body)}
         own |= {name for function in functions for name in declared(function.body, ast.Global)}
         attributes = {
             n.attr for n in nodes if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load)
         }
-        self._machine = Machine(
-            frozenset(own), frozenset(attributes), properties=computed or bool(names & set(_COMPUTED))
-        )
+        self._machine = Machine(frozenset(own), frozenset(attributes), properties=computed)
+        self._machine.moves = bool({"chdir", "fchdir"} & mentioned_anywhere(nodes))
         self._statements = Statements(self._machine)
 
     def cell(self, tree: ast.Module | Opaque, *, sure: bool) -> Footprint:
@@ -92,6 +81,7 @@ class _Follower:
             frozenset(trace.binds | touched),
             frozenset(trace.sure if sure else ()),
             uses=frozenset(trace.uses),
+            reads_all=trace.reads_all,
         )
 
     def _followed(self, tree: ast.Module | Opaque) -> list[ast.stmt]:
@@ -99,6 +89,11 @@ class _Follower:
             raise Opaque(f"the notebook defines {self._strange}")
         if isinstance(tree, Opaque):
             raise tree
+        only = tree.body[0] if len(tree.body) == 1 else None
+        if isinstance(only, ast.Expr) and isinstance(only.value, ast.Name):
+            name = only.value.id
+            if name not in self._machine.own and not hasattr(builtins, name) and name != "__name__":
+                raise Opaque(f"{name} may be a magic")
         return tree.body
 
     def _lose(self) -> None:

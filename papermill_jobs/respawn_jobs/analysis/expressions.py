@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
+import posixpath
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from respawn_jobs.analysis import library
 from respawn_jobs.analysis.calls import Calls
-from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, bound, kept
-from respawn_jobs.analysis.values import PLAIN, Kind, Value, join
+from respawn_jobs.analysis.hidden import PYTHON
+from respawn_jobs.analysis.scopes import Function, Scope, bound, kept
+from respawn_jobs.analysis.values import PLAIN, Kind, Value, constant, join, text_of
 
 _QUIET = (Kind.PLAIN, Kind.BOX, Kind.DATA)
 """Kinds whose operators, lengths and parts are Python's, NumPy's or pandas' own."""
 _STREAMING = (ast.LShift, ast.RShift, ast.BitOr, ast.MatMult)
 """Operators that some libraries use to change an operand, as in `first >> second`."""
+_STILL = (ast.Constant, ast.Name, ast.Lambda, ast.List, ast.Tuple, ast.Set, ast.Dict)
+"""Expressions that run no code of their own."""
 _THROUGH = frozenset({"builtins.zip", "builtins.enumerate", "builtins.reversed"})
 
 
@@ -25,6 +28,8 @@ class Expressions(Calls):
         """Return what an expression may give, and note what evaluating it reads and changes."""
         self.machine.step()
         method: Callable[[ast.expr], Value] | None = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if not isinstance(node, _STILL):
+            self.machine.use(PYTHON)
         if method is not None:
             return method(node)
         return self.values([part for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)])
@@ -37,16 +42,25 @@ class Expressions(Calls):
         return found
 
     def _constant(self, node: ast.expr) -> Value:
-        return PLAIN
+        return constant(cast(ast.Constant, node).value)
 
     def _name(self, node: ast.expr) -> Value:
         return self.machine.load(cast(ast.Name, node).id)
 
     def _joinedstr(self, node: ast.expr) -> Value:
-        for part in ast.walk(node):
+        texts: list[str | None] = []
+        for part in cast(ast.JoinedStr, node).values:
             if isinstance(part, ast.FormattedValue):
-                self.special(self.value(part.value))
-        return PLAIN
+                value = self.value(part.value)
+                self.special(value)
+                plain = part.conversion == -1 and part.format_spec is None
+                texts.append(text_of(value) if plain else None)
+                if part.format_spec is not None:
+                    self.value(part.format_spec)
+            else:
+                texts.append(text_of(self.value(part)))
+        known = [text for text in texts if text is not None]
+        return constant("".join(known)) if len(known) == len(texts) else PLAIN
 
     def _templatestr(self, node: ast.expr) -> Value:
         return self._joinedstr(node)
@@ -60,6 +74,7 @@ class Expressions(Calls):
         whole = self.value(subscript.value)
         index = self.value(subscript.slice)
         self.special(index)
+        self.machine.use_value(whole)
         if whole.kind is Kind.PLAIN:
             return PLAIN
         if whole.kind in (Kind.DATA, Kind.DRAWING):
@@ -71,8 +86,8 @@ class Expressions(Calls):
             return self.part(whole)
         if whole.kind is Kind.LIBRARY:
             return self.machine.pool([whole, index])
-        # A defaultdict adds what it does not have; anything else may do anything.
-        self.special(whole)
+        # A defaultdict makes and adds what it does not have; anything else may do anything.
+        self.special(whole, every=True)
         pooled = self.machine.pool([whole, index])
         self.machine.mutate(pooled)
         if self.machine.worldly(pooled):
@@ -88,7 +103,7 @@ class Expressions(Calls):
         """Return what an operator gives."""
         both = (left, right)
         if all(value.kind is Kind.PLAIN for value in both):
-            return PLAIN
+            return _folded(operator, *map(text_of, both))
         self.special(*both)
         if all(value.kind in _QUIET for value in both):
             return self._derived(node, *both)
@@ -122,6 +137,8 @@ class Expressions(Calls):
     def _compare(self, node: ast.expr) -> Value:
         compared = cast(ast.Compare, node)
         sides = [self.value(compared.left), *(self.value(side) for side in compared.comparators)]
+        for side in sides:
+            self.machine.use_value(side)
         if all(isinstance(operator, ast.Is | ast.IsNot) for operator in compared.ops):
             return PLAIN
         self.special(*sides)
@@ -153,17 +170,15 @@ class Expressions(Calls):
         made = Value(Kind.BOX, frozenset({self.machine.fresh(node)}))
         for item in items:
             if item is not None:
-                starred = isinstance(item, ast.Starred)
                 value = self.each(item.value) if isinstance(item, ast.Starred) else self.value(item)
-                self.machine.regions.put(made, value)
-                if not starred and value.kind is Kind.LIBRARY:
-                    self.machine.regions.put(made, self.machine.pool([value]))
+                self.machine.keep(made, value)
         return made
 
     def _list(self, node: ast.expr) -> Value:
         return self._display(node, cast(ast.List, node).elts)
 
     def _set(self, node: ast.expr) -> Value:
+        self.special(*(self.value(item) for item in cast(ast.Set, node).elts))  # to be hashed
         return self._display(node, cast(ast.Set, node).elts)
 
     def _tuple(self, node: ast.expr) -> Value:
@@ -174,8 +189,8 @@ class Expressions(Calls):
     def _dict(self, node: ast.expr) -> Value:
         made = cast(ast.Dict, node)
         unpacked = [value for key, value in zip(made.keys, made.values, strict=True) if key is None]
-        for value in unpacked:
-            self.special(self.value(value))
+        for value in (*unpacked, *(key for key in made.keys if key is not None)):
+            self.special(self.value(value))  # to be unpacked, and to be hashed
         return self._display(node, [*made.keys, *made.values])
 
     def _starred(self, node: ast.expr) -> Value:
@@ -272,7 +287,7 @@ class Expressions(Calls):
             for condition in generator.ifs:
                 self.special(self.value(condition))
         for item in items:
-            self.machine.regions.put(made, self.value(item))
+            self.machine.keep(made, self.value(item))
 
     def assign(self, target: ast.expr, value: Value) -> None:
         """Give a target a value."""
@@ -284,7 +299,7 @@ class Expressions(Calls):
                 self.assign(item, part)
         elif isinstance(target, ast.Starred):
             made = Value(Kind.BOX, frozenset({self.machine.fresh(target)}))
-            self.machine.regions.put(made, value)
+            self.machine.keep(made, value)
             self.assign(target.value, made)
         elif isinstance(target, ast.Attribute):
             owner = self.value(target.value)
@@ -295,6 +310,7 @@ class Expressions(Calls):
             else:
                 self.machine.set_elsewhere.add(target.attr)
             self._store(owner, value)
+            self.attribute_set(owner, value)
         elif isinstance(target, ast.Subscript):
             owner = self.value(target.value)
             index = self.value(target.slice)
@@ -310,13 +326,16 @@ class Expressions(Calls):
             and self.machine.regions.holds(value) is Kind.PLAIN
         ):
             return  # its parts are copied into the table or array
-        if value.kind is Kind.LIBRARY:
-            value = self.machine.pool([value])
-        if isinstance(value.what, ClassInfo):
-            value = Value(value.kind, self.machine.holding(value), value.what)
-        self.machine.regions.put(owner, value)
+        self.machine.keep(owner, value)
         if self.machine.worldly(owner):
             self.machine.call_world()
 
 
-__all__ = ["Expressions", "library"]
+def _folded(operator: ast.operator, left: str | None, right: str | None) -> Value:
+    """Return what an operator makes of two texts or paths."""
+    if left is not None and right is not None:
+        if isinstance(operator, ast.Add):
+            return constant(left + right)
+        if isinstance(operator, ast.Div):
+            return constant(posixpath.join(left, right))
+    return PLAIN

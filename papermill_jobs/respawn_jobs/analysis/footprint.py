@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from respawn_jobs.analysis.hidden import WORLD_STATE, hidden, is_file, matters, overlap
+from respawn_jobs.analysis.hidden import (
+    ANYTHING,
+    FILES,
+    RANDOM_STATES,
+    WORLD_STATE,
+    hidden,
+    is_file,
+    matters,
+    overlap,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,8 @@ class Footprint:
             return True
         if not hidden(name):
             return self.reads_all is not None
+        if name in RANDOM_STATES and name in self.sure and ANYTHING not in self.uses:
+            return False  # it is seeded here, and each draw before that is in `reads`
         return matters(name, self.uses) or (is_file(name) and any(overlap(name, one) for one in self.reads))
 
     def may_write(self, name: str) -> bool:
@@ -42,9 +53,9 @@ class Footprint:
             return True
         if not hidden(name):
             return False
-        return WORLD_STATE in self.writes or (
-            is_file(name) and any(overlap(name, one) for one in self.writes)
-        )
+        # That files of any name may have changed is more than that one has.
+        some_file = is_file(name) and name != FILES
+        return WORLD_STATE in self.writes or (some_file and any(overlap(name, one) for one in self.writes))
 
 
 NOTHING = Footprint()

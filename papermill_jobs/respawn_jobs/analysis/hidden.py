@@ -30,6 +30,11 @@ ANYTHING = "*"
 PYTHON = "python"
 """Among what a cell uses: Python's own operators and functions."""
 
+SHOWN = "IPython.display"
+"""Among what a cell uses: how IPython shows what a cell ends with."""
+IMPORTS = "import"
+"""Among what a cell uses: the import of a module."""
+
 _TITLES = {
     WORLD_STATE: "the state of libraries",
     FILES: "files",
@@ -114,6 +119,8 @@ def matters(name: str, uses: Iterable[str]) -> bool:
         return ANYTHING in uses
     if name.startswith(_LIBRARY):
         return any(one == ANYTHING or library_state(one) == name for one in uses)
+    if name in _ALL_BUT:
+        return any(one not in _ALL_BUT[name] for one in uses)
     through = _USERS.get(name)
     if through is None and name in CATALOGUE:
         through = CATALOGUE[name].read_through
@@ -122,11 +129,41 @@ def matters(name: str, uses: Iterable[str]) -> bool:
     return any(one == ANYTHING or _meets(one, through) for one in uses)
 
 
-def _meets(module: str, through: Iterable[str]) -> bool:
-    return any(
-        module == one or module.startswith(one + ".") or one.startswith(module + ".") for one in through
-    )
+def _meets(used: str, through: Iterable[str]) -> bool:
+    """Tell whether a module is one of some, or lies in one; of `lib.*` only the library is known."""
+    if used.endswith(".*"):
+        used = used.removesuffix(".*")
+        return any(_in(used, one) or _in(one, used) for one in through)
+    return any(_in(used, one) for one in through)
 
 
-_USERS: dict[str, frozenset[str]] = {}
-"""Through what a part can matter that the catalogue says may matter through anything."""
+def _in(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+_TABLES = ("pandas", "seaborn", "statsmodels", "sklearn")
+_ARRAYS = (
+    *("numpy", "scipy", "networkx", "lightgbm", "xgboost", "matplotlib", "PIL", "polars", "pyarrow", "torch"),
+    *_TABLES,
+)
+_USERS: dict[str, frozenset[str]] = {
+    NUMPY_RANDOM: frozenset(),
+    "#decimal": frozenset(["decimal", "_pydecimal"]),
+    "#numpy.errors": frozenset(_ARRAYS),
+    "#numpy.print": frozenset(_ARRAYS),
+    "#pandas": frozenset(_TABLES),
+    "#cwd": frozenset([IMPORTS, "glob", "subprocess"]),
+    "#env": frozenset([IMPORTS, "subprocess", *_ARRAYS]) - {"numpy", "pandas"},
+    "#sys.path": frozenset([IMPORTS]),
+    "#extensions": frozenset(["IPython"]),
+    "#in": frozenset(["IPython.history"]),
+}
+"""Through what a part can matter that the catalogue says may matter through anything.
+
+Calls that draw random numbers, look at the environment or use files are named by the analysis one by one.
+"""
+_ALL_BUT: dict[str, frozenset[str]] = {
+    "#warnings": frozenset([PYTHON, SHOWN]),
+    "#patches": frozenset([PYTHON, SHOWN]),
+}
+"""What cannot use a part that all libraries use."""

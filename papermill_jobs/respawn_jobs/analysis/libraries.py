@@ -1,101 +1,237 @@
-"""The abstract execution of what Python and well-known libraries bring."""
+"""The abstract execution of calls of libraries."""
 
 from __future__ import annotations
 
 import ast
+import posixpath
 from typing import TYPE_CHECKING
 
-from respawn_jobs.analysis import library
-from respawn_jobs.analysis.hidden import NUMPY_RANDOM
+from respawn_jobs.analysis import files, library, states
+from respawn_jobs.analysis.arguments import all_harmless
+from respawn_jobs.analysis.given import Given
 from respawn_jobs.analysis.machine import Opaque, known
-from respawn_jobs.analysis.values import PLAIN, WORLD, Kind, Value, join
+from respawn_jobs.analysis.magics import call_magic
+from respawn_jobs.analysis.python_calls import call_builtin
+from respawn_jobs.analysis.running import CALLABLE, leads_to_code, run_given, run_path
+from respawn_jobs.analysis.states import FIGURES
+from respawn_jobs.analysis.values import (
+    DRAWS,
+    PLAIN,
+    UNKNOWN,
+    WORLD,
+    Kind,
+    Note,
+    Value,
+    constant,
+    join,
+    may_be_text,
+    text_of,
+)
 
 if TYPE_CHECKING:
-    from respawn_jobs.analysis.calls import Calls, Given
+    from respawn_jobs.analysis.calls import Calls
 
 _QUIET = (Kind.PLAIN, Kind.BOX, Kind.DATA)
-_CALLABLE = (Kind.FUNCTION, Kind.CLASS)
+_PATHS = ("pathlib.Path", "pathlib.PurePath", "os.path.join", "os.fspath")
+_LOADING = ("numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "numpy.fromfile")
 
 
 def call_library(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
     """Return what calling something of a library may give."""
     machine = calls.machine
-    root = path.partition(".")[0]
-    if root == "builtins":
-        return _builtin(calls, node, path.removeprefix("builtins."), given)
-    if root in library.OPAQUE_MODULES or path in ("pandas.eval", "polars.sql") or "formula" in path:
+    if path.startswith("builtins."):
+        return call_builtin(calls, node, path.removeprefix("builtins."), given)
+    if path.startswith("%"):
+        return call_magic(calls, node, path.removeprefix("%"), given)
+    machine.use(path)
+    for value in given.values:
+        machine.use_value(value)
+    found = _called(calls, node, path, given)
+    if found.kind not in (Kind.PLAIN, Kind.LIBRARY):
+        machine.regions.note(found.regions, *(Note("tag", tag) for tag in library.tags_of(path)))
+    return found
+
+
+def _called(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
+    machine = calls.machine
+    top, last = path.partition(".")[0], path.rpartition(".")[2]
+    if top in library.OPAQUE_MODULES or path == "polars.sql" or "formula" in path:
         raise Opaque(f"it calls {path}")
-    if path in library.STATE_SETTERS:
-        state, anew = library.STATE_SETTERS[path]
-        # `seed()` without a number gives another stream each time.
-        machine.change_state(state, anew=anew and bool(given.values) and not given.more)
-        machine.mutate(*(value for value in given.values if value.kind is not Kind.LIBRARY))
-        return PLAIN
-    if path in library.PROCESS_READERS or (root == "pandas" and ".read_" in path):
+    state = _state_called(calls, node, path, given)
+    if state is not None:
+        return state
+    if path in files.CALLS or (top == "pandas" and last.startswith("read_")):
+        _use_files(calls, path, given)
+    if path in library.PROCESS_READERS:
         machine.read_process()
-    for thing, state in library.STATEFUL_THINGS.items():
-        if path.startswith(thing + ".") and path not in library.PROCESS_READERS:
-            machine.change_state(state)
-            return PLAIN
-    if library.pure(path) and "out" not in given.named:
+    if path in _PATHS:
+        return _joined(given)
+    if path in files.CALLS and path not in _LOADING:
+        return _filed(calls, node, path, given)
+    if library.pure(path):
         return _pure(calls, node, path, given)
     if path in ("json.loads", "json.load"):
         _consume(calls, given)
         return _boxes(calls, node)
+    if path in ("json.dump", "pickle.dump"):
+        _consume(calls, given)
+        machine.mutate(*(value for value in given.values[1:2] if value.kind is not Kind.LIBRARY))
+        return PLAIN
+    if path.startswith(library.LOOKING) or path == "pandas.eval":
+        calls.read_texts(path, given)
     calls.look_up(given)
     if not known(path):
         return calls.anything([Value(Kind.ANY, frozenset({WORLD})), *given.values])
-    if library.sets_options(path):
-        machine.change_state(library.OPTIONS)
-    if root in ("matplotlib", "seaborn", "pandas", "numpy", "sklearn"):
-        machine.read_state(library.OPTIONS)
-    if not given.constants & {"random_state", "seed"}:
-        machine.draw(library.draws(path))
-    if library.drawn(path) and "out" not in given.named:
+    return _known(calls, node, path, given)
+
+
+def _known(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
+    """Call something of a known library that may change what it is given."""
+    machine = calls.machine
+    top, last = path.partition(".")[0], path.rpartition(".")[2]
+    keeping = False
+    if top in ("matplotlib", "seaborn") and not states.sets(path):
+        machine.change_state(FIGURES)
+    elif states.keeps(path, statement=node is machine.statement):
+        machine.change_state(states.options_of(path))
+        keeping = True
+    if files.suggests_files(last) and path not in files.CALLS:
+        machine.use_file(_text_argument(given), files.BOTH)
+    drawn_from = () if given.constants & {"random_state", "seed"} else library.draws(path)
+    machine.draw(drawn_from)
+    if library.drawn(path) and all_harmless(path, given.positional, given.named, given.more):
         _consume(calls, given)
-        return PLAIN if root == "random" else Value(Kind.DATA, frozenset({machine.fresh(node)}))
-    if root == "matplotlib" and path.rpartition(".")[2] in library.PLOTTING:
-        return _draw(calls, Value(Kind.DRAWING, frozenset({machine.fresh(node)})), given)
-    made = _anything_known(calls, node, given)
-    if library.draws(path) and not given.constants & {"random_state", "seed"}:
-        machine.regions.let_draw(made.regions)
+        return PLAIN if top == "random" else Value(Kind.DATA, frozenset({machine.fresh(node)}))
+    if top == "matplotlib" and last in library.PLOTTING:
+        return draw(calls, Value(Kind.DRAWING, frozenset({machine.fresh(node)})), given)
+    made = anything_known(calls, node, given)
+    if keeping and (states.sets(path) or leads_to_code(calls.machine, made)):
+        # What is called with the result, such as a decorator, hands over as well.
+        machine.keep(machine.kept_by(path), made)
+    if drawn_from:
+        machine.regions.note(made.regions, DRAWS)
     return made
+
+
+def _state_called(calls: Calls, node: ast.AST, path: str, given: Given) -> Value | None:
+    """Call what sets or gives a part of the session's state; None for anything else."""
+    machine = calls.machine
+    if path in states.SETTERS:
+        state, anew = states.SETTERS[path]
+        # `seed()` without a number gives another stream each time.
+        machine.change_state(state, anew=anew and bool(given.values) and not given.more)
+        objects = [value for value in given.values if value.kind not in (Kind.PLAIN, Kind.LIBRARY)]
+        machine.mutate(*objects)
+        for value in objects:
+            machine.handle(value, state)
+        return PLAIN
+    for thing, state in states.THINGS.items():
+        if path.startswith(thing + ".") and path not in library.PROCESS_READERS:
+            machine.change_state(state)
+            return PLAIN
+    if path in states.HANDLES:
+        state = states.HANDLES[path]
+        _consume(calls, given)
+        if path == "decimal.localcontext" or state == FIGURES:
+            machine.change_state(state)
+        kind = Kind.DRAWING if state == FIGURES else Kind.ANY
+        return machine.handle(Value(kind, frozenset({machine.fresh(node)})), state)
+    return None
+
+
+# Files
+
+
+def _use_files(calls: Calls, path: str, given: Given) -> None:
+    """Read and write the files that the arguments of a call name."""
+    for place, name, how in files.CALLS.get(path, ((0, "", files.READ),)):
+        found = given.named.get(name)
+        if found is None and place < len(given.positional):
+            found = given.positional[place]
+        if found is None and path in ("os.listdir", "os.scandir") and given.more is None:
+            found = constant(".")
+        calls.machine.use_file(found, how)
+
+
+def _filed(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
+    """Return what a function gives that does nothing but with files."""
+    machine = calls.machine
+    _consume(calls, given)
+    machine.mutate(*(v for v in given.positional[:1] if v.kind not in (*_QUIET, Kind.LIBRARY)))
+    ways = {how for _, _, how in files.CALLS[path]}
+    if path in ("os.listdir", "glob.glob"):
+        return Value(Kind.BOX, frozenset({machine.fresh(node)}))
+    if path.startswith(("os.", "shutil.")) and path not in ("os.walk", "os.scandir"):
+        return PLAIN
+    if path == "joblib.load":
+        machine.call_world()
+        return UNKNOWN
+    if ways == {files.WRITE}:
+        return PLAIN
+    made = Value(Kind.ANY, frozenset({machine.fresh(node)}))
+    if ways == {files.BOTH}:
+        machine.handle(made, machine.use_file(_text_argument(given), files.BOTH))
+    return made
+
+
+def _text_argument(given: Given) -> Value | None:
+    """Return the argument that is a text, if just one may be."""
+    found = [value for value in given.values if may_be_text(value)]
+    return found[0] if len(found) == 1 and given.more is None else None
+
+
+def _joined(given: Given) -> Value:
+    """Return the path that several parts make."""
+    texts = [text_of(value) for value in given.positional]
+    if given.more is not None or None in texts:
+        return PLAIN
+    return constant(posixpath.join(*(text for text in texts if text is not None)) if texts else ".")
+
+
+# What is done with the arguments
 
 
 def _pure(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
     machine = calls.machine
-    _consume(calls, given)
+    come_back = _consume(calls, given)
     last = path.rpartition(".")[2]
     operands = 1 if last in library.ONE_OPERAND else 2
     if path.startswith("numpy.") and last not in library.MANY_OPERANDS:
         machine.mutate(*(v for v in given.positional[operands:] if v.kind not in (Kind.PLAIN, Kind.LIBRARY)))
+    if not all_harmless(path, given.positional, given.named, given.more):
+        return anything_known(calls, node, given)
     gives = library.gives(path)
     if gives == "plain":
         return PLAIN
     if gives == "copy":
-        copied = machine.regions.functions({r for value in given.values for r in machine.holding(value)})
-        if copied:
-            return calls.anything(given.values)
-        kinds = {value.kind for value in given.values}
-        kind = kinds.pop() if len(kinds) == 1 else Kind.ANY
-        region = machine.fresh(node)
-        made = Value(kind if kind in _QUIET else Kind.ANY, frozenset({region}))
-        if any(machine.worldly(value) for value in given.values):
-            return machine.pool([made], WORLD)
-        for value in given.values:
-            held = machine.regions.holds(value)
-            if held is not Kind.PLAIN:
-                machine.regions.put(made, Value(held, frozenset({region})))
-        return made
+        return _copied(calls, node, given)
     made = Value(Kind.ANY if gives == "any" else Kind.DATA, frozenset({machine.fresh(node)}))
     if gives != "fresh":
-        for value in given.values:
+        for value in (*given.values, come_back):
             if value.kind is Kind.DATA or machine.regions.holds(value) is not Kind.PLAIN or gives == "any":
                 machine.regions.put(made, value if value.kind is not Kind.LIBRARY else PLAIN)
     return made
 
 
-def _draw(calls: Calls, drawing: Value, given: Given) -> Value:
+def _copied(calls: Calls, node: ast.AST, given: Given) -> Value:
+    machine = calls.machine
+    if any(leads_to_code(calls.machine, value) for value in given.values):
+        return calls.anything(given.values)
+    kinds = {value.kind for value in given.values}
+    kind = kinds.pop() if len(kinds) == 1 else Kind.ANY
+    region = machine.fresh(node)
+    made = Value(kind if kind in _QUIET else Kind.ANY, frozenset({region}))
+    if any(machine.worldly(value) for value in given.values):
+        return machine.pool([made], WORLD)
+    for value in given.values:
+        machine.copy_tags(value, made)
+        held = machine.regions.holds(value)
+        if held is not Kind.PLAIN:
+            machine.regions.put(made, Value(held, frozenset({region})))
+    return made
+
+
+def draw(calls: Calls, drawing: Value, given: Given) -> Value:
     """Draw something; what is drawn stays as it is, and is not given back."""
     _consume(calls, given)
     for value in given.values:
@@ -105,41 +241,34 @@ def _draw(calls: Calls, drawing: Value, given: Given) -> Value:
     return drawing
 
 
-def _consume(calls: Calls, given: Given) -> None:
-    """Go through what is given: iterators are used up, functions may be called."""
+def _consume(calls: Calls, given: Given) -> Value:
+    """Go through what is given: iterators are used up, and callables are called; return what these give."""
     for value in given.values:
-        if value.kind in _CALLABLE:
-            calls.called(ast.Pass(), value, _with(calls, given))
-        elif value.kind is not Kind.LIBRARY:
+        if value.kind not in (*CALLABLE, Kind.LIBRARY):
             calls.special(value)
             if value.kind not in _QUIET:
                 calls.parts(value)
+    if not any(leads_to_code(calls.machine, value) for value in given.values):
+        return PLAIN
+    others = [value for value in given.values if value.kind not in (*CALLABLE, Kind.LIBRARY)]
+    if any(value.kind not in (Kind.PLAIN, Kind.DATA) for value in others):
+        return run_given(calls, given.values, calls.machine.pool(others))
+    found = PLAIN
+    for value in others:
+        found = join(found, value)
+    return run_given(calls, given.values, found)
 
 
-def _with(calls: Calls, given: Given) -> Given:
-    """Return arguments that may be anything out of what is given."""
-    from respawn_jobs.analysis.calls import Given
-
-    others = [value for value in given.values if value.kind not in (*_CALLABLE, Kind.LIBRARY)]
-    if all(value.kind is Kind.PLAIN for value in others):
-        return Given(more=PLAIN)
-    if all(value.kind in (Kind.PLAIN, Kind.DATA) for value in others):
-        found = others[0]
-        for value in others[1:]:
-            found = join(found, value)
-        return Given(more=found)
-    return Given(more=calls.machine.pool(others))
-
-
-def _anything_known(calls: Calls, node: ast.AST, given: Given) -> Value:
+def anything_known(calls: Calls, node: ast.AST, given: Given) -> Value:
     """Call something of a library that keeps nothing but in what it returns and what it is given."""
     machine = calls.machine
-    values = [value for value in given.values if value.kind is not Kind.LIBRARY or not known(str(value.what))]
-    pooled = machine.pool(values, machine.fresh(node))
+    pooled = machine.pool(given.values, machine.fresh(node))
     machine.mutate(pooled)
     found = machine.regions.functions(pooled.regions)
     if found:
         pooled = machine.pool([pooled, calls.run_all(found, pooled)])
+    for path in sorted(machine.regions.notes(pooled.regions, "path")):
+        pooled = machine.pool([pooled, run_path(calls, path, pooled)])
     if machine.worldly(pooled):
         machine.call_world()
     return pooled
@@ -150,177 +279,3 @@ def _boxes(calls: Calls, node: ast.AST) -> Value:
     made = Value(Kind.BOX, frozenset({calls.machine.fresh(node)}))
     calls.machine.regions.put(made, made)
     return made
-
-
-def _builtin(calls: Calls, node: ast.AST, name: str, given: Given) -> Value:
-    machine = calls.machine
-    if name in library.OPAQUE_NAMES:
-        raise Opaque(f"it calls {name}")
-    if name in library.SCALAR_BUILTINS:
-        calls.special(*given.values)
-        if name in ("abs", "divmod", "pow", "round") and any(v.kind is not Kind.PLAIN for v in given.values):
-            made = Value(Kind.DATA if all(v.kind in _QUIET for v in given.values) else Kind.ANY)
-            return Value(made.kind, machine.pool(given.values, machine.fresh(node)).regions)
-        if name in ("str", "bytes", "print", "int", "float", "slice"):
-            machine.mutate(*(v for v in given.named.values() if v.kind is not Kind.LIBRARY))
-        return PLAIN
-    if name in library.COLLECTING_BUILTINS:
-        return _collected(calls, node, given)
-    if name in library.CHOOSING_BUILTINS | library.TESTING_BUILTINS:
-        found = _elements(calls, given)
-        return PLAIN if name in library.TESTING_BUILTINS else found
-    if name == "object":
-        return Value(Kind.ANY, frozenset({machine.fresh(node)}))
-    if name in ("Exception", "ValueError", "KeyError", "TypeError", "RuntimeError", "NameError"):
-        return _anything_known(calls, node, given)
-    if name == "type" and len(given.values) == 1:
-        return Value(Kind.ANY, machine.holding(given.values[0]))
-    if name == "open":
-        machine.read_process()
-    if name in ("getattr", "hasattr") and given.positional and machine.properties:
-        return calls.anything(given.values)
-    if name == "getattr" and given.positional:
-        owner = given.positional[0]
-        if owner.kind is Kind.LIBRARY:
-            raise Opaque(f"it looks into {owner.what} by name")
-        return Value(Kind.ANY, machine.pool([owner, *given.positional[2:]]).regions)
-    if name == "delattr" and given.positional and given.positional[0].kind is Kind.LIBRARY:
-        machine.change_library(f"{given.positional[0].what}.{name}")
-    if name == "setattr":
-        raise Opaque("it uses setattr")
-    if name == "super":
-        scope = machine.scope
-        found = machine.pool(list(scope.names.values())) if scope else PLAIN
-        return Value(Kind.ANY, found.regions)
-    return _anything_known(calls, node, given)
-
-
-def _collected(calls: Calls, node: ast.AST, given: Given) -> Value:
-    machine = calls.machine
-    made = Value(Kind.BOX, frozenset({machine.fresh(node)}))
-    machine.regions.put(made, _elements(calls, given))
-    for name, value in given.named.items():
-        if name not in ("key", "reverse"):
-            machine.regions.put(made, value)
-    return made
-
-
-def _elements(calls: Calls, given: Given) -> Value:
-    """Go through the arguments; return any of their parts. A `key` is called with them."""
-    machine = calls.machine
-    found = given.more or PLAIN
-    for value in given.positional:
-        found = join(found, calls.parts(value))
-        if value.kind is Kind.BOX and machine.regions.holds(value) is not Kind.PLAIN:
-            # A dict is made of pairs, and `min(a, b)` gives one of them.
-            found = join(found, value)
-        if len(given.positional) > 1 or value.kind is Kind.DATA:
-            found = join(found, value)
-    calls.special(found)
-    key = given.named.get("key")
-    if key is not None:
-        from respawn_jobs.analysis.calls import Given
-
-        calls.called(ast.Pass(), key, Given([found]))
-    if "default" in given.named:
-        found = join(found, given.named["default"])
-    return found
-
-
-def call_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Given) -> Value:
-    """Return what calling a method of a value may give."""
-    machine = calls.machine
-    if owner.kind is Kind.PLAIN:
-        for value in given.values:
-            calls.special(value)
-            if value.kind not in _QUIET:
-                calls.parts(value)
-        if name in library.PLAIN_LISTS:
-            return Value(Kind.BOX, frozenset({machine.fresh(node)}))
-        return PLAIN
-    if owner.kind is Kind.BOX and name in library.BOX_READERS:
-        calls.special(*given.values)
-        found = owner
-        for value in given.values:
-            calls.parts(value) if value.kind not in (*_QUIET, Kind.LIBRARY) else None
-            found = join(found, value) if value.kind is not Kind.LIBRARY else Value(Kind.ANY, found.regions)
-        if name in ("index", "count", "issubset", "issuperset", "isdisjoint"):
-            return PLAIN
-        if name == "get":
-            return join(calls.part(owner), found if len(given.values) > 1 else PLAIN)
-        return found if found.kind is Kind.BOX else Value(Kind.ANY, machine.pool([found]).regions)
-    if owner.kind is Kind.BOX:
-        machine.mutate(owner)
-        key = given.named.get("key")
-        if key is not None:
-            from respawn_jobs.analysis.calls import Given
-
-            calls.called(node, key, Given([calls.part(owner)]))
-        for value in given.values:
-            calls.special(value)
-            item = (
-                calls.parts(value)
-                if value.kind not in (*_QUIET, Kind.LIBRARY) and name in _GOING_THROUGH
-                else value
-            )
-            machine.regions.put(owner, item if item.kind is not Kind.LIBRARY else machine.pool([item]))
-        return calls.part(owner)
-    if owner.kind is Kind.DRAWING:
-        if name.startswith("get_") and name.endswith(("data", "array", "offsets")):
-            raise Opaque(f"it asks a drawing for its data with {name}")
-        return _draw(calls, owner, given)
-    if owner.kind is Kind.DATA:
-        return _data_method(calls, node, owner, name, given)
-    calls.look_up(given)
-    return calls.anything([owner, *given.values])
-
-
-_GOING_THROUGH = (
-    "extend",
-    "update",
-    "intersection_update",
-    "difference_update",
-    "symmetric_difference_update",
-)
-
-
-def _data_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Given) -> Value:
-    machine = calls.machine
-    if library.writes_files(name):
-        machine.read_process()
-        return PLAIN
-    if name in ("query", "eval"):
-        if any(value.kind is not Kind.PLAIN for value in given.values) or not given.words:
-            raise Opaque(f"it calls {name} with a text that is not written there")
-        calls.look_up(given)
-    quiet = name in library.PURE_DATA_METHODS and not {"inplace", "out"} & given.named.keys()
-    # Some take `inplace` or `out` by its place.
-    places = given.positional if name in library.TWO_TABLES else given.positional[:1]
-    many = len(given.positional) > (1 if name in ("query", "eval") else 2)
-    if not quiet or many or any(value.kind is not Kind.PLAIN for value in given.positional[len(places) :]):
-        calls.look_up(given)
-        return calls.anything([owner, *given.values])
-    if name in library.RANDOM_DATA_METHODS and "random_state" not in given.constants:
-        machine.draw((NUMPY_RANDOM,))
-    found = owner
-    for value in given.values:
-        if value.kind is Kind.LIBRARY:
-            if not known(str(value.what)):
-                return calls.anything([owner, *given.values])
-        elif value.kind in _QUIET:
-            if value.kind is not Kind.PLAIN and machine.regions.holds(value) is not Kind.PLAIN:
-                machine.regions.put(found, value)
-            elif value.kind is Kind.DATA:
-                found = join(found, value)
-        elif value.kind is Kind.FUNCTION:
-            from respawn_jobs.analysis.calls import Given
-
-            found = join(found, calls.call(value.what, Given([owner], more=owner)))
-        else:
-            return calls.anything([owner, *given.values])
-    if name in library.FRESH_DATA_METHODS or (name == "copy" and not given.values):
-        made = Value(Kind.DATA, frozenset({machine.fresh(node)}))
-        if machine.regions.holds(owner) is not Kind.PLAIN:
-            machine.regions.put(made, owner)
-        return made
-    return found if found.kind is Kind.DATA else Value(Kind.ANY, found.regions)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from respawn_jobs.analysis.hidden import CWD, ENV, NUMPY_RANDOM, RANDOM, RANDOM_STATES
-
-OPTIONS = "#lib:options"
+from respawn_jobs.analysis import files, states
+from respawn_jobs.analysis.hidden import NUMPY_RANDOM, RANDOM, RANDOM_STATES
 
 
 def words(text: str) -> frozenset[str]:
@@ -67,7 +66,7 @@ _STATELESS = words(
     """
     math cmath statistics json re string textwrap datetime collections itertools functools operator decimal
     fractions hashlib base64 copy dataclasses enum typing abc numbers heapq bisect calendar zoneinfo html
-    struct uuid difflib pprint time typing_extensions __future__
+    struct uuid difflib pprint time typing_extensions __future__ csv io pickle contextlib warnings
     """
 )
 _CURATED = words(
@@ -138,33 +137,10 @@ _WRITING_DATA_METHODS = words(
 RANDOM_DATA_METHODS = frozenset({"sample"})
 
 _READERS = "read_"
-STATE_SETTERS = {
-    "numpy.random.seed": (NUMPY_RANDOM, True),
-    "random.seed": (RANDOM, True),
-    "numpy.random.set_state": (NUMPY_RANDOM, True),
-    "random.setstate": (RANDOM, True),
-    "os.chdir": (CWD, False),
-    "os.putenv": (ENV, False),
-    "os.unsetenv": (ENV, False),
-    "os.umask": (CWD, False),
-    "pandas.set_option": (OPTIONS, False),
-    "pandas.reset_option": (OPTIONS, False),
-    "numpy.seterr": (OPTIONS, False),
-    "numpy.set_printoptions": (OPTIONS, False),
-    "warnings.filterwarnings": (OPTIONS, False),
-    "warnings.simplefilter": (OPTIONS, False),
-    "warnings.resetwarnings": (OPTIONS, False),
-}
-STATEFUL_THINGS = {
-    "os.environ": ENV,
-    "matplotlib.rcParams": OPTIONS,
-    "matplotlib.pyplot.rcParams": OPTIONS,
-    "pandas.options": OPTIONS,
-}
 PROCESS_READERS = words(
     """
-    os.getcwd os.getenv os.listdir os.walk os.path.exists os.path.abspath os.path.isfile os.path.isdir
-    os.path.getsize os.makedirs os.remove glob.glob pathlib.Path.cwd os.environ.get os.environ.copy
+    os.getcwd os.getenv os.path.abspath pathlib.Path.cwd pathlib.Path.home os.path.expanduser os.environ.get
+    os.environ.copy os.path.realpath
     """
 )
 PURE_OTHERS = words(
@@ -204,17 +180,14 @@ def stateless(path: str) -> bool:
 def curated(path: str) -> bool:
     """Tell whether a library is known not to keep what it is given."""
     root = path.partition(".")[0]
-    return root in _CURATED or root in _STATELESS or path in PURE_OTHERS or path in PROCESS_READERS
-
-
-def sets_options(path: str) -> bool:
-    """Tell whether a call of a known library may change its options."""
-    last = path.rpartition(".")[2]
-    prefixes = ("set_", "rc", "use", "reset_", "style", "config", "register", "unregister")
-    return last.startswith(prefixes) or last in (
-        "set", "ion", "ioff", "interactive", "switch_backend", "option_context", "xkcd", "context",
-        "deregister_matplotlib_converters", "despine", "close", "cla", "clf", "sca",
-    )  # fmt: skip
+    return (
+        root in _CURATED
+        or root in _STATELESS
+        or path in PURE_OTHERS | PROCESS_READERS
+        or path in files.CALLS
+        or path in states.SETTERS
+        or any(path == thing or path.startswith(thing + ".") for thing in states.THINGS)
+    )
 
 
 def draws(path: str) -> tuple[str, ...]:
@@ -249,7 +222,12 @@ def draws(path: str) -> tuple[str, ...]:
 
 
 def pure(path: str) -> bool:
-    """Tell whether a call of this library function leaves what it is given as it is."""
+    """Tell whether a call of this library function leaves what it is given as it is.
+
+    It does for most arguments; which ones make it change others tells `arguments`.
+    """
+    if states.sets(path):
+        return False
     root, _, rest = path.partition(".")
     if root == "numpy":
         return rest in _PURE_NUMPY
@@ -286,8 +264,8 @@ def gives(path: str) -> str:
     if path == "copy.deepcopy":
         return "copy"
     if root in ("math", "cmath", "json", "html", "textwrap", "base64") or path in PROCESS_READERS:
-        return "plain" if path not in ("os.walk",) else "any"
-    return "plain" if root in ("datetime", "decimal", "fractions") or path in PURE_OTHERS else "any"
+        return "plain"
+    return "plain" if root in ("datetime", "fractions") or path in PURE_OTHERS else "any"
 
 
 def drawn(path: str) -> bool:
@@ -324,3 +302,40 @@ PLOTTING = words(
 def writes_files(method: str) -> bool:
     """Tell whether a method of a table writes it to a file and leaves it as it is."""
     return method in _WRITING_DATA_METHODS
+
+
+_INERT = words(
+    """ nan inf pi e newaxis NaN NA NaT euler_gamma float16 float32 float64 float_ int8 int16 int32 int64
+    int_ uint8 uint16 uint32 uint64 bool_ object_ str_ bytes_ datetime64 timedelta64 complex64 complex128
+    intp number generic integer floating
+    """
+)
+"""Names in NumPy and pandas of numbers and types."""
+
+
+def inert(path: str) -> bool:
+    """Tell whether something of a known library does nothing when whoever is given it calls it."""
+    last = path.rpartition(".")[2]
+    return last in _INERT or last[:1].isupper() or (pure(path) and path not in files.CALLS)
+
+
+def tags_of(path: str) -> tuple[str, ...]:
+    """Return what is used by whoever does something with the result of a call."""
+    root, _, rest = path.partition(".")
+    found = {"numpy": "numpy.ndarray", "pandas": "pandas.DataFrame"}.get(root, f"{root}.*")
+    if rest.startswith(_READERS) and rest != "read_csv":
+        return found, "decimal.*"
+    return (found,)
+
+
+LOOKING = (
+    "patsy",
+    "numexpr",
+    "duckdb",
+    "pandasql",
+    "plotnine",
+    "formulaic",
+    "polars.sql",
+    "statsmodels.formula",
+)
+"""Libraries that look up the names in a text where they are called."""

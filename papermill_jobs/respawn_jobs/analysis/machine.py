@@ -9,9 +9,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from respawn_jobs.analysis import library
-from respawn_jobs.analysis.hidden import ANYTHING, CWD, ENV, RANDOM_STATES, WORLD_STATE
+from respawn_jobs.analysis.files import READ, WRITE, state_of
+from respawn_jobs.analysis.hidden import (
+    ANYTHING,
+    CWD,
+    ENV,
+    FILES,
+    NETWORK,
+    RANDOM_STATES,
+    WORLD_STATE,
+)
 from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, body, declared, mentioned
-from respawn_jobs.analysis.values import PLAIN, UNKNOWN, WORLD, Kind, Regions, Value, join
+from respawn_jobs.analysis.states import THINGS
+from respawn_jobs.analysis.values import (
+    PLAIN,
+    UNKNOWN,
+    WORLD,
+    Kind,
+    Note,
+    Regions,
+    Value,
+    join,
+    text_of,
+)
 
 _BUILTINS = frozenset(dir(builtins))
 _MOST_STEPS = 40_000
@@ -34,6 +54,8 @@ class Trace:
     """Regions with objects that it may have changed."""
     uses: set[str] = field(default_factory=set)
     """Modules whose code it may run or whose values it may use."""
+    reads_all: str | None = None
+    """Why every variable may matter to it."""
     steps: int = 0
 
 
@@ -61,6 +83,13 @@ class Machine:
         self.active: list[Function] = []
         self.set_elsewhere: set[str] = set()
         """Attributes that something else than an instance of a class of the notebook may have got."""
+        self.moves = False
+        """Whether the working directory may be another than the one in which the notebook started."""
+        self.statement: ast.expr | None = None
+        """The call whose result nobody takes, while it is made."""
+        self.running: set[str] = set()
+        """What of libraries is being called because something given leads to it."""
+        self._of_state: dict[str, set[int]] = {}
         self.trusted = True
         """Whether Python's names still mean Python's own."""
 
@@ -80,6 +109,8 @@ class Machine:
 
     def load_global(self, name: str) -> Value:
         """Return the value of a global name, and note that it was read."""
+        if name.startswith("%"):
+            return Value(Kind.LIBRARY, what=name)
         if name not in self.trace.sure:
             self.trace.reads.add(name)
         if name in self.globals:
@@ -164,14 +195,18 @@ class Machine:
                 self.change_library(str(value.what))
             else:
                 self.trace.changed |= value.regions
+                for state in sorted(self.regions.notes(value.regions, "state")):
+                    self.change_state(state)
 
     def change_library(self, path: str) -> None:
         """Note that something in a library is changed: its options, or else anything may follow."""
-        for thing, state in library.STATEFUL_THINGS.items():
+        for thing, state in THINGS.items():
             if path == thing or path.startswith(thing + "."):
                 self.change_state(state)
                 return
         raise Opaque(f"it changes {path}")
+
+    # What is no variable
 
     def change_state(self, state: str, *, anew: bool = False) -> None:
         """Note that a cell changes what is no variable; `anew` when it does not matter what that was."""
@@ -179,6 +214,7 @@ class Machine:
         if state not in self.trace.sure and not certain:
             self.trace.reads.add(state)
         self.trace.binds.add(state)
+        self.trace.changed |= self._of_state.get(state, set())
         if certain:
             self.trace.sure.add(state)
 
@@ -187,30 +223,103 @@ class Machine:
         if state not in self.trace.sure:
             self.trace.reads.add(state)
 
+    def handle(self, value: Value, state: str) -> Value:
+        """Return a value that stands for a part of the state: who changes the one changes the other."""
+        self._of_state.setdefault(state, set()).update(value.regions)
+        self.regions.note(value.regions, Note("state", state))
+        self.read_state(state)
+        return value
+
+    def use(self, *modules: str) -> None:
+        """Note that code or values of modules are used."""
+        self.trace.uses.update(modules)
+
+    def use_value(self, value: Value) -> None:
+        """Note that something is done with a value: what its objects come from is used."""
+        if value.kind is Kind.LIBRARY:
+            self.use(str(value.what))
+            return
+        regions = self.regions.roots(self.holding(value))
+        if not regions:
+            return
+        tags = self.regions.notes(regions, "tag")
+        if value.kind is Kind.DATA and not tags:
+            tags = {"numpy.ndarray", "pandas.DataFrame"}
+        self.use(*tags, *([ANYTHING] if WORLD in regions else []))
+        for state in self.regions.notes(regions, "state") | self.regions.notes(regions, "read"):
+            self.read_state(state)
+
+    def copy_tags(self, source: Value, made: Value) -> None:
+        """Let a copy be known to come from where its original does."""
+        self.regions.note(
+            made.regions, *(Note("tag", tag) for tag in self.regions.notes(source.regions, "tag"))
+        )
+
+    def use_file(self, path: Value | None, how: str) -> str:
+        """Note that a cell reads or writes a file; return the file's name among the parts of the state.
+
+        Args:
+            path: what names it; None when that is not known.
+            how: `READ`, `WRITE` anew, or `BOTH`.
+        """
+        text = text_of(path) if path is not None else None
+        state = state_of(text)
+        absolute = text is not None and text.startswith("/")
+        if state != NETWORK and not absolute:
+            self.read_state(CWD)
+            state = FILES if self.moves else state
+        if how == READ:
+            self.read_state(state)
+        else:
+            self.change_state(state, anew=how == WRITE and state not in (FILES, NETWORK))
+        return state
+
     def read_process(self) -> None:
         """Note that a cell depends on the working directory or the environment."""
         self.read_state(CWD)
         self.read_state(ENV)
 
+    def read_everything(self, why: str) -> None:
+        """Note that every variable may matter to the cell."""
+        self.trace.reads_all = self.trace.reads_all or why
+
     def call_world(self) -> None:
         """Note that code ran which may use and change all that libraries keep."""
         self.load_global(WORLD_STATE)
-        self.trace.uses.add(ANYTHING)
+        self.use(ANYTHING)
         self.change_state(WORLD_STATE)
         self.trace.changed.add(WORLD)
 
+    # What is held where
+
     def pool(self, values: Iterable[Value], *more: int) -> Value:
         """Merge all that values lead to; return something of it. What is not known joins the world."""
-        regions = set(more)
+        regions, paths = set(more), list[Note]()
         for value in values:
             regions |= self.holding(value)
             if value.kind is Kind.LIBRARY and not known(str(value.what)):
                 regions.add(WORLD)
+            elif value.kind is Kind.LIBRARY:
+                paths.append(Note("path", str(value.what)))
         pooled = Value(Kind.ANY, frozenset(regions))
         region = self.regions.merge(regions)
         if region is not None:
             self.regions.put(pooled, pooled)
+            self.regions.note([region], *paths)
         return pooled
+
+    def keep(self, into: Value, value: Value) -> None:
+        """Let an object hold a value, whatever that is."""
+        if value.kind is Kind.LIBRARY:
+            # What lies in a library has no region of its own; the holder's says that it may be found there.
+            self.regions.put(into, self.pool([value], *into.regions))
+        else:
+            self.regions.put(into, Value(value.kind, self.holding(value), value.what))
+
+    def kept_by(self, path: str) -> Value:
+        """Return what the library of a path may have been given to keep, such as accessors and handlers."""
+        root = path.partition(".")[0]
+        return Value(Kind.ANY, frozenset({self.regions.fresh(("kept by", root))}))
 
     def worldly(self, value: Value) -> bool:
         """Tell whether unknown code may hold, or lie in, what a value leads to."""
@@ -255,4 +364,4 @@ class Machine:
 
 def known(path: str) -> bool:
     """Tell whether what a library does with its arguments is known well enough."""
-    return path.startswith("builtins.") or library.curated(path)
+    return path.startswith(("builtins.", "%")) or library.curated(path)

@@ -1,37 +1,31 @@
-"""Cells as Python: what IPython makes of magics and shell lines, as far as it is known."""
+"""Cells as Python: what IPython makes of magics and shell lines, as far as that is known.
+
+IPython's own transformation tells what is a magic and what lies in a text. What it makes of them are calls
+of the shell; these become calls of names that start with `%`, which `magics` executes, or the code that a
+magic runs.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
+from typing import Any, cast
 
 from respawn_jobs.analysis.machine import Opaque
 
 _TOO_MUCH = (SyntaxError, ValueError, RecursionError, MemoryError)
-_RUNNING = ("%time", "%timeit", "%prun")
-_QUIET = frozenset(
-    [
-        "matplotlib",
-        "pylab_quiet",
-        "config",
-        "history",
-        "who",
-        "whos",
-        "pinfo",
-        "pdoc",
-        "psource",
-        "lsmagic",
-        "quickref",
-        "page",
-    ]
-)
-"""Line magics that change at most options of libraries."""
-_RUNNING_CELLS = ("%%time", "%%prun", "%%capture")
-_OTHER_LANGUAGES = (
-    *("%%bash", "%%sh", "%%script", "%%cmd", "%%perl", "%%ruby", "%%html", "%%HTML", "%%svg", "%%SVG"),
-    *("%%javascript", "%%js", "%%latex", "%%markdown", "%%writefile", "%%file"),
-)
-_EXPANDED = re.compile(r"\{([^{}]*)\}|\$(\w+)")
+_RUNNING = frozenset(["time", "timeit", "prun"])
+"""Magics that run Python in the namespace."""
+_QUIET = frozenset(["history", "hist", "lsmagic", "quickref", "page", "pwd", "pylab_quiet"])
+"""Line magics that change nothing and depend on nothing that cells share."""
+_LOOKING = frozenset(["pinfo", "pinfo2", "pdoc", "psource", "pfile", "pdef"])
+_SETTING = frozenset(["config", "precision", "pprint", "xmode", "colors", "matplotlib"])
+_FILES = frozenset(["ls", "ll", "cat", "mkdir", "rmdir", "rm", "cp", "mv", "sx", "system"])
+"""Line magics that are commands of the shell."""
+_LANGUAGES = frozenset(["bash", "sh", "script", "cmd", "perl", "ruby"])
+_SHOWN = frozenset(["html", "HTML", "svg", "SVG", "javascript", "js", "latex", "markdown"])
+_EXPANDED = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})|\$\{?(\w+)")
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -45,55 +39,143 @@ def parsed(source: str) -> ast.Module:
         return ast.parse(source)
     except _TOO_MUCH:
         pass
-    lines = source.strip().splitlines()
-    if lines and lines[0].startswith("%%"):
-        lines = _cell_magic(lines)
+    from IPython.core.inputtransformer2 import TransformerManager  # slow to import, and few cells need it
+
     try:
-        return ast.parse("\n".join(_line(line) for line in lines))
+        manager: Any = TransformerManager
+        tree = _Magics().visit(ast.parse(manager().transform_cell(source)))
+        return cast(ast.Module, ast.fix_missing_locations(tree))
     except _TOO_MUCH as error:
         raise Opaque("it is not Python") from error
 
 
-def _cell_magic(lines: list[str]) -> list[str]:
-    magic, _, options = lines[0].partition(" ")
-    if magic in _RUNNING_CELLS:
-        kept = [word for word in options.split() if _NAME.fullmatch(word)] if magic == "%%capture" else []
-        return [*(f"{name} = object()" for name in kept), *lines[1:]]
-    if magic in _OTHER_LANGUAGES:
-        if any(option in options for option in ("--out", "--err", "--proc", "--bg")):
-            raise Opaque(f"it uses {magic}")
-        return [_shell("\n".join(lines), "")]
-    raise Opaque(f"it uses {magic}")
+class _Magics(ast.NodeTransformer):
+    """Puts Python in the place of calls of the shell."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
+        """Translate a magic or a command that stands alone."""
+        called = _shell_call(node.value)
+        if called is None:
+            return self.generic_visit(node)
+        method, arguments = called
+        if method == "run_line_magic":
+            return _line_magic(arguments[0], arguments[1])
+        if method == "run_cell_magic":
+            return _cell_magic(*arguments)
+        return [ast.Expr(_command(arguments[0]))]
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Translate a magic or a command whose result is used."""
+        called = _shell_call(node)
+        if called is None:
+            return self.generic_visit(node)
+        method, arguments = called
+        if method in ("system", "getoutput"):
+            return _command(arguments[0])
+        found = _line_magic(arguments[0], arguments[1]) if method == "run_line_magic" else []
+        if len(found) == 1 and isinstance(found[0], ast.Expr):
+            return found[0].value
+        raise Opaque(f"it uses what %{arguments[0]} gives")
 
 
-def _line(line: str) -> str:
-    stripped = line.lstrip()
-    indent = line[: len(line) - len(stripped)]
-    assigned = re.match(r"([\w\s,]+)=\s*(!.*)$", stripped)
-    if assigned is not None:
-        names = assigned[1].strip()
-        return f"{indent}{_shell(assigned[2], '')}; {names} = ''.split()"
-    if stripped.startswith("!"):
-        return _shell(stripped, indent)
-    if stripped.startswith("%"):
-        magic, _, rest = stripped.partition(" ")
-        if magic in _RUNNING:
-            rest = re.sub(r"^(-\w+\s+(\d+\s+)?)*", "", rest.strip())
-            # What %timeit assigns stays inside it; assuming more is safe.
-            return f"{indent}if __name__: {rest}" if rest else f"{indent}pass"
-        if magic.lstrip("%") == "matplotlib":
-            return f"{indent}pass"
-        if magic.lstrip("%") in _QUIET:
-            return f"{indent}pass"
-        raise Opaque(f"it uses {magic}")
-    if stripped.startswith("?") or (stripped.endswith("?") and "#" not in stripped):
-        return f"{indent}pass"
-    return line
+def _shell_call(node: ast.expr) -> tuple[str, list[str]] | None:
+    """Return the method and the arguments of a call that IPython's transformation has made."""
+    if not (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Call)
+        and isinstance(node.func.value.func, ast.Name)
+        and node.func.value.func.id == "get_ipython"
+        and node.func.attr in ("run_line_magic", "run_cell_magic", "system", "getoutput")
+    ):
+        return None
+    texts = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    needed = {"run_line_magic": 2, "run_cell_magic": 3}.get(node.func.attr, 1)
+    return (node.func.attr, texts) if len(texts) == len(node.args) == needed else None
 
 
-def _shell(command: str, indent: str) -> str:
-    """Return Python that reads what a command line is filled in with; a command changes files at most."""
+def _special(name: str, *arguments: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name(f"%{name}", ast.Load()), list(arguments), [])
+
+
+def _line_magic(name: str, line: str) -> list[ast.stmt]:
+    if name in _RUNNING:
+        return _run(re.sub(r"^(-\w+\s+(\d+\s+)?)*", "", line.strip()), perhaps=True)
+    if name in _QUIET:
+        return [ast.Pass()]
+    if name in _LOOKING:
+        return [ast.Expr(_names(line))]
+    if name in _FILES:
+        return [ast.Expr(_command(f"{name} {line}"))]
+    if name in ("cd", "pushd", "popd", "env", "set_env") or name in _SETTING:
+        told = _LANGUAGE_OF_STATE.get(name, "config")
+        return [ast.Expr(_special(told, ast.Constant(f"{name} {line}"), *_filled_in(line)))]
+    if name in ("who", "whos", "who_ls"):
+        return [ast.Expr(_special("who"))]
+    raise Opaque(f"it uses %{name}")
+
+
+_LANGUAGE_OF_STATE = {
+    "cd": "cd",
+    "pushd": "cd",
+    "popd": "cd",
+    "env": "env",
+    "set_env": "env",
+}
+
+
+def _cell_magic(name: str, line: str, body: str) -> list[ast.stmt]:
+    if name in ("time", "prun", "capture"):
+        words = [word for word in line.split() if _NAME.fullmatch(word)] if name == "capture" else []
+        made = [
+            ast.Assign([ast.Name(word, ast.Store())], ast.Call(ast.Name("object", ast.Load()), [], []))
+            for word in words
+        ]
+        first = _run(line, perhaps=False) if name == "time" and _is_code(line) else []
+        return [*made, *first, *_run(body, perhaps=False)]
+    if name in ("writefile", "file"):
+        append, path = line.strip().startswith("-a"), line.strip().removeprefix("-a").strip()
+        filled = _filled_in(path)
+        where = [] if filled else [ast.Constant(path.strip("'\""))]
+        return [ast.Expr(_special("appendfile" if append else "writefile", *where, *filled))]
+    if name in _SHOWN:
+        return [ast.Expr(_special("show", *_filled_in(line)))]
+    if name in _LANGUAGES:
+        if any(option in line for option in ("--out", "--err", "--proc", "--bg")):
+            raise Opaque(f"it uses %%{name}")
+        return [ast.Expr(_command(f"{line}\n{body}", fill=line))]
+    raise Opaque(f"it uses %%{name}")
+
+
+def _is_code(line: str) -> bool:
+    return bool(line.strip()) and not line.strip().startswith("-")
+
+
+def _run(code: str, *, perhaps: bool) -> list[ast.stmt]:
+    """Return the statements of code that a magic runs; with `perhaps`, they may not be run for sure."""
+    statements = parsed(code).body
+    if not statements:
+        return [ast.Pass()]
+    return [ast.If(ast.Name("__name__", ast.Load()), statements, [])] if perhaps else statements
+
+
+def _command(command: str, fill: str | None = None) -> ast.expr:
+    """Return Python that does what a command of the shell may do to what cells share."""
     if re.search(r"\b(pip|conda|mamba|uv)\b", command):
         raise Opaque("it installs packages")
-    names = [name for pair in _EXPANDED.findall(command) for name in _NAME.findall(pair[0] or pair[1])]
-    return f"{indent}str(({' '.join(f'{name},' for name in names)}))"
+    return _special("shell", *_filled_in(command if fill is None else fill))
+
+
+def _filled_in(text: str) -> Sequence[ast.expr]:
+    """Return the expressions that IPython fills a text in with."""
+    found: list[ast.expr] = []
+    for expression, name in _EXPANDED.findall(text):
+        try:
+            found.append(ast.parse((name or expression).partition(":")[0].strip(), mode="eval").body)
+        except _TOO_MUCH:
+            found.append(_names(expression))
+    return found
+
+
+def _names(text: str) -> ast.expr:
+    return ast.Tuple([ast.Name(name, ast.Load()) for name in _NAME.findall(text)], ast.Load())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Sequence
 from typing import cast
 
 from respawn_jobs.analysis import library
-from respawn_jobs.analysis.calls import Given
 from respawn_jobs.analysis.expressions import Expressions
+from respawn_jobs.analysis.given import Given
+from respawn_jobs.analysis.hidden import IMPORTS, SHOWN
 from respawn_jobs.analysis.machine import Machine, Opaque, known
 from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, bound
-from respawn_jobs.analysis.values import PLAIN, UNKNOWN, Kind, Value, join
+from respawn_jobs.analysis.states import TEMPORARY, THINGS
+from respawn_jobs.analysis.values import PLAIN, UNKNOWN, Kind, Note, Value, join
 
 
 class Statements(Expressions):
@@ -45,7 +48,12 @@ class Statements(Expressions):
     _do_break = _do_continue = _do_global = _do_nonlocal = _do_pass
 
     def _do_expr(self, node: ast.stmt) -> None:
-        self.special(self.value(cast(ast.Expr, node).value))
+        shown, machine = cast(ast.Expr, node).value, self.machine
+        outer, machine.statement = machine.statement, shown if isinstance(shown, ast.Call) else None
+        self.special(self.value(shown))
+        machine.statement = outer
+        if machine.scope is None:
+            machine.use(SHOWN)  # what a cell ends with is displayed
 
     def _do_assign(self, node: ast.stmt) -> None:
         assigned = cast(ast.Assign, node)
@@ -102,6 +110,8 @@ class Statements(Expressions):
             owner = self.value(target.value)
             if isinstance(target, ast.Subscript):
                 self.value(target.slice)
+            else:
+                self.attribute_set(owner)
             self.special(owner)
             self.machine.mutate(owner)
             if self.machine.worldly(owner):
@@ -154,12 +164,24 @@ class Statements(Expressions):
 
     def _do_with(self, node: ast.stmt) -> None:
         managed = cast(ast.With, node)
+        before = set(self.machine.trace.binds)
+        put_back: set[str] = set()
         for item in managed.items:
+            put_back |= self._put_back(item.context_expr)
             context = self.value(item.context_expr)
             entered = self.anything([context]) if context.kind is not Kind.PLAIN else PLAIN
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, entered)
         self.perhaps(managed.body)
+        self.machine.trace.binds -= put_back - before
+
+    def _put_back(self, context: ast.expr) -> set[str]:
+        """Return the parts of the state that a context manager puts back as they were."""
+        if not isinstance(context, ast.Call):
+            return set()
+        manager = self.value(context.func)
+        state = TEMPORARY.get(str(manager.what)) if manager.kind is Kind.LIBRARY else None
+        return {state} if state is not None else set()
 
     _do_asyncwith = _do_with
 
@@ -223,18 +245,15 @@ class Statements(Expressions):
             if alias.name == "*":
                 raise Opaque(f"it imports everything from {module}")
             path = f"{module}.{alias.name}"
-            for thing, state in library.STATEFUL_THINGS.items():
+            for thing, state in THINGS.items():
                 if path == thing:
                     self.machine.read_state(state)
             self.machine.bind(alias.asname or alias.name, Value(Kind.LIBRARY, what=path))
 
     def _import(self, module: str) -> None:
         root = module.partition(".")[0]
-        if (
-            root not in library.OPAQUE_MODULES
-            and not known(module)
-            and root not in ("os", "pathlib", "warnings", "glob")
-        ):
+        self.machine.use(IMPORTS)
+        if root not in library.OPAQUE_MODULES and not known(module) and root not in sys.stdlib_module_names:
             # The first import of a module runs it.
             self.machine.call_world()
 
@@ -275,14 +294,7 @@ class Statements(Expressions):
         region = machine.fresh(defined)
         info = self._infos.setdefault((id(defined), region), ClassInfo(defined.name, region))
         made = Value(Kind.CLASS, frozenset({region}), info)
-        if defined.keywords:
-            info.exact = False
-            self.values([keyword.value for keyword in defined.keywords])
-        for base in defined.bases:
-            value = self.value(base)
-            if not (value.kind is Kind.LIBRARY and value.what == "builtins.object"):
-                info.exact = False
-                machine.pool([value, made])
+        hooks = self._bases(defined, info, made)
         info.names |= bound(defined.body)
         scope = Scope(frozenset(info.names), machine.scope, region, is_class=True)
         outer, machine.scope = machine.scope, scope
@@ -296,7 +308,9 @@ class Statements(Expressions):
         finally:
             machine.scope = outer
         for value in scope.names.values():
-            machine.regions.put(made, machine.pool([value]) if value.kind is Kind.LIBRARY else value)
+            machine.keep(made, value)
+        if hooks:
+            self.anything([Value(Kind.ANY, made.regions), *hooks])
         for decorator in defined.decorator_list:
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
             if not (isinstance(called, ast.Name | ast.Attribute) and _harmless(str(self.value(called).what))):
@@ -305,12 +319,39 @@ class Statements(Expressions):
         bound_value = self._decorated(defined.decorator_list, kind, defined)
         machine.bind(defined.name, bound_value)
 
+    def _bases(self, defined: ast.ClassDef, info: ClassInfo, made: Value) -> list[Value]:
+        """Take over what a class inherits; return what runs when the class is made."""
+        machine, hooks = self.machine, []
+        for keyword in defined.keywords:
+            info.exact = False
+            value = self.value(keyword.value)
+            if value.kind is not Kind.LIBRARY or not known(str(value.what)):
+                hooks.append(value)
+                machine.regions.note(made.regions, _MADE_BY_HOOKS)
+        for base in defined.bases:
+            value = self.value(base)
+            if value.kind is Kind.LIBRARY and value.what == "builtins.object":
+                continue
+            info.exact = False
+            machine.pool([value, made])
+            regions = machine.holding(value)
+            names = {one.name for one in machine.regions.functions(regions)}
+            if names & _CLASS_HOOKS or machine.regions.notes(regions, _MADE_BY_HOOKS.kind):
+                hooks.append(value)
+        return hooks
+
     def _method(self, node: ast.FunctionDef | ast.AsyncFunctionDef, info: ClassInfo, made: Value) -> None:
         function = self.define(node, info)
         info.methods[node.name] = cast(Function, function.what)
         self.machine.regions.put(made, function)
         value = self._decorated(node.decorator_list, function, node)
         self.machine.bind(node.name, join(value, value))
+
+
+_CLASS_HOOKS = frozenset(["__prepare__", "__init_subclass__", "__set_name__", "mro"])
+"""Methods that tell that making a class runs code."""
+_MADE_BY_HOOKS = Note("hooks")
+"""A class has a metaclass, so its subclasses have it too."""
 
 
 def _harmless(path: str) -> bool:

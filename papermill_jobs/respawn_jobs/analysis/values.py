@@ -38,6 +38,27 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Constant:
+    """A plain value that stands in the source: a text, a number, True, False or None."""
+
+    type: type
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is known of the objects in a region, besides what they may be."""
+
+    kind: str
+    """`path`: something of a library lies there; `tag`: a module that made some of it; `state`: a part of the
+    session's state that changes with it; `draws`: it may draw random numbers."""
+    name: str = ""
+
+
+DRAWS = Note("draws")
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """What an expression may give."""
 
@@ -47,6 +68,7 @@ class Value:
 
 
 PLAIN = Value(Kind.PLAIN)
+NONE = Value(Kind.PLAIN, what=Constant(type(None), None))
 UNKNOWN = Value(Kind.ANY, frozenset({WORLD}))
 
 _RANK = {Kind.PLAIN: 0, Kind.BOX: 1}
@@ -59,7 +81,7 @@ class Regions:
         self._parent = [WORLD]
         self._holds = [Kind.ANY]
         self._functions: list[set[Any]] = [set()]
-        self._draws = {WORLD}
+        self._notes: list[set[Note]] = [{DRAWS}]
         self._at: dict[Hashable, int] = {}
         self.version = 0
         """Grows with everything that is learnt."""
@@ -71,6 +93,7 @@ class Regions:
             self._parent.append(len(self._parent))
             self._holds.append(Kind.PLAIN)
             self._functions.append(set())
+            self._notes.append(set())
         return self._at[site]
 
     def find(self, region: int) -> int:
@@ -90,8 +113,8 @@ class Regions:
             return None
         for other in rest:
             self._parent[other] = first
-            self._draws |= {first} if other in self._draws else set()
             self.version += 1
+            self._notes[first] |= self._notes[other]
             self._functions[first] |= self._functions[other]
             self._holds[first] = _widest(self._holds[first], self._holds[other])
         return first
@@ -111,14 +134,18 @@ class Regions:
         kinds = [self._holds[self.find(region)] for region in value.regions]
         return max(kinds, key=lambda kind: _RANK.get(kind, 2), default=Kind.PLAIN)
 
-    def draws(self, regions: Iterable[int]) -> bool:
-        """Tell whether objects in regions may draw random numbers."""
-        return bool(self.roots(regions) & self._draws)
+    def notes(self, regions: Iterable[int], kind: str) -> set[str]:
+        """Return the names of all notes of one kind about regions."""
+        return {
+            note.name for region in self.roots(regions) for note in self._notes[region] if note.kind == kind
+        }
 
-    def let_draw(self, regions: Iterable[int]) -> None:
-        """Say that objects in regions may draw random numbers."""
-        self.version += 0 if self.draws(regions) else 1
-        self._draws |= self.roots(regions)
+    def note(self, regions: Iterable[int], *notes: Note) -> None:
+        """Note something about regions."""
+        for region in self.roots(regions):
+            if not self._notes[region].issuperset(notes):
+                self._notes[region].update(notes)
+                self.version += 1
 
     def functions(self, regions: Iterable[int]) -> set[Any]:
         """Return the notebook's functions that may be reached from regions."""
@@ -139,6 +166,8 @@ def join(one: Value, other: Value) -> Value:
         return one
     regions = one.regions | other.regions
     kinds = {one.kind, other.kind}
+    if kinds == {Kind.PLAIN}:
+        return PLAIN
     if one.kind is other.kind and one.what == other.what:
         return Value(one.kind, regions, one.what)
     if kinds == {Kind.PLAIN, Kind.BOX}:
@@ -156,3 +185,23 @@ def _held(kind: Kind) -> Kind:
 
 def _widest(one: Kind, other: Kind) -> Kind:
     return max(one, other, key=lambda kind: _RANK.get(kind, 2))
+
+
+def constant(value: object) -> Value:
+    """Return the plain value that stands for a literal."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return Value(Kind.PLAIN, what=Constant(type(value), value))
+    return PLAIN
+
+
+def text_of(value: Value) -> str | None:
+    """Return the text that a value is for sure; None when it is not known."""
+    known = isinstance(value.what, Constant) and isinstance(value.what.value, str)
+    return value.what.value if known else None
+
+
+def may_be_text(value: Value) -> bool:
+    """Tell whether a value may be a text."""
+    if value.kind is not Kind.PLAIN:
+        return False
+    return not isinstance(value.what, Constant) or value.what.type is str

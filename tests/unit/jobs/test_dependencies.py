@@ -101,8 +101,8 @@ def test_arrays_are_changed_through_views_and_out(cell: str) -> None:
         "exec('x = 1')", "eval(text)", "globals()['x'] = 1", "%run other.py", "%load_ext sql", "from helpers import *",
         "this is no python", "get_ipython().run_line_magic('time', 'x')", "np.mean = None", "pd.DataFrame.head = 1",
         "import sys\nsys.modules['a'] = x", "setattr(x, 'a', 1)", "x.__dict__['a'] = 1", "import threading\nthreading.Thread()",
-        "%%sql\nselect 1", "locals()", "vars()", "_ + 1", "Out[3]", "In", "!pip install x", "df.query(text)",
-        "df.eval(text)", "import gc\ngc.get_objects()", "__import__('x')", "import ctypes\nctypes.memset(1, 2, 3)",
+        "%%sql\nselect 1", "locals()", "vars()", "_ + 1", "Out[3]", "In", "!pip install x",
+        "import gc\ngc.get_objects()", "__import__('x')", "import ctypes\nctypes.memset(1, 2, 3)",
     ],
 )  # fmt: skip
 def test_code_that_cannot_be_followed_may_do_anything(cell: str) -> None:

@@ -1,0 +1,121 @@
+"""The abstract execution of Python's own functions."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from respawn_jobs.analysis import library
+from respawn_jobs.analysis.files import BOTH, READ, WRITE
+from respawn_jobs.analysis.given import Given
+from respawn_jobs.analysis.machine import Opaque
+from respawn_jobs.analysis.values import DRAWS, PLAIN, Kind, Note, Value, join, text_of
+
+if TYPE_CHECKING:
+    from respawn_jobs.analysis.calls import Calls
+
+_QUIET = (Kind.PLAIN, Kind.BOX, Kind.DATA)
+
+
+def call_builtin(calls: Calls, node: ast.AST, name: str, given: Given) -> Value:
+    """Return what calling one of Python's own functions may give."""
+    from respawn_jobs.analysis.libraries import anything_known
+
+    machine = calls.machine
+    if name in library.OPAQUE_NAMES:
+        raise Opaque(f"it calls {name}")
+    if name in library.SCALAR_BUILTINS:
+        calls.special(*given.values)
+        if name in ("abs", "divmod", "pow", "round") and any(v.kind is not Kind.PLAIN for v in given.values):
+            made = Value(Kind.DATA if all(v.kind in _QUIET for v in given.values) else Kind.ANY)
+            return Value(made.kind, machine.pool(given.values, machine.fresh(node)).regions)
+        if name in ("str", "bytes", "print", "int", "float", "slice"):
+            machine.mutate(*(v for v in given.named.values() if v.kind is not Kind.LIBRARY))
+        return PLAIN
+    if name in library.COLLECTING_BUILTINS:
+        return _collected(calls, node, given)
+    if name in library.CHOOSING_BUILTINS | library.TESTING_BUILTINS:
+        found = _elements(calls, given)
+        return PLAIN if name in library.TESTING_BUILTINS else found
+    if name == "object":
+        return Value(Kind.ANY, frozenset({machine.fresh(node)}))
+    if name in ("Exception", "ValueError", "KeyError", "TypeError", "RuntimeError", "NameError"):
+        return anything_known(calls, node, given)
+    if name == "type" and len(given.values) == 1:
+        return Value(Kind.ANY, machine.holding(given.values[0]))
+    if name == "open":
+        return opened(calls, node, given)
+    if name in ("getattr", "hasattr") and given.positional and machine.properties:
+        return calls.anything(given.values)
+    if name == "getattr" and given.positional:
+        owner = given.positional[0]
+        if owner.kind is Kind.LIBRARY:
+            raise Opaque(f"it looks into {owner.what} by name")
+        name_given = text_of(given.positional[1]) if len(given.positional) > 1 else None
+        if owner.kind is Kind.DATA and (name_given is None or name_given in library.RANDOM_DATA_METHODS):
+            machine.regions.note(owner.regions, DRAWS)
+        return Value(Kind.ANY, machine.pool([owner, *given.positional[2:]]).regions)
+    if name == "delattr" and given.positional and given.positional[0].kind is Kind.LIBRARY:
+        machine.change_library(f"{given.positional[0].what}.{name}")
+    if name == "setattr":
+        raise Opaque("it uses setattr")
+    if name == "super":
+        scope = machine.scope
+        found = machine.pool(list(scope.names.values())) if scope else PLAIN
+        return Value(Kind.ANY, found.regions)
+    return anything_known(calls, node, given)
+
+
+def _collected(calls: Calls, node: ast.AST, given: Given) -> Value:
+    machine = calls.machine
+    made = Value(Kind.BOX, frozenset({machine.fresh(node)}))
+    machine.regions.put(made, _elements(calls, given))
+    for name, value in given.named.items():
+        if name not in ("key", "reverse"):
+            machine.regions.put(made, value)
+    return made
+
+
+def _elements(calls: Calls, given: Given) -> Value:
+    """Go through the arguments; return any of their parts. A `key` is called with them."""
+    machine = calls.machine
+    found = given.more or PLAIN
+    for value in given.positional:
+        found = join(found, calls.parts(value))
+        if value.kind is Kind.BOX and machine.regions.holds(value) is not Kind.PLAIN:
+            # A dict is made of pairs, and `min(a, b)` gives one of them.
+            found = join(found, value)
+        if len(given.positional) > 1 or value.kind is Kind.DATA:
+            found = join(found, value)
+    calls.special(found)
+    key = given.named.get("key")
+    if key is not None:
+        calls.called(ast.Pass(), key, Given([found]))
+    if "default" in given.named:
+        found = join(found, given.named["default"])
+    return found
+
+
+_MODES = {"r": READ, "rb": READ, "rt": READ, "w": WRITE, "wb": WRITE, "wt": WRITE, "x": WRITE, "xb": WRITE}
+
+
+def opened(calls: Calls, node: ast.AST, given: Given, path: Value | None = None) -> Value:
+    """Open a file; whoever writes to what that gives writes the file.
+
+    Args:
+        calls: what evaluates.
+        node: the call.
+        given: its arguments.
+        path: what names the file, when no argument does.
+    """
+    machine, positional = calls.machine, list(given.positional)
+    if path is None:
+        path = given.named.get("file") or (positional.pop(0) if positional else None)
+    mode = given.named.get("mode") or (positional[0] if positional else None)
+    text = "r" if mode is None and given.more is None else text_of(mode) if mode is not None else None
+    how = _MODES.get(text or "", BOTH)
+    state = machine.use_file(path, how)
+    made = Value(Kind.ANY, frozenset({machine.fresh(node)}))
+    machine.regions.note(made.regions, Note("read" if how == READ else "state", state))
+    machine.handle(made, state) if how != READ else None
+    return made

@@ -1,0 +1,80 @@
+"""Running whatever callables the arguments of a call lead to.
+
+A library that is given a callable may call it, however deep in a dict, a partial or an object it lies. So all
+that can be reached runs: functions and methods of the notebook, and what of libraries is not known to do
+nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from respawn_jobs.analysis import library
+from respawn_jobs.analysis.values import PLAIN, Kind, Value, join
+
+if TYPE_CHECKING:
+    from respawn_jobs.analysis.calls import Calls
+    from respawn_jobs.analysis.machine import Machine
+
+CALLABLE = (Kind.FUNCTION, Kind.CLASS)
+
+
+def leads_to_code(machine: Machine, value: Value) -> bool:
+    """Tell whether a value is, or leads to, something that can be called."""
+    if value.kind in (*CALLABLE, Kind.LIBRARY):
+        return True
+    regions = machine.holding(value)
+    return bool(machine.regions.functions(regions) or machine.regions.notes(regions, "path"))
+
+
+def run_given(calls: Calls, values: Iterable[Value], argument: Value) -> Value:
+    """Run every callable that values lead to, with anything out of an argument; return what they may give."""
+    from respawn_jobs.analysis.given import Given
+
+    machine, found = calls.machine, PLAIN
+    for value in values:
+        if value.kind in CALLABLE:
+            found = join(found, calls.called(ast.Pass(), value, Given(more=argument)))
+        elif value.kind is Kind.LIBRARY:
+            found = join(found, run_path(calls, str(value.what), argument))
+        else:
+            regions = machine.holding(value)
+            functions = machine.regions.functions(regions)
+            if functions:
+                whole = machine.pool([argument, value]) if argument.regions else machine.pool([value])
+                found = join(found, calls.run_all(functions, whole))
+            for path in sorted(machine.regions.notes(regions, "path")):
+                found = join(found, run_path(calls, path, argument))
+    return found
+
+
+def run_path(calls: Calls, path: str, argument: Value) -> Value:
+    """Call something of a library because something that was given leads to it."""
+    from respawn_jobs.analysis.given import Given
+    from respawn_jobs.analysis.libraries import call_library
+    from respawn_jobs.analysis.machine import known
+
+    machine = calls.machine
+    machine.use(path)
+    if path in machine.running:
+        return PLAIN
+    if not known(path) or ("." not in path):
+        # A module was given: anything in it may be called.
+        machine.call_world()
+        return PLAIN
+    if library.inert(path):
+        return PLAIN
+    machine.running.add(path)
+    try:
+        return call_library(calls, ast.Pass(), path, Given(more=argument))
+    finally:
+        machine.running.discard(path)
+
+
+def given_to_keep(machine: Machine, owner: Value) -> list[Value]:
+    """Return what the libraries that a value comes from were given to keep, as far as it can be called."""
+    tags = machine.regions.notes(owner.regions, "tag") or {"numpy.ndarray", "pandas.DataFrame"}
+    found = [machine.kept_by(tag) for tag in sorted(tags)]
+    return [value for value in found if leads_to_code(machine, value)]
