@@ -67,11 +67,14 @@ def bounded(evidence: CellEvidence) -> CellEvidence:
     """Return a record that is small enough: where it is not, the cell did everything."""
     if len(evidence.to_json()) <= MOST_BYTES:
         return evidence
-    kept = {name: getattr(evidence, name)[:20] for name in ("changed", "outside", "going_on", "frames")}
+    names = ("changed", "outside", "going_on", "frames")
+    kept: dict[str, Any] = {
+        name: tuple(value[:200] for value in getattr(evidence, name)[:20]) for name in names
+    }
     return CellEvidence(
         unwatched=evidence.unwatched and evidence.unwatched[:200],
         overflow=True,
-        **{name: tuple(value[:200] for value in values) for name, values in kept.items()},
+        **kept,
     )
 
 

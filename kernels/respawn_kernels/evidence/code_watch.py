@@ -143,7 +143,9 @@ class CodeWatch:
         frame: Any = current_frame().f_back.f_back
         scope = frame.f_globals
         module = scope.get("__name__")
-        if scope is self._namespace or module == "__main__" or type(module) is not str:
+        if type(module) is not str and scope is not self._namespace:
+            return False  # text that was executed with a namespace of its own
+        if scope is self._namespace or module == "__main__":
             self._ran.append(code)
             if len(self._ran) > _MAX_UNSORTED:
                 self._sort()

@@ -23,7 +23,6 @@ _READS = {
     "os.link": ((0, 2),),
     "os.symlink": ((0, None),),
     "sqlite3.connect": ((0, None),),
-    "ctypes.dlopen": ((0, None),),
 }
 """Which arguments of an event are paths that are read, and which the directories they are relative to."""
 _WRITES = {
@@ -81,7 +80,12 @@ class FileEvents:
     def handlers(self) -> dict[str, Handler]:
         """Return what to call for which event."""
         found = {event: self._handler(event) for event in {*_READS, *_WRITES}}
-        others = {"open": self._on_open(), "os.listdir": self._listdir, "os.chdir": self._chdir}
+        others = {
+            "open": self._on_open(),
+            "os.listdir": self._listdir,
+            "os.chdir": self._chdir,
+            "ctypes.dlopen": self._dlopen,
+        }
         return {**found, **others}
 
     def _on_open(self) -> Handler:
@@ -108,6 +112,10 @@ class FileEvents:
         # The import system lists each directory of the path to find modules, whatever else is in there.
         caller = current_frame().f_back.f_back  # the handler, the hook, who caused the event
         if arguments and not str(caller.f_globals.get("__name__")).startswith(_IMPORT_SYSTEM):
+            self._add(self._opened, arguments[0])
+
+    def _dlopen(self, arguments: tuple[Any, ...]) -> None:
+        if arguments and type(arguments[0]) is str and "/" in arguments[0]:  # else the system looks for it
             self._add(self._opened, arguments[0])
 
     def _chdir(self, _arguments: tuple[Any, ...]) -> None:

@@ -63,7 +63,32 @@ class GoingOn:
         if thread in self._threads or (type(thread).__module__, type(thread).__name__) in _HARMLESS_THREADS:
             return False
         target = getattr(thread, "_target", None)
-        return not is_machinery(type(thread).__module__) and not is_machinery(_module_of(target))
+        if is_machinery(type(thread).__module__) or is_machinery(_module_of(target)):
+            return False
+        loop = _loop_of_scripts(self._shell)
+        return not (loop is not None and getattr(target, "__self__", None) is loop) and not _waits(thread)
+
+
+def _loop_of_scripts(shell: Any) -> Any:
+    """Return the event loop that IPython runs in a thread of its own since the first `%%bash` or its like."""
+    magics = getattr(getattr(shell, "magics_manager", None), "registry", {})
+    return getattr(magics.get("ScriptMagics"), "event_loop", None)
+
+
+def _waits(thread: threading.Thread) -> bool:
+    """Whether this is a worker of a `ThreadPoolExecutor` in which all wait for something to do."""
+    arguments = getattr(thread, "_args", ())
+    if _module_of(getattr(thread, "_target", None)) != "concurrent.futures.thread" or not arguments:
+        return False
+    try:
+        pool = arguments[0]()
+        return (
+            pool is not None
+            and pool._work_queue.empty()
+            and pool._idle_semaphore._value >= len(pool._threads)
+        )
+    except Exception:  # noqa: BLE001  these are private: where they are otherwise, it counts as working
+        return False
 
 
 def _module_of(function: Any) -> str:

@@ -10,6 +10,7 @@ from types import CodeType
 from typing import Any
 
 from respawn_kernels.evidence.code_watch import Look
+from respawn_kernels.evidence.libraries import is_machinery
 
 _PATH_FUNCTIONS = frozenset(
     {
@@ -30,6 +31,17 @@ _READERS = ("cloudpickle.cloudpickle", "dill._dill", "numba.core.bytecode", "tor
 """Modules whose functions take the globals of a function from its code, without calling it."""
 _MAX_LOOKS = 2_000
 """After these in one cell, it has looked at every file."""
+_PASSED_OVER = (
+    "importlib",
+    "_frozen_importlib",
+    "inspect",
+    "linecache",
+    "pkgutil",
+    "site",
+    "stack_data",
+    "zipimport",
+)
+"""Modules that look for the source of code, to import or to show it."""
 _FUNCTION = 0x01
 
 
@@ -58,6 +70,9 @@ class Looks:
         def look(code: CodeType, frame: Any) -> bool:
             if code.co_name not in functions or not code.co_argcount:
                 return False
+            caller = str(frame.f_back.f_globals.get("__name__")) if frame.f_back is not None else ""
+            if caller.startswith(_PASSED_OVER) or is_machinery(caller):
+                return True
             self._count += 1
             if self._count > _MAX_LOOKS:
                 self._add("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from respawn_kernels.evidence.audit import Handler
@@ -11,7 +12,7 @@ _PROCESS = (
     "pty.spawn",
 )
 _SOCKET = (
-    *("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"),
+    *("socket.connect", "socket.sendto", "socket.sendmsg"),
     *("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"),
 )
 
@@ -20,19 +21,37 @@ class OutsideEvents:
     """What went out of the process in one cell."""
 
     def __init__(self) -> None:
-        self.kinds: set[str] = set()
+        self._kinds: set[str] = set()
+        self._processes = _processes_made()
 
     def clear(self) -> None:
         """Forget it."""
-        self.kinds = set()
+        self._kinds = set()
+        self._processes = _processes_made()
+
+    def seen(self) -> set[str]:
+        """Return `process` and `socket`, as far as they were."""
+        return self._kinds | ({"process"} if self._processes != _processes_made() else set())
 
     def handlers(self) -> dict[str, Handler]:
         """Return what to call for which event."""
         kinds = dict.fromkeys(_PROCESS, "process") | dict.fromkeys(_SOCKET, "socket")
-        return {event: self._adder(kind) for event, kind in kinds.items()}
+        return {event: self._adder(kind) for event, kind in kinds.items()} | {"socket.bind": self._bind}
 
     def _adder(self, kind: str) -> Handler:
         def add(_arguments: tuple[Any, ...]) -> None:
-            self.kinds.add(kind)
+            self._kinds.add(kind)
 
         return add
+
+    def _bind(self, arguments: tuple[Any, ...]) -> None:
+        address = arguments[1] if len(arguments) > 1 else None
+        # Port 0 is how libraries try at import whether there is IPv6; nobody outside knows what they get.
+        if type(address) is tuple and len(address) > 1 and address[1] != 0:
+            self._kinds.add("socket")
+
+
+def _processes_made() -> str:
+    """Return what differs when multiprocessing has made a process: it starts some without an audit event."""
+    made = getattr(sys.modules.get("multiprocessing.process"), "_process_counter", None)
+    return "count(1)" if made is None else repr(made)

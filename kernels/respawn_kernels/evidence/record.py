@@ -28,11 +28,15 @@ class CellEvidence:
     changed: tuple[str, ...] = ()
     """Parts of the session state (names of `session_state.CATALOGUE`) that differ after the cell."""
     opened: tuple[str, ...] = ()
-    """Absolute paths of files and directories that were read or looked at."""
+    """Absolute paths of files and directories that were read or looked at, whether they exist or not.
+
+    Whoever lists a directory sees what is written below it; `/` stands for every file."""
     inputs: tuple[tuple[str, int, int], ...] = ()
     """Files of `opened` that the cell only read: path, size, and time of the last change in nanoseconds."""
     written: tuple[str, ...] = ()
     """Absolute paths of files and directories that were made, changed or removed."""
+    files_unwatched: str | None = None
+    """Why changes that native code made in the run's directory were not looked for; None when they were."""
     outside: tuple[str, ...] = ()
     """What went out of the process: `process`, `socket`."""
     going_on: tuple[str, ...] = ()

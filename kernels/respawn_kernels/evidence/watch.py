@@ -21,6 +21,7 @@ from respawn_kernels.evidence.looks import Looks
 from respawn_kernels.evidence.outside import OutsideEvents
 from respawn_kernels.evidence.paths import Paths
 from respawn_kernels.evidence.record import CellEvidence
+from respawn_kernels.evidence.run_directory import RunDirectory
 from respawn_kernels.session_state import fingerprints
 
 MAX_NAMES = 4_000
@@ -68,9 +69,11 @@ class Watch:
         self._files = FileEvents()
         self._looks = Looks(self._files.look)
         self._code = CodeWatch(shell.user_ns, self._looks.by_module())
-        self._frames = FrameEvents()
+        self._frames = FrameEvents(shell.user_ns)
         self._outside = OutsideEvents()
-        self._paths = Paths(os.getcwd(), own)  # noqa: PTH109  as text, like all paths here
+        run = os.getcwd()  # noqa: PTH109  as text, like all paths here
+        self._paths = Paths(run, own)
+        self._run_directory = RunDirectory(run, self._paths.kept)
         self._going_on = GoingOn(shell)
         self._processes = False
         self._state: dict[str, Hashable] | None = None
@@ -121,6 +124,7 @@ class Watch:
             part.clear()
         if self._state is None:
             self._state = fingerprints()
+        self._run_directory.begin()
         self._names = set(self._shell.user_ns)
         self._code.start_cell()
         audit.listen(self._handlers)
@@ -162,8 +166,10 @@ class Watch:
     def _record(self, count: int) -> CellEvidence:
         unwatched = self._code.end_cell(_files_of_cell(self._shell, count))
         changed = self._changed()
-        self._processes |= "process" in self._outside.kinds
-        opened, written = (self._kept(paths) for paths in (self._files.opened, self._files.written))
+        self._processes |= "process" in self._outside.seen()
+        opened = self._kept(self._files.opened)
+        written = self._kept(self._files.written) | self._run_directory.changes()
+        self._run_directory.know(sorted(opened | written))
         reads = self._code.reads | self._frames.unpickled
         # Text given to `exec` with a namespace of its own binds names, too, but not the notebook's.
         writes = self._code.writes & (self._names | set(self._shell.user_ns))
@@ -178,7 +184,8 @@ class Watch:
             changed=_bounded(changed),
             opened=_bounded(opened),
             written=_bounded(written),
-            outside=_bounded(self._outside.kinds),
+            files_unwatched=self._run_directory.why_not,
+            outside=_bounded(self._outside.seen()),
             going_on=tuple(self._going_on.names(processes=self._processes)),
             overflow=self._files.overflow or any(len(names) > MAX_NAMES for names in sets),
         )

@@ -1,0 +1,91 @@
+"""What a look at the run's directory tells of files that no audit event is about."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from respawn_kernels.evidence.paths import Paths
+from respawn_kernels.evidence.run_directory import MAX_ENTRIES, RunDirectory
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "old.csv").write_text("1")
+    directory = RunDirectory(str(tmp_path), Paths(str(tmp_path), [str(tmp_path / "spool")]).kept)
+    directory.begin()
+    return directory
+
+
+def test_files_made_changed_and_removed_are_told_once(run: RunDirectory, tmp_path: Path) -> None:
+    assert not run.changes()
+    (tmp_path / "new.parquet").write_text("x")
+    (tmp_path / "data" / "old.csv").write_text("12")
+    assert run.changes() == {str(tmp_path / "new.parquet"), str(tmp_path / "data" / "old.csv")}
+    assert not run.changes()
+    (tmp_path / "new.parquet").unlink()
+    assert run.changes() == {str(tmp_path / "new.parquet")}
+
+
+def test_file_of_the_same_size_and_time_that_took_its_place_is_told(
+    run: RunDirectory, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "data" / "old.csv", tmp_path / "data" / "new.csv"
+    status = old.stat()
+    new.write_text("2")
+    os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
+    new.replace(old)
+    assert run.changes() == {str(old)}
+
+
+@pytest.mark.parametrize(
+    "name", [".git/index", "run.ipynb", "__pycache__/m.cpython-311.pyc", "spool/evidence/1.json"]
+)
+def test_hidden_files_notebooks_and_our_own_are_passed_over(
+    run: RunDirectory, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("x")
+    assert not run.changes()
+
+
+def test_files_elsewhere_are_looked_at_once_a_cell_opened_them(
+    run: RunDirectory, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "table.h5"
+    elsewhere.write_text("x")
+    assert not run.changes()
+    run.know([str(elsewhere)])
+    assert not run.changes()
+    elsewhere.write_text("xy")
+    assert run.changes() == {str(elsewhere)}
+
+
+def test_links_to_nowhere_and_loops_do_no_harm(run: RunDirectory, tmp_path: Path) -> None:
+    (tmp_path / "nowhere").symlink_to("missing")
+    (tmp_path / "data" / "loop").symlink_to(tmp_path)
+    (tmp_path / "last").write_text("x")
+    assert str(tmp_path / "last") in run.changes()
+    assert run.why_not is None
+
+
+def test_directory_with_too_many_files_is_said_and_not_looked_at(run: RunDirectory, tmp_path: Path) -> None:
+    for number in range(MAX_ENTRIES + 1):
+        (tmp_path / "data" / str(number)).touch()
+    assert not run.changes()
+    assert run.why_not is not None
+    (tmp_path / "new").touch()
+    assert not run.changes()
+
+
+def test_slow_disk_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    seconds: Callable[[], int] = count().__next__
+    run = RunDirectory(str(tmp_path), lambda path: path, seconds)
+    run.begin()
+    assert run.why_not is not None
