@@ -26,6 +26,7 @@ from respawn_kernels.names import live_shell, user_names
 from respawn_kernels.restoring import present, restore_now
 from respawn_kernels.snapshot import RestoreReport, SnapshotError, engine
 from respawn_kernels.touch import Touched
+from respawn_kernels.unheard import unheard
 
 _spool: Path | None = None
 _engine = engine()
@@ -40,6 +41,7 @@ _lost: list[UnstoredVariable] = []
 """What the restored checkpoint could not give back: later checkpoints go on saying so."""
 
 
+@unheard()
 def start(spool: str, runner_pid: int | None = None, options: str | None = None) -> None:
     """Say where checkpoints go, before the first cell. Raises when this kernel cannot take snapshots.
 
@@ -68,6 +70,7 @@ def start(spool: str, runner_pid: int | None = None, options: str | None = None)
     watch(shell, directory)
 
 
+@unheard()
 def hold(cell: int) -> Held:
     """Hold the state just after a cell in a child, and say so in the spool.
 
@@ -89,6 +92,7 @@ def hold(cell: int) -> Held:
     return held
 
 
+@unheard()
 def checkpoint(cell: int) -> None:
     """Write the state just after a cell into the spool, in line; its manifest comes last and whole.
 
@@ -130,6 +134,7 @@ def _load_pending(namespace: dict[str, Any]) -> list[UnstoredVariable]:
     return [UnstoredVariable(name, "unknown", "it could not be loaded") for name in lazy.pending]
 
 
+@unheard()
 def restore(directory: str, cell: int, report_to: str | None = None) -> RestoreReport:
     """Bring back the state just after a cell from a directory with its manifest and blobs.
 
@@ -145,6 +150,7 @@ def restore(directory: str, cell: int, report_to: str | None = None) -> RestoreR
     return _restore(directory, cell, report_to, keep=False)
 
 
+@unheard()
 def restore_again(directory: str, cell: int, report_to: str | None = None) -> RestoreReport:
     """Restore once more after the cells tagged `respawn:always` ran on what `restore` brought back.
 

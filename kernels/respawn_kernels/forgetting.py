@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from respawn_kernels.names import live_shell
+from respawn_kernels.unheard import unheard
 
 
+@unheard()
 def forget(names: Iterable[str]) -> None:
     """Remove variables from the user's namespace; those that it does not have are left out.
 

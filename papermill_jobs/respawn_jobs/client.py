@@ -1,15 +1,19 @@
 """papermill's notebook client on a kernel that is already running, and its hold on the growing notebook.
 
 The client tells which cells' outputs change, also when a later cell updates the display of an earlier one.
+What a thread of the notebook puts out between cells goes to the cell before; nbclient loses it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
+from nbclient.exceptions import CellExecutionComplete
 from nbformat import NotebookNode
 from papermill import __version__ as papermill_version
 from papermill.clientwrap import PapermillNotebookClient
@@ -21,6 +25,9 @@ from respawn_jobs.notebooks import write_notebook
 from respawn_jobs.workspace import write_text
 
 log = logging.getLogger(__name__)
+
+_LATE = {"stream", "display_data", "update_display_data", "clear_output", "comm_open", "comm_msg"}
+"""What threads may put out when the cell that began them is over."""
 
 
 class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
@@ -35,8 +42,44 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
     ) -> None:
         super().__init__(nb_man, km=kernel.manager, kernel_name=kernel.name, **options)
         self.kc = kernel.client
+        self._kernel = kernel
         self._changed = changed
         self._bound = OutputBound()
+        self._latest: tuple[NotebookNode, int] | None = None
+        self._cells: dict[str, tuple[NotebookNode, int] | None] = {}
+        """Whose outputs are those of a request: the cell that it executed, or the one before it."""
+
+    async def _async_poll_output_msg(self, parent_msg_id: str, cell: NotebookNode, cell_index: int) -> None:
+        """Handle what the kernel puts out until it has executed a cell, also what is of earlier ones."""
+        self._assign_silent()
+        self._latest = self._cells[parent_msg_id] = cell, cell_index
+        while True:
+            message = await self.kc.iopub_channel.get_msg(timeout=None)
+            if message["parent_header"].get("msg_id") != parent_msg_id:
+                self._process_late(message)
+                continue
+            try:
+                self.process_message(message, cell, cell_index)
+            except CellExecutionComplete:
+                return
+
+    async def drain(self) -> None:
+        """Handle what the kernel has put out since the last cell ended."""
+        self._assign_silent()
+        with suppress(Empty):
+            while True:
+                self._process_late(await self.kc.iopub_channel.get_msg(timeout=0))
+
+    def _assign_silent(self) -> None:
+        """Take what is put out meanwhile, by threads, for the output of the cell before."""
+        for request in self._kernel.silent:
+            self._cells[request] = self._latest
+        self._kernel.silent.clear()
+
+    def _process_late(self, message: dict[str, Any]) -> None:
+        found = self._cells.get(message["parent_header"].get("msg_id", ""))
+        if found is not None and message["msg_type"] in _LATE:
+            self.process_message(message, *found)
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
         """Handle a message of the kernel as nbclient does, and tell that the cell's outputs may differ."""

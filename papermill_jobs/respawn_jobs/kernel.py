@@ -70,6 +70,8 @@ class Kernel:
         self.name = name
         self.manager = manager
         self.client: Any = None
+        self.silent: list[str] = []
+        """Requests of ours since the last cell; `client` takes them out."""
         self._log = log
         self._directory = directory
         self._hash_seed = hash_seed

@@ -123,6 +123,7 @@ class KernelLink:
         request = client.execute(
             code, silent=True, store_history=False, allow_stdin=False, stop_on_error=False
         )
+        self._kernel.silent.append(request)
         reply = await self._reply(request, seconds)
         if reply is None:
             await self._kernel.interrupt()

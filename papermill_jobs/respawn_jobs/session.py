@@ -139,10 +139,17 @@ class Session:
             with suppress(Stopped):  # fenced meanwhile
                 if ending.outcome.state != "succeeded":
                     await self._keeper.keep()
+                await self._waits.told(self._drained())
                 await self._waits.told(self.recorder.skip_rest())
         if self._client is not None:
             self._client.set_widgets_metadata()
         return ending
+
+    async def _drained(self) -> None:
+        """Record what threads of the notebook have put out since the last cell."""
+        if self._client is not None:
+            await self._client.drain()
+            await self.recorder.flush(live=False)
 
     def _stopped(self, reason: Stop | None) -> Ending:
         assert reason is not None  # noqa: S101  Stopped is only raised when there is one
