@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from respawn_jobs.analysis.footprint import Footprint
 from respawn_jobs.evidence import Evidence
 from respawn_jobs.policies import Cause as Cause
 from respawn_jobs.policies import HashSeed as HashSeed
@@ -154,7 +155,7 @@ class CellError(Model):
     """None when no cell had started (the kernel did not come up, for instance)."""
     name: str
     """The exception's class, or DeadKernel, CellTimeout, RunTimeout, RunnerLost, Drained,
-    NotStarted, Terminated, KernelStart, RestoreFailed."""
+    NotStarted, Terminated, KernelStart, RestoreFailed, PlanChanged."""
     value: str
     traceback: str = ""
     """Plain text with ANSI colours, as IPython prints it."""
@@ -366,6 +367,13 @@ class PlannedCell(Model):
     """What has become of files that this cell, which is reused, has read, as far as they can be seen."""
 
 
+class Prediction(Model):
+    """What a plan takes a cell to do; when the cell does more, the plan is made anew."""
+
+    index: int
+    footprint: Footprint
+
+
 class Plan(Model):
     """What a resume would do, told before anything starts."""
 
@@ -386,6 +394,8 @@ class Plan(Model):
     parameters: dict[str, Any] = {}
     """The parameters that it runs with."""
     changed_parameters: list[str] = []
+    predictions: list[Prediction] = Field(default=[], exclude=True, repr=False)
+    """What the cells in `rerun` are taken to do; only within the service."""
     problems: list[str] = []
     """Reasons why the resume would be refused; empty when it may start."""
     notices: list[str] = []

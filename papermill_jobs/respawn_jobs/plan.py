@@ -22,6 +22,7 @@ from respawn_jobs.models import (
     Plan,
     PlanAction,
     PlannedCell,
+    Prediction,
 )
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, TAG_SKIP, cell_tags, code_cells, title
 from respawn_jobs.parameters import changed_parameters
@@ -87,6 +88,7 @@ def plan_resume(
     agreed: Agreed | None = None,
     seen: Mapping[int, CellEvidence] | None = None,
     look: Look | None = None,
+    only: str | None = None,
 ) -> Plan:
     """Tell what resuming `ended` with the notebook `executed` would do.
 
@@ -100,12 +102,13 @@ def plan_resume(
         agreed: what a person agreed to.
         seen: what was seen of cells of `executed`, by index, when they ran in this form since.
         look: tells files as they are now; None where they cannot be seen.
+        only: manifest of the state to start from, wherever that is possible; None for the best.
     """
     given = ended.parameters if parameters is None else parameters
     agreed = agreed or Agreed()
     python = language.lower() == "python"
     draft = Draft(ended, code_cells(executed), given, seen or {}, python=python)
-    draft.choose(kernel, lock, strict=agreed.strict)
+    draft.choose(kernel, lock, strict=agreed.strict, only=only)
     agreements = Agreements(draft, agreed)
     agreements.make_again()
     draft.plan_cells()
@@ -148,7 +151,9 @@ class Draft:
             before if before is not None and len(before) == finished else None,
             self.cells,
             Changes(self.changed, parameters),
-            Seen(ended.directory, {self.indices.index(index): found for index, found in seen.items()}),
+            Seen(
+                ended.directory, {at: seen[index] for at, index in enumerate(self.indices) if index in seen}
+            ),
             python=python,
         )
         same = {
@@ -164,7 +169,7 @@ class Draft:
         self.strict = False
         self._strict_from: int | None = None
 
-    def choose(self, kernel: str, lock: str | None, *, strict: bool) -> None:
+    def choose(self, kernel: str, lock: str | None, *, strict: bool, only: str | None = None) -> None:
         """Choose the state to start from: the one after which the least is executed.
 
         With `strict` it lies above the first change, so that everything from there on is executed.
@@ -183,7 +188,8 @@ class Draft:
                 self.start,
                 *(start for start in self._possible() if not self._strict_at(start.point - 1)),
             ]
-            self.start = min(starts, key=self._cost)
+            wanted = [one for one in starts if only and one.checkpoint and one.checkpoint.manifest == only]
+            self.start = min(wanted or starts, key=self._cost)
             self._tell_starts(starts)
 
     def _strict_at(self, step: int) -> bool:
@@ -324,6 +330,10 @@ class Draft:
             cells=self.planned,
             stale=sorted(self.start.reruns.stale) if self.start.checkpoint else [],
             makers=self.makers,
+            predictions=[
+                Prediction(index=self.indices[place], footprint=self.steps[self.step_of(place)].runs)
+                for place in self.rerun()
+            ],
             problems=self.problems,
             notices=self.notices,
             strict=self.strict,

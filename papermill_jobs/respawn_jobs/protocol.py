@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from respawn_jobs.evidence import Evidence
-from respawn_jobs.models import Artifact, CellError, CellState, Checkpoint, HashSeed, Model
+from respawn_jobs.models import Artifact, CellError, CellState, Checkpoint, HashSeed, Model, Prediction
 
 DRAINED = "Drained"
 """The error of an attempt whose runner was told to end, so that another one goes on."""
 NOT_STARTED = "NotStarted"
 """The name of the error of an attempt that no runner took, whatever kept one from it; another is made."""
+PLAN_CHANGED = "PlanChanged"
+"""The error of an attempt in which a cell did otherwise than planned, so that what it reuses may be stale."""
 TERMINATED = "Terminated"
 """The error of an attempt whose runner was told to end where no other can go on."""
 
@@ -44,6 +46,28 @@ class ResumeFrom(Model):
     """Digest of the checkpoint's manifest; None for an empty kernel."""
     blobs: list[str] = []
     reused: list[ReusedCell] = []
+    predictions: list[Prediction] = []
+    """Of the cells in `rerun`, while cells below them are reused."""
+    basis: str | None = None
+    """The run whose states it starts from."""
+    rerun_once: bool = False
+    rerun_makers: bool = False
+    strict: bool = False
+    """What was agreed to when it was planned."""
+    accepted: list[int] = []
+    """Cells that are reused although the plan told of a doubt: they run only when that is agreed anew."""
+
+
+class Reconsidered(Model):
+    """What a plan that was made anew wants, while cells above the restored state run again."""
+
+    rerun: list[int] = []
+    """Cells above the restored state that are still to run, in their order."""
+    forget: list[str] = []
+    """Variables that are removed before they do."""
+    predictions: list[Prediction] = []
+    stop: str | None = None
+    """Why the attempt cannot go on; None when it can."""
 
 
 class Assignment(Model):
@@ -134,6 +158,13 @@ class RunnerPort(Protocol):
 
     def record(self, events: list[CellEvent]) -> None:
         """Store cell events; all or none."""
+
+    def reconsider(self, done: list[int]) -> Reconsidered:
+        """Make the plan of a resumed attempt anew, with what was seen of the cells that ran again.
+
+        Args:
+            done: those of the cells above the restored state that have run, in their order.
+        """
 
     def begin(self, skeleton: str, cells: list[CellEvent]) -> None:
         """Tell the parameterized notebook (a blob, outputs cleared) and its pending code cells."""

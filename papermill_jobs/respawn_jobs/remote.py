@@ -36,6 +36,7 @@ from respawn_jobs.protocol import (
     CheckpointCommit,
     HeartbeatAnswer,
     Outcome,
+    Reconsidered,
 )
 from respawn_jobs.remote_backfills import RemoteBackfills
 from respawn_jobs.remote_history import RemoteHistory
@@ -245,6 +246,11 @@ class RemoteRunner:
         """Tell the parameterized notebook and its pending code cells."""
         body = {"skeleton": skeleton, "cells": [cell.model_dump(mode="json") for cell in cells]}
         self._repeat("POST", "begin", lambda: {"json": body})
+
+    def reconsider(self, done: list[int]) -> Reconsidered:
+        """Make the plan of a resumed attempt anew."""
+        answer = self._repeat("POST", "reconsider", lambda: {"json": done})
+        return Reconsidered.model_validate_json(answer.content)
 
     def missing(self, digests: list[str]) -> list[str]:
         """Return those of `digests` that are not stored."""

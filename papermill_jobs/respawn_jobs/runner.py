@@ -210,6 +210,7 @@ async def _execute(
             spool=spool,
             limits=Limits(work.start_timeout, work.assignment.cell_timeout_seconds),
             resume=work.assignment.resume,
+            directory=work.assignment.directory,
             share=work.assignment.checkpoint_share,
             options=Options(fork=work.assignment.snapshot_fork, memory_mb=work.assignment.snapshot_memory_mb),
             client_options=work.client_options,

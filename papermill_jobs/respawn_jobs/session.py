@@ -28,11 +28,12 @@ from respawn_jobs.kernel_link import KernelLink, LinkError
 from respawn_jobs.models import CellError, CellState
 from respawn_jobs.notebooks import cell_tags
 from respawn_jobs.policy import DEFAULT_SHARE
-from respawn_jobs.protocol import Outcome, ResumeFrom, RunnerPort
+from respawn_jobs.protocol import PLAN_CHANGED, Outcome, ResumeFrom, RunnerPort
 from respawn_jobs.recorder import Recorder
 from respawn_jobs.spool import prepare
 from respawn_jobs.stopping import Stop, Stopper
 from respawn_jobs.taking_up import FailedAgain, NotRestored, TakingUp, node
+from respawn_jobs.verifying import in_words, surprises
 from respawn_jobs.waits import Stopped, TookTooLong, Waits, cancelled
 from respawn_jobs.workspace import Workspace
 from respawn_kernels.held import Options
@@ -96,6 +97,8 @@ class Session:
     share: float = DEFAULT_SHARE
     """What checkpoints may cost of the run."""
     options: Options = field(default_factory=Options)
+    directory: str | None = None
+    """Where the notebook lies, as its version says."""
     client_options: dict[str, Any] = field(default_factory=dict)
     _client: Client | None = None
     _link: KernelLink | None = None
@@ -236,15 +239,47 @@ class Session:
         if self.resume is None or not (self.resume.rerun or self.resume.stale):
             return
         started = time.monotonic()
-        for index in self.resume.rerun:
-            self._current = index
+        waiting, done = list(self.resume.rerun), list[int]()
+        while waiting:
+            index = self._current = waiting.pop(0)
             if self.stopper.reason is not None:
                 raise Stopped
             await self._execute(index, self.nb_man.nb.cells[index], followed=False)
+            done.append(index)
+            waiting = await self._verified(index, done, waiting)
         above = enumerate(self.nb_man.nb.cells[: self.resume.first])
         boundary = max((index for index, cell in above if cell.cell_type == "code"), default=None)
         if boundary is not None:
             self._keeper.passed(boundary, [], time.monotonic() - started)
+
+    async def _verified(self, index: int, done: list[int], waiting: list[int]) -> list[int]:
+        """Compare what a cell that ran again did with what was planned; return the cells still to run.
+
+        Raises `Failed` when what is to be reused may be stale and cannot be made anew in this kernel.
+        """
+        assert self.resume is not None  # noqa: S101  cells run again in resumes only
+        footprints = {one.index: one.footprint for one in self.resume.predictions}
+        seen = self.recorder.events[index].evidence
+        found = surprises(footprints[index], seen, self.directory) if index in footprints else []
+        if not found:
+            return waiting
+        said = f"cell {index} did otherwise than planned: it {in_words(found)}"
+        answer = await self._waits.told(asyncio.to_thread(self.port.reconsider, done), until_stopped=True)
+        if answer.stop is not None:
+            told = CellError(cell=index, name=PLAN_CHANGED, value=f"{said}; {answer.stop}")
+            raise Failed(told, RuntimeError(told.value))
+        more = [one for one in answer.rerun if one not in waiting]
+        if not more:
+            return waiting
+        log.info("%s; cells %s run again as well", said, more)
+        if answer.forget and self._link is not None:
+            await self._waits.unless_stopped(self._link.forget(answer.forget))
+        for one in more:
+            await self._waits.told(self.recorder.note(one, f"runs again, for {said}"))
+        waiting = sorted({*waiting, *answer.rerun})
+        update = {"rerun": sorted({*done, *waiting}), "predictions": answer.predictions}
+        self.resume = self.resume.model_copy(update=update)
+        return waiting
 
     async def _execute_from(self, first: int) -> None:
         cells = self.nb_man.nb.cells

@@ -72,10 +72,7 @@ def make_steps(
         observed(one, record.evidence, directory=seen.directory)
         for one, record in zip(analysed, finished, strict=True)
     ]
-    after = [
-        observed(one, seen.again.get(place), directory=seen.directory)
-        for place, one in enumerate(_footprints(new, python))
-    ]
+    after = [_again(one, place, seen) for place, one in enumerate(_footprints(new, python))]
     known = {record.cell_id for record in finished}
     places, steps = [], []
     for one, other in pairs:
@@ -111,6 +108,15 @@ def make_steps(
 def _following(footprint: Footprint, same: CellRecord | None, seen: Seen) -> Footprint:
     """Return what a cell that is to run does; `same` is what is known of it where it ran as it is."""
     return footprint if same is None else observed(footprint, same.evidence, directory=seen.directory)
+
+
+def _again(footprint: Footprint, place: int, seen: Seen) -> Footprint:
+    """Return what a cell does by what was seen when this source ran since; what it bound then, it binds."""
+    evidence = seen.again.get(place)
+    if evidence is None:
+        return footprint
+    found = observed(footprint, evidence, directory=seen.directory)
+    return replace(found, sure=found.sure | set(evidence.bound))
 
 
 def told_changes(names: Sequence[str]) -> str:

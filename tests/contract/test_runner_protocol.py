@@ -21,6 +21,7 @@ from respawn_jobs.store.tables import RunRow
 from respawn_kernels.digest import digest_of
 from respawn_kernels.evidence import CellEvidence
 from support.notebooks import notebook, text
+from support.runners import PlayedRunner
 from support.service import served
 
 pytestmark = pytest.mark.integration
@@ -167,6 +168,37 @@ def test_what_was_seen_of_a_reused_cell_goes_on_with_it(
     following.record([reused])
     following.finish(Outcome(state="failed", error=CellError(cell=1, name="E", value="")))
     assert [cell.evidence for cell in ada.debug(resumed).cells] == [seen, None]
+
+
+def test_a_plan_is_made_anew_with_what_a_cell_was_seen_to_do(
+    ada: Service, ledger: Ledger, connect: Connect
+) -> None:
+    sources = ("x = 1", "a = 1", "y = x", "1/0")
+    version = ada.promote(Promotion(name="anew", notebook=text(notebook(*sources))))
+    first = ada.run(RunRequest(job=version.job)).id
+    played = PlayedRunner(ledger, first)
+    played.begin()
+    for index in range(3):
+        played.execute(index)
+    played.fail(3)
+    fixed = notebook(sources[0], "a = 2", *sources[2:])
+    resumed = ada.resume(first, ResumeRequest(notebook=text(fixed))).id
+    port = connect(*ledger.open_attempt(resumed, "test"))
+    start = port.claim().resume
+    assert start is not None
+    assert (start.rerun, [one.index for one in start.predictions], start.basis) == ([1], [1], first)
+    assert start.predictions[0].footprint.may_write("a")
+    cells = [
+        event(index).model_copy(update={"source_hash": source_hash(cell.source)})
+        for index, cell in enumerate(fixed.cells)
+    ]
+    port.begin(put(port, text(fixed).encode()), cells)
+    ran = cells[1].model_copy(
+        update={"state": CellState.EXECUTED, "evidence": CellEvidence(bound=("a", "x"))}
+    )
+    port.record([ran])
+    answer = port.reconsider([1])
+    assert (answer.rerun, answer.forget, answer.stop) == ([2], ["y"], None)
 
 
 def test_evidence_beyond_all_bounds_is_refused(port: RunnerPort) -> None:

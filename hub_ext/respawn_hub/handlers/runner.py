@@ -29,6 +29,7 @@ from respawn_jobs.protocol import (
     CheckpointCommit,
     HeartbeatAnswer,
     Outcome,
+    Reconsidered,
 )
 
 _SMALL_BODY = 1 << 16
@@ -97,6 +98,12 @@ async def record(port: PortDep, runtime: RuntimeDep, events: Annotated[list[Cell
 async def begin(port: PortDep, runtime: RuntimeDep, beginning: Beginning) -> None:
     """Store the parameterized notebook and its pending cells."""
     await runtime.runner_threads.run(port.begin, beginning.skeleton, beginning.cells)
+
+
+@router.post("/reconsider")
+async def reconsider(port: PortDep, runtime: RuntimeDep, done: Annotated[list[int], Body()]) -> Reconsidered:
+    """Make the plan of a resumed attempt anew, with what was seen of the cells that ran again."""
+    return await runtime.runner_threads.run(port.reconsider, done)
 
 
 @router.post("/missing")

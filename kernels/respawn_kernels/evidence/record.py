@@ -21,6 +21,9 @@ class CellEvidence:
     """Global names that the notebook's functions which ran may read; the cell's own code is not counted."""
     writes: tuple[str, ...] = ()
     """Global names that those functions may bind or delete."""
+    bound: tuple[str, ...] = ()
+    """The user's names that stand for another object than before the cell, or for none any more. One that
+    was bound anew to the same object, or to one at the address of the old one, is not among them."""
     libraries: tuple[str, ...] = ()
     """Modules whose Python code ran, by dotted name; `package.*` for a package of which many may have run."""
     frames: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from respawn_kernels.evidence.outside import OutsideEvents
 from respawn_kernels.evidence.paths import Paths
 from respawn_kernels.evidence.record import CellEvidence
 from respawn_kernels.evidence.run_directory import RunDirectory
+from respawn_kernels.names import user_names
 from respawn_kernels.session_state import fingerprints
 
 MAX_NAMES = 4_000
@@ -78,8 +79,8 @@ class Watch:
         self._processes = False
         self._state: dict[str, Hashable] | None = None
         """The parts of the session's state as they were after the cell before; None: not known."""
-        self._names: set[str] = set()
-        """The names of the namespace when the cell began."""
+        self._names: dict[str, int] = {}
+        """The user's names when the cell began, and which objects they stood for."""
         self._running: list[Any] = []
         """IPython's word on each cell that runs: more than one when a cell runs cells."""
         self._request = ""
@@ -125,7 +126,7 @@ class Watch:
         if self._state is None:
             self._state = fingerprints()
         self._run_directory.begin()
-        self._names = set(self._shell.user_ns)
+        self._names = self._bindings()
         self._code.start_cell()
         audit.listen(self._handlers)
 
@@ -172,13 +173,15 @@ class Watch:
         self._run_directory.know(sorted(opened | written))
         reads = self._code.reads | self._frames.unpickled
         # Text given to `exec` with a namespace of its own binds names, too, but not the notebook's.
-        writes = self._code.writes & (self._names | set(self._shell.user_ns))
+        writes = self._code.writes & {*self._names, *self._shell.user_ns}
         whole = {"__main__"} if self._code.everything else set()
-        sets = (reads, writes, opened, written)
+        bound = self._bound()
+        sets = (reads, writes, bound, opened, written)
         return CellEvidence(
             unwatched=unwatched,
             reads=_bounded(reads),
             writes=_bounded(writes),
+            bound=_bounded(bound),
             libraries=_packages(self._code.libraries),
             frames=_bounded(self._frames.lookers | self._looks.readers | whole),
             changed=_bounded(changed),
@@ -189,6 +192,15 @@ class Watch:
             going_on=tuple(self._going_on.names(processes=self._processes)),
             overflow=self._files.overflow or any(len(names) > MAX_NAMES for names in sets),
         )
+
+    def _bindings(self) -> dict[str, int]:
+        namespace = self._shell.user_ns
+        return {name: id(namespace[name]) for name in user_names(namespace)}
+
+    def _bound(self) -> set[str]:
+        """Return the names that stand for another object than they did."""
+        before, after = self._names, self._bindings()
+        return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
     def _changed(self) -> set[str]:
         """Return the parts of the session's state that differ from what they were."""

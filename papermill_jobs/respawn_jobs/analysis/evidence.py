@@ -30,7 +30,7 @@ def observed(
     changed = set(evidence.changed)
     # What the cell sets anew in any case does not depend on what it was; all else may.
     reads = {*(_file(path, directory) for path in evidence.opened), *(changed - footprint.sure)}
-    writes = {*(_file(path, directory) for path in evidence.written), *changed}
+    writes = {*(_file(path, directory) for path in evidence.written), *changed, *evidence.bound}
     if "process" in evidence.outside:
         reads |= {FILES, CWD, ENV}
         writes |= {FILES}

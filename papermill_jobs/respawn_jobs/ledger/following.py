@@ -31,7 +31,7 @@ from respawn_jobs.notebooks import (
     write_notebook,
 )
 from respawn_jobs.plan import Ended
-from respawn_jobs.protocol import ResumeFrom
+from respawn_jobs.protocol import PLAN_CHANGED, ResumeFrom
 from respawn_jobs.service import ResumeRequest
 from respawn_jobs.steps import literal_assignments
 from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
@@ -154,16 +154,33 @@ def _basis(session: Session, own: Recorded) -> Recorded:
     """
     while own.run.resume and own.run.origin:
         start = ResumeFrom.model_validate(own.run.resume)
+        changed = plan_changed(own.run)
         begun = [cell for cell in own.cells if cell.index >= start.first or cell.index in start.rerun]
-        if _stands_by_itself(own, start) or any(
-            TAG_ONCE in cell.tags and cell.state in _BEGUN for cell in begun
-        ):
+        if any(TAG_ONCE in cell.tags and cell.state in _BEGUN for cell in begun):
+            if changed is not None:
+                own.cells = [_not_reused(cell) if cell.index > changed else cell for cell in own.cells]
+            break
+        if changed is None and _stands_by_itself(own, start):
             break
         before = session.get(RunRow, own.run.origin)
         if before is None:
             break
         own = recorded(session, before)
     return own
+
+
+def plan_changed(run: RunRow) -> int | None:
+    """Return the cell that did otherwise than planned, where that ended the run; else None."""
+    error = run.error or {}
+    cell = error.get("cell") if error.get("name") == PLAN_CHANGED else None
+    return int(cell) if cell is not None else None
+
+
+def _not_reused(cell: CellRecord) -> CellRecord:
+    """Return the record of a cell that was to be reused, and may be stale, as one that did not run."""
+    if cell.state is not CellState.REUSED:
+        return cell
+    return cell.model_copy(update={"state": CellState.SKIPPED})
 
 
 def _stands_by_itself(own: Recorded, start: ResumeFrom) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Conflict, Fenced, InvalidInput, NotFound, Unauthenticated
 from respawn_jobs.evidence import document_of
-from respawn_jobs.ledger import artifacts, holdings
+from respawn_jobs.ledger import artifacts, holdings, reconsidering
 from respawn_jobs.ledger.attempts import end_attempt, lock_attempt, settle, token_hash
 from respawn_jobs.ledger.changes import turn
 from respawn_jobs.ledger.context import Context, touch
@@ -30,6 +30,7 @@ from respawn_jobs.protocol import (
     CheckpointCommit,
     HeartbeatAnswer,
     Outcome,
+    Reconsidered,
 )
 from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointRow, JobRow, RunRow, VersionRow
 
@@ -143,6 +144,11 @@ class LedgerRunner:
             run.cells_total = len(cells)
             run.cells_done = count_done(session, run, attempt.number)
             touch(session, run.id)
+
+    def reconsider(self, done: list[int]) -> Reconsidered:
+        """Make the plan of a resumed attempt anew, with what was seen of the cells that ran again."""
+        with self._running() as (session, run, attempt):
+            return reconsidering.reconsider(self._context, session, run, attempt, done)
 
     def missing(self, digests: list[str]) -> list[str]:
         """Return those of `digests` that the run's namespace has not stored; what others have is not told."""

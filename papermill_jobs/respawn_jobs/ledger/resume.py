@@ -54,11 +54,17 @@ def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) 
     planned = plan_of(context, past, following, request)
     if planned.problems:
         raise Conflict("; ".join(planned.problems), run=run_id, problems=planned.problems)
-    return go_on(context, actor, past, following, planned, "resume")
+    return go_on(context, actor, past, following, planned, "resume", _agreed(past, request))
 
 
 def go_on(
-    context: Context, actor: Actor, past: Past, following: Next, planned: Plan | None, trigger: Trigger
+    context: Context,
+    actor: Actor,
+    past: Past,
+    following: Next,
+    planned: Plan | None,
+    trigger: Trigger,
+    agreed: Agreed | None = None,
 ) -> Run:
     """Queue the one run that may go on from a run.
 
@@ -69,12 +75,13 @@ def go_on(
         following: the notebook that goes on.
         planned: what is reused; None starts over.
         trigger: how it is asked for.
+        agreed: what was agreed to.
 
     Raises:
         Conflict: another one goes on from it; the message says which, who asked for it, and when.
     """
     _put_version(context, past, following)
-    taken = taken_over(past.basis, following.executed, planned) if planned is not None else None
+    taken = taken_over(past.basis, following.executed, planned, agreed) if planned is not None else None
     more: dict[str, Any] = {"resume_of": past.run.id}
     if planned is not None and taken is not None:
         more |= {

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from respawn_jobs.ledger import starts
+from respawn_jobs.ledger import reconsidering, starts
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.starts import Refusal, Start
 from respawn_jobs.models import Cause, CellError, JobSettings, RunState
 from respawn_jobs.policies import RetryPolicy
-from respawn_jobs.protocol import DRAINED, NOT_STARTED, TERMINATED
+from respawn_jobs.protocol import DRAINED, NOT_STARTED, PLAN_CHANGED, TERMINATED
 from respawn_jobs.store.tables import AttemptRow, RunRow
 
 MOST_HANDED_ON = 20
@@ -42,11 +42,14 @@ class Verdict:
 def cause_of(state: RunState, error: CellError | None) -> Cause | None:
     """Return why an attempt ended, as far as it decides whether another is made.
 
-    None for success, a cancel, and an end that nothing in the run brought about: its runner was told to end.
+    None for success, a cancel, an end that nothing in the run brought about (its runner was told to end), and
+    for a plan that changed, after which a new plan decides.
     """
     if state is RunState.TIMED_OUT:
         return Cause.TIMEOUT
     name = error.name if error is not None else ""
+    if name == PLAN_CHANGED:
+        return None
     if state is RunState.LOST:
         return None if name in _NO_CAUSE else Cause.RUNNER_LOST
     if state is not RunState.FAILED:
@@ -64,6 +67,11 @@ def decide(context: Context, session: Session, run: RunRow, attempt: AttemptRow)
     if _handed_on(attempt):
         return _hand_on(context, session, run, attempt)
     error = CellError.model_validate(attempt.error) if attempt.error else None
+    if error is not None and error.name == PLAN_CHANGED:
+        anew = reconsidering.start_anew(context, session, run, attempt)
+        if isinstance(anew, Refusal):
+            return Verdict(note=anew.note, cell=anew.cell)
+        return Verdict(anew, None, anew.note)
     cause = cause_of(RunState(attempt.state), error)
     if cause is None:
         return Verdict()

@@ -18,6 +18,7 @@ from respawn_jobs.errors import RespawnError, Unavailable
 from respawn_jobs.ledger import once, taken_over
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.convert import cell_of, checkpoint_of
+from respawn_jobs.ledger.holdings import name_in_checkpoints
 from respawn_jobs.ledger.records import INHERITED, KEPT, begins_from, cells_of, count_done, taken_over_by
 from respawn_jobs.ledger.taken_over import Recorded, TakenOver
 from respawn_jobs.models import Plan
@@ -92,6 +93,8 @@ def apply(session: Session, run: RunRow, start: Start) -> None:
     if start.taken is not None:
         taken_over.forget(session, run.id)
         start.taken.put(session, run.id, KEPT)
+        named = {start.taken.start.manifest, *start.taken.start.blobs} - {None}
+        name_in_checkpoints(session, run.id, {str(digest) for digest in named})
         run.retry = start.taken.start.model_dump(mode="json")
     elif not start.keeps:
         taken_over.forget(session, run.id)

@@ -15,6 +15,7 @@ from respawn_jobs.ledger.convert import cell_of, checkpoint_of
 from respawn_jobs.ledger.records import KEPT, cells_of, checkpoints_of
 from respawn_jobs.models import CellRecord, CellState, Plan
 from respawn_jobs.notebooks import cell_tags, code_cells, source_hash
+from respawn_jobs.plan import Agreed
 from respawn_jobs.protocol import ResumeFrom, ReusedCell
 from respawn_jobs.store.tables import CellRow, CheckpointRow, RunRow, VersionRow
 
@@ -63,16 +64,20 @@ def recorded(session: Session, run: RunRow) -> Recorded:
     return Recorded(run, cells, checkpoints, session.get_one(VersionRow, run.version_id).directory)
 
 
-def taken_over(basis: Recorded, executed: NotebookNode, planned: Plan) -> TakenOver:
+def taken_over(
+    basis: Recorded, executed: NotebookNode, planned: Plan, agreed: Agreed | None = None
+) -> TakenOver:
     """Return what a plan takes over.
 
     Args:
         basis: the run, or attempt, whose states it starts from.
         executed: the notebook that goes on, in its executed form.
         planned: what is reused and what runs.
+        agreed: what was agreed to; a plan that is made anew while it is executed keeps to it.
     """
     cells = _seeds(basis, executed, planned)
-    return TakenOver(_start(basis, executed, planned, cells), cells, _states(basis, executed, planned))
+    start = _start(basis, executed, planned, cells, agreed or Agreed())
+    return TakenOver(start, cells, _states(basis, executed, planned))
 
 
 def forget(session: Session, run_id: str, number: int = KEPT) -> None:
@@ -103,7 +108,9 @@ def _seeds(basis: Recorded, executed: NotebookNode, planned: Plan) -> list[CellR
     return rows
 
 
-def _start(basis: Recorded, executed: NotebookNode, planned: Plan, cells: list[CellRow]) -> ResumeFrom:
+def _start(
+    basis: Recorded, executed: NotebookNode, planned: Plan, cells: list[CellRow], agreed: Agreed
+) -> ResumeFrom:
     chosen = chosen_state(basis, planned)
     return ResumeFrom(
         first=len(executed.cells) if planned.first is None else planned.first,
@@ -121,6 +128,12 @@ def _start(basis: Recorded, executed: NotebookNode, planned: Plan, cells: list[C
             for row in cells
             if row.state == CellState.REUSED.value
         ],
+        predictions=planned.predictions,
+        basis=basis.run.id,
+        rerun_once=agreed.rerun_once,
+        rerun_makers=agreed.rerun_makers,
+        strict=agreed.strict,
+        accepted=[cell.index for cell in planned.cells if cell.changed_inputs],
     )
 
 
