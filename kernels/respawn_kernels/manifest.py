@@ -135,6 +135,8 @@ class Manifest:
     format: int = FORMAT
     hash_seed: str | None = None
     """The seed by which the kernel hashed texts, or `random`; None where an older version wrote it."""
+    front_end: str | None = None
+    """Blob of what a front end knew then, which the runner added; None where there was nothing to know."""
 
     def to_json(self) -> str:
         """Return the manifest as a JSON document."""
@@ -245,6 +247,10 @@ def _is_hash_seed(value: Any) -> bool:
     return value is None or (isinstance(value, str) and re.fullmatch("random|[0-9]{1,10}", value) is not None)
 
 
+def _is_digest_or_none(value: Any) -> bool:
+    return value is None or _is_digest(value)
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -286,6 +292,7 @@ _MANIFEST: _Checks = {
     "payload": _is_object,
     "format": _is_count,
     "hash_seed": _is_hash_seed,
+    "front_end": _is_digest_or_none,
 }
 _GROUP: _Checks = {"frames": _is_list, "stream": _is_list, "buffers": _is_list, "requires": _is_list}
 _NAMED: _Checks = {"name": _is_text, "type": _is_text, "cell": _is_count_or_none}
@@ -297,7 +304,7 @@ _PARTS: dict[str, tuple[type[Any], _Checks]] = {
     "unstored": (UnstoredVariable, {**_NAMED, "reason": _is_text}),
     "blobs": (Blob, {"digest": _is_digest, "size": _is_count}),
 }
-_OPTIONAL = {"manifest": {"seconds", "mode", "parent", "groups", "payload", "hash_seed"}}
+_OPTIONAL = {"manifest": {"seconds", "mode", "parent", "groups", "payload", "hash_seed", "front_end"}}
 
 
 def _check(document: Any, checks: _Checks, where: str) -> None:

@@ -7,7 +7,7 @@ What a thread of the notebook puts out between cells goes to the cell before; nb
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty
@@ -20,6 +20,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 
 from respawn_jobs.bounds import OutputBound
+from respawn_jobs.front_end import FrontEnd, displays_of, is_displayed
 from respawn_jobs.kernel import Kernel
 from respawn_jobs.notebooks import write_notebook
 from respawn_jobs.workspace import write_text
@@ -45,6 +46,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         self._kernel = kernel
         self._changed = changed
         self._bound = OutputBound()
+        self._front_end: bytes | None = None
+        self._front_end_changed = False
         self._latest: tuple[NotebookNode, int] | None = None
         self._cells: dict[str, tuple[NotebookNode, int] | None] = {}
         """Whose outputs are those of a request: the cell that it executed, or the one before it."""
@@ -81,16 +84,49 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         if found is not None and message["msg_type"] in _LATE:
             self.process_message(message, *found)
 
+    def front_end(self) -> bytes | None:
+        """Return what is known now of displays and widgets, as JSON; None when it is nothing, or no JSON."""
+        if self._front_end_changed:
+            buffers = {model: list(parts.values()) for model, parts in self.widget_buffers.items()}
+            known = FrontEnd(displays_of(self.nb.cells, self._display_id_map), self.widget_state, buffers)
+            try:
+                self._front_end = known.to_json() if known else None
+            except (TypeError, ValueError):  # the state of a widget may be what its author likes
+                self._front_end = None
+            self._front_end_changed = False
+        return self._front_end
+
+    def take_over(self, front_end: FrontEnd, reused: Sequence[int]) -> None:
+        """Know the displays of reused cells, and the widgets that there were.
+
+        Args:
+            front_end: what was known in the run that is resumed.
+            reused: the cells that have the outputs which they had there.
+        """
+        self._front_end_changed = True
+        for display, cells in front_end.places_in(self.nb.cells, reused).items():
+            self._display_id_map.setdefault(display, {}).update(cells)
+        for model, state in front_end.widgets.items():
+            self.widget_state[model] = {**state, **self.widget_state.get(model, {})}
+        for model, parts in front_end.buffers.items():
+            known = {tuple(part["path"]): part for part in parts}
+            self.widget_buffers[model] = {**known, **self.widget_buffers.get(model, {})}
+
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
         """Handle a message of the kernel as nbclient does, and tell that the cell's outputs may differ."""
         kept = self._bound.bounded(msg, cell_index)
         if kept is None:
             return None
+        if msg["msg_type"].startswith("comm") or (msg["content"].get("transient") or {}).get("display_id"):
+            self._front_end_changed = True
         output = super().process_message(kept, cell, cell_index)
         self._changed(cell_index)
         return output
 
     def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
+        # Another execution of a cell may have put out more than what is kept of it.
+        for index, places in self._display_id_map.get(display_id, {}).items():
+            places[:] = [place for place in places if is_displayed(self.nb.cells[index], place)]
         super()._update_display_id(display_id, msg)
         for cell_index in self._display_id_map.get(display_id, {}):
             self._changed(cell_index)

@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +26,7 @@ from respawn_jobs.protocol import CellEvent, CheckpointCommit, ReusedCell, Runne
 from respawn_jobs.spool import sweep
 from respawn_kernels.digest import digest_of
 from respawn_kernels.evidence import CellEvidence
-from respawn_kernels.manifest import Manifest
+from respawn_kernels.manifest import Blob, Manifest
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -63,6 +64,7 @@ class Recorder:
         self._live: dict[int, int] = {}
         self._monotonic = monotonic
         self._started: dict[int, float] = {}
+        self._front_ends: dict[int, bytes] = {}
         self._courier = ThreadPoolExecutor(1, thread_name_prefix="respawn-recorder")
         self._uploader = ThreadPoolExecutor(1, thread_name_prefix="respawn-uploader")
         self._closed = False
@@ -115,6 +117,11 @@ class Recorder:
         """Record that a cell starts now."""
         self._started[index] = self._monotonic()
         await self._update(index, state=CellState.RUNNING, started_at=self._clock())
+
+    def know(self, index: int, front_end: bytes | None) -> None:
+        """Keep what is known of displays and widgets after a cell, for a checkpoint that is taken there."""
+        if front_end is not None:
+            self._front_ends[index] = front_end
 
     def changed(self, index: int) -> None:
         """Note that a cell's outputs changed; `flush` sends them."""
@@ -203,13 +210,21 @@ class Recorder:
 
     def _upload(self, manifest_file: Path, spool: Path) -> CheckpointCommit:
         text = manifest_file.read_bytes()
-        manifest, digest = Manifest.from_json(text), digest_of(text)
+        manifest = Manifest.from_json(text)
+        made: dict[str, bytes] = {}
+        if (known := self._front_ends.get(manifest.cell)) is not None:
+            blob = Blob(digest_of(known), len(known))
+            made[blob.digest] = known
+            manifest = replace(manifest, front_end=blob.digest, blobs=[*manifest.blobs, blob])
+            text = manifest.to_json().encode()
+        digest = digest_of(text)
+        made[digest] = text
         sizes = {blob.digest: blob.size for blob in manifest.blobs}
         missing = self._port.missing([*sizes, digest])
         for name in missing:
             if self._closed:
                 raise Unavailable("the run ended before the checkpoint was stored")
-            self._port.put_blob(name, text if name == digest else spool / "blobs" / name)
+            self._port.put_blob(name, made.get(name, spool / "blobs" / name))
         checkpoint = Checkpoint(
             cell=manifest.cell,
             manifest=digest,
@@ -222,6 +237,8 @@ class Recorder:
                 for item in manifest.unstored
             ],
         )
+        for index in [index for index in self._front_ends if index < manifest.cell]:
+            del self._front_ends[index]
         sweep(spool, manifest.cell)
         return CheckpointCommit(checkpoint=checkpoint, blobs=list(sizes), hash_seed=manifest.hash_seed)
 

@@ -214,11 +214,15 @@ class Session:
             self._execute_apart,
         )
         try:
-            return await taking_up.run()
+            first, known = await taking_up.run(), await taking_up.front_end()
         except NotRestored as error:
             raise Failed(CellError(cell=None, name="RestoreFailed", value=str(error))) from error
         except FailedAgain as failed:
             raise self._failure(failed.index, failed.error) from failed.error
+        else:
+            if known is not None and self._client is not None:
+                self._client.take_over(known, [reused.index for reused in self.resume.reused])
+            return first
         finally:
             if self.stopper.reason is None:
                 self._current = None
@@ -250,7 +254,13 @@ class Session:
         above = enumerate(self.nb_man.nb.cells[: self.resume.first])
         boundary = max((index for index, cell in above if cell.cell_type == "code"), default=None)
         if boundary is not None:
-            self._keeper.passed(boundary, [], time.monotonic() - started)
+            self._pass(boundary, [], time.monotonic() - started)
+
+    def _pass(self, index: int, tags: list[str], seconds: float) -> None:
+        """Begin to keep the state after a cell, with what is known of displays and widgets there."""
+        assert self._client is not None  # noqa: S101  set when connected
+        self.recorder.know(index, self._client.front_end())
+        self._keeper.passed(index, tags, seconds)
 
     async def _verified(self, index: int, done: list[int], waiting: list[int]) -> list[int]:
         """Compare what a cell that ran again did with what was planned; return the cells still to run.
@@ -329,7 +339,7 @@ class Session:
             self.nb_man.cell_complete(cell, cell_index=index)
         if followed:
             # The kernel forks while the service is told; `ready` waits for both.
-            self._keeper.passed(index, cell_tags(cell), time.monotonic() - started)
+            self._pass(index, cell_tags(cell), time.monotonic() - started)
         skipped = _TAG_NOT_EXECUTED in cell_tags(cell) and cell.execution_count is None
         note = f"not executed: tagged {_TAG_NOT_EXECUTED}" if skipped else None
         await self._waits.told(self.recorder.end(index, CellState.EXECUTED, note, self._seen(cell)))

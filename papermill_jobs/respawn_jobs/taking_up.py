@@ -13,6 +13,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from nbformat import from_dict as _untyped_from_dict
 
+from respawn_jobs.front_end import FrontEnd
 from respawn_jobs.kernel_link import KernelLink, LinkError
 from respawn_jobs.models import CellState
 from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags
@@ -86,6 +87,21 @@ class TakingUp:
             await self.waits.told(self.recorder.note(resume.first, note))
         await self._forget()
         return resume.first
+
+    async def front_end(self) -> FrontEnd | None:
+        """Return what was known of displays and widgets where the state was kept."""
+        if self.resume.manifest is None or not self.resume.reused:
+            return None
+        (manifest,) = (self.workspace.directory("restore") / "manifests").iterdir()
+        digest = json.loads(manifest.read_bytes()).get("front_end")
+        if digest is None:
+            return None
+        try:
+            return FrontEnd.from_json((self.workspace.directory("restore") / "blobs" / digest).read_bytes())
+        except (OSError, ValueError) as error:
+            note = f"displays and widgets of reused cells cannot be updated: {error}"
+            await self.waits.told(self.recorder.note(self.resume.first, note))
+            return None
 
     async def _forget(self) -> None:
         """Remove what is not as the notebook makes it now, so that nothing can read it before it is made."""
