@@ -16,12 +16,8 @@ from respawn_jobs.analysis.scopes import (
     Function,
     FunctionNode,
     Scope,
-    arguments,
-    body,
-    bound,
-    declared,
     kept,
-    parts,
+    shape_of,
 )
 from respawn_jobs.analysis.values import PLAIN, UNKNOWN, Kind, Value, join, may_be_text, text_of
 
@@ -95,8 +91,25 @@ class Calls(Attributes):
         """Call functions with anything out of a value."""
         found = given
         for function in sorted(functions, key=lambda one: (one.name, one.region)):
-            found = join(found, self.call(function, Given(more=given)))
+            found = join(found, self._with_anything(function, given))
         return found
+
+    def _with_anything(self, function: Function, given: Value) -> Value:
+        """Call a function with anything out of a value, unless that can teach nothing new."""
+        machine = self.machine
+        call = (function, given.kind, machine.regions.roots(given.regions))
+        known = machine.repeats.known((frozenset(machine.trace.sure), len(machine.set_elsewhere)))
+        outcome = machine.repeats.outcome(call, known)
+        if outcome is not None:
+            return outcome
+        # Who calls it here does not matter: what is made in it is told apart by its own calls alone.
+        outer, machine.stack = machine.stack, [("with anything", id(function.node))]
+        try:
+            outcome = self.call(function, Given(more=given))
+        finally:
+            machine.stack = outer
+        machine.repeats.followed(call, known, outcome)
+        return outcome
 
     def repeat(self, run: Callable[[], None]) -> None:
         """Run the body of a loop until another round teaches nothing new."""
@@ -138,6 +151,7 @@ class Calls(Attributes):
         made = Value(Kind.FUNCTION, frozenset({region}), function)
         for argument, default in pairs:
             function.defaults[argument.arg] = value = self.value(default)
+            machine.repeats.learn(("default", id(function), argument.arg), value)
             machine.regions.put(made, value)
         scope = machine.scope
         names = kept([node])
@@ -252,21 +266,18 @@ class Calls(Attributes):
         if function in machine.active or machine.deep:
             return machine.havoc(given.values, [function])
         node = function.node
-        code = body(node)
-        names = bound(code) if not isinstance(node, ast.GeneratorExp) else set()
-        everywhere = declared(code, ast.Global)
+        shape = shape_of(node)
         spec = (
             node.args
             if not isinstance(node, ast.GeneratorExp)
             else ast.arguments([], [], None, [], [], None, [])
         )
-        local = names | {one.arg for one in arguments(spec)}
         scope = Scope(
-            local=frozenset(local - everywhere - declared(code, ast.Nonlocal)),
+            local=shape.local,
             parent=function.parent,
             region=machine.fresh(node, "scope"),
-            globals=frozenset(everywhere),
-            kept=kept(code),
+            globals=shape.globals,
+            kept=shape.kept,
         )
         self._hand_over(function, spec, scope, given)
         outer, machine.scope = machine.scope, scope
@@ -283,10 +294,7 @@ class Calls(Attributes):
             machine.scope = outer
             machine.active.pop()
         returned = scope.returned or PLAIN
-        lazy = isinstance(node, ast.AsyncFunctionDef) or any(
-            isinstance(part, ast.Yield | ast.YieldFrom) for one in code for part in (one, *parts(one))
-        )
-        if lazy and not isinstance(node, ast.GeneratorExp):
+        if shape.lazy:
             # The body runs when somebody goes through it; then it finds the names as they are by then.
             pooled = machine.pool(
                 [returned, *given.values], function.region, scope.region, machine.fresh(node, "run")
@@ -328,6 +336,7 @@ class Calls(Attributes):
         scope.names[name] = join(scope.names[name], value) if name in scope.names else value
         if name in scope.kept:
             self.machine.regions.put(Value(Kind.ANY, frozenset({scope.region})), value)
+            self.machine.repeats.learn(("scope", scope.region, name), scope.names[name])
 
     def give_back(self, value: Value) -> None:
         """Note what the present function may return."""

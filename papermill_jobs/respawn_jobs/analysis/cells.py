@@ -58,6 +58,7 @@ class _Follower:
     def cell(self, tree: ast.Module | Opaque, *, sure: bool) -> Footprint:
         machine = self._machine
         machine.trace = Trace()
+        machine.repeats.begin_cell()
         before = dict(machine.globals)
         machine.uncertain = 0 if sure else 1
         try:

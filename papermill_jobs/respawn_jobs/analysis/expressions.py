@@ -307,6 +307,7 @@ class Expressions(Calls):
                 self.machine.change_library(f"{owner.what}.{target.attr}")
             if owner.kind is Kind.INSTANCE:
                 owner.what.own.add(target.attr)
+                self.machine.repeats.learn(("own", id(owner.what), target.attr), value=True)
             else:
                 self.machine.set_elsewhere.add(target.attr)
             self._store(owner, value)

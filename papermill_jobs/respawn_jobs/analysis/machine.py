@@ -19,7 +19,8 @@ from respawn_jobs.analysis.hidden import (
     RANDOM_STATES,
     WORLD_STATE,
 )
-from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, body, declared, mentioned
+from respawn_jobs.analysis.repeats import Repeats
+from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, mentioned, shape_of
 from respawn_jobs.analysis.states import THINGS
 from respawn_jobs.analysis.values import (
     PLAIN,
@@ -74,6 +75,7 @@ class Machine:
         self.attributes = attributes
         self.properties = properties
         self.regions = Regions()
+        self.repeats = Repeats(self.regions)
         self.globals: dict[str, Value] = {WORLD_STATE: UNKNOWN}
         self.trace = Trace()
         self.uncertain = 0
@@ -134,6 +136,7 @@ class Machine:
         if name in scope.kept:
             keeper = Value(Kind.ANY, frozenset({scope.region}))
             self.regions.put(keeper, value)
+            self.repeats.learn(("scope", scope.region, name), scope.names[name])
             if scope is not self._calling():
                 self.mutate(keeper)
 
@@ -154,6 +157,7 @@ class Machine:
             self.globals[name] = join(self.globals[name], value)
         else:
             self.globals[name] = value
+        self.repeats.learn(("global", name), self.globals[name])
 
     @contextmanager
     def perhaps(self) -> Iterator[None]:
@@ -175,6 +179,7 @@ class Machine:
             self.trace.sure.discard(name)
             if self.scope is None and not self.uncertain and not self.active:
                 self.globals.pop(name, None)
+                self.repeats.learn(("global", name), value=False)
 
     # Objects
 
@@ -334,8 +339,9 @@ class Machine:
             if function in seen:
                 continue
             seen.add(function)
+            self.step()
             reached = [self.load_global(name) for name in mentioned(function.node)]
-            for name in declared(body(function.node), ast.Global):
+            for name in shape_of(function.node).globals:
                 self.bind_global(name, UNKNOWN)
             pooled = self.pool([pooled, *reached], function.region)
             waiting += self.regions.functions(pooled.regions)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from respawn_jobs.analysis.values import Value
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_MAX_SHAPES = 10_000
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -97,6 +99,35 @@ def bound(nodes: Iterable[ast.AST]) -> set[str]:
     return names
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What the code of a function tells of its names."""
+
+    local: frozenset[str]
+    globals: frozenset[str]
+    """Names that it declares to be global."""
+    kept: frozenset[str]
+    """Names that functions and classes inside of it mention."""
+    lazy: bool
+    """Whether a call does not run the body but gives something that will."""
+
+
+@lru_cache(_MAX_SHAPES)
+def shape_of(node: FunctionNode | ast.GeneratorExp) -> Shape:
+    """Return what the code of a function tells of its names."""
+    code = body(node)
+    everywhere = declared(code, ast.Global)
+    names: set[str] = set()
+    lazy = isinstance(node, ast.AsyncFunctionDef)
+    if not isinstance(node, ast.GeneratorExp):
+        names = bound(code) | {one.arg for one in arguments(node.args)}
+        lazy = lazy or any(
+            isinstance(part, ast.Yield | ast.YieldFrom) for one in code for part in (one, *parts(one))
+        )
+    local = names - everywhere - declared(code, ast.Nonlocal)
+    return Shape(frozenset(local), frozenset(everywhere), kept(code), lazy)
+
+
 def kept(nodes: Iterable[ast.AST]) -> frozenset[str]:
     """Return the names that functions and classes inside the code of one scope mention."""
     inner = (*_DEFINITIONS, ast.Lambda, ast.GeneratorExp)
@@ -123,6 +154,7 @@ def declared(nodes: Iterable[ast.AST], kind: type[ast.Global] | type[ast.Nonloca
     return {name for part in found for name in part.names}
 
 
-def mentioned(node: ast.AST) -> set[str]:
+@lru_cache(_MAX_SHAPES)
+def mentioned(node: ast.AST) -> frozenset[str]:
     """Return every name in a piece of code, whatever it is."""
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
