@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from respawn_jobs.analysis.hidden import FILES, RANDOM_STATES, WORLD_STATE, is_file, library_state
+from respawn_jobs.analysis.hidden import FILES, RANDOM_STATES, WORLD_STATE, is_file, states_of_libraries
 from respawn_jobs.dependencies import NOTHING, Footprint, hidden, overlap, told
 from respawn_kernels.session_state import CATALOGUE
 
@@ -97,7 +97,8 @@ class _Search:
         for step in steps:
             for one in (step.old, step.new):
                 if one is not None:
-                    self.universe |= one.reads | one.writes | {library_state(used) for used in one.uses}
+                    self.universe |= one.reads | one.writes | states_of_libraries(one.uses)
+        self.universe -= _put_back(steps)
         self.missing = missing & self.universe | {name for name in missing if self._opaque()}
         self.universe |= self.missing
 
@@ -188,3 +189,13 @@ class _Search:
 def _more_than(name: str, footprint: Footprint) -> bool:
     """Tell whether a cell that makes a name anew may also change some of what it was."""
     return is_file(name) and any(other != name and overlap(name, other) for other in footprint.writes)
+
+
+def _put_back(steps: Sequence[Step]) -> set[str]:
+    """Return the parts of the session's state that this kernel puts back after each cell.
+
+    A cell that writes such a part was seen to leave it as it was, and no cell was seen to change it.
+    """
+    before = [step.old for step in steps if step.old is not None]
+    undone = {name for one in before for name in one.undone}
+    return {name for name in undone if not any(name in one.writes & one.seen for one in before)}

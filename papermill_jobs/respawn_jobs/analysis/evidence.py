@@ -11,7 +11,7 @@ import posixpath
 from dataclasses import replace
 
 from respawn_jobs.analysis.footprint import Footprint
-from respawn_jobs.analysis.hidden import CWD, ENV, FILES, NETWORK, file_state
+from respawn_jobs.analysis.hidden import CWD, ENV, FILES, NETWORK, OF_EVERY_CELL, TRANSIENT, file_state
 from respawn_kernels.evidence import CellEvidence
 
 
@@ -27,7 +27,7 @@ def observed(
     """
     if evidence is None:
         return footprint
-    changed = set(evidence.changed)
+    changed = set(evidence.changed) - OF_EVERY_CELL
     # What the cell sets anew in any case does not depend on what it was; all else may.
     reads = {*(_file(path, directory) for path in evidence.opened), *(changed - footprint.sure)}
     writes = {*(_file(path, directory) for path in evidence.written), *changed, *evidence.bound}
@@ -51,6 +51,7 @@ def observed(
         reads_all=footprint.reads_all or _frames(evidence),
         unwatched=evidence.unwatched,
         seen=frozenset(reads | writes),
+        undone=footprint.undone | (footprint.writes & TRANSIENT - changed),
     )
 
 

@@ -36,6 +36,8 @@ class Footprint:
     """Why all of this rests on the analysis alone; None when the cell was watched while it ran."""
     seen: frozenset[str] = frozenset()
     """Of `reads` and `writes`, those that were seen while the cell ran; the others rest on the analysis."""
+    undone: frozenset[str] = frozenset()
+    """Parts of the session's state that it writes, but that were seen to be afterwards what they were."""
 
     def may_read(self, name: str) -> bool:
         """Tell whether the value of a name from before may matter."""

@@ -25,6 +25,11 @@ NETWORK = "#network"
 """What servers keep."""
 _FILE, _LIBRARY = "#file:", "#lib:"
 
+OF_EVERY_CELL = frozenset(["#in"])
+"""What each cell changes by being executed."""
+TRANSIENT = frozenset(["#figures"])
+"""What a kernel may put back after each cell: where figures are shown at a cell's end they are closed."""
+
 ANYTHING = "*"
 """Among what a cell uses: code that cannot be seen."""
 PYTHON = "python"
@@ -50,6 +55,11 @@ def hidden(name: str) -> bool:
 def library_state(module: str) -> str:
     """Return the name of what the library of a module keeps."""
     return _LIBRARY + module.partition(".")[0]
+
+
+def states_of_libraries(uses: Iterable[str]) -> set[str]:
+    """Return the names of what the libraries that a cell uses may keep."""
+    return {library_state(one) for one in uses if one not in (ANYTHING, PYTHON, SHOWN, IMPORTS)}
 
 
 def file_state(path: str) -> str:
