@@ -15,7 +15,9 @@ class KernelInfo:
     language: str
     """Lower case, such as `python` or `r`."""
     lock: str | None
-    """Hash of the lock file that its environment was made from; None for a kernel that has none."""
+    """Hash of the lock file and the Python that its environment was made from; None where there is none."""
+    python: str | None = None
+    """That Python's minor version, such as `3.13`; None where it is not known."""
 
 
 class UnknownKernel(LookupError):
@@ -65,4 +67,5 @@ def _info(name: str, spec: object) -> KernelInfo:
         display_name=str(getattr(spec, "display_name", "") or name),
         language=str(getattr(spec, "language", "") or "").lower(),
         lock=ours.get("lock"),
+        python=ours.get("python"),
     )

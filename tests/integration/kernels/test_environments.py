@@ -9,29 +9,46 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.environments import EnvironmentFailed, KernelEnvironment, create, find_kernel, lock_hash
+from respawn_kernels.environments import (
+    EnvironmentFailed,
+    KernelEnvironment,
+    create,
+    environment_hash,
+    find_kernel,
+)
 from respawn_kernels.hash_seed import seed_for
+from respawn_kernels.interpreters import find_interpreters
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def lock(tmp_path: Path) -> Path:
-    wheel = tmp_path / "tiny_thing-1.0-py3-none-any.whl"
+def wheel(directory: Path, tag: str = "py3") -> Path:
+    path = directory / f"tiny_thing-1.0-{tag}-none-any.whl"
     about = "tiny_thing-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("tiny_thing.py", "value = 3\n")
         archive.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1.0\n")
-        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{about}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}-none-any\n"
+        )
         archive.writestr(f"{about}/RECORD", "")
-    path = tmp_path / "requirements.lock"
-    path.write_text(f"{wheel}\n")
     return path
 
 
-def build(lock: Path, tmp_path: Path, told: list[str] | None = None) -> KernelEnvironment:
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    path = tmp_path / "requirements.lock"
+    path.write_text(f"{wheel(tmp_path)}\n")
+    return path
+
+
+def build(
+    lock: Path, tmp_path: Path, told: list[str] | None = None, python: str | None = None
+) -> KernelEnvironment:
     progress = (told if told is not None else []).append
-    return create("tiny", lock, root=tmp_path / "envs", prefix=tmp_path / "prefix", progress=progress)
+    return create(
+        "tiny", lock, root=tmp_path / "envs", prefix=tmp_path / "prefix", python=python, progress=progress
+    )
 
 
 def test_environment_is_built_once_and_mended_when_broken(
@@ -48,7 +65,9 @@ def test_environment_is_built_once_and_mended_when_broken(
     assert spec["env"] == {"PYTHONHASHSEED": seed_for(made.lock)}
     assert (made.kernelspec / "kernel.json").stat().st_mode & 0o444 == 0o444
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "prefix" / "share" / "jupyter"))
-    assert find_kernel("respawn-tiny").lock == lock_hash(lock) == made.lock
+    newest = find_interpreters()[0].minor
+    assert (made.version, find_kernel("respawn-tiny").python) == (newest, newest)
+    assert find_kernel("respawn-tiny").lock == environment_hash(lock, newest) == made.lock
     assert find_kernel("respawn-tiny").display_name == "Tiny (Respawn)"
 
     second: list[str] = []
@@ -69,3 +88,32 @@ def test_lock_that_cannot_be_installed_fails_with_what_pip_said(lock: Path, tmp_
     assert "failed" in str(caught.value)
     assert not list((tmp_path / "envs").glob("*/.complete"))
     assert not (tmp_path / "prefix").exists()
+
+
+@pytest.mark.slow  # makes several environments
+def test_the_next_older_python_is_taken_where_a_package_has_no_build_for_the_newest(tmp_path: Path) -> None:
+    oldest = find_interpreters()[-1].minor
+    if oldest == find_interpreters()[0].minor:
+        pytest.skip("there is one Python on this machine")
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(f"{wheel(tmp_path, 'cp' + oldest.replace('.', ''))}\n")
+    told: list[str] = []
+    made = build(lock, tmp_path, told)
+    assert made.version == oldest
+    told_of = [line for line in told if "does not do" in line]
+    assert len(told_of) == len(find_interpreters()) - 1
+    assert f"trying Python {oldest}: ERROR" in told_of[-1]
+    with pytest.raises(EnvironmentFailed, match="is not a supported wheel"):
+        build(lock, tmp_path, python=find_interpreters()[0].minor)
+
+
+@pytest.mark.slow  # makes several environments
+def test_an_environment_on_another_python_is_another_environment(lock: Path, tmp_path: Path) -> None:
+    versions = [one.minor for one in find_interpreters()]
+    if len(versions) == 1:
+        pytest.skip("there is one Python on this machine")
+    newest, other = build(lock, tmp_path), build(lock, tmp_path, python=versions[1])
+    assert newest.directory != other.directory
+    assert newest.lock != other.lock
+    assert subprocess.check_output([other.python, "-V"], text=True).startswith(f"Python {versions[1]}")
+    assert newest.python.exists()
