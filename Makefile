@@ -2,6 +2,7 @@
 # Every step leaves a stamp named by the hash of what it depends on, so a second call does nothing.
 
 PYTHON ?= python3
+KERNEL_PYTHON ?=
 PORT ?= 8000
 DATA ?= .respawn/hub
 ARGS ?=
@@ -30,12 +31,13 @@ PEERS_LOCK := benchmarks/peers.lock
 PEERS_STAMP := .respawn/peers/stamp-$(call key,$(PEERS_LOCK))
 PROXY_STAMP := node_modules/.stamp-$(call key,package-lock.json)
 
-.PHONY: help setup packages proxy kernel system up test check bench lock clean
+.PHONY: help setup packages proxy kernel pythons system up test test-all check bench lock clean
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1 \2/' \
-	  | awk '{ printf "  %s %-6s ", $$1, $$2; $$1 = $$2 = ""; sub(/^ +/, ""); print }'
-	echo "  Options: PORT=$(PORT) DATA=$(DATA) (make up), ARGS='...' JOBS=$(JOBS) (make test), PYTHON=$(PYTHON)"
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \2/' \
+	  | awk '{ printf "  %s %-8s ", $$1, $$2; $$1 = $$2 = ""; sub(/^ +/, ""); print }'
+	echo "  Options: PORT=$(PORT) DATA=$(DATA) (make up), ARGS='...' JOBS=$(JOBS) (make test), PYTHON=$(PYTHON),"
+	echo "  KERNEL_PYTHON=3.12 for the standardized kernel (else the newest Python here that its lock has builds for)"
 
 # --- set-up -------------------------------------------------------------------------------------------
 
@@ -99,7 +101,7 @@ $(PROXY_STAMP):
 kernel: packages
 	@$(call say,Standardized kernel respawn-science)
 	$(BIN)/python -m respawn_kernels.environments create science --lock $(SCIENCE_LOCK) --project . \
-	  --root .respawn/environments --prefix $(VENV) --display-name "Science (Respawn)"
+	  --root .respawn/environments --prefix $(VENV) --display-name "Science (Respawn)" $(if $(KERNEL_PYTHON),--python $(KERNEL_PYTHON))
 
 # --- use ----------------------------------------------------------------------------------------------
 
@@ -127,8 +129,18 @@ $(TORCH_STAMP): $(PACKAGES_STAMP)
 	$(call logged,torch,$(BIN)/python -m pip install --disable-pip-version-check -r $(TORCH_LIST))
 	rm -f $(STAMPS)/torch-*; touch $@
 
-test: setup system $(TORCH_STAMP) ## set up, then run all tests (choose some with ARGS='-k schedule')
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+# The program finds by itself which Pythons are here, and whether there is anything to do.
+pythons: packages
+	@$(call say,Environments of other Pythons for the tests)
+	$(BIN)/python tests/support/interpreters.py
+
+PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test: setup pythons system $(TORCH_STAMP) ## set up, then run the tests but for the slow ones (choose some with ARGS='-k schedule')
+	@$(PYTEST) -m 'not slow' $(ARGS)
+
+test-all: setup pythons system $(TORCH_STAMP) ## set up, then run all tests
+	@$(PYTEST) $(ARGS)
 
 check: packages ## format, lint, types, and which part may import which
 	@$(BIN)/ruff format --check .
@@ -157,5 +169,5 @@ lock: packages ## write all locks anew: the environment, the proxy, the standard
 	npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean: ## remove what setup made; the data of `make up` stays
-	@rm -rf $(VENV) node_modules .respawn/environments $(LOGS) build dist .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) node_modules .respawn/environments .respawn/pythons $(LOGS) build dist .mypy_cache .ruff_cache .pytest_cache
 	[ ! -d .respawn/hub ] || echo "The data of make up stay in .respawn/hub; remove that directory to forget them."

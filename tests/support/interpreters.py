@@ -1,0 +1,105 @@
+"""Environments of the other Pythons of this machine, for tests that must hold on each.
+
+    python tests/support/interpreters.py      makes them, under .respawn/pythons (`make pythons`)
+
+Of the Pythons that Respawn is tested with the oldest and the newest are taken, less the one that runs the
+tests. Each environment has what `.venv` has, from the same lock, and Respawn installed from this directory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from respawn_kernels.interpreters import NEWEST, OLDEST, Interpreter, find_interpreters
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACE = ROOT / ".respawn" / "pythons"
+_LOCK = ROOT / "requirements-dev.lock"
+
+
+def tested_versions() -> list[str]:
+    """Return the Pythons that tests run on, beginning with the present one, such as `["3.11", "3.13"]`."""
+    own = sys.version_info[:2]
+    return [f"{major}.{minor}" for major, minor in dict.fromkeys([own, OLDEST, NEWEST])]
+
+
+def python_of(version: str) -> Path:
+    """Return the program of the environment of a Python. Skips the test when there is none, saying why."""
+    if version == tested_versions()[0]:
+        return Path(sys.executable)
+    directory = PLACE / version
+    if not (directory / _stamp()).exists():
+        found = any(one.minor == version for one in find_interpreters())
+        pytest.skip(
+            f"`make pythons` makes it: {directory}" if found else f"no Python {version} on this machine"
+        )
+    return directory / "bin" / "python"
+
+
+@pytest.fixture(params=tested_versions())
+def each_python(request: pytest.FixtureRequest) -> Path:
+    """The Python program of an environment with Respawn in it, on each tested version in turn."""
+    return python_of(request.param)
+
+
+def make(version: str, base: Interpreter) -> None:
+    """Make the environment of a Python, unless it is there. Raises `CalledProcessError` when uv fails."""
+    directory = PLACE / version
+    with _alone(directory):
+        if (directory / _stamp()).exists():
+            return
+        print(f"environment of Python {version} in {directory.relative_to(ROOT)}", flush=True)
+        uv = [str(Path(sys.executable).with_name("uv")), "--quiet"]
+        python = str(directory / "bin" / "python")
+        # Copied, not linked: two environments on one disk must not change with each other.
+        install = [*uv, "pip", "install", "--python", python, "--link-mode", "copy"]
+        subprocess.run([*uv, "venv", "--clear", "--seed", "--python", base.path, directory], check=True)
+        subprocess.run([*install, "-r", _LOCK], check=True)
+        subprocess.run([*install, "--no-deps", "--no-build-isolation", "--editable", ROOT], check=True)
+        (directory / _stamp()).touch()
+
+
+def main() -> int:
+    """Make the environments of the Pythons that are here; the exit status is 0 also where there is none."""
+    here = {one.minor: one for one in find_interpreters()}
+    for version in tested_versions()[1:]:
+        if version not in here:
+            print(f"no Python {version} on this machine: its tests are skipped", flush=True)
+            continue
+        try:
+            make(version, here[version])
+        except subprocess.CalledProcessError as error:
+            print(f"the environment of Python {version} cannot be made: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+def _stamp() -> str:
+    """Return the name of the file that says what an environment was made from, and where."""
+    metadata = (ROOT / "pyproject.toml").read_bytes()
+    return f"stamp-{hashlib.sha256(_LOCK.read_bytes() + metadata + str(ROOT).encode()).hexdigest()[:16]}"
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Let one process at a time make an environment."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory.with_name(f"{directory.name}.lock"), os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
