@@ -13,6 +13,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from respawn_jobs.errors import InvalidInput
+from respawn_jobs.notebook_form import fill_in
 from respawn_kernels.digest import digest_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 TAG_PARAMETERS = "parameters"
 TAG_INJECTED = "injected-parameters"
+TAG_ERROR_MARKER = "papermill-error-cell-tag"
+"""papermill's own: a cell that it puts into a notebook that failed, and takes out before it runs it again."""
+
 TAG_ALWAYS = "respawn:always"
 TAG_ONCE = "respawn:once"
 TAG_CHECKPOINT = "respawn:checkpoint"
@@ -42,25 +46,25 @@ _DEEPEST = 100
 def read_notebook(text: str) -> NotebookNode:
     """Read a notebook of any version that nbformat can upgrade, as the newest version 4.
 
-    Raises `InvalidInput` telling what is wrong with it. Missing or doubled cell ids are filled in from the
-    cell's place and source, so that reading the same text twice gives the same ids. Halves of characters
-    (lone surrogates), which no UTF-8 can hold, become question marks.
+    What papermill runs is read, whatever nbformat's schema says of it; see `notebook_form`. Reading the same
+    text twice gives the same ids. Halves of characters (lone surrogates), which no UTF-8 can hold, become
+    question marks. Raises `InvalidInput` telling what is wrong with what is no notebook.
     """
     import nbformat
 
     raw = _loaded(text)
     if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
         raise InvalidInput("not a notebook: the JSON has no `nbformat` number")
+    if raw["nbformat"] > 4:
+        raise InvalidInput(f"not a valid notebook: version {raw['nbformat']} of the format is not known")
     try:
-        if raw["nbformat"] == 4:
-            _fill_ids(raw)
-            raw["nbformat_minor"] = max(5, _minor(raw))
-        notebook: NotebookNode = nbformat.reads(json.dumps(raw), as_version=4)  # type: ignore[no-untyped-call]
-        if raw["nbformat"] != 4:
-            for cell in notebook.cells:
+        if raw["nbformat"] < 4:
+            raw = nbformat.convert(nbformat.reader.reads(json.dumps(raw)), to_version=4)  # type: ignore[no-untyped-call]
+            for cell in raw.cells:
                 cell.pop("id", None)
-            _fill_ids(notebook)
-        nbformat.validate(notebook)
+        fill_in(raw)
+        raw["nbformat_minor"] = nbformat.v4.nbformat_minor
+        notebook: NotebookNode = nbformat.v4.reads_json(json.dumps(raw))  # type: ignore[no-untyped-call]
     except InvalidInput:
         raise
     except Exception as error:  # nbformat raises KeyError, AttributeError and more on malformed documents
@@ -70,10 +74,10 @@ def read_notebook(text: str) -> NotebookNode:
 
 
 def write_notebook(notebook: NotebookNode) -> str:
-    """Return the notebook's text, as nbformat writes it."""
+    """Return the notebook's text, as nbformat writes it, without looking whether its schema agrees."""
     import nbformat
 
-    return str(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
+    return str(nbformat.v4.writes_json(notebook))  # type: ignore[no-untyped-call]
 
 
 def source_hash(source: str) -> str:
@@ -101,11 +105,14 @@ def title(cell: NotebookNode) -> str:
 def parameterize(
     notebook: NotebookNode, parameters: dict[str, Any], kernel: str, language: str
 ) -> NotebookNode:
-    """Return the notebook with papermill's injected cell, or a plain copy when no parameters are given.
+    """Return the notebook as papermill would execute it, in a copy.
+
+    Without the error markers of an earlier run, and with the injected cell when parameters are given.
 
     Raises `InvalidInput` when papermill cannot write parameters in this language.
     """
     result: NotebookNode = deepcopy(notebook)
+    result.cells = [cell for cell in result.cells if TAG_ERROR_MARKER not in cell_tags(cell)]
     if not parameters:
         return result
     import nbformat
@@ -152,7 +159,7 @@ def strip_debug(notebook: NotebookNode) -> NotebookNode:
         cell
         for cell in result.cells
         if (cell.metadata.get("respawn") or {}).get("role") not in (ROLE_HEADER, ROLE_RESTORE)
-        and TAG_INJECTED not in cell_tags(cell)
+        and not {TAG_INJECTED, TAG_ERROR_MARKER} & set(cell_tags(cell))
     ]
     for part in (result, *result.cells):
         for key in ("respawn", "papermill", "execution"):
@@ -180,21 +187,3 @@ def _loaded(text: str) -> Any:
         inner = [value.values() if isinstance(value, dict) else value for value in level]
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
     return raw
-
-
-def _minor(raw: dict[str, Any]) -> int:
-    minor = raw.get("nbformat_minor", 0)
-    return minor if isinstance(minor, int) else 0
-
-
-def _fill_ids(notebook: dict[str, Any]) -> None:
-    cells = notebook.get("cells")
-    if not isinstance(cells, list):
-        raise InvalidInput("not a valid notebook: `cells` is not a list")
-    seen: set[str] = set()
-    for index, cell in enumerate(cells):
-        if not isinstance(cell, dict):
-            raise InvalidInput(f"not a valid notebook: cell {index} is not an object")
-        if not cell.get("id") or cell["id"] in seen:
-            cell["id"] = digest_of(f"{index}\n{cell.get('source')}".encode())[:12]
-        seen.add(str(cell["id"]))

@@ -9,7 +9,9 @@ Reach it through `respawn_jobs.engine`: that door makes sure that papermill is t
 
 from __future__ import annotations
 
+import logging
 import os
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from papermill.engines import NBClientEngine
@@ -63,6 +65,8 @@ class RespawnEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
         options = remove_args(["input_path", "timeout", "startup_timeout"], **kwargs)
         options |= {"log": logger, "log_output": log_output}
         options |= {"stdout_file": stdout_file, "stderr_file": stderr_file}
+        # papermill's command logs what every library says; how our database is made concerns nobody there.
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         ledger = open_store()
         try:
             ledger.expire()
@@ -101,8 +105,18 @@ def _recorded_run(service: Service, nb: NotebookNode, kernel: str, input_path: A
         job = promote(write_notebook(strip_debug(nb)))
         return service.run(RunRequest(job=job, parameters=parameters)).id
     except InvalidInput:
-        if not parameters:
-            raise
-        # papermill injects parameters that the notebook does not declare and only warns; a job refuses them.
-        # The notebook as papermill made it, the values already in its cells, is then what was run.
-        return service.run(RunRequest(job=promote(write_notebook(nb)))).id
+        # papermill injects what the notebook does not declare, or declares otherwise, and runs without what
+        # it requires; a job refuses both. The notebook as papermill made it, the values already in its cells
+        # and with no parameters of its own, is then what was run.
+        return service.run(RunRequest(job=promote(write_notebook(_undeclared(nb))))).id
+
+
+def _undeclared(nb: NotebookNode) -> NotebookNode:
+    """Return a copy of a notebook that declares no parameters."""
+    from respawn_jobs.notebooks import TAG_PARAMETERS, cell_tags
+
+    made = deepcopy(nb)
+    for cell in made.cells:
+        if TAG_PARAMETERS in cell_tags(cell):
+            cell.metadata["tags"] = [tag for tag in cell_tags(cell) if tag != TAG_PARAMETERS]
+    return made

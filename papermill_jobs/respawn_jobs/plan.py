@@ -406,7 +406,8 @@ class Draft:
         if before.state in FINISHED and self.places[step].old is not None:
             why = self.everything.why.get(step)
             return why + self._how_seen(self.everything, step) if why else self._why_not_reused(step)
-        return _why_unfinished(before, self.cells[place])
+        why = _why_unfinished(before, self.cells[place])
+        return "it ran after a cell that failed" if why == "moved" and before not in self.finished else why
 
     def _how_seen(self, reruns: Reruns, step: int) -> str:
         name, place, one = reruns.touched.get(step), self.places[step], self.steps[step]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.models import CellState, Checkpoint, Unstored
+from respawn_jobs.notebook_form import cell_ids
 from respawn_jobs.notebooks import cell_tags, code_cells, source_hash, without_outputs, write_notebook
 from respawn_jobs.protocol import CellEvent, CheckpointCommit, ReusedCell, RunnerPort
 from respawn_jobs.spool import sweep
@@ -68,10 +69,11 @@ class Recorder:
         self._courier = ThreadPoolExecutor(1, thread_name_prefix="respawn-recorder")
         self._uploader = ThreadPoolExecutor(1, thread_name_prefix="respawn-uploader")
         self._closed = False
+        ids = cell_ids(notebook.cells)  # papermill hands over notebooks as they are
         self.events: dict[int, CellEvent] = {
             index: CellEvent(
                 index=index,
-                cell_id=cell.id,
+                cell_id=ids[index],
                 state=CellState.PENDING,
                 source_hash=source_hash(cell.source),
                 tags=cell_tags(cell),

@@ -26,7 +26,7 @@ from respawn_jobs.keeping import Keeper
 from respawn_jobs.kernel import Kernel, KernelFailed
 from respawn_jobs.kernel_link import KernelLink, LinkError
 from respawn_jobs.models import CellError, CellState
-from respawn_jobs.notebooks import cell_tags
+from respawn_jobs.notebooks import TAG_RAISES, cell_tags
 from respawn_jobs.policy import DEFAULT_SHARE
 from respawn_jobs.protocol import PLAN_CHANGED, Outcome, ResumeFrom, RunnerPort
 from respawn_jobs.recorder import Recorder
@@ -105,6 +105,8 @@ class Session:
     _no_snapshots: str = "the kernel takes no snapshots"
     _current: int | None = None
     _hash_seed: str | None = None
+    _shown: CellError | None = None
+    """The first error that a cell showed and went on from."""
 
     def __post_init__(self) -> None:
         self._waits = Waits(self.stopper, self.kernel)
@@ -130,17 +132,17 @@ class Session:
             await self._rerun()
             await self._execute_from(first)
         except CleanExit:
-            ending = Ending(Outcome(state="succeeded"))
+            ending = self._completed()
         except Failed as failed:
             outcome = Outcome(state="timed_out" if failed.timed_out else "failed", error=failed.error)
             ending = Ending(outcome, failed.cause)
         except Stopped:
             ending = self._stopped(self.stopper.reason)
         else:
-            ending = Ending(Outcome(state="succeeded"))
+            ending = self._completed()
         if not self.stopper.fenced:
             with suppress(Stopped):  # fenced meanwhile
-                if ending.outcome.state != "succeeded":
+                if ending.outcome.state != "succeeded" and ending.outcome.error != self._shown:
                     await self._keeper.keep()
                 await self._waits.told(self._drained())
                 await self._waits.told(self.recorder.skip_rest())
@@ -153,6 +155,12 @@ class Session:
         if self._client is not None:
             await self._client.drain()
             await self.recorder.flush(live=False)
+
+    def _completed(self) -> Ending:
+        """Return how a notebook ended that was executed to its end: a cell may have shown an error."""
+        if self._shown is not None:
+            return Ending(Outcome(state="failed", error=self._shown))
+        return Ending(Outcome(state="succeeded"))
 
     def _stopped(self, reason: Stop | None) -> Ending:
         assert reason is not None  # noqa: S101  Stopped is only raised when there is one
@@ -325,11 +333,11 @@ class Session:
             finally:
                 await cancelled(ticker)
         except (CellExecutionError, DeadKernelError, CellTimeoutError, Stopped) as error:
+            self.nb_man.cell_exception(cell, cell_index=index, exception=error)
             if isinstance(error, CellExecutionError | DeadKernelError) and _clean_exit(cell):
                 self._keeper.let_go()
                 await self._waits.told(self.recorder.end(index, CellState.EXECUTED, None, self._seen(cell)))
                 raise CleanExit from error
-            self.nb_man.cell_exception(cell, cell_index=index, exception=error)
             if not self.stopper.fenced:
                 await self._waits.told(self.recorder.end(index, CellState.FAILED, None, self._seen(cell)))
             if isinstance(error, Stopped):
@@ -337,12 +345,18 @@ class Session:
             raise self._failure(index, error) from error
         finally:
             self.nb_man.cell_complete(cell, cell_index=index)
+        state = CellState.EXECUTED
+        if _shows_error(cell):
+            # As `%run` of a script that fails does. papermill executes the rest, and then the run failed.
+            state = CellState.FAILED
+            self._shown = self._shown or self._told(index)
+            await self._keeper.keep()
         if followed:
             # The kernel forks while the service is told; `ready` waits for both.
             self._pass(index, cell_tags(cell), time.monotonic() - started)
         skipped = _TAG_NOT_EXECUTED in cell_tags(cell) and cell.execution_count is None
         note = f"not executed: tagged {_TAG_NOT_EXECUTED}" if skipped else None
-        await self._waits.told(self.recorder.end(index, CellState.EXECUTED, note, self._seen(cell)))
+        await self._waits.told(self.recorder.end(index, state, note, self._seen(cell)))
 
     def _seen(self, cell: NotebookNode) -> CellEvidence | None:
         """Return what the kernel saw of the cell that it has just executed."""
@@ -389,10 +403,18 @@ class Session:
             limit = f"{self.limits.cell:g} seconds" if self.limits.cell else "the time allowed"
             told = CellError(cell=index, name="CellTimeout", value=f"the cell did not end within {limit}")
             return Failed(told, error, timed_out=True)
+        name = getattr(error, "ename", "") or type(error).__name__
+        return Failed(self._told(index, name, getattr(error, "evalue", "")))
+
+    def _told(self, index: int, name: str = "", value: str = "") -> CellError:
+        """Return what to tell of the error among a cell's outputs; `name` and `value` where there is none."""
         shown = _error_output(self.nb_man.nb.cells[index])
-        name = shown.get("ename") or getattr(error, "ename", "") or type(error).__name__
-        value = shown.get("evalue", getattr(error, "evalue", ""))
-        return Failed(CellError(cell=index, name=name, value=value, traceback=self._traceback(index)))
+        return CellError(
+            cell=index,
+            name=shown.get("ename") or name,
+            value=shown.get("evalue", value),
+            traceback=self._traceback(index),
+        )
 
     def _traceback(self, index: int | None) -> str:
         if index is None:
@@ -403,6 +425,11 @@ class Session:
 def _error_output(cell: NotebookNode) -> dict[str, Any]:
     errors = [output for output in cell.get("outputs") or [] if output.output_type == "error"]
     return dict(errors[-1]) if errors else {}
+
+
+def _shows_error(cell: NotebookNode) -> bool:
+    """Tell whether a cell that ended well shows an error that its tags do not allow."""
+    return bool(_error_output(cell)) and not _clean_exit(cell) and TAG_RAISES not in cell_tags(cell)
 
 
 def _clean_exit(cell: NotebookNode) -> bool:

@@ -60,11 +60,12 @@ def make(version: str, base: Interpreter) -> None:
         print(f"environment of Python {version} in {directory.relative_to(ROOT)}", flush=True)
         uv = [str(Path(sys.executable).with_name("uv")), "--quiet"]
         python = str(directory / "bin" / "python")
-        # Copied, not linked: two environments on one disk must not change with each other.
-        install = [*uv, "pip", "install", "--python", python, "--link-mode", "copy"]
-        subprocess.run([*uv, "venv", "--clear", "--seed", "--python", base.path, directory], check=True)
-        subprocess.run([*install, "-r", _LOCK], check=True)
-        subprocess.run([*install, "--no-deps", "--no-build-isolation", "--editable", ROOT], check=True)
+        install = [*uv, "pip", "install", "--python", python]
+        subprocess.run(
+            [*uv, "venv", "--clear", "--seed", "--python", str(base.path), str(directory)], check=True
+        )
+        subprocess.run([*install, "-r", str(_LOCK)], check=True)
+        subprocess.run([*install, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True)
         (directory / _stamp()).touch()
 
 

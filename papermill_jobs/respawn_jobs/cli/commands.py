@@ -17,6 +17,7 @@ from respawn_jobs.cli.options import (
     parameter_option,
     settings_options,
 )
+from respawn_jobs.cli.parameter_sources import Values, source_options
 
 if TYPE_CHECKING:
     from respawn_jobs.cli.connection import Connection
@@ -38,7 +39,8 @@ def respawn() -> None:
 @respawn.command()
 @click.argument("target", metavar="NOTEBOOK|JOB")
 @parameter_option
-@click.option("--kernel", help="Kernel for a notebook, instead of the one that it names.")
+@source_options
+@click.option("-k", "--kernel", help="Kernel for a notebook, instead of the one that it names.")
 @settings_options
 @output_option
 @json_option
@@ -54,12 +56,13 @@ def run(
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.cli.executing import early_kernel
 
+    values = Values.taken_from(options, parameters)
     path = Path(target)
     if not (path.is_file() or path.suffix == ".ipynb"):
         if kernel or given_settings(options):
             raise click.UsageError("--kernel and settings belong to notebooks; a job has its own")
         with connection() as connected:
-            queued = _queue_job(connected, target, parameters)
+            queued = _queue_job(connected, target, values)
             return _finish(connected, queued, output, as_json)
     if output is not None and output.resolve() == path.resolve():
         raise click.UsageError("--output is the notebook itself; it would be replaced by what was executed")
@@ -67,7 +70,7 @@ def run(
     early = early_kernel(path, kernel) if not _on_hub() else None
     try:
         with connection() as connected:
-            queued = _queue_notebook(connected, path, parameters, kernel, _settings(options))
+            queued = _queue_notebook(connected, path, values, kernel, _settings(options))
             return _finish(connected, queued, output, as_json, early)
     finally:
         if early is not None:
@@ -186,7 +189,7 @@ def _settings(options: dict[str, Any]) -> JobSettings:
 def _queue_notebook(
     connected: Connection,
     path: Path,
-    parameters: tuple[tuple[str, str], ...],
+    given: Values,
     kernel: str | None,
     settings: JobSettings,
 ) -> Run:
@@ -197,14 +200,14 @@ def _queue_notebook(
 
     promotion = prepare(path, scratch_name(path), kernel=kernel, settings=settings)
     version = connected.service.promote(promotion)
-    values = promoting.parsed(version.parameters, parameters)
+    values = given.together(promoting.parsed(version.parameters, given.typed))
     return connected.service.run(RunRequest(job=version.job, parameters=values, version=version.number))
 
 
-def _queue_job(connected: Connection, ref: str, parameters: tuple[tuple[str, str], ...]) -> Run:
+def _queue_job(connected: Connection, ref: str, given: Values) -> Run:
     from respawn_jobs.service import RunRequest
 
-    values = promoting.parsed_for_job(connected.service, ref, parameters)
+    values = given.together(promoting.parsed_for_job(connected.service, ref, given.typed))
     return connected.service.run(RunRequest(job=ref, parameters=values))
 
 

@@ -27,7 +27,7 @@ from support.notebooks import notebook, text
         ("{}", "nbformat"),
         ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "cells"),
         ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [7]}', "cell 0"),
-        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "odd"}]}', "valid"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"source": "x"}]}', "cell_type"),
         ('{"nbformat": 99, "metadata": {}, "cells": []}', "valid"),
         ('{"nbformat": 3, "worksheets": 1}', "valid"),
     ],
