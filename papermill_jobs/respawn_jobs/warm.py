@@ -32,9 +32,9 @@ def _die_with(parent: int) -> None:
 
 def _imports() -> None:
     """Import what an attempt needs, which takes longer than all that it does itself."""
-    from respawn_jobs.quick_imports import import_jsonschema
+    from respawn_jobs.quick_imports import leave_out_grammars
 
-    import_jsonschema()
+    leave_out_grammars()
     import papermill.translators  # noqa: F401
 
     import respawn_jobs.session  # noqa: F401

@@ -37,7 +37,7 @@ def python_of(version: str) -> Path:
     if version == tested_versions()[0]:
         return Path(sys.executable)
     directory = PLACE / version
-    if not (directory / _stamp()).exists():
+    if not all((directory / stamp).exists() for stamp in _stamps()):
         found = any(one.minor == version for one in find_interpreters())
         pytest.skip(
             f"`make pythons` makes it: {directory}" if found else f"no Python {version} on this machine"
@@ -55,18 +55,19 @@ def make(version: str, base: Interpreter) -> None:
     """Make the environment of a Python, unless it is there. Raises `CalledProcessError` when uv fails."""
     directory = PLACE / version
     with _alone(directory):
-        if (directory / _stamp()).exists():
-            return
-        print(f"environment of Python {version} in {directory.relative_to(ROOT)}", flush=True)
         uv = [str(Path(sys.executable).with_name("uv")), "--quiet"]
-        python = str(directory / "bin" / "python")
-        install = [*uv, "pip", "install", "--python", python]
-        subprocess.run(
-            [*uv, "venv", "--clear", "--seed", "--python", str(base.path), str(directory)], check=True
-        )
-        subprocess.run([*install, "-r", str(_LOCK)], check=True)
-        subprocess.run([*install, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True)
-        (directory / _stamp()).touch()
+        install = [*uv, "pip", "install", "--python", str(directory / "bin" / "python")]
+        packages, project = (directory / stamp for stamp in _stamps())
+        if not packages.exists():
+            print(f"environment of Python {version} in {directory.relative_to(ROOT)}", flush=True)
+            made = [*uv, "venv", "--clear", "--seed", "--python", str(base.path), str(directory)]
+            subprocess.run(made, check=True)
+            subprocess.run([*install, "-r", str(_LOCK)], check=True)
+            packages.touch()
+        if not project.exists():
+            ours = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
+            subprocess.run([*install, *ours], check=True)
+            project.touch()
 
 
 def main() -> int:
@@ -84,10 +85,16 @@ def main() -> int:
     return 0
 
 
-def _stamp() -> str:
-    """Return the name of the file that says what an environment was made from, and where."""
-    metadata = (ROOT / "pyproject.toml").read_bytes()
-    return f"stamp-{hashlib.sha256(_LOCK.read_bytes() + metadata + str(ROOT).encode()).hexdigest()[:16]}"
+def _stamps() -> tuple[str, str]:
+    """Return the names of the files that say what an environment was made from: its packages, and Respawn."""
+    return (
+        f"packages-{_hash(_LOCK.read_bytes() + str(ROOT).encode())}",
+        f"project-{_hash((ROOT / 'pyproject.toml').read_bytes())}",
+    )
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 @contextmanager

@@ -30,9 +30,6 @@ def connection() -> Iterator[Connection]:
     `JUPYTERHUB_API_TOKEN`. Without it the embedded store under `RESPAWN_DATA` is opened, and runs whose
     runner has died since are marked as lost.
     """
-    from respawn_jobs.quick_imports import import_jsonschema
-
-    import_jsonschema()
     url = os.environ.get("RESPAWN_URL")
     found = _remote(url) if url else _embedded()
     try:

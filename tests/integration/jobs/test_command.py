@@ -251,3 +251,16 @@ def test_help_needs_no_heavy_imports() -> None:
     code += f"print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["debug", "RUN"], ["resume", "RUN", "--plan", "--notebook", "broken.ipynb"]]
+)
+def test_commands_compile_no_grammars(respawn, arguments: list[str]) -> None:
+    write("broken.ipynb", "1/0")
+    run = respawn("run", "broken.ipynb")[1]["run"]
+    words = ["respawn", *(run if word == "RUN" else word for word in arguments)]
+    code = f"import sys; sys.argv = {words!r}\nfrom respawn_jobs.cli import main\n"
+    code += "try:\n    main()\nfinally:\n    print('lark' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "False"

@@ -8,7 +8,8 @@ import pytest
 
 from respawn_jobs.errors import Conflict
 from respawn_jobs.models import JobSettings, RunDetail, RunState
-from support.notebooks import notebook
+from respawn_jobs.service import ResumeRequest
+from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
 
@@ -199,3 +200,21 @@ def test_a_variable_that_does_not_load_may_be_made_again(bench) -> None:
     always = notebook(MODEL, "y = 1", "", "print(model.name)", tags={0: ["respawn:always"]})
     resumed = bench.resume(failed.run.id, always)
     assert bench.printed(resumed.run.id, 3) == "trained\n"
+
+
+def test_a_run_with_a_cell_that_showed_an_error_goes_on_from_before_that_cell(bench) -> None:
+    shows = "rows.append(2)\ntry:\n    1/0\nexcept ZeroDivisionError:\n    get_ipython().showtraceback()"
+    failed = bench.run("rows = [1]", shows, "rows.append(3)", "print(rows)")
+    assert (failed.run.state, failed.run.error.cell, failed.run.error.name) == (
+        RunState.FAILED,
+        1,
+        "ZeroDivisionError",
+    )
+    assert states(failed) == ["executed", "failed", "executed", "executed"]
+    assert bench.printed(failed.run.id, 3) == "[1, 2, 3]\n"
+    fixed = notebook("rows = [1]", "rows.append(20)", "rows.append(3)", "print(rows)")
+    plan = bench.service.plan(failed.run.id, ResumeRequest(notebook=text(fixed)))
+    assert [cell.why for cell in plan.cells[1:]] == ["edited", *["it ran after a cell that failed"] * 2]
+    resumed = bench.resume(failed.run.id, fixed)
+    assert states(resumed) == ["reused", "executed", "executed", "executed"]
+    assert bench.printed(resumed.run.id, 3) == "[1, 20, 3]\n"

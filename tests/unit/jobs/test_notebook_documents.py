@@ -58,6 +58,61 @@ def test_a_version_3_notebook_is_upgraded_with_stable_ids():
     assert read_notebook(stored).cells[0].id == read_notebook(stored).cells[0].id
 
 
+def code(**more):
+    return {
+        "cell_type": "code",
+        "source": "a = 1",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    } | more
+
+
+@pytest.mark.parametrize(
+    ("cell", "field", "read_as"),
+    [
+        (code(unknown={"a": 1}), "unknown", {"a": 1}),
+        (code(id="no id at all \N{SNOWMAN}"), "id", None),
+        (code(id=7), "id", None),
+        (code(source=None), "source", ""),
+        (code(source=["a\n", 7, "b"]), "source", "a\nb"),
+        (code(execution_count="7"), "execution_count", None),
+        (code(execution_count=True), "execution_count", None),
+        (code(outputs=None), "outputs", []),
+        (code(outputs=["x", {"foo": 1}, {"output_type": "pyout"}]), "outputs", []),
+        (code(outputs=[{"output_type": "stream", "name": "stdout", "text": 5}]), "outputs", []),
+        (code(outputs=[{"output_type": "error", "ename": "E", "evalue": ""}]), "outputs", []),
+        (code(metadata=None), "metadata", {}),
+        (code(metadata={"tags": None}), "metadata", {"tags": []}),
+        (code(metadata={"tags": "one"}), "metadata", {"tags": ["one"]}),
+        (code(metadata={"tags": ["a", 7, "a"], "respawn": 5}), "metadata", {"tags": ["a", "a"]}),
+        ({"cell_type": "odd", "level": 2}, "level", 2),
+    ],
+)  # fmt: skip
+def test_what_papermill_runs_is_read_whatever_the_schema_says_of_it(cell, field, read_as):
+    stored = json.dumps({"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": [cell, cell]})
+    first, second = read_notebook(stored).cells
+    assert first.id != second.id
+    assert (first[field] == read_as) is (field != "id")
+    again = read_notebook(write_notebook(read_notebook(stored)))
+    assert again.cells == [first, second]
+    assert again.nbformat_minor == 5
+
+
+def test_metadata_of_tools_that_is_no_mapping_counts_as_missing():
+    stored = json.dumps(
+        {"nbformat": 4, "metadata": {"kernelspec": "python3", "papermill": [], "mine": 1}, "cells": []}
+    )
+    assert read_notebook(stored).metadata == {"mine": 1}
+
+
+def test_error_markers_of_an_earlier_run_are_left_out():
+    nb = notebook("md:An Exception was encountered", "a = 1")
+    nb.cells[0].metadata["tags"] = ["papermill-error-cell-tag"]
+    assert [cell.id for cell in parameterize(nb, {}, "python3", "python").cells] == ["cell-1"]
+    assert [cell.id for cell in strip_debug(nb).cells] == ["cell-1"]
+
+
 def test_a_notebook_without_parameters_gets_no_injected_cell():
     nb = notebook("a = 1", parameters="rows = 1")
     assert parameterize(nb, {}, "python3", "python") == nb
