@@ -66,6 +66,7 @@ class CodeWatch:
         if self._tool is not None:
             # Other tools' disabled events come again too, as each tool must expect; there is no other way to
             # have the events of code whose objects are not at hand.
+            _monitoring.set_events(self._tool, sum(self._callbacks))
             _monitoring.restart_events()
 
     def end_cell(self, cell_files: frozenset[str]) -> str | None:
@@ -79,13 +80,15 @@ class CodeWatch:
         """
         if self._tool is None:
             return self._why_not
+        disturbed = self._who_disturbed()
+        _monitoring.set_events(self._tool, 0)
         self._cell = cell_files
         self._sort()
         # Copies: this very code is watched too, and so are other threads.
         found = self.libraries.copy()
         found.update(map(self._files.__getitem__, self._ran_files.copy()))
         self.libraries = {name for name in found if not is_machinery(name)}
-        return self._failed or self._who_disturbed()
+        return self._failed or disturbed
 
     def leave(self) -> None:
         """Watch no more."""
@@ -113,7 +116,6 @@ class CodeWatch:
         self._callbacks = {events.PY_START: ran, events.PY_RESUME: ran, events.PY_THROW: thrown}
         for event, callback in self._callbacks.items():
             _monitoring.register_callback(tool, event, callback)
-        _monitoring.set_events(tool, sum(self._callbacks))
 
     def _on_start(self) -> Callable[[CodeType, int], Any]:
         files, ran_files, other, disable = self._files, self._ran_files.add, self._other, _monitoring.DISABLE
