@@ -26,7 +26,7 @@ PLACE = ROOT / ".respawn" / "pythons"
 _LOCK = ROOT / "requirements-dev.lock"
 
 
-def tested_versions() -> list[str]:
+def python_versions() -> list[str]:
     """Return the Pythons that tests run on, beginning with the present one, such as `["3.11", "3.13"]`."""
     own = sys.version_info[:2]
     return [f"{major}.{minor}" for major, minor in dict.fromkeys([own, OLDEST, NEWEST])]
@@ -34,7 +34,7 @@ def tested_versions() -> list[str]:
 
 def python_of(version: str) -> Path:
     """Return the program of the environment of a Python. Skips the test when there is none, saying why."""
-    if version == tested_versions()[0]:
+    if version == python_versions()[0]:
         return Path(sys.executable)
     directory = PLACE / version
     if not all((directory / stamp).exists() for stamp in _stamps()):
@@ -45,7 +45,7 @@ def python_of(version: str) -> Path:
     return directory / "bin" / "python"
 
 
-@pytest.fixture(params=tested_versions())
+@pytest.fixture(params=python_versions())
 def each_python(request: pytest.FixtureRequest) -> Path:
     """The Python program of an environment with Respawn in it, on each tested version in turn."""
     return python_of(request.param)
@@ -73,7 +73,7 @@ def make(version: str, base: Interpreter) -> None:
 def main() -> int:
     """Make the environments of the Pythons that are here; the exit status is 0 also where there is none."""
     here = {one.minor: one for one in find_interpreters()}
-    for version in tested_versions()[1:]:
+    for version in python_versions()[1:]:
         if version not in here:
             print(f"no Python {version} on this machine: its tests are skipped", flush=True)
             continue

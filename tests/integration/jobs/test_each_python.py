@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.interpreters import ROOT, python_of, tested_versions
+from support.interpreters import ROOT, python_of, python_versions
 from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
@@ -45,7 +45,7 @@ def test_a_run_fails_and_goes_on_on_each_python(each_python: Path, tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("version", tested_versions()[1:])
+@pytest.mark.parametrize("version", python_versions()[1:])
 def test_the_kernels_part_passes_its_tests_on_another_python(version: str) -> None:
     python = python_of(version)
     paths = f"{python.parent}:{os.environ['PATH']}"

@@ -376,5 +376,5 @@ def test_the_engine_leaves_papermills_own_options_to_papermill(tmp_path: Path) -
         assert "5 elsewhere" in done.stderr
         assert "alembic" not in done.stderr
         made = json.loads((tmp_path / f"5-{engine}.ipynb").read_text())
-        written[engine] = (_lasting(made), (tmp_path / f"{engine}.txt").read_text())
+        written[engine] = (_lasting(made), (tmp_path / "elsewhere" / f"{engine}.txt").read_text())
     assert written["respawn"] == written["nbclient"]
