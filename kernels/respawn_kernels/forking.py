@@ -5,13 +5,15 @@ forked child blocks on a kernel that is not there, one that counts miscounts, on
 it in the checkpoint. So registering is wrapped before the first cell, and what is registered from then on
 passes over our forks and runs for all others. Python's own handlers always run: they make locks anew.
 
-Limits: handlers that were registered before, by modules of the kernel or its startup files, run for our forks
-too; and so do handlers of libraries in C (pthread_atfork).
+Those that startup files and what they import registered before are found in the interpreter's own lists,
+which the garbage collector knows; the kernel's own stay as they are. Limit: handlers of libraries in C
+(pthread_atfork) run for our forks too.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import posix
 import sys
@@ -26,23 +28,50 @@ _forking: int | None = None
 _IGNORED: Any = ("ignore", None, DeprecationWarning, None, 0)
 
 
+_KERNELS_OWN = {"IPython", "ipykernel", "zmq", "tornado", "traitlets", "jupyter_client", "debugpy"}
+"""Packages that a kernel consists of: IPython's handler ends a thread that would run in the fork."""
+
+
 def pass_over_handlers() -> None:
     """Wrap `os.register_at_fork`, so that handlers of others do not run for our forks."""
-    for module in (os, posix):
-        if module.register_at_fork is _register:
-            module.register_at_fork = _registering  # type: ignore[attr-defined]
+    if os.register_at_fork is not _register:
+        return
+    for handlers in _registered():
+        handlers[:] = [one if _is_own(_module_of(one)) else _for_others(one) for one in handlers]
+    os.register_at_fork = posix.register_at_fork = _registering
+
+
+def _registered() -> list[list[Any]]:
+    """Return the interpreter's lists of handlers: those that begin to hold what is registered now."""
+    marks = (lambda: None, lambda: None, lambda: None)
+    _register(before=marks[0], after_in_parent=marks[1], after_in_child=marks[2])
+    lists = [one for one in gc.get_referrers(*marks) if type(one) is list]
+    found = [one for one in lists if any(one[-1] is mark for mark in marks)]
+    for handlers in found:
+        handlers.pop()
+    return found
+
+
+def _module_of(handler: Any) -> object:
+    """Return the module whose code a handler is; `builtins` for a method of a list or the like."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    named = getattr(handler, "__module__", None)
+    return named or getattr(getattr(handler, "__self__", None), "__module__", None)
 
 
 @functools.wraps(_register)
 def _registering(**handlers: Any) -> None:
     caller = sys._getframe(1).f_globals.get("__name__")
-    if not _is_python_itself(caller):
+    if not _is_own(caller):
         handlers = {when: _for_others(handler) for when, handler in handlers.items()}
     _register(**handlers)
 
 
-def _is_python_itself(module: object) -> bool:
-    return isinstance(module, str) and module.partition(".")[0] in sys.stdlib_module_names
+def _is_own(module: object) -> bool:
+    """Tell whether a module is Python's own or the kernel's."""
+    package = module.partition(".")[0] if isinstance(module, str) else ""
+    return package in _KERNELS_OWN or (package in sys.stdlib_module_names and package != "builtins")
 
 
 def _for_others(handler: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from respawn_jobs.models import RunState
@@ -72,4 +74,33 @@ def test_registering_refuses_what_python_refuses(bench) -> None:
         "At least one argument is required.",
         "'before' must be callable, not int",
         "True",
+    ]
+
+
+STARTUP = """
+import builtins, functools, os
+builtins.heard = []
+builtins.cached = functools.lru_cache(len)
+cached('four')
+os.register_at_fork(before=lambda: heard.append('before'), after_in_child=cached.cache_clear)
+os.register_at_fork(before=functools.partial(heard.append, 'partial'))
+os.register_at_fork(after_in_parent=lambda: print('forked'))
+"""
+
+
+def test_handlers_that_startup_files_registered_are_passed_over_too(
+    bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text(STARTUP)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    forks = "import os\npid = os.fork()\nif pid == 0: os._exit(cached.cache_info().currsize)\n"
+    waits = "print(heard, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
+    detail = bench.run("a = 1", "b = 2", "print(heard)", forks + waits)
+    assert [bench.printed(detail.run.id, cell) for cell in range(4)] == [
+        "",
+        "",
+        "[]\n",
+        "forked\n['partial', 'before'] 0\n",
     ]
