@@ -394,6 +394,8 @@ class Plan(Model):
     parameters: dict[str, Any] = {}
     """The parameters that it runs with."""
     changed_parameters: list[str] = []
+    again: list[int] = []
+    """Reused cells that run again on restore, for session state that they set and that was not stored."""
     predictions: list[Prediction] = Field(default=[], exclude=True, repr=False)
     """What the cells in `rerun` are taken to do; only within the service."""
     problems: list[str] = []

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from respawn_jobs.agreements import Agreements
+from respawn_jobs.dependencies import NOTHING
 from respawn_jobs.handing_over import mapped_checkpoint
 from respawn_jobs.inputs import Look, changed_inputs, outer_inputs
+from respawn_jobs.lost_state import Done, lost_state
 from respawn_jobs.matching import FINISHED, Matches, finished_of
 from respawn_jobs.models import (
     CellRecord,
@@ -112,6 +114,7 @@ def plan_resume(
     agreements = Agreements(draft, agreed)
     agreements.make_again()
     draft.plan_cells()
+    draft.make_lost_state_again()
     draft.look_at_inputs(look)
     agreements.guard()
     return draft.result()
@@ -137,6 +140,7 @@ class Draft:
         self.problems: list[str] = []
         self.notices: list[str] = []
         self.makers: list[int] = []
+        self.again: list[int] = []
         self.parameters = parameters
         self.changed = changed_parameters(ended.parameters, parameters)
         self.finished = finished_of(ended.cells)
@@ -146,9 +150,10 @@ class Draft:
             if ended.notebook is not None
             else None
         )
+        self.before = before if before is not None and len(before) == finished else None
         self.places, self.steps = make_steps(
             self.finished,
-            before if before is not None and len(before) == finished else None,
+            self.before,
             self.cells,
             Changes(self.changed, parameters),
             Seen(
@@ -276,6 +281,32 @@ class Draft:
             )
         self._tell_unwatched()
 
+    def make_lost_state_again(self) -> None:
+        """Say which session state the restored state does not hold, and which cells run again for it."""
+        if self.start.checkpoint is None:
+            return
+        done = [
+            Done(
+                self.indices[place.new] if place.new is not None and self.reused(place.new) else None,
+                self.finished[place.old],
+                step.old or NOTHING,
+                str(self.before[place.old].source) if self.before is not None else "",
+                frozenset(self.tags(place.new)) if place.new is not None else frozenset(),
+            )
+            for place, step in zip(self.places[: self.start.point], self.steps, strict=False)
+            if place.old is not None
+        ]
+        running = [self.steps[step].runs for step in self.start.reruns.why]
+        found = lost_state(self.start.checkpoint.unstored, done, running)
+        self.again = sorted(found.again)
+        self.notices += found.told
+        for at, cell in enumerate(self.planned):
+            if cell.index in found.again and TAG_ALWAYS not in cell_tags(self.cells[at]):
+                why = (
+                    f"reused; runs again on restore for {found.again[cell.index]}, which could not be stored"
+                )
+                self.planned[at] = cell.model_copy(update={"why": why})
+
     def look_at_inputs(self, look: Look | None) -> None:
         """Say what has become of files that reused cells have read and no cell has made."""
         inputs, unseen = outer_inputs(self.finished), 0
@@ -330,6 +361,7 @@ class Draft:
             cells=self.planned,
             stale=sorted(self.start.reruns.stale) if self.start.checkpoint else [],
             makers=self.makers,
+            again=self.again,
             predictions=[
                 Prediction(index=self.indices[place], footprint=self.steps[self.step_of(place)].runs)
                 for place in self.rerun()

@@ -48,6 +48,8 @@ class ResumeFrom(Model):
     reused: list[ReusedCell] = []
     predictions: list[Prediction] = []
     """Of the cells in `rerun`, while cells below them are reused."""
+    again: list[int] = []
+    """Reused cells that run again on restore, for session state that the state does not hold."""
     basis: str | None = None
     """The run whose states it starts from."""
     rerun_once: bool = False

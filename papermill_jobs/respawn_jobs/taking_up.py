@@ -70,7 +70,9 @@ class TakingUp:
         always = [
             (index, cell)
             for index, cell in enumerate(nb.cells[: resume.first])
-            if cell.cell_type == "code" and TAG_ALWAYS in cell_tags(cell) and index not in resume.rerun
+            if cell.cell_type == "code"
+            and index not in resume.rerun
+            and (TAG_ALWAYS in cell_tags(cell) or index in resume.again)
         ]
         for index, cell in always:
             await self._make_again(index, cell)
@@ -168,6 +170,9 @@ class TakingUp:
         try:
             await self.execute(scratch, index)
         except (CellExecutionError, DeadKernelError, CellTimeoutError) as error:
+            if TAG_ALWAYS not in cell_tags(cell):  # nobody asked for it, so the run is not what failed
+                told = f"cell {index}, which ran again to set session state that could not be stored, failed"
+                raise NotRestored(f"{told}: {error}") from error
             cell.outputs = scratch.outputs
             note = "failed when it was rerun to make its variables again"
             await self.waits.told(self.recorder.end(index, CellState.FAILED, note))

@@ -129,6 +129,7 @@ def _start(
             if row.state == CellState.REUSED.value
         ],
         predictions=planned.predictions,
+        again=planned.again,
         basis=basis.run.id,
         rerun_once=agreed.rerun_once,
         rerun_makers=agreed.rerun_makers,

@@ -7,36 +7,14 @@ import json
 import pytest
 from nbformat import NotebookNode
 
-from respawn_jobs.models import CellRecord, CellState, Checkpoint, Plan, PlanAction, Unstored
-from respawn_jobs.notebooks import cell_tags, code_cells, read_notebook, source_hash
+from respawn_jobs.models import Plan, PlanAction, Unstored
+from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.plan import Agreed, Ended, plan_resume
 from support.notebooks import notebook, text
+from support.plans import edited, ended
 
 REUSE, RUN, CANNOT = PlanAction.REUSE, PlanAction.RUN, PlanAction.CANNOT_RESTORE
 GEN = Unstored(name="gen", type="generator", reason="cannot pickle 'generator' object", cell=1)
-
-
-def ended(
-    nb: NotebookNode, done: int, *, kept: set[int] | None = None, unstored: tuple[Unstored, ...] = ()
-) -> Ended:
-    """A run of `nb` whose code cells before the `done`-th finished, and that one failed."""
-    cells = code_cells(nb)
-    states = [CellState.EXECUTED] * done + [CellState.FAILED] + [CellState.SKIPPED] * len(cells)
-    return Ended(
-        run="run-1",
-        kernel="python3",
-        lock="lock-1",
-        notebook=nb,
-        cells=[
-            CellRecord(index=i, cell_id=c.id, state=s, source_hash=source_hash(c.source), tags=cell_tags(c))
-            for (i, c), s in zip(cells, states, strict=False)
-        ],
-        checkpoints=[
-            Checkpoint(cell=i, manifest=f"m{i}", variables=1, size=1, unstored=list(unstored))
-            for i, _ in cells[:done]
-            if kept is None or i in kept
-        ],
-    )
 
 
 def plan(
@@ -52,11 +30,6 @@ def actions(planned: Plan) -> list[PlanAction]:
 
 
 FOUR = ("a = 1", "b = a", "c = b", "d = c")
-
-
-def edited(nb: NotebookNode, place: int, source: str) -> NotebookNode:
-    nb.cells[place].source = source
-    return nb
 
 
 def test_the_failing_cell_is_the_first_to_run():

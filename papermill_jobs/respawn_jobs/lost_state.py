@@ -1,0 +1,162 @@
+"""Session state that was seen to change and that the restored state does not hold: made again, or named.
+
+A cell is run again on restore, for its effect alone, only when that is safe to do and gives the same: nothing
+of it leaves the process, nothing is drawn, it is quick, and what it reads is as it was when it ran.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
+
+from respawn_jobs.analysis.hidden import hidden, told
+from respawn_jobs.dependencies import Footprint
+from respawn_jobs.models import CellRecord, Unstored
+from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, TAG_SKIP
+from respawn_jobs.reads import Reads
+
+MOST_SECONDS = 10.0
+"""How long a cell may have taken that is run again unasked."""
+_RANDOM = ("#random", "#numpy.random", "#torch.random")
+_TOO_MUCH = (SyntaxError, ValueError, RecursionError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished cell that the restored state covers."""
+
+    index: int | None
+    """In the notebook that goes on, where it is reused; else None."""
+    record: CellRecord
+    footprint: Footprint
+    source: str
+    tags: frozenset[str] = frozenset()
+
+    def sets(self, part: str) -> bool:
+        """Tell whether it was seen to change a part of the session's state."""
+        return self.record.evidence is not None and part in self.record.evidence.changed
+
+
+@dataclass
+class LostState:
+    """What becomes of session state that the restored state does not hold."""
+
+    again: dict[int, str] = field(default_factory=dict)
+    """Cells that run again on restore, by index, each with what it makes."""
+    told: list[str] = field(default_factory=list)
+
+
+def lost_state(unstored: Sequence[Unstored], done: Sequence[Done], running: Sequence[Footprint]) -> LostState:
+    """Tell what is made again on restore, and name the rest.
+
+    Args:
+        unstored: what the restored state does not hold.
+        done: the cells that it covers, in their order.
+        running: what those do that run again in any case.
+    """
+    found = LostState()
+    parts: dict[str, list[Unstored]] = {}
+    for item in unstored:
+        if item.name.startswith("#"):
+            parts.setdefault(item.name.partition(":")[0], []).append(item)
+    lasting = definitions([cell.source for cell in done])
+    for part, items in parts.items():
+        what, reason = _title(items), items[0].reason
+        makers = [
+            (place, cell) for place, cell in enumerate(done) if cell.index is not None and cell.sets(part)
+        ]
+        refused = [(cell, why) for place, cell in makers if (why := _why_not(place, done, lasting))]
+        if refused:
+            found.told += [_told(cell, what, reason, why) for cell, why in refused]
+        elif makers:
+            for _, cell in makers:
+                assert cell.index is not None  # noqa: S101  makers are reused
+                found.again[cell.index] = _and(found.again.get(cell.index), what)
+        elif not any(one.may_write(part) for one in running):
+            found.told.append(f"{what} could not be stored: {reason}; no reused cell is known to set it")
+    return found
+
+
+def definitions(sources: Sequence[str]) -> set[str]:
+    """Return the names that stand for modules, functions and classes in cells, and for nothing else."""
+    defined: set[str] = set()
+    others: set[str] = set()
+    for source in sources:
+        try:
+            nodes = list(ast.walk(ast.parse(source)))
+        except _TOO_MUCH:
+            continue
+        for node in nodes:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                defined |= {one.asname or one.name.partition(".")[0] for one in node.names}
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                defined.add(node.name)
+            elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                others.add(node.id)
+    return defined - others
+
+
+def _why_not(place: int, done: Sequence[Done], lasting: Set[str]) -> str | None:
+    """Return why a cell is not run again unasked, in words; None when it is."""
+    cell = done[place]
+    evidence, seconds = cell.record.evidence, cell.record.seconds
+    if TAG_ALWAYS in cell.tags:
+        return None
+    if TAG_ONCE in cell.tags:
+        return f"it is tagged {TAG_ONCE}"
+    if TAG_SKIP in cell.tags or evidence is None or evidence.overflow:
+        return "it is not known what else it does"
+    if evidence.written or evidence.outside:
+        kinds = [*(["files"] if evidence.written else []), *evidence.outside]
+        return f"it changes what is outside of the kernel ({', '.join(kinds)})"
+    if evidence.going_on:
+        return f"{', '.join(evidence.going_on)} went on after it"
+    if any(name in evidence.changed for name in _RANDOM):
+        return "it draws random numbers"
+    if seconds is None or seconds > MOST_SECONDS:
+        return f"it took {seconds or 0:.0f} seconds"
+    moved = _moved(place, done, lasting)
+    return f"{moved}, which it reads, may have changed since" if moved else None
+
+
+def _moved(place: int, done: Sequence[Done], lasting: Set[str]) -> str | None:
+    """Return something that a cell reads and that may be another by now; None when all is as it was.
+
+    Of modules, functions and classes it is taken that they are as they were, unless another one has the name.
+    """
+    cell, later = done[place], done[place:]
+    reads = Reads()
+    for one in done[:place]:
+        reads.define(one.source)
+    names = {name for name in reads.cell(cell.source) if not hasattr(builtins, name)}
+    if cell.record.evidence is not None:
+        names |= set(cell.record.evidence.reads)
+    if cell.footprint.opaque is None:
+        names |= {name for name in cell.footprint.reads if not hidden(name)}
+    for name in sorted(names):
+        bound = any(one.record.evidence and name in one.record.evidence.bound for one in done[place + 1 :])
+        if bound or (name not in lasting and any(one.footprint.may_write(name) for one in later)):
+            return name
+    written = {path for one in later if one.record.evidence for path in one.record.evidence.written}
+    opened = set(cell.record.evidence.opened) if cell.record.evidence else set()
+    return next(iter(sorted(written & opened)), None)
+
+
+def _told(cell: Done, what: str, reason: str, why: str) -> str:
+    return (
+        f"cell {cell.index} set {what}, which could not be stored ({reason}) and is not there after a "
+        f"restore; it is not run again by itself, for {why}: tag it {TAG_ALWAYS} to have it run on each "
+        "restore, or restart the run"
+    )
+
+
+def _title(items: Sequence[Unstored]) -> str:
+    part = items[0].name.partition(":")[0]
+    details = [detail for item in items if (detail := item.name.partition(":")[2])]
+    return f"{told(part)} ({', '.join(details[:3])})" if details else told(part)
+
+
+def _and(before: str | None, what: str) -> str:
+    return what if before is None else f"{before}, {what}"

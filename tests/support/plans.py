@@ -1,0 +1,38 @@
+"""Runs to plan a resume of, as they were recorded."""
+
+from __future__ import annotations
+
+from nbformat import NotebookNode
+
+from respawn_jobs.models import CellRecord, CellState, Checkpoint, Unstored
+from respawn_jobs.notebooks import cell_tags, code_cells, source_hash
+from respawn_jobs.plan import Ended
+
+
+def ended(
+    nb: NotebookNode, done: int, *, kept: set[int] | None = None, unstored: tuple[Unstored, ...] = ()
+) -> Ended:
+    """Return a run of `nb` whose code cells before the `done`-th finished, and that one failed."""
+    cells = code_cells(nb)
+    states = [CellState.EXECUTED] * done + [CellState.FAILED] + [CellState.SKIPPED] * len(cells)
+    return Ended(
+        run="run-1",
+        kernel="python3",
+        lock="lock-1",
+        notebook=nb,
+        cells=[
+            CellRecord(index=i, cell_id=c.id, state=s, source_hash=source_hash(c.source), tags=cell_tags(c))
+            for (i, c), s in zip(cells, states, strict=False)
+        ],
+        checkpoints=[
+            Checkpoint(cell=i, manifest=f"m{i}", variables=1, size=1, unstored=list(unstored))
+            for i, _ in cells[:done]
+            if kept is None or i in kept
+        ],
+    )
+
+
+def edited(nb: NotebookNode, place: int, source: str) -> NotebookNode:
+    """Return a notebook with another source in one of its cells."""
+    nb.cells[place].source = source
+    return nb
