@@ -81,7 +81,7 @@ _HEAD = ("Name", "Type", "Why", "Made by")
 
 
 def restore(reference: str, shell: Any) -> Debugged:
-    """Bring the state of a run back, and run its cells tagged `respawn:always`.
+    """Bring the state of a run back. No cell of the run is executed: see `run_again`.
 
     Args:
         reference: a run, or a state that was saved beside one (`run@name`).
@@ -95,20 +95,37 @@ def restore(reference: str, shell: Any) -> Debugged:
     directory, point = _read_point(reference)
     artifacts.attach(run_directory(point.run) / "artifacts", point.run)
     if point.cell is None:
-        return Debugged(point, None, [_rerun(shell, cell.index, cell.source) for cell in point.always])
+        return Debugged(point, None, [])
     manifest = read_manifest(directory, point.cell)
     _touch(directory)
-    before = set(user_names(shell.user_ns))
     restored = _restore(point, manifest, directory, shell)
-    rerun = [_rerun(shell, cell.index, cell.source) for cell in point.always]
-    if rerun:
-        # Such a cell gives back what could not be stored, and changes nothing that was.
-        known = {variable.name for variable in manifest.variables} | {u.name for u in manifest.unstored}
-        for name in set(user_names(shell.user_ns)) - before - known:
-            del shell.user_ns[name]
-        restored = _restore(point, manifest, directory, shell, keep=True)
     shell.execution_count = max(shell.execution_count, manifest.execution_count)
-    return Debugged(point, restored, rerun)
+    return Debugged(point, restored, [])
+
+
+def run_again(held: Debugged, shell: Any) -> Debugged:
+    """Run the cells that make what the state does not hold; its reader has seen which.
+
+    Such a cell gives back what could not be stored, and changes nothing that was: the stored variables get
+    their values again, and other names that it makes are removed.
+
+    Args:
+        held: what the kernel holds.
+        shell: the IPython shell.
+
+    Raises:
+        SnapshotError, FileNotFoundError: the state cannot be read here any more.
+    """
+    before = set(user_names(shell.user_ns))
+    rerun = [_rerun(shell, cell.index, cell.source) for cell in held.point.always]
+    if held.point.cell is None or not rerun:
+        return replace(held, rerun=rerun)
+    directory, point = _read_point(held.point.reference)
+    manifest = read_manifest(directory, held.point.cell)
+    known = {variable.name for variable in manifest.variables} | {u.name for u in manifest.unstored}
+    for name in set(user_names(shell.user_ns)) - before - known:
+        del shell.user_ns[name]
+    return Debugged(point, _restore(point, manifest, directory, shell, keep=True), rerun)
 
 
 def table(held: Debugged, namespace: dict[str, Any], pattern: str | None = None) -> StateTable:

@@ -16,6 +16,7 @@ from respawn_kernels.snapshot import SnapshotError
 
 _USAGE = """\
 %respawn restore RUN         bring back the variables of a run
+%respawn rerun               run the cells that make what could not be stored
 %respawn state [PATTERN]     show them again, all or those whose names match
 %respawn diff RUN            compare the variables here with those of a run
 %respawn checkpoint [NAME]   save the variables here, to come back to: %respawn restore RUN@NAME"""
@@ -44,6 +45,11 @@ class RespawnMagics(Magics):
             case ["restore", reference]:
                 with _told(reference, "be restored"):
                     self._restore(reference)
+                return debugging.table(self._restored(), shell.user_ns)
+            case ["rerun"]:
+                held = self._restored()
+                with _told(held.point.reference, "be restored"):
+                    self._held = debugging.run_again(held, shell)
                 return debugging.table(self._restored(), shell.user_ns)
             case ["state"]:
                 return debugging.table(self._restored(), shell.user_ns)

@@ -30,10 +30,11 @@ _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
 @dataclass(frozen=True)
 class AlwaysCell:
-    """A cell tagged `respawn:always` before the failing one: it runs again after each restore."""
+    """A cell before the failing one that makes what the state does not hold; it runs when asked to."""
 
     index: int
     source: str
+    why: str = "tagged respawn:always"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class RestorePoint:
     error: str | None = None
     """One line, such as `KeyError: 'price'`."""
     always: list[AlwaysCell] = field(default_factory=list)
+    """Cells that `%respawn rerun` runs."""
+    lost: list[str] = field(default_factory=list)
+    """What the state does not hold and none of these makes, each with the cell and what to do."""
     name: str | None = None
     """What `%respawn checkpoint` called it; None for the run's own."""
     saved: str | None = None

@@ -143,7 +143,14 @@ class StateTable:
         if self._pattern is not None:
             return
         if self._rerun:
-            yield "Run again (respawn:always):", [_rerun(cell) for cell in self._rerun]
+            yield "Run again:", [_rerun(cell) for cell in self._rerun]
+        elif self._point.always:
+            cells = [
+                f"cell {cell.index}, {cell.why}: {_first_line(cell.source)}" for cell in self._point.always
+            ]
+            yield "Not run yet. These make what could not be stored; %respawn rerun runs them:", cells
+        if self._point.lost:
+            yield "Lost, and made again by no cell:", [cut(told, 400) for told in self._point.lost]
 
     def _notes(self) -> Iterable[str]:
         if self._pattern is not None or self._manifest is None:
@@ -178,6 +185,11 @@ def missing_row(variable: UnstoredVariable) -> Row:
 
 def _rerun(cell: RerunCell) -> str:
     return f"cell {cell.index}" + ("" if cell.error is None else f" failed: {cell.error}")
+
+
+def _first_line(source: str) -> str:
+    lines = source.strip().splitlines()
+    return cut(lines[0], _WIDEST_VALUE) if lines else ""
 
 
 def html_table(head: Row, rows: list[Row]) -> str:

@@ -14,13 +14,15 @@ from typing import Any
 
 from nbformat import NotebookNode, from_dict
 
+from respawn_jobs.debug_again import Again, cells_to_run
 from respawn_jobs.debug_artifacts import artifacts_line
 from respawn_jobs.models import CellRecord, CellState, DebugBundle
 from respawn_jobs.notebooks import code_cells, read_notebook
 
 HEADER_ID = "respawn-header"
 RESTORE_ID = "respawn-restore"
-_ROLES = ("header", "restore")
+RERUN_ID = "respawn-rerun"
+_ROLES = ("header", "restore", "rerun")
 _PAPERMILL_MARK = "papermill-error-cell-tag"
 _FINISHED = (CellState.EXECUTED, CellState.REUSED)
 
@@ -32,7 +34,8 @@ def debug_notebook(bundle: DebugBundle) -> NotebookNode:
         bundle: What the service tells of the failed run.
 
     Returns:
-        The executed notebook with the header and, for a Python kernel, the cell that restores. Its
+        The executed notebook with the header and, for a Python kernel, the cell that restores and the one
+        that runs again what makes what could not be stored, if anything does. Its
         `metadata.respawn` names the run and the failing cell for the JupyterLab plugin.
     """
     notebook = read_notebook(bundle.notebook)
@@ -43,9 +46,12 @@ def debug_notebook(bundle: DebugBundle) -> NotebookNode:
     for cell in cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
-    front = [_cell("markdown", HEADER_ID, "header", header_text(bundle, notebook))]
+    again = cells_to_run(bundle)
+    front = [_cell("markdown", HEADER_ID, "header", header_text(bundle, notebook, again))]
     if bundle.version.language == "python":
         front.append(_cell("code", RESTORE_ID, "restore", restore_source(bundle.run.id)))
+        if again.cells:
+            front.append(_cell("code", RERUN_ID, "rerun", "%respawn rerun"))
     notebook.cells = front + cells
     notebook.metadata.pop("papermill", None)
     notebook.metadata["kernelspec"] = _kernelspec(notebook, bundle)
@@ -89,7 +95,7 @@ def unrestored_cells(bundle: DebugBundle) -> list[CellRecord]:
     ]
 
 
-def header_text(bundle: DebugBundle, notebook: NotebookNode) -> str:
+def header_text(bundle: DebugBundle, notebook: NotebookNode, again: Again) -> str:
     """Return the header's Markdown: which run, version, parameters, cell and error, and what to do."""
     run = bundle.run
     where = f"[{run.id}]({bundle.link})" if bundle.link else code_span(run.id)
@@ -108,7 +114,8 @@ def header_text(bundle: DebugBundle, notebook: NotebookNode) -> str:
     if bundle.artifacts:
         rows.append(("Kept", artifacts_line(bundle.artifacts)))
     table = "\n".join(f"| **{name}** | {value.replace('|', chr(92) + '|')} |" for name, value in rows)
-    return f"# Debugging {run.job.rpartition('/')[2]}\n\n| | |\n| --- | --- |\n{table}\n\n{_advice(bundle)}"
+    title = f"# Debugging {run.job.rpartition('/')[2]}"
+    return f"{title}\n\n| | |\n| --- | --- |\n{table}\n\n{_advice(bundle)}{_missing(again)}"
 
 
 def code_span(text: str, limit: int = 200) -> str:
@@ -143,6 +150,21 @@ def _advice(bundle: DebugBundle) -> str:
         "and this file's name.\n\n*Cells are counted from 0, without this header and the cell that restores. "
         "Both are left out of the mended version.*"
     )
+
+
+def _missing(again: Again) -> str:
+    """Return what the state does not hold: the cells that make it when asked to, and what stays lost."""
+    parts = []
+    if again.cells:
+        parts.append(
+            "Not run yet; the cell below with `%respawn rerun` runs them, to make what was not stored:"
+        )
+        cells = [f"- cell {cell.index}, {cell.why}: {code_span(cell.source, 80)}" for cell in again.cells]
+        parts.append("\n".join(cells))
+    if again.lost:
+        parts.append("Lost, and made again by no cell:")
+        parts.append("\n".join(f"- {code_span(told, 400)}" for told in again.lost))
+    return "".join(f"\n\n{part}" for part in parts)
 
 
 def _state_of_variables(bundle: DebugBundle) -> str:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from respawn_jobs.blob_cache import make_room, only_one
 from respawn_jobs.debug import error_line, failing_index
+from respawn_jobs.debug_again import cells_to_run
 from respawn_jobs.debug_artifacts import AT_ONCE_BYTES, MOST_BYTES, download_artifacts
 from respawn_jobs.errors import Corrupt
 from respawn_jobs.fetching import Fetch, Progress, prepare
 from respawn_jobs.models import DebugBundle
-from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags, code_cells, read_notebook
 from respawn_jobs.service import Service
 from respawn_kernels.digest import digest_of, write_whole
 from respawn_kernels.manifest import Manifest
-from respawn_kernels.restore import AlwaysCell, RestorePoint
+from respawn_kernels.restore import RestorePoint
 
 
 def download(
@@ -93,8 +93,7 @@ def _verified(service: Service, run: str, digest: str) -> bytes:
 
 
 def _restore_point(bundle: DebugBundle) -> RestorePoint:
-    boundary = bundle.checkpoint.cell if bundle.checkpoint else -1
-    cells = code_cells(read_notebook(bundle.notebook))
+    again = cells_to_run(bundle)
     return RestorePoint(
         run=bundle.run.id,
         cell=bundle.checkpoint.cell if bundle.checkpoint else None,
@@ -102,11 +101,8 @@ def _restore_point(bundle: DebugBundle) -> RestorePoint:
         lock=bundle.version.lock,
         failing_cell=failing_index(bundle),
         error=error_line(bundle),
-        always=[
-            AlwaysCell(index=index, source=cell.source)
-            for index, cell in cells
-            if index <= boundary and TAG_ALWAYS in cell_tags(cell)
-        ],
+        always=again.cells,
+        lost=again.lost,
     )
 
 

@@ -396,6 +396,8 @@ class Plan(Model):
     changed_parameters: list[str] = []
     again: list[int] = []
     """Reused cells that run again on restore, for session state that they set and that was not stored."""
+    lost: list[str] = []
+    """Session state that was set, that the restored state does not hold, and that no cell makes again."""
     predictions: list[Prediction] = Field(default=[], exclude=True, repr=False)
     """What the cells in `rerun` are taken to do; only within the service."""
     problems: list[str] = []

@@ -37,6 +37,7 @@ TAG_RAISES = "raises-exception"
 INJECTED_ID = "injected-parameters"
 ROLE_HEADER = "header"
 ROLE_RESTORE = "restore"
+ROLE_RERUN = "rerun"
 
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -158,7 +159,7 @@ def strip_debug(notebook: NotebookNode) -> NotebookNode:
     result.cells = [
         cell
         for cell in result.cells
-        if (cell.metadata.get("respawn") or {}).get("role") not in (ROLE_HEADER, ROLE_RESTORE)
+        if (cell.metadata.get("respawn") or {}).get("role") not in (ROLE_HEADER, ROLE_RESTORE, ROLE_RERUN)
         and not {TAG_INJECTED, TAG_ERROR_MARKER} & set(cell_tags(cell))
     ]
     for part in (result, *result.cells):

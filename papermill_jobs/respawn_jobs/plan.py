@@ -141,6 +141,7 @@ class Draft:
         self.notices: list[str] = []
         self.makers: list[int] = []
         self.again: list[int] = []
+        self.lost: list[str] = []
         self.parameters = parameters
         self.changed = changed_parameters(ended.parameters, parameters)
         self.finished = finished_of(ended.cells)
@@ -299,6 +300,7 @@ class Draft:
         running = [self.steps[step].runs for step in self.start.reruns.why]
         found = lost_state(self.start.checkpoint.unstored, done, running)
         self.again = sorted(found.again)
+        self.lost = found.told
         self.notices += found.told
         for at, cell in enumerate(self.planned):
             if cell.index in found.again and TAG_ALWAYS not in cell_tags(self.cells[at]):
@@ -362,6 +364,7 @@ class Draft:
             stale=sorted(self.start.reruns.stale) if self.start.checkpoint else [],
             makers=self.makers,
             again=self.again,
+            lost=self.lost,
             predictions=[
                 Prediction(index=self.indices[place], footprint=self.steps[self.step_of(place)].runs)
                 for place in self.rerun()

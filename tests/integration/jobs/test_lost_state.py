@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from respawn_jobs.debug import debug_notebook
+from respawn_jobs.debug_again import cells_to_run
+from respawn_jobs.debug_download import download
+from respawn_jobs.notebooks import strip_debug
 from respawn_jobs.service import ResumeRequest
+from respawn_kernels.restore import run_directory
+from support.kernels import running_kernel
 from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
@@ -66,3 +74,28 @@ def test_a_cell_that_fails_when_it_runs_again_for_this_ends_the_resume_before_it
     (bench.directory / "gone").unlink()
     again = bench.resume(failed.run.id, fixed)
     assert bench.printed(again.run.id, 4) == "3\n"
+
+
+def test_the_debug_notebook_lists_the_cells_and_runs_them_when_asked_to(
+    bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESPAWN_RESTORE", str(tmp_path / "restore"))
+    monkeypatch.chdir(bench.directory)
+    logs = "with open('ran', 'a') as ran: ran.write('x')"
+    failed = bench.run("import lossy", SETS, logs, "1/0")
+    bundle = bench.service.debug(failed.run.id)
+    again = cells_to_run(bundle)
+    assert ([cell.index for cell in again.cells], again.lost) == ([0, 1], [])
+    opened = debug_notebook(bundle)
+    assert "Not run yet" in opened.cells[0].source
+    assert "cell 1, for #lossy, which could not be stored: `n = 3 lossy.level = n`" in opened.cells[0].source
+    assert [cell.source for cell in strip_debug(opened).cells] == ["import lossy", SETS, logs, "1/0"]
+
+    download(bench.service, bundle, run_directory(failed.run.id))
+    with running_kernel(bench.directory) as kernel:
+        shown = kernel.run(opened.cells[1].source)
+        assert "cell 1, for #lossy, which could not be stored: n = 3" in shown
+        assert kernel.value("(n, __import__('lossy').level)") == (3, 0), "nothing was executed"
+        assert "Run again:" in kernel.run(opened.cells[2].source)
+        assert kernel.value("(n, __import__('lossy').level)") == (3, 3)
+    assert (bench.directory / "ran").read_text() == "x"

@@ -256,6 +256,7 @@ def test_always_cell_gives_back_what_could_not_be_stored_and_changes_nothing_els
     always = [AlwaysCell(1, source)]
     (fetched / "restore.json").write_text(RestorePoint(RUN, 2, "python3", None, 3, None, always).to_json())
     restored(kernel)
+    kernel.run("%respawn rerun")
     assert kernel.value("(next(stream), limit, 'own' in dir(), float(big[0]))") == (2.0, 2.0, False, 0.0)
 
 

@@ -41,9 +41,12 @@ def test_restore_brings_variables_back_and_shows_them(tmp_path: Path, extension:
         assert "1 variable, 28 bytes, as just after cell 2" in shown
         assert "answer  int   42     28 bytes  when used" in shown
         assert "stream  generator  cannot pickle 'generator' object  cell 2" in shown
-        assert "cell 0\n  cell 1 failed: ZeroDivisionError" in shown
+        assert "Not run yet. These make what could not be stored; %respawn rerun runs them:" in shown
+        assert "cell 0, tagged respawn:always: stream = iter([answer])\n" in shown
         assert "<code>answer</code>" in displayed_html(kernel)
         assert kernel.execution_count == 1
+        assert kernel.value("type(stream).__name__") == "Placeholder", "nothing was executed"
+        assert "cell 0\n  cell 1 failed: ZeroDivisionError" in kernel.run("%respawn rerun")
         assert kernel.value("next(stream)") == 42
         assert "answer  int   42     28 bytes  when used" in kernel.run("%respawn state")
         assert kernel.value("answer") == 42
@@ -53,7 +56,7 @@ def test_restore_brings_variables_back_and_shows_them(tmp_path: Path, extension:
 def test_cells_that_run_again_change_nothing_that_was_restored(tmp_path: Path) -> None:
     download(tmp_path, AlwaysCell(0, "stream = iter([answer]); answer = 0; other = 1"))
     with running_kernel(tmp_path) as kernel:
-        kernel.run(f"mine = 7\n%load_ext respawn\n%respawn restore {RUN}")
+        kernel.run(f"mine = 7\n%load_ext respawn\n%respawn restore {RUN}\n%respawn rerun")
         assert kernel.value("(answer, next(stream), mine, 'other' in globals())") == (42, 42, 7, False)
 
 

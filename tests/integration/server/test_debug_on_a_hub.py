@@ -174,8 +174,11 @@ def test_state_that_is_lost_is_said_and_the_notebook_opens_without_it(
 
 def test_kernel_that_dies_while_it_restores_is_said(hub: RunningHub, server: Server, tmp_path: Path) -> None:
     flag = tmp_path / "die"
-    source = f"import os\nif os.path.exists({str(flag)!r}):\n    os._exit(1)"
-    run = fail(hub, "dies", [source, "1/0"], c0=["respawn:always"])
+    dies = f"os.path.exists({str(flag)!r}) and os._exit(1)"
+    extension = f"import os\ndef load_ipython_extension(_):\n    {dies}"
+    (tmp_path / "deadly.py").write_text(extension)
+    source = f"import sys; sys.path.append({str(tmp_path)!r})\n%load_ext deadly"
+    run = fail(hub, "dies", [source, "1/0"])
     flag.touch()
     last = server.open(run.id)[-1]
     assert last["type"] == "failed"

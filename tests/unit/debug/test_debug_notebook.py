@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from respawn_jobs.debug import code_span, debug_notebook, header_text, restore_source
+from respawn_jobs.debug_again import cells_to_run
 from respawn_jobs.models import CellError, Checkpoint, RunState
 from respawn_jobs.notebooks import read_notebook, strip_debug
 from support.bundles import RUN, failed_bundle
@@ -27,7 +28,7 @@ def test_header_and_restore_cell_come_first_and_the_failing_cell_is_named() -> N
 
 def test_header_says_run_version_parameters_cell_and_error() -> None:
     bundle = failed_bundle(SOURCES, 2, checkpoint=AFTER_1, parameters={"year": 2026, "name": "a|b"})
-    text = header_text(bundle, read_notebook(bundle.notebook))
+    text = header_text(bundle, read_notebook(bundle.notebook), cells_to_run(bundle))
     for part in (
         RUN,
         "user/ada/report",

@@ -1,0 +1,56 @@
+"""Cells that a debug notebook can run again to make what its state does not hold; none runs unseen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from respawn_jobs.models import DebugBundle
+from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags, code_cells, read_notebook
+from respawn_jobs.plan import Ended, plan_resume
+from respawn_kernels.restore import AlwaysCell
+
+
+@dataclass(frozen=True)
+class Again:
+    """What runs when its reader asks for it, and what no cell makes again."""
+
+    cells: list[AlwaysCell] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+
+def cells_to_run(bundle: DebugBundle) -> Again:
+    """Return the cells that would run again after a restore, each with the reason, and what stays lost."""
+    if bundle.checkpoint is None:
+        return Again()
+    notebook = read_notebook(bundle.notebook)
+    ended = Ended(
+        run=bundle.run.id,
+        kernel=bundle.run.kernel,
+        lock=bundle.version.lock,
+        cells=bundle.cells,
+        checkpoints=[bundle.checkpoint],
+        notebook=notebook,
+        parameters=bundle.run.parameters,
+        directory=bundle.version.directory,
+    )
+    planned = plan_resume(
+        ended,
+        notebook,
+        kernel=ended.kernel,
+        lock=ended.lock,
+        language=bundle.version.language,
+        only=bundle.checkpoint.manifest,
+    )
+    whys = {cell.index: cell.why for cell in planned.cells if cell.index in planned.again}
+    cells = [
+        AlwaysCell(index, cell.source, _why(cell_tags(cell), whys.get(index)))
+        for index, cell in code_cells(notebook)
+        if index <= bundle.checkpoint.cell and (TAG_ALWAYS in cell_tags(cell) or index in whys)
+    ]
+    return Again(cells, planned.lost)
+
+
+def _why(tags: list[str], planned: str | None) -> str:
+    if TAG_ALWAYS in tags or planned is None:
+        return f"tagged {TAG_ALWAYS}"
+    return planned.removeprefix("reused; runs again on restore ")
