@@ -26,7 +26,7 @@ from typing import Any
 SEED = 7
 _NOT_COMPARED = ("#in", "#warnings")
 """Parts whose fingerprint is only good in one process; the filters of warnings are compared as text."""
-_COUNT = re.compile(r"(Out|In ?)\[\d+\]")
+_COUNT = re.compile(r"(Out|In ?)\[\d+\]|0x[0-9a-f]{6,}")
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _cell(shell: Any, source: str) -> tuple[str, bool]:
     with capture_output() as captured:
         result = shell.run_cell(source, store_history=True)
     shown = "\n".join(str(output.data.get("text/plain")) for output in captured.outputs)
-    # How often the shell has executed is another after a resume.
+    # How often the shell has executed is another after a resume, and so are addresses.
     return _COUNT.sub("", f"{captured.stdout}{shown}"), not result.success
 
 
