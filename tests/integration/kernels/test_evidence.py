@@ -68,6 +68,27 @@ def test_lambda_that_pandas_calls_is_seen(shared: Recorded) -> None:
     assert not shared.run("len(df)").reads
 
 
+def test_what_runs_cells_is_not_among_the_libraries(shared: Recorded) -> None:
+    assert not shared.run("pass").libraries
+    assert not shared.run("def nothing():\n    return 1\nnothing()").libraries
+    assert shared.run("import os\nos.environ.get('HOME')").libraries == ("os",)
+    assert not shared.run("print('x'); 5").libraries
+
+
+def test_open_figures_are_looked_for_after_each_cell_and_that_is_no_use_of_them(shared: Recorded) -> None:
+    shared.run("%matplotlib inline\nimport matplotlib.pyplot as plt")
+    shared.run("pass")
+    assert not shared.run("pass").libraries
+    assert {"matplotlib.pyplot", "matplotlib.figure"} <= set(shared.run("plt.plot([1, 2])").libraries)
+
+
+def test_temporary_files_that_are_gone_are_left_out(shared: Recorded) -> None:
+    seen = shared.run("import tempfile\nwith tempfile.NamedTemporaryFile() as f:\n    f.write(b'x')")
+    assert not seen.written
+    assert shared.run("kept = tempfile.NamedTemporaryFile()").written
+    shared.run("kept.close()")
+
+
 def test_query_with_text_looks_into_frames(shared: Recorded) -> None:
     shared.run("import pandas as pd; df = pd.DataFrame({'x': [1.0, 2, 3]}); limit = 1; q = 'x > @limit'")
     assert shared.run("df.query(q)").frames == ("pandas.core.computation.scope",)
@@ -151,6 +172,28 @@ def test_debugger_and_profilers_still_work(shared: Recorded) -> None:
     assert taken.unwatched is not None
     shared.kernel.silent(f"{AGENT}.start({str(shared.directory / 'spool')!r})")
     assert shared.run("1").unwatched is None
+
+
+def test_other_tools_see_what_they_watch(shared: Recorded) -> None:
+    shared.run(
+        "import sys\nlines = []\nm = sys.monitoring\nm.use_tool_id(1, 'coverage')\n"
+        "def line(code, number):\n    lines.append(number)\n    return m.DISABLE\n"
+        "def covered():\n    a = 1\n    return a\n"
+        "m.register_callback(1, m.events.LINE, line)\n"
+        "m.set_local_events(1, covered.__code__, m.events.LINE)\ncovered()\ncovered()"
+    )
+    assert len(shared.kernel.value("lines")) == 2
+    assert "covered" in shared.run("def calls():\n    covered()\ncalls()").reads
+    shared.run("m.set_local_events(1, covered.__code__, 0)\nm.free_tool_id(1)")
+
+
+def test_recursion_and_many_code_objects_are_bounded(shared: Recorded) -> None:
+    shared.run("def deep(n):\n    return bottom if n == 0 else deep(n - 1)\nbottom = 1")
+    assert "bottom" in shared.run("deep(900)").reads
+    assert "bottom" in shared.run("def endless():\n    bottom\n    endless()\nendless()").reads
+    seen = shared.run("for i in range(12000):\n    eval(f'{i} + bottom')")
+    assert (seen.unwatched, seen.overflow) == (None, False)
+    assert "bottom" in seen.reads
 
 
 def test_nothing_shows_in_the_notebook(shared: Recorded) -> None:
