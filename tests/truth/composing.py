@@ -153,7 +153,7 @@ class Case:
         )
         # What looks is a text, so that no plan follows it; what it reads stands before, for the plan to see.
         names = [story.names() for story in stories]
-        reads = [f"try:\n    ({', '.join(own)},)\nexcept NameError:\n    pass" for own in names if own]
+        reads = [f"try: ({', '.join(own)},)\nexcept NameError: pass" for own in names if own]
         return "\n".join([*reads, f"truth_code = {looking!r}", "exec(truth_code)"])
 
 
@@ -198,8 +198,8 @@ def compose(seed: int, number: int, stories: Sequence[Story], *, python: str, ca
 def _chosen(seed: int, number: int, stories: Sequence[Story]) -> list[Story]:
     """Deal stories that load about the same libraries, for importing is most of what a notebook costs.
 
-    Three of four notebooks get no story that makes every cell dependent on it, or a retry start over: it would
-    hide what the others show.
+    Three of four notebooks get no story that makes every cell dependent on it, or a retry start over: it
+    would hide what the others show.
     """
     families: dict[str, list[Story]] = {"none": [], "tables": [], "many": [], "hiding": []}
     for story in stories:
