@@ -150,7 +150,7 @@ check: packages ## format, lint, types, and which part may import which
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit/test_layers.py
 
-truth: packages ## compare resumes with papermill from the top, on N instances of stories (N=1000 SEED=1)
+truth: packages pythons ## compare resumes with papermill from the top, on N instances of stories (N=1000 SEED=1)
 	@PYTHONPATH=tests $(BIN)/python -m truth --number $(N) --seed $(SEED) --workers $(JOBS) $(ARGS)
 
 $(PEERS_STAMP):
