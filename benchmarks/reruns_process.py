@@ -228,4 +228,7 @@ def _told(shell: Any, outputs: dict[int, str], names: Sequence[str] | None, stop
     files = {
         str(path): path.read_text(errors="replace") if path.is_file() else "" for path in here.rglob("*")
     }
-    return Told(outputs, chosen, tell(values, chosen), state, files, stopped)
+    shown = [
+        f"{name}: {_COUNT.sub('', repr(values[name]))}" for name in chosen
+    ]  # of objects without a dict, too
+    return Told(outputs, chosen, [*tell(values, chosen), *shown], state, files, stopped)
