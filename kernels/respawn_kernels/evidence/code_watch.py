@@ -203,8 +203,10 @@ def _serves_machinery(frame: Any) -> bool:
     """Whether code runs for what runs cells, such as IPython, and not for the notebook."""
     for _ in range(_MAX_DEPTH):
         frame = frame.f_back
-        if frame is None:
-            return True
+        if (
+            frame is None
+        ):  # a thread that runs nothing but Python's own library, as no thread of IPython's does
+            return False
         module = str(frame.f_globals.get("__name__"))
         if not serves_both(module, frame.f_code.co_filename) and not is_stateless(module):
             return is_machinery(module)

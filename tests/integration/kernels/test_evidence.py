@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from respawn_jobs.held import adopting, end_all
 from respawn_kernels.evidence import CellEvidence
+from respawn_kernels.held import SAVE, Options, Place
 from support.kernels import AGENT, CellFailed, Kernel, running_kernel
 from support.pythons import watching_python
+from support.waiting import wait_for
 
 
 @dataclass
@@ -73,6 +77,9 @@ def test_what_runs_cells_is_not_among_the_libraries(shared: Recorded) -> None:
     assert not shared.run("def nothing():\n    return 1\nnothing()").libraries
     assert shared.run("import os\nos.environ.get('HOME')").libraries == ("os",)
     assert not shared.run("print('x'); 5").libraries
+    shared.run("import random, threading")
+    seen = shared.run("t = threading.Thread(target=random.shuffle, args=([1, 2],)); t.start(); t.join()")
+    assert "random" in seen.libraries
 
 
 def test_open_figures_are_looked_for_after_each_cell_and_that_is_no_use_of_them(shared: Recorded) -> None:
@@ -237,6 +244,29 @@ def test_forked_processes_of_the_notebook_write_no_records(here: Recorded) -> No
     assert here.files == {f"{number}.json" for number in range(1, count + 1)}
     record = here.of(count)
     assert record.outside == ("process",)
+
+
+def test_held_child_watches_nothing(tmp_path: Path) -> None:
+    python = watching_python()
+    if python is None:
+        pytest.skip("no Python 3.12 or later with Respawn's kernel part was found")
+    spool, told = tmp_path / "spool", tmp_path / "told"
+    with adopting(), running_kernel(tmp_path, python) as kernel:
+        kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()}, {Options().to_json()!r})")
+        (tmp_path / "spies.py").write_text(
+            "import sys\nclass Spy:\n    def __reduce__(self):\n"
+            f"        print(sys.monitoring.get_tool(3), file=open({str(told)!r}, 'w'))\n"
+            "        return int, ()\n"
+        )
+        kernel.run("import spies, sys\nspy = spies.Spy()")
+        kernel.silent(f"{AGENT}.hold(0)")
+        place = Place(spool, 0)
+        assert place.tell(SAVE)
+        report = wait_for(place.read_report, 60, "the child's report")
+        assert report.state == "saved"
+        assert told.read_text() == "None\n"
+        assert kernel.value("sys.monitoring.get_tool(3)") == "respawn"
+        end_all(spool)
 
 
 def test_restored_state_is_no_change_of_the_next_cell(here: Recorded) -> None:
