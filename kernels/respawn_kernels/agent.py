@@ -67,6 +67,7 @@ def start(spool: str, runner_pid: int | None = None, options: str | None = None)
     _makers.note(shell.user_ns, -1)
     _session = Session(directory, shell.user_ns, Touched(shell.user_ns), [])
     _session.follow(shell)
+    session_state.watch()
     watch(shell, directory)
 
 
@@ -113,12 +114,13 @@ def _boundary(cell: int, *, forked: bool) -> tuple[Session, Boundary]:
     shell = _shell()
     lost = [*_lost, *_load_pending(shell.user_ns)]
     _makers.note(shell.user_ns, cell)
+    changed_in = session_state.note(cell)
     _session.pass_by(cell)
     return _session, Boundary(
         _session,
         _engine,
         cell,
-        _makers.cells,
+        {**_makers.cells, **changed_in},
         shell.execution_count,
         lost,
         _options.variable_seconds,

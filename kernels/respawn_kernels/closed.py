@@ -62,7 +62,10 @@ def nobodys() -> set[int]:
     """Return the ids of objects that libraries keep in their classes and hand to every pickle."""
     pandas = sys.modules.get("pandas")
     classes: list[Any] = [getattr(pandas, name, None) for name in ("DataFrame", "Series")]
-    return {id(cls._metadata) for cls in classes if hasattr(cls, "_metadata")}
+    from respawn_kernels.session_reductions import sessions_own
+
+    found = {id(cls._metadata) for cls in classes if hasattr(cls, "_metadata")}
+    return found | set(map(id, sessions_own()))
 
 
 def immutables() -> set[type]:

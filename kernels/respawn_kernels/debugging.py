@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels import artifacts
+from respawn_kernels import artifacts, session_state
 from respawn_kernels.agent import read_manifest
 from respawn_kernels.arrivals import DownloadedBlobs, use
 from respawn_kernels.describe import type_name
@@ -93,6 +93,7 @@ def restore(reference: str, shell: Any) -> Debugged:
         ValueError: that is not the name of one.
     """
     directory, point = _read_point(reference)
+    session_state.watch()
     artifacts.attach(run_directory(point.run) / "artifacts", point.run)
     if point.cell is None:
         return Debugged(point, None, [])

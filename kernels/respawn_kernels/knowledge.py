@@ -38,7 +38,6 @@ class Reusable:
     buffers: list[Draft]
     requires: set[str]
     reads: list[str]
-    unchecked: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -207,5 +206,4 @@ class Knowledge:
             buffers=[drafted(extent, blobs) for extent in group.buffers],
             requires={frame.name for other in group.requires for frame in groups[other].frames},
             reads=self._learned["reads"][place],
-            unchecked=group.unchecked,
         )

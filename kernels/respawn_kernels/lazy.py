@@ -72,6 +72,8 @@ class LazyNames:
         self.namespace = namespace
         self._pending: dict[str, Store] = {}
         self._loading: set[str] = set()
+        self._meanwhile: set[str] = set()
+        """Names that are loaded while they are being loaded already: once, or it would not end."""
         self._lock = threading.RLock()
         self._own: Any = None
         self._builtins = _Builtins()
@@ -134,9 +136,23 @@ class LazyNames:
                         raise NotLoaded(name, f"{type(error).__name__}: {error}") from error
                     if name not in self.namespace:
                         raise NotLoaded(name, store.reason(name))
+        if name in self._loading and name not in self.namespace:
+            # Code of the notebook runs while names are loaded, such as a finder of modules, and needs one.
+            return self._loaded_meanwhile(name)
         if name in self.namespace:  # perhaps because another thread was loading it
             return self.namespace[name]
         return vars(builtins)[name]
+
+    def _loaded_meanwhile(self, name: str) -> Any:
+        store = self._pending.get(name)
+        values: Mapping[str, Any] = {}
+        if store is not None and name not in self._meanwhile:
+            self._meanwhile.add(name)
+            try:
+                values = store.load([name])
+            finally:
+                self._meanwhile.discard(name)
+        return values[name] if name in values else vars(builtins)[name]
 
     def load(self, names: Iterable[str]) -> None:
         """Load those of the names that are pending; what does not load stays pending."""

@@ -5,6 +5,7 @@ Both ways set the session's state and put placeholders where a variable could no
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,9 +239,13 @@ def restore_lazily(
     lazy = lazy_names(namespace)
     lazy.forget()
     cwd = enter(manifest.cwd)
+    names = [*state.names, *state.results]
+    # Functions of the notebook that are made from here on find what is pending, those of a probe included;
+    # a variable that hides a builtin is loaded when it begins to be pending, and that comes after the probes.
+    lazy.begin([name for name in names if not hasattr(builtins, name)], state)
     unset = state.set_session(first=True)
     _put_placeholders(namespace, manifest.unstored, keep=keep)
-    lazy.begin([*state.names, *state.results], state)
+    lazy.begin([name for name in names if hasattr(builtins, name)], state)
     failed = state.failed()
     for item in failed:
         # It hides a builtin: without anything under its name Python would find that.

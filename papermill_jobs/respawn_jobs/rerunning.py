@@ -23,14 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from respawn_jobs.analysis.hidden import (
-    FILES,
-    NETWORK,
-    RANDOM_STATES,
-    WORLD_STATE,
-    is_file,
-    states_of_libraries,
-)
+from respawn_jobs.analysis.hidden import FILES, RANDOM_STATES, WORLD_STATE, is_file, states_of_libraries
 from respawn_jobs.dependencies import NOTHING, Footprint, hidden, overlap, told
 from respawn_kernels.session_state import CATALOGUE
 
@@ -174,7 +167,7 @@ class _Search:
             if name in step.new.sure and not _more_than(name, step.new):
                 break
         else:
-            if hidden(name) and name not in (*RANDOM_STATES, NETWORK) and not is_file(name):
+            if hidden(name) and name not in RANDOM_STATES and not is_file(name):
                 self._give_up(name)
         if first < len(self.steps):
             self._stale(name, first, f"{told(name)}, which {self.name_of(first)} reads or makes")

@@ -3,17 +3,35 @@
 Each part is a *probe*: it can be told apart from what it was (fingerprint), kept (capture) and given back
 (restore). It promises that a part which changed and cannot be given back is named. It does not see what
 libraries keep in C, unless a probe asks for it.
+
+Plans read the catalogue alone; the probes are loaded when one of the functions is asked for.
 """
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from respawn_kernels.session_state.catalogue import CATALOGUE as CATALOGUE
-from respawn_kernels.session_state.catalogue import Part as Part
 from respawn_kernels.session_state.probe import Lost as Lost
 from respawn_kernels.session_state.probe import Probe as Probe
-from respawn_kernels.session_state.registry import title as title
-from respawn_kernels.session_state.state import capture as capture
-from respawn_kernels.session_state.state import capture_before_fork as capture_before_fork
-from respawn_kernels.session_state.state import comes_first as comes_first
-from respawn_kernels.session_state.state import fingerprints as fingerprints
-from respawn_kernels.session_state.state import restore as restore
+
+if TYPE_CHECKING:
+    from respawn_kernels.session_state.state import capture as capture
+    from respawn_kernels.session_state.state import capture_before_fork as capture_before_fork
+    from respawn_kernels.session_state.state import comes_first as comes_first
+    from respawn_kernels.session_state.state import fingerprints as fingerprints
+    from respawn_kernels.session_state.state import note as note
+    from respawn_kernels.session_state.state import restore as restore
+    from respawn_kernels.session_state.state import title as title
+    from respawn_kernels.session_state.state import watch as watch
+
+_OF_STATE = {
+    *("capture", "capture_before_fork", "comes_first", "fingerprints", "note", "restore", "title", "watch"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_STATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.state"), name)

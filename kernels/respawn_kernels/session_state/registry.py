@@ -12,28 +12,75 @@ from collections.abc import Iterator
 from functools import cache
 
 from respawn_kernels.session_state.catalogue import CATALOGUE
-from respawn_kernels.session_state.imports import ImportPath
-from respawn_kernels.session_state.ipython import Extensions, Inputs
-from respawn_kernels.session_state.pandas_options import PandasOptions
-from respawn_kernels.session_state.plotting import MatplotlibSettings
+from respawn_kernels.session_state.patching import Patches
 from respawn_kernels.session_state.probe import Probe
-from respawn_kernels.session_state.process import Environment, WorkingDirectory
-from respawn_kernels.session_state.randomness import NumpyRandom, PythonRandom, TorchRandom
-from respawn_kernels.session_state.warning_filters import WarningFilters
+from respawn_kernels.session_state.probes import interpreter, libraries, process
+from respawn_kernels.session_state.probes.context import AtExit, ContextVariables, Running
+from respawn_kernels.session_state.probes.imports import Finders, ImportPath, LoadedModules, ModuleNames
+from respawn_kernels.session_state.probes.ipython import Configuration, Extensions, Inputs, LastResults
+from respawn_kernels.session_state.probes.ipython_hooks import Aliases, ShellHooks
+from respawn_kernels.session_state.probes.logging_setup import Logging
+from respawn_kernels.session_state.probes.numeric import DecimalContext, NumpyErrors, NumpyPrinting
+from respawn_kernels.session_state.probes.plotting import Figures, MatplotlibSettings
+from respawn_kernels.session_state.probes.randomness import NumpyRandom, PythonRandom, TorchRandom
+from respawn_kernels.session_state.probes.registrations import (
+    Dispatch,
+    MimeTypes,
+    Reducers,
+    StandardLibrary,
+    VirtualSubclasses,
+)
+from respawn_kernels.session_state.probes.warning_filters import WarningFilters
 
 GROUP = "respawn.session_state"
 
 _OWN: tuple[Probe, ...] = (
-    WorkingDirectory(),
-    Environment(),
+    process.WorkingDirectory(),
+    process.Environment(),
+    process.TimeZone(),
+    process.locales(),
     ImportPath(),
-    Extensions(),
-    PandasOptions(),
+    Finders(),
+    LoadedModules(),
+    ModuleNames(),
+    Configuration(),
     MatplotlibSettings(),
+    # Variables are loaded here.
+    interpreter.interpreter(),
+    interpreter.Hooks(),
+    interpreter.Umask(),
+    interpreter.Loop(),
+    process.limits(),
+    process.sockets(),
+    Extensions(),
+    Aliases(),
+    ShellHooks(),
+    Patches(),
+    StandardLibrary(),
+    Reducers(),
+    VirtualSubclasses(),
+    Dispatch(),
+    MimeTypes(),
+    DecimalContext(),
+    NumpyErrors(),
+    NumpyPrinting(),
+    libraries.pandas(),
+    libraries.polars(),
+    libraries.sklearn(),
+    libraries.dask(),
+    libraries.torch(),
+    Figures(),
+    ContextVariables(),
     Inputs(),
+    LastResults(),
+    Logging(),
+    interpreter.Streams(),
+    process.Signals(),
+    Running(),
+    AtExit(),
+    # Importing and restoring the parts above may draw numbers and add filters.
     NumpyRandom(),
     TorchRandom(),
-    # Importing and restoring the parts above may draw numbers and add filters.
     PythonRandom(),
     WarningFilters(),
 )
@@ -78,7 +125,7 @@ def title(name: str) -> str:
     called = CATALOGUE[whole].title if whole in CATALOGUE else None
     if called is None:
         called = getattr(_of_libraries.get(whole), "title", whole)
-    return f"{called}: {part}" if part else called
+    return f"{part} ({called})" if part else called
 
 
 def _load(name: str, point: importlib.metadata.EntryPoint) -> None:

@@ -6,11 +6,76 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from respawn_kernels.session_state import registry
+from respawn_kernels.session_state.patching import baseline
 from respawn_kernels.session_state.probe import Lost, Parts, Probe
+from respawn_kernels.session_state.registry import title as title
+
+
+class _Seen:
+    """What was seen of the session so far.
+
+    An import of an installed library loads what a probe asks for, and adds filters, loggers and virtual
+    subclasses of its own: that alone is no change, for whoever imports it again gets the same.
+    """
+
+    _BY_IMPORTS = frozenset({"#warnings", "#logging", "#abc", "#singledispatch", "#dask"})
+
+    def __init__(self) -> None:
+        self.latest: dict[str, Hashable] = {}
+        self.noted: dict[str, Hashable] = {}
+        self.cells: dict[str, int] = {}
+        self._same: dict[tuple[str, Hashable], Hashable] = {}
+        self._before: dict[str, Hashable] | None = None
+
+    def fingerprints(self) -> dict[str, Hashable]:
+        self.latest = {name: self._same.get((name, mark), mark) for name, mark in _fingerprints().items()}
+        return self.latest
+
+    def note(self, cell: int) -> None:
+        now = self.latest or self.fingerprints()
+        changed = [name for name, mark in now.items() if mark != self.noted.get(name)]
+        self.cells |= dict.fromkeys(changed, cell)
+        self.noted, self.latest = now, {}
+
+    def import_began(self) -> None:
+        self._before = _fingerprints()
+
+    def import_ended(self, *, local: bool) -> None:
+        before, self._before = self._before or {}, None
+        if local:
+            return
+        for name, mark in _fingerprints().items():
+            old = before.get(name)
+            if mark != old and (old is None or name in self._BY_IMPORTS):
+                self._same[name, mark] = self._same.get((name, old), old)
+
+
+_seen = _Seen()
+
+
+def watch() -> None:
+    """Begin: from now on modules are noted as soon as they are imported."""
+    if _seen not in baseline.listeners:
+        baseline.listeners.append(_seen)
+    baseline.watch()
+    _seen.noted = _seen.fingerprints()
 
 
 def fingerprints() -> dict[str, Hashable]:
     """Return what tells each part of the session's state from what it was, by the part's name."""
+    return _seen.fingerprints()
+
+
+def note(cell: int) -> dict[str, int]:
+    """Note that a cell ended; return the cell that changed each part last, by the part's name.
+
+    It compares with what `fingerprints` returned last.
+    """
+    _seen.note(cell)
+    return _seen.cells
+
+
+def _fingerprints() -> dict[str, Hashable]:
     found: dict[str, Hashable] = {}
     for probe in registry.probes():
         try:

@@ -9,12 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from respawn_kernels.session_state.probes import process
+
 
 @pytest.fixture(autouse=True)
 def same_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Restore directory, import path and random state: restoring a snapshot changes them."""
     monkeypatch.chdir(Path.cwd())
     monkeypatch.setattr(sys, "path", list(sys.path))
+    # pytest has streams, a timer and a signal handler of its own.
+    streams = {name: getattr(sys, name) for name in ("stdout", "stderr", "stdin")}
+    monkeypatch.setattr("respawn_kernels.own_streams._own", streams)
+    monkeypatch.delitem(process._NUMBERS, "SIGALRM")
+    monkeypatch.setattr(process.Signals, "_TIMERS", ())
     state = random.getstate()
     yield
     random.setstate(state)

@@ -27,12 +27,13 @@ def as_before() -> Iterator[None]:
     pd.reset_option("display.max_rows")
 
 
-def moved(values: dict[str, object]) -> dict[str, object]:
-    return pickle.loads(pickle.dumps(values))
+def moved(*names: str) -> dict[str, object]:
+    captured = capture()
+    return pickle.loads(pickle.dumps({name: captured[name] for name in names}))
 
 
 def test_random_generators_go_on_where_they_stopped() -> None:
-    stored = moved(capture())
+    stored = moved("#random", "#numpy.random")
     drawn = random.random(), np.random.random()
     assert restore(stored) == {}
     assert (random.random(), np.random.random()) == drawn
@@ -41,7 +42,7 @@ def test_random_generators_go_on_where_they_stopped() -> None:
 def test_options_that_differ_from_the_defaults_come_back() -> None:
     pd.set_option("display.max_rows", 7)
     mpl.rcParams["figure.dpi"] = 33
-    stored = moved(capture())
+    stored = moved("#pandas", "#matplotlib")
     assert stored["#pandas"] == {"display.max_rows": 7}
     pd.reset_option("display.max_rows")
     mpl.rcParams["figure.dpi"] = 100
@@ -52,7 +53,7 @@ def test_options_that_differ_from_the_defaults_come_back() -> None:
 def test_only_what_changed_in_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEW", "1")
     before = {**os.environ, "GONE": "x"}
-    monkeypatch.setattr("respawn_kernels.session_state.process._environment_before", before)
+    monkeypatch.setattr("respawn_kernels.session_state.probes.process._environment_before", before)
     monkeypatch.setenv("CHANGED", "2")
     stored = capture()["#env"]
     assert stored == {"CHANGED": "2", "GONE": None}
@@ -65,7 +66,7 @@ def test_only_what_changed_in_the_environment_is_told(monkeypatch: pytest.Monkey
 
 def test_warnings_filters_come_back() -> None:
     warnings.simplefilter("error")
-    stored = moved(capture())
+    stored = moved("#warnings")
     warnings.simplefilter("ignore")
     restore(stored)
     with pytest.raises(UserWarning):
@@ -73,7 +74,7 @@ def test_warnings_filters_come_back() -> None:
 
 
 def test_one_that_cannot_be_set_harms_no_other() -> None:
-    stored = capture() | {"#pandas": {"no.such.option": 1}, "#of the future": 1}
+    stored = moved("#numpy.random") | {"#pandas": {"no.such.option": 1}, "#of the future": 1}
     random.seed(1)
     failed = restore({**stored, "#random": random.Random(5).getstate()})
     assert list(failed) == ["#of the future", "#pandas"]

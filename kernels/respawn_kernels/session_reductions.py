@@ -1,0 +1,113 @@
+"""How objects that stand for a part of the session are taken apart: generators, handlers, context variables.
+
+Functions named `make_…` and `fill_…` are what streams call when they are loaded: old checkpoints need them,
+so they stay.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import BuiltinMethodType, MethodType, ModuleType
+from typing import Any
+
+from respawn_kernels.names import live_shell
+from respawn_kernels.pickling import NamespacePickler, Reducer
+
+_GENERATORS = (("random", "_inst"), ("numpy.random.mtrand", "_rand"), ("torch", "default_generator"))
+
+
+def reducers() -> Mapping[type, Reducer]:
+    """Return the reductions for what is loaded in this process."""
+    found: dict[type, Reducer] = {MethodType: _method, BuiltinMethodType: _method}
+    found[contextvars.ContextVar] = _context_variable
+    for generator in global_generators():
+        found[type(generator)] = _generator
+    waiting: list[type] = [logging.Handler]
+    while waiting:
+        cls = waiting.pop()
+        if cls not in found:
+            found[cls] = _handler
+            waiting += cls.__subclasses__()
+    return found
+
+
+def global_generators() -> Iterator[Any]:
+    """Return the generators behind the functions of `random`, `numpy.random` and torch."""
+    for module, name in _GENERATORS:
+        generator = getattr(sys.modules.get(module), name, None)
+        if generator is not None:
+            yield generator
+
+
+def sessions_own() -> Iterator[Any]:
+    """Return the objects that are stored as references to whatever the session has in their place."""
+    yield from global_generators()
+    yield from (live_shell(), sys.stdout, sys.stderr, sys.stdin)
+
+
+def _generator(generator: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce the global generator to a reference, for it is the session's, and others as they do it."""
+    for module, name in _GENERATORS:
+        if generator is getattr(sys.modules.get(module), name, None):
+            return getattr, (sys.modules[module], name)
+    return NotImplemented
+
+
+def _method(method: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce what a module offers as a function and is a method: `random.shuffle`, `numpy.random.rand`."""
+    owner = method.__self__
+    if owner is None or isinstance(owner, ModuleType):
+        return NotImplemented
+    module = sys.modules.get(type(owner).__module__)
+    name = getattr(method, "__name__", "")
+    if module is not None and module.__name__ != "__main__" and vars(module).get(name) is method:
+        return getattr, (module, name)
+    return NotImplemented
+
+
+def _context_variable(variable: contextvars.ContextVar[Any], _pickler: NamespacePickler) -> Any:
+    for name, module in list(sys.modules.items()):
+        if "__main__" in (name, getattr(module, "__name__", "__main__")):
+            continue
+        if vars(module).get(variable.name) is variable:
+            return getattr, (module, variable.name)
+    default: tuple[Any, ...] = ()
+    with suppress(LookupError):
+        default = (contextvars.Context().run(variable.get),)
+    return make_context_variable, (variable.name, *default)
+
+
+def make_context_variable(name: str, *default: Any) -> Any:
+    """Return a context variable, with its default if it has one."""
+    return contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
+
+
+def _handler(handler: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce a handler; one with a file opens it again, to append, when it next has something to write."""
+    kind: Any = type(handler)
+    if kind.__reduce_ex__ is not object.__reduce_ex__:
+        return NotImplemented
+    state = dict(vars(handler))
+    state.pop("lock", None)
+    if isinstance(handler, logging.FileHandler):
+        state["stream"] = None
+        state["mode"] = handler.mode.replace("w", "a")
+    if "sock" in state:
+        state["sock"] = None
+    return make_handler, (kind,), state, None, None, fill_handler
+
+
+def make_handler(cls: Any) -> Any:
+    """Return a handler that is not set up; its `__init__` would open files and connections."""
+    return cls.__new__(cls)
+
+
+def fill_handler(handler: Any, state: dict[str, Any]) -> None:
+    """Give a handler its attributes, a lock, and its place among those that are flushed at the end."""
+    handler.__dict__.update(state)
+    handler.createLock()
+    logging._addHandlerRef(handler)  # type: ignore[attr-defined]

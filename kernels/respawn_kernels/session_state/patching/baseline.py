@@ -1,0 +1,147 @@
+"""What modules were just after they were imported, to find what was assigned into them later.
+
+The loader of source files is wrapped from the session's beginning on. The wrapper bears the loader's own file
+name, so that Python takes it out of tracebacks as it does with the loader. Modules that other loaders load
+are looked at when somebody asks for the first time. Of a module and of its classes the values are kept, which
+costs about 1 µs each.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, Protocol
+
+from respawn_kernels.session_state.patching.content import can_change, mark
+
+_PLACES = (sys.prefix, sys.base_prefix, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
+_INSTALLED = tuple({place for one in _PLACES if one for place in (one, str(Path(one).resolve()))})
+_OURS = ("respawn", "respawn_kernels", "respawn_jobs", "respawn_widgets")
+
+
+class Baseline:
+    """Modules as their import left them."""
+
+    def __init__(self) -> None:
+        self.modules: dict[str, tuple[ModuleType, dict[str, Any]]] = {}
+        self.classes: dict[type, tuple[Any, ...]] = {}
+        """The values of their attributes, in order."""
+        self.local: dict[str, ModuleType] = {}
+        """Modules that are not installed but lie beside the notebook: all their state is the notebook's."""
+        self.marks: dict[str, dict[str, Hashable]] = {}
+        """By local module and name: what a value that can change looked like."""
+        self.dispatchers: dict[tuple[str, str], Any] = {}
+        """Functions made by `functools.singledispatch`, by module and name."""
+        self.listeners: list[ImportListener] = []
+        """Are told when the notebook imports something: the outermost import, in the main thread."""
+        self._watching = False
+        self._count = 0
+        self._depth = 0
+
+    def watch(self) -> None:
+        """Begin: look at what is loaded, and at every module as soon as it is."""
+        if self._watching:
+            return
+        self._watching = True
+        self.look()
+        _wrap_loader(self._began, self._ended)
+
+    def look(self) -> None:
+        """Note the modules that were not seen yet."""
+        if len(sys.modules) == self._count:
+            return
+        self._count = len(sys.modules)
+        for name, module in list(sys.modules.items()):
+            known = self.modules.get(name)
+            if (known is None or known[0] is not module) and issubclass(type(module), ModuleType):
+                self.note(module, name)
+
+    def note(self, module: ModuleType, name: str | None = None) -> None:
+        """Note a module as it is now."""
+        name = name or module.__name__
+        if name == "__main__" or name.partition(".")[0] in _OURS:
+            return
+        values = dict(vars(module))
+        self.modules[name] = module, values
+        for key, value in values.items():
+            # By its type alone: `isinstance` asks the value, and some answer with a warning or an import.
+            kind = type(value)
+            if kind is type or issubclass(kind, type):
+                if vars(value).get("__module__") == name:
+                    self.classes[value] = tuple(vars(value).values())
+            elif kind is FunctionType and getattr(value, "registry", None) is not None:
+                self.dispatchers[name, key] = value
+        if _is_local(module):
+            self.local[name] = module
+            self.marks[name] = {
+                key: mark(value)
+                for key, value in values.items()
+                if not key.startswith("__") and can_change(value)
+            }
+
+    def _began(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._depth += 1
+            if self._depth == 1:
+                for listener in self.listeners:
+                    listener.import_began()
+
+    def _ended(self, module: ModuleType, *, whole: bool) -> None:
+        if whole:
+            self.note(module)
+        if threading.current_thread() is threading.main_thread():
+            self._depth -= 1
+            if self._depth == 0 and whole:
+                for listener in self.listeners:
+                    listener.import_ended(local=self.is_local(module.__name__))
+
+    def is_local(self, name: str) -> bool:
+        """Tell whether a module's state is the notebook's."""
+        return name in self.local
+
+
+class ImportListener(Protocol):
+    """Wants to know what an import changed."""
+
+    def import_began(self) -> None:
+        """Note what is before."""
+
+    def import_ended(self, *, local: bool) -> None:
+        """Note what is after; `local` says that the module lies beside the notebook."""
+
+
+def own_classes(module: ModuleType) -> Iterator[type]:
+    """Return the classes that a module offers and its package defines."""
+    package = module.__name__.partition(".")[0]
+    for value in list(vars(module).values()):
+        if issubclass(type(value), type) and str(value.__module__).partition(".")[0] == package:
+            yield value
+
+
+def _is_local(module: ModuleType) -> bool:
+    file = vars(module).get("__file__")
+    if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_INSTALLED):
+        return False
+    return not str(Path(file).resolve()).startswith(_INSTALLED)
+
+
+def _wrap_loader(began: Callable[[], None], ended: Callable[..., None]) -> None:
+    loader: Any = sys.modules["_frozen_importlib_external"]._LoaderBasics
+    original = loader.exec_module
+
+    def exec_module(self: Any, module: Any) -> None:
+        whole = False
+        try:
+            began()
+            original(self, module)
+            whole = True
+        finally:
+            ended(module, whole=whole)
+
+    exec_module.__code__ = exec_module.__code__.replace(co_filename=original.__code__.co_filename)
+    exec_module.__module__, exec_module.__qualname__ = original.__module__, original.__qualname__
+    loader.exec_module = exec_module

@@ -1,0 +1,85 @@
+"""What data looks like, to tell later whether it changed in place, without running anybody's code.
+
+Atoms count by value, everything else that is not data by its address. Limits: of large data only the first
+elements and the length are looked at, and of objects that keep their data in C only the address.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Hashable
+from types import ModuleType
+from typing import Any
+
+_ATOMS = (type(None), bool, int, float, complex, str, bytes)
+_SEQUENCES = (list, tuple, deque)
+_MAPPINGS = (dict, defaultdict, OrderedDict)
+_SETS = (set, frozenset)
+_MOST = 2000
+_LARGEST_ARRAY = 1 << 16
+_LONGEST_ATOM = 1 << 12
+
+
+def can_change(value: Any) -> bool:
+    """Tell whether a value is data that may change in place: a container, an array, an object."""
+    kind = type(value)
+    if kind in _ATOMS or kind is tuple or kind is frozenset or issubclass(kind, type | ModuleType):
+        return False
+    return kind in (*_SEQUENCES, *_MAPPINGS, *_SETS, bytearray) or _is_array(value) or _has_attributes(value)
+
+
+def mark(value: Any) -> Hashable:
+    """Return what differs when a value differs."""
+    found: list[Hashable] = []
+    waiting: list[Any] = [value]
+    seen: set[int] = set()
+    while waiting and len(found) < _MOST:
+        one = waiting.pop()
+        kind = type(one)
+        if kind in _ATOMS:
+            found.append(
+                (kind, one if not isinstance(one, str | bytes) or len(one) < _LONGEST_ATOM else id(one))
+            )
+            continue
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        found.append(_head(one))
+        if kind in _SEQUENCES or kind in _SETS:
+            waiting += list(one)[: _MOST - len(found)]
+        elif kind in _MAPPINGS:
+            for key, item in list(one.items())[: _MOST - len(found)]:
+                waiting += (key, item)
+        elif _has_attributes(one):
+            waiting.append(vars(one))
+    return hash(tuple(found))
+
+
+def _head(value: Any) -> Hashable:
+    kind = type(value)
+    if kind in _SEQUENCES or kind in _MAPPINGS or kind in _SETS:
+        return kind, len(value)
+    if kind is bytearray:
+        return kind, bytes(value)
+    if _is_array(value) and value.nbytes <= _LARGEST_ARRAY and not value.dtype.hasobject:
+        return str(value.dtype), value.shape, value.tobytes()
+    return kind, id(value)
+
+
+def _is_array(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(value) is getattr(numpy, "ndarray", None)
+
+
+def _has_attributes(value: Any) -> bool:
+    """Tell whether a value is an object of a class in Python that keeps its data in attributes."""
+    kind = type(value)
+    return kind.__flags__ & (1 << 9) != 0 and not callable(value) and isinstance(_vars(value), dict)
+
+
+def _vars(value: Any) -> Any:
+    try:
+        return object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None

@@ -1,0 +1,175 @@
+"""Assignments into modules and foreign classes: `settings.URL = …`, `pd.DataFrame.total = f`.
+
+What counts is what differs from what the import left, and
+
+- in a module that lies beside the notebook, everything: its state is the notebook's;
+- in an installed one, what comes from the notebook or from another package, and what a cell names where it
+  sets attributes. The rest is what the library does by itself, such as filling its caches.
+"""
+
+from __future__ import annotations
+
+import importlib
+import operator
+from collections.abc import Hashable, Iterator
+from types import ModuleType
+from typing import Any
+
+from respawn_kernels.names import live_shell
+from respawn_kernels.session_state.patching.baseline import Baseline, own_classes
+from respawn_kernels.session_state.patching.content import can_change, mark
+from respawn_kernels.session_state.patching.words import set_attributes, written_words
+from respawn_kernels.session_state.probe import NotSet, Parts
+
+_GONE = "gone"
+_SET = "set"
+_ELSEWHERE: dict[str, set[str]] = {
+    "sys": {
+        *("stdout", "stderr", "stdin", "path", "modules", "meta_path", "path_hooks", "excepthook"),
+        *("unraisablehook", "breakpointhook", "displayhook", "dont_write_bytecode", "ps1", "ps2", "ps3"),
+        *("last_type", "last_value", "last_traceback", "last_exc", "path_importer_cache"),
+    },
+    "threading": {"excepthook"},
+    "warnings": {"filters", "_filters_version", "showwarning", "formatwarning", "onceregistry"},
+    "logging": {
+        "lastResort",
+        "raiseExceptions",
+        "_warnings_showwarning",
+        "_logRecordFactory",
+        "_loggerClass",
+    },
+    "tempfile": {"tempdir", "template"},
+    "decimal": {"DefaultContext"},
+    "builtins": {"_", "input"},
+    "getpass": {"getpass"},
+}
+"""What other probes restore, and what the interpreter sets by itself."""
+
+baseline = Baseline()
+
+
+class Patches:
+    """What was assigned into modules and classes."""
+
+    name = "#patches"
+    before_fork = False
+
+    def fingerprint(self) -> Hashable:
+        """Return what was assigned where the notebook can see it.
+
+        Those are modules beside the notebook, and modules that are variables, with their classes. Elsewhere
+        `capture` finds what this does not.
+        """
+        baseline.look()
+        words, stored = written_words(), set_attributes()
+        found: list[Hashable] = []
+        for module in (*baseline.local.values(), *_visible()):
+            _, before = baseline.modules.get(module.__name__, (module, vars(module)))
+            for name, value in _differing(module, before, words):
+                found.append((module.__name__, name, *map(_short, value)))
+            for cls in own_classes(module):
+                known = baseline.classes.get(cls, ())
+                if known and (len(known) != len(vars(cls)) or not stored.isdisjoint(vars(cls))):
+                    differing = _differing_attributes(cls, known, words)
+                    found += [(id(cls), name, *map(_short, value)) for name, value in differing]
+        return tuple(found)
+
+    def capture(self) -> Parts | None:
+        """Return what was assigned, by dotted name: module, class, attribute and value."""
+        baseline.look()
+        words = written_words()
+        found = Parts()
+        for module, values in list(baseline.modules.values()):
+            for name, value in _differing(module, values, words):
+                found[f"{module.__name__}.{name}"] = (module.__name__, "", name, *value)
+        for cls, before in list(baseline.classes.items()):
+            now = vars(cls).values()
+            if len(before) != len(now) or not all(map(operator.is_, before, now)):
+                for name, value in _differing_attributes(cls, before, words):
+                    key = f"{cls.__module__}.{cls.__qualname__}.{name}"
+                    found[key] = (cls.__module__, cls.__qualname__, name, *value)
+        return found or None
+
+    def restore(self, value: dict[str, Any], shell: Any | None) -> None:
+        """Assign again; the modules are imported for that."""
+        failed: dict[str, str] = {}
+        for key, (module, path, name, kind, *what) in value.items():
+            try:
+                owner: Any = importlib.import_module(module)
+                for part in path.split(".") if path else ():
+                    owner = getattr(owner, part)
+                if kind == _GONE:
+                    if name in vars(owner):
+                        delattr(owner, name)
+                elif vars(owner).get(name) is not what[0]:
+                    setattr(owner, name, what[0])
+            except Exception as error:  # noqa: BLE001  importing and setting run anybody's code
+                failed[key] = f"{type(error).__name__}: {error}"
+        if failed:
+            raise NotSet(failed)
+
+
+def _visible() -> Iterator[ModuleType]:
+    """Return the installed modules that are variables of the notebook."""
+    namespace = getattr(live_shell(), "user_ns", {})
+    for value in {id(v): v for v in list(namespace.values()) if type(v) is ModuleType}.values():
+        if not baseline.is_local(value.__name__):
+            yield value
+
+
+def _short(value: Any) -> Hashable:
+    return (
+        value if value is _SET or value is _GONE else (id(value), mark(value) if can_change(value) else None)
+    )
+
+
+def _same(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    return len(before) == len(now) and all(map(operator.is_, before.values(), now.values()))
+
+
+def _differing(
+    module: ModuleType, before: dict[str, Any], words: set[str]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    name, local = module.__name__, baseline.is_local(module.__name__)
+    if not local and _same(before, vars(module)):
+        return
+    elsewhere = _ELSEWHERE.get(name, ())
+    marks = baseline.marks.get(name, {})
+    now = vars(module)
+    for key, value in list(now.items()):
+        if before.get(key, _GONE) is value:
+            if not (local and key in marks and mark(value) != marks[key]):
+                continue
+            yield key, (_SET, value)
+        elif issubclass(type(value), ModuleType) or key in elsewhere or (key[:2] == key[-2:] == "__"):
+            continue
+        elif local or _is_foreign(value, name) or key in words:
+            yield key, (_SET, value)
+    for key in before.keys() - now.keys():
+        if (local or key in words) and key[:2] != "__" and key not in elsewhere:
+            yield key, (_GONE,)
+
+
+def _differing_attributes(
+    cls: type, before: tuple[Any, ...], words: set[str]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    known = set(map(id, before))
+    local = baseline.is_local(cls.__module__)
+    for name, value in list(vars(cls).items()):
+        if id(value) in known or name in ("__doc__", "__abstractmethods__", "_abc_impl", "__annotations__"):
+            continue
+        if local or name in words or _is_foreign(value, cls.__module__):
+            yield name, (_SET, value)
+
+
+def _is_foreign(value: Any, module: str) -> bool:
+    """Tell whether a value comes from the notebook, or from another package than a module's own."""
+    package = module.partition(".")[0]
+    for one in (value, *(getattr(value, name, None) for name in ("__func__", "fget", "func", "_accessor"))):
+        origin = getattr(one, "__module__", None)
+        if type(origin) is str and not issubclass(type(one), ModuleType):
+            if origin == "__main__":
+                return True
+            if callable(one) and origin.partition(".")[0] not in (package, "builtins", "typing", "abc"):
+                return True
+    return type(value).__module__ == "__main__"

@@ -1,0 +1,1 @@
+"""Respawn's own probes, family by family; `registry` lists them."""

@@ -1,0 +1,172 @@
+"""Settings of the Python interpreter, and the functions that it calls by itself."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from respawn_kernels.session_state.probe import Parts
+from respawn_kernels.session_state.probes.settings import Settings
+
+_SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+    "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
+    "switch interval": (sys.getswitchinterval, sys.setswitchinterval),
+    "digits of an int as text": (sys.get_int_max_str_digits, sys.set_int_max_str_digits),
+    "collection of garbage": (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+    "thresholds of collection": (gc.get_threshold, lambda numbers: gc.set_threshold(*numbers)),
+    "debugging of collection": (gc.get_debug, gc.set_debug),
+    "writing of bytecode": (
+        lambda: not sys.dont_write_bytecode,
+        lambda on: setattr(sys, "dont_write_bytecode", not on),
+    ),
+    "origin of coroutines": (
+        sys.get_coroutine_origin_tracking_depth,
+        sys.set_coroutine_origin_tracking_depth,
+    ),
+}
+
+
+def interpreter() -> Settings:
+    """Return the probe of limits and switches."""
+    return Settings(
+        "#interpreter",
+        lambda: {name: read() for name, (read, _) in _SETTINGS.items()},
+        lambda name, value: _SETTINGS[name][1](value),
+    )
+
+
+_HOOKS = {
+    "sys.excepthook": (sys, "excepthook"),
+    "sys.unraisablehook": (sys, "unraisablehook"),
+    "sys.breakpointhook": (sys, "breakpointhook"),
+    "threading.excepthook": (threading, "excepthook"),
+}
+
+
+class Hooks:
+    """The functions that the interpreter calls when something happens, those of the notebook."""
+
+    name = "#hooks"
+
+    def __init__(self) -> None:
+        self._start = {name: getattr(*place) for name, place in _HOOKS.items()}
+        self._callbacks = list(gc.callbacks)
+
+    def fingerprint(self) -> Hashable:
+        """Return which functions they are."""
+        hooks = (id(getattr(module, name)) for module, name in _HOOKS.values())
+        return (*hooks, *map(id, gc.callbacks), id(sys.getprofile()), id(sys.gettrace()))
+
+    def capture(self) -> Parts | None:
+        """Return those that were replaced or added."""
+        found = Parts()
+        for name, (module, attribute) in _HOOKS.items():
+            now = getattr(module, attribute)
+            if now is not self._start[name] and now != self._start[name]:
+                found[name] = now
+        added = [one for one in gc.callbacks if one not in self._callbacks]
+        if added:
+            found["gc.callbacks"] = added
+        for name, now in (("sys.setprofile", sys.getprofile()), ("sys.settrace", sys.gettrace())):
+            if getattr(now, "__module__", None) == "__main__":  # not that of a debugger or coverage
+                found[name] = now
+        return found or None
+
+    def restore(self, value: dict[str, Any], shell: Any | None) -> None:
+        """Set them."""
+        for name, one in value.items():
+            if name in _HOOKS:
+                setattr(*_HOOKS[name], one)
+            elif name == "gc.callbacks":
+                gc.callbacks.extend(call for call in one if call not in gc.callbacks)
+            else:
+                getattr(sys, name.removeprefix("sys."))(one)
+
+
+class Streams:
+    """`sys.stdout`, `sys.stderr` and `sys.stdin`, where the notebook put others in their place."""
+
+    name = "#streams"
+    before_fork = False
+
+    def fingerprint(self) -> Hashable:
+        """Return which ones they are."""
+        return id(sys.stdout), id(sys.stderr), id(sys.stdin)
+
+    def capture(self) -> Parts | None:
+        """Return those that are not the kernel's own."""
+        from respawn_kernels.own_streams import is_own
+
+        found = {name: getattr(sys, name) for name in ("stdout", "stderr", "stdin")}
+        return Parts({name: one for name, one in found.items() if not is_own(name, one)}) or None
+
+    def restore(self, value: dict[str, Any], shell: Any | None) -> None:
+        """Set them."""
+        for name, one in value.items():
+            setattr(sys, name, one)
+
+
+class Loop:
+    """The policy of asyncio's event loops, where the notebook set its own."""
+
+    name = "#asyncio"
+    before_fork = False
+
+    def fingerprint(self) -> Hashable:
+        """Return which policy it is."""
+        return id(_policy())
+
+    def capture(self) -> Any | None:
+        """Return the policy, if its class is the notebook's or it was made by a library such as uvloop."""
+        policy = _policy()
+        own = type(policy).__module__.partition(".")[0] in ("asyncio", "tornado", "builtins")
+        return None if own else type(policy)
+
+    def restore(self, value: Any, shell: Any | None) -> None:
+        """Set a policy of that class."""
+        import asyncio
+
+        if type(_policy()) is not value:
+            asyncio.set_event_loop_policy(value())
+
+
+def _policy() -> Any:
+    events = sys.modules.get("asyncio.events")
+    return getattr(events, "_event_loop_policy", None)
+
+
+class Umask:
+    """The permissions that new files do not get."""
+
+    name = "#umask"
+
+    def __init__(self) -> None:
+        self._start = _umask()
+
+    def fingerprint(self) -> Hashable:
+        """Return the mask."""
+        return _umask()
+
+    def capture(self) -> int | None:
+        """Return the mask, if it changed."""
+        now = _umask()
+        return None if now == self._start else now
+
+    def restore(self, value: int, shell: Any | None) -> None:
+        """Set it."""
+        os.umask(value)
+
+
+def _umask() -> int:
+    try:
+        with open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123  once per cell
+            return int(status.read(1024).partition(b"Umask:")[2].split(None, 1)[0], 8)
+    except (OSError, IndexError, ValueError):
+        # Elsewhere it can only be read by setting it; a thread's file of that moment becomes private.
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return mask

@@ -1,0 +1,179 @@
+"""Options of single libraries: pandas, polars, scikit-learn, Dask, PyTorch."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Hashable
+from typing import Any
+
+
+class LibraryOptions:
+    """A probe for a library that can tell its options and set them.
+
+    Args:
+        name: of the probe.
+        module: whose presence says that the library is loaded.
+        tell: returns what differs from the library's defaults; empty for nothing.
+        give: sets that.
+        mark: returns what differs when an option differs, if that is quicker than to tell.
+    """
+
+    before_fork = False
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        tell: Callable[[Any], Any],
+        give: Callable[[Any, Any], None],
+        mark: Callable[[Any], Hashable] | None = None,
+    ) -> None:
+        self.name = name
+        self._module = module
+        self._tell = tell
+        self._give = give
+        self._mark = mark or (lambda module: repr(tell(module)))
+
+    def fingerprint(self) -> Hashable:
+        """Return what the options are, as text."""
+        module = sys.modules.get(self._module)
+        return None if module is None or _is_partly_loaded(module) else self._mark(module)
+
+    def capture(self) -> Any | None:
+        """Return what differs from the library's defaults."""
+        module = sys.modules.get(self._module)
+        return None if module is None or _is_partly_loaded(module) else self._tell(module) or None
+
+    def restore(self, value: Any, shell: Any | None) -> None:
+        """Set the options; the library is loaded for that."""
+        self._give(importlib.import_module(self._module), value)
+
+
+def _is_partly_loaded(module: Any) -> bool:
+    spec = getattr(module, "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
+
+
+def pandas() -> LibraryOptions:
+    """Return the probe of pandas' options."""
+    return LibraryOptions(
+        "#pandas",
+        "pandas._config.config",
+        _pandas_changed,
+        _set_pandas,
+        lambda config: repr(config._global_config),
+    )
+
+
+def _set_pandas(config: Any, options: dict[str, Any]) -> None:
+    for key, value in options.items():
+        config.set_option(key, value)
+
+
+def _pandas_changed(config: Any) -> dict[str, Any]:
+    told = {
+        key: (config.get_option(key), option.defval)
+        for key, option in config._registered_options.items()
+        if key not in config._deprecated_options
+    }
+    return {key: value for key, (value, default) in told.items() if value != default}
+
+
+def sklearn() -> LibraryOptions:
+    """Return the probe of `sklearn.set_config`."""
+
+    def tell(module: Any) -> dict[str, Any]:
+        start = module._global_config
+        return {k: v for k, v in module.get_config().items() if k not in start or v != start[k]}
+
+    return LibraryOptions("#sklearn", "sklearn._config", tell, lambda m, options: m.set_config(**options))
+
+
+def dask() -> LibraryOptions:
+    """Return the probe of `dask.config`."""
+    return LibraryOptions(
+        "#dask", "dask.config", _dask_changed, _set_dask, lambda module: repr(module.config)
+    )
+
+
+def _dask_changed(module: Any) -> dict[str, Any]:
+    fresh: dict[str, Any] = {}
+    for default in module.defaults:
+        module.update(fresh, default, priority="old")
+    module.update(fresh, module.collect())
+    before = dict(_flat(fresh))
+    return {key: value for key, value in _flat(module.config) if key not in before or before[key] != value}
+
+
+def _set_dask(module: Any, options: dict[str, Any]) -> None:
+    module.set(options)
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        whole = f"{prefix}{key}"
+        found += _flat(value, f"{whole}.") if isinstance(value, dict) and value else [(whole, value)]
+    return found
+
+
+_POLARS = {
+    "set_fmt_float": "mixed",
+    "set_float_precision": None,
+    "set_thousands_separator": "",
+    "set_decimal_separator": ".",
+    "set_trim_decimal_zeros": False,
+}
+"""What polars keeps by itself. The other options are environment variables, and belong to `#env`."""
+
+
+def polars() -> LibraryOptions:
+    """Return the probe of `polars.Config`."""
+    return LibraryOptions("#polars", "polars.config", _polars_changed, _set_polars)
+
+
+def _polars_changed(module: Any) -> dict[str, Any]:
+    state = module.Config.state(if_set=True)
+    return {key: state[key] for key, usual in _POLARS.items() if key in state and state[key] != usual}
+
+
+def _set_polars(module: Any, options: dict[str, Any]) -> None:
+    for key, value in options.items():
+        getattr(module.Config, key)(value)
+
+
+_TORCH: dict[str, tuple[str, str, Any]] = {
+    "dtype": ("get_default_dtype", "set_default_dtype", None),
+    "deterministic": ("are_deterministic_algorithms_enabled", "use_deterministic_algorithms", False),
+    "gradients": ("is_grad_enabled", "set_grad_enabled", True),
+    "precision": ("get_float32_matmul_precision", "set_float32_matmul_precision", "highest"),
+    "anomalies": ("is_anomaly_enabled", "autograd.set_detect_anomaly", False),
+}
+
+
+def torch() -> LibraryOptions:
+    """Return the probe of PyTorch's defaults and how it shows tensors."""
+    return LibraryOptions("#torch", "torch", _torch_changed, _set_torch)
+
+
+def _torch_changed(torch: Any) -> dict[str, Any]:
+    found = {key: getattr(torch, get)() for key, (get, _, _) in _TORCH.items() if hasattr(torch, get)}
+    if found.get("dtype") is torch.float32:
+        del found["dtype"]
+    changed = {key: value for key, value in found.items() if value != _TORCH[key][2]}
+    options = vars(torch._tensor_str.PRINT_OPTS)
+    fresh = vars(type(torch._tensor_str.PRINT_OPTS)())
+    return changed | ({"print": dict(options)} if options != fresh else {})
+
+
+def _set_torch(torch: Any, options: dict[str, Any]) -> None:
+    shown = options.pop("print", None)
+    for key, value in options.items():
+        target = torch
+        *path, name = _TORCH[key][1].split(".")
+        for part in path:
+            target = getattr(target, part)
+        getattr(target, name)(value)
+    if shown is not None:
+        vars(torch._tensor_str.PRINT_OPTS).update(shown)
