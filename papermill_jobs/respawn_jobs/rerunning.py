@@ -169,7 +169,8 @@ class _Search:
         else:
             if hidden(name) and name not in RANDOM_STATES and not is_file(name):
                 self._give_up(name)
-        if first < len(self.steps):
+        # Of files, the cells that write them again have said what is another from there on.
+        if first < len(self.steps) and not is_file(name):
             self._stale(name, first, f"{told(name)}, which {self.name_of(first)} reads or makes")
 
     def _give_up(self, name: str) -> None:
@@ -180,10 +181,26 @@ class _Search:
         return any(step.writes(name) for step in self.steps[place:])
 
     def _written(self, step: Step) -> list[str]:
-        return sorted(name for name in self.universe if step.writes(name))
+        """Return the names that a cell may write; of files those that it names, and not all that overlap.
+
+        A directory that somebody lists would else carry what is written to one file in it to all the others.
+        """
+        return sorted(
+            name
+            for name in self.universe
+            if step.writes(name) and (not is_file(name) or _names_file(name, step))
+        )
 
     def _reads(self, footprint: Footprint) -> list[str]:
         return sorted(name for name in self.universe if footprint.may_read(name))
+
+
+def _names_file(name: str, step: Step) -> bool:
+    """Tell whether a cell is known to write this very file or directory, or may write everything."""
+    footprints = [one for one in (step.old, step.new) if one is not None]
+    return any(
+        one.opaque is not None or WORLD_STATE in one.writes or name in one.writes for one in footprints
+    )
 
 
 def _more_than(name: str, footprint: Footprint) -> bool:

@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from truth.commands import INTERPRETERS, found
 
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.workspace import owner
 from respawn_kernels.evidence import CellEvidence
 from support.notebooks import notebook, text
+from truth.commands import INTERPRETERS, found
 
 pytestmark = pytest.mark.integration
 CELLS = (

@@ -142,3 +142,17 @@ def test_a_service_without_the_files_says_so() -> None:
     plan = planned(cells, {1: "b = 3"})
     assert plan.cells[0].changed_inputs == []
     assert any("1 file" in notice and "cannot be seen from here" in notice for notice in plan.notices)
+
+
+def test_a_directory_that_is_listed_ties_no_files_in_it_together() -> None:
+    writes = CellEvidence(opened=("/work", "/work/made.csv"), written=("/work/made.csv",))
+    cells = [
+        ("scale = 2", NOTHING),
+        ("save(scale)", writes),
+        ("given = 1", CellEvidence(opened=("/work/given.csv",))),
+        ("made = 1", CellEvidence(opened=("/work/made.csv",))),
+        ("names = 1", CellEvidence(opened=("/work",))),
+    ]
+    plan = planned([(source.replace("save", "str"), seen) for source, seen in cells], {0: "scale = 10"})
+    assert actions(plan) == [RUN, RUN, REUSE, RUN, RUN]
+    assert plan.cells[3].why == "reads the file made.csv, which cell 1 makes, as was seen"
