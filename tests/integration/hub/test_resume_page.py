@@ -92,3 +92,19 @@ def test_the_plan_fits_a_narrow_window(form: Page) -> None:
 
     assert form.evaluate("document.documentElement.scrollWidth") <= 360
     picture(form, "resume-plan-narrow", full=True)
+
+
+def test_a_strict_plan_is_shown_before_it_is_started(form: Page) -> None:
+    form.get_by_text("Change parameters").click()
+    form.get_by_label("rate").fill("0.3")
+    form.get_by_role("button", name="Show the plan").click()
+    row = form.locator(".plan tbody tr").filter(has_text="loans = [1000")
+    expect(row).to_contain_text("reused")
+    picture(form, "resume-plan-by-evidence", full=True)
+    form.get_by_label("Strict: run everything again").check()
+    form.get_by_role("button", name="Resume").click()
+
+    expect(form.get_by_label("Strict: run everything again")).to_be_checked()
+    expect(form.get_by_role("cell", name="below cell 1, which changed (strict)").first).to_be_visible()
+    assert "runs" in why(form, 4)
+    picture(form, "resume-plan-strict", full=True)
