@@ -7,6 +7,8 @@ PORT ?= 8000
 DATA ?= .respawn/hub
 ARGS ?=
 JOBS ?= 2
+N ?= 1000
+SEED ?= 1
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -31,12 +33,12 @@ PEERS_LOCK := benchmarks/peers.lock
 PEERS_STAMP := .respawn/peers/stamp-$(call key,$(PEERS_LOCK))
 PROXY_STAMP := node_modules/.stamp-$(call key,package-lock.json)
 
-.PHONY: help setup packages proxy kernel pythons system up test test-all check bench lock clean
+.PHONY: help setup packages proxy kernel pythons system up test test-all truth check bench lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \2/' \
 	  | awk '{ printf "  %s %-8s ", $$1, $$2; $$1 = $$2 = ""; sub(/^ +/, ""); print }'
-	echo "  Options: PORT=$(PORT) DATA=$(DATA) (make up), ARGS='...' JOBS=$(JOBS) (make test), PYTHON=$(PYTHON),"
+	echo "  Options: PORT=$(PORT) DATA=$(DATA) (make up), ARGS='...' JOBS=$(JOBS) (make test), N=$(N) SEED=$(SEED) (make truth), PYTHON=$(PYTHON),"
 	echo "  KERNEL_PYTHON=3.12 for the standardized kernel (else the newest Python here that its lock has builds for)"
 
 # --- set-up -------------------------------------------------------------------------------------------
@@ -147,6 +149,9 @@ check: packages ## format, lint, types, and which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit/test_layers.py
+
+truth: packages pythons ## compare resumes with papermill from the top, on N instances of stories (N=1000 SEED=1)
+	@PYTHONPATH=tests $(BIN)/python -m truth --number $(N) --seed $(SEED) --workers $(JOBS) $(ARGS)
 
 $(PEERS_STAMP):
 	@$(call say,What the benchmarks measure against in .respawn/peers)

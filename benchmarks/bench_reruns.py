@@ -177,12 +177,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", default=BEFORE, help="the commit to compare with")
     parser.add_argument("--only", default="", help="names of notebooks that contain this")
+    parser.add_argument("--kind", choices=("ordinary", "hidden"), help="only notebooks of this kind")
     options = parser.parse_args()
     with sources_of(options.before) as sources:
         now, before = Planner(ROOT), Planner(sources)
         rows = []
         for edit in EDITS:
-            if options.only in edit.name:
+            if options.only in edit.name and options.kind in (
+                None,
+                "ordinary" if edit.ordinary else "hidden",
+            ):
                 rows.append(measured(edit, now, before))
                 print(_line(edit, rows[-1]), flush=True)
         now.close()

@@ -26,7 +26,7 @@ from typing import Any
 SEED = 7
 _NOT_COMPARED = ("#in", "#warnings")
 """Parts whose fingerprint is only good in one process; the filters of warnings are compared as text."""
-_COUNT = re.compile(r"(Out|In ?)\[\d+\]")
+_COUNT = re.compile(r"(Out|In ?)\[\d+\]|0x[0-9a-f]{6,}")
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _cell(shell: Any, source: str) -> tuple[str, bool]:
     with capture_output() as captured:
         result = shell.run_cell(source, store_history=True)
     shown = "\n".join(str(output.data.get("text/plain")) for output in captured.outputs)
-    # How often the shell has executed is another after a resume.
+    # How often the shell has executed is another after a resume, and so are addresses.
     return _COUNT.sub("", f"{captured.stdout}{shown}"), not result.success
 
 
@@ -228,4 +228,7 @@ def _told(shell: Any, outputs: dict[int, str], names: Sequence[str] | None, stop
     files = {
         str(path): path.read_text(errors="replace") if path.is_file() else "" for path in here.rglob("*")
     }
-    return Told(outputs, chosen, tell(values, chosen), state, files, stopped)
+    shown = [
+        f"{name}: {_COUNT.sub('', repr(values[name]))}" for name in chosen
+    ]  # of objects without a dict, too
+    return Told(outputs, chosen, [*tell(values, chosen), *shown], state, files, stopped)

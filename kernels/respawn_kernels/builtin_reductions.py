@@ -6,21 +6,31 @@ so they stay.
 
 from __future__ import annotations
 
-import functools
-import pickle
-import sys
 from collections.abc import Mapping
-from types import CellType
+from types import CellType, ModuleType
 from typing import Any
 
+from respawn_kernels import (
+    cache_reductions,
+    lock_reductions,
+    typing_reductions,
+    view_reductions,
+    weak_reductions,
+)
 from respawn_kernels.pickling import NamespacePickler, Reducer
-
-_CACHED = type(functools.lru_cache(len))
 
 
 def reducers() -> Mapping[type, Reducer]:
     """Return the reductions."""
-    return {CellType: _cell, memoryview: _memoryview, _CACHED: _cached}
+    return {
+        CellType: _cell,
+        ModuleType: _module,
+        **cache_reductions.reducers(),
+        **lock_reductions.reducers(),
+        **typing_reductions.reducers(),
+        **view_reductions.reducers(),
+        **weak_reductions.reducers(),
+    }
 
 
 def _cell(cell: Any, _pickler: NamespacePickler) -> Any:
@@ -42,13 +52,6 @@ def fill_cell(cell: Any, state: tuple[Any]) -> None:
     cell.cell_contents = state[0]
 
 
-def _memoryview(view: memoryview, _pickler: NamespacePickler) -> Any:
-    whole = memoryview(view.obj)
-    if not (view.c_contiguous and whole.c_contiguous and view.nbytes == whole.nbytes):
-        raise pickle.PicklingError("a memoryview of a part of its object")
-    return make_memoryview, (view.obj, view.format, view.shape, view.readonly)
-
-
 def make_memoryview(owner: Any, kind: str, shape: tuple[int, ...], readonly: bool) -> memoryview:
     """Return a view of all of an object's memory."""
     view = memoryview(owner)
@@ -57,14 +60,19 @@ def make_memoryview(owner: Any, kind: str, shape: tuple[int, ...], readonly: boo
     return view.toreadonly() if readonly else view
 
 
-def _cached(function: Any, _pickler: NamespacePickler) -> Any:
-    """Reduce a function with `functools.lru_cache` that the notebook defined; its cache starts empty."""
-    module = sys.modules.get(function.__module__)
-    if function.__module__ != "__main__" and getattr(module, function.__name__, None) is function:
-        return NotImplemented
-    return make_cached, (function.__wrapped__, function.cache_parameters())
-
-
 def make_cached(function: Any, parameters: Mapping[str, Any]) -> Any:
-    """Return a function with a cache."""
-    return functools.lru_cache(**parameters)(function)
+    """Return a function with an empty cache, for checkpoints that did not hold its content."""
+    return cache_reductions.make_cached(function, parameters)
+
+
+def _module(module: Any, pickler: NamespacePickler) -> Any:
+    """Reduce a module that a cell made; others are imported again."""
+    if not pickler.is_made(module):
+        return NotImplemented
+    inside = {name: value for name, value in vars(module).items() if name != "__builtins__"}
+    return ModuleType, (vars(module).get("__name__") or "",), inside, None, None, fill_module
+
+
+def fill_module(module: ModuleType, inside: dict[str, Any]) -> None:
+    """Give a module its content."""
+    vars(module).update(inside)

@@ -9,6 +9,7 @@ same is not written twice.
 
 from __future__ import annotations
 
+import builtins
 import platform
 import sys
 import time
@@ -19,7 +20,9 @@ from types import FunctionType
 from typing import Any
 
 from respawn_kernels import hash_seed, session_state
-from respawn_kernels.chunks import BlobTable, BlobWriter, Draft
+from respawn_kernels.captured import NewGroup, is_atom, is_seen, required
+from respawn_kernels.checking import LARGEST, check
+from respawn_kernels.chunks import BlobTable, BlobWriter
 from respawn_kernels.closed import immutables, is_closed, nobodys
 from respawn_kernels.collecting import collecting_later
 from respawn_kernels.describe import describe, size_of, type_name
@@ -28,13 +31,16 @@ from respawn_kernels.knowledge import Knowledge, Reusable
 from respawn_kernels.manifest import Group, Manifest, StoredVariable, UnstoredVariable
 from respawn_kernels.names import user_names
 from respawn_kernels.patience import Patience
+from respawn_kernels.pickling import INTERNED, VALUE, library_values
+from respawn_kernels.rehearsal import Rehearsal, Written
 from respawn_kernels.results import is_result, results
 from respawn_kernels.streams import CannotPickle, Stream, StreamWriter
+from respawn_kernels.texts import is_interned
 from respawn_kernels.working_directory import working_directory
 
 VARIABLE_SECONDS = 20.0
-_ATOMS = (type(None), bool, int, float, complex, str, bytes)
-_LARGEST_ATOM = 1 << 16
+_ROUNDS = 4
+_IN_LINE = "the kernel wrote it itself, which runs nothing of the notebook"
 _ATOMS_AT_ONCE = 4096
 
 
@@ -73,6 +79,8 @@ class GroupsEngine:
             work.take_over(touched)
             work.leave_out(leave_out or {})
             work.look()
+            if forked:
+                work.check(variable_seconds, progress or _silent)
             manifest = work.manifest(cell, first_seen, execution_count)
             work.learn(cell, manifest)
         mode = "fork" if forked else "inline"
@@ -94,6 +102,7 @@ class _Capture:
         forked: bool,
     ) -> None:
         self._namespace = namespace
+        self._forked = forked
         self._spool = spool
         self._known = known
         self._values: dict[str, Any] = {name: namespace[name] for name in user_names(namespace)}
@@ -107,17 +116,30 @@ class _Capture:
             known.compressed if known else {},
             stable=forked,
         )
-        named = {
+        named = self._named = {
             id(value): name
             for name, value in reversed(self._values.items())
             if isinstance(value, type | FunctionType) and value.__module__ == "__main__"
         }
-        self._streams = StreamWriter(self._writer, namespace, named, patience, progress)
         self._unstored: dict[str, tuple[str, str, int | None]] = {}
         self._reused: list[Reusable] = []
-        self._written: list[tuple[Stream, Draft, list[Draft]]] = []
+        self._written: list[NewGroup] = []
         self._members: dict[str, dict[int, Any]] = {}
+        self._held: set[int] = set()
+        """Ids of all objects in `_members`."""
         self._solo: dict[str, Stream] = {}
+        self._texts = {
+            id(value): f"{VALUE}{name}"
+            for name, value in reversed(self._values.items())
+            if name[:1] != "#" and is_seen(value)
+        }
+        """References to text that is a variable, by its id: others may hold the same object."""
+        self._streams = StreamWriter(self._writer, namespace, named, patience, progress, self._texts)
+        texts = [one for one in self._values.values() if type(one) is str and len(one) > 1]
+        self._kept = {id(text): f"{INTERNED}{text}" for text in texts if is_interned(text)}
+        """The same for text that Python keeps as the only one of its kind."""
+        self._careful: set[str] = set()
+        """Variables for which such references are written."""
         self._note_placeholders()
         self._note_lost()
 
@@ -138,11 +160,18 @@ class _Capture:
         """Pickle what is not taken over, find the groups, and write them."""
         taken = {name for group in self._reused for name in group.names}
         rest = [name for name in self._values if name not in taken and name not in self._unstored]
-        atoms = [name for name in rest if _is_atom(self._values[name])]
-        self._atoms(atoms)
+        atoms = [name for name in rest if is_atom(self._values[name])]
         alone = set(atoms)
         self._discover([name for name in rest if name not in alone])
         grouped = self._grouped()
+        referred = {name for stream in self._solo.values() for name in stream.required}
+        free: list[str] = []
+        apart: dict[int, list[str]] = {id(self._values[name]): [] for name in atoms if name in referred}
+        for name in atoms:
+            apart.get(id(self._values[name]), free).append(name)
+        # A group of its own: who refers to it is looked at anew when it changes.
+        for names in (free, *apart.values()):
+            self._atoms(names)
         if self._known is not None:
             self._known.expect(self._reused, [self._solo[names[0]] for names in grouped if len(names) == 1])
         # The session's own are new each time: in one pack with the others they would make that one sparse.
@@ -151,6 +180,26 @@ class _Capture:
             if names[0].startswith("#") and place and not grouped[place - 1][0].startswith("#"):
                 self._writer.flush()
             self._write(names)
+        self._writer.flush()
+
+    def check(self, seconds: float, progress: Callable[[str | None], None]) -> None:
+        """Find out which groups come back as they were; leave out the variables that do not."""
+        until = time.monotonic() + seconds
+        for _ in range(_ROUNDS):
+            todo = [group for group in self._written if not self._is_known(group)]
+            verdicts = check(
+                [self._written_out(group) for group in todo],
+                lambda about, todo=todo: self._rehearsal(todo, about),  # type: ignore[misc]
+                until - time.monotonic(),
+                progress,
+            )
+            for group, verdict in zip(todo, verdicts, strict=True):
+                group.checked, group.unchecked = True, verdict.unchecked
+                if verdict.lost is not None:
+                    self._without(group, verdict.name, verdict.lost)
+            if all(verdict.lost is None for verdict in verdicts):
+                break
+            self._lose_what_requires()
         self._writer.flush()
 
     def manifest(self, cell: int, first_seen: Mapping[str, int], execution_count: int) -> Manifest:
@@ -192,11 +241,11 @@ class _Capture:
         reads = [list(group.reads) for group in self._reused]
         closed = [True] * len(self._reused)
         self._solo.clear()
-        for stream, _, _ in self._written:
-            stream.buffers = []
-        for stream, _, _ in self._written:
-            reads.append(sorted(stream.reads))
-            closed.append(self._is_closed([frame.name for frame in stream.frames]))
+        for written in self._written:
+            written.stream.buffers = []
+        for written in self._written:
+            reads.append(sorted(written.stream.reads))
+            closed.append(self._is_closed(written.names))
         ids = {name: (id(value), id(type(value))) for name, value in self._values.items()}
         blobs = set(manifest.blobs)
         compressed = {digest: blob for digest, blob in self._writer.compressed.items() if blob in blobs}
@@ -229,22 +278,37 @@ class _Capture:
 
     def _atoms(self, names: list[str]) -> None:
         for start in range(0, len(names), _ATOMS_AT_ONCE):
-            part = names[start : start + _ATOMS_AT_ONCE]
-            self._keep(self._streams.write((name, self._values[name]) for name in part))
+            part = {name: self._values[name] for name in names[start : start + _ATOMS_AT_ONCE]}
+            self._keep(self._streams.write(part.items(), known={**library_values(), **self._kept}))
 
     def _discover(self, names: list[str]) -> None:
         """Pickle each variable by itself and note what it meets."""
         for name in names:
             try:
-                stream = self._streams.write([(name, self._values[name])], memo=True)
+                stream = self._look_at(name)
             except CannotPickle as stopped:
                 self._refuse(name, stopped.why)
                 continue
             met = binding(stream.memo, self._immutable, stream.by_value, self._nobodys)
-            met.pop(id(self._namespace), None)
+            for own in (self._namespace, vars(builtins)):  # every memo begins with them
+                met.pop(id(own), None)
             stream.memo = {}
             self._solo[name] = stream
             self._members[name] = met
+            self._held.update(met.keys())
+
+    def _look_at(self, name: str) -> Stream:
+        """Pickle a variable by itself; once more where the identity of text that it holds can be seen."""
+        one = [(name, self._values[name])]
+        stream = self._streams.write(one, memo=True, held=self._held)
+        kept = self._kept if not stream.pieces else {}  # asking for each object takes its time
+        for references in (self._texts, library_values(), kept):
+            if not (references.keys() - {id(one[0][1])}).isdisjoint(stream.memo):
+                self._careful.add(name)
+                del stream  # its memo refers to everything
+                known = {**self._texts, **library_values(), **kept}
+                return self._streams.write(one, memo=True, known=known, held=self._held)
+        return stream
 
     def _grouped(self) -> list[list[str]]:
         """Return the groups of the variables that could be pickled."""
@@ -292,12 +356,18 @@ class _Capture:
         while names:
             try:
                 stream = self._solo.get(names[0]) if len(names) == 1 else None
-                self._keep(stream or self._streams.write((name, self._values[name]) for name in names))
+                self._keep(stream or self._together(names))
             except CannotPickle as stopped:
                 self._refuse(stopped.name, stopped.why)
                 names = [name for name in names if name != stopped.name]
             else:
                 return
+
+    def _together(self, names: list[str]) -> Stream:
+        known = None
+        if not self._careful.isdisjoint(names):
+            known = {**self._kept, **self._texts, **library_values()}
+        return self._streams.write(((n, self._values[n]) for n in names), known=known, held=self._held)
 
     def _keep(self, stream: Stream) -> None:
         draft = self._known.same_stream(stream) if self._known else None
@@ -305,26 +375,76 @@ class _Capture:
         for buffer in stream.buffers:
             with buffer.raw() as data:
                 buffers.append(self._writer.large(data))
-        self._written.append((stream, draft or stream.draft(self._writer), buffers))
+        why = _IN_LINE if not self._forked and not self._is_plain(stream) else None
+        self._written.append(NewGroup(stream, draft or stream.draft(self._writer), buffers, why))
 
     def _finished(self, table: BlobTable) -> tuple[list[Group], dict[str, int]]:
         """Return the groups as the manifest has them, and in which one each name is."""
         places: dict[str, int] = {}
         for place, group in enumerate(self._reused):
             places |= dict.fromkeys(group.names, place)
-        for place, (stream, _, _) in enumerate(self._written, len(self._reused)):
-            places |= dict.fromkeys((frame.name for frame in stream.frames), place)
+        for place, written in enumerate(self._written, len(self._reused)):
+            places |= dict.fromkeys(written.names, place)
         groups = [
             Group(g.frames, table.extent(g.stream), [table.extent(b) for b in g.buffers],
-                  _places_of(g.requires, places, place))
+                  _places_of(g.requires, places, place), g.unchecked)
             for place, g in enumerate(self._reused)
         ]  # fmt: skip
         groups += [
-            Group(stream.frames, table.extent(draft), [table.extent(b) for b in buffers],
-                  _places_of(stream.required, places, place))
-            for place, (stream, draft, buffers) in enumerate(self._written, len(self._reused))
+            Group(new.stream.frames, table.extent(new.draft), [table.extent(b) for b in new.buffers],
+                  _places_of(new.stream.required, places, place), new.unchecked)
+            for place, new in enumerate(self._written, len(self._reused))
         ]  # fmt: skip
         return groups, places
+
+    def _is_plain(self, stream: Stream) -> bool:
+        """Tell whether a stream holds nothing but text and numbers."""
+        return all(is_atom(self._values[frame.name]) for frame in stream.frames)
+
+    def _is_known(self, group: NewGroup) -> bool:
+        """Tell whether a group need not be checked, or cannot be."""
+        if group.checked or self._is_plain(group.stream):
+            return True
+        if group.objects > LARGEST:
+            group.unchecked = f"{group.objects >> 20} MB of objects are too much to be loaded twice"
+        return group.objects > LARGEST
+
+    def _written_out(self, group: NewGroup) -> Written:
+        stream, blobs = group.stream, self._spool / "blobs"
+        return Written(group.names, lambda: stream.whole(blobs), stream.buffers, stream.careful)
+
+    def _rehearsal(self, groups: list[NewGroup], about: Callable[[str], None]) -> Rehearsal:
+        written = [self._written_out(group) for group in groups]
+        known = {**self._kept, **self._texts, **library_values()}
+        asked = {name for group in groups for name in group.stream.asked}
+        return Rehearsal(written, self._values, self._namespace, self._named, known, asked, about)
+
+    def _without(self, group: NewGroup, name: str | None, why: str) -> None:
+        """Leave out a variable that does not come back, and write the rest of its group anew."""
+        self._written.remove(group)
+        lost = [name] if name is not None else group.names
+        for one in lost:
+            self._refuse(one, why)
+        self._write([one for one in group.names if one not in lost])
+
+    def _lose_what_requires(self) -> None:
+        """List as not stored what refers to a variable that does not come back."""
+        while True:
+            groups: list[NewGroup | Reusable] = [*self._written, *self._reused]
+            found = [
+                (group, next((one for one in sorted(required(group)) if one in self._unstored), None))
+                for group in groups
+            ]
+            lost = [(group, name) for group, name in found if name is not None]
+            if not lost:
+                return
+            for group, name in lost:
+                if isinstance(group, NewGroup):
+                    self._written.remove(group)
+                else:
+                    self._reused.remove(group)
+                for one in group.names:
+                    self._refuse(one, f"needs {name}, which could not be stored: {self._unstored[name][1]}")
 
     def _is_closed(self, names: list[str]) -> bool:
         if any(name not in self._members for name in names):
@@ -340,9 +460,8 @@ class _Capture:
         return is_closed(objects, self._immutable, others, self._streams.unaliased)
 
 
+def _silent(_name: str | None) -> None: ...
+
+
 def _places_of(names: Collection[str], places: Mapping[str, int], own: int) -> list[int]:
     return sorted({places[name] for name in names if name in places} - {own})
-
-
-def _is_atom(value: Any) -> bool:
-    return type(value) in _ATOMS and (type(value) not in (str, bytes) or len(value) < _LARGEST_ATOM)

@@ -38,6 +38,7 @@ class Reusable:
     buffers: list[Draft]
     requires: set[str]
     reads: list[str]
+    unchecked: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -206,4 +207,5 @@ class Knowledge:
             buffers=[drafted(extent, blobs) for extent in group.buffers],
             requires={frame.name for other in group.requires for frame in groups[other].frames},
             reads=self._learned["reads"][place],
+            unchecked=group.unchecked,
         )

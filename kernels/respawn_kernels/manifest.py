@@ -19,7 +19,7 @@ from typing import Any
 
 from respawn_kernels.collecting import collecting_later
 
-FORMAT = 2
+FORMAT = 3
 FIRST_FORMAT = 1
 """The oldest format that is still read: one stream for all variables, and no groups."""
 
@@ -107,7 +107,9 @@ class Group:
     buffers: list[Extent]
     """What left the stream (pickle protocol 5), in order."""
     requires: list[int]
-    """Groups whose classes and functions this one refers to by name."""
+    """Groups whose variables this one refers to by name."""
+    unchecked: str | None = None
+    """Why nobody knows whether it comes back as it was; None when it was loaded and compared."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ def _group_to_json(group: Group) -> dict[str, Any]:
         "stream": _extent_to_json(group.stream),
         "buffers": [_extent_to_json(extent) for extent in group.buffers],
         "requires": group.requires,
+        **({"unchecked": group.unchecked} if group.unchecked is not None else {}),
     }
 
 
@@ -212,7 +215,7 @@ class _GroupReader:
         ]
         if not all(_is_count(item) and item < self._groups for item in data["requires"]):
             raise ValueError(f"{where}.requires names no group")
-        return Group(frames, stream, buffers, data["requires"])
+        return Group(frames, stream, buffers, data["requires"], data.get("unchecked"))
 
     def _extent(self, data: Any, where: str) -> Extent:
         if not (_is_list(data) and len(data) == 2 and _is_list(data[1])):
@@ -249,6 +252,10 @@ def _is_hash_seed(value: Any) -> bool:
 
 def _is_digest_or_none(value: Any) -> bool:
     return value is None or _is_digest(value)
+
+
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or _is_text(value)
 
 
 def _is_count(value: Any) -> bool:
@@ -294,7 +301,10 @@ _MANIFEST: _Checks = {
     "hash_seed": _is_hash_seed,
     "front_end": _is_digest_or_none,
 }
-_GROUP: _Checks = {"frames": _is_list, "stream": _is_list, "buffers": _is_list, "requires": _is_list}
+_GROUP: _Checks = {
+    **{"frames": _is_list, "stream": _is_list, "buffers": _is_list, "requires": _is_list},
+    "unchecked": _is_text_or_none,
+}
 _NAMED: _Checks = {"name": _is_text, "type": _is_text, "cell": _is_count_or_none}
 _PARTS: dict[str, tuple[type[Any], _Checks]] = {
     "variables": (
@@ -319,5 +329,5 @@ def _check(document: Any, checks: _Checks, where: str) -> None:
             raise ValueError(f"{where}.{name} is not {right.__name__.removeprefix('_is_').replace('_', ' ')}")
     if len(document) < len(checks):
         for name in checks:
-            if name not in document and name not in _OPTIONAL.get(where, {"cell", "group"}):
+            if name not in document and name not in _OPTIONAL.get(where, {"cell", "group", "unchecked"}):
                 raise ValueError(f"{where}.{name} is missing")

@@ -11,7 +11,7 @@ import ctypes
 import pickle
 import sys
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -26,10 +26,10 @@ def reducers() -> Mapping[type, Reducer]:
     """Return the reductions for the libraries that are loaded in this process."""
     found: dict[type, Reducer] = {**session_reductions.reducers(), **builtin_reductions.reducers()}
     if (numpy := sys.modules.get("numpy")) is not None and hasattr(numpy, "ndarray"):
+        from respawn_kernels import array_reductions
+
         found[numpy.ndarray] = _array
-        for cls in _subclasses(numpy.ndarray):
-            if cls is not numpy.memmap and cls.__reduce__ is numpy.ndarray.__reduce__:
-                found[cls] = _subclass
+        found |= array_reductions.reducers()
     if sys.modules.get("pandas") is not None and hasattr(sys.modules["pandas"], "DataFrame"):
         from respawn_kernels import pandas_reductions
 
@@ -51,11 +51,12 @@ def _array(array: Any, pickler: NamespacePickler) -> Any:
         packed = pack(array)
         if packed is not None:
             return packed
-    root = array if alone else _root(array)
+    root = array if alone or pickler.plains.get(id(array.base)) is array else root_of(array)
     place = array.dtype, array.shape, array.strides
     writeable = bool(array.flags.writeable)
     if root is not array:
-        return make_view, (root, *place, _address(array) - _address(root), writeable)
+        memory = memory_of(root, pickler)
+        return make_view, (memory, *place, _address(array) - _address(memory), writeable)
     if array.dtype.hasobject or array.dtype.kind not in "biufcmMSUV":
         return NotImplemented
     owner = array.base.obj if isinstance(array.base, memoryview) else array.base
@@ -64,7 +65,7 @@ def _array(array: Any, pickler: NamespacePickler) -> Any:
 
         offset = _address(array) - _address(np.frombuffer(owner, np.uint8))
         return make_view, (owner, *place, offset, writeable)
-    _refuse_shared(array)
+    refuse_shared(array)
     same = array if alone else _standing_for(array, pickler)
     if same is not array:
         return make_view, (same, *place, 0, writeable)
@@ -76,27 +77,12 @@ def _array(array: Any, pickler: NamespacePickler) -> Any:
     return NotImplemented
 
 
-def _subclasses(cls: type) -> Iterator[type]:
-    each: type
-    for each in type.__subclasses__(cls):
-        yield each
-        yield from _subclasses(each)
-
-
-def _subclass(array: Any, pickler: NamespacePickler) -> Any:
-    import numpy as np
-
-    plain = array.view(np.ndarray)
-    pickler.keep.append(plain)  # its address must not be given to another object
-    return make_subclass, (type(array), plain, dict(getattr(array, "__dict__", {})) or None)
-
-
-def _root(array: Any) -> Any:
+def root_of(array: Any) -> Any:
     """Return the array whose memory a view lies in, or the array itself."""
     import numpy as np
 
     root = array
-    while type(base := _base(root)) is np.ndarray:
+    while isinstance(base := _base(root), np.ndarray):
         root = base
     if root is array or array.size == 0 or array.dtype.itemsize == 0:
         return array
@@ -107,6 +93,18 @@ def _root(array: Any) -> Any:
     low, high = _bounds(array)
     start = _address(root)
     return root if start <= low and high <= start + root.nbytes else array
+
+
+def memory_of(root: Any, pickler: NamespacePickler) -> Any:
+    """Return the array that stands for the memory of a root: of one of a subclass, the plain array of it."""
+    import numpy as np
+
+    if type(root) in (np.ndarray, np.memmap):
+        return root
+    if id(root) not in pickler.plains:
+        pickler.keep.append(root)  # its address must not be given to another object
+        pickler.plains[id(root)] = np.ndarray.view(root, np.ndarray)
+    return pickler.plains[id(root)]
 
 
 def _base(array: Any) -> Any:
@@ -159,7 +157,9 @@ def make_array(data: Any, dtype: Any, shape: Any, order: Any, writeable: bool) -
 
 def make_subclass(cls: type, array: Any, attributes: dict[str, Any] | None) -> Any:
     """Return an array as one of its subclasses, with what the object has besides its elements."""
-    made = array.view(cls)
+    from respawn_kernels.array_reductions import as_subclass
+
+    made = as_subclass(cls, array)
     if attributes:
         made.__dict__.update(attributes)
     return made
@@ -170,6 +170,8 @@ def make_view(root: Any, dtype: Any, shape: Any, strides: Any, offset: int, writ
     import numpy as np
 
     memory = root
+    if isinstance(root, np.memmap):
+        root = np.ndarray.view(root, np.ndarray)
     # A base may have been made read-only after a view of it was taken.
     frozen = writeable and isinstance(root, np.ndarray) and not root.flags.writeable
     if frozen:
@@ -185,7 +187,7 @@ def make_view(root: Any, dtype: Any, shape: Any, strides: Any, offset: int, writ
     return view
 
 
-def _refuse_shared(array: Any) -> None:
+def refuse_shared(array: Any) -> None:
     """Refuse memory that other processes change: a held child would not see the state before the cell.
 
     Raises PicklingError where this process is a forked child (see `shared`).

@@ -14,7 +14,26 @@ import pickletools
 from typing import Any
 
 from respawn_kernels.manifest import Frame
-from respawn_kernels.pickling import NAMESPACE_MEMO, reason
+from respawn_kernels.pickling import References, reason
+
+
+class _Unpickler(pickle._Unpickler):
+    """The unpickler in pure Python, with a memo that can be given to it."""
+
+    memo: dict[int, Any]
+
+    def __init__(self, file: io.BytesIO, references: References, buffers: list[Any]) -> None:
+        super().__init__(file, buffers=buffers)
+        self._references = references
+
+    def persistent_load(self, pid: str) -> Any:
+        """Answer what a stream asks for."""
+        return self._references.answer(pid)
+
+    def first(self) -> dict[int, Any]:
+        """Return the memo that a stream begins with."""
+        self.load()
+        return dict(self.memo)
 
 
 def salvage(
@@ -28,7 +47,9 @@ def salvage(
     values: dict[str, Any] = {}
     lost: dict[str, str] = {}
     lost_places: dict[int, str] = {}
-    memo: dict[int, Any] = {NAMESPACE_MEMO: namespace}
+    references = References(namespace)
+    start = frames[0].start if frames else 0
+    memo = _Unpickler(io.BytesIO(bytes(stream[:start])), references, []).first()
     for frame in frames:
         data = bytes(stream[frame.start : frame.end])
         made, used = _memo_places(data, len(memo))
@@ -36,7 +57,7 @@ def salvage(
             lost[frame.name] = f"shares an object with {blocker}, which could not be loaded"
         else:
             # The C unpickler loses a memo that is given to it; the pure Python one keeps it.
-            unpickler: Any = pickle._Unpickler(io.BytesIO(data), buffers=buffers[slice(*frame.buffers)])
+            unpickler = _Unpickler(io.BytesIO(data), references, buffers[slice(*frame.buffers)])
             unpickler.memo = dict(memo)
             try:
                 values[frame.name] = unpickler.load()

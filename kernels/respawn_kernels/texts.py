@@ -7,6 +7,7 @@ original they are then one object.
 
 from __future__ import annotations
 
+import ctypes
 import pickle
 import sys
 from typing import Any
@@ -95,3 +96,15 @@ def make_texts(
     if not writeable:
         array.flags.writeable = False
     return array
+
+
+_STATE = 16 + 2 * ctypes.sizeof(ctypes.c_ssize_t)
+"""Where the flags of a text are: after reference count, type, length and hash (PyASCIIObject)."""
+_INTERNED = 3
+
+
+def is_interned(text: str) -> bool:
+    """Tell whether Python keeps a text as the only one of its kind; asking `sys.intern` would make it so."""
+    if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return False
+    return bool(ctypes.c_uint32.from_address(id(text) + _STATE).value & _INTERNED)

@@ -174,6 +174,7 @@ class Draft:
         self._first_change = next(changes, None)
         self.strict = False
         self._strict_from: int | None = None
+        self._unusable: dict[int, str] = {}
 
     def choose(self, kernel: str, lock: str | None, *, strict: bool, only: str | None = None) -> None:
         """Choose the state to start from: the one after which the least is executed.
@@ -212,7 +213,8 @@ class Draft:
             point = step + 1
             reruns = find_reruns(self.steps, point, self.name_of)
             found.append(Start(point, self._mapped(kept[record.index]), reruns))
-        return [start for start in found if start.reruns.impossible is None]
+        self._unusable = {start.point: why for start in found if (why := start.reruns.impossible) is not None}
+        return [start for start in found if start.point not in self._unusable]
 
     def _cost(self, start: Start) -> tuple[int, float, int]:
         """Return what a start costs: cells run twice that should not, seconds, cells out of their order."""
@@ -244,9 +246,10 @@ class Draft:
             records = [self.matches.own(new) for new in cells]
             why = next((record.note for record in records if record is not None and record.note), None)
             after = self.indices[cells[-1]]
+            unusable = self._unusable.get(self.step_of(cells[-1]) + 1)
+            what = f"cannot be used ({unusable})" if unusable else f"was not kept{f' ({why})' if why else ''}"
             self.notices.append(
-                f"the state after cell {after} was not kept{f' ({why})' if why else ''}: "
-                f"execution goes on from cell {self.indices[cells[0]]}"
+                f"the state after cell {after} {what}: execution goes on from cell {self.indices[cells[0]]}"
             )
 
     def _end(self) -> int:
@@ -453,7 +456,12 @@ class Draft:
     def _why_not_reused(self, step: int) -> str:
         if self._strict_from is not None and step > self._strict_from:
             return f"below {self.name_of(self._strict_from)}, which changed (strict)"
-        return "the state after it was not kept"
+        unusable = self._unusable.get(step + 1)
+        return (
+            f"the state after it cannot be used: {unusable}"
+            if unusable
+            else "the state after it was not kept"
+        )
 
     def _mapped(self, checkpoint: Checkpoint) -> Checkpoint:
         return mapped_checkpoint(checkpoint, self.new_indices())

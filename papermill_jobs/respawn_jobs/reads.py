@@ -14,9 +14,13 @@ import keyword
 import re
 import symtable
 
+from respawn_jobs.analysis.machine import Opaque
+from respawn_jobs.analysis.sources import LOOK, parsed
+
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _EXPANDED = re.compile(r"\{[^{}]*\}|\$\w+")
 """What IPython puts into a shell line from the namespace."""
+_ASSIGNS_ELSEWHERE = re.compile(r"^\s*%timeit\b", re.MULTILINE)
 _RUNS_AS_IT_IS = ("%%time", "%%capture", "%%prun", "%time", "%prun")
 """Magics that run Python in the namespace, so that what it assigns is there afterwards."""
 _OTHER_LANGUAGES = (
@@ -90,8 +94,13 @@ class Reads(ast.NodeVisitor):
         """Count a name as read or assigned."""
         if isinstance(node.ctx, ast.Store):
             self._assign(node.id)
-        else:
+        elif not node.id.startswith("%"):  # a magic
             self._read(node.id)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """Pass over magics that only describe what a name stands for."""
+        if not (isinstance(node.func, ast.Name) and node.func.id == f"%{LOOK}"):
+            self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         """See the value before the targets; a lambda with a name is a function."""
@@ -211,9 +220,11 @@ class Reads(ast.NodeVisitor):
 
 def _parsed(source: str) -> ast.Module | None:
     """Parse a cell, with what its magics and shell lines read in their place; None when it is no Python."""
-    tree = _tree(source)
-    if tree is not None:
-        return tree
+    if not _ASSIGNS_ELSEWHERE.search(source):
+        try:
+            return parsed(source)
+        except Opaque:
+            pass
     lines = source.strip().splitlines()
     if lines and lines[0].startswith("%%"):
         magic, _, options = lines[0].partition(" ")

@@ -23,7 +23,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from respawn_jobs.analysis.hidden import FILES, RANDOM_STATES, WORLD_STATE, is_file, states_of_libraries
+from respawn_jobs.analysis.hidden import (
+    FILES,
+    NETWORK,
+    RANDOM_STATES,
+    WORLD_STATE,
+    is_file,
+    states_of_libraries,
+)
 from respawn_jobs.dependencies import NOTHING, Footprint, hidden, overlap, told
 from respawn_kernels.session_state import CATALOGUE
 
@@ -167,7 +174,7 @@ class _Search:
             if name in step.new.sure and not _more_than(name, step.new):
                 break
         else:
-            if hidden(name) and name not in RANDOM_STATES and not is_file(name):
+            if hidden(name) and name not in (*RANDOM_STATES, NETWORK) and not is_file(name):
                 self._give_up(name)
         # Of files, the cells that write them again have said what is another from there on.
         if first < len(self.steps) and not is_file(name):

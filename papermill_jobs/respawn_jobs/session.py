@@ -399,6 +399,9 @@ class Session:
                 traceback=self.kernel.last_words(),
             )
             return Failed(told, error)
+        if isinstance(error, CellTimeoutError) and "IOPub" in str(error):  # nbclient's, of no limit of ours
+            why = "the cell ended, but the end of its outputs did not come: the kernel's output thread hangs"
+            return Failed(CellError(cell=index, name="OutputTimeout", value=why), error)
         if isinstance(error, CellTimeoutError):
             limit = f"{self.limits.cell:g} seconds" if self.limits.cell else "the time allowed"
             told = CellError(cell=index, name="CellTimeout", value=f"the cell did not end within {limit}")

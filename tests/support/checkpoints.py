@@ -5,9 +5,11 @@ The namespace is that of a module `__main__`, as in a kernel: what cells define 
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,8 +60,13 @@ class Notebook:
         finally:
             self._touched.mark(self.cell)
 
-    def checkpoint(self, *, incremental: bool = True) -> Manifest:
-        """Take the checkpoint of this boundary, on top of the last one that was taken."""
+    def checkpoint(self, *, incremental: bool = True, forked: bool = False) -> Manifest:
+        """Take the checkpoint of this boundary, on top of the last one that was taken.
+
+        Args:
+            incremental: take over what is known unchanged.
+            forked: this process is a child made for this.
+        """
         parent = self._parent if incremental else None
         manifest = self._engine.capture(
             self.namespace,
@@ -69,12 +76,34 @@ class Notebook:
             execution_count=self.cell + 1,
             parent=parent,
             touched=None if parent is None else self._touched.since(parent),
+            forked=forked,
         )
         write_whole(
             self.spool / "manifests" / f"{self.cell}.json", manifest.to_json().encode(), durable=False
         )
         self._parent = self.cell
         return manifest
+
+    def stored(self) -> Manifest:
+        """Return the checkpoint of this boundary that a child took; the next one goes on top of it."""
+        self._parent = self.cell
+        return Manifest.from_json((self.spool / "manifests" / f"{self.cell}.json").read_bytes())
+
+
+def in_a_child(work: Callable[[], object]) -> None:
+    """Do work in a forked child, as a writer does; what it changes in memory is lost."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1]:
+        raise RuntimeError("the child that took the checkpoint failed; its error is above")
 
 
 def bring_back(spool: Path, cell: int, namespace: dict[str, Any]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from typing import Any
 from support.sources import ROOT
 from truth import results
 from truth.commands import found
-from truth.composing import STORIES, Case, case
+from truth.composing import STORIES, Case, case, hostile_case
 from truth.harness import judge
 from truth.story import Story, hostile, library
 
@@ -35,8 +35,10 @@ def main(arguments: Sequence[str]) -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = given.results or RESULTS / f"{'hostile-' if given.hostile else ''}{given.seed}.jsonl"
     have = {line["number"] for line in results.read(path)}
-    wanted = [n for n in range(-(-given.number // STORIES)) if n not in have]
-    fixed = {name: value for name in results.DIMENSIONS if (value := getattr(given, name))}
+    notebooks = given.number if given.hostile else -(-given.number // STORIES)
+    wanted = [n for n in range(notebooks) if n not in have]
+    fixed = {"hostile": "yes"} if given.hostile else {}
+    fixed |= {name: value for name in results.DIMENSIONS if (value := getattr(given, name))}
     if not given.report:
         _run([(given.seed, n, fixed) for n in wanted], stories, path, given.workers)
     lines = results.read(path)
@@ -62,6 +64,8 @@ def _run(
 
 
 def _played(stories: Sequence[Story], seed: int, number: int, fixed: dict[str, str]) -> dict[str, Any]:
+    if fixed.get("hostile"):
+        return play_one(hostile_case(seed, number, stories))
     made = case(seed, number, stories, **fixed)
     if made.python not in found():
         made = case(seed, number, stories, **{**fixed, "python": found()[0]})

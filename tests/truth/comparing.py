@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+_CELL = re.compile(r"\bcells? \d+", re.IGNORECASE)
+_NOT_RESTORED = re.compile(r"\bPlaceholder\b|\bNotRestored\b")
 _COUNT = re.compile(r"(Cell|Input) ?(In)?\[\d+\]|In \[\d+\]")
 
 
@@ -28,9 +30,11 @@ def differences(expected: dict[str, Any], got: dict[str, Any]) -> list[Differenc
     found = []
     for prefix, told in expected["stories"].items():
         other = got["stories"].get(prefix, {})
-        for name, value in told.items():
-            if value != other.get(name):
-                found.append(Difference(prefix, name, value, str(other.get(name))))
+        differs = {name for name in {*told, *other} if told.get(name) != other.get(name)}
+        for name in sorted(differs):
+            # What two names share says nothing more when one of them is not what it was.
+            if not any(half in differs for half in name.split(" & ") if half != name):
+                found.append(Difference(prefix, name, told.get(name, "nothing"), other.get(name, "nothing")))
     for name in sorted({*expected["session"], *got["session"]}):
         one, two = expected["session"].get(name, "not loaded"), got["session"].get(name, "not loaded")
         if one != two:
@@ -74,7 +78,9 @@ def outputs(cell: Any) -> str:
             told.append(
                 str(sorted((kind, str(value)[:2000]) for kind, value in data.items() if kind != "image/png"))
             )
-    return _ADDRESS.sub("0x", _COUNT.sub("[]", "\n".join([*text.values(), *told]).strip()))
+    # `%%writefile` says whether the file was there: files of an earlier try stay, by design.
+    shown = "\n".join([*text.values(), *told]).strip().replace("Overwriting ", "Writing ")
+    return _ADDRESS.sub("0x", _COUNT.sub("[]", shown))
 
 
 def _cells(nb: Any) -> list[Any]:
@@ -90,20 +96,23 @@ def announced(one: Difference, words: Sequence[str], names: Sequence[str]) -> bo
         words: what was said, one text for each statement.
         names: for an observation or output, the variables of its story.
     """
-    wanted = _subjects(one, names)
-    return any(
-        re.search(r"\bcells? \d+", text) and any(_names(text, subject) for subject in wanted)
-        for text in words
-    )
+    # What stands for a variable that was not stored says so when it is used, with the cell.
+    said = [*words, one.got] if _NOT_RESTORED.search(one.got) else words
+    return any(is_named(subject, said) for subject in _subjects(one, names))
+
+
+def is_named(subject: str, words: Sequence[str]) -> bool:
+    """Tell whether a line names a variable or probe together with a cell."""
+    lines = [line for text in words for line in text.splitlines() if _CELL.search(line)]
+    return any(_names(line, subject) for line in lines)
 
 
 def _subjects(one: Difference, names: Sequence[str]) -> list[str]:
     if one.name.startswith("session "):
         return [one.name.removeprefix("session ")]
     if one.name.startswith("? "):
-        read = [name for name in names if re.search(rf"\b{re.escape(name)}\b", one.name)]
-        return read or list(names)
-    return list(names) if one.name.startswith("output") or one.name == "memory" else [one.name]
+        return [name for name in names if re.search(rf"\b{re.escape(name)}\b", one.name)]
+    return list(names) if one.name.startswith("output") else one.name.split(" & ")
 
 
 def _names(text: str, subject: str) -> bool:

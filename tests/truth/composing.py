@@ -18,6 +18,11 @@ STORIES = 16
 CELL_SECONDS = 8
 """What `--cell-timeout` allows where the failing cell waits for ever."""
 
+MAX_CELL_SECONDS = 60
+"""What it allows otherwise: a cell that hangs after a restore is a finding."""
+
+_TURNS = ("none",) * 6 + ("tables",) * 2 + ("many",)
+"""Which libraries the notebooks load, in turn; about as the stories are."""
 _RAISES = "raise RuntimeError('the failing cell')"
 _STOPS = {
     "held": _RAISES,
@@ -72,9 +77,14 @@ class Case:
         """Return the place of the failing cell in the notebook, without an injected cell."""
         return 2 + self.failing
 
-    def stories_at(self, index: int | None) -> list[int]:
-        """Return the place of the story of a cell of the notebook that fails, as a list; empty for others."""
-        at = (index or 0) - 2
+    def stories_at(self, index: int | None, *, injected: bool = False) -> list[int]:
+        """Return the place of the story of a cell, as a list that is empty for the harness's own cells.
+
+        Args:
+            index: in the executed notebook.
+            injected: whether a cell with parameters was put into it.
+        """
+        at = (index or 0) - 2 - injected
         at -= at > self.failing
         return [self.order[at][0]] if index is not None and 0 <= at < len(self.order) else []
 
@@ -97,7 +107,8 @@ class Case:
         )
 
     def _notebook(self, stories: Sequence[Story], *, fixed: bool) -> Any:
-        cells = [stories[story].cells[cell] for story, cell in self.order]
+        sources = [stories[story].cells[cell] for story, cell in self.order]
+        tags, cells = zip(*map(_tagged, sources), strict=True) if sources else ((), ())
         cells = [
             _FIRST,
             *cells[: self.failing],
@@ -105,7 +116,8 @@ class Case:
             *cells[self.failing :],
             self._last(stories),
         ]
-        nb = notebook(*cells, parameters="rate = 2\nboom = 1")
+        spread = [[], *tags[: self.failing], [], *tags[self.failing :], []]
+        nb = notebook(*cells, parameters="rate = 2\nboom = 1", tags=dict(enumerate(spread)))
         nb.metadata["kernelspec"]["language"] = "python"
         return nb
 
@@ -128,7 +140,7 @@ class Case:
             looks += [f"({f'? {one}'!r}, lambda: ({one}))" for one in story.observations]
             told.append(f"    {story.prefix!r}: [{', '.join(looks)}],")
         kernel = PLACE / "kernel"
-        return "\n".join(
+        looking = "\n".join(
             [
                 "import runpy as truth_runpy",
                 f"truth_digest = truth_runpy.run_path({str(kernel / 'digest.py')!r})",
@@ -139,6 +151,22 @@ class Case:
                 "}, truth_session['probes'])",
             ]
         )
+        # What looks is a text, so that no plan follows it; what it reads stands before, for the plan to see.
+        names = [story.names() for story in stories]
+        reads = [f"try: ({', '.join(own)},)\nexcept NameError: pass" for own in names if own]
+        return "\n".join([*reads, f"truth_code = {looking!r}", "exec(truth_code)"])
+
+
+def hostile_case(seed: int, number: int, stories: Sequence[Story]) -> Case:
+    """Return a case whose notebook is one story: in turn an edit, then the other ways."""
+    turn, place = divmod(number, len(stories))
+    way = ("resume", "debug", "retry", "parameter")[turn % len(WAYS)]
+    capture = CAPTURES[(place + turn // len(WAYS)) % len(CAPTURES)]
+    python = PYTHONS[(place // len(CAPTURES) + turn) % len(PYTHONS)]
+    made = compose(seed, number, [stories[place]], python=python, capture=capture, way=way)
+    if way != "resume" or not made.stories or not made.stories[0].edits:
+        return made
+    return replace(made, edits={0: made.stories[0].edits[turn // len(WAYS) % len(made.stories[0].edits)]})
 
 
 def case(seed: int, number: int, stories: Sequence[Story], **fixed: Any) -> Case:
@@ -168,17 +196,32 @@ def compose(seed: int, number: int, stories: Sequence[Story], *, python: str, ca
 
 
 def _chosen(seed: int, number: int, stories: Sequence[Story]) -> list[Story]:
-    """Deal stories; three of four notebooks get none that makes every cell dependent on it."""
-    plain = [one for one in stories if "opaque" not in one.flags]
-    opaque = [one for one in stories if "opaque" in one.flags]
-    if number % 4 or not opaque:
-        return _dealt(seed, number, plain, STORIES)
-    return _dealt(seed, number, plain, STORIES - 2) + _dealt(seed, number // 4, opaque, 2)
+    """Deal stories that load about the same libraries, for importing is most of what a notebook costs.
+
+    Three of four notebooks get no story that makes every cell dependent on it, or a retry start over: it
+    would hide what the others show.
+    """
+    families: dict[str, list[Story]] = {"none": [], "tables": [], "many": [], "hiding": []}
+    for story in stories:
+        families["hiding" if "opaque" in story.flags or story.tied else story.family].append(story)
+    plain, tables, many, hiding = families.values()
+    around, turn = divmod(number, len(_TURNS))
+    kind = _TURNS[turn]
+    first = {"none": plain, "tables": tables, "many": many}[kind] or plain or tables or many
+    turns = around * _TURNS.count(kind) + _TURNS[:turn].count(kind)
+    if kind == "many":
+        # The others' shares of these notebooks come from the end of their decks, with numbers of their own.
+        dealt = _dealt(seed, turns, first, STORIES // 2) + _dealt(seed, -1 - turns, plain, STORIES // 2)
+    else:
+        dealt = _dealt(seed, turns, first, STORIES)
+    return dealt if number % 4 else dealt[: STORIES // 2] + _dealt(seed, number // 4, hiding, STORIES // 2)
 
 
 def _dealt(seed: int, number: int, stories: Sequence[Story], count: int) -> list[Story]:
     """Return the next stories of decks: each comes up before any comes up again."""
     dealt: list[Story] = []
+    if not stories:
+        return dealt
     for place in range(number * count, (number + 1) * count):
         deck, card = divmod(place, len(stories))
         order = list(range(len(stories)))
@@ -186,6 +229,12 @@ def _dealt(seed: int, number: int, stories: Sequence[Story], count: int) -> list
         if stories[order[card]] not in dealt:
             dealt.append(stories[order[card]])
     return dealt
+
+
+def _tagged(source: str) -> tuple[list[str], str]:
+    """Return a cell's tags and what is left of its source."""
+    first, _, rest = source.partition("\n")
+    return (first.removeprefix("# tags:").split(), rest) if first.startswith("# tags:") else ([], source)
 
 
 def _interleaved(chance: random.Random, stories: Sequence[Story]) -> list[tuple[int, int]]:

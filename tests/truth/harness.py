@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import resource
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from truth.commands import EndedElsewhere, Place, Stuck, reference
-from truth.comparing import Difference, announced, differences, output_differences
+from truth.comparing import Difference, announced, differences, is_named, output_differences
 from truth.composing import Case
 from truth.playing import Played, play
 
@@ -33,6 +34,10 @@ class Verdict:
     announced: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
     """What differs between two runs of papermill."""
+    named: list[str] = field(default_factory=list)
+    """Variables that plan or notes named as lost."""
+    named_wrongly: list[str] = field(default_factory=list)
+    """Those of them that came back as they were, and were not made again."""
     made_again: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     """Stories that fail in the first run, before anything is restored."""
@@ -41,6 +46,8 @@ class Verdict:
     ran: int = 0
     cells: int = 0
     seconds: float = 0.0
+    cpu: float = 0.0
+    """Seconds of processor time of all commands."""
     spent: list[tuple[str, float]] = field(default_factory=list)
 
 
@@ -51,7 +58,7 @@ def judge(case: Case, root: Path) -> Verdict:
         case: what to play.
         root: the directory.
     """
-    started = time.monotonic()
+    started, used = time.monotonic(), _children()
     verdict = Verdict(
         case.number,
         case.python,
@@ -66,8 +73,13 @@ def judge(case: Case, root: Path) -> Verdict:
         _judge(case, root, verdict)
     except Stuck as error:
         verdict.stuck = str(error)
-    verdict.seconds = round(time.monotonic() - started, 2)
+    verdict.seconds, verdict.cpu = round(time.monotonic() - started, 2), round(_children() - used, 2)
     return verdict
+
+
+def _children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _judge(case: Case, root: Path, verdict: Verdict) -> None:
@@ -82,13 +94,14 @@ def _judge(case: Case, root: Path, verdict: Verdict) -> None:
                 culprits, what = _named(case, played.ended), played.ended
                 told = asdict(Difference("", "end of the run", "succeeded", what[-400:]))
                 told["title"] = "; ".join(case.stories[n].title for n in culprits)
-                (verdict.announced if played.refused else verdict.wrong).append(told)
+                said = played.refused or _said(case, culprits, played)
+                (verdict.announced if said else verdict.wrong).append(told)
             else:
                 _compare(case, places, played, verdict)
                 return
         except EndedElsewhere as error:
             culprits = _named(case, str(error)) or error.places
-            verdict.skipped += [f"{case.stories[n].title}: {error}" for n in culprits]
+            _count_first_run(case, places["papermill"], culprits, str(error), verdict)
         finally:
             verdict.spent += [one for place in places.values() for one in place.spent]
         if not culprits:
@@ -96,6 +109,26 @@ def _judge(case: Case, root: Path, verdict: Verdict) -> None:
             return
         case = case.without(culprits)
     verdict.stuck = f"{_MAX_TURNS} turns did not come to a comparison"
+
+
+def _said(case: Case, culprits: list[int], played: Played) -> bool:
+    """Tell whether it was announced what ended a run, for each story that is at fault."""
+    stories = [case.stories[n] for n in culprits]
+    named = [[name for name in story.names() if re.search(rf"\b{name}\b", played.ended)] for story in stories]
+    one = Difference("", "output", "", "")
+    return bool(stories) and all(announced(one, played.words, names) for names in named)
+
+
+def _count_first_run(case: Case, place: Place, culprits: list[int], what: str, verdict: Verdict) -> None:
+    """Count a first run that ended early: wrong where papermill does not, else the story is at fault."""
+    titles = [case.stories[n].title for n in culprits]
+    try:
+        reference(place, case.fixed(), case.parameters())
+    except Stuck:
+        verdict.skipped += [f"{title}: {what}" for title in titles]
+        return
+    told = asdict(Difference("", "end of the first run", "as papermill's", what[-400:]))
+    verdict.wrong.append({**told, "title": "; ".join(titles)})
 
 
 def _named(case: Case, text: str) -> list[int]:
@@ -109,12 +142,16 @@ def _compare(case: Case, places: dict[str, Place], played: Played, verdict: Verd
     places["papermill"].seed = places["again"].seed = played.seed
     right, executed = _reference(case, places["papermill"])
     found = _found(case, right, executed, played)
+    names = {story.prefix: story.names() for story in case.stories}
+    named = [one for own in names.values() for one in own if is_named(one, played.words)]
+    lost = {one.name for one in found} | set(played.made_again) | set(played.unstored)
+    over = played.ran == played.cells  # everything was made again
+    verdict.named, verdict.named_wrongly = named, [one for one in named if one not in lost and not over]
     if not found:
         return
     other, executed_again = _reference(case, places["again"])
     unstable = {(one.story, one.name) for one in differences(right, other)}
     unstable |= {(one.story, one.name) for one in _shown(case, executed, executed_again)}
-    names = {story.prefix: story.names() for story in case.stories}
     for one in found:
         told = {**asdict(one), "title": _title(case, one)}
         told["expected"], told["got"] = _contrast(one.expected, one.got)

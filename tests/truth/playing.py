@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 
 from truth.commands import EndedElsewhere, Place
-from truth.composing import CELL_SECONDS, Case
+from truth.composing import CELL_SECONDS, MAX_CELL_SECONDS, Case
 
 
 @dataclass
@@ -26,6 +26,8 @@ class Played:
     """All that plan, notes and debug notebook said."""
     made_again: list[str] = field(default_factory=list)
     """Variables that the plan named as lost and made again when agreed to."""
+    unstored: list[str] = field(default_factory=list)
+    """Variables that the state does not hold."""
     ended: str = ""
     """Why there is no digest."""
     refused: bool = False
@@ -55,7 +57,7 @@ def play(case: Case, place: Place) -> Played:
         case "debug":
             _debug(case, place, failed["run"], played)
         case "retry":
-            _ended(place, place.respawn("retry", failed["run"], "-o", "../resumed.ipynb"), played)
+            _ended(case, place, place.respawn("retry", failed["run"], "-o", "../resumed.ipynb"), played)
         case _:
             _resume(case, place, failed["run"], played)
     return played
@@ -63,8 +65,8 @@ def play(case: Case, place: Place) -> Played:
 
 def _capture(case: Case) -> list[str]:
     if case.capture == "no fork":
-        return ["--no-fork", "--checkpoint-share", "1"]
-    return ["--cell-timeout", str(CELL_SECONDS)] if case.capture == "timed out" else []
+        return ["--no-fork", "--checkpoint-share", "1", "--cell-timeout", str(MAX_CELL_SECONDS)]
+    return ["--cell-timeout", str(CELL_SECONDS if case.capture == "timed out" else MAX_CELL_SECONDS)]
 
 
 def _resume(case: Case, place: Place, run: str, played: Played) -> None:
@@ -78,26 +80,29 @@ def _resume(case: Case, place: Place, run: str, played: Played) -> None:
         return
     played.words += [*plan["problems"], *plan["notices"], *_reasons(plan)]
     unstored = (plan.get("checkpoint") or {}).get("unstored") or []
+    played.unstored += [one["name"] for one in unstored]
     if plan["problems"]:
         made = [one["name"] for one in unstored if one["cell"] in (plan.get("makers") or [])]
         played.made_again += made
         given.append("--rerun-makers")
     played.words += [f"cell {one['cell']}: {one['name']} {one['reason']}" for one in unstored]
     resumed = place.respawn("resume", run, *given, "-y", "-o", "../resumed.ipynb")
-    _ended(place, resumed, played)
+    _ended(case, place, resumed, played)
 
 
 def _given(case: Case) -> list[str]:
     return [part for name, value in case.parameters().items() for part in ("-p", name, str(value))]
 
 
-def _ended(place: Place, resumed: dict[str, Any], played: Played) -> None:
+def _ended(case: Case, place: Place, resumed: dict[str, Any], played: Played) -> None:
     if resumed.get("state") != "succeeded":
         error = resumed.get("error") or {}
         told = _short(error) if isinstance(error, dict) else f"{error}: {resumed.get('message')}"
         played.refused = not isinstance(error, dict)
+        at = error.get("cell") if isinstance(error, dict) else None
+        owners = case.stories_at(at, injected=bool(case.parameters()))
+        told += f" in a cell of {case.stories[owners[0]].prefix}story" if owners else ""
         played.ended = f"ended as {resumed.get('state')}: {told}"
-        played.words.append(played.ended)
         return
     played.words += _notes(resumed)
     played.digest = place.found()
@@ -109,13 +114,15 @@ def _ended(place: Place, resumed: dict[str, Any], played: Played) -> None:
 def _debug(case: Case, place: Place, run: str, played: Played) -> None:
     """Open the debug notebook, restore, and run what remains in that kernel."""
     place.respawn("debug", run, "-o", "../debug.ipynb")
+    place.seed = played.seed  # as the server starts the kernel of a debug notebook
     opened = nbformat.read(place.root / "debug.ipynb", 4)
     front = [cell for cell in opened.cells if (cell.metadata.get("respawn") or {}).get("role")]
     played.words += [str(cell.source) for cell in front]
     rest = case.fixed().cells[case.failing_index() :]
     opened.cells = [*front, *rest]
     nbformat.write(opened, place.root / "remaining.ipynb")
-    command = ("../remaining.ipynb", "../resumed.ipynb", "--no-progress-bar")
+    limit = ("--execution-timeout", str(MAX_CELL_SECONDS))
+    command = ("../remaining.ipynb", "../resumed.ipynb", "--no-progress-bar", *limit)
     done = place.command("papermill", *command)
     if (place.root / "resumed.ipynb").exists():
         executed = nbformat.read(place.root / "resumed.ipynb", 4)

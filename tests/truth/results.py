@@ -28,14 +28,12 @@ def read(path: Path) -> list[Line]:
     return lines
 
 
-def losses(line: Line) -> tuple[int, int]:
-    """Return how many variables and probes were announced in a case, and how many were truly lost."""
-    named = {(one["story"], one["name"]) for one in line["announced"]}
-    return len(named) + len(line["made_again"]), len(named | _wrong(line)) + len(line["made_again"])
-
-
-def _wrong(line: Line) -> set[tuple[str, str]]:
-    return {(one["story"], one["name"]) for one in line["wrong"]}
+def losses(lines: Iterable[Line]) -> tuple[int, int]:
+    """Return how many variables were named as lost, and how many of them truly were."""
+    named, wrongly = 0, 0
+    for line in lines:
+        named, wrongly = named + len(line["named"]), wrongly + len(line["named_wrongly"])
+    return named, named - wrongly
 
 
 def label(one: dict[str, Any]) -> str:
@@ -53,9 +51,10 @@ def report(lines: Sequence[Line], stories: Sequence[Story]) -> str:
         f"{len(lines)} notebooks, {instances} stories compared; {len(lines) - len(compared)} notebooks stuck",
         f"wrong: {sum(len(_stories(line, 'wrong')) for line in wrong)} stories in {len(wrong)} notebooks",
         f"announced: {sum(len(_stories(line, 'announced')) for line in compared)} stories",
+        "variables named as lost: {}, of which {} truly were".format(*losses(compared)),
         f"left out: {sum(len(_stories(line, 'left_out')) for line in compared)} stories",
         f"cells run in resumes: {ran} of {cells}",
-        f"seconds a notebook: {sum(line['seconds'] for line in lines) / max(1, len(lines)):.1f}",
+        f"seconds a notebook: {_mean(lines, 'seconds'):.1f}, of the processor {_mean(lines, 'cpu'):.1f}",
     ]
     for name in (*DIMENSIONS, "kinds"):
         told += [f"by {name}:", *_by(compared, name)]
@@ -80,6 +79,10 @@ def uncovered(lines: Iterable[Line], kinds: Iterable[str]) -> list[str]:
             ((one, a), (two, b)) for one, two in combinations(have, 2) for a in have[one] for b in have[two]
         }
     return sorted(f"{a} with {b}" for (_, a), (_, b) in wanted)
+
+
+def _mean(lines: Sequence[Line], name: str) -> float:
+    return sum(line[name] for line in lines) / max(1, len(lines))
 
 
 def _stories(line: Line, what: str) -> set[str]:

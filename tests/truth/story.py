@@ -3,7 +3,7 @@ r"""Stories: small independent pieces of notebooks, and the files that hold them
 A file holds the stories of one kind. Its lines mean:
 
     @ name | flag flag     a story begins; flags: `opaque`, `once`, `py312`, `lost` (papermill alone keeps it)
-    %%                     the next cell of the story
+    %%                     the next cell of the story; `# tags: a b` as its first line gives it tags
     ? expression           an observation, made at the notebook's end
     ! old -> new           an edit of the first cell that has `old`; `\n` is a new line
     # …                    before the first story: what the file is about
@@ -21,6 +21,29 @@ from pathlib import Path
 
 PLACE = Path(__file__).parent
 _OWN = re.compile(r"\bq_")
+_WORD = re.compile(r"\w+")
+_HEAVY = frozenset(
+    [
+        "sklearn",
+        "scipy",
+        "statsmodels",
+        "patsy",
+        "lightgbm",
+        "dask",
+        "matplotlib",
+        "networkx",
+        "nltk",
+        "torch",
+        "PIL",
+    ]
+)
+_TABLES = frozenset(["pandas", "polars", "numpy", "pyarrow", "joblib", "pd", "np", "pl"])
+_TIED = re.compile(
+    r"\byield\b|\biter\(|\bmap\(lambda|\bzip\(|iterrows|itertools|weakref|sqlite3|threading|asyncio"
+    r"|Thread|socket|Popen|compressobj|hashlib|Mock|Pool|Lock|queue\.|shared_memory|memmap|mmap|selectors|nditer"
+    r"|open\('q_lines|q_f = open|register_at_fork|contextvars|ExitStack|scandir|zipfile|TemporaryDirectory"
+    r"|ctypes|memoryview|np\.load|stdout|create_function|_ArrayFunction|np\.median"
+)
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
@@ -40,6 +63,17 @@ class Story:
     def title(self) -> str:
         """Return what the story is called, with its kind."""
         return f"{self.kind}: {self.name}"
+
+    @property
+    def family(self) -> str:
+        """Return which libraries it loads: none, those for tables, or many."""
+        words = set(_WORD.findall("\n".join(self.cells)))
+        return "many" if words & _HEAVY else "tables" if words & _TABLES else "none"
+
+    @property
+    def tied(self) -> bool:
+        """Tell whether it may hold what no state can: then a retry starts over and proves little."""
+        return _TIED.search("\n".join(self.cells)) is not None
 
     def named(self, prefix: str) -> Story:
         """Return the story with names of its own."""

@@ -19,12 +19,13 @@ from typing import Any
 
 from respawn_kernels.evidence.audit import current_frame
 from respawn_kernels.evidence.code_names import Names, is_module_level, names_of
-from respawn_kernels.evidence.libraries import is_library_file, is_machinery
+from respawn_kernels.evidence.libraries import is_library_file, is_machinery, is_stateless, serves_both
 
 _NAME = "respawn"
 _TOOLS = (3, 4, 5)
 """Debuggers (0), coverage (1) and profilers (2) have numbers of their own; 5 is for optimizers."""
 _MAX_UNSORTED = 5_000
+_MAX_DEPTH = 50
 _monitoring: Any = getattr(sys, "monitoring", None)
 
 Look = Callable[[CodeType, Any], bool]
@@ -87,7 +88,7 @@ class CodeWatch:
         # Copies: this very code is watched too, and so are other threads.
         found = self.libraries.copy()
         found.update(map(self._files.__getitem__, self._ran_files.copy()))
-        self.libraries = {name for name in found if not is_machinery(name)}
+        self.libraries = {name for name in found if not is_machinery(name) and not is_stateless(name)}
         return self._failed or disturbed
 
     def leave(self) -> None:
@@ -152,12 +153,17 @@ class CodeWatch:
             if len(self._ran) > _MAX_UNSORTED:
                 self._sort()
             return False
-        self.libraries.add(module)
         look = self._looks.get(module)
         if look is not None:
+            self.libraries.add(module)
             return look(code, frame)
-        if is_library_file(code.co_filename):
+        by_caller = serves_both(module, code.co_filename)
+        if by_caller and _serves_machinery(frame):
+            return True  # the notebook may call it yet
+        if is_library_file(code.co_filename) and not by_caller:
             self._files[code.co_filename] = module
+        if module in sys.modules:  # named tuples and their like bring names of their own
+            self.libraries.add(module)
         return False
 
     def _sort(self) -> None:
@@ -191,3 +197,17 @@ class CodeWatch:
         if _monitoring.get_events(self._tool) != sum(self._callbacks):
             return f"another tool turned off events of number {self._tool} of sys.monitoring"
         return None
+
+
+def _serves_machinery(frame: Any) -> bool:
+    """Whether code runs for what runs cells, such as IPython, and not for the notebook."""
+    for _ in range(_MAX_DEPTH):
+        frame = frame.f_back
+        if (
+            frame is None
+        ):  # a thread that runs nothing but Python's own library, as no thread of IPython's does
+            return False
+        module = str(frame.f_globals.get("__name__"))
+        if not serves_both(module, frame.f_code.co_filename) and not is_stateless(module):
+            return is_machinery(module)
+    return False

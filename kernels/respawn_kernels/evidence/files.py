@@ -8,12 +8,13 @@ cell or when the working directory changes. Code that is not Python's (pyarrow, 
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable
 from typing import Any
 
 from respawn_kernels.evidence.audit import Handler, current_frame
 
-MAX_PATHS = 4_000
+MAX_PATHS = 2_000
 _READS = {
     "os.scandir": ((0, None),),
     "os.walk": ((0, None),),
@@ -138,7 +139,9 @@ class FileEvents:
 
     def _add(self, paths: dict[str, None], given: Any, directory: Any = None) -> None:
         path = given if type(given) is str else _as_text(given)
-        if path is None or len(paths) >= MAX_PATHS:
+        if path is not None and len(paths) >= MAX_PATHS:  # the directory stands for all that lies in it
+            path = posixpath.dirname(path) or "."
+        if path is None or len(paths) >= 2 * MAX_PATHS:
             self.overflow = True
         elif path not in _NOT_FILES:
             if type(directory) is int and directory >= 0 and not path.startswith("/"):

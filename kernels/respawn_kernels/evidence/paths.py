@@ -29,11 +29,25 @@ class Paths:
 
     def __init__(self, run: str, own: Iterable[str]) -> None:
         self._run = run
+        self._temporary = f"{tempfile.gettempdir()}/"
         self._foreign = {
             posixpath.normpath(path) for path in (*_interpreter(), *_caches(), *_SYSTEM, *_PROGRAMS, *own)
         }
         self._foreign.discard("/")
         self.kept = lru_cache(maxsize=4096)(self._kept)
+
+    def passing(self, opened: set[str], written: set[str]) -> set[str]:
+        """Return those that are temporary and gone: they have other names each time.
+
+        The directory for them is among those when it was written to: `tempfile` opens it to make a file.
+        """
+        return {
+            path
+            for path in opened | written
+            if path.startswith(self._temporary)
+            and not path.startswith(f"{self._run}/")
+            and not os.path.lexists(path)
+        } | (written & {self._temporary.rstrip("/")})
 
     def _kept(self, path: str) -> str | None:
         """Return the path to keep: that of the source for a compiled file; None to keep none."""
@@ -48,6 +62,14 @@ class Paths:
                 return path
             parent = posixpath.dirname(parent)
         return None
+
+
+def places(paths: Iterable[str], most: int) -> set[str]:
+    """Return these paths, or the directories that they lie in where there are more than that."""
+    found = set(paths)
+    while len(found) > most:
+        found = {posixpath.dirname(path) for path in found}
+    return found
 
 
 def _interpreter() -> Iterable[str]:

@@ -25,7 +25,9 @@ class CellEvidence:
     """The user's names that stand for another object than before the cell, or for none any more. One that
     was bound anew to the same object, or to one at the address of the old one, is not among them."""
     libraries: tuple[str, ...] = ()
-    """Modules whose Python code ran, by dotted name; `package.*` for a package of which many may have run."""
+    """Modules whose Python code ran, by dotted name; `package.*` for a package of which many may have run.
+
+    What runs cells is left out, and so are modules of Python that keep no state (`libraries.STATELESS`)."""
     frames: tuple[str, ...] = ()
     """Libraries that looked into the frames of the notebook, where they see every variable."""
     changed: tuple[str, ...] = ()

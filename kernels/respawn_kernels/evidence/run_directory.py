@@ -13,7 +13,10 @@ import time
 from collections.abc import Callable, Iterable
 
 MAX_ENTRIES = 500
-MAX_SECONDS = 0.02
+MAX_SECONDS = 0.25
+_SLOW_SECONDS = 0.02
+_MAX_SLOW = 5
+"""So many slow looks in a row are the last ones; one may be slow because the machine is busy."""
 _MAX_KNOWN = 300
 _PASSED_OVER = frozenset({"__pycache__", "node_modules"})
 
@@ -38,6 +41,7 @@ class RunDirectory:
         self._clock = clock
         self._elsewhere: dict[str, None] = {}
         self._seen: Seen | None = None
+        self._slow = 0
 
     def begin(self) -> None:
         """Look for the first time, unless that was done."""
@@ -57,12 +61,21 @@ class RunDirectory:
         while len(self._elsewhere) > _MAX_KNOWN:
             self._elsewhere.pop(next(iter(self._elsewhere)))
 
+    @property
+    def known(self) -> set[str]:
+        """The files elsewhere that are looked at."""
+        return set(self._elsewhere)
+
     def changes(self) -> set[str]:
         """Return the paths of files that were made, changed or removed since the last look."""
         now: Seen = {}
         before = self._seen or {}
         if self.why_not is None:
-            self.why_not = self._walk(now)
+            start = self._clock()
+            self.why_not = self._walk(now, start)
+            self._slow = self._slow + 1 if self._clock() - start > _SLOW_SECONDS else 0
+            if self._slow >= _MAX_SLOW:
+                self.why_not = "the disk is too slow"
             if self.why_not is not None:
                 now = {}
                 before = {path: found for path, found in before.items() if path in self._elsewhere}
@@ -72,17 +85,19 @@ class RunDirectory:
         self._seen = now
         return {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}
 
-    def _walk(self, seen: Seen) -> str | None:
+    def _walk(self, seen: Seen, start: float) -> str | None:
         """Look at every file below the root; return why not, when there are too many."""
-        start, entries = self._clock(), 0
+        entries = 0
         todo = [self._root]
         while todo:
             try:
                 with os.scandir(todo.pop()) as found:
                     for entry in found:
                         entries += 1
-                        if entries > MAX_ENTRIES or self._clock() - start > MAX_SECONDS:
-                            return f"more than {MAX_ENTRIES} files, or too slow a disk"
+                        if entries > MAX_ENTRIES:
+                            return f"there are more than {MAX_ENTRIES} files"
+                        if self._clock() - start > MAX_SECONDS:
+                            return "the disk is too slow"
                         if entry.is_dir(follow_symlinks=False):
                             if entry.name[0] != "." and entry.name not in _PASSED_OVER:
                                 todo.append(entry.path)

@@ -19,7 +19,7 @@ from respawn_kernels.evidence.frames import FrameEvents
 from respawn_kernels.evidence.going_on import GoingOn
 from respawn_kernels.evidence.looks import Looks
 from respawn_kernels.evidence.outside import OutsideEvents
-from respawn_kernels.evidence.paths import Paths
+from respawn_kernels.evidence.paths import Paths, places
 from respawn_kernels.evidence.record import CellEvidence
 from respawn_kernels.evidence.run_directory import RunDirectory
 from respawn_kernels.names import user_names
@@ -27,6 +27,7 @@ from respawn_kernels.session_state import fingerprints
 
 MAX_NAMES = 4_000
 MAX_MODULES = 500
+MAX_PLACES = 250
 _current: Watch | None = None
 
 
@@ -41,7 +42,8 @@ def watch(shell: Any, spool: Path) -> None:
     leave()
     directory = spool / "evidence"
     directory.mkdir(parents=True, exist_ok=True)
-    _current = Watch(shell, directory, [str(spool)])
+    own = [str(spool), str(getattr(shell, "ipython_dir", spool))]
+    _current = Watch(shell, directory, own)
     _current.follow()
 
 
@@ -168,9 +170,7 @@ class Watch:
         unwatched = self._code.end_cell(_files_of_cell(self._shell, count))
         changed = self._changed()
         self._processes |= "process" in self._outside.seen()
-        opened = self._kept(self._files.opened)
-        written = self._kept(self._files.written) | self._run_directory.changes()
-        self._run_directory.know(sorted(opened | written))
+        opened, written = self._opened_and_written()
         reads = self._code.reads | self._frames.unpickled
         # Text given to `exec` with a namespace of its own binds names, too, but not the notebook's.
         writes = self._code.writes & {*self._names, *self._shell.user_ns}
@@ -192,6 +192,14 @@ class Watch:
             going_on=tuple(self._going_on.names(processes=self._processes)),
             overflow=self._files.overflow or any(len(names) > MAX_NAMES for names in sets),
         )
+
+    def _opened_and_written(self) -> tuple[set[str], set[str]]:
+        opened = self._kept(self._files.opened)
+        written = self._kept(self._files.written) | self._run_directory.changes()
+        passing = self._paths.passing(opened, written) - self._run_directory.known
+        opened, written = opened - passing, written - passing
+        self._run_directory.know(sorted(opened | written))
+        return places(opened, MAX_PLACES), places(written, MAX_PLACES)
 
     def _bindings(self) -> dict[str, int]:
         namespace = self._shell.user_ns

@@ -60,7 +60,7 @@ class Attributes(ABC):
 
     def _of_library(self, path: str, name: str) -> Value:
         whole = f"{path}.{name}"
-        if whole.partition(".")[0] in library.OPAQUE_MODULES:
+        if library.opaque(whole) and not library.SHOWING.startswith(whole):
             raise Opaque(f"it uses {whole}")
         self.machine.use(whole)
         for thing, state in THINGS.items():

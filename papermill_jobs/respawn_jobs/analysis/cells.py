@@ -83,6 +83,7 @@ class _Follower:
             frozenset(trace.sure if sure else ()),
             uses=frozenset(trace.uses),
             reads_all=trace.reads_all,
+            looked_up=frozenset(trace.looked_up),
         )
 
     def _followed(self, tree: ast.Module | Opaque) -> list[ast.stmt]:

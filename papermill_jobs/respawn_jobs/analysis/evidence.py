@@ -11,7 +11,17 @@ import posixpath
 from dataclasses import replace
 
 from respawn_jobs.analysis.footprint import Footprint
-from respawn_jobs.analysis.hidden import CWD, ENV, FILES, NETWORK, OF_EVERY_CELL, TRANSIENT, file_state
+from respawn_jobs.analysis.hidden import (
+    ANYTHING,
+    CWD,
+    ENV,
+    FILES,
+    NETWORK,
+    OF_EVERY_CELL,
+    TRANSIENT,
+    file_state,
+)
+from respawn_jobs.analysis.library import words
 from respawn_kernels.evidence import CellEvidence
 
 
@@ -41,14 +51,14 @@ def observed(
     if evidence.unwatched is None:
         reads |= set(evidence.reads)
         writes |= set(evidence.writes)
-        uses |= frozenset(evidence.libraries)
+        uses |= frozenset(module for module in evidence.libraries if not _of_every_cell(module))
     return replace(
         footprint,
         reads=footprint.reads | reads,
         writes=footprint.writes | writes,
         opaque=footprint.opaque or _everything(evidence),
         uses=uses,
-        reads_all=footprint.reads_all or _frames(evidence),
+        reads_all=footprint.reads_all or _frames(footprint, evidence),
         unwatched=evidence.unwatched,
         seen=frozenset(reads | writes),
         undone=footprint.undone | (footprint.writes & TRANSIENT - changed),
@@ -72,7 +82,22 @@ def _everything(evidence: CellEvidence) -> str | None:
     return "more was seen of it than is kept" if evidence.overflow else None
 
 
-def _frames(evidence: CellEvidence) -> str | None:
-    if not evidence.frames:
-        return None
-    return f"{', '.join(evidence.frames)} looked up names where it was called"
+def _frames(footprint: Footprint, evidence: CellEvidence) -> str | None:
+    known = footprint.looked_up if ANYTHING not in footprint.uses else frozenset()
+    looking = [one for one in evidence.frames if one.partition(".")[0] not in known]
+    return f"{', '.join(looking)} looked up names where it was called" if looking else None
+
+
+_MACHINERY = words(
+    """
+    IPython ipykernel traitlets respawn_kernels codeop contextlib pathlib bdb typing abc weakref _weakrefset
+    ast tokenize token re enum functools collections _collections_abc genericpath posixpath os types copyreg
+    linecache inspect threading asyncio selectors concurrent queue string dis opcode keyword operator reprlib
+    dataclasses copy importlib zipimport io codecs encodings traceback textwrap stat fnmatch
+    """
+)
+"""What runs in every cell because it is a cell, and modules of the standard library that keep nothing."""
+
+
+def _of_every_cell(module: str) -> bool:
+    return module.partition(".")[0] in _MACHINERY

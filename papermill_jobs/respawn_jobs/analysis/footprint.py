@@ -32,6 +32,8 @@ class Footprint:
     """Modules whose code it may run or whose values it may use (see `hidden.matters`)."""
     reads_all: str | None = None
     """Why every variable may matter to it; None when only `reads` may."""
+    looked_up: frozenset[str] = frozenset()
+    """Libraries that look up names of texts which are known, so that `reads` has them all."""
     unwatched: str | None = "nothing was recorded of it while it ran"
     """Why all of this rests on the analysis alone; None when the cell was watched while it ran."""
     seen: frozenset[str] = frozenset()

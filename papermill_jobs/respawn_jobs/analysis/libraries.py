@@ -48,18 +48,21 @@ def call_library(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
         machine.use_value(value)
     found = _called(calls, node, path, given)
     if found.kind not in (Kind.PLAIN, Kind.LIBRARY):
-        machine.regions.note(found.regions, *(Note("tag", tag) for tag in library.tags_of(path)))
+        paths = [path, *(str(value.what) for value in given.values if value.kind is Kind.LIBRARY)]
+        machine.regions.note(found.regions, *(Note("tag", tag) for p in paths for tag in library.tags_of(p)))
     return found
 
 
 def _called(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
     machine = calls.machine
     top, last = path.partition(".")[0], path.rpartition(".")[2]
-    if top in library.OPAQUE_MODULES or path == "polars.sql" or "formula" in path:
+    if library.opaque(path) or path == "polars.sql" or "formula" in path:
         raise Opaque(f"it calls {path}")
     state = _state_called(calls, node, path, given)
     if state is not None:
         return state
+    if path in library.UNPICKLING or (not known(path) and "load" in last):
+        return _unpickled(calls, given)
     if path in files.CALLS or (top == "pandas" and last.startswith("read_")):
         _use_files(calls, path, given)
     if path in library.PROCESS_READERS:
@@ -70,9 +73,17 @@ def _called(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
         return _filed(calls, node, path, given)
     if library.pure(path):
         return _pure(calls, node, path, given)
-    if path in ("json.loads", "json.load"):
+    if path in ("json.loads", "json.load") and not any(leads_to_code(machine, v) for v in given.values):
         _consume(calls, given)
         return _boxes(calls, node)
+    if path.startswith(library.SHOWING):
+        _consume(calls, given)
+        if files.suggests_files(" ".join(given.named)):
+            machine.use_file(None, files.READ)
+        held = [value for value in given.values if value.kind is not Kind.LIBRARY and last != "display"]
+        return machine.pool(held, machine.fresh(node))
+    if path in library.UNPICKLING or (not known(path) and "load" in last):
+        return _unpickled(calls, given)
     if path in ("json.dump", "pickle.dump"):
         _consume(calls, given)
         machine.mutate(*(value for value in given.values[1:2] if value.kind is not Kind.LIBRARY))
@@ -85,6 +96,16 @@ def _called(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
     return _known(calls, node, path, given)
 
 
+def _unpickled(calls: Calls, given: Given) -> Value:
+    """Return what may be an instance of any class that the notebook has."""
+    machine = calls.machine
+    every = [value for value in machine.globals.values() if value.kind is not Kind.LIBRARY]
+    having = [value for value in every if leads_to_code(machine, value)]
+    machine.use_file(_text_argument(given), files.READ)
+    machine.call_world()
+    return calls.anything([UNKNOWN, *given.values, *having])
+
+
 def _known(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
     """Call something of a known library that may change what it is given."""
     machine = calls.machine
@@ -92,6 +113,7 @@ def _known(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
     keeping = False
     if top in ("matplotlib", "seaborn") and not states.sets(path):
         machine.change_state(FIGURES)
+        run_given(calls, [machine.of_state(FIGURES)], PLAIN)  # formatters, and what else is called to draw
     elif states.keeps(path, statement=node is machine.statement):
         machine.change_state(states.options_of(path))
         keeping = True
@@ -157,15 +179,14 @@ def _filed(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
     """Return what a function gives that does nothing but with files."""
     machine = calls.machine
     _consume(calls, given)
+    if path.startswith("matplotlib."):
+        run_given(calls, [machine.of_state(FIGURES)], PLAIN)
     machine.mutate(*(v for v in given.positional[:1] if v.kind not in (*_QUIET, Kind.LIBRARY)))
     ways = {how for _, _, how in files.CALLS[path]}
     if path in ("os.listdir", "glob.glob"):
         return Value(Kind.BOX, frozenset({machine.fresh(node)}))
     if path.startswith(("os.", "shutil.")) and path not in ("os.walk", "os.scandir"):
         return PLAIN
-    if path == "joblib.load":
-        machine.call_world()
-        return UNKNOWN
     if ways == {files.WRITE}:
         return PLAIN
     made = Value(Kind.ANY, frozenset({machine.fresh(node)}))
@@ -234,8 +255,9 @@ def _copied(calls: Calls, node: ast.AST, given: Given) -> Value:
 def draw(calls: Calls, drawing: Value, given: Given) -> Value:
     """Draw something; what is drawn stays as it is, and is not given back."""
     _consume(calls, given)
+    run_given(calls, [drawing], PLAIN)
     for value in given.values:
-        if value.kind not in (*_QUIET, Kind.DRAWING, Kind.LIBRARY):
+        if value.kind not in (*_QUIET, Kind.DRAWING, Kind.LIBRARY) or leads_to_code(calls.machine, value):
             drawing = Value(Kind.ANY, calls.machine.pool([drawing, value]).regions)
     calls.machine.mutate(drawing)
     return drawing

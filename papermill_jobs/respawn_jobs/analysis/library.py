@@ -54,6 +54,16 @@ OPAQUE_MODULES = words(
 )
 """Modules that look into the session, patch others, or go on while later cells run."""
 
+SHOWING = "IPython.display"
+"""What shows things, and nothing else."""
+UNPICKLING = words(
+    """
+    pickle.load pickle.loads pickle.Unpickler joblib.load dill.load dill.loads cloudpickle.load
+    cloudpickle.loads pandas.read_pickle torch.load shelve.open
+    """
+)
+"""Functions that may give an instance of any class of the notebook."""
+
 BOX_READERS = words(
     """
     get index count copy keys items values union difference intersection symmetric_difference issubset
@@ -171,6 +181,11 @@ HARMLESS_DECORATORS = frozenset(["property", "staticmethod", "classmethod"])
 HARMLESS_DECORATOR_PATHS = frozenset({"dataclasses.dataclass", "functools.wraps", "abc.abstractmethod"})
 
 
+def opaque(path: str) -> bool:
+    """Tell whether something of a library gives access to everything."""
+    return path.partition(".")[0] in OPAQUE_MODULES and not path.startswith((SHOWING, "builtins."))
+
+
 def stateless(path: str) -> bool:
     """Tell whether calling this of the standard library changes nothing but what it is given."""
     root = path.partition(".")[0]
@@ -263,7 +278,9 @@ def gives(path: str) -> str:
         return "plain" if rest in ("Timestamp", "Timedelta") else "data"
     if path == "copy.deepcopy":
         return "copy"
-    if root in ("math", "cmath", "json", "html", "textwrap", "base64") or path in PROCESS_READERS:
+    if path == "os.environ.copy":
+        return "any"
+    if root in ("math", "cmath", "json", "html", "base64") or path in PROCESS_READERS:
         return "plain"
     return "plain" if root in ("datetime", "fractions") or path in PURE_OTHERS else "any"
 

@@ -57,6 +57,8 @@ class Trace:
     """Modules whose code it may run or whose values it may use."""
     reads_all: str | None = None
     """Why every variable may matter to it."""
+    looked_up: set[str] = field(default_factory=set)
+    """Libraries that look up the names in texts that are known."""
     steps: int = 0
 
 
@@ -235,6 +237,10 @@ class Machine:
         self.read_state(state)
         return value
 
+    def of_state(self, state: str) -> Value:
+        """Return all objects that stand for a part of the state."""
+        return Value(Kind.ANY, frozenset(self._of_state.get(state, ())))
+
     def use(self, *modules: str) -> None:
         """Note that code or values of modules are used."""
         self.trace.uses.update(modules)
@@ -242,12 +248,14 @@ class Machine:
     def use_value(self, value: Value) -> None:
         """Note that something is done with a value: what its objects come from is used."""
         if value.kind is Kind.LIBRARY:
+            if library.opaque(str(value.what)):
+                raise Opaque(f"it uses {value.what}")
             self.use(str(value.what))
             return
         regions = self.regions.roots(self.holding(value))
         if not regions:
             return
-        tags = self.regions.notes(regions, "tag")
+        tags = self.regions.notes(regions, "tag") | self.regions.notes(regions, "path")
         if value.kind is Kind.DATA and not tags:
             tags = {"numpy.ndarray", "pandas.DataFrame"}
         self.use(*tags, *([ANYTHING] if WORLD in regions else []))

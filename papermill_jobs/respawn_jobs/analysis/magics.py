@@ -21,7 +21,7 @@ def call_magic(calls: Calls, node: ast.AST, name: str, given: Given) -> Value:
     Args:
         calls: what evaluates.
         node: the call.
-        name: `shell`, `cd`, `env`, `config`, `who`, `show`, `writefile` or `appendfile`.
+        name: `shell`, `cd`, `env`, `config`, `who`, `look`, `show`, `writefile` or `appendfile`.
         given: what the magic's line is filled in with.
     """
     machine = calls.machine

@@ -83,6 +83,7 @@ def _plain_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: G
 
 def _box_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Given) -> Value:
     machine = calls.machine
+    calls.special(owner)  # to be compared, or hashed
     if name in library.BOX_READERS:
         calls.special(*given.values)
         found = owner
@@ -112,6 +113,7 @@ def _box_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Giv
 def _data_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Given) -> Value:
     machine = calls.machine
     if library.writes_files(name):
+        calls.special(owner)
         return _written(calls, given)
     if name in ("query", "eval"):
         _looked_up(calls, name, given)
@@ -181,4 +183,5 @@ def _looked_up(calls: Calls, name: str, given: Given) -> None:
     text = _first(given, "expr")
     if given.more is not None or text is None or text_of(text) is None:
         calls.read_everything(f"it calls {name} with a text that is not known")
+    calls.machine.trace.looked_up.add("pandas")
     calls.look_up(given)

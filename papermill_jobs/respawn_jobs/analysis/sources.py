@@ -20,6 +20,8 @@ _RUNNING = frozenset(["time", "timeit", "prun"])
 _QUIET = frozenset(["history", "hist", "lsmagic", "quickref", "page", "pwd", "pylab_quiet"])
 """Line magics that change nothing and depend on nothing that cells share."""
 _LOOKING = frozenset(["pinfo", "pinfo2", "pdoc", "psource", "pfile", "pdef"])
+LOOK = "look"
+"""What a magic that only describes an object becomes a call of, after the `%`."""
 _SETTING = frozenset(["config", "precision", "pprint", "xmode", "colors", "matplotlib"])
 _FILES = frozenset(["ls", "ll", "cat", "mkdir", "rmdir", "rm", "cp", "mv", "sx", "system"])
 """Line magics that are commands of the shell."""
@@ -104,7 +106,7 @@ def _line_magic(name: str, line: str) -> list[ast.stmt]:
     if name in _QUIET:
         return [ast.Pass()]
     if name in _LOOKING:
-        return [ast.Expr(_names(line))]
+        return [ast.Expr(_special(LOOK, _names(line)))]
     if name in _FILES:
         return [ast.Expr(_command(f"{name} {line}"))]
     if name in ("cd", "pushd", "popd", "env", "set_env") or name in _SETTING:

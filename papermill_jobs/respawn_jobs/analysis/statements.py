@@ -214,6 +214,7 @@ class Statements(Expressions):
         matched = cast(ast.Match, node)
         subject = self.value(matched.subject)
         self.special(subject)
+        self.attribute_set(subject)  # patterns read attributes
         parts = self.machine.pool([subject]) if subject.kind is not Kind.PLAIN else PLAIN
         self.machine.mutate(*([parts] if subject.kind not in (Kind.PLAIN, Kind.BOX, Kind.DATA) else []))
         for case in matched.cases:
@@ -245,6 +246,8 @@ class Statements(Expressions):
             if alias.name == "*":
                 raise Opaque(f"it imports everything from {module}")
             path = f"{module}.{alias.name}"
+            if module in ("__main__", "builtins"):
+                raise Opaque(f"it imports from {module}")
             for thing, state in THINGS.items():
                 if path == thing:
                     self.machine.read_state(state)

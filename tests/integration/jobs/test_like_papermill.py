@@ -213,6 +213,7 @@ def test_what_cells_put_out_is_the_same(tmp_path: Path) -> None:
     done.same()
 
 
+@pytest.mark.slow
 def test_a_version_3_notebook_runs_the_same(tmp_path: Path) -> None:
     cell = {
         "cell_type": "code",
@@ -282,7 +283,9 @@ def test_a_cell_that_fails_ends_the_notebook_the_same(tmp_path: Path, kind: str)
 @pytest.mark.parametrize(
     ("source", "statuses", "options", "respawn"),
     [
-        pytest.param("import os; os._exit(0)", (138, 138, 1), (), (), id="kernel dies"),
+        pytest.param(
+            "import os; os._exit(0)", (138, 138, 1), (), (), id="kernel dies", marks=pytest.mark.slow
+        ),
         pytest.param(
             "import time; time.sleep(60)", (1, 1, 1), ("--execution-timeout", "2"), ("--cell-timeout", "2"),
             id="cell takes too long", marks=pytest.mark.slow,
@@ -333,6 +336,7 @@ def test_parameters_that_do_not_fit_are_refused_by_respawn_before_anything_runs(
     assert (named in done.respawn.said, done.respawn.notebook) == (True, {})
 
 
+@pytest.mark.slow
 def test_parameters_are_read_by_their_types_in_respawn_and_by_their_looks_in_papermill(
     tmp_path: Path,
 ) -> None:
@@ -343,6 +347,7 @@ def test_parameters_are_read_by_their_types_in_respawn_and_by_their_looks_in_pap
     assert done.respawn.cells[-1]["outputs"][0]["text"] == ["('007', [1, 2])\n"]
 
 
+@pytest.mark.slow
 def test_a_notebook_is_not_told_what_would_let_it_act_as_its_runner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,6 +362,7 @@ def test_a_notebook_is_not_told_what_would_let_it_act_as_its_runner(
     assert shown == [["['JUPYTERHUB_API_TOKEN', 'MY_OWN', 'RESPAWN_DATA']"], ["['MY_OWN']"], ["['MY_OWN']"]]
 
 
+@pytest.mark.slow
 def test_the_engine_leaves_papermills_own_options_to_papermill(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     notebook = document(

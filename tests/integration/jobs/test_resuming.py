@@ -156,11 +156,11 @@ def test_what_could_not_be_stored_is_made_again_when_that_is_agreed(bench) -> No
 
 
 MODEL = """
-import pathlib
+import fractions, pathlib
 def load(path):
     pathlib.Path(path).read_text()
     return Model()
-class Model:
+class Model(fractions.Fraction):
     name = "trained"
     def __reduce__(self):
         return (load, ("needed",))

@@ -62,6 +62,13 @@ def test_a_cell_that_takes_too_long_leaves_the_state_before_it(
     state_before_is_kept(bench, detail, 1)
 
 
+def test_outputs_that_never_end_are_no_time_limit(bench) -> None:
+    detail = bench.run("x = 1", "get_ipython().kernel.iopub_thread.stop()", "x")
+    assert detail.run.state is RunState.FAILED
+    assert (detail.run.error.name, detail.run.error.cell) == ("OutputTimeout", 1)
+    assert detail.checkpoints[-1].cell == 0
+
+
 def test_a_run_that_takes_too_long_between_cells_leaves_the_state_there(
     bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

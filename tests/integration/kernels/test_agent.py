@@ -20,6 +20,7 @@ greeting = "hello "
 ada = Account("ada")
 table = np.arange(100_000)
 lock = threading.Lock()
+lock.acquire()
 _private = 1
 def total(): return int(table.sum())
 40 + 2

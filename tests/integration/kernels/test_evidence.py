@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from respawn_jobs.held import adopting, end_all
 from respawn_kernels.evidence import CellEvidence
+from respawn_kernels.held import SAVE, Options, Place
 from support.kernels import AGENT, CellFailed, Kernel, running_kernel
 from support.pythons import watching_python
+from support.waiting import wait_for
 
 
 @dataclass
@@ -66,6 +70,30 @@ def test_lambda_that_pandas_calls_is_seen(shared: Recorded) -> None:
     assert "scale" in seen.reads
     assert any(name.startswith("pandas.core.groupby") for name in seen.libraries)
     assert not shared.run("len(df)").reads
+
+
+def test_what_runs_cells_is_not_among_the_libraries(shared: Recorded) -> None:
+    assert not shared.run("pass").libraries
+    assert not shared.run("def nothing():\n    return 1\nnothing()").libraries
+    assert shared.run("import os\nos.environ.get('HOME')").libraries == ("os",)
+    assert not shared.run("print('x'); 5").libraries
+    shared.run("import random, threading")
+    seen = shared.run("t = threading.Thread(target=random.shuffle, args=([1, 2],)); t.start(); t.join()")
+    assert "random" in seen.libraries
+
+
+def test_open_figures_are_looked_for_after_each_cell_and_that_is_no_use_of_them(shared: Recorded) -> None:
+    shared.run("%matplotlib inline\nimport matplotlib.pyplot as plt")
+    shared.run("pass")
+    assert not shared.run("pass").libraries
+    assert {"matplotlib.pyplot", "matplotlib.figure"} <= set(shared.run("plt.plot([1, 2])").libraries)
+
+
+def test_temporary_files_that_are_gone_are_left_out(shared: Recorded) -> None:
+    seen = shared.run("import tempfile\nwith tempfile.NamedTemporaryFile() as f:\n    f.write(b'x')")
+    assert not seen.written
+    assert shared.run("kept = tempfile.NamedTemporaryFile()").written
+    shared.run("kept.close()")
 
 
 def test_query_with_text_looks_into_frames(shared: Recorded) -> None:
@@ -153,6 +181,28 @@ def test_debugger_and_profilers_still_work(shared: Recorded) -> None:
     assert shared.run("1").unwatched is None
 
 
+def test_other_tools_see_what_they_watch(shared: Recorded) -> None:
+    shared.run(
+        "import sys\nlines = []\nm = sys.monitoring\nm.use_tool_id(1, 'coverage')\n"
+        "def line(code, number):\n    lines.append(number)\n    return m.DISABLE\n"
+        "def covered():\n    a = 1\n    return a\n"
+        "m.register_callback(1, m.events.LINE, line)\n"
+        "m.set_local_events(1, covered.__code__, m.events.LINE)\ncovered()\ncovered()"
+    )
+    assert len(shared.kernel.value("lines")) == 2
+    assert "covered" in shared.run("def calls():\n    covered()\ncalls()").reads
+    shared.run("m.set_local_events(1, covered.__code__, 0)\nm.free_tool_id(1)")
+
+
+def test_recursion_and_many_code_objects_are_bounded(shared: Recorded) -> None:
+    shared.run("def deep(n):\n    return bottom if n == 0 else deep(n - 1)\nbottom = 1")
+    assert "bottom" in shared.run("deep(900)").reads
+    assert "bottom" in shared.run("def endless():\n    bottom\n    endless()\nendless()").reads
+    seen = shared.run("for i in range(12000):\n    eval(f'{i} + bottom')")
+    assert (seen.unwatched, seen.overflow) == (None, False)
+    assert "bottom" in seen.reads
+
+
 def test_nothing_shows_in_the_notebook(shared: Recorded) -> None:
     shared.run("import warnings, sys\nwarnings.simplefilter('error')")
     shared.run("def g():\n    import traceback\n    return traceback.format_stack()")
@@ -194,6 +244,29 @@ def test_forked_processes_of_the_notebook_write_no_records(here: Recorded) -> No
     assert here.files == {f"{number}.json" for number in range(1, count + 1)}
     record = here.of(count)
     assert record.outside == ("process",)
+
+
+def test_held_child_watches_nothing(tmp_path: Path) -> None:
+    python = watching_python()
+    if python is None:
+        pytest.skip("no Python 3.12 or later with Respawn's kernel part was found")
+    spool, told = tmp_path / "spool", tmp_path / "told"
+    with adopting(), running_kernel(tmp_path, python) as kernel:
+        kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()}, {Options().to_json()!r})")
+        (tmp_path / "spies.py").write_text(
+            "import sys\nclass Spy:\n    def __reduce__(self):\n"
+            f"        print(sys.monitoring.get_tool(3), file=open({str(told)!r}, 'w'))\n"
+            "        return int, ()\n"
+        )
+        kernel.run("import spies, sys\nspy = spies.Spy()")
+        kernel.silent(f"{AGENT}.hold(0)")
+        place = Place(spool, 0)
+        assert place.tell(SAVE)
+        report = wait_for(place.read_report, 60, "the child's report")
+        assert report.state == "saved"
+        assert told.read_text() == "None\n"
+        assert kernel.value("sys.monitoring.get_tool(3)") == "respawn"
+        end_all(spool)
 
 
 def test_restored_state_is_no_change_of_the_next_cell(here: Recorded) -> None:

@@ -32,9 +32,12 @@ def failed_as_planned(detail: RunDetail) -> None:
 
 
 BAD = """
-import ctypes, os, signal, threading, time
-class Bad:
-    def __init__(self, act): self.act = act
+import ctypes, fractions, os, signal, threading, time
+class Bad(fractions.Fraction):
+    def __new__(cls, act):
+        made = super().__new__(cls, 1)
+        made.act = act
+        return made
     def __reduce__(self): self.act()
 def fail(): raise RuntimeError("not today")
 def crash(): ctypes.string_at(0)
@@ -56,7 +59,7 @@ quits = Bad(lambda: exit())
 def test_variables_that_break_or_hang_the_pickling_are_listed_and_hurt_nothing_else(bench) -> None:
     detail = bench.run(GOOD, BAD, FAILS, "print(rows)")
     failed_as_planned(detail)
-    (kept,) = detail.checkpoints
+    *_, kept = detail.checkpoints  # on a busy machine one may come before
     reasons = {item.name: item.reason for item in kept.unstored}
     assert {"raises", "sleeps", "crashes", "leaves", "hangs", "locked", "quits"} <= set(reasons)
     assert "not today" in reasons["raises"]
@@ -86,14 +89,14 @@ for worker in workers: worker.start()
     detail = bench.run(GOOD, busy, FAILS)
     failed_as_planned(detail)
     assert detail.checkpoints, [cell.note for cell in detail.cells]
-    (kept,) = detail.checkpoints
+    *_, kept = detail.checkpoints  # on a busy machine one may come before
     assert {"client", "stop", "workers"} <= {item.name for item in kept.unstored}
     assert {"rows", "big"}.isdisjoint({item.name for item in kept.unstored})
 
 
 def test_a_full_disk_ends_no_run_and_is_told(bench) -> None:
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
-    detail = bench.run(GOOD, limit, FAILS)
+    detail = bench.run(f"{GOOD}\n{limit}", "x = 1", FAILS)
     failed_as_planned(detail)
     assert detail.checkpoints == []
     assert "no checkpoint: the spool cannot be written: File too large" in detail.cells[1].note

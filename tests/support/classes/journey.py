@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from respawn_kernels.closed import immutables
-from support.checkpoints import Notebook, bring_back, main_module, run
+from support.checkpoints import Notebook, bring_back, in_a_child, main_module, run
 from support.classes.cases import Case, cells, comparison
 from support.classes.registry import CASES
 
@@ -33,13 +33,17 @@ def store(case: Case, place: Path) -> dict[str, Any]:
         notebook = Notebook(namespace, place)
         first, second = cells(case)
         notebook.run(first)
-        notebook.checkpoint()
+        in_a_child(lambda: notebook.checkpoint(forked=True))
+        notebook.stored()
         notebook.run(second)
-        manifest = notebook.checkpoint()
+        in_a_child(lambda: notebook.checkpoint(forked=True))
+        manifest = notebook.stored()
         unstored = {variable.name: variable.reason for variable in manifest.unstored}
         kind = type(namespace["x"])
         _same_in_place(namespace)
-        return {"type": f"{kind.__module__}.{kind.__qualname__}", "unstored": unstored}
+        unchecked = [group.unchecked for group in manifest.groups if group.unchecked is not None]
+        named = f"{kind.__module__}.{kind.__qualname__}"
+        return {"type": named, "unstored": unstored, "unchecked": unchecked}
 
 
 def load(case: Case, place: Path) -> dict[str, Any]:

@@ -128,6 +128,17 @@ def containers() -> None:
     )
     lib("types.SimpleNamespace(a=1)", "x.a = 2; x.b = [1]")
     lib("array.array('d', [1, 2])", "x.append(3)")
+    lib("queue.Queue(5)", "x.put([1])", "list(a.queue) == list(b.queue) and a.maxsize == b.maxsize")
+    lib("threading.Event()", "x.set() if not x.is_set() else x.clear()", "a.is_set() == b.is_set()")
+    lib.fixed("threading.Lock()", "threading.RLock()", "type(a) is type(b)", note="that nobody holds")
+    lib.fixed("weakref.ref(set)", "weakref.ref(dict)", "a() is b()")
+    lib(
+        "under = {'a': 1}\nx = under.items()",
+        "under['b'] = len(under)",
+        "list(a) == list(b)",
+        keeps="under.update(z=0) or ('z', 0) in x",
+        note="still attached",
+    )
     lib("queue.deque([1])", "x.appendleft(0)", note="as queue.deque")
     lib("argparse.Namespace(rate=0.1)", "x.rate = 0.2")
     lib(
@@ -238,9 +249,9 @@ def values() -> None:
         "[*itertools.islice(copy.deepcopy(b), 4)]", again=False)  # fmt: skip
     lib(
         "@functools.lru_cache\ndef x(n): return n + offset[0]\noffset = [1]",
-        "offset[0] = 5",
-        "a(1) == b(1)",
-        note="cached function of the notebook",
+        "offset[0] = 5; x(1)",
+        "a(1) == b(1) and a.cache_info() == b.cache_info()",
+        note="cached function of the notebook, with what it remembers",
         again=False,
     )
     lib.fixed("types", "typing", "a is b", note="that can be imported")
@@ -259,10 +270,13 @@ def refusals() -> None:
     lib = STANDARD
     lib.refused("open(os.devnull)", "the file belongs to the process", "file")
     lib.refused("socket.socket()", "the connection belongs to the process", "socket")
-    lib.refused("threading.Lock()", "who holds it is a matter of running threads", "lock")
-    lib.refused("threading.Thread(target=print)", "it is a matter of the process", "lock|thread")
+    lib.refused("x = threading.Lock()\nx.acquire()", "who holds it is a matter of running threads", "held")
+    lib.refused(
+        "go = threading.Event()\nx = threading.Thread(target=go.wait, daemon=True)\nx.start()",
+        "it is a matter of the process",
+        "lock|thread|Thread",
+    )
     lib.refused("threading.local()", "it belongs to threads", "local")
-    lib.refused("queue.Queue()", "it has a lock", "lock")
     lib.refused("queue.SimpleQueue()", "it belongs to threads", "SimpleQueue")
     lib.refused("ThreadPoolExecutor(1)", "it has threads", "SimpleQueue|lock|weakref")
     lib.refused("sqlite3.connect(':memory:')", "the connection belongs to the process", "sqlite3")
@@ -271,7 +285,6 @@ def refusals() -> None:
     lib.refused("hashlib.blake2b(b'a')", "its state is not given out", "blake2b")
     lib.refused("csv.reader(['a,b'])", "its state is not given out", "reader")
     lib.refused("sys._getframe()", "it is in the middle of running", "frame")
-    lib.refused("weakref.ref(set)", "it does not hold what it stands for", "ref")
 
 
 builtins()

@@ -1,19 +1,20 @@
 """What a kernel holds at the end of a notebook, told so that two processes can be compared.
 
 The last cell of a truth notebook loads this file by its path, so nothing of it is imported by the notebook.
-Objects that can change are numbered in the order in which a walk from the names meets them: the same number
-is the same object. Lines hold no addresses. Nothing is imported that the notebook did not load.
+Objects that can change are numbered in the order in which a walk from a name meets them; which objects two
+names share is told by these numbers. Lines hold no addresses. Nothing is imported that the notebook did not.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 _INLINE_DEPTH = 40
 _MAX_OBJECTS = 20_000
 _MAX_TEXT = 4000
+_MAX_SHARED = 50
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, range, type(Ellipsis), type(NotImplemented))
 _NAMED = (
     types.ModuleType,
@@ -67,36 +69,19 @@ class Walk:
     """Describes values without recursion over containers, so that depth does not matter."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._numbers: dict[int, int] = {}
+        self.numbers: dict[int, int] = {}
+        """By the object's id; the objects are kept, so no id comes up twice."""
+        self.arrays: list[tuple[int, int, int]] = []
         self._queue: list[tuple[int, Any]] = []
         self._keep: list[Any] = []
-        self._arrays: list[tuple[int, int, int]] = []
 
-    def describe(self, values: Iterable[tuple[str, Any]]) -> dict[str, str]:
-        """Return one text for each name: its own value and all objects that were first met from it."""
-        found = {}
-        for name, value in values:
-            start = len(self.lines)
-            head = self._ref(value, 0)
-            while self._queue:
-                number, one = self._queue.pop(0)
-                self.lines.append(f"#{number} {self._safely(one, number)}")
-            found[name] = "\n".join([head, *self.lines[start:]])
-        return found
-
-    def memory(self) -> list[str]:
-        """Return which arrays lie in each other's memory, and at which distance."""
-        found, start, end = [], 0, -1
-        group: list[tuple[int, int]] = []
-        for low, high, number in [*sorted(self._arrays), (sys.maxsize, sys.maxsize, -1)]:
-            if low >= end:
-                if len(group) > 1:
-                    found.append(", ".join(f"#{n}+{at}" for n, at in sorted(group)))
-                group, start = [], low
-            end = max(end, high)
-            group.append((number, low - start))
-        return sorted(found)
+    def describe(self, value: Any) -> str:
+        """Return what a value is, and all that it leads to."""
+        lines = [self._ref(value, 0)]
+        while self._queue:
+            number, one = self._queue.pop(0)
+            lines.append(f"#{number} {self._safely(one, number)}")
+        return "\n".join(lines)
 
     def _ref(self, value: Any, depth: int) -> str:
         if type(value) in _PLAIN:
@@ -114,11 +99,11 @@ class Walk:
             )
         if isinstance(value, types.MethodType):
             return f"method {value.__func__.__qualname__} of {self._ref(value.__self__, depth + 1)}"
-        number = self._numbers.get(id(value))
+        number = self.numbers.get(id(value))
         if number is None:
-            if len(self._numbers) >= _MAX_OBJECTS:
+            if len(self.numbers) >= _MAX_OBJECTS:
                 return "more"
-            number = self._numbers[id(value)] = len(self._numbers)
+            number = self.numbers[id(value)] = len(self.numbers)
             self._keep.append(value)
             self._queue.append((number, value))
         return f"#{number}"
@@ -135,7 +120,7 @@ class Walk:
         if library is not None:
             return library
         if isinstance(value, dict):
-            items = ", ".join(f"{self._ref(k, 0)}: {self._ref(v, 0)}" for k, v in dict.items(value))
+            items = ", ".join(f"{self._ref(k, 0)}: {self._ref(v, 0)}" for k, v in _pairs(value))
             return f"{{{items}}}{self._attributes(value)}"
         if isinstance(value, (list, tuple)):
             return f"[{', '.join(self._ref(one, 0) for one in value)}]{self._attributes(value)}"
@@ -209,6 +194,11 @@ class Walk:
         return told
 
 
+def _pairs(value: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    """Return what is in a dictionary, without what `exec` puts there."""
+    return [(key, one) for key, one in dict.items(value) if not (type(key) is str and key == "__builtins__")]
+
+
 def _of_a_library(walk: Walk, value: Any, number: int) -> str | None:
     """Describe a value of NumPy, pandas, Polars, SciPy or PyTorch; None when it is no such thing."""
     np = sys.modules.get("numpy")
@@ -241,7 +231,7 @@ def _of_a_library(walk: Walk, value: Any, number: int) -> str | None:
 def _array(walk: Walk, np: Any, value: Any, number: int) -> str:
     if value.size and not value.dtype.hasobject:
         low, high = np.lib.array_utils.byte_bounds(value)
-        walk._arrays.append((low, high, number))
+        walk.arrays.append((low, high, number))
     data = value.data if isinstance(value, np.ma.MaskedArray) else value
     if value.dtype.hasobject:
         items = str([walk._ref(one, 0) for one in np.asarray(data).ravel().tolist()])
@@ -307,6 +297,27 @@ def _looked(look: Callable[[], Any]) -> Any:
         return f"raises {type(error).__name__}: {_plain(str(error))}"
 
 
+def _story(looks: list[tuple[str, Callable[[], Any]]]) -> dict[str, str]:
+    """Return what a story's names and observations are, and for each two names what they share."""
+    told, walks = {}, {}
+    for name, look in looks:
+        walks[name] = Walk()
+        told[name] = walks[name].describe(_looked(look))
+    variables = [name for name, _ in looks if not name.startswith("?")]
+    for one, two in itertools.combinations(variables, 2):
+        told |= {f"{one} & {two}": shared} if (shared := _shared(walks[one], walks[two])) else {}
+    return told
+
+
+def _shared(one: Walk, two: Walk) -> str:
+    """Return which objects two walks have both met, and which of their arrays overlap at which distance."""
+    same = sorted((one.numbers[i], two.numbers[i]) for i in one.numbers.keys() & two.numbers.keys())
+    told = [f"#{a} is #{b}" for a, b in same[:_MAX_SHARED]]
+    for low, high, a in one.arrays:
+        told += [f"#{a} overlaps #{b} at {at - low}" for at, end, b in two.arrays if at < high and low < end]
+    return ", ".join(told)
+
+
 def write(
     place: str,
     stories: dict[str, list[tuple[str, Callable[[], Any]]]],
@@ -322,10 +333,7 @@ def write(
     _root[0] = str(Path(place).parent)
     found: dict[str, Any] = {"stories": {}}
     for story, looks in stories.items():
-        walk = Walk()
-        told = walk.describe((name, _looked(look)) for name, look in looks)
-        told["memory"] = "; ".join(walk.memory())
-        found["stories"][story] = told
+        found["stories"][story] = _story(looks)
     # Last, for a debug notebook loads libraries, and with them what they set, when a name is first used.
     found["session"] = {name: _plain(repr(_looked(look))) for name, look in probes().items()}
     Path(place).write_text(json.dumps(found))

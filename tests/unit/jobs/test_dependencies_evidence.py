@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.dependencies import Footprint, observed, overlap
+from respawn_jobs.dependencies import Footprint, footprints, observed, overlap
 from respawn_kernels.evidence import CellEvidence
 
 PLAIN = Footprint(reads=frozenset({"a"}), writes=frozenset({"b"}), sure=frozenset({"b"}))
@@ -99,3 +99,17 @@ def test_paths_overlap_where_they_may_be_the_same_file_or_one_holds_the_other(on
         assert overlap(*(f"#file:{path}" for path in pair)) is same
     assert overlap(f"#file:{one}", "#files")
     assert not overlap(f"#file:{one}", "#cwd")
+
+
+def test_a_query_whose_text_is_known_reads_what_it_names():
+    cells = ["import pandas as pd\ndf = pd.DataFrame({'a': [1]})\nlimit = 1", "n = df.query('a > @limit')"]
+    (_, query), seen = footprints(cells), CellEvidence(frames=("pandas.core.computation.scope",))
+    assert observed(query, seen).may_read("limit")
+    assert not observed(query, seen).may_read("other")
+    assert observed(query, CellEvidence(frames=("patsy.eval",))).may_read("other")
+
+
+def test_what_runs_in_every_cell_tells_nothing_of_one():
+    seen = observed(PLAIN, CellEvidence(libraries=("codeop", "respawn_kernels.evidence.watch")))
+    assert not seen.may_read("#warnings")
+    assert observed(PLAIN, CellEvidence(libraries=("pandas.core.frame",))).may_read("#warnings")

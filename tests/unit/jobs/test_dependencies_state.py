@@ -53,6 +53,10 @@ DEPENDENT = [
     ("decimal.DefaultContext.prec = 5", "n = Decimal(1) / 3"),
     ("def set_precision():\n    getcontext().prec = 10\nset_precision()", "n = Decimal(1) / 3"),
     ("contexts = [getcontext()]\ncontexts[0].prec = 3", "n = Decimal(1) / 3"),
+    ("getcontext().prec = 10", "n = json.loads('[1.5]', parse_float=Decimal)\nm = sum(n) / 3"),
+    ("getcontext().prec = 10", "n = sum(list(map(Decimal, items))) / 3"),
+    ("getcontext().prec = 10", "t = pd.Series([Decimal(1)])\nn = t / 3"),
+    ("getcontext().prec = 10", "t = pd.read_parquet('a.parquet')\nn = t.x / 3"),
     ("plt.plot(items)", "n = len(plt.gca().lines)"),
     ("df.plot()", "n = len(plt.gca().lines)"),
     ("df.x.hist()", "n = len(plt.gca().patches)"),
@@ -224,6 +228,22 @@ def test_a_cell_that_reads_a_file_depends_on_those_that_write_it(writer, reader)
 )
 def test_other_files_do_not_count(writer, reader):
     assert not shared(*run(writer, reader))
+
+
+def test_a_list_of_files_is_a_list():
+    made, changed = run("files = os.listdir('d')\nsame = files", "same.append('a')")
+    assert "files" in changed.writes
+    assert (
+        "wrapped"
+        in run("import textwrap\nwrapped = textwrap.wrap('a b')\nsame = wrapped", "same.pop()")[-1].writes
+    )
+    assert made.opaque is None
+
+
+def test_showing_something_is_only_looking_at_it():
+    shown = run("from IPython.display import HTML, display", "display(HTML('a'), df)")[-1]
+    assert shown.opaque is None
+    assert "df" not in shown.writes
 
 
 def test_a_file_handle_stands_for_its_file():

@@ -220,6 +220,35 @@ MADE_BEFORE = [
         "@pd.api.extensions.register_dataframe_accessor('geo')\nclass Geo:\n    def __init__(self, t):\n        self.t = t\n    def total(self):\n        return self.t.x.sum() * scale",
         "new = df.geo.total()",
     ),
+    (
+        "class A:\n    def area(self):\n        return scale\nimport pickle\nkept = pickle.dumps(A())",
+        "a = pickle.loads(kept)\nnew = a.area()",
+    ),
+    ("class A:\n    def area(self):\n        return scale", "a = pd.read_pickle('a.pkl')\nnew = a.area()"),
+    (
+        "class A:\n    def area(self):\n        return scale",
+        "import joblib\nnew = joblib.load('a.bin').area()",
+    ),
+    ("class A:\n    def __lt__(self, other):\n        return scale\nboth = [A(), A()]", "both.sort()"),
+    (
+        "class A:\n    @property\n    def v(self):\n        return scale\na = A()",
+        "match a:\n    case A(v=1):\n        new = 1",
+    ),
+    (
+        "class A:\n    def __str__(self):\n        return str(scale)\ntable = pd.DataFrame({'a': [A()]})",
+        "table.to_csv('a.csv')",
+    ),
+    (
+        "fig, ax = plt.subplots()\nax.yaxis.set_major_formatter(lambda v, p: str(v * scale))",
+        "fig.savefig('a.png')",
+    ),
+    ("plt.gca().yaxis.set_major_formatter(lambda v, p: str(v * scale))", "plt.savefig('a.png')"),
+    (
+        "class K:\n    def __init__(self, d):\n        self.d = d\n    def v(self):\n        return scale",
+        "new = json.loads('{}', object_hook=K).v()",
+    ),
+    ("n = 1", "from __main__ import scale as s\nnew = s + 1"),
+    ("n = 1", "from sys import modules\nnew = modules['__main__'].scale"),
     ("async def go():\n    return scale", "new = await go()"),
     ("it = (v * scale for v in items)", "new = list(it)"),
     ("it = map(lambda v: v * scale, items)", "new = pd.Series(it)"),

@@ -62,6 +62,16 @@ def test_a_boundary_without_a_checkpoint_moves_the_resume_point_back():
     assert "the state after cell 2 was not kept" in planned.notices[0]
 
 
+def test_a_state_that_was_kept_and_cannot_be_used_says_why():
+    cells = ("x = 1", "a = 1", "import os\nos.chdir(str(a))", "f = [1]", "1/0")
+    nb = notebook(*cells)
+    planned = plan(ended(nb, 4), edited(edited(notebook(*cells), 1, "a = 2"), 4, "pass"))
+    assert actions(planned) == [REUSE, RUN, RUN, RUN, RUN]
+    why = "cannot be used: the working directory cannot be taken back"
+    assert planned.cells[3].why == f"the state after it {why}"
+    assert f"the state after cell 3 {why.replace(': ', ' (')})" in planned.notices[1]
+
+
 def test_without_any_checkpoint_everything_runs_again():
     planned = plan(ended(notebook(*FOUR), 3, kept=set()), notebook(*FOUR))
     assert actions(planned) == [RUN] * 4

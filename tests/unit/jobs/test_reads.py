@@ -35,6 +35,7 @@ def reads(*cells: str, before: tuple[str, ...] = ()) -> set[str]:
         "class A:\n    def m(self):\n        return gen\nA()",
         "if x:\n    pass\nelse:\n    gen",
         "%matplotlib inline\nnext(gen)",
+        "%matplotlib inline\nx = f'''\n{gen}?'''",
         "%%time\nnext(gen)",
         "files = !ls\nnext(gen)",
         "this is no python gen",

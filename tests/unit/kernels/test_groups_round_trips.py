@@ -64,7 +64,8 @@ def test_function_sees_globals_that_change_after_the_restore(tmp_path: Path) -> 
 
 
 def test_function_that_reads_an_unpicklable_global_is_stored(tmp_path: Path) -> None:
-    namespace = notebook("import threading; lock = threading.Lock()\ndef hold():\n    with lock: return 1")
+    code = "import threading; lock = threading.Lock()\ndef hold():\n    with lock: return 1\nlock.acquire()"
+    namespace = notebook(code)
     manifest = capture(namespace, tmp_path)
     back, _ = restore(manifest, tmp_path)
     assert [variable.name for variable in manifest.unstored] == ["lock"]
@@ -245,7 +246,8 @@ def test_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 def test_constructor_of_the_notebook_finds_what_the_notebook_imported(tmp_path: Path) -> None:
     namespace = round_trip(
         """
-        class Point:
+        import fractions
+        class Point(fractions.Fraction):
             def __reduce__(self):
                 return (load, ())
         def load():

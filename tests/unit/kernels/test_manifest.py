@@ -45,7 +45,7 @@ def test_manifest_comes_back():
         ({"more": 1}, "manifest.more"),
         ({"hash_seed": "1; rm"}, "manifest.hash_seed"),
         ({"hash_seed": 7}, "manifest.hash_seed"),
-        ({"format": 3}, "format 3"),
+        ({"format": 4}, "format 4"),
     ],
 )
 def test_wrong_field_is_named(change, names):

@@ -166,11 +166,16 @@ def test_path_objects_of_the_notebook_are_not_called(files: FileEvents, tmp_path
     assert str(tmp_path) in files.opened or files.overflow
 
 
-def test_too_many_paths_are_an_overflow(files: FileEvents, tmp_path: Path) -> None:
+def test_directories_stand_for_many_files_and_too_many_are_an_overflow(
+    files: FileEvents, tmp_path: Path
+) -> None:
     for number in range(MAX_PATHS + 1):
         sys.audit("open", f"/data/{number}", "r", 0)
+    assert not files.overflow
+    assert "/data" in files.opened
+    for number in range(MAX_PATHS + 1):
+        sys.audit("open", f"/data/{number}/x/file", "r", 0)
     assert files.overflow
-    assert len(files.opened) == MAX_PATHS
 
 
 def test_events_of_others_in_a_form_of_their_own_do_no_harm(files: FileEvents) -> None:

@@ -88,4 +88,18 @@ def test_slow_disk_is_said(tmp_path: Path) -> None:
     seconds: Callable[[], int] = count().__next__
     run = RunDirectory(str(tmp_path), lambda path: path, seconds)
     run.begin()
+    assert run.why_not == "the disk is too slow"
+
+
+def test_busy_machine_is_no_slow_disk(tmp_path: Path) -> None:
+    ticks = count()
+    run = RunDirectory(str(tmp_path), lambda path: path, lambda: next(ticks) * 0.03)
+    for _ in range(4):
+        run.begin()
+        run.changes()
     assert run.why_not is not None
+    quick = RunDirectory(str(tmp_path), lambda path: path, lambda: next(ticks) * 0.001)
+    for _ in range(9):
+        quick.begin()
+        quick.changes()
+    assert quick.why_not is None

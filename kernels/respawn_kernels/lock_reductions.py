@@ -1,0 +1,74 @@
+"""How locks that nobody holds and other small machines of the standard library are taken apart.
+
+Events, conditions, semaphores and queues are made of locks and come back with them.
+
+Functions named `make_…` are what streams call when they are loaded: old checkpoints need them, so they stay.
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+import re
+import struct
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from respawn_kernels.pickling import NamespacePickler, Reducer
+
+_LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
+
+
+def reducers() -> Mapping[type, Reducer]:
+    """Return the reductions."""
+    return {
+        **{_LOCK: _lock, _RLOCK: _rlock, struct.Struct: _struct, re.Match: _match},
+        random.SystemRandom: _system_random,
+    }
+
+
+def _lock(lock: Any, _pickler: NamespacePickler) -> Any:
+    if lock.locked():
+        raise pickle.PicklingError("a lock that is held")
+    return make_lock, ()
+
+
+def _rlock(lock: Any, _pickler: NamespacePickler) -> Any:
+    if not repr(lock).startswith("<unlocked"):
+        raise pickle.PicklingError("a lock that is held")
+    return make_rlock, ()
+
+
+def make_lock() -> Any:
+    """Return a lock that nobody holds."""
+    return threading.Lock()
+
+
+def make_rlock() -> Any:
+    """Return a lock that nobody holds and that a thread may take several times."""
+    return threading.RLock()
+
+
+def _struct(one: struct.Struct, _pickler: NamespacePickler) -> Any:
+    return struct.Struct, (one.format,)
+
+
+def _system_random(_one: Any, _pickler: NamespacePickler) -> Any:
+    return random.SystemRandom, ()
+
+
+def _match(match: Any, _pickler: NamespacePickler) -> Any:
+    parts = match.re, match.string, match.pos, match.endpos, match.regs
+    if make_match(*parts) is None:
+        raise pickle.PicklingError("a match that cannot be found again")
+    return make_match, parts
+
+
+def make_match(pattern: Any, text: Any, start: int, end: int, regs: tuple[tuple[int, int], ...]) -> Any:
+    """Return the match of a pattern that has these groups; None when there is none."""
+    for how in (pattern.match, pattern.fullmatch):
+        found = how(text, start, end)
+        if found is not None and found.regs == regs:
+            return found
+    return next((found for found in pattern.finditer(text, start, end) if found.regs == regs), None)
