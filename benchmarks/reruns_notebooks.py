@@ -90,7 +90,7 @@ ORDINARY = [
               "y = df.x * config['rate']", "z = df.x.sum()", "title = config['name'].upper()", "w = df.k.nunique()"),
     _ordinary("comprehensions", 1, "squares = [v ** 3 for v in range(5)]", "import math", "squares = [v ** 2 for v in range(5)]",
               "roots = [math.sqrt(v) for v in squares]", "evens = [v for v in range(10) if v % 2 == 0]", "total = sum(evens)", "top = max(roots)"),
-    _ordinary("magics", 1, "%time limit = 3", _TABLE, "%time limit = 2", "small = df[df.x < limit]", "n = len(small)", "means = df.groupby('k').x.mean()", "%time top = means.max()"),
+    _ordinary("magics", 1, "!true\nlimit = 3", _TABLE, "!true\nlimit = 2", "small = df[df.x < limit]", "n = len(small)", "means = df.groupby('k').x.mean()", "!true\ntop = means.max()"),
 ]  # fmt: skip
 
 HIDDEN = [
@@ -104,10 +104,10 @@ HIDDEN = [
     _hidden("a default factory", "base = 2", "from dataclasses import dataclass, field\n@dataclass\nclass A:\n    v: list = field(default_factory=lambda: [base])", "base = 1", "a = A()"),
     _hidden("an encoder", "scale = 3", "import json\nclass Enc(json.JSONEncoder):\n    def default(self, o):\n        return scale", "scale = 2", "text = json.dumps({1}, cls=Enc)"),
     _hidden("the current figure", "plt.plot([1, 2])\nplt.plot([1, 3])", "import matplotlib\nmatplotlib.use('agg')\nimport matplotlib.pyplot as plt", "plt.plot([1, 2])", "n = len(plt.gca().lines)"),
-    _hidden("a question mark in a text", "limit = 2", "pass", "limit = 1", "%time n = 1\ntext = f'''\n{limit}?'''"),
+    _hidden("a question mark in a text", "limit = 2", "pass", "limit = 1", "!true\ntext = f'''\n{limit}?'''"),
     _hidden("what cells show", "%config InteractiveShell.ast_node_interactivity = 'all'", "pass", "%config InteractiveShell.ast_node_interactivity = 'last_expr'", "1\n2"),
     _hidden("the first day of the week", "calendar.setfirstweekday(6)", "import calendar", "calendar.setfirstweekday(0)", "header = calendar.weekheader(3)"),
-    _hidden("a directory", "os.makedirs('d/two', exist_ok=True)", "import os", "os.makedirs('d/one', exist_ok=True)", "names = sorted(os.listdir('d'))"),
+    _hidden("a directory", "os.makedirs('d/one', exist_ok=True)\nos.makedirs('d/two', exist_ok=True)", "import os", "os.makedirs('d/one', exist_ok=True)", "names = sorted(os.listdir('d'))"),
     _hidden("a file", "open('a.txt', 'w').write('two')", "from pathlib import Path", "open('a.txt', 'w').write('one')", "text = Path('a.txt').read_text()"),
     _hidden("NumPy's errors", "np.seterr(divide='ignore')", "import numpy as np\nzero = np.zeros(2)", "np.seterr(divide='raise')", "try:\n    one = 1 / zero\nexcept FloatingPointError:\n    one = None"),
     _hidden("the environment", "os.environ['RESPAWN_BENCH'] = 'b'", "import os", "os.environ['RESPAWN_BENCH'] = 'a'", "got = os.environ['RESPAWN_BENCH']"),

@@ -9,6 +9,7 @@ from typing import cast
 
 from respawn_jobs.analysis.calls import Calls
 from respawn_jobs.analysis.hidden import PYTHON
+from respawn_jobs.analysis.running import leads_to_code, run_given
 from respawn_jobs.analysis.scopes import Function, Scope, bound, kept
 from respawn_jobs.analysis.values import PLAIN, Kind, Value, constant, join, text_of
 
@@ -75,6 +76,8 @@ class Expressions(Calls):
         index = self.value(subscript.slice)
         self.special(index)
         self.machine.use_value(whole)
+        if index.kind is not Kind.LIBRARY and leads_to_code(self.machine, index):
+            run_given(self, [index], whole)  # tables call what they are indexed with
         if whole.kind is Kind.PLAIN:
             return PLAIN
         if whole.kind in (Kind.DATA, Kind.DRAWING):
@@ -287,7 +290,9 @@ class Expressions(Calls):
             for condition in generator.ifs:
                 self.special(self.value(condition))
         for item in items:
-            self.machine.keep(made, self.value(item))
+            value = self.value(item)
+            self.special(value)  # keys are hashed
+            self.machine.keep(made, value)
 
     def assign(self, target: ast.expr, value: Value) -> None:
         """Give a target a value."""

@@ -68,6 +68,7 @@ def _called(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
     if path in library.PROCESS_READERS:
         machine.read_process()
     if path in _PATHS:
+        calls.special(*given.values)
         return _joined(given)
     if path in files.CALLS and path not in _LOADING:
         return _filed(calls, node, path, given)

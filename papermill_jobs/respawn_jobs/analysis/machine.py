@@ -348,7 +348,13 @@ class Machine:
                 continue
             seen.add(function)
             self.step()
-            reached = [self.load_global(name) for name in mentioned(function.node)]
+            # A name that no cell binds is one of the function's own, as long as all cells are understood.
+            known_names = self.own | self.globals.keys() | library.OPAQUE_NAMES
+            reached = [
+                self.load_global(name)
+                for name in sorted(mentioned(function.node))
+                if name in known_names or name.startswith("_") or not self.trusted
+            ]
             for name in shape_of(function.node).globals:
                 self.bind_global(name, UNKNOWN)
             pooled = self.pool([pooled, *reached], function.region)

@@ -166,10 +166,9 @@ def _written(calls: Calls, given: Given) -> Value:
     """Write a table to a file, or to what stands for one."""
     machine = calls.machine
     target = _first(given, "path_or_buf", "path", "fname", "buf", "excel_writer", "file")
-    if target is None and given.more is None:
-        return PLAIN
-    mode = given.named.get("mode")
-    machine.use_file(target, WRITE if mode is None and given.more is None else BOTH)
+    if target is not None or given.more is not None:
+        mode = given.named.get("mode")
+        machine.use_file(target, WRITE if mode is None and given.more is None else BOTH)
     for value in given.values:
         calls.special(value)
         if value.kind not in _QUIET:

@@ -24,6 +24,8 @@ def call_builtin(calls: Calls, node: ast.AST, name: str, given: Given) -> Value:
     machine = calls.machine
     if name in library.OPAQUE_NAMES:
         raise Opaque(f"it calls {name}")
+    if name in ("getattr", "hasattr") and given.positional and machine.properties:
+        return calls.anything(given.values)
     if name in library.SCALAR_BUILTINS:
         calls.special(*given.values)
         if name in ("abs", "divmod", "pow", "round") and any(v.kind is not Kind.PLAIN for v in given.values):
@@ -45,8 +47,6 @@ def call_builtin(calls: Calls, node: ast.AST, name: str, given: Given) -> Value:
         return Value(Kind.ANY, machine.holding(given.values[0]))
     if name == "open":
         return opened(calls, node, given)
-    if name in ("getattr", "hasattr") and given.positional and machine.properties:
-        return calls.anything(given.values)
     if name == "getattr" and given.positional:
         owner = given.positional[0]
         if owner.kind is Kind.LIBRARY:
@@ -109,6 +109,7 @@ def opened(calls: Calls, node: ast.AST, given: Given, path: Value | None = None)
         path: what names the file, when no argument does.
     """
     machine, positional = calls.machine, list(given.positional)
+    calls.special(*given.values)
     if path is None:
         path = given.named.get("file") or (positional.pop(0) if positional else None)
     mode = given.named.get("mode") or (positional[0] if positional else None)

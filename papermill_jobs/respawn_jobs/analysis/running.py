@@ -43,7 +43,8 @@ def run_given(calls: Calls, values: Iterable[Value], argument: Value) -> Value:
             regions = machine.holding(value)
             functions = machine.regions.functions(regions)
             if functions:
-                whole = machine.pool([argument, value]) if argument.regions else machine.pool([value])
+                alone = value.kind is Kind.BOX and not machine.regions.notes(regions, "mixed")
+                whole = argument if alone else machine.pool([argument, value])
                 found = join(found, calls.run_all(functions, whole))
             for path in sorted(machine.regions.notes(regions, "path")):
                 found = join(found, run_path(calls, path, argument))

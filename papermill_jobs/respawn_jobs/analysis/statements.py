@@ -12,6 +12,7 @@ from respawn_jobs.analysis.expressions import Expressions
 from respawn_jobs.analysis.given import Given
 from respawn_jobs.analysis.hidden import IMPORTS, SHOWN
 from respawn_jobs.analysis.machine import Machine, Opaque, known
+from respawn_jobs.analysis.running import leads_to_code
 from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, bound
 from respawn_jobs.analysis.states import TEMPORARY, THINGS
 from respawn_jobs.analysis.values import PLAIN, UNKNOWN, Kind, Note, Value, join
@@ -50,7 +51,8 @@ class Statements(Expressions):
     def _do_expr(self, node: ast.stmt) -> None:
         shown, machine = cast(ast.Expr, node).value, self.machine
         outer, machine.statement = machine.statement, shown if isinstance(shown, ast.Call) else None
-        self.special(self.value(shown))
+        value = self.value(shown)
+        self.special(value, every=machine.scope is None and value.kind is Kind.ANY)
         machine.statement = outer
         if machine.scope is None:
             machine.use(SHOWN)  # what a cell ends with is displayed
@@ -123,7 +125,10 @@ class Statements(Expressions):
 
     def _do_raise(self, node: ast.stmt) -> None:
         raised = cast(ast.Raise, node)
-        self.values([part for part in (raised.exc, raised.cause) if part is not None])
+        for part in (raised.exc, raised.cause):
+            value = self.value(part) if part is not None else PLAIN
+            if value.kind is not Kind.LIBRARY and leads_to_code(self.machine, value):
+                self.called(node, value, Given())  # an exception that is raised as a class is made
 
     def _do_assert(self, node: ast.stmt) -> None:
         self.special(self.value(cast(ast.Assert, node).test))

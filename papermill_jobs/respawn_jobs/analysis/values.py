@@ -56,6 +56,9 @@ class Note:
 
 
 DRAWS = Note("draws")
+MIXED = Note("mixed")
+"""More lies there than tables, boxes, and functions as they are defined: what is called may be given any of
+it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ PLAIN = Value(Kind.PLAIN)
 NONE = Value(Kind.PLAIN, what=Constant(type(None), None))
 UNKNOWN = Value(Kind.ANY, frozenset({WORLD}))
 
+_SIMPLE = (Kind.PLAIN, Kind.BOX, Kind.DATA, Kind.FUNCTION)
 _RANK = {Kind.PLAIN: 0, Kind.BOX: 1}
 
 
@@ -124,6 +128,8 @@ class Regions:
         if item.kind is Kind.PLAIN:
             return
         region = self.merge(into.regions | item.regions)
+        if region is not None and item.kind not in _SIMPLE:
+            self.note([region], MIXED)
         widest = _widest(self._holds[region], _held(item.kind)) if region is not None else None
         if region is not None and widest is not None and widest is not self._holds[region]:
             self._holds[region] = widest
@@ -176,7 +182,9 @@ def join(one: Value, other: Value) -> Value:
         return Value(Kind.DATA, regions) if Kind.BOX not in kinds else Value(Kind.ANY, regions)
     if Kind.LIBRARY in kinds:
         regions |= {WORLD}
-    return Value(Kind.ANY, regions)
+    # An instance leads to its class, and `what` no longer says so.
+    owners = {getattr(value.what, "region", None) for value in (one, other)}
+    return Value(Kind.ANY, regions | frozenset(region for region in owners if region is not None))
 
 
 def _held(kind: Kind) -> Kind:
