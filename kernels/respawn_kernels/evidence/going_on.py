@@ -32,6 +32,7 @@ class GoingOn:
         self._threads = weakref.WeakSet(threading.enumerate())
         self._tasks = weakref.WeakSet(_tasks())
         self._processes = set(_children())
+        self._timers = _timers()
         self._unnamed = _thread._count() - len(self._threads)
 
     def names(self, *, processes: bool) -> list[str]:
@@ -50,7 +51,7 @@ class GoingOn:
         ]
         if processes or _multiprocessing():
             found += [f"process {pid}" for pid in _children() if pid not in self._processes]
-        if any(signal.getitimer(timer)[0] for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL)):
+        if _timers() - self._timers:
             found.append("timer")
         found += [
             f"callback {getattr(function, '__qualname__', type(function).__qualname__)}"
@@ -106,6 +107,10 @@ def _tasks() -> set[Any]:
 def _is_kernels_task(task: Any) -> bool:
     code = getattr(task.get_coro(), "cr_frame", None)
     return code is None or is_machinery(str(code.f_globals.get("__name__", "")))
+
+
+def _timers() -> set[int]:
+    return {timer for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL) if signal.getitimer(timer)[0]}
 
 
 def _callbacks(shell: Any) -> list[Any]:
