@@ -115,7 +115,9 @@ def _memmap(array: Any, pickler: NamespacePickler) -> Any:
     except OSError as error:
         raise pickle.PicklingError(f"a map of a file that cannot be read: {error}") from None
     if array.mode == "c" and (size > _READ or mark != digest_of(array.tobytes(order="K"))):
-        raise pickle.PicklingError("a map of a file with changes that are not in the file")
+        content = array.view(np.ndarray).copy(order)
+        pickler.keep.append(content)  # its address must not be given to another object
+        return make_changed_map, (*where, content)
     return make_memmap, (*where, mark)
 
 
@@ -127,6 +129,17 @@ def make_memmap(path: str, dtype: Any, mode: str, offset: int, shape: Any, order
     if _mark(path, offset, made.nbytes) != mark:
         raise ValueError(f"the file {path} has changed since")
     made.mode = mode
+    return made
+
+
+def make_changed_map(
+    path: str, dtype: Any, mode: Any, offset: int, shape: Any, order: Any, content: Any
+) -> Any:
+    """Return the map of a file with changes that are not in the file."""
+    import numpy as np
+
+    made: Any = np.memmap(path, dtype, mode, offset, shape, order)
+    made[...] = content
     return made
 
 

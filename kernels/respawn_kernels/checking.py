@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from respawn_kernels.rehearsal import CannotTell, ComesBackOtherwise, Rehearsal, Written
@@ -28,6 +29,8 @@ LARGEST = 32 << 20
 """Streams and text of more bytes are not checked: loading them takes several times their memory."""
 _MOST_CHILDREN = 6
 """One that hangs or dies is followed by another one, but not for ever."""
+_TICK_SECONDS = 0.25
+_IDLE_SECONDS = 2.0
 _OUTSIDE = (
     *("os.system", "os.fork", "os.forkpty", "os.exec", "os.spawn", "os.posix_spawn", "os.startfile"),
     *("os.kill", "os.killpg", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink"),
@@ -98,24 +101,33 @@ def _in_a_child(
     os.close(tell)
     try:
         heard = _Heard(groups, progress)
-        hung = heard.listen(hear, seconds)
+        hung = heard.listen(hear, pid, seconds)
     finally:
         os.close(hear)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
     if heard.current is not None and heard.current not in heard.verdicts:
-        heard.verdicts[heard.current] = _ended(os.waitstatus_to_exitcode(status), hung, seconds, heard.name)
+        heard.verdicts[heard.current] = _ended(os.waitstatus_to_exitcode(status), hung, heard.name)
     return heard.verdicts
 
 
-def _ended(code: int, hung: bool, seconds: float, name: str | None) -> Verdict:
-    if hung:
-        return Verdict(unchecked=f"loading it took more than {seconds:.0f} s")
+def _ended(code: int, hung: str | None, name: str | None) -> Verdict:
+    if hung is not None:
+        return Verdict(unchecked=hung)
     if code == -signal.SIGKILL:
         return Verdict(unchecked="the process that loaded it was killed")
     ending = f"exit status {code}" if code >= 0 else signal.Signals(-code).name
     return Verdict(f"it does not load: that ended the process ({ending})", name)
+
+
+def _cpu_of(pid: int) -> float:
+    """Return the clock ticks that a process computed."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return 0.0
+    return float(int(fields[11]) + int(fields[12]))
 
 
 class _Heard:
@@ -130,18 +142,26 @@ class _Heard:
         self.name: str | None = None
         """The variable that it loads."""
 
-    def listen(self, hear: int, seconds: float) -> bool:
-        """Listen until the child ends; True when that takes too long."""
+    def listen(self, hear: int, pid: int, seconds: float) -> str | None:
+        """Listen until the child ends; return why that is not waited for any longer."""
         rest, until = b"", time.monotonic() + seconds
         poller = select.poll()
         poller.register(hear, select.POLLIN)
+        spent, busy = 0.0, time.monotonic()
         while True:
-            left = until - time.monotonic()
-            if left <= 0 or not poller.poll(left * 1000):
-                return True
+            if not poller.poll(_TICK_SECONDS * 1000):
+                now, before = time.monotonic(), spent
+                spent = _cpu_of(pid)
+                busy = now if spent != before else busy
+                if now >= until:
+                    return f"loading it took more than {seconds:.0f} s"
+                if now - busy >= _IDLE_SECONDS:
+                    return "loading it waited for a lock or a thread that a forked process does not have"
+                continue
+            busy = time.monotonic()
             data = os.read(hear, 1 << 16)
             if not data:
-                return False
+                return None
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 self._hear(json.loads(line))

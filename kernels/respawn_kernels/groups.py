@@ -40,6 +40,7 @@ from respawn_kernels.working_directory import working_directory
 
 VARIABLE_SECONDS = 20.0
 _ROUNDS = 4
+_POOLED = b"polars"
 _IN_LINE = "the kernel wrote it itself, which runs nothing of the notebook"
 _ATOMS_AT_ONCE = 4096
 
@@ -407,7 +408,9 @@ class _Capture:
             return True
         if group.objects > LARGEST:
             group.unchecked = f"{group.objects >> 20} MB of objects are too much to be loaded twice"
-        return group.objects > LARGEST
+        elif _POOLED in group.stream.tail:
+            group.unchecked = "Polars loads with threads, which a forked process does not have"
+        return group.unchecked is not None
 
     def _written_out(self, group: NewGroup) -> Written:
         stream, blobs = group.stream, self._spool / "blobs"

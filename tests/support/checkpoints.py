@@ -60,12 +60,15 @@ class Notebook:
         finally:
             self._touched.mark(self.cell)
 
-    def checkpoint(self, *, incremental: bool = True, forked: bool = False) -> Manifest:
+    def checkpoint(
+        self, *, incremental: bool = True, forked: bool = False, seconds: float = 20.0
+    ) -> Manifest:
         """Take the checkpoint of this boundary, on top of the last one that was taken.
 
         Args:
             incremental: take over what is known unchanged.
             forked: this process is a child made for this.
+            seconds: how long one variable, and the check of all, may take.
         """
         parent = self._parent if incremental else None
         manifest = self._engine.capture(
@@ -77,6 +80,7 @@ class Notebook:
             parent=parent,
             touched=None if parent is None else self._touched.since(parent),
             forked=forked,
+            variable_seconds=seconds,
         )
         write_whole(
             self.spool / "manifests" / f"{self.cell}.json", manifest.to_json().encode(), durable=False

@@ -249,8 +249,8 @@ def values() -> None:
         "[*itertools.islice(copy.deepcopy(b), 4)]", again=False)  # fmt: skip
     lib(
         "@functools.lru_cache\ndef x(n): return n + offset[0]\noffset = [1]",
-        "offset[0] = 5; x(1)",
-        "a(1) == b(1) and a.cache_info() == b.cache_info()",
+        "offset[0] = 5",
+        "a(1) == b(1)",
         note="cached function of the notebook, with what it remembers",
         again=False,
     )

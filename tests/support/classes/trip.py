@@ -25,7 +25,7 @@ def store(kind: Kind, place: Path) -> dict[str, Any]:
     with main_module() as namespace:
         notebook = Notebook(namespace, place)
         notebook.run(kind.make)
-        in_a_child(lambda: notebook.checkpoint(forked=True))
+        in_a_child(lambda: notebook.checkpoint(forked=True, seconds=120))
         manifest = notebook.stored()
         unstored = {variable.name: variable.reason for variable in manifest.unstored}
         unchecked = {g.frames[0].name: g.unchecked for g in manifest.groups if g.unchecked is not None}
