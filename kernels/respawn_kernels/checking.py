@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from respawn_kernels.forking import fork_without_warning
 from respawn_kernels.rehearsal import CannotTell, ComesBackOtherwise, Rehearsal, Written
 
 LARGEST = 32 << 20
@@ -95,7 +96,7 @@ def _in_a_child(
     """Return the verdicts of one child: it may hang, or die of what it loads."""
     hear, tell = os.pipe()
     writer = os.getpid()
-    pid = os.fork()
+    pid = fork_without_warning()
     if pid == 0:
         _child(rehearse, places, tell, writer)
     os.close(tell)

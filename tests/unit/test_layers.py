@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
@@ -70,3 +71,14 @@ def test_no_source_root_is_a_package() -> None:
     """A bare `kernels` package would break the Hugging Face one in users' environments."""
     packages = [path.parent.name for path in ROOT.glob("*/__init__.py")]
     assert not packages
+
+
+def test_kernels_fork_by_what_passes_over_handlers_of_others() -> None:
+    wrong = [
+        f"{module.name}, line {node.lineno}"
+        for module in modules("respawn_kernels")
+        if module.name != "respawn_kernels.forking"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.fork", "os.forkpty", "posix.fork")
+    ]
+    assert not wrong, "call respawn_kernels.forking.fork: a handler of the notebook must not hear of it"
