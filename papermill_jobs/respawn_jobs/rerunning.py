@@ -137,6 +137,12 @@ class _Search:
                     reads = any(one.may_read(name) for one in (step.old, step.new) if one)
                     self.found_so_far.touched[place] = name
                     self._add(place, f"{'reads' if reads else 'writes'} {self.since[name][1]}")
+                elif self._below(place) is not None and any(
+                    one.opaque for one in (step.old, step.new) if one
+                ):
+                    self._add(
+                        place, f"may depend on anything, and {self.name_of(self._below(place) or 0)} runs"
+                    )
         for place in sorted(self.found_so_far.why):
             for name in self._reads(self.steps[place].runs):
                 if name in self.since or self._written_since(place, name):
@@ -155,6 +161,10 @@ class _Search:
     def _stale(self, name: str, place: int, why: str) -> None:
         if name not in self.since or place < self.since[name][0]:
             self.since[name] = (place, why)
+
+    def _below(self, place: int) -> int | None:
+        """Return a step above one that runs again; None when there is none."""
+        return min((other for other in self.found_so_far.why if other < place), default=None)
 
     def _touched(self, place: int, step: Step) -> str | None:
         """Return the name through which a cell is not what it was, if it is not."""

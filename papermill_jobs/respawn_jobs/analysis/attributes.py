@@ -10,7 +10,7 @@ from respawn_jobs.analysis.hidden import WORLD_STATE
 from respawn_jobs.analysis.machine import Machine, Opaque, known
 from respawn_jobs.analysis.running import given_to_keep
 from respawn_jobs.analysis.scopes import ClassInfo
-from respawn_jobs.analysis.states import THINGS
+from respawn_jobs.analysis.states import FIGURES, THINGS
 from respawn_jobs.analysis.values import DRAWS, PLAIN, Kind, Value
 
 
@@ -37,6 +37,9 @@ class Attributes(ABC):
             return self.anything([Value(Kind.ANY, self.machine.holding(owner))])
         if owner.kind is Kind.DATA and name in library.RANDOM_DATA_METHODS:
             self.machine.regions.note(owner.regions, DRAWS)
+        if owner.kind is Kind.DATA and name in ("plot", "hist", "boxplot"):
+            self.machine.use("matplotlib.*")
+            self.machine.change_state(FIGURES)
         if owner.kind in (Kind.DATA, Kind.DRAWING):
             added = given_to_keep(self.machine, owner)  # accessors are made when they are read
             return self.anything([owner, *added]) if added else owner

@@ -70,6 +70,9 @@ move_into
 READING_METHODS, WRITING_METHODS = (frozenset(words.split()) for words in _WORDS.split("|"))
 """Methods of `pathlib.Path` that look at files, and that change them."""
 
+PATH_METHODS = (READING_METHODS | WRITING_METHODS | {"open"}) - {"copy", "move", "walk", "stat", "resolve"}
+"""Those of them that hardly anything else has."""
+
 _SUGGESTS = re.compile(
     r"(^|_)(read|load|open|scan|imread|fetch|write|save|dump|export|sink|savefig|imsave|store|upload|download)"
     r"|file|path|^to_(csv|parquet|json|excel|pickle|feather|html|hdf|sql|stata|orc|xml|netcdf|zarr|avro|ipc)"

@@ -25,8 +25,8 @@ NETWORK = "#network"
 """What servers keep."""
 _FILE, _LIBRARY = "#file:", "#lib:"
 
-OF_EVERY_CELL = frozenset(["#in"])
-"""What each cell changes by being executed."""
+OF_EVERY_CELL = frozenset(["#in", "#last", "#running"])
+"""What cells change by being executed; whoever looks at that is a cell that may depend on everything."""
 TRANSIENT = frozenset(["#figures"])
 """What a kernel may put back after each cell: where figures are shown at a cell's end they are closed."""
 
@@ -165,8 +165,11 @@ _USERS: dict[str, frozenset[str]] = {
     "#cwd": frozenset([IMPORTS, "glob", "subprocess"]),
     "#env": frozenset([IMPORTS, "subprocess", *_ARRAYS]) - {"numpy", "pandas"},
     "#sys.path": frozenset([IMPORTS]),
+    "#modules": frozenset([IMPORTS]),
+    "#sys.modules": frozenset([IMPORTS]),
+    "#finders": frozenset([IMPORTS]),
+    "#atexit": frozenset(["atexit"]),
     "#extensions": frozenset(["IPython"]),
-    "#in": frozenset(["IPython.history"]),
 }
 """Through what a part can matter that the catalogue says may matter through anything.
 
@@ -175,5 +178,6 @@ Calls that draw random numbers, look at the environment or use files are named b
 _ALL_BUT: dict[str, frozenset[str]] = {
     "#warnings": frozenset([PYTHON, SHOWN]),
     "#patches": frozenset([PYTHON, SHOWN]),
+    "#logging": frozenset([PYTHON, SHOWN]),
 }
 """What cannot use a part that all libraries use."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from respawn_jobs.analysis import files, library, states
 from respawn_jobs.analysis.arguments import all_harmless
 from respawn_jobs.analysis.given import Given
+from respawn_jobs.analysis.hidden import NETWORK
 from respawn_jobs.analysis.machine import Opaque, known
 from respawn_jobs.analysis.magics import call_magic
 from respawn_jobs.analysis.python_calls import call_builtin
@@ -112,7 +113,8 @@ def _known(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
     machine = calls.machine
     top, last = path.partition(".")[0], path.rpartition(".")[2]
     keeping = False
-    if top in ("matplotlib", "seaborn") and not states.sets(path):
+    plotting = top in ("matplotlib", "seaborn") or path.startswith("pandas.plotting.")
+    if plotting and not states.sets(path):
         machine.change_state(FIGURES)
         run_given(calls, [machine.of_state(FIGURES)], PLAIN)  # formatters, and what else is called to draw
     elif states.keeps(path, statement=node is machine.statement):
@@ -167,6 +169,10 @@ def _state_called(calls: Calls, node: ast.AST, path: str, given: Given) -> Value
 
 def _use_files(calls: Calls, path: str, given: Given) -> None:
     """Read and write the files that the arguments of a call name."""
+    if path.startswith("pandas.read_sql"):
+        calls.machine.use_file(None, files.READ)
+        calls.machine.read_state(NETWORK)
+        return
     for place, name, how in files.CALLS.get(path, ((0, "", files.READ),)):
         found = given.named.get(name)
         if found is None and place < len(given.positional):

@@ -14,7 +14,7 @@ from respawn_jobs.analysis.libraries import draw
 from respawn_jobs.analysis.machine import Opaque, known
 from respawn_jobs.analysis.python_calls import opened
 from respawn_jobs.analysis.running import CALLABLE, given_to_keep, leads_to_code, run_given
-from respawn_jobs.analysis.values import PLAIN, Kind, Value, join, text_of
+from respawn_jobs.analysis.values import PLAIN, Kind, Value, join, may_be_text, text_of
 
 if TYPE_CHECKING:
     from respawn_jobs.analysis.calls import Calls
@@ -47,10 +47,19 @@ def call_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Giv
         return draw(calls, owner, given)
     if owner.kind is Kind.DATA:
         return _data_method(calls, node, owner, name, given)
-    if files.suggests_files(name) and not calls.machine.worldly(owner):
-        calls.machine.use_file(_first(given), BOTH)
+    if not calls.machine.worldly(owner):
+        _use_files(calls, owner, name, given)
     calls.look_up(given)
     return calls.anything([owner, *given.values])
+
+
+def _use_files(calls: Calls, owner: Value, name: str, given: Given) -> None:
+    """Use the files that a method of something that is not known may use, by what it is called."""
+    texts = [value for value in given.values if may_be_text(value)]
+    if files.suggests_files(name):
+        calls.machine.use_file(texts[0] if len(texts) == 1 and given.more is None else None, BOTH)
+    elif name in files.PATH_METHODS and not calls.machine.regions.notes(owner.regions, "tag"):
+        calls.machine.use_file(None, READ if name in files.READING_METHODS else BOTH)
 
 
 def _first(given: Given, *names: str) -> Value | None:
@@ -126,6 +135,7 @@ def _data_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Gi
     many = len(given.positional) > (1 if name in ("query", "eval") else 2)
     if not quiet or many or any(value.kind is not Kind.PLAIN for value in given.positional[len(places) :]):
         calls.look_up(given)
+        _use_files(calls, owner, name, given)
         return calls.anything([owner, *given.values, *given_to_keep(calls.machine, owner)])
     if name in library.RANDOM_DATA_METHODS and "random_state" not in given.constants:
         machine.draw((NUMPY_RANDOM,))

@@ -181,3 +181,9 @@ def test_whoever_wrote_a_file_before_it_is_read_again_writes_it_again():
     ]
     again = runs(planned(cells, 2, "scale = 2"))
     assert {1, 2, 3, 4} <= set(again)
+
+
+def test_a_cell_that_may_depend_on_anything_runs_below_whatever_runs_again():
+    again = runs(planned(["n = 1", "1 + 1", "new = _ + 1", *APART], 1, "1 + 2"))
+    assert 2 in again
+    assert not {3, 4} & set(runs(planned(["n = 1", "1 + 1", "m = n", *APART], 1, "1 + 2")))
