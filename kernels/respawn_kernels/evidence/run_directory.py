@@ -1,8 +1,8 @@
 """What changed in the run's directory, whoever wrote it: Arrow, HDF5 and their like raise no audit event.
 
-It also looks at files elsewhere that cells have opened before. A look is bounded; a directory with more files
-than that is not looked at, and the record says so. Hidden directories are passed over, and notebooks: the
-run's own output may lie there, and it grows from cell to cell.
+It also looks at files elsewhere that cells have opened before. A look is bounded; a directory with more than
+that is not looked at, and the record says so. Hidden files and directories are passed over, Respawn's own
+store, and notebooks: the run's output may lie there, and it grows from cell to cell.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 MAX_ENTRIES = 500
 MAX_SECONDS = 0.25
@@ -18,6 +19,8 @@ _SLOW_SECONDS = 0.02
 _MAX_SLOW = 5
 """So many slow looks in a row are the last ones; one may be slow because the machine is busy."""
 _MAX_KNOWN = 300
+_STORE = "respawn.db"
+"""A directory with such a file is an embedded store (`RESPAWN_DATA`)."""
 _PASSED_OVER = frozenset({"__pycache__", "node_modules"})
 
 Seen = dict[str, tuple[int, int, int]]
@@ -87,29 +90,39 @@ class RunDirectory:
 
     def _walk(self, seen: Seen, start: float) -> str | None:
         """Look at every file below the root; return why not, when there are too many."""
-        entries = 0
+        count = 0
         todo = [self._root]
         while todo:
+            directory = todo.pop()
             try:
-                with os.scandir(todo.pop()) as found:
-                    for entry in found:
-                        entries += 1
-                        if entries > MAX_ENTRIES:
-                            return f"there are more than {MAX_ENTRIES} files"
-                        if self._clock() - start > MAX_SECONDS:
-                            return "the disk is too slow"
-                        if entry.is_dir(follow_symlinks=False):
-                            if entry.name[0] != "." and entry.name not in _PASSED_OVER:
-                                todo.append(entry.path)
-                            continue
-                        path = self._keep(entry.path)
-                        if path is None or path.endswith(".ipynb"):
-                            continue
-                        if (status := _look(entry.path)) is not None:
-                            seen[path] = status
+                with os.scandir(directory) as found:
+                    shown = (entry for entry in found if entry.name[0] != ".")
+                    entries = list(islice(shown, MAX_ENTRIES + 1))
+                for entry in _without_store(entries, at_root=directory == self._root):
+                    count += 1
+                    if count > MAX_ENTRIES:
+                        return f"there are more than {MAX_ENTRIES} files"
+                    if self._clock() - start > MAX_SECONDS:
+                        return "the disk is too slow"
+                    if entry.is_dir(follow_symlinks=False):
+                        if entry.name not in _PASSED_OVER:
+                            todo.append(entry.path)
+                        continue
+                    path = self._keep(entry.path)
+                    if path is not None and not path.endswith(".ipynb") and (status := _look(entry.path)):
+                        seen[path] = status
             except OSError:  # it was removed just now, or is not to be read
                 continue
         return None
+
+
+def _without_store(entries: list[os.DirEntry[str]], *, at_root: bool) -> list[os.DirEntry[str]]:
+    """Leave out Respawn's own store, which may lie in the run's directory and changes while a run goes on."""
+    if not any(entry.name == _STORE for entry in entries):
+        return entries
+    if not at_root:
+        return []
+    return [entry for entry in entries if not entry.name.startswith(_STORE) and entry.name != "blobs"]
 
 
 def _look(path: str) -> tuple[int, int, int] | None:

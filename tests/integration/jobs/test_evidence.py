@@ -36,13 +36,13 @@ def run(
     work = root / "work"
     work.mkdir()
     (work / "report.ipynb").write_text(text(notebook(*CELLS)))
-    environment = {**os.environ, "RESPAWN_DATA": str(root / "data")}
+    environment = {**os.environ, "RESPAWN_DATA": str(work / "d")}  # changes while cells run
     command = [INTERPRETERS[request.param] / "respawn", "run", "report.ipynb", "--json"]
     ended = subprocess.run(
         command, cwd=work, env=environment, capture_output=True, text=True, timeout=150, check=False
     )
     assert ended.returncode == 1, ended.stderr
-    ledger = Ledger.embedded(root / "data")
+    ledger = Ledger.embedded(work / "d")
     try:
         answer = json.loads(ended.stdout)
         bundle = ledger.as_actor(owner()).debug(answer["run"])

@@ -43,8 +43,26 @@ def test_file_of_the_same_size_and_time_that_took_its_place_is_told(
     assert run.changes() == {str(old)}
 
 
+def test_store_in_the_run_directory_is_passed_over(run: RunDirectory, tmp_path: Path) -> None:
+    (tmp_path / "d" / "blobs" / "ab").mkdir(parents=True)
+    for name in ("d/respawn.db", "d/respawn.db-wal", "d/blobs/ab/abcd"):
+        (tmp_path / name).write_text("x")
+    assert not run.changes()
+    (tmp_path / "respawn.db").write_text("x")
+    (tmp_path / "respawn.db-wal").write_text("x")
+    (tmp_path / "out.csv").write_text("x")
+    assert run.changes() == {str(tmp_path / "out.csv")}
+
+
 @pytest.mark.parametrize(
-    "name", [".git/index", "run.ipynb", "__pycache__/m.cpython-311.pyc", "spool/evidence/1.json"]
+    "name",
+    [
+        ".run.ipynb.12ab34cd",
+        ".git/index",
+        "run.ipynb",
+        "__pycache__/m.cpython-311.pyc",
+        "spool/evidence/1.json",
+    ],
 )
 def test_hidden_files_notebooks_and_our_own_are_passed_over(
     run: RunDirectory, tmp_path: Path, name: str
