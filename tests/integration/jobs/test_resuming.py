@@ -82,10 +82,10 @@ def test_what_an_always_cell_makes_stays_its_own_over_several_resumes(bench) -> 
 
 
 DIAMOND = (
-    "data = [1, 2, 3]; open('ran', 'a').write('load ')",
-    "left = [x * rate for x in data]; open('ran', 'a').write('left ')",
-    "right = len(data); open('ran', 'a').write('right ')",
-    "both = (left, right); open('ran', 'a').write('both ')",
+    "data = [1, 2, 3]; open('load.log', 'a').write('load ')",
+    "left = [x * rate for x in data]; open('left.log', 'a').write('left ')",
+    "right = len(data); open('right.log', 'a').write('right ')",
+    "both = (left, right); open('both.log', 'a').write('both ')",
 )
 
 
@@ -97,7 +97,8 @@ def test_a_changed_parameter_reruns_what_depends_on_it(bench) -> None:
     resumed = bench.resume(failed.run.id, fixed, parameters={"rate": 10})
     assert states(resumed) == ["reused", "executed", "reused", "executed", "reused", *["executed"] * 3]
     assert bench.printed(resumed.run.id, 7) == "([10, 20, 30], 3) 10\n"
-    assert (bench.directory / "ran").read_text() == "load left right both left both "
+    ran = {name: (bench.directory / f"{name}.log").read_text() for name in ("load", "left", "right", "both")}
+    assert ran == {"load": "load ", "left": "left left ", "right": "right ", "both": "both both "}
 
 
 def test_an_edit_above_runs_again_what_it_changed_in_place(bench) -> None:
