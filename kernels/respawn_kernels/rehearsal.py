@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import enum
 import io
 import itertools
 import pickle
@@ -21,6 +22,7 @@ from typing import Any
 
 from respawn_kernels import deep, equality, likeness
 from respawn_kernels.class_reductions import is_notebooks
+from respawn_kernels.instance_reductions import way_of
 from respawn_kernels.pickling import (
     PREAMBLE,
     CarefulPickler,
@@ -99,6 +101,7 @@ class Rehearsal:
         self._known = known
         self._asked = asked
         self._about = about
+        self._kinds: dict[type, bool] = {}
         self._place = {name: place for place, group in enumerate(groups) for name in group.names}
         self._loaded: dict[int, dict[str, Any]] = {}
         main = ModuleType("__main__")
@@ -131,8 +134,7 @@ class Rehearsal:
         if not alike and not all(equality.same(self._values[name], loaded[name]) for name in group.names):
             raise CannotTell("its memory is not the same bytes")
         self._compare(group, loaded, before, after)
-        if self._asked:
-            self._compare_attributes(group, before, after)
+        self._compare_attributes(group, before, after)
 
     def _compare(self, group: Written, loaded: Mapping[str, Any], before: _Pickled, after: _Pickled) -> None:
         if before.data == after.data:
@@ -223,15 +225,25 @@ class Rehearsal:
         return found
 
     def _compare_attributes(self, group: Written, before: _Pickled, after: _Pickled) -> None:
-        """Compare the attributes of instances that their class stored."""
+        """Compare the attributes of instances of the notebook that their class, or a library's, stored."""
         theirs = dict(after.memo.values())
         for place, value in before.memo.values():
             other = theirs.get(place)
-            if _is_instance(value) and type(other).__qualname__ == type(value).__qualname__:
-                lost = vars(value).keys() - vars(other).keys()
-                if lost:
-                    told = ", ".join(sorted(map(str, lost)))
-                    raise ComesBackOtherwise(group.names[0], f"it comes back without {told}")
+            if not self._says_itself(type(value)) or type(other).__qualname__ != type(value).__qualname__:
+                continue
+            mine, others = getattr(value, "__dict__", {}), getattr(other, "__dict__", {})
+            lost = [n for n in mine if n not in others or (_is_filled(mine[n]) and _is_empty(others[n]))]
+            if lost:
+                told = ", ".join(sorted(map(str, lost)))
+                raise ComesBackOtherwise(group.names[0], f"it comes back without {told}")
+
+    def _says_itself(self, kind: type) -> bool:
+        """Tell whether a class of the notebook, or its base in a library, says how instances are stored."""
+        if kind not in self._kinds:
+            mine = is_notebooks(kind) and not issubclass(kind, type) and hasattr(kind, "__dict__")
+            asks = mine and (f"{kind.__module__}.{kind.__qualname__}" in self._asked or way_of(kind) is None)
+            self._kinds[kind] = asks and not issubclass(kind, BaseException | enum.Enum)
+        return self._kinds[kind]
 
 
 class _Plain(NamespacePickler):
@@ -283,5 +295,9 @@ def _is_named(value: Any) -> bool:
     return isinstance(value, type | FunctionType)
 
 
-def _is_instance(value: Any) -> bool:
-    return is_notebooks(type(value)) and isinstance(getattr(value, "__dict__", None), dict)
+def _is_filled(value: Any) -> bool:
+    return type(value) in (list, dict, set) and bool(value)
+
+
+def _is_empty(value: Any) -> bool:
+    return type(value) in (list, dict, set) and not value

@@ -156,6 +156,13 @@ def instances() -> None:
             value: T
         m = M(a=-3); box = Box[int](value='3'); IB = Box[int]
         """, "m, m._private, M(a=-7), box, type(box) is IB, Box[int] is IB, IB.__name__, box.value, M.model_fields.keys(), issubclass(IB, Box), Box[str](value='a'), M.model_json_schema()")  # fmt: skip
+    kind("what a library's class keeps back", """
+        import traitlets
+        seen = []
+        class Watched(traitlets.HasTraits):
+            a = traitlets.Int(1)
+        plain, watched = Watched(a=3), Watched(); watched.observe(lambda change: seen.append(change['new']), 'a'); watched.a = 4
+        """, "plain.a, seen", "without _trait_notifiers")  # fmt: skip
 
 
 instances()
