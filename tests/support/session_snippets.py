@@ -6,6 +6,8 @@ not depend on addresses, times or places.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 FILES = {
     "settings_of_app.py": (
         "URL = 'https://production'\nCACHE = {}\nCOUNT = 0\nclass Config:\n    debug = False\n"
@@ -255,6 +257,8 @@ SNIPPETS: dict[str, tuple[str, str]] = {
     ),
 }
 
+if find_spec("torch") is None:
+    del SNIPPETS["torch"]  # it is too large for the tests' environment
 LOOK = """
 import json as _json
 seen = {{}}

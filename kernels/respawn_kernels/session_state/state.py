@@ -14,11 +14,12 @@ from respawn_kernels.session_state.registry import title as title
 class _Seen:
     """What was seen of the session so far.
 
-    An import of an installed library loads what a probe asks for, and adds filters, loggers and virtual
-    subclasses of its own: that alone is no change, for whoever imports it again gets the same.
+    An import of an installed library loads what a probe asks for, and adds filters, loggers, environment
+    variables and virtual subclasses of its own: that alone is no change, for whoever imports it again gets
+    the same.
     """
 
-    _BY_IMPORTS = frozenset({"#warnings", "#logging", "#abc", "#singledispatch", "#dask"})
+    _BY_IMPORTS = frozenset({"#warnings", "#logging", "#abc", "#singledispatch", "#dask", "#env"})
 
     def __init__(self) -> None:
         self.latest: dict[str, Hashable] = {}

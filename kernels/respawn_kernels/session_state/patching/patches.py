@@ -45,6 +45,9 @@ _ELSEWHERE: dict[str, set[str]] = {
 }
 """What other probes restore, and what the interpreter sets by itself."""
 
+_FRONT_END = ("builtins", "typing", "abc", "IPython", "ipykernel", "matplotlib_inline")
+"""What these put into other packages they put there again: they are how a kernel works with them."""
+
 baseline = Baseline()
 
 
@@ -170,6 +173,6 @@ def _is_foreign(value: Any, module: str) -> bool:
         if type(origin) is str and not issubclass(type(one), ModuleType):
             if origin == "__main__":
                 return True
-            if callable(one) and origin.partition(".")[0] not in (package, "builtins", "typing", "abc"):
+            if callable(one) and origin.partition(".")[0] not in (package, *_FRONT_END):
                 return True
     return type(value).__module__ == "__main__"

@@ -68,11 +68,14 @@ class Finders:
         self._start = {id(one) for one in (*sys.meta_path, *sys.path_hooks)}
 
     def fingerprint(self) -> Hashable:
-        """Return which ones there are."""
-        return tuple(map(id, (*sys.meta_path, *sys.path_hooks)))
+        """Return which ones of the notebook there are."""
+        return tuple((key, id(one)) for key, one in self._found().items())
 
     def capture(self) -> Parts | None:
         """Return those of the notebook, with their places; those of libraries come with their import."""
+        return self._found() or None
+
+    def _found(self) -> Parts:
         found = Parts()
         for name in ("meta_path", "path_hooks"):
             for place, one in enumerate(getattr(sys, name)):
@@ -80,7 +83,7 @@ class Finders:
                 module = getattr(one, "__module__", cls.__module__)
                 if id(one) not in self._start and "__main__" in (cls.__module__, module):
                     found[f"{name}.{place}"] = one
-        return found or None
+        return found
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
         """Put them where they were."""

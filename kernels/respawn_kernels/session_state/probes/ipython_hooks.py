@@ -6,6 +6,7 @@ that it registered, are stored as the objects that they are.
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Hashable, Iterator
 from typing import Any
@@ -130,6 +131,8 @@ def _handler(wrapped: Any) -> Any:
 def _is_notebooks(value: Any) -> bool:
     if isinstance(value, tuple):
         return True
+    while isinstance(value, functools.partial):
+        value = value.func
     owner = getattr(value, "__self__", None)
     for one in (value, type(value), owner, type(owner)):
         module = getattr(one, "__module__", None)

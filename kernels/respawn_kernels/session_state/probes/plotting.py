@@ -57,7 +57,10 @@ def _changed() -> dict[str, Any]:
     inline = isinstance(backend, str) and backend.lower() in (_INLINE, "inline")
     if isinstance(backend, str) and not inline and backend != os.environ.get("MPLBACKEND"):
         found["backend"] = backend
-    if "matplotlib.pyplot" in sys.modules and (drawing := matplotlib.is_interactive()) != inline:
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    # The inline backend switches it on when it is loaded, which is when something is drawn first.
+    usual = inline and getattr(pyplot, "_backend_mod", None) is not None
+    if pyplot is not None and (drawing := matplotlib.is_interactive()) != usual:
         found["interactive"] = drawing
     return found
 

@@ -125,6 +125,10 @@ def sockets() -> Settings:
     )
 
 
+_OF_KERNEL = "SIGINT"
+"""ipykernel sets the handler of this signal for the time of each cell."""
+
+
 class Signals:
     """The handlers of signals, and the timers that send some."""
 
@@ -136,7 +140,9 @@ class Signals:
 
     def fingerprint(self) -> Hashable:
         """Return which handlers they are, and which timers run."""
-        return tuple(map(id, _handlers().values())), tuple(self._running())
+        return tuple(id(handler) for name, handler in _handlers().items() if name != _OF_KERNEL), (
+            *self._running(),
+        )
 
     def capture(self) -> Parts | None:
         """Return the handlers that changed; a timer that runs is lost."""
@@ -144,8 +150,7 @@ class Signals:
             {
                 name: handler
                 for name, handler in _handlers().items()
-                # ipykernel sets this one for the time of each cell.
-                if handler != self._start[name] and name != "SIGINT" and handler is not None
+                if handler != self._start[name] and name != _OF_KERNEL and handler is not None
             }
         )
         for name in self._running():
