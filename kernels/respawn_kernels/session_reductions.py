@@ -7,6 +7,7 @@ so they stay.
 from __future__ import annotations
 
 import contextvars
+import itertools
 import logging
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from types import BuiltinMethodType, MethodType, ModuleType
 from typing import Any
 
 from respawn_kernels.names import live_shell
-from respawn_kernels.pickling import NamespacePickler, Reducer
+from respawn_kernels.pickling import PROTOCOL, NamespacePickler, Reducer
 
 _GENERATORS = (("random", "_inst"), ("numpy.random.mtrand", "_rand"), ("torch", "default_generator"))
 
@@ -26,6 +27,10 @@ def reducers() -> Mapping[type, Reducer]:
     found[contextvars.ContextVar] = _context_variable
     for generator in global_generators():
         found[type(generator)] = _generator
+    figure = getattr(sys.modules.get("matplotlib.figure"), "Figure", None)
+    if figure is not None:
+        found |= dict.fromkeys((figure, *figure.__subclasses__()), _figure)
+        found[sys.modules["matplotlib.cbook"].CallbackRegistry] = _callbacks
     waiting: list[type] = [logging.Handler]
     while waiting:
         cls = waiting.pop()
@@ -84,6 +89,27 @@ def _context_variable(variable: contextvars.ContextVar[Any], _pickler: Namespace
 def make_context_variable(name: str, *default: Any) -> Any:
     """Return a context variable, with its default if it has one."""
     return contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
+
+
+def _figure(figure: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce a figure so that loading it alone does not give it to pyplot, under another number.
+
+    Which figures pyplot has is a part of the session's state, restored by itself.
+    """
+    reduced = figure.__reduce_ex__(PROTOCOL)
+    if len(reduced) > 2 and isinstance(reduced[2], dict):
+        reduced[2].pop("_restore_to_pylab", None)
+    return reduced
+
+
+def _callbacks(registry: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce matplotlib's registry of callbacks; asking for its state uses up a number: it is put back."""
+    reduced = registry.__reduce_ex__(PROTOCOL)
+    if len(reduced) < 3 or not isinstance(reduced[2], dict) or "_cid_gen" not in reduced[2]:
+        return reduced
+    state = dict(sorted(reduced[2].items()))
+    registry._cid_gen = itertools.count(state["_cid_gen"])
+    return *reduced[:2], state, *reduced[3:]
 
 
 def _handler(handler: Any, _pickler: NamespacePickler) -> Any:

@@ -90,26 +90,31 @@ class LastResults:
         from respawn_kernels.lazy import lazy_names
 
         lazy = lazy_names(shell.user_ns)
-        for key, (kind, what) in value.items():
+        # Those that are bound to something else than the hook has come last.
+        for key, (kind, what) in sorted(value.items(), key=lambda item: " " in item[0]):
             name, _, bound = key.partition(" ")
-            if bound:
-                if kind == "value" or what in shell.user_ns["_oh"]:
-                    one = what if kind == "value" else shell.user_ns["_oh"][what]
-                    shell.user_ns[name] = shell.user_ns_hidden[name] = one
-            elif kind == "prompt" and lazy.is_pending(f"_{what}"):
+            if kind == "prompt" and lazy.is_pending(f"_{what}"):
                 # Where the notebook has a variable of that name, it is the notebook's.
-                if not lazy.is_pending(name) and not shell.user_ns.get(name):
-                    lazy.begin([name], _Result(shell, f"_{what}"))
-            elif kind == "value" or what in shell.user_ns["_oh"]:
-                _set_last(shell, name, what if kind == "value" else shell.user_ns["_oh"][what])
+                if bound or not (lazy.is_pending(name) or shell.user_ns.get(name)):
+                    lazy.begin([name], _Result(shell, f"_{what}", last=not bound))
+                continue
+            if kind == "prompt" and what not in shell.user_ns["_oh"]:
+                continue
+            one = what if kind == "value" else shell.user_ns["_oh"][what]
+            if bound:
+                lazy.forget([name])
+                shell.user_ns[name] = shell.user_ns_hidden[name] = one
+            else:
+                _set_last(shell, name, one)
 
 
 class _Result:
     """Loads the last result by its number."""
 
-    def __init__(self, shell: Any, name: str) -> None:
+    def __init__(self, shell: Any, name: str, *, last: bool) -> None:
         self._shell = shell
         self._name = name
+        self._last = last
 
     def load(self, names: Any) -> dict[str, Any]:
         from respawn_kernels.lazy import lazy_names
@@ -119,7 +124,8 @@ class _Result:
         if self._name not in namespace:
             return {}
         for name in names:
-            setattr(self._shell.displayhook, name, namespace[self._name])
+            if self._last:
+                setattr(self._shell.displayhook, name, namespace[self._name])
             self._shell.user_ns_hidden[name] = namespace[self._name]
         return dict.fromkeys(names, namespace[self._name])
 

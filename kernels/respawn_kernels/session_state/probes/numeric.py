@@ -35,18 +35,30 @@ class DecimalContext:
         decimal = _decimal()
         if decimal is None:
             return None
-        return {"": decimal.getcontext(), **{name: getattr(decimal, name) for name in _TEMPLATES}}
+        # By their fields: the templates themselves are references to those of the session that loads them.
+        return {
+            "": decimal.getcontext(),
+            **{name: _fields(getattr(decimal, name)) for name in _TEMPLATES},
+        }
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
         """Set them; a template stays the object that it is, for libraries refer to it."""
         decimal = importlib.import_module("decimal")
         for name in _TEMPLATES:
-            now, then = getattr(decimal, name), value[name]
-            now.prec, now.rounding, now.Emin, now.Emax = then.prec, then.rounding, then.Emin, then.Emax
-            now.capitals, now.clamp = then.capitals, then.clamp
-            now.flags.update(then.flags)
-            now.traps.update(then.traps)
+            now = getattr(decimal, name)
+            for field, one in value[name].items():
+                if isinstance(one, dict):
+                    getattr(now, field).update(one)
+                else:
+                    setattr(now, field, one)
         decimal.setcontext(value[""])
+
+
+def _fields(context: Any) -> dict[str, Any]:
+    plain = {
+        name: getattr(context, name) for name in ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+    }
+    return plain | {"flags": dict(context.flags), "traps": dict(context.traps)}
 
 
 def _decimal() -> Any | None:

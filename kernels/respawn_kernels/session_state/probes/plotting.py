@@ -83,7 +83,7 @@ class Figures:
         return Parts({str(n): figure for n, (_, figure) in enumerate(_open())} | _numbers()) or None
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
-        """Give pyplot the figures. Loading one has made it pyplot's already, under any number."""
+        """Give pyplot the figures, those that it has already too, under their numbers."""
         pyplot: Any = importlib.import_module("matplotlib.pyplot")
         registry: Any = sys.modules["matplotlib._pylab_helpers"].Gcf
         numbers = value.pop("numbers", [])
