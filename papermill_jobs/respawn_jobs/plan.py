@@ -331,10 +331,8 @@ class Draft:
                     f"{', '.join(told)}; edit the cell or restart the run to have it read again"
                 )
         if unseen:
-            self.notices.append(
-                f"cells that are reused have read {unseen} file{'s' if unseen > 1 else ''}: whether they "
-                "are still the same cannot be seen from here"
-            )
+            count = f"{unseen} file{'s' if unseen > 1 else ''}"
+            self.notices.append(f"reused cells have read {count}: what has changed cannot be seen from here")
 
     def _below_a_change(self, place: int) -> bool:
         return self._first_change is not None and self.step_of(place) > self._first_change

@@ -93,7 +93,7 @@ def probes() -> Iterator[Probe]:
     """Return Respawn's probes and those of the libraries that are loaded."""
     for name, point in _entry_points().items():
         package = point.module.partition(".")[0]
-        if name not in _of_libraries and name not in _failed and package in sys.modules:
+        if name not in _of_libraries and name not in _failed and _is_there(package):
             _load(name, point)
     yield from _of_libraries.values()
     yield from _OWN
@@ -134,6 +134,12 @@ def _load(name: str, point: importlib.metadata.EntryPoint) -> None:
         _of_libraries[name] = found() if isinstance(found, type) else found
     except Exception as error:  # noqa: BLE001  anybody's code, and a session without this part is still one
         _failed[name] = f"its probe could not be loaded: {type(error).__name__}: {error}"
+
+
+def _is_there(package: str) -> bool:
+    """Tell whether a library is loaded, wholly: its probe may lie in a module that is just being executed."""
+    module = sys.modules.get(package)
+    return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
 @cache
