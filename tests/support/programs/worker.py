@@ -22,7 +22,7 @@ import numpy as np
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from respawn_kernels import knowledge
+from respawn_kernels import knowledge, session_state
 from respawn_kernels.boundary import Session
 from respawn_kernels.digest import write_whole
 from respawn_kernels.groups import GroupsEngine
@@ -30,7 +30,6 @@ from respawn_kernels.loading import GroupLoader
 from respawn_kernels.manifest import Manifest
 from respawn_kernels.mapping import MappedBlobs
 from respawn_kernels.names import user_names
-from respawn_kernels.surroundings import restore_hidden
 from respawn_kernels.touch import Touched
 from support.checkpoints import main_module
 from support.programs.canonical import storable, tell
@@ -126,7 +125,7 @@ def restore(order: dict[str, Any]) -> dict[str, Any]:
             values |= loader.load(group)
         hidden = {name: value for name, value in values.items() if name.startswith("#")}
         namespace |= {name: value for name, value in values.items() if name not in hidden}
-        restore_hidden(hidden)
+        session_state.restore({n: v for n, v in hidden.items() if not n.startswith("#out:")})
         found = {n: namespace[n] for n in namespace if n not in ("__name__", "__builtins__")}
         found = {name: value for name, value in found.items() if not name.startswith("__")}
         return {"told": _all(found, hidden, list(found)), "random": _random(), "failed": loader.failed}
