@@ -101,11 +101,12 @@ def _judge(case: Case, root: Path, verdict: Verdict) -> None:
                 return
         except EndedElsewhere as error:
             culprits = _named(case, str(error)) or error.places
-            _count_first_run(case, places["papermill"], culprits, str(error), verdict)
+            what = str(error)
+            _count_first_run(case, places["papermill"], culprits, what, verdict)
         finally:
             verdict.spent += [one for place in places.values() for one in place.spent]
         if not culprits:
-            verdict.stuck = "no story is named by what ended the run"
+            verdict.stuck = f"no story is named by what ended the run: {what[-400:]}"
             return
         case = case.without(culprits)
     verdict.stuck = f"{_MAX_TURNS} turns did not come to a comparison"

@@ -69,7 +69,7 @@ def _capture(case: Case) -> list[str]:
     return ["--cell-timeout", str(CELL_SECONDS if case.capture == "timed out" else MAX_CELL_SECONDS)]
 
 
-def _resume(case: Case, place: Place, run: str, played: Played) -> None:
+def _resume(case: Case, place: Place, run: str, played: Played, again: int = 2) -> None:
     fixed = "../fixed.ipynb"
     nbformat.write(case.fixed(), place.root / "fixed.ipynb")
     given = ["--notebook", fixed, *_given(case)]
@@ -87,6 +87,11 @@ def _resume(case: Case, place: Place, run: str, played: Played) -> None:
         given.append("--rerun-makers")
     played.words += [f"cell {one['cell']}: {one['name']} {one['reason']}" for one in unstored]
     resumed = place.respawn("resume", run, *given, "-y", "-o", "../resumed.ipynb")
+    error = resumed.get("error")
+    if again and isinstance(error, dict) and error.get("name") == "PlanChanged":
+        # The run did more than the plan foresaw, and asks with a new plan.
+        _resume(case, place, resumed["run"], played, again - 1)
+        return
     _ended(case, place, resumed, played)
 
 
@@ -98,7 +103,7 @@ def _ended(case: Case, place: Place, resumed: dict[str, Any], played: Played) ->
     if resumed.get("state") != "succeeded":
         error = resumed.get("error") or {}
         told = _short(error) if isinstance(error, dict) else f"{error}: {resumed.get('message')}"
-        played.refused = not isinstance(error, dict)
+        played.refused = not isinstance(error, dict) and error != "internal"
         at = error.get("cell") if isinstance(error, dict) else None
         owners = case.stories_at(at, injected=bool(case.parameters()))
         told += f" in a cell of {case.stories[owners[0]].prefix}story" if owners else ""
