@@ -52,7 +52,7 @@ def _run(
     """Play cases with a few workers, a line of results for each as it ends."""
     with path.open("a") as file, ProcessPoolExecutor(workers) as pool:
         left = iter(wanted)
-        running = {pool.submit(_played, stories, *one) for one in islice(left, workers)}
+        running = {pool.submit(played, stories, *one) for one in islice(left, workers)}
         while running:
             done = next(as_completed(running))
             running.remove(done)
@@ -60,10 +60,11 @@ def _run(
             file.write(json.dumps(line) + "\n")
             file.flush()
             _tell(line)
-            running |= {pool.submit(_played, stories, *one) for one in islice(left, 1)}
+            running |= {pool.submit(played, stories, *one) for one in islice(left, 1)}
 
 
-def _played(stories: Sequence[Story], seed: int, number: int, fixed: dict[str, str]) -> dict[str, Any]:
+def played(stories: Sequence[Story], seed: int, number: int, fixed: dict[str, str]) -> dict[str, Any]:
+    """Play the case of a number; with another Python where its own is not there."""
     if fixed.get("hostile"):
         return play_one(hostile_case(seed, number, stories))
     made = case(seed, number, stories, **fixed)

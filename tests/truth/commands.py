@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -22,6 +23,12 @@ _LIMIT = 150
 def found() -> tuple[str, ...]:
     """Return the versions of Python whose environments are there."""
     return tuple(version for version, path in INTERPRETERS.items() if (path / "respawn").exists())
+
+
+def children_cpu() -> float:
+    """Return the processor time of all children of this process that have ended, in seconds."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 class Stuck(Exception):
@@ -45,8 +52,8 @@ class Place:
     seed: str | None = None
     """The hash seed that kernels get; None leaves it to the command."""
     store: Path | None = None
-    spent: list[tuple[str, float]] = field(default_factory=list)
-    """What each command took, in seconds."""
+    spent: list[tuple[str, float, float]] = field(default_factory=list)
+    """What each command took, in seconds, and in seconds of the processor."""
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -83,14 +90,15 @@ class Place:
             text=True,
             start_new_session=True,
         )
-        started = time.monotonic()
+        started, used = time.monotonic(), children_cpu()
         try:
             out, err = process.communicate(timeout=_LIMIT)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             raise Stuck(f"{name} {' '.join(arguments[:2])} did not end in {_LIMIT} s") from None
-        self.spent.append((f"{name} {arguments[0]}", round(time.monotonic() - started, 2)))
+        took = (round(time.monotonic() - started, 2), round(children_cpu() - used, 2))
+        self.spent.append((f"{name} {arguments[0]}", *took))
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     def respawn(self, *arguments: str) -> dict[str, Any]:

@@ -27,15 +27,16 @@ _RAISES = "raise RuntimeError('the failing cell')"
 _STOPS = {
     "held": _RAISES,
     "no fork": _RAISES,
-    "killed": "__import__('os').kill(__import__('os').getpid(), 9)",
-    "timed out": "__import__('time').sleep(600)",
+    "killed": "os.kill(os.getpid(), 9)",
+    "timed out": "time.sleep(600)",
 }
+# Plain statements: what an analysis cannot follow here would make every cell of every notebook run again.
 _FIRST = (
-    "__import__('random').seed(7)\ntruth_trail = ['first']\n"
-    "print('seed', __import__('os').environ.get('PYTHONHASHSEED'))"
+    "import os, random, time\nrandom.seed(7)\ntruth_trail = ['first']\n"
+    "print('seed', os.environ.get('PYTHONHASHSEED'))"
 )
 # What the failing cell does before it stops must not be seen afterwards.
-_PARTIAL = "truth_trail.append('failing')\n__import__('random').random()"
+_PARTIAL = "truth_trail.append('failing')\nrandom.random()"
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,9 @@ class Case:
         if self.way == "parameter":
             return f"{_PARTIAL}\nif boom:\n    {stop}"
         if self.way == "retry":
-            ready = "__import__('os').path.exists(truth_ready)"
             return (
-                f"truth_ready = __import__('os').environ['TRUTH_READY']\n{_PARTIAL}\n"
-                f"if not {ready}:\n    open(truth_ready, 'w').close()\n    {stop}"
+                f"truth_ready = os.environ['TRUTH_READY']\n{_PARTIAL}\n"
+                f"if not os.path.exists(truth_ready):\n    open(truth_ready, 'w').close()\n    {stop}"
             )
         return _PARTIAL if fixed else f"{_PARTIAL}\n{stop}"
 

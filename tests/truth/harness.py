@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import resource
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from truth.commands import EndedElsewhere, Place, Stuck, reference
+from truth.commands import EndedElsewhere, Place, Stuck, children_cpu, reference
 from truth.comparing import Difference, announced, differences, is_named, output_differences
 from truth.composing import Case
 from truth.playing import Played, play
@@ -48,7 +47,7 @@ class Verdict:
     seconds: float = 0.0
     cpu: float = 0.0
     """Seconds of processor time of all commands."""
-    spent: list[tuple[str, float]] = field(default_factory=list)
+    spent: list[tuple[str, float, float]] = field(default_factory=list)
 
 
 def judge(case: Case, root: Path) -> Verdict:
@@ -58,7 +57,7 @@ def judge(case: Case, root: Path) -> Verdict:
         case: what to play.
         root: the directory.
     """
-    started, used = time.monotonic(), _children()
+    started, used = time.monotonic(), children_cpu()
     verdict = Verdict(
         case.number,
         case.python,
@@ -73,13 +72,8 @@ def judge(case: Case, root: Path) -> Verdict:
         _judge(case, root, verdict)
     except Stuck as error:
         verdict.stuck = str(error)
-    verdict.seconds, verdict.cpu = round(time.monotonic() - started, 2), round(_children() - used, 2)
+    verdict.seconds, verdict.cpu = round(time.monotonic() - started, 2), round(children_cpu() - used, 2)
     return verdict
-
-
-def _children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _judge(case: Case, root: Path, verdict: Verdict) -> None:

@@ -42,6 +42,7 @@ _NOT_LOOKED_INTO = frozenset(
         "tornado",
         "zmq",
         "traitlets",
+        "weakref",
     ]
 )
 _NOT_OF_A_CLASS = frozenset(
