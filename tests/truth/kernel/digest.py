@@ -14,6 +14,7 @@ import json
 import re
 import sys
 import types
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ _NOT_LOOKED_INTO = frozenset(
         "zmq",
         "traitlets",
         "weakref",
+        "unittest",
     ]
 )
 _NOT_OF_A_CLASS = frozenset(
@@ -197,7 +199,8 @@ class Walk:
 
 def _pairs(value: dict[Any, Any]) -> list[tuple[Any, Any]]:
     """Return what is in a dictionary, without what `exec` puts there."""
-    return [(key, one) for key, one in dict.items(value) if not (type(key) is str and key == "__builtins__")]
+    items = OrderedDict.items(value) if isinstance(value, OrderedDict) else dict.items(value)
+    return [(key, one) for key, one in items if not (type(key) is str and key == "__builtins__")]
 
 
 def _of_a_library(walk: Walk, value: Any, number: int) -> str | None:

@@ -94,7 +94,9 @@ def _loggers() -> Any:
     for name, one in sorted(logging.root.manager.loggerDict.items()):
         if isinstance(one, logging.Logger) and name.startswith("story"):
             handlers = [(type(h).__name__, h.level) for h in one.handlers]
-            found.append((name, one.level, [*handlers, one.propagate, one.disabled]))
+            told = (one.level, [*handlers, one.propagate, one.disabled])
+            # Asking for a logger makes it: one as it was made is none.
+            found += [(name, *told)] if told != (0, [True, False]) else []
     return [*found, logging.root.manager.disable]
 
 
