@@ -1,4 +1,4 @@
-"""Write docs/reference/what-comes-back.md from the results of `make truth`.
+"""Write docs/reference/stories.md from the results of `make truth`.
 
 PYTHONPATH=tests python -m truth.table [RESULTS ...]
 """
@@ -14,10 +14,10 @@ from support.sources import ROOT
 from truth.results import DIMENSIONS, Line, label, losses, read, uncovered
 from truth.story import Story, library
 
-PAGE = ROOT / "docs" / "reference" / "what-comes-back.md"
+PAGE = ROOT / "docs" / "reference" / "stories.md"
 _WAYS = {"resumed runs": ("resume", "retry", "parameter"), "debug notebooks": ("debug",)}
 _HEAD = """\
-# What comes back
+# What was seen to come back
 
 Made by `make truth`, which writes its results to `.respawn/truth`; this command writes the page from them:
 

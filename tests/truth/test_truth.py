@@ -1,8 +1,8 @@
 """A resume never gives another result than the notebook run from the top, or it says so first.
 
 The short form of `make truth`: notebooks of a fixed seed. What is known to be wrong stands in `known.txt`, a
-story or part of the session on each line. The list is right in both directions: what is fixed leaves it. A line
-`notebook N: why` names a notebook that is not played.
+story or part of the session on each line. The list is right in both directions: what is fixed leaves it. A
+line `notebook N: why` names a notebook that is not played.
 """
 
 from __future__ import annotations
