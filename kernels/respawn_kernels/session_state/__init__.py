@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from respawn_kernels.session_state.catalogue import CATALOGUE as CATALOGUE
 from respawn_kernels.session_state.probe import Lost as Lost
-from respawn_kernels.session_state.probe import Probe as Probe
 
 if TYPE_CHECKING:
     from respawn_kernels.session_state.state import capture as capture
