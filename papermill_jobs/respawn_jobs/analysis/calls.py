@@ -16,6 +16,7 @@ from respawn_jobs.analysis.scopes import (
     Function,
     FunctionNode,
     Scope,
+    as_list,
     kept,
     shape_of,
 )
@@ -98,7 +99,7 @@ class Calls(Attributes):
         """Call a function with anything out of a value, unless that can teach nothing new."""
         machine = self.machine
         call = (function, given.kind, machine.regions.roots(given.regions))
-        known = machine.repeats.known((frozenset(machine.trace.sure), len(machine.set_elsewhere)))
+        known = machine.known_now()
         outcome = machine.repeats.outcome(call, known)
         if outcome is not None:
             return outcome
@@ -287,7 +288,7 @@ class Calls(Attributes):
                 if isinstance(node, ast.Lambda):
                     scope.returned = self.value(node.body)
                 elif isinstance(node, ast.GeneratorExp):
-                    scope.returned = self.value(ast.ListComp(node.elt, node.generators))
+                    scope.returned = self.value(as_list(node))
                 else:
                     self.statements(node.body)
         finally:

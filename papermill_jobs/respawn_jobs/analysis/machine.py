@@ -94,6 +94,7 @@ class Machine:
         self.running: set[str] = set()
         """What of libraries is being called because something given leads to it."""
         self._of_state: dict[str, set[int]] = {}
+        self._sites: dict[Hashable, ast.AST] = {}
         self.trusted = True
         """Whether Python's names still mean Python's own."""
 
@@ -302,6 +303,16 @@ class Machine:
         self.use(ANYTHING)
         self.change_state(WORLD_STATE)
         self.trace.changed.add(WORLD)
+
+    # Calls with anything
+
+    def known_now(self) -> Hashable:
+        """Return what stands for all that the outcome of a call depends on."""
+        return self.repeats.known((frozenset(self.trace.sure), len(self.set_elsewhere)))
+
+    def site(self, *what: Hashable) -> ast.AST:
+        """Return the place in code that stands for a call which no code makes: one for each such call."""
+        return self._sites.setdefault(what, ast.Pass())
 
     # What is held where
 

@@ -90,7 +90,7 @@ def _elements(calls: Calls, given: Given) -> Value:
     calls.special(found)
     key = given.named.get("key")
     if key is not None:
-        calls.called(ast.Pass(), key, Given([found]))
+        calls.called(calls.machine.site("key", id(key.what)), key, Given([found]))
     if "default" in given.named:
         found = join(found, given.named["default"])
     return found

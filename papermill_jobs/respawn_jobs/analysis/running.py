@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -36,7 +35,9 @@ def run_given(calls: Calls, values: Iterable[Value], argument: Value) -> Value:
     machine, found = calls.machine, PLAIN
     for value in values:
         if value.kind in CALLABLE:
-            found = join(found, calls.called(ast.Pass(), value, Given(more=argument)))
+            found = join(
+                found, calls.called(machine.site("given", id(value.what)), value, Given(more=argument))
+            )
         elif value.kind is Kind.LIBRARY:
             found = join(found, run_path(calls, str(value.what), argument))
         else:
@@ -67,11 +68,21 @@ def run_path(calls: Calls, path: str, argument: Value) -> Value:
         return PLAIN
     if library.inert(path):
         return PLAIN
+    call = (path, argument.kind, machine.regions.roots(argument.regions))
+    before = machine.known_now()
+    outcome = machine.repeats.outcome(call, before)
+    if outcome is not None:
+        return outcome
+    # As for functions: what is made in it is told apart by its own calls alone.
+    outer, machine.stack = machine.stack, [("with anything", path)]
     machine.running.add(path)
     try:
-        return call_library(calls, ast.Pass(), path, Given(more=argument))
+        outcome = call_library(calls, machine.site("path", path), path, Given(more=argument))
     finally:
         machine.running.discard(path)
+        machine.stack = outer
+    machine.repeats.followed(call, before, outcome)
+    return outcome
 
 
 def given_to_keep(machine: Machine, owner: Value) -> list[Value]:

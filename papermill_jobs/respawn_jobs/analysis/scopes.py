@@ -99,6 +99,12 @@ def bound(nodes: Iterable[ast.AST]) -> set[str]:
     return names
 
 
+@lru_cache(_MAX_SHAPES)
+def as_list(node: ast.GeneratorExp) -> ast.ListComp:
+    """Return what goes through all that a generator expression gives: the same node each time."""
+    return ast.ListComp(node.elt, node.generators)
+
+
 @dataclass(frozen=True)
 class Shape:
     """What the code of a function tells of its names."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import cast
 
 from respawn_jobs.analysis import library
@@ -16,6 +17,8 @@ from respawn_jobs.analysis.running import leads_to_code
 from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, bound
 from respawn_jobs.analysis.states import TEMPORARY, THINGS
 from respawn_jobs.analysis.values import PLAIN, UNKNOWN, Kind, Note, Value, join
+
+_MAX_TARGETS = 10_000
 
 
 class Statements(Expressions):
@@ -376,8 +379,9 @@ def _one_to_one(target: ast.expr, value: ast.expr) -> bool:
     )
 
 
+@lru_cache(_MAX_TARGETS)
 def _as_read(target: ast.expr) -> ast.expr:
-    """Return the expression that reads what an augmented assignment changes."""
+    """Return the expression that reads what an augmented assignment changes: the same node each time."""
     if isinstance(target, ast.Name):
         return ast.Name(target.id, ast.Load())
     if isinstance(target, ast.Attribute):

@@ -58,3 +58,12 @@ def test_a_name_that_only_a_branch_has_made_is_read_by_a_call_after_it() -> None
         ]
     )
     assert "x" in last.reads
+
+
+def test_calls_of_pythons_own_functions_out_of_a_table_teach_nothing_the_second_time() -> None:
+    """Each such call once made new objects for the analysis: nothing was ever known to be the same."""
+    cells = notebook()
+    cells[2:2] = ["table['sort'] = sorted", "table['list'] = list", "table['all'] = [dict, set, filter, map]"]
+    cells += ["again = [table[k](table) for k in table]"] * 25
+    found = footprints(cells)
+    assert [one.opaque for one in found] == [None] * len(found)
