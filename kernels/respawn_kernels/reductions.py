@@ -37,6 +37,10 @@ def reducers() -> Mapping[type, Reducer]:
     if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "Tensor"):
         found[torch.Tensor] = _tensor
         found[torch.nn.Parameter] = _parameter
+    if sys.modules.get("traitlets") is not None:
+        from respawn_kernels import traitlets_reductions
+
+        found |= traitlets_reductions.reducers()
     return found
 
 

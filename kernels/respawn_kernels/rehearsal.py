@@ -33,6 +33,8 @@ from respawn_kernels.pickling import (
 )
 from respawn_kernels.reductions import reducers
 
+_DEPTH, _MANY = 3, 100
+"""So far into an attribute it is counted what it holds, where it has no more than so many items."""
 _COPIED = 1 << 20
 """Smaller buffers are copied, so that a constructor that writes to one does not change the original."""
 
@@ -232,7 +234,7 @@ class Rehearsal:
             if not self._says_itself(type(value)) or type(other).__qualname__ != type(value).__qualname__:
                 continue
             mine, others = getattr(value, "__dict__", {}), getattr(other, "__dict__", {})
-            lost = [n for n in mine if n not in others or (_is_filled(mine[n]) and _is_empty(others[n]))]
+            lost = [n for n in mine if n not in others or _extent(others[n]) < _extent(mine[n])]
             if lost:
                 told = ", ".join(sorted(map(str, lost)))
                 raise ComesBackOtherwise(group.names[0], f"it comes back without {told}")
@@ -295,9 +297,11 @@ def _is_named(value: Any) -> bool:
     return isinstance(value, type | FunctionType)
 
 
-def _is_filled(value: Any) -> bool:
-    return type(value) in (list, dict, set) and bool(value)
-
-
-def _is_empty(value: Any) -> bool:
-    return type(value) in (list, dict, set) and not value
+def _extent(value: Any, depth: int = _DEPTH) -> int:
+    """Return how many items a list, dict or set has, with those inside of it; of what is replaced 0."""
+    if type(value) not in (list, dict, set):
+        return 0
+    inside = value.values() if type(value) is dict else value
+    return len(value) + (
+        sum(_extent(one, depth - 1) for one in inside) if depth and len(value) <= _MANY else 0
+    )

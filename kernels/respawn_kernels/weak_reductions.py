@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import sys
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -70,8 +71,13 @@ def _dictionary(dictionary: Any, _pickler: NamespacePickler) -> Any:
     return type(dictionary), (), None, None, iter(list(dictionary.items()))
 
 
-def _set(weak: Any, _pickler: NamespacePickler) -> Any:
-    return make_weak_set, (), list(weak), None, None, fill_weak_set
+def _set(weak: Any, pickler: NamespacePickler) -> Any:
+    members = list(weak)
+    if len(members) > 1:
+        # They are in an order of addresses; what was met before has one that can be compared.
+        met = pickler.memo.copy()
+        members.sort(key=lambda one: met[id(one)][0] if id(one) in met else sys.maxsize)
+    return make_weak_set, (), members, None, None, fill_weak_set
 
 
 def make_weak_set() -> Any:

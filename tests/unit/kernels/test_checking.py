@@ -66,3 +66,19 @@ def test_a_kernel_that_writes_itself_checks_nothing_and_says_so(tmp_path: Path) 
     assert not manifest.unstored
     assert "the kernel wrote it itself" in (unchecked(manifest, "bad") or "")
     assert unchecked(manifest, "n") is None
+
+
+def test_an_attribute_that_comes_back_with_less_in_it_is_named(tmp_path: Path) -> None:
+    code = """
+class Keeps(fractions.Fraction):
+    def __reduce__(self): return (keeps, (self.rows["a"][: self.most],), {"most": self.most})
+def keeps(rows):
+    made = Keeps(1); made.rows = {"a": rows}
+    return made
+less, whole = keeps([1, 2]), keeps([1, 2])
+less.most, whole.most = 1, 2
+"""
+    manifest = stored(tmp_path, code)
+    [(name, reason)] = [(variable.name, variable.reason) for variable in manifest.unstored]
+    assert name == "less"
+    assert "comes back without rows" in reason

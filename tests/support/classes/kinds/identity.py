@@ -54,6 +54,12 @@ def references() -> None:
         r, p = weakref.ref(k), weakref.proxy(k)
         wv = weakref.WeakValueDictionary(a=k); wk = weakref.WeakKeyDictionary({k: [1]}); ws = weakref.WeakSet([k]); wm = weakref.WeakMethod(k.hello)
         """, "r() is k, p.v, wv['a'] is k, wk[k], k in ws, len(wv), wm()(), setattr(k, 'v', 7), p.v")  # fmt: skip
+    kind("a weak set of several", """
+        import weakref
+        class K:
+            def __init__(self, n): self.n = n
+        kept = [K(n) for n in range(9)]; weak = weakref.WeakSet(kept)
+        """, "len(weak), all(one in weak for one in kept), kept.pop(3).n, sorted(one.n for one in weak)")  # fmt: skip
     kind("weak references with callbacks", """
         import weakref
         gone = []

@@ -156,13 +156,26 @@ def instances() -> None:
             value: T
         m = M(a=-3); box = Box[int](value='3'); IB = Box[int]
         """, "m, m._private, M(a=-7), box, type(box) is IB, Box[int] is IB, IB.__name__, box.value, M.model_fields.keys(), issubclass(IB, Box), Box[str](value='a'), M.model_json_schema()")  # fmt: skip
-    kind("what a library's class keeps back", """
+    kind("observers and validators of traits", """
         import traitlets
+        from traitlets.config import Configurable
         seen = []
         class Watched(traitlets.HasTraits):
             a = traitlets.Int(1)
-        plain, watched = Watched(a=3), Watched(); watched.observe(lambda change: seen.append(change['new']), 'a'); watched.a = 4
-        """, "plain.a, seen", "without _trait_notifiers")  # fmt: skip
+            @traitlets.observe('a')
+            def _noted(self, change): seen.append(('declared', change['new']))
+            @traitlets.validate('a')
+            def _valid(self, proposal): return min(proposal['value'], 50)
+        class Configured(Configurable):
+            a = traitlets.Int(3).tag(config=True)
+        watched, plain, one, other, configured = Watched(), Watched(a=3), Watched(), Watched(), Configured(a=4)
+        def noted(change): seen.append(change['new'])
+        watched.observe(noted, 'a'); watched.observe(lambda change: seen.append('any'))
+        configured.observe(noted, 'a')
+        both, way = traitlets.link((one, 'a'), (other, 'a')), traitlets.dlink((one, 'a'), (watched, 'a'))
+        watched.a = 4
+        """, "seen, setattr(watched, 'a', 5), setattr(one, 'a', 70), other.a, watched.a, setattr(configured, 'a', 6), both.unlink(), setattr(one, 'a', 8),"
+             "other.a, watched.unobserve(noted, 'a'), setattr(watched, 'a', 9), plain.a, setattr(plain, 'a', 2), way.source[0] is one, seen")  # fmt: skip
 
 
 instances()
