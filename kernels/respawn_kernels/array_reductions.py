@@ -2,7 +2,8 @@
 
 Each is a plain array, whose memory it may share with others, and what its `__dict__` has besides.
 
-Functions named `make_…` are what streams call when they are loaded: old checkpoints need them, so they stay.
+Functions named `make_…` and `fill_…` are what streams call when they are loaded: old checkpoints need them,
+so they stay.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +48,57 @@ def _subclasses(cls: type) -> Iterator[type]:
 def _subclass(array: Any, pickler: NamespacePickler) -> Any:
     import numpy as np
 
+    if _is_part(array):
+        place = array.dtype, array.shape, array.strides, _start(array) - _start(array.base)
+        return _filled(make_part, (array.base, *place, bool(array.flags.writeable)), array)
     if reductions.root_of(array) is array:
         plain = reductions.memory_of(array, pickler)
     else:
         plain = np.ndarray.view(array, np.ndarray)
         pickler.keep.append(plain)  # its address must not be given to another object
-    return reductions.make_subclass, (type(array), plain, dict(getattr(array, "__dict__", {})) or None)
+    return _filled(reductions.make_subclass, (type(array), plain, None), array)
+
+
+def _filled(make: Any, arguments: tuple[Any, ...], array: Any) -> Any:
+    """Return how an array is made, and then given what it has besides: that may lead back to the array."""
+    inside = dict(getattr(array, "__dict__", {}))
+    return (make, arguments, inside, None, None, fill_attributes) if inside else (make, arguments)
+
+
+def fill_attributes(array: Any, inside: dict[str, Any]) -> None:
+    """Give an array what it has besides its elements."""
+    vars(array).update(inside)
+
+
+def _is_part(array: Any) -> bool:
+    """Tell whether an array lies in another one of its class, of the notebook, which is its `base`."""
+    owner = array.base
+    if type(owner) is not type(array) or not is_notebooks(type(array)) or not array.nbytes:
+        return False
+    if array.dtype.hasobject or owner.dtype.hasobject or not hasattr(array, "__dict__"):
+        return False
+    whole = owner.flags.c_contiguous or owner.flags.f_contiguous
+    # What is writable in a base that is not can only be made past it.
+    if not whole or owner.flags.writeable < array.flags.writeable:
+        return False
+    low, high = reductions.bounds(array)
+    return _start(owner) <= low and high <= _start(owner) + int(owner.nbytes)
+
+
+def _start(array: Any) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def make_part(owner: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeable: bool) -> Any:
+    """Return an array that lies in another one of its class, and whose `base` that is."""
+    import numpy as np
+
+    cls: Any = type(owner)
+    with _silent(cls):
+        made = np.ndarray.__new__(cls, shape, dtype, owner, offset, strides)
+    if not writeable:
+        made.flags.writeable = False
+    return made
 
 
 def as_subclass(cls: Any, array: Any) -> Any:
@@ -60,12 +107,21 @@ def as_subclass(cls: Any, array: Any) -> Any:
 
     if not is_notebooks(cls):
         return np.ndarray.view(array, cls)
+    with _silent(cls):
+        return np.ndarray.view(array, cls)
+
+
+@contextmanager
+def _silent(cls: Any) -> Iterator[None]:
+    """Let nothing of the notebook's class run while an array of it is made."""
+    import numpy as np
+
     with _making:
         own = "__array_finalize__" in vars(cls)
         before = vars(cls).get("__array_finalize__")
         type.__setattr__(cls, "__array_finalize__", np.ndarray.__array_finalize__)  # does nothing
         try:
-            return np.ndarray.view(array, cls)
+            yield
         finally:
             if own:
                 type.__setattr__(cls, "__array_finalize__", before)

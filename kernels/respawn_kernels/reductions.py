@@ -94,7 +94,7 @@ def root_of(array: Any) -> Any:
         return array
     if root.dtype.hasobject != array.dtype.hasobject or (array.dtype.hasobject and array.dtype != root.dtype):
         return array
-    low, high = _bounds(array)
+    low, high = bounds(array)
     start = _address(root)
     return root if start <= low and high <= start + root.nbytes else array
 
@@ -132,7 +132,7 @@ def _standing_for(array: Any, pickler: NamespacePickler) -> Any:
 def _nobody() -> None: ...
 
 
-def _bounds(array: Any) -> tuple[int, int]:
+def bounds(array: Any) -> tuple[int, int]:
     """Return the first address of an array's memory and the one past its last."""
     low = high = _address(array)
     for length, stride in zip(array.shape, array.strides, strict=True):

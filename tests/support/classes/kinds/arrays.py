@@ -19,6 +19,15 @@ def arrays() -> None:
             def __array_finalize__(self, o): finals.append(1); self.unit = getattr(o, 'unit', None)
         base = np.arange(4.0); u = Unit(base, 'm'); v = u[1:]; m = np.matrix([[1, 2], [3, 4]]); r = m[0]; n = len(finals)
         """, "u.unit, v.unit, u.__setitem__(1, 9), v.tolist(), base.tolist(), type(v).__name__, m, r.__setitem__((0, 0), 8), m, len(finals) - n < 9, np.shares_memory(u, base)")  # fmt: skip
+    kind("parts of a subclass of ndarray", """
+        import numpy as np
+        class Unit(np.ndarray):
+            def __new__(cls, x, unit): o = np.asarray(x).view(cls); o.unit = unit; return o
+            def __array_finalize__(self, o): self.unit = getattr(o, 'unit', None)
+        u = Unit(np.arange(12.0).reshape(3, 4), 'm'); v = u[1:]; w = v[:, ::-2]; c = v.copy(); t = u.T; f = u[0]; f.flags.writeable = False
+        u.first, u.me, v.unit = v, u, 'km'; alone = Unit([1.0, 2.0], 's')[:1]; plain = u.view(np.ndarray)
+        """, "v.base is u, w.base is u, t.base is u, f.base is u, f.flags.writeable, u.first is v, u.me is u, v.unit, w.unit, c.unit, alone.base.unit, alone.base.tolist(),"
+             "w.__setitem__((0, 0), 70), u.tolist(), plain.tolist(), c.tolist(), t.tolist(), w.strides, t.flags.f_contiguous")  # fmt: skip
     kind("structured arrays and records", """
         import numpy as np
         s = np.array([(1, 2.5, 'ab')], dtype=[('a', 'i4'), ('b', 'f8'), ('c', 'U3')]); f = s['b']; r = s.view(np.recarray); ra = np.rec.array([(1, 'x')], names='n,t'); row = s[0]; al = np.dtype('i1,i4', align=True); two = s[['a', 'c']]
