@@ -13,6 +13,7 @@ from respawn_kernels.class_reductions import is_notebooks
 from respawn_kernels.enum_reductions import is_enum, reduce_member
 from respawn_kernels.exception_reductions import reduce_exception
 from respawn_kernels.instance_reductions import reduce_instance, way_of
+from respawn_kernels.session_state.patching import baseline
 
 if TYPE_CHECKING:
     from respawn_kernels.pickling import NamespacePickler
@@ -85,7 +86,7 @@ def _sentinel(obj: object, _pickler: NamespacePickler) -> Any:
     for name, module in list(sys.modules.items()):
         if name != "__main__" and isinstance(inside := getattr(module, "__dict__", None), dict):
             for key, value in list(inside.items()):
-                if value is obj:
+                if value is obj and baseline.is_of_import(name, key, value):
                     return make_kept, (name, key)
     return NotImplemented
 
@@ -103,7 +104,11 @@ def _kept_by_library(kind: type) -> OneWay | None:
     empty = plain and not any(vars(one).get("__slots__") for one in kind.__mro__)
     for name in _modules_of(kind, whole=empty):
         inside = getattr(sys.modules.get(name), "__dict__", {})
-        kept |= {id(value): (name, key) for key, value in list(inside.items()) if type(value) is kind}
+        kept |= {
+            id(value): (name, key)
+            for key, value in list(inside.items())
+            if type(value) is kind and baseline.is_of_import(name, key, value)
+        }
     if not kept:
         return None
 

@@ -198,6 +198,23 @@ SNIPPETS: dict[str, tuple[str, str]] = {
         "real_dedent = textwrap.dedent; textwrap.dedent = lambda text: 'patched'",
         "(json.encoder.ESCAPE_ASCII_OF_APP, textwrap.TextWrapper.tabsize_of_app, textwrap.dedent(' a'))",
     ),
+    "set to None": (
+        "json.encoder.NONE_OF_APP = None",
+        "getattr(json.encoder, 'NONE_OF_APP', 'gone')",
+    ),
+    "setter of a library": (
+        "import urllib.request; opener = urllib.request.OpenerDirector(); opener.addheaders = [('X', 'ours')]\n"
+        "urllib.request.install_opener(opener)",
+        "(urllib.request._opener is opener, urllib.request._opener.addheaders)",
+    ),
+    "annotations": (
+        "class Unit: pass\nlength: 'float' = 3.5\nunit: Unit\narea: float = 2.5",
+        "(list(__annotations__), __annotations__['unit'] is Unit)",
+    ),
+    "configuration": (
+        "get_ipython().config.PartToCome.size = 4\n%config InlineBackend.figure_format = 'png'",
+        "(get_ipython().config.PartToCome.size, get_ipython().config.InlineBackend.figure_format)",
+    ),
     "matplotlib": (
         "import matplotlib; matplotlib.use('Agg'); import matplotlib.pyplot as plt; "
         "plt.rcParams['figure.dpi'] = 33; plt.ion()",

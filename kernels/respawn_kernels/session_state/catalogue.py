@@ -67,6 +67,7 @@ CATALOGUE: dict[str, Part] = {
     "#extensions": Part("extensions of IPython"),
     "#aliases": Part("aliases of IPython"),
     "#ipython": Part("functions that IPython calls"),
+    "#annotations": Part("annotations of variables"),
     "#in": Part("the history of inputs"),
     "#last": Part("the last results"),
     "#patches": Part("assignments into modules and foreign classes"),

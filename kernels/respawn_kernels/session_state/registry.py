@@ -17,7 +17,13 @@ from respawn_kernels.session_state.probe import Probe
 from respawn_kernels.session_state.probes import interpreter, libraries, process
 from respawn_kernels.session_state.probes.context import AtExit, ContextVariables, Running
 from respawn_kernels.session_state.probes.imports import Finders, ImportPath, LoadedModules, ModuleNames
-from respawn_kernels.session_state.probes.ipython import Configuration, Extensions, Inputs, LastResults
+from respawn_kernels.session_state.probes.ipython import (
+    Annotations,
+    Configuration,
+    Extensions,
+    Inputs,
+    LastResults,
+)
 from respawn_kernels.session_state.probes.ipython_hooks import Aliases, ShellHooks
 from respawn_kernels.session_state.probes.logging_setup import Logging
 from respawn_kernels.session_state.probes.numeric import DecimalContext, NumpyErrors, NumpyPrinting
@@ -71,6 +77,7 @@ _OWN: tuple[Probe, ...] = (
     libraries.torch(),
     Figures(),
     ContextVariables(),
+    Annotations(),
     Inputs(),
     LastResults(),
     Logging(),

@@ -99,6 +99,11 @@ class Baseline:
                 for listener in self.listeners:
                     listener.import_ended(local=self.is_local(module.__name__))
 
+    def is_of_import(self, name: str, key: str, value: Any) -> bool:
+        """Tell whether another session finds a value in a module by importing it: nobody put it there."""
+        known = self.modules.get(name)
+        return known is None or known[1].get(key) is value
+
     def is_local(self, name: str) -> bool:
         """Tell whether a module's state is the notebook's."""
         return name in self.local

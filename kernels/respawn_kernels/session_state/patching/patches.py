@@ -3,8 +3,10 @@
 What counts is what differs from what the import left, and
 
 - in a module that lies beside the notebook, everything: its state is the notebook's;
-- in an installed one, what comes from the notebook or from another package, and what a cell names where it
-  sets attributes. The rest is what the library does by itself, such as filling its caches.
+- in an installed one, what comes from the notebook or from another package, what a cell names where it sets
+  attributes, and what a setter that a cell names was given (`urllib.request.install_opener`).
+
+The rest is what the library does by itself, such as filling its caches.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any
 from respawn_kernels.names import live_shell
 from respawn_kernels.session_state.patching.baseline import Baseline, own_classes
 from respawn_kernels.session_state.patching.content import can_change, mark
-from respawn_kernels.session_state.patching.words import set_attributes, written_words
+from respawn_kernels.session_state.patching.setters import set_by
+from respawn_kernels.session_state.patching.words import mentioned_words, set_attributes, written_words
 from respawn_kernels.session_state.probe import NotSet, Parts
 
 _GONE = "gone"
@@ -104,7 +107,7 @@ class Patches:
                 if kind == _GONE:
                     if name in vars(owner):
                         delattr(owner, name)
-                elif vars(owner).get(name) is not what[0]:
+                elif vars(owner).get(name, _GONE) is not what[0]:
                     setattr(owner, name, what[0])
             except Exception as error:  # noqa: BLE001  importing and setting run anybody's code
                 failed[key] = f"{type(error).__name__}: {error}"
@@ -146,7 +149,7 @@ def _differing(
             yield key, (_SET, value)
         elif issubclass(type(value), ModuleType) or key in elsewhere or (key[:2] == key[-2:] == "__"):
             continue
-        elif local or _is_foreign(value, name) or key in words:
+        elif local or _is_foreign(value, name) or key in words or key in set_by(module, mentioned_words()):
             yield key, (_SET, value)
     for key in before.keys() - now.keys():
         if (local or key in words) and key[:2] != "__" and key not in elsewhere:

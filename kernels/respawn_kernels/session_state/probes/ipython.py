@@ -11,6 +11,7 @@ from respawn_kernels.session_state.probe import NotSet, Parts
 
 _OWN_EXTENSIONS = {"respawn", "respawn_kernels", "storemagic", "IPython.extensions.storemagic"}
 _MODE = ("tracebacks", "mode")
+_CONFIG = "get_ipython().config"
 _UNDERSCORES = ("_", "__", "___")
 
 
@@ -51,6 +52,36 @@ class Inputs:
             namespace.update(_i=history._i, _ii=history._ii, _iii=history._iii)
         if value.get("directories"):
             namespace.get("_dh", [])[:] = value["directories"]
+
+
+class Annotations:
+    """The annotations of the notebook's variables: `__annotations__`, which `x: int = 3` fills."""
+
+    name = "#annotations"
+    before_fork = False
+
+    def fingerprint(self) -> Hashable:
+        """Return which ones there are."""
+        return tuple((name, id(one)) for name, one in _annotations(live_shell()).items()) or None
+
+    def capture(self) -> Parts | None:
+        """Return them by name, each with its place."""
+        found = Parts()
+        for place, (name, one) in enumerate(_annotations(live_shell()).items()):
+            found[str(name)] = (place, one)
+        return found or None
+
+    def restore(self, value: dict[str, tuple[int, Any]], shell: Any | None) -> None:
+        """Add them."""
+        if shell is not None:
+            ordered = sorted(value.items(), key=lambda item: item[1][0])
+            held = shell.user_ns.setdefault("__annotations__", {})
+            held.update((name, one) for name, (_, one) in ordered)
+
+
+def _annotations(shell: Any | None) -> dict[Any, Any]:
+    held = getattr(shell, "user_ns", {}).get("__annotations__")
+    return held if type(held) is dict else {}
 
 
 class LastResults:
@@ -193,14 +224,17 @@ def _reloader() -> Any | None:
 
 
 class Configuration:
-    """Settings of IPython and its parts that differ from those at the beginning: `%config`, `%precision`."""
+    """Settings of IPython and its parts that differ from those at the beginning: `%config`, `%precision`.
+
+    Those of parts that are not there yet, such as matplotlib's inline backend, wait in the configuration.
+    """
 
     name = "#config"
     first = True
     before_fork = False
 
     def __init__(self) -> None:
-        self._start = dict(_traits()) | _traceback_mode({})
+        self._start = dict(_traits()) | _traceback_mode({}) | dict(_configured())
         self._values: list[Any] = []
         """The values of all traits when they were compared last: a setting is a new object when it is set."""
         self._found: dict[tuple[str, str], Any] = {}
@@ -218,13 +252,19 @@ class Configuration:
         if shell is None:
             return
         failed: dict[str, str] = {}
-        if any(cls == "InlineBackend" for cls, _ in value):
-            _make_inline_backend(shell)
-        for (cls, name), one in value.items():
+        # Parts that are made here take their settings from the configuration.
+        ordered = sorted(value.items(), key=lambda item: item[0][0] != _CONFIG)
+        for (cls, name), one in ordered:
             try:
                 if (cls, name) == _MODE:
                     shell.InteractiveTB.set_mode(one)
                     continue
+                if cls == _CONFIG:
+                    section, _, option = name.partition(".")
+                    shell.config[section][option] = one
+                    continue
+                if cls == "InlineBackend":
+                    _make_inline_backend(shell)
                 owners = {type(part).__name__: part for part in _parts(shell)}
                 setattr(owners[cls], name, one)
             except Exception as error:  # noqa: BLE001  another version may refuse anything
@@ -242,7 +282,8 @@ class Configuration:
                 for key, value in _traits()
                 if (key not in self._start or self._start[key] != value) and value != _default(key)
             }
-        return self._found | _traceback_mode(self._start)
+        set_here = {key: one for key, one in _configured() if self._start.get(key) != one}
+        return self._found | _traceback_mode(self._start) | set_here
 
 
 def _traits() -> Iterator[tuple[tuple[str, str], Any]]:
@@ -254,6 +295,14 @@ def _traits() -> Iterator[tuple[tuple[str, str], Any]]:
             value = part._trait_values.get(name)
             if isinstance(value, str | int | float | list | dict | set | tuple):
                 yield (type(part).__name__, name), _copy(value)
+
+
+def _configured() -> Iterator[tuple[tuple[str, str], Any]]:
+    """Return what the configuration holds, by section and option."""
+    for section, options in getattr(live_shell(), "config", {}).items():
+        for option, value in options.items() if isinstance(options, dict) else ():
+            if isinstance(value, str | int | float | list | dict | set | tuple):
+                yield (_CONFIG, f"{section}.{option}"), _copy(value)
 
 
 def _traceback_mode(start: dict[tuple[str, str], Any]) -> dict[tuple[str, str], Any]:
