@@ -156,6 +156,13 @@ def instances() -> None:
             value: T
         m = M(a=-3); box = Box[int](value='3'); IB = Box[int]
         """, "m, m._private, M(a=-7), box, type(box) is IB, Box[int] is IB, IB.__name__, box.value, M.model_fields.keys(), issubclass(IB, Box), Box[str](value='a'), M.model_json_schema()")  # fmt: skip
+    kind("mocks", """
+        from unittest import mock
+        m = mock.MagicMock(return_value=3, name='m'); m.a.b.return_value = 5; m(1, x=2); m.a.b(7); m.__len__.return_value = 4
+        s = mock.Mock(spec=dict, side_effect=[1, 2, 3]); s('k'); type(m).prop = mock.PropertyMock(return_value=8)
+        spec = mock.create_autospec(dict, instance=True); spec.get.return_value = 9; calls = m.mock_calls; one = mock.call(1, x=2)
+        """, "m(4), m.call_args_list, m.a.b.call_args, m.a.b(), m.mock_calls == calls, one in m.call_args_list, len(m), m.prop, m.a.b is m.a.b, s(2), s.call_count,"
+             "isinstance(s, dict), spec.get('k'), isinstance(spec, dict), hasattr(spec, 'nothing'), m.assert_any_call(1, x=2), bool(m), m['x'] is m['x'], repr(one)")  # fmt: skip
     kind("observers and validators of traits", """
         import traitlets
         from traitlets.config import Configurable
