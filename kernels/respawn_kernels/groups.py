@@ -213,9 +213,7 @@ class _Capture:
             if name in places and not name.startswith("#")
         ]
         unstored = [
-            UnstoredVariable(
-                name, kind, why, first_seen.get(name.partition(":")[0]) if made is None else made
-            )
+            UnstoredVariable(name, kind, why, _cell_of(name, first_seen) if made is None else made)
             for name, (kind, why, made) in self._unstored.items()
             if not is_result(name)
         ]
@@ -461,6 +459,11 @@ class _Capture:
             if name in self._namespace or name.startswith("#out"):
                 others.append(id(self._values[name]))
         return is_closed(objects, self._immutable, others, self._streams.unaliased)
+
+
+def _cell_of(name: str, cells: Mapping[str, int]) -> int | None:
+    """Return the cell that made a variable or a part of the session's state, which may be one of several."""
+    return cells.get(name, cells.get(name.partition(":")[0]))
 
 
 def _silent(_name: str | None) -> None: ...

@@ -50,6 +50,10 @@ class Parts(dict[str, Any]):
     """Several values of one probe, each stored by itself: one that cannot be pickled harms no other."""
 
 
+class Marks(tuple[tuple[str, Hashable], ...]):
+    """A fingerprint of `Parts`: pairs of a part and what tells it, so that a cell is noted for each part."""
+
+
 @dataclass(frozen=True)
 class Lost:
     """Something that cannot be kept: it is named wherever a restore is planned or looked at."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from respawn_kernels.session_state import registry
 from respawn_kernels.session_state.patching import baseline
-from respawn_kernels.session_state.probe import Lost, Parts, Probe
+from respawn_kernels.session_state.probe import Lost, Marks, Parts, Probe
 from respawn_kernels.session_state.registry import title as title
 
 
@@ -36,6 +36,11 @@ class _Seen:
         now = self.latest or self.fingerprints()
         changed = [name for name, mark in now.items() if mark != self.noted.get(name)]
         self.cells |= dict.fromkeys(changed, cell)
+        for name in changed:
+            if isinstance(mark := now[name], Marks):
+                before = self.noted.get(name)
+                new = set(mark).difference(before if isinstance(before, Marks) else ())
+                self.cells |= {f"{name}:{part}": cell for part, _ in new}
         self.noted, self.latest = now, {}
 
     def import_began(self) -> None:

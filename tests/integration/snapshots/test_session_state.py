@@ -134,6 +134,15 @@ def test_what_is_lost_is_named_with_its_cell(bench: Bench) -> None:
     assert resumed.run.state is RunState.SUCCEEDED
 
 
+def test_each_lost_assignment_is_named_with_its_own_cell(bench: Bench) -> None:
+    first = "import xml.sax.saxutils\nxml.sax.saxutils.LOST = (n for n in [])"
+    second = "import json.encoder\njson.encoder.LOST = (n for n in [])"
+    failed = bench.run("x = 1", first, "import json", second, "json.encoder.KEPT = 1", "1/0")
+    checkpoint = max(failed.checkpoints, key=lambda one: one.cell)
+    named = {item.name: item.cell for item in checkpoint.unstored}
+    assert named == {"#patches:xml.sax.saxutils.LOST": 1, "#patches:json.encoder.LOST": 3}
+
+
 SIMPLE = ("random", "decimal", "environment", "time zone", "setting of a module", "import path", "warnings")
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import operator
+import sys
 from collections.abc import Hashable, Iterator
 from types import ModuleType
 from typing import Any
@@ -22,7 +23,7 @@ from respawn_kernels.session_state.patching.baseline import Baseline, own_classe
 from respawn_kernels.session_state.patching.content import can_change, mark
 from respawn_kernels.session_state.patching.setters import set_by
 from respawn_kernels.session_state.patching.words import mentioned_words, set_attributes, written_words
-from respawn_kernels.session_state.probe import NotSet, Parts
+from respawn_kernels.session_state.probe import Marks, NotSet, Parts
 
 _GONE = "gone"
 _SET = "set"
@@ -63,22 +64,23 @@ class Patches:
     def fingerprint(self) -> Hashable:
         """Return what was assigned where the notebook can see it.
 
-        Those are modules beside the notebook, and modules that are variables, with their classes. Elsewhere
-        `capture` finds what this does not.
+        Those are modules beside the notebook, modules that are variables and those that cells import by their
+        names, with their classes. Elsewhere `capture` finds what this does not.
         """
         baseline.look()
         words, stored = written_words(), set_attributes()
-        found: list[Hashable] = []
+        found: list[tuple[str, Hashable]] = []
         for module in (*baseline.local.values(), *_visible()):
             _, before = baseline.modules.get(module.__name__, (module, vars(module)))
             for name, value in _differing(module, before, words):
-                found.append((module.__name__, name, *map(_short, value)))
+                found.append((f"{module.__name__}.{name}", tuple(map(_short, value))))
             for cls in own_classes(module):
                 known = baseline.classes.get(cls, ())
                 if known and (len(known) != len(vars(cls)) or not stored.isdisjoint(vars(cls))):
                     differing = _differing_attributes(cls, known, words)
-                    found += [(id(cls), name, *map(_short, value)) for name, value in differing]
-        return tuple(found)
+                    of = f"{cls.__module__}.{cls.__qualname__}"
+                    found += [(f"{of}.{name}", (id(cls), *map(_short, value))) for name, value in differing]
+        return Marks(found)
 
     def capture(self) -> Parts | None:
         """Return what was assigned, by dotted name: module, class, attribute and value."""
@@ -116,9 +118,10 @@ class Patches:
 
 
 def _visible() -> Iterator[ModuleType]:
-    """Return the installed modules that are variables of the notebook."""
+    """Return installed modules that are variables of the notebook, and parts of packages that it imports."""
     namespace = getattr(live_shell(), "user_ns", {})
-    for value in {id(v): v for v in list(namespace.values()) if type(v) is ModuleType}.values():
+    named = (sys.modules.get(name) for name in mentioned_words() if "." in name)
+    for value in {id(v): v for v in (*namespace.values(), *named) if type(v) is ModuleType}.values():
         if not baseline.is_local(value.__name__):
             yield value
 
