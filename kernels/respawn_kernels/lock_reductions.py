@@ -11,6 +11,7 @@ import pickle
 import random
 import re
 import struct
+import sys
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +26,20 @@ def reducers() -> Mapping[type, Reducer]:
     return {
         **{_LOCK: _lock, _RLOCK: _rlock, struct.Struct: _struct, re.Match: _match},
         random.SystemRandom: _system_random,
+        **dict.fromkeys(_shared_memory(), _refused),
     }
+
+
+def _shared_memory() -> list[type]:
+    """Return the classes of memory that is gone with the processes that share it."""
+    module = sys.modules.get("multiprocessing.shared_memory")
+    found = (getattr(module, name, None) for name in ("SharedMemory", "ShareableList"))
+    return [cls for cls in found if isinstance(cls, type)]
+
+
+def _refused(_one: Any, _pickler: NamespacePickler) -> Any:
+    # Pickle stores the name alone, and whoever made the memory removes it when its process ends.
+    raise pickle.PicklingError("memory that is shared with other processes")
 
 
 def _lock(lock: Any, _pickler: NamespacePickler) -> Any:

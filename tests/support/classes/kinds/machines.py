@@ -7,6 +7,10 @@ from support.classes.kinds import kind
 
 def machines() -> None:
     """Declare locks, queues and their like, exceptions, and values with state."""
+    kind("shared memory", """
+        from multiprocessing import shared_memory
+        memory = shared_memory.SharedMemory(create=True, size=8); memory.buf[0] = 5
+        """, "memory.buf[0]", "shared with other processes")  # fmt: skip
     kind("unheld locks", """
         import threading, queue
         l, r, e, c, s, b = threading.Lock(), threading.RLock(), threading.Event(), threading.Condition(), threading.Semaphore(2), threading.BoundedSemaphore(3)
