@@ -100,7 +100,9 @@ def probes() -> Iterator[Probe]:
     """Return Respawn's probes and those of the libraries that are loaded."""
     for name, point in _entry_points().items():
         package = point.module.partition(".")[0]
-        if name not in _of_libraries and name not in _failed and _is_there(package):
+        known = name in _of_libraries or name in _failed
+        # Loading one probe imports its module, which asks for all probes, the others of this module too.
+        if not known and _is_there(package) and (point.module not in sys.modules or _is_there(point.module)):
             _load(name, point)
     yield from _of_libraries.values()
     yield from _OWN
