@@ -12,6 +12,9 @@ from support.classes.cases import Case
 from support.classes.registry import CASES, LIBRARIES
 from support.classes.table import COMMAND, PAGE, Outcome, journey, page
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+"""All libraries are in one process, whose state is looked at a thousand times: five minutes and more."""
+
 _LEAST = 150
 
 
