@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from respawn_jobs.left_files import told_left
 from respawn_jobs.models import CellState, PlanAction, Unstored
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, source_hash
 from respawn_jobs.reads import Reads
-from respawn_jobs.rerunning import Reruns, find_reruns
+from respawn_jobs.rerunning import Reruns
 
 if TYPE_CHECKING:
     from respawn_jobs.plan import Agreed, Draft
@@ -36,7 +37,7 @@ class Agreements:
             if read <= missing:
                 break
             missing |= read
-            reruns = find_reruns(draft.steps, draft.start.point, draft.name_of, missing=missing)
+            reruns = draft.reruns_at(draft.start.point, missing)
             if reruns.impossible is not None or not missing <= reruns.stale:
                 return
         extra = sorted(set(reruns.why) - set(draft.start.reruns.why))
@@ -51,6 +52,8 @@ class Agreements:
     def guard(self) -> None:
         """Tell what runs again by itself, and refuse what nobody agreed to or cannot be done."""
         self._tell_always()
+        if self.draft.start.reruns.left:
+            self.draft.notices.append(told_left(self.draft.start.reruns.left))
         self._guard_once()
         self._guard_gone_once()
         if self.draft.python:

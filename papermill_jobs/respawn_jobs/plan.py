@@ -7,7 +7,7 @@ of the cells above that point run again tells `rerunning`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from respawn_jobs.agreements import Agreements
 from respawn_jobs.dependencies import NOTHING
 from respawn_jobs.handing_over import mapped_checkpoint
 from respawn_jobs.inputs import Look, changed_inputs, outer_inputs
+from respawn_jobs.left_files import LeftFiles
 from respawn_jobs.lost_state import Done, lost_state
 from respawn_jobs.matching import FINISHED, Matches, finished_of
 from respawn_jobs.models import (
@@ -29,8 +30,8 @@ from respawn_jobs.models import (
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, TAG_SKIP, cell_tags, code_cells, title
 from respawn_jobs.parameters import changed_parameters
 from respawn_jobs.reasons import how_seen
-from respawn_jobs.rerunning import Reruns, find_reruns
-from respawn_jobs.steps import Changes, Seen, make_steps, told_changes
+from respawn_jobs.rerunning import Reruns
+from respawn_jobs.steps import Changes, Seen, make_steps, told_edit
 from respawn_kernels.evidence import CellEvidence
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ class Draft:
             if place.old is not None and place.new is not None and step.changed is None
         }
         self.matches = Matches(self.cells, ended.cells, same)
+        self._left_files = LeftFiles(ended.cells, ended.notebook, ended.directory, python=python)
         self.start = Start(0, None, Reruns())
         self._steps_of = {place.new: step for step, place in enumerate(self.places)}
         changes = (step for step, one in enumerate(self.steps) if one.changed is not None)
@@ -211,8 +213,7 @@ class Draft:
             if record is None or record.index not in kept:
                 continue
             point = step + 1
-            reruns = find_reruns(self.steps, point, self.name_of)
-            found.append(Start(point, self._mapped(kept[record.index]), reruns))
+            found.append(Start(point, self._mapped(kept[record.index]), self.reruns_at(point)))
         self._unusable = {start.point: why for start in found if (why := start.reruns.impossible) is not None}
         return [start for start in found if start.point not in self._unusable]
 
@@ -238,7 +239,7 @@ class Draft:
         for step, place in enumerate(self.places):
             why = self.steps[step].changed
             if place.new is not None and why not in (None, "new") and step < self._end():
-                self.notices.append(_told_edit(self.indices[place.new], str(why), self.changed))
+                self.notices.append(told_edit(self.indices[place.new], str(why), self.changed))
         last = self._end()
         needless = [self._new(step) for step in range(self.start.point, last) if not self._must(step)]
         cells = [new for new in needless if new is not None]
@@ -266,8 +267,13 @@ class Draft:
     def everything(self) -> Reruns:
         """What would have to run again if every state had been kept."""
         if not hasattr(self, "_everything"):
-            self._everything = find_reruns(self.steps, self._end(), self.name_of)
+            self._everything = self.reruns_at(self._end())
         return self._everything
+
+    def reruns_at(self, point: int, missing: Iterable[str] = ()) -> Reruns:
+        """Return what must run again above a state that covers `point` steps."""
+        records = [self.finished[one.old] if one.old is not None else None for one in self.places]
+        return self._left_files.reruns(self.steps, records, point, self.name_of, missing)
 
     def plan_cells(self) -> None:
         """Say for each cell what is done with it."""
@@ -490,11 +496,3 @@ def _why_unfinished(before: CellRecord, cell: NotebookNode) -> str:
     if before.state is CellState.FAILED:
         return "failed"
     return "moved" if before.state in FINISHED else "had not run"
-
-
-def _told_edit(index: int, why: str, changed: Sequence[str]) -> str:
-    if changed and why == told_changes(changed):
-        return f"{why}: the cells that depend on {'them' if len(changed) > 1 else 'it'} run again"
-    return (
-        f"cell {index}: {why}, although it had finished: it runs again, and so do the cells that depend on it"
-    )

@@ -70,6 +70,8 @@ class Reruns:
     """Variables that are removed first."""
     touched: dict[int, str] = field(default_factory=dict)
     """Of these, the name through which a step depends on what is above it."""
+    left: set[str] = field(default_factory=set)
+    """Files that the run changed, that cells which run need as they were, and that no cell makes anew."""
     impossible: str | None = None
     """Why the state cannot be used at all; None when it can."""
 
@@ -78,7 +80,15 @@ Namer = Callable[[int], str]
 """Returns what people call the cell of a step."""
 
 
-def find_reruns(steps: Sequence[Step], point: int, name_of: Namer, *, missing: Iterable[str] = ()) -> Reruns:
+def find_reruns(
+    steps: Sequence[Step],
+    point: int,
+    name_of: Namer,
+    *,
+    missing: Iterable[str] = (),
+    changed: Iterable[str] = (),
+    needed: Iterable[str] = (),
+) -> Reruns:
     """Find the steps before `point` that must run again after the state at `point` was restored.
 
     Args:
@@ -86,14 +96,28 @@ def find_reruns(steps: Sequence[Step], point: int, name_of: Namer, *, missing: I
         point: how many steps the restored state covers.
         name_of: names a step in reasons.
         missing: variables that the state could not hold and that are to be made again.
+        changed: files that are no longer as they were at the state.
+        needed: those of them that cells below it need as they were; see `left_files`.
     """
-    return _Search(list(steps[:point]), name_of, set(missing)).found()
+    return _Search(list(steps[:point]), name_of, set(missing), set(changed), set(needed)).found()
+
+
+def makes_anew(footprint: Footprint, name: str) -> bool:
+    """Tell whether a cell makes a file anew, whatever it was."""
+    return (
+        footprint.opaque is None
+        and name in footprint.sure
+        and name not in footprint.reads
+        and not _more_than(name, footprint)
+    )
 
 
 class _Search:
     """The fixed point."""
 
-    def __init__(self, steps: list[Step], name_of: Namer, missing: set[str]) -> None:
+    def __init__(
+        self, steps: list[Step], name_of: Namer, missing: set[str], changed: set[str], needed: set[str]
+    ) -> None:
         self.steps = steps
         self.name_of = name_of
         self.found_so_far = Reruns()
@@ -107,7 +131,8 @@ class _Search:
                     self.universe |= one.reads | one.writes | states_of_libraries(one.uses)
         self.universe -= _put_back(steps)
         self.missing = missing & self.universe | {name for name in missing if self._opaque()}
-        self.universe |= self.missing
+        self.changed, self.needed = changed, needed
+        self.universe |= self.missing | changed
 
     def _opaque(self) -> bool:
         return any(one.opaque is not None for step in self.steps for one in (step.old, step.new) if one)
@@ -122,6 +147,8 @@ class _Search:
                     self._stale(name, place, f"{self.name_of(place)}, which is gone, made {told(name)}")
         for name in self.missing:
             self._need(len(self.steps), name, f"makes {name}, which could not be stored")
+        for name in sorted(self.needed):
+            self._need(len(self.steps), name, f"makes {told(name)}, which the run changed further down")
         while self._round():
             pass
         found = self.found_so_far
@@ -145,7 +172,7 @@ class _Search:
                     )
         for place in sorted(self.found_so_far.why):
             for name in self._reads(self.steps[place].runs):
-                if name in self.since or self._written_since(place, name):
+                if name in self.since or name in self.changed or self._written_since(place, name):
                     self._need(place, name, f"makes {told(name)} for {self.name_of(place)}")
         for name in list(self.since):
             self._need(len(self.steps), name, f"makes {told(name)}, which is not as it was")
@@ -184,7 +211,10 @@ class _Search:
             if name in step.new.sure and not _more_than(name, step.new):
                 break
         else:
-            if hidden(name) and name not in (*RANDOM_STATES, NETWORK) and not is_file(name):
+            if is_file(name):
+                if name in self.changed:
+                    self.found_so_far.left.add(name)
+            elif hidden(name) and name not in (*RANDOM_STATES, NETWORK):
                 self._give_up(name)
         # Of files, the cells that write them again have said what is another from there on.
         if first < len(self.steps) and not is_file(name):

@@ -125,6 +125,15 @@ def told_changes(names: Sequence[str]) -> str:
     return f"parameter{'s' if several else ''} {', '.join(names)} changed"
 
 
+def told_edit(index: int, why: str, changed: Sequence[str]) -> str:
+    """Return that a cell which had finished is not what it was, in words."""
+    if changed and why == told_changes(changed):
+        return f"{why}: the cells that depend on {'them' if len(changed) > 1 else 'it'} run again"
+    return (
+        f"cell {index}: {why}, although it had finished: it runs again, and so do the cells that depend on it"
+    )
+
+
 def _edits(
     pairs: Sequence[tuple[int | None, int | None]],
     finished: Sequence[CellRecord],

@@ -63,11 +63,11 @@ def test_what_lives_on_after_a_cell_may_do_anything():
 
 
 def test_files_in_the_notebooks_directory_have_the_names_that_cells_use():
-    evidence = CellEvidence(opened=("/home/a/in.csv", "/data/all.csv"), written=("/home/a/out/b.csv",))
-    seen = observed(PLAIN, evidence, directory="/home/a")
+    evidence = CellEvidence(opened=("/place/a/in.csv", "/data/all.csv"), written=("/place/a/out/b.csv",))
+    seen = observed(PLAIN, evidence, directory="/place/a")
     assert {"#file:in.csv", "#file:/data/all.csv"} <= seen.reads
     assert "#file:out/b.csv" in seen.writes
-    assert observed(PLAIN, CellEvidence(opened=("/home",)), directory="/home/a").may_read("#file:x")
+    assert observed(PLAIN, CellEvidence(opened=("/place",)), directory="/place/a").may_read("#file:x")
 
 
 def test_other_processes_may_use_every_file():

@@ -39,7 +39,7 @@ def planned(cells: list[tuple[str, CellEvidence | None]], edits: dict[int, str],
         checkpoints=[
             Checkpoint(cell=index, manifest=f"m{index}", variables=1, size=1) for index in range(len(cells))
         ],
-        directory="/work",
+        directory="/place",
     )
     return plan_resume(ended, fixed, kernel="python3", lock=None, language="python", **more)
 
@@ -65,8 +65,8 @@ def test_a_cell_that_mentions_the_name_itself_needs_no_such_words() -> None:
 
 
 def test_a_reader_of_a_file_that_an_edited_cell_wrote_runs_again() -> None:
-    wrote = CellEvidence(written=("/work/out.csv",))
-    read = CellEvidence(opened=("/work/out.csv",))
+    wrote = CellEvidence(written=("/place/out.csv",))
+    read = CellEvidence(opened=("/place/out.csv",))
     plan = planned([("scale = 2", wrote), PLAIN[1], ("y = x + 1", read)], {0: "scale = 10"})
     assert actions(plan) == [RUN, REUSE, RUN]
     assert plan.cells[2].why == "reads the file out.csv, which cell 0 makes, as was seen"
@@ -145,13 +145,13 @@ def test_a_service_without_the_files_says_so() -> None:
 
 
 def test_a_directory_that_is_listed_ties_no_files_in_it_together() -> None:
-    writes = CellEvidence(opened=("/work", "/work/made.csv"), written=("/work/made.csv",))
+    writes = CellEvidence(opened=("/place", "/place/made.csv"), written=("/place/made.csv",))
     cells = [
         ("scale = 2", NOTHING),
         ("save(scale)", writes),
-        ("given = 1", CellEvidence(opened=("/work/given.csv",))),
-        ("made = 1", CellEvidence(opened=("/work/made.csv",))),
-        ("names = 1", CellEvidence(opened=("/work",))),
+        ("given = 1", CellEvidence(opened=("/place/given.csv",))),
+        ("made = 1", CellEvidence(opened=("/place/made.csv",))),
+        ("names = 1", CellEvidence(opened=("/place",))),
     ]
     plan = planned([(source.replace("save", "str"), seen) for source, seen in cells], {0: "scale = 10"})
     assert actions(plan) == [RUN, RUN, REUSE, RUN, RUN]

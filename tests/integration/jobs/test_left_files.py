@@ -1,0 +1,94 @@
+"""What the failed run did to files below the state is no part of a resume's result, or is told first."""
+
+# ruff: noqa: E501  a cell of a notebook is one line of the table
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.notebooks import notebook, text
+
+pytestmark = pytest.mark.integration
+
+CELLS = [
+    "import os, pathlib, shutil, sqlite3\nopen('log.txt', 'w').write('head\\n')\nopen('half.txt', 'w').write('head\\n')",
+    "shutil.rmtree('parts', ignore_errors=True)\nos.makedirs('parts')",
+    "base = sqlite3.connect('sums.db')\nbase.execute('drop table if exists t')\n"
+    "base.execute('create table t (a)')\nbase.commit()\nbase.close()",
+    "apart = [1, 2, 3]",
+    "rows, parts, sums = 'one', 3, 1",
+    "with open('log.txt', 'a') as file:\n    file.write(f'{rows}\\n')",
+    "for part in range(parts):\n    pathlib.Path('parts', f'{part}.csv').write_text('x')",
+    "base = sqlite3.connect('sums.db')\nbase.execute('insert into t values (?)', (sums,))\nbase.commit()\nbase.close()",
+    "seen = open('log.txt').read().split()\nfiles = len(list(pathlib.Path('parts').glob('*.csv')))",
+    "base = sqlite3.connect('sums.db')\ntotal = base.execute('select sum(a) from t').fetchone()[0]\nbase.close()",
+    "with open('half.txt', 'a') as file:\n    file.write('bad\\n')\n1/0",
+    "print(seen, files, total, open('half.txt').read().split(), sum(apart))",
+]
+FIXED = {
+    4: "rows, parts, sums = 'two', 2, 10",
+    10: "with open('half.txt', 'a') as file:\n    file.write('good\\n')",
+}
+RIGHT = "['head', 'two'] 2 10 ['head', 'good'] 6\n"
+
+
+def ran(python: Path, *words: str, status: int = 0) -> dict:
+    """The JSON document of the command, which ends with `status`."""
+    done = subprocess.run(
+        [python.with_name("respawn"), *words, "--json"], capture_output=True, text=True, env=os.environ
+    )
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_files_that_the_run_changed_further_down_are_made_again(
+    each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("report.ipynb").write_text(text(notebook(*CELLS)))
+    fixed = [FIXED.get(place, source) for place, source in enumerate(CELLS)]
+    Path("fixed.ipynb").write_text(text(notebook(*fixed)))
+    run = str(ran(each_python, "run", "report.ipynb", status=1)["run"])
+    plan = ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
+    actions = [cell["action"] for cell in plan["cells"]]
+    assert actions[:3] == ["run"] * 3
+    assert actions[3] == "reuse"
+    assert "which the run changed further down" in plan["cells"][0]["why"]
+    ended = ran(each_python, "resume", run, "--notebook", "fixed.ipynb")
+    outputs = json.loads(Path(ended["notebook"]).read_text())["cells"][11]["outputs"]
+    assert "".join(outputs[0]["text"]) == RIGHT
+
+
+def test_a_file_that_no_cell_makes_anew_is_named_before_anything_runs(
+    each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = ["a = 1", "b = 2", "with open('log.txt', 'a') as file:\n    file.write('x')\n1/0"]
+    Path("report.ipynb").write_text(text(notebook(*cells)))
+    Path("fixed.ipynb").write_text(text(notebook(*cells[:2], cells[2].removesuffix("\n1/0"))))
+    run = str(ran(each_python, "run", "report.ipynb", status=1)["run"])
+    plan = ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
+    assert [cell["action"] for cell in plan["cells"]] == ["reuse", "reuse", "run"]
+    assert any("the file log.txt: cells of the run before have changed it" in one for one in plan["notices"])
+
+
+def test_a_file_that_its_cell_writes_anew_makes_nothing_run_again(
+    each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = [
+        "import os\nos.makedirs('out', exist_ok=True)",
+        "b = 2",
+        "open('out/b.csv', 'w').write('x')\n1/0",
+    ]
+    Path("report.ipynb").write_text(text(notebook(*cells)))
+    Path("fixed.ipynb").write_text(text(notebook(*cells[:2], cells[2].removesuffix("\n1/0"))))
+    run = str(ran(each_python, "run", "report.ipynb", status=1)["run"])
+    plan = ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
+    assert [cell["action"] for cell in plan["cells"]] == ["reuse", "reuse", "run"]
+    assert plan["notices"] == []
