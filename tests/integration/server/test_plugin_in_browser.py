@@ -57,7 +57,7 @@ def test_cell_with_side_effects_runs_again_only_when_agreed(
     dialog = page.get_by_role("dialog")
     accept = dialog.get_by_role("button", name="Resume", exact=True)
     expect(accept).to_be_disabled()
-    agree = dialog.get_by_role("checkbox")
+    agree = dialog.get_by_role("checkbox", name="although")
     agree.focus()
     page.keyboard.press("Enter")
     expect(dialog).to_be_visible()

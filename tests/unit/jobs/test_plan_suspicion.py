@@ -140,9 +140,9 @@ def test_what_was_seen_to_read_an_edited_name_runs():
 
 def test_what_reads_a_file_that_an_edited_cell_was_seen_to_write_runs():
     cells = [TABLE, "n = 1", "new = len([])", *APART]
-    seen = {1: CellEvidence(written=("/work/a.csv",)), 2: CellEvidence(opened=("/work/a.csv",))}
+    seen = {1: CellEvidence(written=("/place/a.csv",)), 2: CellEvidence(opened=("/place/a.csv",))}
     assert 2 in runs(planned(cells, 1, "n = 2", seen))
-    assert 2 not in runs(planned(cells, 1, "n = 2", {**seen, 2: CellEvidence(opened=("/work/b.csv",))}))
+    assert 2 not in runs(planned(cells, 1, "n = 2", {**seen, 2: CellEvidence(opened=("/place/b.csv",))}))
 
 
 def test_state_that_an_edited_cell_was_seen_to_change_makes_its_readers_run():

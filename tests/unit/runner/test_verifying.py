@@ -10,8 +10,8 @@ PLANNED = Footprint(frozenset({"x"}), frozenset({"a", "#file:out.csv"}), frozens
 
 
 def test_what_was_planned_is_no_surprise() -> None:
-    seen = CellEvidence(bound=("a",), reads=("x",), written=("/work/out.csv",))
-    assert surprises(PLANNED, seen, "/work") == []
+    seen = CellEvidence(bound=("a",), reads=("x",), written=("/place/out.csv",))
+    assert surprises(PLANNED, seen, "/place") == []
 
 
 def test_without_evidence_there_is_nothing_to_compare() -> None:
@@ -23,8 +23,8 @@ def test_a_cell_that_may_do_anything_surprises_nobody() -> None:
 
 
 def test_names_state_and_files_that_were_not_planned_are_told() -> None:
-    seen = CellEvidence(bound=("b",), changed=("#decimal",), written=("/work/other.csv",), writes=("c",))
-    assert surprises(PLANNED, seen, "/work") == [
+    seen = CellEvidence(bound=("b",), changed=("#decimal",), written=("/place/other.csv",), writes=("c",))
+    assert surprises(PLANNED, seen, "/place") == [
         "wrote the context of decimal",
         "wrote the file other.csv",
         "wrote b",
@@ -34,8 +34,8 @@ def test_names_state_and_files_that_were_not_planned_are_told() -> None:
 
 
 def test_what_was_read_and_not_planned_is_told() -> None:
-    seen = CellEvidence(reads=("z",), opened=("/work/in.csv",), frames=("pandas",))
-    assert surprises(PLANNED, seen, "/work") == [
+    seen = CellEvidence(reads=("z",), opened=("/place/in.csv",), frames=("pandas",))
+    assert surprises(PLANNED, seen, "/place") == [
         "read the file in.csv",
         "read z",
         "pandas looked up names where it was called",
