@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.session_state.probes import process
+from respawn_kernels.session_state.probes import logging_setup, process
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +22,12 @@ def same_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("respawn_kernels.own_streams._own", streams)
     monkeypatch.delitem(process._NUMBERS, "SIGALRM")
     monkeypatch.setattr(process.Signals, "_TIMERS", ())
+    # pytest has handlers at the root logger, and other tests leave loggers of their own.
+    all_loggers = logging_setup._loggers
+    others = {"", *all_loggers()}
+    monkeypatch.setattr(
+        logging_setup, "_loggers", lambda: {n: one for n, one in all_loggers().items() if n not in others}
+    )
     state = random.getstate()
     yield
     random.setstate(state)

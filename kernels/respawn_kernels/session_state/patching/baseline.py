@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Protocol
 
+from respawn_kernels.session_state.patching.attributes import attributes_of
 from respawn_kernels.session_state.patching.content import can_change, mark
 
 _PLACES = (sys.prefix, sys.base_prefix, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
@@ -71,8 +72,8 @@ class Baseline:
             # By its type alone: `isinstance` asks the value, and some answer with a warning or an import.
             kind = type(value)
             if kind is type or issubclass(kind, type):
-                if vars(value).get("__module__") == name:
-                    self.classes[value] = tuple(vars(value).values())
+                if attributes_of(value).get("__module__") == name:
+                    self.classes[value] = tuple(attributes_of(value).values())
             elif kind is FunctionType and getattr(value, "registry", None) is not None:
                 self.dispatchers[name, key] = value
         if _is_local(module):

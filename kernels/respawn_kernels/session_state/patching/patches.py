@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from respawn_kernels.names import live_shell
+from respawn_kernels.session_state.patching.attributes import attributes_of
 from respawn_kernels.session_state.patching.baseline import Baseline, own_classes
 from respawn_kernels.session_state.patching.content import can_change, mark
 from respawn_kernels.session_state.patching.setters import set_by
@@ -76,7 +77,9 @@ class Patches:
                 found.append((f"{module.__name__}.{name}", tuple(map(_short, value))))
             for cls in own_classes(module):
                 known = baseline.classes.get(cls, ())
-                if known and (len(known) != len(vars(cls)) or not stored.isdisjoint(vars(cls))):
+                if known and (
+                    len(known) != len(attributes_of(cls)) or not stored.isdisjoint(attributes_of(cls))
+                ):
                     differing = _differing_attributes(cls, known, words)
                     of = f"{cls.__module__}.{cls.__qualname__}"
                     found += [(f"{of}.{name}", (id(cls), *map(_short, value))) for name, value in differing]
@@ -91,7 +94,7 @@ class Patches:
             for name, value in _differing(module, values, words):
                 found[f"{module.__name__}.{name}"] = (module.__name__, "", name, *value)
         for cls, before in list(baseline.classes.items()):
-            now = vars(cls).values()
+            now = attributes_of(cls).values()
             if len(before) != len(now) or not all(map(operator.is_, before, now)):
                 for name, value in _differing_attributes(cls, before, words):
                     key = f"{cls.__module__}.{cls.__qualname__}.{name}"
@@ -164,7 +167,7 @@ def _differing_attributes(
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
     known = set(map(id, before))
     local = baseline.is_local(cls.__module__)
-    for name, value in list(vars(cls).items()):
+    for name, value in list(attributes_of(cls).items()):
         if id(value) in known or name in ("__doc__", "__abstractmethods__", "_abc_impl", "__annotations__"):
             continue
         if local or name in words or _is_foreign(value, cls.__module__):
