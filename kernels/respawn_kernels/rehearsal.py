@@ -175,6 +175,7 @@ class Rehearsal:
                     self._about(name)
                     found[name] = unpickler.load()
         except BaseException as error:
+            # Loading runs anybody's code; whatever that raises, a group is loaded wholly or not at all.
             del self._loaded[place]
             if isinstance(error, Exception) and not isinstance(error, MemoryError | ComesBackOtherwise):
                 raise ComesBackOtherwise(name, f"it does not load: {reason(error)}") from error

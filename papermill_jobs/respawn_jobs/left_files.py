@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from respawn_jobs.dependencies import Footprint, footprints, is_file, observed, told
+from respawn_jobs.dependencies import FILES, Footprint, footprints, is_file, observed, told
 from respawn_jobs.models import CellRecord, CellState
 from respawn_jobs.notebooks import TAG_SKIP, code_cells
 from respawn_jobs.rerunning import Namer, Reruns, Step, find_reruns, makes_anew
@@ -63,6 +63,8 @@ class LeftFiles:
             missing: variables that the state could not hold and that are to be made again.
         """
         changed = self._begun | _changed_since(steps, records, point, self._directory)
+        if FILES in changed:
+            changed |= _files(name for step in steps for one in step.both for name in one.reads | one.writes)
         needed = {name for name in changed if _needs(name, steps[point:])}
         return find_reruns(steps, point, name_of, missing=missing, changed=changed, needed=needed)
 
@@ -134,16 +136,11 @@ def _needs(name: str, steps: Sequence[Step]) -> bool:
 
 
 def _seen(evidence: CellEvidence, directory: str | None) -> set[str]:
-    """Return the files that a cell was seen to change; a name for all files where some were not seen."""
-    unknown = evidence.overflow or bool(evidence.going_on)
-    found = observed(Footprint(), evidence, directory=directory).writes
-    precise = {name for name in _files(found) if name in _named(evidence, directory)}
-    return _files(found) if unknown else precise
-
-
-def _named(evidence: CellEvidence, directory: str | None) -> set[str]:
-    only = CellEvidence(written=evidence.written)
-    return set(observed(Footprint(), only, directory=directory).writes)
+    """Return the files that a cell was seen to change; with `FILES` where it may have changed others."""
+    found = _files(observed(Footprint(), evidence, directory=directory).writes)
+    if evidence.overflow or evidence.going_on or evidence.files_unwatched:
+        found.add(FILES)
+    return found
 
 
 def _files(names: Iterable[str]) -> set[str]:

@@ -51,6 +51,11 @@ class Step:
         """What the cell of the fixed notebook does."""
         return self.new or NOTHING
 
+    @property
+    def both(self) -> list[Footprint]:
+        """What the cell did and what it does, as far as it is in each notebook."""
+        return [one for one in (self.old, self.new) if one is not None]
+
     def touches(self, name: str) -> bool:
         """Tell whether the name may matter to the cell, or the cell to the name."""
         return any(one.may_read(name) or one.may_write(name) for one in (self.old, self.new) if one)

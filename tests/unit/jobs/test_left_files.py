@@ -1,0 +1,62 @@
+"""What a run changed below a state, by what was seen of its cells, and what must be made again for that."""
+
+from __future__ import annotations
+
+import pytest
+
+from respawn_jobs.dependencies import footprints
+from respawn_jobs.left_files import LeftFiles
+from respawn_jobs.models import CellRecord, CellState
+from respawn_jobs.rerunning import Reruns, Step
+from respawn_kernels.evidence import CellEvidence
+from support.notebooks import notebook
+
+MAKES, APART, APPENDS = "open('log.txt', 'w').close()", "n = 1", "open('log.txt', 'a').close()"
+FAILED = "seen = 2\n1/0"
+
+
+def reruns(last: str, evidence: CellEvidence | None) -> Reruns:
+    """What runs again above the state before a failed cell, for which `last` comes in the fixed notebook."""
+    kept = [MAKES, APART]
+    states = [CellState.EXECUTED, CellState.EXECUTED, CellState.FAILED]
+    cells = [
+        CellRecord(index=at, cell_id=str(at), state=state, source_hash=str(at))
+        for at, state in enumerate(states)
+    ]
+    cells[2] = cells[2].model_copy(update={"evidence": evidence})
+    old, new = footprints(kept), footprints([*kept, last])
+    steps = [*(Step(one, other) for one, other in zip(old, new, strict=False)), Step(None, new[2], "edited")]
+    left = LeftFiles(cells, notebook(*kept, FAILED), "/place", python=True)
+    return left.reruns(steps, [*cells[:2], None], 2, lambda at: f"cell {at}")
+
+
+def test_a_file_that_the_failed_cell_was_seen_to_change_is_made_again() -> None:
+    found = reruns(APPENDS, CellEvidence(written=("/place/log.txt",)))
+    assert list(found.why) == [0]
+    assert found.left == set()
+
+
+def test_a_file_that_is_written_anew_is_not_made_again() -> None:
+    assert reruns(MAKES, CellEvidence(written=("/place/log.txt",))).why == {}
+
+
+def test_another_file_makes_nothing_run_again() -> None:
+    assert reruns(APPENDS, CellEvidence(written=("/place/other.txt",))).why == {}
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        CellEvidence(outside=("process",)),
+        CellEvidence(going_on=("thread worker",)),
+        CellEvidence(overflow=True),
+        CellEvidence(files_unwatched="too many files"),
+    ],
+)
+def test_a_cell_that_may_have_changed_files_unseen_has_changed_all(evidence: CellEvidence) -> None:
+    assert 0 in reruns(APPENDS, evidence).why
+
+
+def test_a_file_that_no_cell_makes_anew_is_left() -> None:
+    found = reruns("open('given.txt', 'a').close()", CellEvidence(written=("/place/given.txt",)))
+    assert found.left == {"#file:given.txt"}
