@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from respawn_jobs.artifacts import Collector
     from respawn_jobs.recorder import Progress, Recorder
+    from respawn_jobs.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -194,27 +195,11 @@ async def _execute(
         nb_man.append(work.notebook())
         from respawn_jobs.artifacts import Collector
         from respawn_jobs.recorder import Recorder
-        from respawn_jobs.session import Limits, Session
-        from respawn_kernels.held import Options
 
         spool = work.spool or workspace.directory("spool")
         collector = Collector(work.port, work.assignment.run, spool / "artifacts", work.assignment.artifacts)
         recorder = Recorder(work.port, nb_man[0].nb, progress=collector.watching(work.progress))
-        session = Session(
-            port=work.port,
-            nb_man=nb_man[0],
-            kernel=kernel,
-            stopper=stopper,
-            workspace=workspace,
-            recorder=recorder,
-            spool=spool,
-            limits=Limits(work.start_timeout, work.assignment.cell_timeout_seconds),
-            resume=work.assignment.resume,
-            directory=work.assignment.directory,
-            share=work.assignment.checkpoint_share,
-            options=Options(fork=work.assignment.snapshot_fork, memory_mb=work.assignment.snapshot_memory_mb),
-            client_options=work.client_options,
-        )
+        session = _session_of(work, workspace, stopper, kernel, nb_man[0], recorder, spool)
         collector.start()
         try:
             ending = await session.run()
@@ -238,6 +223,37 @@ async def _execute(
         # The boundary of the attempt: a defect of ours or of an extension must still end in a recorded state.
         log.exception("attempt %s of %s broke", work.assignment.attempt, work.assignment.run)
         return _failed(type(error).__name__, error), kernel
+
+
+def _session_of(
+    work: _Work,
+    workspace: Workspace,
+    stopper: Stopper,
+    kernel: Kernel,
+    nb_man: NotebookExecutionManager,
+    recorder: Recorder,
+    spool: Path,
+) -> Session:
+    """Return the session that executes an attempt's notebook."""
+    from respawn_jobs.session import Limits, Session
+    from respawn_kernels.held import Options
+
+    assignment = work.assignment
+    return Session(
+        port=work.port,
+        nb_man=nb_man,
+        kernel=kernel,
+        stopper=stopper,
+        workspace=workspace,
+        recorder=recorder,
+        spool=spool,
+        limits=Limits(work.start_timeout, assignment.cell_timeout_seconds),
+        resume=assignment.resume,
+        directory=assignment.directory,
+        share=assignment.checkpoint_share,
+        options=Options(fork=assignment.snapshot_fork, memory_mb=assignment.snapshot_memory_mb),
+        client_options=work.client_options,
+    )
 
 
 def _seed_of_state(work: _Work) -> str | None:
