@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import replace
-from functools import cache
 
 from respawn_jobs.analysis.footprint import Footprint
 from respawn_jobs.analysis.hidden import (
@@ -24,7 +23,6 @@ from respawn_jobs.analysis.hidden import (
 )
 from respawn_jobs.analysis.library import words
 from respawn_kernels.evidence import CellEvidence
-from respawn_kernels.session_state.registry import own
 
 
 def observed(
@@ -63,15 +61,8 @@ def observed(
         reads_all=footprint.reads_all or _frames(footprint, evidence),
         unwatched=evidence.unwatched,
         seen=frozenset(reads | writes),
-        undone=footprint.undone | (footprint.writes & TRANSIENT & probed() - changed),
+        undone=footprint.undone | (footprint.writes & TRANSIENT - changed),
     )
-
-
-@cache
-def probed() -> frozenset[str]:
-    """Return the parts of the session's state that kernels compare: of others nobody sees whether they
-    change."""
-    return frozenset(probe.name for probe in own())
 
 
 def _file(path: str, directory: str | None) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respawn_kernels.session_state import capture, restore
+from respawn_kernels.session_state import CATALOGUE, capture, restore
+from respawn_kernels.session_state.registry import own
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +81,8 @@ def test_one_that_cannot_be_set_harms_no_other() -> None:
     assert list(failed) == ["#of the future", "#pandas"]
     assert "no.such.option" in failed["#pandas"]
     assert random.random() == random.Random(5).random()
+
+
+def test_the_catalogue_has_every_part_that_is_looked_at_and_no_other() -> None:
+    """Plans are made from it, and load no probe."""
+    assert CATALOGUE.keys() == {probe.name for probe in own()}
