@@ -31,7 +31,7 @@ from respawn_kernels.manifest import Manifest
 from respawn_kernels.mapping import MappedBlobs
 from respawn_kernels.names import user_names
 from respawn_kernels.touch import Touched
-from support.checkpoints import main_module
+from support.checkpoints import in_a_child, main_module
 from support.programs.canonical import storable, tell
 
 SETUP = (
@@ -150,21 +150,13 @@ def _random() -> str:
 
 def _in_a_child(work: Callable[[], None]) -> None:
     state = random.getstate()  # Python seeds its generator anew in a forked child
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            gc.disable()
-            random.setstate(state)
-            work()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    if status:
-        raise RuntimeError("the child that took the checkpoint failed; its error is above")
+
+    def there() -> None:
+        gc.disable()
+        random.setstate(state)
+        work()
+
+    in_a_child(there)
 
 
 def main() -> None:
