@@ -11,10 +11,9 @@ from __future__ import annotations
 from respawn_jobs.analysis.cells import footprints
 from respawn_jobs.analysis.evidence import observed
 from respawn_jobs.analysis.footprint import NOTHING, Footprint
-from respawn_jobs.analysis.hidden import FILES, RANDOM, hidden, is_file, overlap, told
+from respawn_jobs.analysis.hidden import RANDOM, hidden, is_file, overlap, told
 
 __all__ = [
-    "FILES",
     "NOTHING",
     "RANDOM",
     "Footprint",

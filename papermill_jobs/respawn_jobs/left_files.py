@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from respawn_jobs.dependencies import FILES, Footprint, footprints, is_file, observed, told
+from respawn_jobs.analysis.hidden import FILES, WORLD_STATE
+from respawn_jobs.dependencies import Footprint, footprints, is_file, observed, told
 from respawn_jobs.models import CellRecord, CellState
 from respawn_jobs.notebooks import TAG_SKIP, code_cells
 from respawn_jobs.rerunning import Namer, Reruns, Step, find_reruns, makes_anew
@@ -89,17 +90,19 @@ def _begun_writes(
         directory: where it ran; None when that is not known.
         python: whether its cells can be followed.
     """
-    begun = [place for place, record in enumerate(cells) if record.state in _BEGUN]
     sources = [cell.source for _, cell in code_cells(notebook)] if notebook is not None and python else []
     found: set[str] = set()
-    for place in begun:
-        evidence = cells[place].evidence
-        if evidence is not None:
-            found |= _seen(evidence, directory)
-        elif place < len(sources):
-            skipped = [TAG_SKIP in record.tags for record in cells]
-            run = [source for source, skip in zip(sources[:place], skipped, strict=False) if not skip]
-            found |= _files(footprints([*run, sources[place]])[-1].writes)
+    for place, record in enumerate(cells):
+        if record.state not in _BEGUN:
+            continue
+        if record.evidence is not None:
+            found |= _seen(record.evidence, directory)
+        elif place < len(sources):  # its kernel died before it could tell
+            before = zip(sources[:place], cells, strict=False)
+            run = [source for source, one in before if TAG_SKIP not in one.tags]
+            found |= _written(footprints([*run, sources[place]])[-1])
+        else:
+            found.add(FILES)
     return frozenset(found)
 
 
@@ -119,7 +122,7 @@ def _changed_since(
         if record is not None and record.evidence is not None:
             found |= _seen(record.evidence, directory)
         elif step.old is not None:
-            found |= _files(step.old.writes)
+            found |= _written(step.old)
     return frozenset(found)
 
 
@@ -141,6 +144,12 @@ def _seen(evidence: CellEvidence, directory: str | None) -> set[str]:
     if evidence.overflow or evidence.going_on or evidence.files_unwatched:
         found.add(FILES)
     return found
+
+
+def _written(footprint: Footprint) -> set[str]:
+    """Return the files that a cell may change by the analysis alone."""
+    unseen = footprint.opaque is not None or WORLD_STATE in footprint.writes
+    return _files(footprint.writes) | ({FILES} if unseen else set())
 
 
 def _files(names: Iterable[str]) -> set[str]:

@@ -64,6 +64,22 @@ def test_files_that_the_run_changed_further_down_are_made_again(
     assert "".join(outputs[0]["text"]) == RIGHT
 
 
+def test_what_a_cell_had_written_when_its_kernel_was_killed_is_taken_back(
+    each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    append = "with open('log.txt', 'a') as file:\n    file.write('row\\n')"
+    cells = ["import os\nopen('log.txt', 'w').write('head\\n')", "apart = 1"]
+    shown = "print(open('log.txt').read().split(), apart)"
+    Path("report.ipynb").write_text(text(notebook(*cells, f"{append}\nos.kill(os.getpid(), 9)", shown)))
+    Path("fixed.ipynb").write_text(text(notebook(*cells, append, shown)))
+    run = str(ran(each_python, "run", "report.ipynb", status=1)["run"])
+    ended = ran(each_python, "resume", run, "--notebook", "fixed.ipynb")
+    assert [cell["state"] for cell in ended["cells"]] == ["executed", "reused", "executed", "executed"]
+    outputs = json.loads(Path(ended["notebook"]).read_text())["cells"][3]["outputs"]
+    assert "".join(outputs[0]["text"]) == "['head', 'row'] 1\n"
+
+
 def test_a_file_that_no_cell_makes_anew_is_named_before_anything_runs(
     each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ MAKES, APART, APPENDS = "open('log.txt', 'w').close()", "n = 1", "open('log.txt'
 FAILED = "seen = 2\n1/0"
 
 
-def reruns(last: str, evidence: CellEvidence | None) -> Reruns:
+def reruns(last: str, evidence: CellEvidence | None, failed: str = FAILED) -> Reruns:
     """What runs again above the state before a failed cell, for which `last` comes in the fixed notebook."""
     kept = [MAKES, APART]
     states = [CellState.EXECUTED, CellState.EXECUTED, CellState.FAILED]
@@ -26,7 +26,7 @@ def reruns(last: str, evidence: CellEvidence | None) -> Reruns:
     cells[2] = cells[2].model_copy(update={"evidence": evidence})
     old, new = footprints(kept), footprints([*kept, last])
     steps = [*(Step(one, other) for one, other in zip(old, new, strict=False)), Step(None, new[2], "edited")]
-    left = LeftFiles(cells, notebook(*kept, FAILED), "/place", python=True)
+    left = LeftFiles(cells, notebook(*kept, failed), "/place", python=True)
     return left.reruns(steps, [*cells[:2], None], 2, lambda at: f"cell {at}")
 
 
@@ -60,3 +60,14 @@ def test_a_cell_that_may_have_changed_files_unseen_has_changed_all(evidence: Cel
 def test_a_file_that_no_cell_makes_anew_is_left() -> None:
     found = reruns("open('given.txt', 'a').close()", CellEvidence(written=("/place/given.txt",)))
     assert found.left == {"#file:given.txt"}
+
+
+@pytest.mark.parametrize(
+    "failed", [APPENDS, "exec(text)", "%unknown_magic", "import subprocess\nsubprocess.run('x')"]
+)
+def test_of_a_cell_whose_kernel_died_the_source_tells_which_files_it_may_have_changed(failed: str) -> None:
+    assert 0 in reruns(APPENDS, None, failed).why
+
+
+def test_a_cell_whose_kernel_died_and_that_uses_no_file_has_changed_none() -> None:
+    assert reruns(APPENDS, None, "total = n + 1").why == {}
