@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING
 from respawn_jobs.analysis.hidden import FILES, WORLD_STATE
 from respawn_jobs.dependencies import Footprint, footprints, is_file, observed, told
 from respawn_jobs.models import CellRecord, CellState
-from respawn_jobs.notebooks import TAG_SKIP, code_cells
+from respawn_jobs.notebooks import TAG_SKIP, cell_tags, code_cells
+from respawn_jobs.protocol import ResumeFrom
 from respawn_jobs.rerunning import Namer, Reruns, Step, find_reruns, makes_anew
 from respawn_kernels.evidence import CellEvidence
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-_BEGUN = (CellState.RUNNING, CellState.FAILED)
+_UNKNOWN = Footprint(opaque="it is not Python")
+_UNFINISHED = (CellState.RUNNING, CellState.FAILED)
 """A cell in one of these did something, and no state is from after it."""
+_BEGUN = (*_UNFINISHED, CellState.EXECUTED)
 
 
 class LeftFiles:
@@ -32,6 +35,7 @@ class LeftFiles:
         cells: Sequence[CellRecord],
         notebook: NotebookNode | None,
         directory: str | None,
+        since: Iterable[CellRecord] = (),
         *,
         python: bool,
     ) -> None:
@@ -41,10 +45,13 @@ class LeftFiles:
             cells: the records of its cells, from the top.
             notebook: the notebook that ran; None when it is not known.
             directory: where it ran; None when that is not known.
+            since: cells that have been executed after it, from its states on.
             python: whether its cells can be followed.
         """
         self._directory = directory
-        self._begun = _begun_writes(cells, notebook, directory, python=python)
+        self._begun = _begun_writes(cells, notebook, directory, _UNFINISHED, python=python)
+        for record in since:
+            self._begun |= _seen(record.evidence, directory) if record.evidence is not None else {FILES}
 
     def reruns(
         self,
@@ -64,10 +71,39 @@ class LeftFiles:
             missing: variables that the state could not hold and that are to be made again.
         """
         changed = self._begun | _changed_since(steps, records, point, self._directory)
-        if FILES in changed:
-            changed |= _files(name for step in steps for one in step.both for name in one.reads | one.writes)
+        changed = _by_name(changed, [one for step in steps for one in step.both])
         needed = {name for name in changed if _needs(name, steps[point:])}
         return find_reruns(steps, point, name_of, missing=missing, changed=changed, needed=needed)
+
+
+def spoilt(
+    cells: Sequence[CellRecord],
+    notebook: NotebookNode,
+    directory: str | None,
+    start: ResumeFrom,
+    *,
+    python: bool,
+) -> set[str]:
+    """Return the files that a further try needs as they were where it starts, and that the last one changed.
+
+    Args:
+        cells: the records of the try that ended.
+        notebook: the notebook that it executed, and that the next one will.
+        directory: where it ran; None when that is not known.
+        start: where the next one starts.
+        python: whether the notebook's cells can be followed.
+    """
+    changed = _begun_writes(cells, notebook, directory, _BEGUN, python=python)
+    sources = [(index, cell) for index, cell in code_cells(notebook) if TAG_SKIP not in cell_tags(cell)]
+    followed = footprints([cell.source for _, cell in sources]) if python else [_UNKNOWN] * len(sources)
+    seen = {cell.index: cell.evidence for cell in cells}
+    known = {
+        index: observed(one, seen.get(index), directory=directory)
+        for (index, _), one in zip(sources, followed, strict=True)
+    }
+    steps = [Step(None, one) for index, one in known.items() if index >= start.first or index in start.rerun]
+    changed = _by_name(changed, known.values())
+    return {name for name in changed if _needs(name, steps)}
 
 
 def told_left(names: Iterable[str]) -> str:
@@ -80,20 +116,26 @@ def told_left(names: Iterable[str]) -> str:
 
 
 def _begun_writes(
-    cells: Sequence[CellRecord], notebook: NotebookNode | None, directory: str | None, *, python: bool
+    cells: Sequence[CellRecord],
+    notebook: NotebookNode | None,
+    directory: str | None,
+    states: Sequence[CellState],
+    *,
+    python: bool,
 ) -> frozenset[str]:
-    """Return the files that cells which had begun and never finished may have changed.
+    """Return the files that cells may have changed which are in some states.
 
     Args:
         cells: the records of the run, from the top.
         notebook: the notebook that ran; None when it is not known.
         directory: where it ran; None when that is not known.
+        states: those states.
         python: whether its cells can be followed.
     """
     sources = [cell.source for _, cell in code_cells(notebook)] if notebook is not None and python else []
     found: set[str] = set()
     for place, record in enumerate(cells):
-        if record.state not in _BEGUN:
+        if record.state not in states:
             continue
         if record.evidence is not None:
             found |= _seen(record.evidence, directory)
@@ -124,6 +166,17 @@ def _changed_since(
         elif step.old is not None:
             found |= _written(step.old)
     return frozenset(found)
+
+
+def _by_name(changed: frozenset[str], footprints: Iterable[Footprint]) -> frozenset[str]:
+    """Return changed files by their names; where any may have changed, those that cells are known to make.
+
+    A file that no cell makes comes from outside, and `inputs` compares it with what it was.
+    """
+    if FILES not in changed:
+        return changed
+    made = _files(name for one in footprints for name in one.writes)
+    return (changed | made) - {FILES}
 
 
 def _needs(name: str, steps: Sequence[Step]) -> bool:

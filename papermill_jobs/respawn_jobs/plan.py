@@ -56,6 +56,8 @@ class Ended:
     parameters: dict[str, Any] = field(default_factory=dict)
     directory: str | None = None
     """Where it ran."""
+    since: list[CellRecord] = field(default_factory=list)
+    """Cells that runs which went on from it have executed."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class Draft:
             if place.old is not None and place.new is not None and step.changed is None
         }
         self.matches = Matches(self.cells, ended.cells, same)
-        self._left_files = LeftFiles(ended.cells, ended.notebook, ended.directory, python=python)
+        self._left_files = LeftFiles(ended.cells, ended.notebook, ended.directory, ended.since, python=python)
         self.start = Start(0, None, Reruns())
         self._steps_of = {place.new: step for step, place in enumerate(self.places)}
         changes = (step for step, one in enumerate(self.steps) if one.changed is not None)

@@ -16,7 +16,7 @@ from respawn_jobs.ledger.context import Context, find_run
 from respawn_jobs.ledger.convert import checkpoint_of
 from respawn_jobs.ledger.jobs import describe, named_kernel
 from respawn_jobs.ledger.runs import check_parameters, with_due
-from respawn_jobs.ledger.taken_over import Recorded, recorded
+from respawn_jobs.ledger.taken_over import Recorded, executed, recorded
 from respawn_jobs.models import Artifact, CellRecord, CellState, Parameter, RunState
 from respawn_jobs.notebooks import (
     TAG_ONCE,
@@ -55,6 +55,7 @@ def ended_of(context: Context, basis: Recorded) -> Ended:
         notebook=read_notebook(context.blobs.get(skeleton).decode()) if skeleton else None,
         parameters=basis.run.parameters,
         directory=basis.directory,
+        since=basis.since,
     )
 
 
@@ -152,6 +153,7 @@ def _basis(session: Session, own: Recorded) -> Recorded:
     run, is resumed from where it started itself. When a cell with side effects has begun meanwhile, this
     would hide it, so then its own records count.
     """
+    since: list[CellRecord] = []
     while own.run.resume and own.run.origin:
         start = ResumeFrom.model_validate(own.run.resume)
         changed = plan_changed(own.run)
@@ -165,7 +167,9 @@ def _basis(session: Session, own: Recorded) -> Recorded:
         before = session.get(RunRow, own.run.origin)
         if before is None:
             break
+        since += executed(session, own.run)
         own = recorded(session, before)
+    own.since = since
     return own
 
 

@@ -21,7 +21,7 @@ from respawn_jobs.ledger.convert import cell_of
 from respawn_jobs.ledger.following import ended_of
 from respawn_jobs.ledger.records import begins_from, cells_of
 from respawn_jobs.ledger.starts import Refusal, Start
-from respawn_jobs.ledger.taken_over import Recorded, recorded, taken_over
+from respawn_jobs.ledger.taken_over import Recorded, executed, recorded, taken_over
 from respawn_jobs.models import CellState, Plan, PlanAction
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.plan import Agreed, plan_resume
@@ -70,6 +70,8 @@ def start_anew(context: Context, session: Session, run: RunRow, attempt: Attempt
     ended = session.scalars(select(AttemptRow.error).where(AttemptRow.run_id == run.id)).all()
     if sum((error or {}).get("name") == PLAN_CHANGED for error in ended) >= MOST_PLANS:
         return Refusal(at, f"its plan changed {MOST_PLANS} times: resume it with --strict")
+    if basis.run.id != run.id:
+        basis.since = executed(session, run)
     planned = _plan(context, session, run, basis, start, _seen(session, run, None))
     problems = [*planned.problems, *_doubted(start, planned)]
     if problems:

@@ -122,19 +122,44 @@ def _starts(
         yield Start(None, why, afresh=True, lock=lock)
         return
     now, why = begins_from(run), "it starts over"
+    first = ResumeFrom.model_validate(run.resume) if run.resume else None
+    now_holds = _holds(context, session, run, basis, now)
     if resume and basis is not None:
         planned = _planned(context, session, run, basis)
         if isinstance(planned, TakenOver):
-            if _further(planned.start, now):
+            if _further(planned.start, now) or not now_holds:
                 note = f"it goes on from cell {planned.start.first}"
                 yield Start(planned.start, note, taken=planned, lock=lock)
         else:
             why = f"it starts over: {planned}"
     # A state that could not be brought back would not be the next time.
-    if resume and now is not None and not _not_restored(attempt):
+    if resume and now is not None and not _not_restored(attempt) and now_holds:
         yield Start(now, f"it goes on from cell {now.first}", keeps=True, lock=lock)
-    first = ResumeFrom.model_validate(run.resume) if run.resume else None
-    yield Start(first, why if first is None else f"{why}, from cell {first.first}", lock=lock)
+    if first is not None and (now_holds if first == now else _holds(context, session, run, basis, first)):
+        yield Start(first, f"{why}, from cell {first.first}", lock=lock)
+    else:
+        yield Start(None, why, afresh=first is not None, lock=lock)
+
+
+def _holds(
+    context: Context, session: Session, run: RunRow, basis: Recorded | None, start: ResumeFrom | None
+) -> bool:
+    """Tell whether the files that a start needs are as they were, whatever the ended attempt did to them."""
+    if start is None or basis is None or run.skeleton is None:
+        return True
+    from respawn_jobs.left_files import spoilt
+    from respawn_jobs.notebooks import read_notebook
+
+    # Before the broad catch: a database that goes away now must not cost the run its state.
+    python = session.get_one(VersionRow, run.version_id).language.lower() == "python"
+    try:
+        notebook = read_notebook(context.blobs.get(run.skeleton).decode())
+        return not spoilt(basis.cells, notebook, basis.directory, start, python=python)
+    except Unavailable:
+        raise
+    except Exception:  # a run must come to its end whatever its notebook holds; then it starts over
+        logger.exception("which files %s needs cannot be told", run.id)
+        return False
 
 
 def _further(start: ResumeFrom, now: ResumeFrom | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
+_BEGUN = (CellState.RUNNING, CellState.EXECUTED, CellState.FAILED)
+
+
 @dataclass
 class Recorded:
     """What was recorded of a run's shown attempt."""
@@ -32,6 +35,8 @@ class Recorded:
     checkpoints: list[CheckpointRow]
     directory: str | None = None
     """Where its notebook lay."""
+    since: list[CellRecord] = field(default_factory=list)
+    """Cells that runs which went on from it have executed."""
 
 
 @dataclass
@@ -62,6 +67,14 @@ def recorded(session: Session, run: RunRow) -> Recorded:
     rows = cells_of(session, run, evidence=True)
     cells = [cell_of(cell, manifests.get(cell.index)) for cell in rows]
     return Recorded(run, cells, checkpoints, session.get_one(VersionRow, run.version_id).directory)
+
+
+def executed(session: Session, run: RunRow) -> list[CellRecord]:
+    """Return the cells that any attempt of a run has begun to execute, with what was seen of them."""
+    rows = [
+        row for number in range(1, run.attempt + 1) for row in cells_of(session, run, number, evidence=True)
+    ]
+    return [cell for cell in (cell_of(row, None) for row in rows) if cell.state in _BEGUN]
 
 
 def taken_over(

@@ -1,0 +1,65 @@
+"""A further try, and a resume of a resume, mind what the tries before have done to files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.notebooks import notebook, text
+
+pytestmark = pytest.mark.integration
+
+MAKES, APART = "import os\nopen('log.txt', 'w').write('head\\n')", "apart = 1"
+APPEND = "with open('log.txt', 'a') as file:\n    file.write('row\\n')"
+DIES_ONCE = "if not os.path.exists('died'):\n    open('died', 'w').close()\n    os.kill(os.getpid(), 9)"
+SHOWN = "print(open('log.txt').read().split(), apart)"
+NOTHING_KEPT = {2: ["respawn:no-checkpoint"]}
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def ran(python: Path, *words: str, status: int = 0) -> dict:
+    """The JSON document of the command, which ends with `status`."""
+    done = subprocess.run(
+        [python.with_name("respawn"), *words, "--json"], capture_output=True, text=True, env=os.environ
+    )
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout)
+
+
+def write(name: str, *cells: str) -> None:
+    Path(name).write_text(text(notebook(*cells, tags=NOTHING_KEPT)))
+
+
+def shown(run: dict) -> str:
+    outputs = json.loads(Path(run["notebook"]).read_text())["cells"][4]["outputs"]
+    return "".join(outputs[0]["text"])
+
+
+def test_a_try_that_begins_where_the_one_before_began_makes_files_again(each_python: Path) -> None:
+    """The resumed run finds nothing to make again; its first attempt appends, dies, and leaves no state."""
+    write("report.ipynb", MAKES, APART, "1/0", "pass", SHOWN)
+    write("fixed.ipynb", MAKES, APART, APPEND, DIES_ONCE, SHOWN)
+    promoted = ["--name", "log", "--no-fork", "--checkpoint-share", "1", "--max-attempts", "2", "--retry"]
+    ran(each_python, "promote", "report.ipynb", *promoted, "cell_error=1")
+    run = str(ran(each_python, "run", "log", status=1)["run"])
+    ended = ran(each_python, "resume", run, "--notebook", "fixed.ipynb")
+    assert shown(ended) == "['head', 'row'] 1\n"
+
+
+def test_a_resume_of_a_resume_that_left_no_state_makes_files_again(each_python: Path) -> None:
+    """The second resume starts from the first run's state; the first resume has appended since."""
+    write("report.ipynb", MAKES, APART, "1/0", "pass", SHOWN)
+    write("fixed.ipynb", MAKES, APART, APPEND, DIES_ONCE, SHOWN)
+    ran(each_python, "promote", "report.ipynb", "--name", "log", "--no-fork", "--checkpoint-share", "1")
+    run = str(ran(each_python, "run", "log", status=1)["run"])
+    again = str(ran(each_python, "resume", run, "--notebook", "fixed.ipynb", status=1)["run"])
+    ended = ran(each_python, "resume", again)
+    assert shown(ended) == "['head', 'row'] 1\n"
