@@ -136,10 +136,12 @@ pythons: packages
 	@$(call say,Environments of other Pythons for the tests)
 	$(BIN)/python tests/support/interpreters.py
 
-PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+# Failures are printed as they happen, and a run that takes more than an hour ends with its summary: one that is cut
+# off from outside says nothing else.
+PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --instafail
 
 test: setup pythons system $(TORCH_STAMP) ## set up, then run the tests but for the slow ones (choose some with ARGS='-k schedule')
-	@$(PYTEST) -m 'not slow' $(ARGS)
+	@$(PYTEST) -m 'not slow' --session-timeout 3600 --durations 25 $(ARGS)
 
 test-all: setup pythons system $(TORCH_STAMP) ## set up, then run all tests
 	@$(PYTEST) $(ARGS)
