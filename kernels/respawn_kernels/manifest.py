@@ -140,6 +140,15 @@ class Manifest:
     front_end: str | None = None
     """Blob of what a front end knew then, which the runner added; None where there was nothing to know."""
 
+    def unchecked(self) -> dict[str, list[str]]:
+        """Return the variables that nobody compared with what they were, by the reason; sorted."""
+        found: dict[str, list[str]] = {}
+        for group in self.groups:
+            if group.unchecked is not None:
+                names = [frame.name for frame in group.frames if not frame.name.startswith("#")]
+                found.setdefault(group.unchecked, []).extend(names)
+        return {reason: sorted(names) for reason, names in sorted(found.items()) if names}
+
     def to_json(self) -> str:
         """Return the manifest as a JSON document."""
         document = {name: getattr(self, name) for name in _MANIFEST}

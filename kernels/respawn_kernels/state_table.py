@@ -19,6 +19,7 @@ from respawn_kernels.snapshot import RestoreReport
 from respawn_kernels.working_directory import working_directory
 
 MOST_ROWS = 200
+_MOST_NAMED = 20
 _WIDEST_NAME = 40
 _WIDEST_VALUE = 72
 # JupyterLab strips <style> from notebooks that it does not trust, and aligns cells to the right by itself.
@@ -155,6 +156,9 @@ class StateTable:
     def _notes(self) -> Iterable[str]:
         if self._pattern is not None or self._manifest is None:
             return
+        for reason, names in self._manifest.unchecked().items():
+            more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+            yield f"Not compared with what they were: {', '.join(names[:_MOST_NAMED])}{more}; {reason}."
         recorded, now = self._cwd
         if recorded and now is None:
             here = working_directory()

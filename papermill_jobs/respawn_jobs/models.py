@@ -197,6 +197,22 @@ class Unstored(Model):
     """The cell that made its present value."""
 
 
+class Unchecked(Model):
+    """Variables that a checkpoint holds and that nobody loaded and compared with what they were."""
+
+    reason: str
+    names: list[str]
+    """The first of them, in the order of their names."""
+    count: int
+    """How many there are."""
+
+    @property
+    def named(self) -> str:
+        """The names as a person reads them."""
+        more = self.count - len(self.names)
+        return ", ".join(self.names) + (f" and {more:,} more" if more > 0 else "")
+
+
 class Checkpoint(Model):
     """The kernel's variables just after a cell."""
 
@@ -211,6 +227,7 @@ class Checkpoint(Model):
     seconds: float = 0.0
     """How long the kernel was kept waiting."""
     unstored: list[Unstored] = []
+    unchecked: list[Unchecked] = []
 
 
 class ArtifactPart(Model):

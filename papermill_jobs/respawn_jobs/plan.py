@@ -251,9 +251,8 @@ class Draft:
             after = self.indices[cells[-1]]
             unusable = self._unusable.get(self.step_of(cells[-1]) + 1)
             what = f"cannot be used ({unusable})" if unusable else f"was not kept{f' ({why})' if why else ''}"
-            self.notices.append(
-                f"the state after cell {after} {what}: execution goes on from cell {self.indices[cells[0]]}"
-            )
+            again = ", ".join(str(self.indices[cell]) for cell in cells)
+            self.notices.append(f"run again only because the state after cell {after} {what}: cell {again}")
 
     def _end(self) -> int:
         """Return how many steps there are to the last finished cell."""

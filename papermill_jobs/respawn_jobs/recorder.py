@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.models import CellState, Checkpoint, Unstored
+from respawn_jobs.models import CellState, Checkpoint, Unchecked, Unstored
 from respawn_jobs.notebook_form import cell_ids
 from respawn_jobs.notebooks import cell_tags, code_cells, source_hash, without_outputs, write_notebook
 from respawn_jobs.protocol import CellEvent, CheckpointCommit, ReusedCell, RunnerPort
@@ -42,6 +42,8 @@ Progress = Callable[[Sequence[CellEvent]], None]
 _LIVE_BYTES = 1_000_000
 _LIVE_BYTES_PER_SECOND = 10_000
 _LIVE_TIMES = 4
+# The manifest names all; a record that people read and that each look at a run fetches names these.
+_MOST_UNCHECKED = 20
 
 
 class Recorder:
@@ -237,6 +239,10 @@ class Recorder:
             unstored=[
                 Unstored(name=item.name, type=item.type, reason=item.reason, cell=item.cell)
                 for item in manifest.unstored
+            ],
+            unchecked=[
+                Unchecked(reason=reason, names=names[:_MOST_UNCHECKED], count=len(names))
+                for reason, names in manifest.unchecked().items()
             ],
         )
         for index in [index for index in self._front_ends if index < manifest.cell]:

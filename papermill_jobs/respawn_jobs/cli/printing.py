@@ -153,6 +153,10 @@ def plan(planned: Plan) -> None:
     if planned.changed_parameters:
         given = [f"{name} = {planned.parameters.get(name)!r}" for name in planned.changed_parameters]
         click.echo(f"changed parameters: {', '.join(given)}")
+    for group in planned.checkpoint.unchecked if planned.checkpoint else []:
+        click.echo(
+            f"note: stored but not compared with the original: {plain(group.named)}; {plain(group.reason)}"
+        )
     for notice in planned.notices:
         click.echo(f"note: {notice}")
     for problem in planned.problems:

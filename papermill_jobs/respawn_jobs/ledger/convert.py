@@ -213,6 +213,7 @@ def checkpoint_of(row: CheckpointRow) -> Checkpoint:
         new_bytes=row.new_bytes,
         seconds=row.seconds,
         unstored=row.unstored,
+        unchecked=row.unchecked or [],
     )
 
 

@@ -227,6 +227,8 @@ class CheckpointRow(Base):
     new_bytes: Mapped[int]
     seconds: Mapped[float]
     unstored: Mapped[list[Any]]
+    unchecked: Mapped[list[Any] | None]
+    """None where an older version wrote it."""
     blobs: Mapped[list[Any]]
 
 

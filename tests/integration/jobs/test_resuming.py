@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from respawn_jobs.cli import printing
 from respawn_jobs.errors import Conflict
 from respawn_jobs.models import JobSettings, RunDetail, RunState
 from respawn_jobs.service import ResumeRequest
@@ -194,6 +195,18 @@ def test_a_variable_that_does_not_load_and_is_not_read_is_noted(bench) -> None:
     assert (resumed.run.state, bench.printed(resumed.run.id, 3)) == (RunState.SUCCEEDED, "1\n")
     assert "not restored: model" in resumed.cells[2].note
     assert [item.name for item in resumed.checkpoints[-1].unstored] == ["model"]
+
+
+def test_a_variable_that_nobody_compared_is_named_in_the_record_and_in_the_plan(bench, capsys) -> None:
+    made = "rows = [[1], [2]]\nmany = {str(n): [n] for n in range(3)}\ncount = 3"
+    failed = bench.run(made, "1/0", settings=JobSettings(checkpoint_share=1, snapshot_fork=False))
+    (group,) = failed.checkpoints[-1].unchecked
+    assert (group.names, group.count) == (["many", "rows"], 2)
+    assert "the kernel wrote it itself" in group.reason
+    printing.plan(bench.service.plan(failed.run.id, ResumeRequest(notebook=text(notebook(made, "1")))))
+    assert (
+        "note: stored but not compared with the original: many, rows; the kernel" in capsys.readouterr().out
+    )
 
 
 def test_a_variable_that_does_not_load_may_be_made_again(bench) -> None:

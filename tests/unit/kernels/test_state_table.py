@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from respawn_kernels.manifest import Manifest, StoredVariable, UnstoredVariable
+from respawn_kernels.manifest import Extent, Frame, Group, Manifest, StoredVariable, UnstoredVariable
 from respawn_kernels.restore import RestorePoint
 from respawn_kernels.snapshot import RestoreReport
 from respawn_kernels.state_table import MOST_ROWS, PENDING, RerunCell, StateTable
@@ -36,6 +36,16 @@ def test_table_tells_variables_losses_and_reruns() -> None:
         "/gone",
     ):
         assert words in text
+
+
+def test_table_names_what_nobody_compared_with_what_it_was() -> None:
+    frames = [Frame(f"v{number:02}", 0, 1, (0, 0)) for number in range(22)]
+    group = Group([*frames, Frame("#random", 0, 1, (0, 0))], Extent([]), [], [], "<too> large")
+    known = report(DF)
+    shown = StateTable(POINT, replace(known, manifest=replace(known.manifest, groups=[group])))
+    assert "Not compared with what they were: v00, v01," in repr(shown)
+    assert "v19 and 2 more; <too> large." in repr(shown)
+    assert "&lt;too&gt; large" in shown._repr_html_()
 
 
 def test_table_escapes_what_notebooks_wrote() -> None:
