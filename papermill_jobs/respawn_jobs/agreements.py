@@ -170,9 +170,8 @@ class Agreements:
         mends = [] if item.cell is None else [f"tag cell {item.cell} {TAG_ALWAYS} to have it made again"]
         if draft.makers and self._offer is not None and item.name in self._offer.stale:
             cells = ", ".join(str(maker) for maker in draft.makers)
-            mends.append(
-                f"agree that cell{'s' if len(draft.makers) > 1 else ''} {cells} run again to make it (--rerun-makers)"
-            )
+            many = "s" if len(draft.makers) > 1 else ""
+            mends.append(f"agree that cell{many} {cells} run again to make it (--rerun-makers)")
         mends.append("restart the run instead" if not mends else "restart the run")
         mend = mends[0] if len(mends) == 1 else f"{', '.join(mends[:-1])}, or {mends[-1]}"
         draft.problems.append(f"cell {index} reads {item.name}{maker} but {what}; {mend}")
