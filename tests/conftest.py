@@ -6,6 +6,7 @@ path). No test reads or writes the data, settings or kernels of the person who r
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,12 @@ _PLACES = {
     "RESPAWN_DATA": "respawn/data",
     "RESPAWN_RESTORE": "respawn/restore",
 }
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C also in the background of a shell, where it is ignored, by all that is started as well."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _move_to(home: Path, patch: pytest.MonkeyPatch) -> None:
