@@ -20,6 +20,7 @@ from respawn_jobs.analysis.scopes import (
     kept,
     shape_of,
 )
+from respawn_jobs.analysis.streams import is_alone
 from respawn_jobs.analysis.values import PLAIN, UNKNOWN, Kind, Value, join, may_be_text, text_of
 
 _QUIET = (Kind.PLAIN, Kind.BOX, Kind.DATA)
@@ -62,6 +63,10 @@ class Calls(Attributes):
             return self.part(whole)
         if whole.kind in (Kind.DATA, Kind.DRAWING):
             return whole
+        if is_alone(self.machine, whole):
+            self.machine.use_value(whole)
+            self.machine.mutate(whole)
+            return PLAIN
         self.special(whole, every=True)
         pooled = self.machine.pool([whole])
         self.machine.mutate(pooled)

@@ -15,6 +15,7 @@ from respawn_jobs.analysis.magics import call_magic
 from respawn_jobs.analysis.python_calls import call_builtin
 from respawn_jobs.analysis.running import CALLABLE, leads_to_code, run_given, run_path
 from respawn_jobs.analysis.states import FIGURES
+from respawn_jobs.analysis.streams import is_alone, use_file
 from respawn_jobs.analysis.values import (
     DRAWS,
     PLAIN,
@@ -121,7 +122,8 @@ def _known(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
         machine.change_state(states.options_of(path))
         keeping = True
     if files.suggests_files(last) and path not in files.CALLS:
-        machine.use_file(_text_argument(given), files.BOTH)
+        streams = [value for value in given.values if is_alone(machine, value)]
+        use_file(machine, streams[0] if len(streams) == 1 else _text_argument(given), files.BOTH)
     drawn_from = () if given.constants & {"random_state", "seed"} else library.draws(path)
     machine.draw(drawn_from)
     if library.drawn(path) and all_harmless(path, given.positional, given.named, given.more):
@@ -179,7 +181,7 @@ def _use_files(calls: Calls, path: str, given: Given) -> None:
             found = given.positional[place]
         if found is None and path in ("os.listdir", "os.scandir") and given.more is None:
             found = constant(".")
-        calls.machine.use_file(found, how)
+        use_file(calls.machine, found, how)
 
 
 def _filed(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:

@@ -9,11 +9,11 @@ from respawn_jobs.analysis import files, library
 from respawn_jobs.analysis.arguments import all_harmless
 from respawn_jobs.analysis.files import BOTH, READ, WRITE
 from respawn_jobs.analysis.given import Given
-from respawn_jobs.analysis.hidden import NUMPY_RANDOM
+from respawn_jobs.analysis.hidden import NUMPY_RANDOM, is_file
 from respawn_jobs.analysis.libraries import draw
 from respawn_jobs.analysis.machine import Opaque, known
-from respawn_jobs.analysis.python_calls import opened
 from respawn_jobs.analysis.running import CALLABLE, given_to_keep, leads_to_code, run_given
+from respawn_jobs.analysis.streams import call_stream, is_alone, opened, use_file
 from respawn_jobs.analysis.values import PLAIN, Kind, Value, join, may_be_text, text_of
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ def call_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Giv
         return draw(calls, owner, given)
     if owner.kind is Kind.DATA:
         return _data_method(calls, node, owner, name, given)
+    if is_alone(calls.machine, owner):
+        found = call_stream(calls, node, owner, name, given)
+        if found is not None:
+            return found
     if not calls.machine.worldly(owner):
         _use_files(calls, owner, name, given)
     calls.look_up(given)
@@ -56,6 +60,9 @@ def call_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Giv
 def _use_files(calls: Calls, owner: Value, name: str, given: Given) -> None:
     """Use the files that a method of something that is not known may use, by what it is called."""
     texts = [value for value in given.values if may_be_text(value)]
+    notes = calls.machine.regions.notes
+    if not texts and any(map(is_file, notes(owner.regions, "state") | notes(owner.regions, "read"))):
+        return  # such as the writer of an open file: whoever changes it changes that file
     if files.suggests_files(name):
         calls.machine.use_file(texts[0] if len(texts) == 1 and given.more is None else None, BOTH)
     elif name in files.PATH_METHODS and not calls.machine.regions.notes(owner.regions, "tag"):
@@ -178,7 +185,7 @@ def _written(calls: Calls, given: Given) -> Value:
     target = _first(given, "path_or_buf", "path", "fname", "buf", "excel_writer", "file")
     if target is not None or given.more is not None:
         mode = given.named.get("mode")
-        machine.use_file(target, WRITE if mode is None and given.more is None else BOTH)
+        use_file(machine, target, WRITE if mode is None and given.more is None else BOTH)
     for value in given.values:
         calls.special(value)
         if value.kind not in _QUIET:

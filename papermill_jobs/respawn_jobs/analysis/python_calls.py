@@ -6,10 +6,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from respawn_jobs.analysis import library
-from respawn_jobs.analysis.files import BOTH, READ, WRITE
 from respawn_jobs.analysis.given import Given
 from respawn_jobs.analysis.machine import Opaque
-from respawn_jobs.analysis.values import DRAWS, PLAIN, Kind, Note, Value, join, text_of
+from respawn_jobs.analysis.streams import opened
+from respawn_jobs.analysis.values import DRAWS, PLAIN, Kind, Value, join, text_of
 
 if TYPE_CHECKING:
     from respawn_jobs.analysis.calls import Calls
@@ -94,29 +94,3 @@ def _elements(calls: Calls, given: Given) -> Value:
     if "default" in given.named:
         found = join(found, given.named["default"])
     return found
-
-
-_MODES = {"r": READ, "rb": READ, "rt": READ, "w": WRITE, "wb": WRITE, "wt": WRITE, "x": WRITE, "xb": WRITE}
-
-
-def opened(calls: Calls, node: ast.AST, given: Given, path: Value | None = None) -> Value:
-    """Open a file; whoever writes to what that gives writes the file.
-
-    Args:
-        calls: what evaluates.
-        node: the call.
-        given: its arguments.
-        path: what names the file, when no argument does.
-    """
-    machine, positional = calls.machine, list(given.positional)
-    calls.special(*given.values)
-    if path is None:
-        path = given.named.get("file") or (positional.pop(0) if positional else None)
-    mode = given.named.get("mode") or (positional[0] if positional else None)
-    text = "r" if mode is None and given.more is None else text_of(mode) if mode is not None else None
-    how = _MODES.get(text or "", BOTH)
-    state = machine.use_file(path, how)
-    made = Value(Kind.ANY, frozenset({machine.fresh(node)}))
-    machine.regions.note(made.regions, Note("read" if how == READ else "state", state))
-    machine.handle(made, state) if how != READ else None
-    return made

@@ -16,6 +16,7 @@ from respawn_jobs.analysis.machine import Machine, Opaque, known
 from respawn_jobs.analysis.running import leads_to_code
 from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, bound
 from respawn_jobs.analysis.states import TEMPORARY, THINGS
+from respawn_jobs.analysis.streams import is_alone
 from respawn_jobs.analysis.values import PLAIN, UNKNOWN, Kind, Note, Value, join
 
 _MAX_TARGETS = 10_000
@@ -177,11 +178,20 @@ class Statements(Expressions):
         for item in managed.items:
             put_back |= self._put_back(item.context_expr)
             context = self.value(item.context_expr)
-            entered = self.anything([context]) if context.kind is not Kind.PLAIN else PLAIN
+            entered = self._entered(context)
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, entered)
         self.perhaps(managed.body)
         self.machine.trace.binds -= put_back - before
+
+    def _entered(self, context: Value) -> Value:
+        if context.kind is Kind.PLAIN:
+            return PLAIN
+        if is_alone(self.machine, context):
+            self.machine.use_value(context)
+            self.machine.mutate(context)
+            return context
+        return self.anything([context])
 
     def _put_back(self, context: ast.expr) -> set[str]:
         """Return the parts of the state that a context manager puts back as they were."""

@@ -32,6 +32,8 @@ class Kind(StrEnum):
     """Exactly one class of the notebook."""
     INSTANCE = "instance"
     """An instance of exactly that class."""
+    STREAM = "stream"
+    """A file that `open` opened."""
     DRAWING = "drawing"
     """A figure of matplotlib, or a part of one."""
     ANY = "any"

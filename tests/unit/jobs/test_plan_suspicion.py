@@ -152,16 +152,13 @@ def test_state_that_an_edited_cell_was_seen_to_change_makes_its_readers_run():
         assert (2 in again) is dependent
 
 
-def test_cells_that_draw_run_alone_where_figures_are_closed_after_each_cell(monkeypatch):
-    monkeypatch.setattr("respawn_jobs.analysis.evidence.probed", lambda: frozenset({"#figures"}))
+def test_cells_that_draw_run_alone_where_figures_are_closed_after_each_cell():
     cells = ["import matplotlib.pyplot as plt", "plt.plot([1])", "plt.plot([2])", *APART]
     closed = {place: CellEvidence() for place in range(6)}
     assert runs(planned(cells, 1, "plt.plot([3])", closed)) == [1, 5]
     kept = {**closed, 1: CellEvidence(changed=("#figures",))}
     assert 2 in runs(planned(cells, 1, "plt.plot([3])", kept))
     assert 2 in runs(planned(cells, 1, "plt.plot([3])"))
-    monkeypatch.setattr("respawn_jobs.analysis.evidence.probed", frozenset)
-    assert 2 in runs(planned(cells, 1, "plt.plot([3])", closed)), "nobody looked whether figures were closed"
 
 
 def test_what_a_cell_that_runs_code_nobody_can_see_may_set_makes_others_run():
