@@ -46,6 +46,15 @@ class Step:
     changed: str | None = None
     """Why the two are not the same; None for a cell that is as it was."""
 
+    def made(self, name: str) -> bool:
+        """Tell whether the cell, which is in both notebooks, may have made a name what it is, or will.
+
+        Of a file, what an unchanged cell was seen to do tells, and not what code that nobody followed may do.
+        """
+        if is_file(name) and self.changed is None and self.old is not None and self.old.files_seen:
+            return self.old.opaque is not None or any(overlap(name, one) for one in self.old.writes)
+        return self.runs.may_write(name)
+
     @property
     def runs(self) -> Footprint:
         """What the cell of the fixed notebook does."""
@@ -208,7 +217,7 @@ class _Search:
         first = place
         for before in range(place - 1, -1, -1):
             step = self.steps[before]
-            if step.new is None or not step.new.may_write(name):
+            if step.new is None or not step.made(name):
                 continue
             first = before
             if before not in self.found_so_far.why:

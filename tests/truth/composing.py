@@ -15,7 +15,7 @@ CAPTURES = ("held", "killed", "timed out", "no fork")
 WAYS = ("resume", "retry", "parameter", "debug")
 STORIES = 16
 """How many stories a notebook has."""
-CELL_SECONDS = 8
+CELL_SECONDS = 20
 """What `--cell-timeout` allows where the failing cell waits for ever."""
 
 MAX_CELL_SECONDS = 60

@@ -61,6 +61,7 @@ def observed(
         reads_all=footprint.reads_all or _frames(footprint, evidence),
         unwatched=evidence.unwatched,
         seen=frozenset(reads | writes),
+        files_seen=not (evidence.overflow or evidence.going_on or evidence.files_unwatched),
         undone=footprint.undone | (footprint.writes & TRANSIENT - changed),
     )
 

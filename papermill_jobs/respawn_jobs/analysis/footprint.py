@@ -38,6 +38,8 @@ class Footprint:
     """Why all of this rests on the analysis alone; None when the cell was watched while it ran."""
     seen: frozenset[str] = frozenset()
     """Of `reads` and `writes`, those that were seen while the cell ran; the others rest on the analysis."""
+    files_seen: bool = False
+    """Whether `writes` has every file that it changed when it ran, because somebody watched."""
     undone: frozenset[str] = frozenset()
     """Parts of the session's state that it writes, but that were seen to be afterwards what they were."""
 

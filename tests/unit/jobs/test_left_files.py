@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.dependencies import footprints
+from respawn_jobs.dependencies import footprints, observed
 from respawn_jobs.left_files import LeftFiles
 from respawn_jobs.models import CellRecord, CellState
 from respawn_jobs.rerunning import Reruns, Step
@@ -15,9 +15,15 @@ MAKES, APART, APPENDS = "open('log.txt', 'w').close()", "n = 1", "open('log.txt'
 FAILED = "seen = 2\n1/0"
 
 
-def reruns(last: str, evidence: CellEvidence | None, failed: str = FAILED) -> Reruns:
+def reruns(
+    last: str,
+    evidence: CellEvidence | None,
+    failed: str = FAILED,
+    makes: str = MAKES,
+    seen: CellEvidence | None = None,
+) -> Reruns:
     """What runs again above the state before a failed cell, for which `last` comes in the fixed notebook."""
-    kept = [MAKES, APART]
+    kept = [makes, APART]
     states = [CellState.EXECUTED, CellState.EXECUTED, CellState.FAILED]
     cells = [
         CellRecord(index=at, cell_id=str(at), state=state, source_hash=str(at))
@@ -25,6 +31,7 @@ def reruns(last: str, evidence: CellEvidence | None, failed: str = FAILED) -> Re
     ]
     cells[2] = cells[2].model_copy(update={"evidence": evidence})
     old, new = footprints(kept), footprints([*kept, last])
+    old[0], new[0] = (observed(one[0], seen, directory="/place") for one in (old, new))
     steps = [*(Step(one, other) for one, other in zip(old, new, strict=False)), Step(None, new[2], "edited")]
     left = LeftFiles(cells, notebook(*kept, failed), "/place", python=True)
     return left.reruns(steps, [*cells[:2], None], 2, lambda at: f"cell {at}")
@@ -71,3 +78,21 @@ def test_of_a_cell_whose_kernel_died_the_source_tells_which_files_it_may_have_ch
 
 def test_a_cell_whose_kernel_died_and_that_uses_no_file_has_changed_none() -> None:
     assert reruns(APPENDS, None, "total = n + 1").why == {}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "again"),
+    [
+        (CellEvidence(), []),
+        (CellEvidence(written=("/place/log.txt",)), [0]),
+        (CellEvidence(files_unwatched="too many files"), [0]),
+        (CellEvidence(outside=("process",)), [0]),
+        (None, [0]),
+    ],
+)
+def test_code_that_nobody_followed_has_made_the_files_that_it_was_seen_to_make(
+    evidence: CellEvidence | None, again: list[int]
+) -> None:
+    found = reruns(APPENDS, CellEvidence(written=("/place/log.txt",)), makes="strange.run(1)", seen=evidence)
+    assert list(found.why) == again
+    assert found.left == {"#file:log.txt"}
