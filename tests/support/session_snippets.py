@@ -118,7 +118,7 @@ SNIPPETS: dict[str, tuple[str, str]] = {
     "hooks": (
         "def on_error(*_): return 'mine'\nsys.excepthook = on_error\ncollected = []\n"
         "def on_collect(phase, info): collected.append(phase)\ngc.callbacks.append(on_collect)",
-        "(sys.excepthook.__name__, on_collect in gc.callbacks)",
+        "(sys.excepthook.__name__, [one.__name__ for one in gc.callbacks].count('on_collect'))",
     ),
     "stdout": (
         "class Tee:\n    def __init__(self, to): self.to, self.kept = to, []\n"

@@ -42,7 +42,7 @@ def lay_out(directory: Path) -> None:
 
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    """What a later cell sees of each snippet: from the top in plain papermill, restored, and debugged."""
+    """What a later cell sees of each snippet: in plain papermill, and restored in several ways."""
     found = {"plain": from_the_top(tmp_path_factory.mktemp("plain"))}
     root, work = tmp_path_factory.mktemp("restore"), tmp_path_factory.mktemp("work")
     lay_out(work)
@@ -57,6 +57,8 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
         with running_kernel(work) as kernel:
             found["table"] = {"": kernel.run(f"%load_ext respawn\n%respawn restore {RUN}")}
             found["debugged"] = seen(kernel.run(look()))
+            kernel.run(f"%respawn restore {RUN}")
+            found["debugged again"] = seen(kernel.run(look()))
     manifest = Manifest.from_json((spool / "manifests" / f"{CELL}.json").read_bytes())
     found["unstored"] = {item.name: item.reason for item in manifest.unstored}
     return found
@@ -91,7 +93,7 @@ def failed_of(report: Path) -> list[dict[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("way", ["restored", "debugged"])
+@pytest.mark.parametrize("way", ["restored", "debugged", "debugged again"])
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_part_is_as_in_a_run_from_the_top(ways: dict[str, dict[str, str]], name: str, way: str) -> None:
     assert not re.match(r"\w+Error", ways["plain"][name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,9 @@ def same_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(
         logging_setup, "_loggers", lambda: {n: one for n, one in all_loggers().items() if n not in others}
     )
+    # Hypothesis has a function that measures collections; a restore would put a copy in its place.
+    callbacks = list(gc.callbacks)
     state = random.getstate()
     yield
     random.setstate(state)
+    gc.callbacks[:] = callbacks

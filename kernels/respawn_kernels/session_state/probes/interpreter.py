@@ -47,6 +47,10 @@ _HOOKS = {
 }
 
 
+def _name(function: object) -> tuple[str | None, str]:
+    return getattr(function, "__module__", None), getattr(function, "__qualname__", repr(function))
+
+
 class Hooks:
     """The functions that the interpreter calls when something happens, those of the notebook."""
 
@@ -82,7 +86,10 @@ class Hooks:
             if name in _HOOKS:
                 setattr(*_HOOKS[name], one)
             elif name == "gc.callbacks":
-                gc.callbacks.extend(call for call in one if call not in gc.callbacks)
+                # What was restored before, or defined again, is another object of the same name.
+                names = {_name(call) for call in one}
+                others = [c for c in gc.callbacks if c in self._callbacks or _name(c) not in names]
+                gc.callbacks[:] = [*others, *one]
             else:
                 getattr(sys, name.removeprefix("sys."))(one)
 
