@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["support.interpreters", "support.leaks", "support.postgres", "support.s3"]
+pytest_plugins = [
+    "support.interpreters",
+    "support.leaks",
+    "support.overdue",
+    "support.postgres",
+    "support.s3",
+]
 
 _FOREIGN = (
     "RESPAWN_URL",
