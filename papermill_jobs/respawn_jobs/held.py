@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import select
 import signal
 import sys
 import threading
@@ -41,6 +42,8 @@ class HeldChild:
         self._pidfd = os.pidfd_open(held.pid)
         self._status: int | None = None
         self._gone = False
+        self._over = asyncio.Event()
+        self._waiting = 0
         self._why: str | None = None
 
     @property
@@ -66,7 +69,8 @@ class HeldChild:
             else:
                 self._gone, self._status = pid != 0, status
             if self._gone:
-                os.close(self._pidfd)
+                self._over.set()
+                self._close_unless_waited()
         return self._gone
 
     async def wait(self, seconds: float) -> Report:
@@ -100,15 +104,25 @@ class HeldChild:
         if self.ended:
             return True
         loop = asyncio.get_running_loop()
-        over = asyncio.Event()
-        loop.add_reader(self._pidfd, over.set)
+        if not self._waiting:
+            loop.add_reader(self._pidfd, lambda: self.ended)
+        self._waiting += 1
         try:
-            await asyncio.wait_for(over.wait(), seconds)
+            await asyncio.wait_for(self._over.wait(), seconds)
         except TimeoutError:
-            return False
+            return self.ended
         finally:
-            loop.remove_reader(self._pidfd)
-        return self.ended
+            self._waiting -= 1
+            if not self._waiting:
+                loop.remove_reader(self._pidfd)
+                if self._gone:
+                    self._close_unless_waited()
+        return True
+
+    def _close_unless_waited(self) -> None:
+        # A loop never hears of a descriptor that was closed, and the next one may have its number.
+        if not self._waiting:
+            os.close(self._pidfd)
 
 
 class _Adopting:
@@ -178,8 +192,7 @@ def _name(pid: int) -> str:
 
 
 def _alive(pidfd: int) -> bool:
-    try:
-        signal.pidfd_send_signal(pidfd, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Tell whether a process runs; one that is a zombie of somebody else does not."""
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    return not poller.poll(0)
