@@ -78,6 +78,7 @@ def test_what_cannot_be_made_in_the_same_kernel_starts_again_by_the_new_plan(ben
 
 
 def test_a_reader_of_a_file_that_was_written_unforeseen_is_not_reused(bench) -> None:
+    (bench.directory / "note").write_text("old")
     _, run = resumed(bench, (TOP, "a = 1", "y = helper.noted()"), "a = 1; helper.note()")
     if run.run.state is RunState.QUEUED:
         run = bench.execute(run.run.id)
