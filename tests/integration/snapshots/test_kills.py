@@ -24,7 +24,8 @@ from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
-KILLS = {"kernel": 90, "held child": 40, "writer": 30, "runner": 40}
+KILLS = {"kernel": 30, "held child": 15, "writer": 10, "runner": 15}
+LONG_KILLS = {"kernel": 90, "held child": 40, "writer": 30, "runner": 40}
 _CELLS = 60
 _LATEST = 0.4
 """Seconds after the start of a kernel in which it is killed."""
@@ -98,14 +99,19 @@ class Scene:
         return cells
 
 
-@pytest.mark.parametrize("whom", KILLS)
-def test_what_a_kill_leaves_restores_as_the_state_after_one_cell(whom: str, nursery, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("whom", "kills"),
+    [*KILLS.items(), *(pytest.param(*one, marks=pytest.mark.slow) for one in LONG_KILLS.items())],
+)
+def test_what_a_kill_leaves_restores_as_the_state_after_one_cell(
+    whom: str, kills: int, nursery, tmp_path: Path
+) -> None:
     seed = int(os.environ.get("RESPAWN_SEED") or random.SystemRandom().randrange(10**6))
     print(f"RESPAWN_SEED={seed}")
     chance = random.Random(seed)
     fresh = complete = 0
     with adopting():
-        for number in range(KILLS[whom]):
+        for number in range(kills):
             spool = tmp_path / str(number)
             scene = Scene(nursery, spool, chance.randrange(10**6))
             time.sleep(chance.random() * _LATEST)
@@ -121,5 +127,5 @@ def test_what_a_kill_leaves_restores_as_the_state_after_one_cell(whom: str, nurs
                 assert cells[-1] in (held, reached), "the state before the cell that was killed"
             fresh += bool(cells) and cells[-1] in (held, reached)
             complete += bool(cells)
-    print(f"{whom}: of {KILLS[whom]} kills {fresh} left the last state, {complete} a checkpoint")
+    print(f"{whom}: of {kills} kills {fresh} left the last state, {complete} a checkpoint")
     assert complete > 0
