@@ -9,6 +9,7 @@ from typing import cast
 
 from respawn_jobs.analysis.calls import Calls
 from respawn_jobs.analysis.hidden import PYTHON
+from respawn_jobs.analysis.library import BARS
 from respawn_jobs.analysis.running import leads_to_code, run_given
 from respawn_jobs.analysis.scopes import Function, Scope, bound, kept
 from respawn_jobs.analysis.values import PLAIN, Kind, Value, constant, join, text_of
@@ -238,7 +239,22 @@ class Expressions(Calls):
                 for argument in node.args:
                     found = join(found, self.each(argument))
                 return found
-        return self.parts(self.value(node))
+        through = self._in_bar(node)
+        return self.each(through) if through is not None else self.parts(self.value(node))
+
+    def _in_bar(self, node: ast.expr) -> ast.expr | None:
+        """Return what a progress bar goes through, where an expression is a usual one of something."""
+        if not isinstance(node, ast.Call) or len(node.args) != 1 or isinstance(node.args[0], ast.Starred):
+            return None
+        if not isinstance(node.func, ast.Name | ast.Attribute) or any(
+            word.arg is None for word in node.keywords
+        ):
+            return None
+        function = self.value(node.func)
+        if function.kind is not Kind.LIBRARY or function.what not in BARS or function.what.endswith("range"):
+            return None
+        settings = [self.value(word.value) for word in node.keywords]
+        return node.args[0] if all(value.kind is Kind.PLAIN for value in settings) else None
 
     def _listcomp(self, node: ast.expr) -> Value:
         comprehension = cast(ast.ListComp, node)

@@ -21,7 +21,7 @@ def words(text: str) -> frozenset[str]:
 SCALAR_BUILTINS = words(
     """
     len int float complex str bytes bool repr ascii ord chr hash isinstance issubclass callable id format
-    bin hex oct print round abs divmod pow hasattr range slice input display
+    bin hex oct print round abs divmod pow hasattr range slice input
     """
 )
 """Give immutable values (or print), and change nothing; they may call special methods of what they get."""
@@ -87,6 +87,13 @@ _CURATED = words(
 )
 """Libraries without state of their own but for what `STATE` names: their functions may change what they are
 given, keep it in what they return, and draw random numbers, and nothing else."""
+
+BARS = words(
+    """
+    tqdm.tqdm tqdm.trange tqdm.auto.tqdm tqdm.auto.trange tqdm.std.tqdm tqdm.notebook.tqdm tqdm.tqdm_notebook
+    """
+)
+"""Progress bars: going through one goes through what it was given. `tqdm.pandas` is none: it patches."""
 
 _PURE_NUMPY = words(
     """
@@ -197,6 +204,7 @@ def curated(path: str) -> bool:
     root = path.partition(".")[0]
     return (
         root in _CURATED
+        or path in BARS
         or root in _STATELESS
         or path in PURE_OTHERS | PROCESS_READERS
         or path in files.CALLS
@@ -216,6 +224,7 @@ def draws(path: str) -> tuple[str, ...]:
     ):
         return ()
     if root in (
+        "tqdm",
         "math",
         "json",
         "re",

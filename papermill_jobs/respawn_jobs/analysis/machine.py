@@ -34,7 +34,8 @@ from respawn_jobs.analysis.values import (
     text_of,
 )
 
-_BUILTINS = frozenset(dir(builtins))
+_GIVEN_BY_IPYTHON = {"display": "IPython.display.display"}
+_BUILTINS = frozenset({*dir(builtins), *_GIVEN_BY_IPYTHON})
 _MOST_STEPS = 40_000
 _DEEPEST = 12
 
@@ -124,7 +125,7 @@ class Machine:
             if name in library.OPAQUE_NAMES or name.startswith(("_i", "_oh")) or name.strip("_").isdigit():
                 raise Opaque(f"it uses {name}")
             if name in _BUILTINS and self.trusted:
-                return Value(Kind.LIBRARY, what=f"builtins.{name}")
+                return Value(Kind.LIBRARY, what=_GIVEN_BY_IPYTHON.get(name, f"builtins.{name}"))
         return UNKNOWN
 
     def bind(self, name: str, value: Value, scope: Scope | None = None) -> None:
