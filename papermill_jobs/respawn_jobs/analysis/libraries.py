@@ -65,6 +65,13 @@ def _called(calls: Calls, node: ast.AST, path: str, given: Given) -> Value:
         return state
     if path in library.UNPICKLING or (not known(path) and "load" in last):
         return _unpickled(calls, given)
+    if path == "logging.getLogger" and all(value.kind is Kind.PLAIN for value in given.values):
+        return Value(Kind.LIBRARY, what=library.LOGGER)
+    if path in library.LOGGING:
+        if machine.regions.functions([WORLD]):  # handlers of the notebook may be among them
+            return calls.anything([UNKNOWN, *given.values])
+        _consume(calls, given)
+        return PLAIN
     if path in files.CALLS or (top == "pandas" and last.startswith("read_")):
         _use_files(calls, path, given)
     if path in library.PROCESS_READERS:

@@ -95,6 +95,15 @@ BARS = words(
 )
 """Progress bars: going through one goes through what it was given. `tqdm.pandas` is none: it patches."""
 
+LOGGER = "logging.getLogger()"
+"""What stands for a logger among the paths of libraries."""
+LOGGING = frozenset(
+    f"{owner}.{name}"
+    for owner in ("logging", LOGGER)
+    for name in ("debug", "info", "warning", "error", "critical", "exception", "log")
+)
+"""What puts a message out, by handlers of the notebook too; all else of `logging` sets something."""
+
 _PURE_NUMPY = words(
     """
     abs absolute add all allclose any append arange arccos arcsin arctan arctan2 argmax argmin argsort
@@ -204,7 +213,8 @@ def curated(path: str) -> bool:
     root = path.partition(".")[0]
     return (
         root in _CURATED
-        or path in BARS
+        or path in BARS | LOGGING
+        or path in ("logging.getLogger", LOGGER)
         or root in _STATELESS
         or path in PURE_OTHERS | PROCESS_READERS
         or path in files.CALLS
@@ -225,6 +235,7 @@ def draws(path: str) -> tuple[str, ...]:
         return ()
     if root in (
         "tqdm",
+        "logging",
         "math",
         "json",
         "re",

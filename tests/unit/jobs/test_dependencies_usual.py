@@ -7,7 +7,7 @@ import pytest
 from respawn_jobs.dependencies import Footprint, footprints
 
 IMPORTS = """
-import json, re
+import json, logging, re
 import numpy as np
 import pandas as pd
 import matplotlib.pyplot as plt
@@ -31,6 +31,8 @@ USUAL = [
     "for number in trange(3):\n    print(number)",
     "for index, row in tqdm(df.iterrows(), total=len(df)):\n    print(row)",
     "print(df.describe())",
+    "logging.info('so many: %d', len(df))",
+    "logger = logging.getLogger(__name__)\nlogger.warning('few')",
     "text = Path('a.txt').read_text()",
     "with open('a.json') as file:\n    given = json.load(file)",
 ]
@@ -68,6 +70,34 @@ def test_what_was_shown_or_gone_through_is_nobody_elses_afterwards(cell: str) ->
 def test_code_of_the_notebook_that_they_run_is_followed(cell: str) -> None:
     found = last(cell)
     assert found.opaque or "rate" in found.reads
+
+
+@pytest.mark.parametrize(
+    "gives",
+    [
+        "logging.getLogger().addHandler(Own())",
+        "logging.basicConfig(handlers=[Own()])",
+        "logging.getLogger('a').handlers.append(Own())",
+        "from logging import getLogger\nlog = getLogger('a')\nlog.addFilter(noisy)",
+        "logging.setLogRecordFactory(noisy)",
+    ],
+)
+@pytest.mark.parametrize("says", ["logging.info('a')", "logging.getLogger('a').error('a')"])
+def test_handlers_of_the_notebook_run_when_something_is_logged(gives: str, says: str) -> None:
+    own = "class Own(logging.Handler):\n    def emit(self, record): rows.append(rate)"
+    found = last(own, gives, says)
+    assert found.opaque or {"rate", "#libraries"} & found.reads
+    assert found.opaque or {"rows", "#libraries"} & found.writes
+
+
+@pytest.mark.parametrize(
+    "sets",
+    ["logging.basicConfig(level=10)", "logging.getLogger('a').setLevel(10)", "logger.propagate = False"],
+)
+def test_who_sets_up_logging_changes_it(sets: str) -> None:
+    found = last("logger = logging.getLogger('a')", sets)
+    assert found.may_write("#logging")
+    assert last("logger = logging.getLogger('a')", "logger.info('x')").may_read("#logging")
 
 
 def test_a_bar_that_patches_pandas_changes_what_libraries_keep() -> None:
