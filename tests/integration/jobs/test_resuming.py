@@ -209,6 +209,15 @@ def test_a_variable_that_nobody_compared_is_named_in_the_record_and_in_the_plan(
     )
 
 
+def test_a_setting_of_what_is_displayed_can_be_set_again(bench) -> None:
+    """What shows floats is a function that asks its formatter: the restored one must ask the kernel's own."""
+    failed = bench.run("%precision 2", "3.14159", "1/0", "3.14159")
+    resumed = bench.resume(failed.run.id, notebook("%precision 2", "3.14159", "%precision 4", "3.14159"))
+    assert states(resumed)[:2] == ["reused", "reused"]
+    (shown,) = bench.service.outputs(resumed.run.id, 3)
+    assert shown["data"] == {"text/plain": "3.1416"}
+
+
 def test_a_variable_that_does_not_load_may_be_made_again(bench) -> None:
     failed = unloadable(bench, "model")
     always = notebook(MODEL, "y = 1", "", "print(model.name)", tags={0: ["respawn:always"]})

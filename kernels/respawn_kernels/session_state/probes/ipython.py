@@ -293,8 +293,22 @@ def _traits() -> Iterator[tuple[tuple[str, str], Any]]:
     for part in _parts(shell):
         for name in _names(type(part)):
             value = part._trait_values.get(name)
-            if isinstance(value, str | int | float | list | dict | set | tuple):
+            if _is_setting(value):
                 yield (type(part).__name__, name), _copy(value)
+
+
+def _is_setting(value: Any) -> bool:
+    """Tell whether a trait is data. Tables of functions are `ShellHooks`' part; theirs know their owner."""
+    if not isinstance(value, str | int | float | list | dict | set | tuple):
+        return False
+    held = (
+        value.values()
+        if isinstance(value, dict)
+        else value
+        if not isinstance(value, str | int | float)
+        else ()
+    )
+    return not any(map(callable, held))
 
 
 def _configured() -> Iterator[tuple[tuple[str, str], Any]]:
