@@ -16,7 +16,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 from cloudpickle import cloudpickle as _internals
@@ -27,18 +34,34 @@ _MADE_BY_PYTHON = {
 }
 _FIELDS = ("_anonymous_", "_pack_", "_fields_")
 _HEAP_TYPE = 1 << 9
-"""Py_TPFLAGS_HEAPTYPE: set for classes that Python code defines."""
+"""Py_TPFLAGS_HEAPTYPE: set for classes that Python code defines, and for some of those made in C."""
 _making = threading.RLock()
+
+
+_IN_C = (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
 
 
 def is_notebooks(cls: type) -> bool:
     """Tell whether a class is pickled by value: Python code defined it, and nobody can import it."""
     if not cls.__flags__ & _HEAP_TYPE or type.__dict__["__module__"].__get__(cls) == "builtins":
         return False
+    return not is_importable(cls) and not is_made_in_c(cls)
+
+
+def is_importable(cls: type) -> bool:
+    """Tell whether a class is found where it says that it lies."""
     try:
-        return not _internals._should_pickle_by_reference(cls)
+        return bool(_internals._should_pickle_by_reference(cls))
     except Exception:  # noqa: BLE001  a metaclass may answer any question with an error
+        return True
+
+
+def is_made_in_c(cls: type) -> bool:
+    """Tell whether a class was made by compiled code at run time: nobody can make it again from its parts."""
+    if not cls.__flags__ & _HEAP_TYPE:
         return False
+    own = type.__dict__["__dict__"].__get__(cls)
+    return any(isinstance(one, _IN_C) and one.__objclass__ is cls for one in own.values())
 
 
 def reduce_class(cls: Any) -> Any:

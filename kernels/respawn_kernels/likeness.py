@@ -169,11 +169,13 @@ class Likeness:
     def __init__(self) -> None:
         self._forth: dict[int, int] = {}
         self._back: dict[int, int] = {}
+        self._met_in: dict[int, Node | None] = {}
+        """For each object of either the outermost one of a library in which it was met first."""
 
     def difference(self, one: Any, other: Any) -> Difference | None:
         """Return how what two pickles make differs; None when it does not."""
-        waiting: list[tuple[Any, Any, bool]] = [(one, other, False)]
-        sets: list[tuple[Node, Node, bool]] = []
+        waiting: list[tuple[Any, Any, Node | None]] = [(one, other, None)]
+        sets: list[tuple[Node, Node, Node | None]] = []
         while waiting or sets:
             if not waiting:  # now it is known which elements have been met elsewhere
                 mine, theirs, inside = sets.pop()
@@ -182,28 +184,38 @@ class Likeness:
             mine, theirs, inside = waiting.pop()
             if not (isinstance(mine, Node) and isinstance(theirs, Node)):
                 if (type(mine) is not type(theirs) or mine != theirs) and not _is_record_of_sharing(mine):
-                    return Difference(f"{_short(mine)} became {_short(theirs)}", inside)
+                    return Difference(f"{_short(mine)} became {_short(theirs)}", inside is not None)
                 continue
             known, known_back = self._forth.get(id(mine)), self._back.get(id(theirs))
             met = mine.shared and (known is not None or known_back is not None)
             if met and (known, known_back) != (id(theirs), id(mine)):
                 told = f"{_short(mine)} is another object where it was one, or one where it was two"
-                return Difference(told, inside or _is_librarys(mine))
+                return Difference(told, self._is_inside(inside, mine, theirs))
             if known == id(theirs):
                 continue
             self._forth[id(mine)], self._back[id(theirs)] = id(theirs), id(mine)
-            inside = inside or _is_librarys(mine)
+            self._met_in[id(mine)] = self._met_in[id(theirs)] = inside
+            inside = inside or (mine if _is_librarys(mine) else None)
             if mine.kind != theirs.kind:
-                return Difference(f"{_short(mine)} became {_short(theirs)}", inside)
+                return Difference(f"{_short(mine)} became {_short(theirs)}", inside is not None)
             if len(mine.parts) != len(theirs.parts):
                 told = f"{_short(mine)} has {len(theirs.parts)} parts instead of {len(mine.parts)}"
-                return Difference(told, inside)
+                return Difference(told, inside is not None)
             if mine.kind in ("EMPTY_SET", "frozenset") and any(isinstance(p, Node) for p in mine.parts):
                 sets.append((mine, theirs, inside))
             else:
                 parts = zip(mine.parts, theirs.parts, strict=True)
                 waiting += [(some, others, inside) for some, others in parts]
         return None
+
+    def _is_inside(self, inside: Node | None, mine: Node, theirs: Node) -> bool:
+        """Tell whether only an object of a library can see that its parts are shared in another way.
+
+        What it shares with an object outside of it, everybody can see.
+        """
+        if inside is None:
+            return _is_librarys(mine)
+        return all(self._met_in.get(id(one), inside) is inside for one in (mine, theirs))
 
     def _pairs(self, mine: Node, theirs: Node) -> list[tuple[Any, Any]]:
         """Return which element of a set corresponds to which: their order may come from addresses."""

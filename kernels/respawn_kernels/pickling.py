@@ -33,7 +33,7 @@ from typing import Any
 import cloudpickle
 from cloudpickle import cloudpickle as _internals
 
-from respawn_kernels.class_reductions import is_notebooks, reduce_class
+from respawn_kernels.class_reductions import is_importable, is_made_in_c, is_notebooks, reduce_class
 from respawn_kernels.names import live_shell
 from respawn_kernels.own_streams import name_of, own_stream
 
@@ -192,6 +192,10 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
             from respawn_kernels.enum_reductions import is_enum, reduce_enum
 
             return reduce_enum(obj) if is_enum(obj) else reduce_class(obj)
+        if type(obj) is not FunctionType and not is_importable(obj) and is_made_in_c(obj):
+            raise pickle.PicklingError(
+                f"the class {obj.__module__}.{obj.__qualname__}, which cannot be imported"
+            )
         reduced = super().reducer_override(obj)
         if reduced is not NotImplemented and type(obj) is FunctionType:
             self.by_value.add(id(obj))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from respawn_kernels.manifest import Manifest
 from support.checkpoints import Notebook, in_a_child, main_module
 
@@ -49,6 +51,22 @@ def test_what_does_not_load_or_comes_back_different_is_named_alone(tmp_path: Pat
     assert "exit status 3" in told["gone"]
     assert "comes back different" in told["other"]
     assert unchecked(manifest, "kept") is None
+
+
+@pytest.mark.parametrize(
+    "makes",
+    [
+        "other = collections.ChainMap({'a': 1}, vars(space))",
+        "other = [vars(space)]",
+        "other = types.SimpleNamespace(inside=vars(space))",
+        "other = vars(space)",
+    ],
+)
+def test_what_an_object_of_a_library_no_longer_shares_with_another_is_named(
+    makes: str, tmp_path: Path
+) -> None:
+    code = f"import collections, types\nspace = types.SimpleNamespace(a=1)\n{makes}"
+    assert [item.name for item in stored(tmp_path, code).unstored] == ["other"]
 
 
 def test_loading_that_reaches_out_is_stopped_and_said(tmp_path: Path, monkeypatch) -> None:

@@ -17,6 +17,25 @@ from respawn_kernels.snapshot import SnapshotError, WrongPython, reader
 from support.namespaces import capture, notebook, restore
 
 
+@pytest.mark.parametrize(
+    "makes",
+    [
+        *(
+            "zlib.compressobj()",
+            "zlib.decompressobj()",
+            "type(zlib.compressobj())",
+            "[type(zlib.decompressobj())]",
+        ),
+        *("sqlite3.connect(':memory:').cursor()", "iter(re.finditer('a', 'aa'))", "os.scandir('/')"),
+        *("(lambda: (yield))()", "select.poll()", "ssl.create_default_context()", "hashlib.sha256(b'a')"),
+    ],
+)
+def test_an_object_whose_class_is_made_in_c_and_has_no_name_is_listed(makes: str, tmp_path: Path) -> None:
+    code = f"import hashlib, os, re, select, sqlite3, ssl, zlib\nodd = {makes}\nkept = 1"
+    manifest = capture(notebook(code), tmp_path)
+    assert [item.name for item in manifest.unstored] == ["odd"]
+
+
 def test_what_cannot_be_pickled_is_listed_with_type_reason_and_cell(tmp_path: Path) -> None:
     namespace = notebook(
         """

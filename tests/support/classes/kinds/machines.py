@@ -113,7 +113,7 @@ def machines() -> None:
     kind("zip and text files in memory", """
         import io, csv
         out = io.StringIO(); w = csv.writer(out, delimiter=';'); w.writerow([1, 2])
-        """, "out.getvalue()", "Dialect")  # fmt: skip
+        """, "out.getvalue()", "_csv.writer")  # fmt: skip
 
 
 machines()
