@@ -70,7 +70,7 @@ def reduce_class(cls: Any) -> Any:
     if isinstance(generic, dict) and generic.get("origin") is not None:
         return make_parametrised, (generic["origin"], generic["args"])
     if hasattr(cls, "_length_") and type(cls).__module__ == "_ctypes":
-        return make_array_type, (cls._type_, cls._length_)
+        return make_array_type, (cls._type_, cls._length_, cls.__module__)
     own = type.__dict__["__dict__"].__get__(cls)
     state = {name: value for name, value in own.items() if not _is_made_by_python(cls, name, value)}
     first: dict[str, Any] = {"__module__": state.get("__module__"), "__qualname__": cls.__qualname__}
@@ -130,9 +130,12 @@ def make_parametrised(origin: Any, arguments: tuple[Any, ...]) -> Any:
     return origin[arguments if len(arguments) != 1 else arguments[0]]
 
 
-def make_array_type(kind: Any, length: int) -> Any:
-    """Return the type of arrays of C."""
-    return kind * length
+def make_array_type(kind: Any, length: int, module: str = "__main__") -> Any:
+    """Return the type of arrays of C, which ctypes makes once for each kind and length."""
+    made = kind * length
+    if made.__module__ == __name__:
+        made.__module__ = module
+    return made
 
 
 def _is_made_by_python(cls: type, name: str, value: Any) -> bool:

@@ -157,6 +157,17 @@ SNIPPETS: dict[str, tuple[str, str]] = {
         "(csv.get_dialect('ours').delimiter, csv.field_size_limit(), calendar.firstweekday(), "
         "os.path.basename(tempfile.gettempdir()), mimetypes.guess_type('a.own')[0])",
     ),
+    "codecs": (
+        "import codecs\ndef dots(error): return '.' * (error.end - error.start), error.end\n"
+        "codecs.register_error('dots', dots)\n"
+        "def shouting(name): return codecs.CodecInfo(lambda s, e='': (s.upper().encode(), len(s)), None, "
+        "name='shouting') if name == 'shouting' else None\ncodecs.register(shouting)",
+        "('a\u00e9'.encode('ascii', 'dots'), codecs.encode('loud', 'shouting'))",
+    ),
+    "memory that is traced": (
+        "import tracemalloc; tracemalloc.start(3)",
+        "(tracemalloc.is_tracing(), tracemalloc.get_traceback_limit())",
+    ),
     "copyreg": (
         "import copyreg, copy\nclass Point:\n    def __init__(self, x): self.x = x\n"
         "def reduce_point(p): return Point, (p.x + 100,)\ncopyreg.pickle(Point, reduce_point)",

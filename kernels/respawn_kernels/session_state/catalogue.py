@@ -59,6 +59,7 @@ CATALOGUE: dict[str, Part] = {
     "#modules": Part("loaded modules"),
     "#sys.modules": Part("names of modules"),
     "#stdlib": Part("settings of csv, calendar and tempfile", _through("csv", "calendar", "tempfile")),
+    "#codecs": Part("codecs and their error handlers"),
     "#mimetypes": Part("added MIME types", _through("mimetypes")),
     "#copyreg": Part("reducers of copyreg"),
     "#abc": Part("virtual subclasses"),

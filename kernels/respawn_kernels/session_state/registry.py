@@ -15,6 +15,7 @@ from respawn_kernels.session_state.catalogue import CATALOGUE
 from respawn_kernels.session_state.patching import Patches
 from respawn_kernels.session_state.probe import Probe
 from respawn_kernels.session_state.probes import interpreter, libraries, process
+from respawn_kernels.session_state.probes.codecs_registry import Codecs
 from respawn_kernels.session_state.probes.context import AtExit, ContextVariables, Running
 from respawn_kernels.session_state.probes.imports import Finders, ImportPath, LoadedModules, ModuleNames
 from respawn_kernels.session_state.probes.ipython import (
@@ -63,6 +64,7 @@ _OWN: tuple[Probe, ...] = (
     ShellHooks(),
     Patches(),
     StandardLibrary(),
+    Codecs(),
     Reducers(),
     VirtualSubclasses(),
     Dispatch(),

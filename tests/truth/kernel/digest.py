@@ -183,7 +183,7 @@ class Walk:
             return ""
         if not isinstance(inside, dict) or not inside:
             return ""
-        return f" with {[(str(k), self._ref(v, 0)) for k, v in inside.items()]}"
+        return f" with {[(str(k), self._ref(v, 0)) for k, v in _state(value, inside)]}"
 
     def _slots(self, value: Any) -> str:
         told = ""
@@ -195,6 +195,22 @@ class Walk:
                     except AttributeError:
                         told += f" .{name} unset"
         return told
+
+
+_STATE = ("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__")
+
+
+def _state(value: Any, inside: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    """Return the attributes of an object; of one that a library stores in its own way what that is about."""
+    theirs = [kind for kind in type(value).__mro__[:-1] if kind.__module__ != "__main__"]
+    if type(value).__module__ == "logging":
+        inside = {name: one for name, one in inside.items() if name != "_cache"}  # which levels are enabled
+    if not any(name in vars(kind) for kind in theirs for name in _STATE):
+        return list(inside.items())
+    if any("__getstate__" in vars(kind) for kind in theirs):
+        state = value.__getstate__()
+        inside = state if isinstance(state, dict) else inside
+    return sorted(inside.items(), key=lambda item: str(item[0]))
 
 
 def _pairs(value: dict[Any, Any]) -> list[tuple[Any, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
 import threading
@@ -12,6 +13,20 @@ from typing import Any
 from respawn_kernels.session_state.probe import Parts
 from respawn_kernels.session_state.probes.settings import Settings
 
+
+def _traced() -> int:
+    """Return how many frames `tracemalloc` keeps of each allocation; 0 when it traces nothing."""
+    tracing = sys.modules.get("tracemalloc")
+    return tracing.get_traceback_limit() if tracing is not None and tracing.is_tracing() else 0
+
+
+def _trace(limit: int) -> None:
+    tracing = importlib.import_module("tracemalloc")
+    tracing.stop()
+    if limit:
+        tracing.start(limit)
+
+
 _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "switch interval": (sys.getswitchinterval, sys.setswitchinterval),
@@ -19,6 +34,7 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "collection of garbage": (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     "thresholds of collection": (gc.get_threshold, lambda numbers: gc.set_threshold(*numbers)),
     "debugging of collection": (gc.get_debug, gc.set_debug),
+    "tracing of memory": (_traced, _trace),
     "writing of bytecode": (
         lambda: not sys.dont_write_bytecode,
         lambda on: setattr(sys, "dont_write_bytecode", not on),
