@@ -41,6 +41,9 @@ class Store(Protocol):
     def load(self, names: Collection[str]) -> Mapping[str, Any]:
         """Return values of these and of the variables that share objects with them, as far as they load."""
 
+    def release(self) -> None:
+        """Hold what was loaded no longer: it has names now, and may go with them."""
+
     def reason(self, name: str) -> str:
         """Return why a variable did not load, and forget it, so that the next use tries again."""
 
@@ -172,6 +175,9 @@ class LazyNames:
                     if self._pending.get(name) is store:
                         del self._pending[name]
                         self.namespace.setdefault(name, value)
+                del values
+                if not self._loading:  # else code that runs while names are loaded may ask for these
+                    store.release()
 
     def load_for(self, source: str) -> None:
         """Load what a cell mentions, directly or through functions, before it runs.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import threading
+import weakref
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -51,6 +52,9 @@ class GroupLoader:
         self._namespace = namespace
         self._lock = threading.RLock()
         self._loaded: dict[int, dict[str, Any]] = {}
+        self._handed_out: dict[str, weakref.ref[Any] | int] = {}
+        """Variables that are held no longer, each as a reference that keeps nobody alive or as an address."""
+        self._needed = {place for group in manifest.groups for place in group.requires}
         self._place = {f.name: place for place, group in enumerate(manifest.groups) for f in group.frames}
 
     def place(self, name: str) -> int | None:
@@ -82,11 +86,36 @@ class GroupLoader:
             raise LookupError(f"{name} could not be loaded: {why}")
         return values[name]
 
+    def came(self, group: int) -> bool:
+        """Tell whether a group was loaded and anything of it came back."""
+        names = (frame.name for frame in self.manifest.groups[group].frames)
+        return bool(self._loaded.get(group)) or any(name in self._handed_out for name in names)
+
+    def is_from_here(self, name: str, value: Any) -> bool:
+        """Tell whether a value is the one that was loaded under a name."""
+        found = self._loaded.get(self._place.get(name, -1), {})
+        if name in found:
+            return found[name] is value
+        known = self._handed_out.get(name)
+        return known() is value if isinstance(known, weakref.ref) else known == id(value)
+
+    def release(self) -> None:
+        """Hold what was handed out no longer, so that it goes when the notebook's last name for it goes.
+
+        What other groups refer to by name stays: they must get the same classes and functions.
+        """
+        with self._lock:
+            for group, values in self._loaded.items():
+                if values and group not in self._needed:
+                    self._handed_out |= {name: _mark(value) for name, value in values.items()}
+                    self._loaded[group] = {}
+
     def again(self, names: Iterable[str]) -> None:
         """Forget groups that hold these names, so that they are loaded once more, with new objects."""
         with self._lock:
             for name in names:
                 self._loaded.pop(self._place.get(name, -1), None)
+                self._handed_out.pop(name, None)
                 self.failed.pop(name, None)
 
     def _load(self, group: Group) -> dict[str, Any]:
@@ -120,3 +149,10 @@ class GroupLoader:
             if len(group.frames) == 1:
                 return {}, {group.frames[0].name: reason(error)}
             return salvage(stream, group.frames, buffers, self._namespace)
+
+
+def _mark(value: Any) -> weakref.ref[Any] | int:
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return id(value)

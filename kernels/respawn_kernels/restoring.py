@@ -79,6 +79,10 @@ class StoredState:
                     values[key] = value
         return values
 
+    def release(self) -> None:
+        """Hold what was loaded no longer."""
+        self._loader.release()
+
     def set_session(self, *, first: bool) -> list[UnstoredVariable]:
         """Set the session's state besides variables and results; return what could not be set.
 
@@ -108,7 +112,7 @@ class StoredState:
         key = self.results.get(name, name)
         why = self._loader.failed.get(key, "the checkpoint does not hold it")
         place = self._loader.place(key)
-        if place is not None and not self._loader.load(place):
+        if place is not None and not self._loader.came(place):
             self._loader.again([key])
         return f"{why}. {self._mend}" if self._mend and "blob" in why else why
 
@@ -126,10 +130,7 @@ class StoredState:
 
     def holds(self, name: str, value: Any) -> bool:
         """Tell whether a value is the one that was loaded from here."""
-        place = self._loader.place(name)
-        if place is None or not self._loader.loaded(place):
-            return False
-        return self._loader.load(place).get(name) is value
+        return self._loader.is_from_here(name, value)
 
     def verified(self) -> list[Blob]:
         """Return the blobs that were found whole."""

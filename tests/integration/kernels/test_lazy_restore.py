@@ -357,3 +357,12 @@ def test_checkpoint_of_a_run_that_restores_another_holds_all_of_it(
     stored, lost = {v.name for v in manifest.variables}, {v.name for v in manifest.unstored}
     assert {"prices", "limit", "total"} <= stored
     assert {"stream", "big", "view"} <= lost
+
+
+def test_what_was_loaded_goes_with_its_last_name(fetched: Path, kernel: Kernel) -> None:
+    restored(kernel)
+    kernel.run("import weakref; gone = []; ends = weakref.finalize(ada, gone.append, 'ada')")
+    kernel.run("more = weakref.finalize(prices, gone.append, 'prices')")
+    kernel.run("assert type(ada) is Account and column is not None\ndel ada")
+    kernel.run("assert gone == ['ada'], gone\ndel prices")
+    kernel.run("assert gone == ['ada', 'prices'], gone")

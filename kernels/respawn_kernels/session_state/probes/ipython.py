@@ -163,6 +163,9 @@ class _Result:
     def reason(self, _name: str) -> str:
         return f"{self._name} did not load"
 
+    def release(self) -> None:
+        """Nothing is held here."""
+
 
 def _set_last(shell: Any, name: str, value: Any) -> None:
     before = getattr(shell.displayhook, name, "")
