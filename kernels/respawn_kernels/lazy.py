@@ -42,7 +42,7 @@ class Store(Protocol):
         """Return values of these and of the variables that share objects with them, as far as they load."""
 
     def release(self) -> None:
-        """Hold what was loaded no longer: it has names now, and may go with them."""
+        """Hold no longer what `load` returned: it has names now, and may go with them."""
 
     def reason(self, name: str) -> str:
         """Return why a variable did not load, and forget it, so that the next use tries again."""

@@ -99,14 +99,15 @@ class GroupLoader:
         known = self._handed_out.get(name)
         return known() is value if isinstance(known, weakref.ref) else known == id(value)
 
-    def release(self) -> None:
-        """Hold what was handed out no longer, so that it goes when the notebook's last name for it goes.
+    def release(self, groups: Iterable[int]) -> None:
+        """Hold groups that were handed out no longer, so that their variables go with their last names.
 
         What other groups refer to by name stays: they must get the same classes and functions.
         """
         with self._lock:
-            for group, values in self._loaded.items():
-                if values and group not in self._needed:
+            for group in set(groups) - self._needed:
+                values = self._loaded.get(group)
+                if values:
                     self._handed_out |= {name: _mark(value) for name, value in values.items()}
                     self._loaded[group] = {}
 

@@ -55,6 +55,7 @@ class StoredState:
         self._loader = GroupLoader(manifest, self._blobs, namespace)
         self._shell = shell
         self._mend = mend
+        self._handed_out: set[int] = set()
         self._known = {variable.name: variable for variable in manifest.variables}
         keys = [frame.name for group in manifest.groups for frame in group.frames]
         self.results = {session_name(key): key for key in keys if is_result(key)}
@@ -70,6 +71,7 @@ class StoredState:
         places = self._places(names)
         self._verify(places, _shown(names))
         values: dict[str, Any] = {}
+        self._handed_out.update(places)
         for place in places:
             for key, value in self._loader.load(place).items():
                 if is_result(key):
@@ -80,8 +82,9 @@ class StoredState:
         return values
 
     def release(self) -> None:
-        """Hold what was loaded no longer."""
-        self._loader.release()
+        """Hold no longer what `load` returned."""
+        self._loader.release(self._handed_out)
+        self._handed_out.clear()
 
     def set_session(self, *, first: bool) -> list[UnstoredVariable]:
         """Set the session's state besides variables and results; return what could not be set.

@@ -111,8 +111,9 @@ SNIPPETS: dict[str, tuple[str, str]] = {
     "socket timeout": ("import socket; socket.setdefaulttimeout(12.5)", "socket.getdefaulttimeout()"),
     "interpreter": (
         "import sys, gc; sys.setrecursionlimit(5432); sys.setswitchinterval(0.01); "
-        "sys.set_int_max_str_digits(9999); gc.set_threshold(700, 11, 9); gc.disable()",
-        "(sys.getrecursionlimit(), round(sys.getswitchinterval(), 3), sys.get_int_max_str_digits(), "
+        "sys.set_int_max_str_digits(9999); gc.set_threshold(700, 11, 9); gc.disable(); "
+        "import threading; threading.stack_size(1 << 20)",
+        "(threading.stack_size(), sys.getrecursionlimit(), round(sys.getswitchinterval(), 3), sys.get_int_max_str_digits(), "
         "gc.get_threshold()[:2], gc.isenabled())",
     ),
     "hooks": (

@@ -14,6 +14,14 @@ from respawn_kernels.session_state.probe import Parts
 from respawn_kernels.session_state.probes.settings import Settings
 
 
+def _stack() -> int:
+    """Return the size of new threads' stacks; asking for it sets it to 0."""
+    size = threading.stack_size()
+    if size:
+        threading.stack_size(size)
+    return size
+
+
 def _traced() -> int:
     """Return how many frames `tracemalloc` keeps of each allocation; 0 when it traces nothing."""
     tracing = sys.modules.get("tracemalloc")
@@ -34,6 +42,7 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "collection of garbage": (gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     "thresholds of collection": (gc.get_threshold, lambda numbers: gc.set_threshold(*numbers)),
     "debugging of collection": (gc.get_debug, gc.set_debug),
+    "stack of threads": (_stack, threading.stack_size),
     "tracing of memory": (_traced, _trace),
     "writing of bytecode": (
         lambda: not sys.dont_write_bytecode,
