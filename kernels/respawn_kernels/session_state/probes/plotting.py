@@ -10,7 +10,7 @@ from typing import Any
 
 from respawn_kernels.session_state.probe import Parts
 
-_SEPARATE = {"backend", "backend_fallback", "interactive", "toolbar", "webagg.port"}
+_SEPARATE = {"backend", "interactive", "toolbar", "webagg.port"}
 """Settings that belong to a session's front end; the backend and `interactive` are stored below."""
 _INLINE = "module://matplotlib_inline.backend_inline"
 
