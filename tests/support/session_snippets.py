@@ -158,6 +158,13 @@ SNIPPETS: dict[str, tuple[str, str]] = {
         "(csv.get_dialect('ours').delimiter, csv.field_size_limit(), calendar.firstweekday(), "
         "os.path.basename(tempfile.gettempdir()), mimetypes.guess_type('a.own')[0])",
     ),
+    "adapters of sqlite3": (
+        "import sqlite3\nclass Point2:\n    def __init__(self, x): self.x = x\n"
+        "sqlite3.register_adapter(Point2, lambda point: point.x)\n"
+        "sqlite3.register_converter('double', lambda data: 2 * int(data))",
+        "sqlite3.connect(':memory:', detect_types=sqlite3.PARSE_COLNAMES).execute("
+        "'select ? as \"n [double]\"', (Point2(4),)).fetchone()",
+    ),
     "codecs": (
         "import codecs\ndef dots(error): return '.' * (error.end - error.start), error.end\n"
         "codecs.register_error('dots', dots)\n"

@@ -26,6 +26,7 @@ from respawn_kernels.session_state.probes.ipython import (
     LastResults,
 )
 from respawn_kernels.session_state.probes.ipython_hooks import Aliases, ShellHooks
+from respawn_kernels.session_state.probes.kept_by_shell import KeptByShell
 from respawn_kernels.session_state.probes.logging_setup import Logging
 from respawn_kernels.session_state.probes.numeric import DecimalContext, NumpyErrors, NumpyPrinting
 from respawn_kernels.session_state.probes.plotting import Figures, MatplotlibSettings
@@ -37,6 +38,7 @@ from respawn_kernels.session_state.probes.registrations import (
     StandardLibrary,
     VirtualSubclasses,
 )
+from respawn_kernels.session_state.probes.sqlite import Sqlite
 from respawn_kernels.session_state.probes.warning_filters import WarningFilters
 
 GROUP = "respawn.session_state"
@@ -62,9 +64,11 @@ _OWN: tuple[Probe, ...] = (
     Extensions(),
     Aliases(),
     ShellHooks(),
+    KeptByShell(),
     Patches(),
     StandardLibrary(),
     Codecs(),
+    Sqlite(),
     Reducers(),
     VirtualSubclasses(),
     Dispatch(),

@@ -241,3 +241,18 @@ def test_a_run_with_a_cell_that_showed_an_error_goes_on_from_before_that_cell(be
     resumed = bench.resume(failed.run.id, fixed)
     assert states(resumed) == ["reused", "executed", "executed", "executed"]
     assert bench.printed(resumed.run.id, 3) == "[1, 20, 3]\n"
+
+
+def test_features_of_future_and_the_stack_of_directories_hold_after_a_resume(bench) -> None:
+    (bench.directory / "sub").mkdir()
+    above = ("from __future__ import annotations", "%pushd sub")
+    last = (
+        "def f(a: Missing): ...",
+        "f.__annotations__",
+        "%popd\nimport os; print(os.path.basename(os.getcwd()))",
+    )
+    failed = bench.run(*above, "1/0", *last)
+    resumed = bench.resume(failed.run.id, notebook(*above, "", *last))
+    assert states(resumed)[:2] == ["reused", "reused"]
+    assert bench.service.outputs(resumed.run.id, 4)[0]["data"] == {"text/plain": "{'a': 'Missing'}"}
+    assert bench.printed(resumed.run.id, 5).splitlines()[-1] == bench.directory.name
