@@ -89,6 +89,7 @@ def _values() -> Iterator[Any]:
     for name in _LISTS:
         yield from getattr(shell, name, ())
     for formatter in shell.display_formatter.formatters.values():
+        yield formatter
         for table in _PRINTERS:
             yield from getattr(formatter, table, {}).values()
     yield shell.custom_exceptions
@@ -109,6 +110,7 @@ def _everything() -> Iterator[tuple[tuple[Any, ...], Any]]:
         for place, one in enumerate(getattr(shell, name, ())):
             yield ("transformer", name, place, _mark(one)), one
     for kind, formatter in shell.display_formatter.formatters.items():
+        yield ("display", kind), formatter
         for table in _PRINTERS:
             for cls, function in list(getattr(formatter, table, {}).items()):
                 yield ("formatter", kind, table, cls), function
@@ -161,6 +163,10 @@ def _give_formatter(shell: Any, key: tuple[Any, ...], function: Any) -> None:
     getattr(shell.display_formatter.formatters[key[1]], key[2])[key[3]] = function
 
 
+def _give_display(shell: Any, key: tuple[Any, ...], formatter: Any) -> None:
+    shell.display_formatter.formatters[key[1]] = formatter
+
+
 def _give_handler(shell: Any, _key: tuple[Any, ...], value: Any) -> None:
     shell.set_custom_exc(*value)
 
@@ -170,6 +176,7 @@ _GIVE: dict[str, Any] = {
     "callback": _give_callback,
     "transformer": _give_transformer,
     "formatter": _give_formatter,
+    "display": _give_display,
     "handler": _give_handler,
 }
 
