@@ -208,9 +208,9 @@ class _Search:
         return min((other for other in self.found_so_far.why if other < place), default=None)
 
     def _touched(self, place: int, step: Step) -> str | None:
-        """Return the name through which a cell is not what it was, if it is not."""
+        """Return the name through which a cell is not what it was, if it is not: the most telling one."""
         touched = (name for name, (since, _) in self.since.items() if since < place and step.touches(name))
-        return next(touched, None)
+        return min(touched, key=lambda name: _vagueness(name, step.both), default=None)
 
     def _need(self, place: int, name: str, why: str) -> None:
         """Make a name what it is just before a step: whoever wrote it runs, back to one that made it anew."""
@@ -253,7 +253,17 @@ class _Search:
         )
 
     def _reads(self, footprint: Footprint) -> list[str]:
-        return sorted(name for name in self.universe if footprint.may_read(name))
+        names = (name for name in self.universe if footprint.may_read(name))
+        return sorted(names, key=lambda name: (_vagueness(name, [footprint]), name))
+
+
+def _vagueness(name: str, footprints: Sequence[Footprint]) -> int:
+    """Tell how little a name explains: what cells name explains most, what they may touch least."""
+    if not hidden(name) and any(name in one.reads | one.writes for one in footprints):
+        return 0
+    if any(name in one.reads | one.writes for one in footprints):
+        return 1
+    return 2 if name == WORLD_STATE else 3
 
 
 def _names_file(name: str, step: Step) -> bool:

@@ -69,7 +69,7 @@ CATALOGUE: dict[str, Part] = {
     "#extensions": Part("extensions of IPython"),
     "#aliases": Part("aliases of IPython"),
     "#ipython": Part("functions that IPython calls"),
-    "#shell": Part("features of __future__ and the stack of %pushd"),
+    "#shell": Part("features of __future__ and the stack of %pushd", _through()),
     "#annotations": Part("annotations of variables"),
     "#in": Part("the history of inputs"),
     "#last": Part("the last results"),

@@ -15,7 +15,7 @@ from respawn_jobs.analysis.hidden import IMPORTS, SHOWN
 from respawn_jobs.analysis.machine import Machine, Opaque, known
 from respawn_jobs.analysis.running import leads_to_code
 from respawn_jobs.analysis.scopes import ClassInfo, Function, Scope, bound
-from respawn_jobs.analysis.states import TEMPORARY, THINGS
+from respawn_jobs.analysis.states import FEATURES, TEMPORARY, THINGS
 from respawn_jobs.analysis.streams import is_alone
 from respawn_jobs.analysis.values import PLAIN, UNKNOWN, Kind, Note, Value, join
 
@@ -77,6 +77,7 @@ class Statements(Expressions):
 
     def _do_annassign(self, node: ast.stmt) -> None:
         assigned = cast(ast.AnnAssign, node)
+        self.machine.read_state(FEATURES)
         if assigned.value is not None:
             self.assign(assigned.target, self.value(assigned.value))
         if not isinstance(assigned.target, ast.Name) or self.machine.scope is None:
@@ -260,6 +261,8 @@ class Statements(Expressions):
         imported = cast(ast.ImportFrom, node)
         module = "." * imported.level + (imported.module or "")
         self._import(module)
+        if module == "__future__":
+            self.machine.change_state(FEATURES)
         for alias in imported.names:
             if alias.name == "*":
                 raise Opaque(f"it imports everything from {module}")
@@ -286,10 +289,13 @@ class Statements(Expressions):
     def _do_functiondef(self, node: ast.stmt) -> None:
         defined = cast(ast.FunctionDef, node)
         made = self.define(defined)
-        for annotation in [
+        annotations = [
             *(a.annotation for a in ast.walk(defined.args) if isinstance(a, ast.arg)),
             defined.returns,
-        ]:
+        ]
+        if any(annotations):
+            self.machine.read_state(FEATURES)
+        for annotation in annotations:
             if annotation is not None:
                 self.value(annotation)
         self.machine.bind(defined.name, self._decorated(defined.decorator_list, made, defined))

@@ -11,6 +11,8 @@ from respawn_jobs.analysis.hidden import CWD, ENV, NUMPY_RANDOM, RANDOM, WARNING
 
 FIGURES, DECIMAL, LOCALE, TIME_ZONE = "#figures", "#decimal", "#locale", "#timezone"
 MATPLOTLIB, PANDAS = "#matplotlib", "#pandas"
+FEATURES = "#shell"
+"""Features of `__future__`, among what the shell keeps: they hold for all later cells."""
 NUMPY_ERRORS, NUMPY_PRINT = "#numpy.errors", "#numpy.print"
 
 SETTERS = {

@@ -161,6 +161,14 @@ def test_cells_that_draw_run_alone_where_figures_are_closed_after_each_cell():
     assert 2 in runs(planned(cells, 1, "plt.plot([3])"))
 
 
+def test_annotations_depend_on_the_features_of_future():
+    cells = ["import math", "from __future__ import annotations", "def f(a: int): pass", "n: int = 1", *APART]
+    found = planned(cells, 1, "pass")
+    assert {2, 3} <= set(runs(found))
+    assert [cell.why.partition(" of ")[0] for cell in found.cells[2:4]] == ["reads features"] * 2
+    assert not any(cell.why.startswith("reads features") for cell in found.cells[4:])
+
+
 def test_what_a_cell_that_runs_code_nobody_can_see_may_set_makes_others_run():
     cells = ["import helpers, calendar", "helpers.configure(1)", "new = calendar.weekheader(3)", *APART]
     again = runs(planned(cells, 1, "helpers.configure(2)"))
