@@ -165,6 +165,12 @@ SNIPPETS: dict[str, tuple[str, str]] = {
         "sqlite3.connect(':memory:', detect_types=sqlite3.PARSE_COLNAMES).execute("
         "'select ? as \"n [double]\"', (Point2(4),)).fetchone()",
     ),
+    "classes of loggers": (
+        "import logging\nclass Loud(logging.Logger):\n    def loud(self): return self.name.upper()\n"
+        "logging.setLoggerClass(Loud); logging.getLogger('of.loud').setLevel(10); logging.getLogger('of.new')",
+        "(logging.getLogger('of.loud').loud(), type(logging.getLogger('of.new')).__name__, "
+        "type(logging.getLogger('of.newer')).__name__)",
+    ),
     "codecs": (
         "import codecs\ndef dots(error): return '.' * (error.end - error.start), error.end\n"
         "codecs.register_error('dots', dots)\n"

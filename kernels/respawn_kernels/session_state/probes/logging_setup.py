@@ -30,11 +30,12 @@ class Logging:
         """Return what differs from a new logger, with the handlers' addresses."""
         found: list[Hashable] = []
         for name, logger in _loggers().items():
-            if logger.level or logger.handlers or logger.filters or logger.disabled or not logger.propagate:
+            plain = logger.propagate and type(logger) is logging.Logger
+            if logger.level or logger.handlers or logger.filters or logger.disabled or not plain:
                 if _settings(logger) == self._start.get(name):
                     continue
                 handlers = tuple((id(one), one.level, id(one.formatter)) for one in logger.handlers)
-                mark = logger.level, logger.disabled, logger.propagate, handlers
+                mark = logger.level, logger.disabled, logger.propagate, id(type(logger)), handlers
                 found.append((name, *mark, *map(id, logger.filters)))
         return tuple(found), repr(_for_all())
 
@@ -51,11 +52,13 @@ class Logging:
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
         """Set it; loggers that nobody has asked for yet are made."""
+        if "*" in value:  # first, for it holds the class of loggers that are made
+            _set_for_all(value["*"])
         for name, settings in value.items():
             if name == "*":
-                _set_for_all(settings)
                 continue
             logger = logging.getLogger("" if name == "root" else name)
+            logger.__class__ = settings.get("class", type(logger))
             logger.setLevel(settings["level"])
             logger.propagate, logger.disabled = settings["propagate"], settings["disabled"]
             logger.handlers[:] = settings["handlers"]
@@ -68,6 +71,7 @@ _NEW: dict[str, Any] = {
     "disabled": False,
     "handlers": [],
     "filters": [],
+    "class": logging.Logger,
 }
 
 
@@ -78,6 +82,7 @@ def _settings(logger: logging.Logger) -> dict[str, Any]:
         "disabled": logger.disabled,
         "handlers": list(logger.handlers),
         "filters": list(logger.filters),
+        "class": type(logger),
     }
 
 
