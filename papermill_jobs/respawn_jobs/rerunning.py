@@ -20,6 +20,7 @@ again, and what they were before the first cell nobody can give back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,9 @@ from respawn_jobs.analysis.hidden import (
 )
 from respawn_jobs.dependencies import NOTHING, Footprint, hidden, overlap, told
 from respawn_kernels.session_state import CATALOGUE
+
+_PROMPTS = re.compile(r"(it uses )?(In|Out|_{1,3}|_i\w*|_oh|_ih|_\d+|%(macro|recall|rerun|save|edit))\b")
+"""Reasons of the analysis for cells that ask for what earlier prompts were given or gave."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,18 @@ def find_reruns(
         changed: files that are no longer as they were at the state.
         needed: those of them that cells below it need as they were; see `left_files`.
     """
-    return _Search(list(steps[:point]), name_of, set(missing), set(changed), set(needed)).found()
+    found = _Search(list(steps[:point]), name_of, set(missing), set(changed), set(needed)).found()
+    running = [place for place in range(len(steps)) if place >= point or place in found.why]
+    asking = next((place for place in running if _asks_for_prompts(steps[place].runs)), None)
+    if found.why and asking is not None and found.impossible is None:
+        # A cell that runs again gets the next number, and what it gave before stays under its old one.
+        found.impossible = f"{name_of(asking)} asks for inputs or results by their prompts, which"
+        found.impossible += " cannot be taken back"
+    return found
+
+
+def _asks_for_prompts(footprint: Footprint) -> bool:
+    return footprint.opaque is not None and _PROMPTS.match(footprint.opaque) is not None
 
 
 def makes_anew(footprint: Footprint, name: str) -> bool:

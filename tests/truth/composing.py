@@ -13,7 +13,7 @@ from truth.story import PLACE, Story
 PYTHONS = ("3.11", "3.13")
 CAPTURES = ("held", "killed", "timed out", "no fork")
 WAYS = ("resume", "retry", "parameter", "debug")
-STORIES = 20
+STORIES = 16
 """How many stories a notebook has."""
 CELL_SECONDS = 20
 """What `--cell-timeout` allows where the failing cell waits for ever."""

@@ -256,3 +256,12 @@ def test_features_of_future_and_the_stack_of_directories_hold_after_a_resume(ben
     assert states(resumed)[:2] == ["reused", "reused"]
     assert bench.service.outputs(resumed.run.id, 4)[0]["data"] == {"text/plain": "{'a': 'Missing'}"}
     assert bench.printed(resumed.run.id, 5).splitlines()[-1] == bench.directory.name
+
+
+def test_results_by_prompt_are_those_of_a_run_from_the_top(bench) -> None:
+    cells = ("a = 1", "b = 1", "b + 5", "b + 6", "1/0", "print(Out[4], _3, In[2], len(In))")
+    failed = bench.run(*cells, settings=JobSettings(checkpoint_share=1))
+    fixed = notebook("a = 1", "b = 2", "b + 5", "b + 6", "y = 2", "print(Out[4], _3, In[2], len(In))")
+    resumed = bench.resume(failed.run.id, fixed)
+    assert states(resumed)[0] == "reused"
+    assert bench.printed(resumed.run.id, 5) == "8 7 b = 2 7\n"

@@ -161,6 +161,13 @@ def test_cells_that_draw_run_alone_where_figures_are_closed_after_each_cell():
     assert 2 in runs(planned(cells, 1, "plt.plot([3])"))
 
 
+@pytest.mark.parametrize("last", ["Out[4]", "_3", "_", "In[2]", "%rerun 2"])
+def test_a_cell_that_asks_for_a_prompt_has_the_prompts_of_a_run_from_the_top(last):
+    cells = ["a = 1", "b = 1", "b + 5", "b + 6", last]
+    assert runs(planned(cells, 1, "b = 2")) == [1, 2, 3, 4, 5]
+    assert 3 not in runs(planned([*cells[:3], "c = a + 6", "c"], 1, "b = 2"))
+
+
 def test_annotations_depend_on_the_features_of_future():
     cells = ["import math", "from __future__ import annotations", "def f(a: int): pass", "n: int = 1", *APART]
     found = planned(cells, 1, "pass")
