@@ -274,10 +274,8 @@ class _Search:
 
 def _vagueness(name: str, footprints: Sequence[Footprint]) -> int:
     """Tell how little a name explains: what cells name explains most, what they may touch least."""
-    if not hidden(name) and any(name in one.reads | one.writes for one in footprints):
-        return 0
-    if any(name in one.reads | one.writes for one in footprints):
-        return 1
+    if any(name in one.reads or name in one.writes for one in footprints):
+        return 1 if hidden(name) else 0
     return 2 if name == WORLD_STATE else 3
 
 
