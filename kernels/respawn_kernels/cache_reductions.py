@@ -167,7 +167,8 @@ def _mark() -> Any:
 
 
 def _cached_property(one: Any, _pickler: NamespacePickler) -> Any:
-    return make_cached_property, (), (one.func, one.attrname, one.__doc__), None, None, fill_cached_property
+    state = one.func, one.attrname, one.__doc__, vars(one).get("__module__")
+    return make_cached_property, (), state, None, None, fill_cached_property
 
 
 def make_cached_property() -> Any:
@@ -175,6 +176,11 @@ def make_cached_property() -> Any:
     return functools.cached_property(_calling)
 
 
-def fill_cached_property(one: Any, state: tuple[Any, str | None, str | None]) -> None:
-    """Give such a property its function; on Python 3.11 it has a lock of its own already."""
-    one.func, one.attrname, one.__doc__ = state
+def fill_cached_property(one: Any, state: tuple[Any, ...]) -> None:
+    """Give such a property its function; on Python 3.11 it has a lock of its own already.
+
+    From Python 3.12 on it has the name of its function's module.
+    """
+    one.func, one.attrname, one.__doc__, *module = state
+    if module and module[0] is not None:
+        one.__module__ = module[0]

@@ -118,7 +118,8 @@ def _handler(handler: Any, _pickler: NamespacePickler) -> Any:
     if kind.__reduce_ex__ is not object.__reduce_ex__:
         return NotImplemented
     state = dict(vars(handler))
-    state.pop("lock", None)
+    if "lock" in state:
+        state["lock"] = None  # keeps its place among the attributes
     if isinstance(handler, logging.FileHandler):
         state["stream"] = None
         state["mode"] = handler.mode.replace("w", "a")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import collections
 import gc
+import itertools
 import operator
 import pickle
+import sys
 from collections.abc import Iterable, Iterator, Mapping
-from types import GetSetDescriptorType, MappingProxyType
+from types import GetSetDescriptorType, MappingProxyType, SimpleNamespace
 from typing import Any
 
 from respawn_kernels.pickling import NamespacePickler, Reducer
@@ -39,6 +41,8 @@ def reducers() -> Mapping[type, Reducer]:
     found[MappingProxyType] = _proxy
     found[type(iter(set()))] = _set_iterator
     found[memoryview] = _memoryview
+    found[itertools.groupby] = _groupby
+    found[SimpleNamespace] = _namespace
     return found
 
 
@@ -51,6 +55,31 @@ def make_view_of_dict(owner: Any, what: str) -> Any:
     """Return the keys, values or items of a dict, whatever its class says they are."""
     kind: Any = collections.OrderedDict if isinstance(owner, collections.OrderedDict) else dict
     return getattr(kind, what)(owner)
+
+
+def _groupby(groups: Any, _pickler: NamespacePickler) -> Any:
+    """Refuse one whose current group has begun: Python forgets where it is, and it would begin again."""
+    inside = [one for one in gc.get_referents(groups) if one is not itertools.groupby]
+    if len(inside) > _AT_FIRST and len(groups.__reduce__()) == _WITHOUT_STATE:
+        raise pickle.PicklingError("a groupby whose current group has begun")
+    return NotImplemented
+
+
+_AT_FIRST = 2
+"""What it refers to before it is used: an iterator and a function for keys."""
+_WITHOUT_STATE = 2
+
+
+def _namespace(namespace: Any, _pickler: NamespacePickler) -> Any:
+    """Refuse one whose `vars` something else holds: it gets a dict of its own when it is made."""
+    inside = vars(namespace)
+    if sys.getrefcount(inside) > _REFERENCES:
+        raise pickle.PicklingError("a SimpleNamespace whose vars() are used elsewhere")
+    return NotImplemented
+
+
+_REFERENCES = 3
+"""The namespace's own, the variable and the argument."""
 
 
 def _proxy(proxy: Any, _pickler: NamespacePickler) -> Any:

@@ -33,6 +33,7 @@ CATALOGUE: dict[str, Part] = {
     "#pandas": Part("options of pandas"),
     "#polars": Part("options of polars", _through("polars")),
     "#sklearn": Part("options of scikit-learn", _through("sklearn")),
+    "#scipy": Part("error state of scipy.special", _through("scipy", "sklearn", "statsmodels")),
     "#dask": Part("the configuration of Dask", _through("dask", "distributed")),
     "#torch": Part("defaults of PyTorch", _through("torch")),
     "#matplotlib": Part("settings of matplotlib", _through("matplotlib")),
@@ -70,9 +71,11 @@ CATALOGUE: dict[str, Part] = {
     "#aliases": Part("aliases of IPython"),
     "#ipython": Part("functions that IPython calls"),
     "#shell": Part("features of __future__ and the stack of %pushd", _through()),
+    "#sources": Part("the text of cells", _through()),
     "#annotations": Part("annotations of variables"),
     "#in": Part("the history of inputs"),
     "#last": Part("the last results"),
     "#patches": Part("assignments into modules and foreign classes"),
+    "#registries": Part("what was registered with libraries"),
 }
 """By the probe's name."""

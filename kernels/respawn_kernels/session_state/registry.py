@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from respawn_kernels.session_state.catalogue import CATALOGUE
-from respawn_kernels.session_state.patching import Patches
+from respawn_kernels.session_state.patching import Patches, Registries
 from respawn_kernels.session_state.probe import Probe
 from respawn_kernels.session_state.probes import interpreter, libraries, process
 from respawn_kernels.session_state.probes.codecs_registry import Codecs
@@ -38,6 +38,7 @@ from respawn_kernels.session_state.probes.registrations import (
     StandardLibrary,
     VirtualSubclasses,
 )
+from respawn_kernels.session_state.probes.sources import Sources
 from respawn_kernels.session_state.probes.sqlite import Sqlite
 from respawn_kernels.session_state.probes.warning_filters import WarningFilters
 
@@ -65,7 +66,9 @@ _OWN: tuple[Probe, ...] = (
     Aliases(),
     ShellHooks(),
     KeptByShell(),
+    Sources(),
     Patches(),
+    Registries(),
     StandardLibrary(),
     Codecs(),
     Sqlite(),
@@ -79,6 +82,7 @@ _OWN: tuple[Probe, ...] = (
     libraries.pandas(),
     libraries.polars(),
     libraries.sklearn(),
+    libraries.scipy(),
     libraries.dask(),
     libraries.torch(),
     Figures(),

@@ -178,6 +178,7 @@ Calls that draw random numbers, look at the environment or use files are named b
 _ALL_BUT: dict[str, frozenset[str]] = {
     "#warnings": frozenset([PYTHON, SHOWN]),
     "#patches": frozenset([PYTHON, SHOWN]),
+    "#registries": frozenset([PYTHON, SHOWN]),
     "#logging": frozenset([PYTHON, SHOWN]),
 }
 """What cannot use a part that all libraries use."""

@@ -67,7 +67,7 @@ def test_only_what_changed_in_the_environment_is_told(monkeypatch: pytest.Monkey
 
 def test_warnings_filters_come_back() -> None:
     warnings.simplefilter("error")
-    stored = moved("#warnings")
+    stored = moved("#warnings:filters")
     warnings.simplefilter("ignore")
     restore(stored)
     with pytest.raises(UserWarning):

@@ -1,13 +1,14 @@
 """What was assigned into modules and foreign classes, found by comparing them with what their import left.
 
 It promises that an assignment which a cell makes, or that brings in what is the notebook's or another
-package's, is found; and that what a library does to itself is left alone. In-place changes of data are found
-in modules that lie beside the notebook only.
+package's, is found, in containers of libraries too; and that what a library does to itself is left alone.
+Other data that changed in place is found in modules that lie beside the notebook only.
 """
 
 from __future__ import annotations
 
+from respawn_kernels.session_state.patching.baseline import baseline as baseline
 from respawn_kernels.session_state.patching.patches import Patches as Patches
-from respawn_kernels.session_state.patching.patches import baseline as baseline
+from respawn_kernels.session_state.patching.registries import Registries as Registries
 from respawn_kernels.session_state.patching.words import mentioned_words as mentioned_words
 from respawn_kernels.session_state.patching.words import written_words as written_words

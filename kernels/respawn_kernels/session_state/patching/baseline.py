@@ -18,10 +18,41 @@ from typing import Any, Protocol
 
 from respawn_kernels.session_state.patching.attributes import attributes_of
 from respawn_kernels.session_state.patching.content import can_change, mark
+from respawn_kernels.session_state.patching.contents import Kept, kept_by
 
 _PLACES = (sys.prefix, sys.base_prefix, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 _INSTALLED = tuple({place for one in _PLACES if one for place in (one, str(Path(one).resolve()))})
 _OURS = ("respawn", "respawn_kernels", "respawn_jobs", "respawn_widgets")
+
+NOT_LOOKED_INTO = frozenset(
+    [
+        *(
+            "IPython",
+            "ipykernel",
+            "jupyter_client",
+            "traitlets",
+            "comm",
+            "zmq",
+            "tornado",
+            "debugpy",
+            "pydevd",
+        ),
+        *("asyncio", "concurrent", "multiprocessing", "threading", "_weakrefset", "weakref", "ctypes"),
+        *("importlib", "_frozen_importlib", "_frozen_importlib_external", "zipimport", "sys", "gc", "typing"),
+        *(
+            "linecache",
+            "tracemalloc",
+            "copyreg",
+            "logging",
+            "warnings",
+            "mimetypes",
+            "cloudpickle",
+            "faulthandler",
+        ),
+        *("atexit", "signal", "os", "posix", "builtins", "functools", "abc", "_abc", "pickle", "inspect"),
+    ]
+)
+"""Whose containers other probes tell of, or change while a kernel runs cells."""
 
 
 class Baseline:
@@ -35,6 +66,8 @@ class Baseline:
         """Modules that are not installed but lie beside the notebook: all their state is the notebook's."""
         self.marks: dict[str, dict[str, Hashable]] = {}
         """By local module and name: what a value that can change looked like."""
+        self.kept: dict[str, list[Kept]] = {}
+        """By installed module: its containers; one that several modules have is the first one's."""
         self.dispatchers: dict[tuple[str, str], Any] = {}
         """Functions made by `functools.singledispatch`, by module and name."""
         self.listeners: list[ImportListener] = []
@@ -42,6 +75,9 @@ class Baseline:
         self._watching = False
         self._count = 0
         self._depth = 0
+        self._contained: set[int] = set()
+        self._changed: set[int] = set()
+        """Addresses of the containers that cells had changed when an import began."""
 
     def watch(self) -> None:
         """Begin: look at what is loaded, and at every module as soon as it is."""
@@ -83,11 +119,23 @@ class Baseline:
                 for key, value in values.items()
                 if not key.startswith("__") and can_change(value)
             }
+        elif name.partition(".")[0] not in NOT_LOOKED_INTO:
+            self._keep(module, name)
+
+    def _keep(self, module: ModuleType, name: str) -> None:
+        """Note what a module's containers hold; those stay alive, so that no address comes twice."""
+        self.kept[name] = list(kept_by(module, name, self._contained))
+
+    def containers(self) -> Iterator[Kept]:
+        """Return what installed modules keep."""
+        for kept in list(self.kept.values()):
+            yield from kept
 
     def _began(self) -> None:
         if threading.current_thread() is threading.main_thread():
             self._depth += 1
             if self._depth == 1:
+                self._changed = {id(one.container) for one in self.containers() if one.has_other_length()}
                 for listener in self.listeners:
                     listener.import_began()
 
@@ -96,9 +144,18 @@ class Baseline:
             self.note(module)
         if threading.current_thread() is threading.main_thread():
             self._depth -= 1
+            if self._depth == 0:
+                self._keep_again()
             if self._depth == 0 and whole:
                 for listener in self.listeners:
                     listener.import_ended(local=self.is_local(module.__name__))
+
+    def _keep_again(self) -> None:
+        """Note anew what an import put into containers of modules: another session gets it the same way."""
+        for kept in self.kept.values():
+            for at, one in enumerate(kept):
+                if one.has_other_length() and id(one.container) not in self._changed:
+                    kept[at] = one.now()
 
     def is_of_import(self, name: str, key: str, value: Any) -> bool:
         """Tell whether another session finds a value in a module by importing it: nobody put it there."""
@@ -108,6 +165,9 @@ class Baseline:
     def is_local(self, name: str) -> bool:
         """Tell whether a module's state is the notebook's."""
         return name in self.local
+
+
+baseline = Baseline()
 
 
 class ImportListener(Protocol):

@@ -13,17 +13,23 @@ from __future__ import annotations
 
 import importlib
 import operator
-import sys
 from collections.abc import Hashable, Iterator
 from types import ModuleType
 from typing import Any
 
-from respawn_kernels.names import live_shell
 from respawn_kernels.session_state.patching.attributes import attributes_of
-from respawn_kernels.session_state.patching.baseline import Baseline, own_classes
+from respawn_kernels.session_state.patching.baseline import baseline, own_classes
 from respawn_kernels.session_state.patching.content import can_change, mark
+from respawn_kernels.session_state.patching.functions import set_on_functions
+from respawn_kernels.session_state.patching.origin import ATOMS, is_own
 from respawn_kernels.session_state.patching.setters import set_by
-from respawn_kernels.session_state.patching.words import mentioned_words, set_attributes, written_words
+from respawn_kernels.session_state.patching.visible import visible_modules
+from respawn_kernels.session_state.patching.words import (
+    mentioned_words,
+    set_attributes,
+    sets_computed_names,
+    written_words,
+)
 from respawn_kernels.session_state.probe import Marks, NotSet, Parts
 
 _GONE = "gone"
@@ -45,15 +51,13 @@ _ELSEWHERE: dict[str, set[str]] = {
     },
     "tempfile": {"tempdir", "template"},
     "decimal": {"DefaultContext"},
-    "builtins": {"_", "input"},
+    "builtins": {"input"},
     "getpass": {"getpass"},
 }
 """What other probes restore, and what the interpreter sets by itself."""
 
 _FRONT_END = ("builtins", "typing", "abc", "IPython", "ipykernel", "matplotlib_inline")
 """What these put into other packages they put there again: they are how a kernel works with them."""
-
-baseline = Baseline()
 
 
 class Patches:
@@ -71,10 +75,12 @@ class Patches:
         baseline.look()
         words, stored = written_words(), set_attributes()
         found: list[tuple[str, Hashable]] = []
-        for module in (*baseline.local.values(), *_visible()):
+        for module in (*baseline.local.values(), *visible_modules()):
             _, before = baseline.modules.get(module.__name__, (module, vars(module)))
             for name, value in _differing(module, before, words):
                 found.append((f"{module.__name__}.{name}", tuple(map(_short, value))))
+            for name, attribute, value in set_on_functions(module):
+                found.append((f"{module.__name__}.{name}.{attribute}", _short(value)))
             for cls in own_classes(module):
                 known = baseline.classes.get(cls, ())
                 if known and (
@@ -93,6 +99,8 @@ class Patches:
         for module, values in list(baseline.modules.values()):
             for name, value in _differing(module, values, words):
                 found[f"{module.__name__}.{name}"] = (module.__name__, "", name, *value)
+            for name, attribute, one in set_on_functions(module):
+                found[f"{module.__name__}.{name}.{attribute}"] = (module.__name__, name, attribute, _SET, one)
         for cls, before in list(baseline.classes.items()):
             now = attributes_of(cls).values()
             if len(before) != len(now) or not all(map(operator.is_, before, now)):
@@ -118,15 +126,6 @@ class Patches:
                 failed[key] = f"{type(error).__name__}: {error}"
         if failed:
             raise NotSet(failed)
-
-
-def _visible() -> Iterator[ModuleType]:
-    """Return installed modules that are variables of the notebook, and parts of packages that it imports."""
-    namespace = getattr(live_shell(), "user_ns", {})
-    named = (sys.modules.get(name) for name in mentioned_words() if "." in name)
-    for value in {id(v): v for v in (*namespace.values(), *named) if type(v) is ModuleType}.values():
-        if not baseline.is_local(value.__name__):
-            yield value
 
 
 def _short(value: Any) -> Hashable:
@@ -155,7 +154,7 @@ def _differing(
             yield key, (_SET, value)
         elif issubclass(type(value), ModuleType) or key in elsewhere or (key[:2] == key[-2:] == "__"):
             continue
-        elif local or _is_foreign(value, name) or key in words or key in set_by(module, mentioned_words()):
+        elif local or _comes_from_cells(module, key, value, words):
             yield key, (_SET, value)
     for key in before.keys() - now.keys():
         if (local or key in words) and key[:2] != "__" and key not in elsewhere:
@@ -170,8 +169,20 @@ def _differing_attributes(
     for name, value in list(attributes_of(cls).items()):
         if id(value) in known or name in ("__doc__", "__abstractmethods__", "_abc_impl", "__annotations__"):
             continue
-        if local or name in words or _is_foreign(value, cls.__module__):
+        if local or name in words or _is_foreign(value, cls.__module__) or _holds_own(name, value):
             yield name, (_SET, value)
+
+
+def _comes_from_cells(module: ModuleType, key: str, value: Any, words: set[str]) -> bool:
+    if key in words or _is_foreign(value, module.__name__) or _holds_own(key, value):
+        return True
+    if key in set_by(module, mentioned_words()):
+        return True
+    return sets_computed_names() and type(value) in ATOMS and module in visible_modules()
+
+
+def _holds_own(name: str, value: Any) -> bool:
+    return "cache" not in name and is_own(value, written_words() if can_change(value) else ())
 
 
 def _is_foreign(value: Any, module: str) -> bool:

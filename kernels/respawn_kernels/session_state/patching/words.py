@@ -21,6 +21,9 @@ class _Words:
         self.set: set[str] = set()
         self.written: set[str] = set()
         self.mentioned: set[str] = set()
+        self.pairs: set[tuple[str, str]] = set()
+        self.computed = False
+        self._called: dict[str, str] = {}
 
     def read(self) -> _Words:
         """Read the inputs that are new."""
@@ -39,6 +42,7 @@ class _Words:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return
         for node in ast.walk(tree):
+            self._add_pair(node)
             match node:
                 case ast.Attribute(attr=name, ctx=ast.Store() | ast.Del()):
                     self.set.add(name)
@@ -52,6 +56,18 @@ class _Words:
                 case ast.Name(id=name) | ast.alias(name=name) | ast.Attribute(attr=name):
                     self.mentioned.add(name)
         self.written |= self.set
+
+    def _add_pair(self, node: ast.AST) -> None:
+        match node:
+            case ast.Import(names=names):
+                self._called |= {one.asname: one.name.rpartition(".")[2] for one in names if one.asname}
+            case ast.ImportFrom(module=str(module), names=names):
+                self._called |= {one.asname: one.name for one in names if one.asname}
+                self.pairs |= {(module.rpartition(".")[2], one.name) for one in names}
+            case ast.Attribute(value=ast.Name(id=name) | ast.Attribute(attr=name), attr=attribute):
+                self.pairs.add((self._called.get(name, name), attribute))
+            case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[_, name, *_]):
+                self.computed |= not isinstance(name, ast.Constant)
 
 
 _LONGEST = 200
@@ -75,3 +91,13 @@ def written_words() -> set[str]:
 def mentioned_words() -> set[str]:
     """Return the names that cells use, attributes included, and the modules that they import."""
     return _words.read().mentioned
+
+
+def named_pairs() -> set[tuple[str, str]]:
+    """Return neighbours in dotted names that cells use: of `pd.io.x` (`pandas`, `io`) and (`io`, `x`)."""
+    return _words.read().pairs
+
+
+def sets_computed_names() -> bool:
+    """Tell whether a cell sets attributes whose names are not to be seen: `setattr(module, name, value)`."""
+    return _words.read().computed

@@ -1,4 +1,4 @@
-"""Options of single libraries: pandas, polars, scikit-learn, Dask, PyTorch."""
+"""Options of single libraries: pandas, polars, scikit-learn, SciPy, Dask, PyTorch."""
 
 from __future__ import annotations
 
@@ -88,6 +88,21 @@ def sklearn() -> LibraryOptions:
         return {k: v for k, v in module.get_config().items() if k not in start or v != start[k]}
 
     return LibraryOptions("#sklearn", "sklearn._config", tell, lambda m, options: m.set_config(**options))
+
+
+def scipy() -> LibraryOptions:
+    """Return the probe of `scipy.special.seterr`."""
+
+    def tell(special: Any) -> dict[str, str]:
+        return {
+            key: action for key, action in special.geterr().items() if action != _SCIPY.get(key, "ignore")
+        }
+
+    return LibraryOptions("#scipy", "scipy.special", tell, lambda special, actions: special.seterr(**actions))
+
+
+_SCIPY = {"memory": "raise"}
+"""What SciPy does by itself; it ignores every other error."""
 
 
 def dask() -> LibraryOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Hashable
 from typing import Any
@@ -104,7 +105,7 @@ _NUMPY_ERRORS = {
 
 
 class NumpyPrinting:
-    """How NumPy shows arrays."""
+    """How NumPy shows arrays and polynomials."""
 
     name = "#numpy.print"
 
@@ -124,14 +125,29 @@ class NumpyPrinting:
         others = {key: value for key, value in options.items() if key not in start}
         plain = {"nanstr": "nan", "infstr": "inf", "sign": "-", "floatmode": "maxprec"}
         if usual and all(not value or plain.get(key) == value for key, value in others.items()):
-            return None
-        return options
+            options = {}
+        return (options | _polynomial_style()) or None
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
         """Set the options that this NumPy has."""
         numpy = importlib.import_module("numpy")
+        if _STYLE in value:
+            numpy.polynomial.set_default_printstyle(value[_STYLE])
         known = numpy.get_printoptions()
-        numpy.set_printoptions(**{key: one for key, one in value.items() if key in known})
+        if options := {key: one for key, one in value.items() if key in known}:
+            numpy.set_printoptions(**options)
+
+
+_STYLE = "polynomial style"
+_STYLES = {True: "unicode", False: "ascii"}
+
+
+def _polynomial_style() -> dict[str, str]:
+    """Return how polynomials are shown, if it is not NumPy's own way."""
+    base = getattr(sys.modules.get("numpy.polynomial._polybase"), "ABCPolyBase", None)
+    unicode = getattr(base, "_use_unicode", None)
+    usual = os.name != "nt"
+    return {} if unicode is None or unicode == usual else {_STYLE: _STYLES[bool(unicode)]}
 
 
 def _numpy() -> Any | None:

@@ -7,31 +7,52 @@ import warnings
 from collections.abc import Hashable
 from typing import Any
 
+from respawn_kernels.session_state.probe import Parts
+
 _filters_before = list(warnings.filters)
+_printer = getattr(warnings, "_showwarnmsg_impl", None)
 
 
 class WarningFilters:
-    """The filters, categories of libraries by name: loading them must not import the library."""
+    """The filters, categories of libraries by name: loading them must not import the library.
+
+    What an open `warnings.catch_warnings(record=True)` records into is kept with them.
+    """
 
     name = "#warnings"
 
     def fingerprint(self) -> Hashable:
-        """Return what the filters are."""
-        return hash(tuple(map(tuple, warnings.filters)))
+        """Return what the filters are, and who records."""
+        return hash(tuple(map(tuple, warnings.filters))), id(_recorder())
 
-    def capture(self) -> list[Any] | None:
-        """Return the filters, unless they are as at the beginning."""
-        if warnings.filters == _filters_before:
-            return None
-        return [
-            (action, text, _named(category), *place) for action, text, category, *place in warnings.filters
-        ]
+    def capture(self) -> Parts | None:
+        """Return the filters, unless they are as at the beginning, and who records."""
+        found = Parts()
+        if warnings.filters != _filters_before:
+            found["filters"] = [
+                (action, text, _named(category), *place)
+                for action, text, category, *place in warnings.filters
+            ]
+        if _recorder() is not None:
+            found["recorder"] = _recorder()
+        return found or None
 
-    def restore(self, value: list[Any], shell: Any | None) -> None:
+    def restore(self, value: dict[str, Any], shell: Any | None) -> None:
         """Set filters, but those for categories of libraries that are not loaded: these bring their own."""
-        found = [(action, text, _category(named), *place) for action, text, named, *place in value]
-        warnings.filters[:] = [one for one in found if one[2] is not None]  # type: ignore[index]
-        warnings._filters_mutated()  # type: ignore[attr-defined]
+        if "recorder" in value:
+            warnings._showwarnmsg_impl = value["recorder"]  # type: ignore[attr-defined]
+        if "filters" in value:
+            found = [
+                (action, text, _category(named), *place) for action, text, named, *place in value["filters"]
+            ]
+            warnings.filters[:] = [one for one in found if one[2] is not None]  # type: ignore[index]
+            warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _recorder() -> Any | None:
+    """Return what takes warnings in place of the function that prints them."""
+    found = getattr(warnings, "_showwarnmsg_impl", _printer)
+    return None if found is _printer else found
 
 
 def _named(category: Any) -> Any:

@@ -1,0 +1,143 @@
+"""What the containers of installed modules held when their import ended, to find what came in later.
+
+Libraries register what they are given in a dict, a list or a set of a module, of one of its classes or of an
+object that the module keeps. A look at a container costs as much as a copy of it. Limits: containers deeper
+than three steps, of more than 20,000 entries, and what a library keeps in C.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from types import FunctionType, ModuleType
+from typing import Any
+
+from respawn_kernels.session_state.patching.attributes import attributes_of
+
+ATTRIBUTE, ITEM = "attribute", "item"
+Step = tuple[str, Any]
+"""How one gets from a value to the next: its kind, and the attribute's name or the key."""
+
+_MOST = 20_000
+_DEEPEST = 3
+_IN_PYTHON = 1 << 9
+"""`Py_TPFLAGS_HEAPTYPE`: a class that was made while Python ran."""
+_KEYS = (str, int, bool, type(None))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A container, and what it held."""
+
+    module: str
+    path: tuple[Step, ...]
+    """From the module."""
+    container: Any
+    """A dict, a list or a set; of an object, its attributes."""
+    of_object: bool
+    keys: tuple[Any, ...]
+    """Of a list or set: empty."""
+    values: tuple[Any, ...]
+
+    @property
+    def place(self) -> str:
+        """The path as people write it."""
+        parts = (f".{key}" if by == ATTRIBUTE else f"[{key!r}]" for by, key in self.path)
+        return self.module + "".join(parts)
+
+    def has_other_length(self) -> bool:
+        """Tell, in a tenth of the time, whether it holds more or less."""
+        return len(self.container) != len(self.values)
+
+    def now(self) -> Kept:
+        """Return it as it is now."""
+        keys, values = entries(self.container)
+        return replace(self, keys=keys, values=values)
+
+    def is_as_before(self) -> bool:
+        """Tell whether it holds the same objects; nobody's code runs."""
+        if self.has_other_length():
+            return False
+        keys, values = entries(self.container)
+        return all(map(operator.is_, self.values, values)) and all(map(operator.is_, self.keys, keys))
+
+
+def entries(container: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return keys and values of a dict, or nothing and the elements of a list or set."""
+    if isinstance(container, dict):
+        return tuple(dict.keys(container)), tuple(dict.values(container))
+    kind: Any = list if isinstance(container, list) else set
+    return (), tuple(kind.__iter__(container))
+
+
+def kept_by(module: ModuleType, name: str, seen: set[int]) -> Iterator[Kept]:
+    """Return the containers that a module keeps, each once.
+
+    Args:
+        module: whose import has ended.
+        name: under which it was imported.
+        seen: addresses of values that were looked at before; those of this module are added.
+    """
+    waiting: list[tuple[tuple[Step, ...], Any]] = [
+        (((ATTRIBUTE, key),), value) for key, value in vars(module).items() if key[:2] != "__"
+    ]
+    while waiting:
+        path, value = waiting.pop()
+        kind = type(value)
+        if kind in _PLAIN or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if issubclass(kind, type):
+            if len(path) == 1 and attributes_of(value).get("__module__") == name:
+                waiting += _data(path, attributes_of(value).items())
+            continue
+        container = _container(value)
+        if container is None or len(container) > _MOST:
+            continue
+        keys, values = entries(container)
+        of_object = container is not value
+        yield Kept(name, path, container, of_object, keys, values)
+        if keys and len(path) < _DEEPEST:
+            by = ATTRIBUTE if of_object else ITEM
+            waiting += [((*path, (by, k)), v) for k, v in zip(keys, values, strict=True) if type(k) in _KEYS]
+
+
+def find(module: ModuleType, path: tuple[Step, ...]) -> Any:
+    """Return the container at the end of a path. Raises `LookupError` or `AttributeError` without one."""
+    value: Any = module
+    for by, key in path:
+        if by == ITEM:
+            value = dict.__getitem__(value, key)
+        else:
+            inside = attributes_of(value) if isinstance(value, type) else vars(value)
+            value = inside[key]
+    container = _container(value)
+    if container is None:
+        raise LookupError("it is no container any more")
+    return container
+
+
+def _data(path: tuple[Step, ...], items: Any) -> list[tuple[tuple[Step, ...], Any]]:
+    return [((*path, (ATTRIBUTE, key)), value) for key, value in items if key[:2] != "__"]
+
+
+_PLAIN = frozenset(
+    [type(None), bool, int, float, complex, str, bytes, tuple, frozenset, FunctionType, ModuleType]
+)
+_EXACT = (dict, list, set, defaultdict, OrderedDict)
+
+
+def _container(value: Any) -> Any:
+    """Return a value that is a container, or the attributes of an object of a class in Python; else None."""
+    kind = type(value)
+    if kind in _EXACT or issubclass(kind, dict | list | set):
+        return value
+    if kind.__flags__ & _IN_PYTHON and not issubclass(kind, ModuleType):
+        try:
+            inside = object.__getattribute__(value, "__dict__")
+        except AttributeError:
+            return None
+        return inside if type(inside) is dict else None
+    return None
