@@ -268,9 +268,11 @@ class _Capture:
                 self._unstored[name] = (told.type, told.reason, told.cell)
 
     def _note_lost(self) -> None:
-        for name, value in self._values.items():
+        for name, value in list(self._values.items()):
             if type(value) is session_state.Lost:
-                self._unstored[name] = (value.kind, value.reason, None)
+                self._unstored[value.variable or name] = (value.kind, value.reason, None)
+                if value.variable is not None:
+                    del self._values[name]
 
     def _refuse(self, name: str, why: str) -> None:
         self._unstored[name] = (type_name(self._values[name]), why, None)

@@ -258,6 +258,32 @@ SNIPPETS: dict[str, tuple[str, str]] = {
         "(get_ipython().display_formatter.formatters['text/plain'].float_precision, "
         "get_ipython().display_formatter.formatters['text/plain'](3.14159))",
     ),
+    "tags of yaml": (
+        "import yaml\nyaml.SafeLoader.add_constructor('!mine', lambda loader, node: [node.value])\n"
+        "import re\nyaml.SafeLoader.add_implicit_resolver('!mine', re.compile('^mine$'), ['m'])",
+        "yaml.safe_load('[!mine a, mine]')",
+    ),
+    "prefixes and schemes": (
+        "import urllib.parse, xml.etree.ElementTree as trees\n"
+        "trees.register_namespace('mine', 'http://example.org/mine')\n"
+        "urllib.parse.uses_relative.append('mi' + 'ne'); urllib.parse.uses_netloc.remove('telnet')",
+        "(trees.tostring(trees.Element('{http://example.org/mine}a')), "
+        "urllib.parse.uses_relative[-1], 'telnet' in urllib.parse.uses_netloc)",
+    ),
+    "object of a module": ("import reprlib; reprlib.aRepr.maxlist = 1", "reprlib.repr([1, 2, 3])"),
+    "attribute of a function": (
+        "import textwrap; textwrap.dedent.calls = 3; textwrap.indent.__defaults__ = (bool,)",
+        "(textwrap.dedent.calls, textwrap.indent('a', '> '))",
+    ),
+    "computed attribute": ("import string\nsetattr(string, 'ma' + 'de', 7)", "string.made"),
+    "source of a cell": (
+        "import inspect\ndef told():\n    return 'with a comment'  # this one",
+        "(inspect.getsource(told), get_ipython().compile.format_code_name(told.__code__.co_filename))",
+    ),
+    "recorded warnings": (
+        "import warnings\nrecords = warnings.catch_warnings(record=True); recorded = records.__enter__()",
+        "(warnings.warn('one', RuntimeWarning), [str(one.message) for one in recorded])",
+    ),
     "interactivity": (
         "%config InteractiveShell.ast_node_interactivity = 'all'\n%xmode Minimal",
         "(get_ipython().ast_node_interactivity, get_ipython().InteractiveTB.mode)",

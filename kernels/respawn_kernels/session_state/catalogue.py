@@ -54,6 +54,7 @@ CATALOGUE: dict[str, Part] = {
     "#asyncio": Part("the event loop policy"),
     "#contextvars": Part("values of context variables"),
     "#running": Part("what was running"),
+    "#descriptors": Part("open descriptors known by their numbers"),
     "#atexit": Part("functions to call at the end"),
     "#sys.path": Part("the import path"),
     "#finders": Part("finders of modules"),

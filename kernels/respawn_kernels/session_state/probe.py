@@ -61,6 +61,8 @@ class Lost:
     reason: str
     kind: str = "session"
     """What it is, as a type is for a variable."""
+    variable: str | None = None
+    """The variable that is it; that is the one which is named then."""
 
 
 class NotSet(Exception):

@@ -17,6 +17,7 @@ from respawn_kernels.session_state.probe import Probe
 from respawn_kernels.session_state.probes import interpreter, libraries, process
 from respawn_kernels.session_state.probes.codecs_registry import Codecs
 from respawn_kernels.session_state.probes.context import AtExit, ContextVariables, Running
+from respawn_kernels.session_state.probes.descriptors import Descriptors
 from respawn_kernels.session_state.probes.imports import Finders, ImportPath, LoadedModules, ModuleNames
 from respawn_kernels.session_state.probes.ipython import (
     Annotations,
@@ -94,6 +95,7 @@ _OWN: tuple[Probe, ...] = (
     interpreter.Streams(),
     process.Signals(),
     Running(),
+    Descriptors(),
     AtExit(),
     # Importing and restoring the parts above may draw numbers and add filters.
     NumpyRandom(),

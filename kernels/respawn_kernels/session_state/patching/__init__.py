@@ -11,4 +11,5 @@ from respawn_kernels.session_state.patching.baseline import baseline as baseline
 from respawn_kernels.session_state.patching.patches import Patches as Patches
 from respawn_kernels.session_state.patching.registries import Registries as Registries
 from respawn_kernels.session_state.patching.words import mentioned_words as mentioned_words
+from respawn_kernels.session_state.patching.words import named_pairs as named_pairs
 from respawn_kernels.session_state.patching.words import written_words as written_words
