@@ -9,6 +9,7 @@ from respawn_jobs.models import CellState, PlanAction, Unstored
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, source_hash
 from respawn_jobs.reads import Reads
 from respawn_jobs.rerunning import Reruns
+from respawn_jobs.stale_files import stale_files
 
 if TYPE_CHECKING:
     from respawn_jobs.plan import Agreed, Draft
@@ -54,10 +55,22 @@ class Agreements:
         self._tell_always()
         if self.draft.start.reruns.left:
             self.draft.notices.append(told_left(self.draft.start.reruns.left))
+        self.draft.notices += self._stale_files()
         self._guard_once()
         self._guard_gone_once()
         if self.draft.python:
             self._guard_unstored()
+
+    def _stale_files(self) -> list[str]:
+        """Tell which cells may see files that the run before has left where a run from the top has none."""
+        draft = self.draft
+        known = self.draft.start.reruns.left
+        running = [
+            step for place in range(len(draft.cells)) if draft.runs(place) for step in [draft.step_of(place)]
+        ]
+        sources = {draft.step_of(place): str(cell.source) for place, cell in enumerate(draft.cells)}
+        begun = draft.left_files.begun() - known
+        return stale_files(draft.steps, sorted(running), sources, begun, draft.name_of)
 
     def _is_once(self, place: int) -> bool:
         return TAG_ONCE in self.draft.tags(place) and self.draft.had_finished(place)

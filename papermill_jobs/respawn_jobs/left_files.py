@@ -53,6 +53,10 @@ class LeftFiles:
         for record in since:
             self._begun |= _seen(record.evidence, directory) if record.evidence is not None else {FILES}
 
+    def begun(self) -> frozenset[str]:
+        """Return the files that cells may have changed which began and are in no state."""
+        return self._begun
+
     def reruns(
         self,
         steps: Sequence[Step],

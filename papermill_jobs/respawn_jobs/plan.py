@@ -171,7 +171,7 @@ class Draft:
             if place.old is not None and place.new is not None and step.changed is None
         }
         self.matches = Matches(self.cells, ended.cells, same)
-        self._left_files = LeftFiles(ended.cells, ended.notebook, ended.directory, ended.since, python=python)
+        self.left_files = LeftFiles(ended.cells, ended.notebook, ended.directory, ended.since, python=python)
         self.start = Start(0, None, Reruns())
         self._steps_of = {place.new: step for step, place in enumerate(self.places)}
         changes = (step for step, one in enumerate(self.steps) if one.changed is not None)
@@ -274,7 +274,7 @@ class Draft:
     def reruns_at(self, point: int, missing: Iterable[str] = ()) -> Reruns:
         """Return what must run again above a state that covers `point` steps."""
         records = [self.finished[one.old] if one.old is not None else None for one in self.places]
-        return self._left_files.reruns(self.steps, records, point, self.name_of, missing)
+        return self.left_files.reruns(self.steps, records, point, self.name_of, missing)
 
     def plan_cells(self) -> None:
         """Say for each cell what is done with it."""

@@ -23,7 +23,9 @@ FILES = "#files"
 """Files of any name."""
 NETWORK = "#network"
 """What servers keep."""
-_FILE, _LIBRARY = "#file:", "#lib:"
+FILE = "#file:"
+"""Begins the name of a file."""
+_LIBRARY = "#lib:"
 
 OF_EVERY_CELL = frozenset(["#in", "#last", "#running"])
 """What cells change by being executed; whoever looks at that is a cell that may depend on everything."""
@@ -64,12 +66,12 @@ def states_of_libraries(uses: Iterable[str]) -> set[str]:
 
 def file_state(path: str) -> str:
     """Return the name of a file or directory."""
-    return _FILE + posixpath.normpath(path)
+    return FILE + posixpath.normpath(path)
 
 
 def is_file(name: str) -> bool:
     """Tell whether a name stands for files."""
-    return name == FILES or name.startswith(_FILE)
+    return name == FILES or name.startswith(FILE)
 
 
 def told(name: str) -> str:
@@ -78,8 +80,8 @@ def told(name: str) -> str:
         return _TITLES[name]
     if name in CATALOGUE:
         return CATALOGUE[name].title
-    if name.startswith(_FILE):
-        return f"the file {name.removeprefix(_FILE)}"
+    if name.startswith(FILE):
+        return f"the file {name.removeprefix(FILE)}"
     return f"the state of {name.removeprefix(_LIBRARY)}" if name.startswith(_LIBRARY) else name
 
 
@@ -96,7 +98,7 @@ def overlap(one: str, other: str) -> bool:
         return False
     if FILES in (one, other):
         return True
-    first, second = (name.removeprefix(_FILE) for name in (one, other))
+    first, second = (name.removeprefix(FILE) for name in (one, other))
     if first.startswith("..") or second.startswith(".."):
         return True
     if posixpath.isabs(first) == posixpath.isabs(second):
