@@ -35,6 +35,7 @@ from respawn_kernels.pickling import INTERNED, VALUE, library_values
 from respawn_kernels.rehearsal import Rehearsal, Written
 from respawn_kernels.results import is_result, results
 from respawn_kernels.streams import CannotPickle, Stream, StreamWriter
+from respawn_kernels.taps import without_taps
 from respawn_kernels.texts import is_interned
 from respawn_kernels.working_directory import working_directory
 
@@ -74,16 +75,17 @@ class GroupsEngine:
             shared.look()
         known = Knowledge.read(spool, parent)
         # Before collection is put off and a timer runs: both are parts of the session's state.
-        session = session_state.capture(before_fork)
-        with collecting_later(), Patience(variable_seconds) as patience:
-            work = _Capture(namespace, session, spool, known, patience, progress, forked=forked)
-            work.take_over(touched)
-            work.leave_out(leave_out or {})
-            work.look()
-            if forked:
-                work.check(variable_seconds, progress or _silent)
-            manifest = work.manifest(cell, first_seen, execution_count)
-            work.learn(cell, manifest)
+        with without_taps():
+            session = session_state.capture(before_fork)
+            with collecting_later(), Patience(variable_seconds) as patience:
+                work = _Capture(namespace, session, spool, known, patience, progress, forked=forked)
+                work.take_over(touched)
+                work.leave_out(leave_out or {})
+                work.look()
+                if forked:
+                    work.check(variable_seconds, progress or _silent)
+                manifest = work.manifest(cell, first_seen, execution_count)
+                work.learn(cell, manifest)
         mode = "fork" if forked else "inline"
         return replace(manifest, seconds=time.perf_counter() - started, mode=mode)
 
