@@ -67,7 +67,7 @@ def bounded(evidence: CellEvidence) -> CellEvidence:
     """Return a record that is small enough: where it is not, the cell did everything."""
     if len(evidence.to_json()) <= MOST_BYTES:
         return evidence
-    names = ("changed", "outside", "going_on", "frames")
+    names = ("changed", "by_import", "outside", "going_on", "frames")
     kept: dict[str, Any] = {
         name: tuple(value[:200] for value in getattr(evidence, name)[:20]) for name in names
     }

@@ -120,6 +120,11 @@ def find_reruns(
     found = _Search(list(steps[:point]), name_of, set(missing), set(changed), set(needed)).found()
     running = [place for place in range(len(steps)) if place >= point or place in found.why]
     asking = next((place for place in running if _asks_for_prompts(steps[place].runs)), None)
+    loading = next((place for place in found.why if _loaded_once(steps[place])), None)
+    if loading is not None and found.impossible is None:
+        parts = ", ".join(map(told, sorted(_loaded_once(steps[loading]))))
+        found.impossible = f"modules that {name_of(loading)} imports change {parts} as they are loaded, and"
+        found.impossible += " they are loaded already"
     if found.why and asking is not None and found.impossible is None:
         # A cell that runs again gets the next number, and what it gave before stays under its old one.
         found.impossible = f"{name_of(asking)} asks for inputs or results by their prompts, which"
@@ -129,6 +134,11 @@ def find_reruns(
 
 def _asks_for_prompts(footprint: Footprint) -> bool:
     return footprint.opaque is not None and _PROMPTS.match(footprint.opaque) is not None
+
+
+def _loaded_once(step: Step) -> frozenset[str]:
+    """Return what a cell changed by importing modules: where they are loaded, it does not change it again."""
+    return step.old.by_import if step.old is not None else frozenset()
 
 
 def makes_anew(footprint: Footprint, name: str) -> bool:

@@ -32,6 +32,8 @@ class CellEvidence:
     """Libraries that looked into the frames of the notebook, where they see every variable."""
     changed: tuple[str, ...] = ()
     """Parts of the session state (names of `session_state.CATALOGUE`) that differ after the cell."""
+    by_import: tuple[str, ...] = ()
+    """Of these, the parts that changed while modules were imported."""
     opened: tuple[str, ...] = ()
     """Absolute paths of files and directories that were read or looked at, whether they exist or not.
 

@@ -23,7 +23,7 @@ from respawn_kernels.evidence.paths import Paths, places
 from respawn_kernels.evidence.record import CellEvidence
 from respawn_kernels.evidence.run_directory import RunDirectory
 from respawn_kernels.names import user_names
-from respawn_kernels.session_state import fingerprints
+from respawn_kernels.session_state import changed_by_imports, fingerprints
 
 MAX_NAMES = 4_000
 MAX_MODULES = 500
@@ -185,6 +185,7 @@ class Watch:
             libraries=_packages(self._code.libraries),
             frames=_bounded(self._frames.lookers | self._looks.readers | whole),
             changed=_bounded(changed),
+            by_import=_bounded(changed & changed_by_imports()),
             opened=_bounded(opened),
             written=_bounded(written),
             files_unwatched=self._run_directory.why_not,

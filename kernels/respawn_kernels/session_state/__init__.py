@@ -18,6 +18,7 @@ from respawn_kernels.session_state.probe import Lost as Lost
 if TYPE_CHECKING:
     from respawn_kernels.session_state.state import capture as capture
     from respawn_kernels.session_state.state import capture_before_fork as capture_before_fork
+    from respawn_kernels.session_state.state import changed_by_imports as changed_by_imports
     from respawn_kernels.session_state.state import comes_first as comes_first
     from respawn_kernels.session_state.state import fingerprints as fingerprints
     from respawn_kernels.session_state.state import note as note
@@ -26,7 +27,17 @@ if TYPE_CHECKING:
     from respawn_kernels.session_state.state import watch as watch
 
 _OF_STATE = {
-    *("capture", "capture_before_fork", "comes_first", "fingerprints", "note", "restore", "title", "watch"),
+    *(
+        "changed_by_imports",
+        "capture",
+        "capture_before_fork",
+        "comes_first",
+        "fingerprints",
+        "note",
+        "restore",
+        "title",
+        "watch",
+    ),
 }
 
 

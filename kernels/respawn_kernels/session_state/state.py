@@ -27,6 +27,8 @@ class _Seen:
         self.cells: dict[str, int] = {}
         self._same: dict[tuple[str, Hashable], Hashable] = {}
         self._before: dict[str, Hashable] | None = None
+        self.by_imports: set[str] = set()
+        """Parts that imports changed since somebody asked: who finds the modules loaded changes nothing."""
 
     def fingerprints(self) -> dict[str, Hashable]:
         self.latest = {name: self._same.get((name, mark), mark) for name, mark in _fingerprints().items()}
@@ -48,12 +50,14 @@ class _Seen:
 
     def import_ended(self, *, local: bool) -> None:
         before, self._before = self._before or {}, None
-        if local:
-            return
         for name, mark in _fingerprints().items():
             old = before.get(name)
-            if mark != old and (old is None or name in self._BY_IMPORTS):
+            if mark == old:
+                continue
+            if not local and (old is None or name in self._BY_IMPORTS):
                 self._same[name, mark] = self._same.get((name, old), old)
+            else:
+                self.by_imports.add(name)
 
 
 _seen = _Seen()
@@ -70,6 +74,12 @@ def watch() -> None:
 def fingerprints() -> dict[str, Hashable]:
     """Return what tells each part of the session's state from what it was, by the part's name."""
     return _seen.fingerprints()
+
+
+def changed_by_imports() -> set[str]:
+    """Return the parts that changed while modules were imported since this was asked last."""
+    found, _seen.by_imports = _seen.by_imports, set()
+    return found
 
 
 def note(cell: int) -> dict[str, int]:

@@ -62,6 +62,7 @@ def observed(
         unwatched=evidence.unwatched,
         seen=frozenset(reads | writes),
         files_seen=not (evidence.overflow or evidence.going_on or evidence.files_unwatched),
+        by_import=frozenset(evidence.by_import),
         undone=footprint.undone | (footprint.writes & TRANSIENT - changed),
     )
 

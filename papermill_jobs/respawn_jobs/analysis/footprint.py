@@ -42,6 +42,8 @@ class Footprint:
     """Whether `writes` has every file that it changed when it ran, because somebody watched."""
     undone: frozenset[str] = frozenset()
     """Parts of the session's state that it writes, but that were seen to be afterwards what they were."""
+    by_import: frozenset[str] = frozenset()
+    """Parts that were seen to change though its own code does not: modules change them as they are loaded."""
 
     def may_read(self, name: str) -> bool:
         """Tell whether the value of a name from before may matter."""

@@ -72,6 +72,21 @@ def test_a_reader_of_a_file_that_an_edited_cell_wrote_runs_again() -> None:
     assert plan.cells[2].why == "reads the file out.csv, which cell 0 makes, as was seen"
 
 
+def test_a_state_in_which_modules_are_loaded_is_not_used_where_loading_them_changed_the_state() -> None:
+    loads = CellEvidence(changed=("#random",), by_import=("#random",))
+    seeds = ("import random\nrandom.seed(rate)", CellEvidence(changed=("#random",)))
+    cells = [
+        ("rate = 2", NOTHING),
+        seeds,
+        ("import draws_when_loaded", loads),
+        ("x = random.random()", NOTHING),
+    ]
+    plan = planned(cells, {1: "import random\nrandom.seed(rate + 1)"})
+    assert actions(plan) == [REUSE, RUN, RUN, RUN]
+    assert plan.checkpoint is not None
+    assert plan.checkpoint.cell == 0
+
+
 def test_hidden_state_that_was_seen_to_change_is_written() -> None:
     changes = CellEvidence(changed=("#decimal",))
     uses = CellEvidence(libraries=("decimal",))
