@@ -73,6 +73,8 @@ def _array(array: Any, pickler: NamespacePickler) -> Any:
 
         offset = _address(array) - _address(np.frombuffer(owner, np.uint8))
         return make_view, (owner, *place, offset, writeable)
+    if type(array.base).__name__ == "nditer":
+        raise pickle.PicklingError("an element of a nditer, which lies in the array that it goes through")
     refuse_shared(array)
     same = array if alone else _standing_for(array, pickler)
     if same is not array:

@@ -258,6 +258,10 @@ SNIPPETS: dict[str, tuple[str, str]] = {
         "(get_ipython().display_formatter.formatters['text/plain'].float_precision, "
         "get_ipython().display_formatter.formatters['text/plain'](3.14159))",
     ),
+    "order of subclasses": (
+        "class Registered: pass\nclass Zebra(Registered): pass\nclass Ape(Registered): pass",
+        "[one.__name__ for one in Registered.__subclasses__()]",
+    ),
     "tags of yaml": (
         "import yaml\nyaml.SafeLoader.add_constructor('!mine', lambda loader, node: [node.value])\n"
         "import re\nyaml.SafeLoader.add_implicit_resolver('!mine', re.compile('^mine$'), ['m'])",

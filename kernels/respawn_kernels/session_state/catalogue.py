@@ -66,6 +66,7 @@ CATALOGUE: dict[str, Part] = {
     "#mimetypes": Part("added MIME types", _through("mimetypes")),
     "#copyreg": Part("reducers of copyreg"),
     "#abc": Part("virtual subclasses"),
+    "#subclasses": Part("the order of subclasses", _through()),
     "#singledispatch": Part("implementations of generic functions"),
     "#config": Part("the configuration of IPython"),
     "#extensions": Part("extensions of IPython"),

@@ -41,6 +41,7 @@ from respawn_kernels.session_state.probes.registrations import (
 )
 from respawn_kernels.session_state.probes.sources import Sources
 from respawn_kernels.session_state.probes.sqlite import Sqlite
+from respawn_kernels.session_state.probes.subclasses import Subclasses
 from respawn_kernels.session_state.probes.warning_filters import WarningFilters
 
 GROUP = "respawn.session_state"
@@ -75,6 +76,7 @@ _OWN: tuple[Probe, ...] = (
     Sqlite(),
     Reducers(),
     VirtualSubclasses(),
+    Subclasses(),
     Dispatch(),
     MimeTypes(),
     DecimalContext(),

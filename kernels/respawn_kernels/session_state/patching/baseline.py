@@ -18,41 +18,11 @@ from typing import Any, Protocol
 
 from respawn_kernels.session_state.patching.attributes import attributes_of
 from respawn_kernels.session_state.patching.content import can_change, mark
-from respawn_kernels.session_state.patching.contents import Kept, kept_by
+from respawn_kernels.session_state.patching.contents import NOT_LOOKED_INTO, Kept, kept_by
 
 _PLACES = (sys.prefix, sys.base_prefix, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 _INSTALLED = tuple({place for one in _PLACES if one for place in (one, str(Path(one).resolve()))})
 _OURS = ("respawn", "respawn_kernels", "respawn_jobs", "respawn_widgets")
-
-NOT_LOOKED_INTO = frozenset(
-    [
-        *(
-            "IPython",
-            "ipykernel",
-            "jupyter_client",
-            "traitlets",
-            "comm",
-            "zmq",
-            "tornado",
-            "debugpy",
-            "pydevd",
-        ),
-        *("asyncio", "concurrent", "multiprocessing", "threading", "_weakrefset", "weakref", "ctypes"),
-        *("importlib", "_frozen_importlib", "_frozen_importlib_external", "zipimport", "sys", "gc", "typing"),
-        *(
-            "linecache",
-            "tracemalloc",
-            "copyreg",
-            "logging",
-            "warnings",
-            "mimetypes",
-            "cloudpickle",
-            "faulthandler",
-        ),
-        *("atexit", "signal", "os", "posix", "builtins", "functools", "abc", "_abc", "pickle", "inspect"),
-    ]
-)
-"""Whose containers other probes tell of, or change while a kernel runs cells."""
 
 
 class Baseline:
@@ -100,7 +70,8 @@ class Baseline:
     def note(self, module: ModuleType, name: str | None = None) -> None:
         """Note a module as it is now."""
         name = name or module.__name__
-        if name == "__main__" or name.partition(".")[0] in _OURS:
+        # `multiprocessing` gives `__main__` another name; what lies in it must go with its last variable.
+        if vars(module) is vars(sys.modules["__main__"]) or name.partition(".")[0] in _OURS:
             return
         values = dict(vars(module))
         self.modules[name] = module, values

@@ -26,6 +26,17 @@ _IN_PYTHON = 1 << 9
 """`Py_TPFLAGS_HEAPTYPE`: a class that was made while Python ran."""
 _KEYS = (str, int, bool, type(None))
 
+NOT_LOOKED_INTO = frozenset(
+    [
+        *("IPython", "ipykernel", "jupyter_client", "traitlets", "comm", "zmq", "tornado", "debugpy"),
+        *("asyncio", "concurrent", "multiprocessing", "threading", "_weakrefset", "weakref", "ctypes"),
+        *("importlib", "_frozen_importlib", "_frozen_importlib_external", "zipimport", "sys", "gc", "typing"),
+        *("linecache", "tracemalloc", "copyreg", "logging", "warnings", "mimetypes", "cloudpickle"),
+        *("atexit", "signal", "os", "posix", "builtins", "functools", "abc", "_abc", "pickle", "inspect"),
+    ]
+)
+"""Whose containers other probes tell of, or change while a kernel runs cells."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -135,6 +146,8 @@ def _container(value: Any) -> Any:
     if kind in _EXACT or issubclass(kind, dict | list | set):
         return value
     if kind.__flags__ & _IN_PYTHON and not issubclass(kind, ModuleType):
+        if str(kind.__module__).partition(".")[0] in NOT_LOOKED_INTO:
+            return None
         try:
             inside = object.__getattribute__(value, "__dict__")
         except AttributeError:

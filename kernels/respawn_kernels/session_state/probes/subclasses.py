@@ -1,0 +1,51 @@
+"""In which order a class knows its subclasses: `Base.__subclasses__()`, a registry that every class has."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from respawn_kernels.names import live_shell
+from respawn_kernels.session_state.patching import mentioned_words
+
+
+class Subclasses:
+    """The order of the notebook's classes among the subclasses of each class, where a cell asks for it.
+
+    Classes come back in the order in which they are loaded; each base class lists them in that order.
+    """
+
+    name = "#subclasses"
+    before_fork = False
+
+    def fingerprint(self) -> Hashable:
+        """Return nothing: who defines a class writes its name."""
+        return None
+
+    def capture(self) -> list[list[type]] | None:
+        """Return the subclasses that are variables of the notebook, for each class that has several."""
+        if "__subclasses__" not in mentioned_words():
+            return None
+        classes = [cls for cls in _variables() if cls.__module__ == "__main__"]
+        bases = {id(base): base for one in classes for base in one.__bases__ if base is not object}
+        known = set(map(id, classes))
+        found = [[cls for cls in _subclasses(base) if id(cls) in known] for base in bases.values()]
+        return [several for several in found if len(several) > 1] or None
+
+    def restore(self, value: list[list[type]], shell: Any | None) -> None:
+        """Put them into this order: setting a class's bases, to the same ones, adds it at the end."""
+        classes: list[type]
+        cls: type
+        for classes in value:
+            if all(type(cls).mro is type.mro for cls in classes):  # setting bases would run it
+                for cls in classes:
+                    cls.__bases__ = cls.__bases__
+
+
+def _subclasses(base: type) -> list[type]:
+    return type.__subclasses__(base)
+
+
+def _variables() -> list[type]:
+    namespace = getattr(live_shell(), "user_ns", {})
+    return [one for one in list(namespace.values()) if issubclass(type(one), type)]
