@@ -34,6 +34,10 @@ def reducers() -> Mapping[type, Reducer]:
         from respawn_kernels import pandas_reductions
 
         found |= pandas_reductions.reducers()
+    if sys.modules.get("polars") is not None and hasattr(sys.modules["polars"], "Series"):
+        from respawn_kernels import polars_reductions
+
+        found |= polars_reductions.reducers()
     if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "Tensor"):
         found[torch.Tensor] = _tensor
         found[torch.nn.Parameter] = _parameter

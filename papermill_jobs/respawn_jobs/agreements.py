@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from respawn_jobs.addresses import asks_for_addresses, told_addresses
 from respawn_jobs.left_files import told_left
 from respawn_jobs.models import CellState, PlanAction, Unstored
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, source_hash
@@ -55,7 +56,7 @@ class Agreements:
         self._tell_always()
         if self.draft.start.reruns.left:
             self.draft.notices.append(told_left(self.draft.start.reruns.left))
-        self.draft.notices += self._stale_files()
+        self.draft.notices += [*self._stale_files(), *self._addresses()]
         self._guard_once()
         self._guard_gone_once()
         if self.draft.python:
@@ -71,6 +72,12 @@ class Agreements:
         sources = {draft.step_of(place): str(cell.source) for place, cell in enumerate(draft.cells)}
         begun = draft.left_files.begun() - known
         return stale_files(draft.steps, sorted(running), sources, begun, draft.name_of)
+
+    def _addresses(self) -> list[str]:
+        draft = self.draft
+        cells = zip(draft.indices, draft.cells, strict=True)
+        reused = ((index, cell) for place, (index, cell) in enumerate(cells) if not draft.runs(place))
+        return told_addresses(index for index, cell in reused if asks_for_addresses(cell.source))
 
     def _is_once(self, place: int) -> bool:
         return TAG_ONCE in self.draft.tags(place) and self.draft.had_finished(place)

@@ -14,7 +14,8 @@ from __future__ import annotations
 import importlib
 import operator
 from collections.abc import Hashable, Iterator
-from types import ModuleType
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from respawn_kernels.session_state.patching.attributes import attributes_of
@@ -181,6 +182,12 @@ def _comes_from_cells(module: ModuleType, key: str, value: Any, words: set[str])
     return sets_computed_names() and type(value) in ATOMS and module in visible_modules()
 
 
+def _can_be_put(value: Any) -> bool:
+    """Tell whether a value may stand for another: a function, a class, a mock, and no helper object."""
+    kinds = (FunctionType, BuiltinFunctionType, MethodType, type, partial)
+    return isinstance(value, kinds) or type(value).__module__ == "unittest.mock"
+
+
 def _holds_own(name: str, value: Any) -> bool:
     return "cache" not in name and is_own(value, written_words() if can_change(value) else ())
 
@@ -193,6 +200,6 @@ def _is_foreign(value: Any, module: str) -> bool:
         if type(origin) is str and not issubclass(type(one), ModuleType):
             if origin == "__main__":
                 return True
-            if callable(one) and origin.partition(".")[0] not in (package, *_FRONT_END):
+            if _can_be_put(one) and origin.partition(".")[0] not in (package, *_FRONT_END):
                 return True
     return type(value).__module__ == "__main__"

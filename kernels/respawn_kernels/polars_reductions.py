@@ -1,0 +1,46 @@
+"""How tables of Polars in several chunks are taken apart: column by column, chunk by chunk.
+
+Polars brings chunks together with its threads when it serializes them. A forked process has none of
+them, and Polars would wait for ever. Functions named `make_…` are what streams call when they are loaded: old
+checkpoints need them, so they stay.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from respawn_kernels.pickling import NamespacePickler, Reducer
+
+
+def reducers() -> Mapping[type, Reducer]:
+    """Return the reductions; Polars is loaded."""
+    polars = sys.modules["polars"]
+    return {polars.Series: _series, polars.DataFrame: _frame}
+
+
+def _frame(frame: Any, _pickler: NamespacePickler) -> Any:
+    columns = frame.get_columns()
+    if all(column.n_chunks() == 1 for column in columns):
+        return NotImplemented
+    return make_frame, (columns,)
+
+
+def make_frame(columns: Sequence[Any]) -> Any:
+    """Return a table of columns, whose chunks stay apart."""
+    return sys.modules["polars"].DataFrame(columns)
+
+
+def _series(series: Any, _pickler: NamespacePickler) -> Any:
+    if series.n_chunks() == 1:
+        return NotImplemented
+    return make_series, (series.get_chunks(),)
+
+
+def make_series(chunks: Sequence[Any]) -> Any:
+    """Return one series of chunks, which stay apart."""
+    series = chunks[0].clone()
+    for chunk in chunks[1:]:
+        series.append(chunk)
+    return series
