@@ -10,9 +10,10 @@ from respawn_kernels.session_state.patching import mentioned_words
 
 
 class Subclasses:
-    """The order of the notebook's classes among the subclasses of each class, where a cell asks for it.
+    """The order of the notebook's classes among the subclasses of each of its classes.
 
-    Classes come back in the order in which they are loaded; each base class lists them in that order.
+    Of a library's class it is kept where a cell asks for subclasses at all. Classes come back in the order in
+    which they are loaded, and each base class lists them in that order.
     """
 
     name = "#subclasses"
@@ -24,10 +25,14 @@ class Subclasses:
 
     def capture(self) -> list[list[type]] | None:
         """Return the subclasses that are variables of the notebook, for each class that has several."""
-        if "__subclasses__" not in mentioned_words():
-            return None
         classes = [cls for cls in _variables() if cls.__module__ == "__main__"]
-        bases = {id(base): base for one in classes for base in one.__bases__ if base is not object}
+        asked = "__subclasses__" in mentioned_words()
+        bases = {
+            id(base): base
+            for cls in classes
+            for base in cls.__bases__
+            if base.__module__ == "__main__" or (asked and base is not object)
+        }
         known = set(map(id, classes))
         found = [[cls for cls in _subclasses(base) if id(cls) in known] for base in bases.values()]
         return [several for several in found if len(several) > 1] or None
