@@ -86,4 +86,6 @@ class Boundary:
             before_fork=self.before_fork,
         )
         lost = [item for item in self.lost if item.name not in namespace]
-        return replace(manifest, unstored=[*manifest.unstored, *lost])
+        before = {item.name for item in lost}  # these know the cell that made it
+        found = [item for item in manifest.unstored if item.name not in before]
+        return replace(manifest, unstored=[*found, *lost])

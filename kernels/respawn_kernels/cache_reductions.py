@@ -1,32 +1,18 @@
 """How functions of the notebook with `functools.lru_cache` are taken apart, with all that they remember.
 
-The cache is C and has no door; the garbage collector tells its content, from the oldest on. To put it back,
-the function behind the cache is exchanged for one that gives the stored results, and is called with the
-stored arguments: keys are then made as this process makes them, and nothing of the notebook's runs, but the
-`__hash__` and `__eq__` of the arguments.
-
 Functions named `make_…` and `fill_…` are what streams call when they are loaded: old checkpoints need them,
 so they stay.
 """
 
 from __future__ import annotations
 
-import collections
 import functools
-import gc
-import itertools
-import pickle
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from types import FunctionType
+from collections.abc import Mapping
 from typing import Any
 
+from respawn_kernels.caches import CACHED, cache_content, fill_cache
 from respawn_kernels.pickling import NamespacePickler, Reducer
-
-CACHED = type(functools.lru_cache(len))
-_MOST_CALLS = 30_000_000
-"""A cache is told by calling it how often it was called: about a second."""
 
 
 def reducers() -> Mapping[type, Reducer]:
@@ -38,19 +24,8 @@ def _cached(function: Any, _pickler: NamespacePickler) -> Any:
     module = sys.modules.get(function.__module__)
     if function.__module__ != "__main__" and getattr(module, function.__name__, None) is function:
         return NotImplemented
-    behind = function.__wrapped__
-    inside = {name: value for name, value in vars(function).items() if name != "__wrapped__"}
-    info, parameters = function.cache_info(), function.cache_parameters()
-    if not (info.hits or info.misses):
-        return make_cached, (behind, parameters), ([], 0, 0, inside), None, None, fill_cached
-    if type(behind) is not FunctionType:
-        raise pickle.PicklingError("a cache of what is no function of Python")
-    if info.hits + info.misses > _MOST_CALLS:
-        raise pickle.PicklingError(f"a cache that was asked {info.hits + info.misses:,} times")
-    calls = [(*_call_of(key, parameters["typed"]), result) for key, result in _content(function)]
-    if len(calls) != info.currsize:
-        raise pickle.PicklingError("a cache that does not tell what it holds")
-    return make_cached, (behind, parameters), (calls, info.hits, info.misses, inside), None, None, fill_cached
+    made = function.__wrapped__, function.cache_parameters()
+    return make_cached, made, cache_content(function), None, None, fill_cached
 
 
 def make_cached(function: Any, parameters: Mapping[str, Any]) -> Any:
@@ -60,110 +35,7 @@ def make_cached(function: Any, parameters: Mapping[str, Any]) -> Any:
 
 def fill_cached(function: Any, state: tuple[list[Any], int, int, dict[str, Any]]) -> None:
     """Give a function with a cache its content, its statistics and its attributes."""
-    calls, hits, misses, inside = state
-    if hits or misses:
-        with _behind(function) as results:
-            _ask_in_vain(function, misses - len(calls), results)
-            for place, (arguments, named, result) in enumerate(calls):
-                results.append((result,))
-                function(*arguments, **named)
-                if not place:  # a hit makes an entry the youngest: now it is the only one
-                    _ask(functools.partial(function, *arguments, **named), hits)
-    vars(function).update(inside)
-
-
-def _ask(question: Callable[[], Any], times: int) -> None:
-    collections.deque(itertools.starmap(question, itertools.repeat((), times)), maxlen=0)
-
-
-def _ask_in_vain(function: Any, times: int, results: list[Any]) -> None:
-    """Have a cache count calls whose results it does not keep any more."""
-    for _ in range(times):
-        with suppress(_Nothing):
-            function()
-
-
-class _Nothing(Exception):
-    """There is no result for this call."""
-
-
-@contextmanager
-def _behind(function: Any) -> Iterator[list[Any]]:
-    """Let the function behind a cache give what is put into a list, and `_Nothing` when that is empty."""
-    results: list[Any] = []
-
-    def give() -> Any:
-        if not results:
-            raise _Nothing
-        return results.pop()[0]
-
-    behind = function.__wrapped__
-    code, defaults, more = behind.__code__, behind.__defaults__, behind.__kwdefaults__
-    behind.__code__ = _calling.__code__.replace(
-        co_consts=tuple(give if one == "respawn" else one for one in _calling.__code__.co_consts),
-        co_freevars=code.co_freevars,
-    )
-    behind.__defaults__ = behind.__kwdefaults__ = None
-    try:
-        yield results
-    finally:
-        behind.__code__, behind.__defaults__, behind.__kwdefaults__ = code, defaults, more
-
-
-def _calling(*_arguments: Any, **_named: Any) -> Any:
-    give: Any = "respawn"  # this text is exchanged for a function
-    return give()
-
-
-def _content(function: Any) -> Iterator[tuple[Any, Any]]:
-    """Return the keys and results of a cache, from the oldest on."""
-    parts = gc.get_referents(function)
-    if function.cache_parameters()["maxsize"] is None:
-        return iter(_table(function, parts).items())
-    # type, (key, result, type of the link)*, and then the parts of the wrapper itself
-    found: list[tuple[Any, Any]] = []
-    link = next((one for one in parts if isinstance(one, type) and one.__name__ == "_lru_list_elem"), None)
-    places = [place for place, one in enumerate(parts) if one is link]
-    for place in places[: function.cache_info().currsize]:
-        found.append((parts[place - 2], parts[place - 1]))
-    return iter(found)
-
-
-def _table(function: Any, parts: list[Any]) -> dict[Any, Any]:
-    inside = vars(function)
-    size = function.cache_info().currsize
-    return next(one for one in parts if type(one) is dict and one is not inside and len(one) == size)
-
-
-def _call_of(key: Any, typed: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments that a key was made of."""
-    if type(key) is not tuple and not _is_sequence(key):
-        return (key,), {}
-    parts = list(key)
-    marks = [place for place, one in enumerate(parts) if type(one) is object and one is _mark()]
-    if not marks:
-        return tuple(parts[: len(parts) // 2] if typed else parts), {}
-    positional, rest = parts[: marks[0]], parts[marks[0] + 1 :]
-    if typed:
-        pairs = (len(rest) - len(positional)) // 3
-        rest = rest[: 2 * pairs]
-    return tuple(positional), dict(zip(rest[::2], rest[1::2], strict=True))
-
-
-def _is_sequence(key: Any) -> bool:
-    return type(key).__name__ == "_HashedSeq" and type(key).__module__ == "functools"
-
-
-@functools.cache
-def _mark() -> Any:
-    """Return what stands between the arguments by place and those by name in a key."""
-
-    @functools.cache
-    def probe(*_arguments: Any, **_named: Any) -> None: ...
-
-    probe(a=1)
-    [key] = _table(probe, gc.get_referents(probe))
-    return key[0]
+    fill_cache(function, state)
 
 
 def _cached_property(one: Any, _pickler: NamespacePickler) -> Any:
@@ -173,7 +45,7 @@ def _cached_property(one: Any, _pickler: NamespacePickler) -> Any:
 
 def make_cached_property() -> Any:
     """Return a property that is computed once, of no function yet."""
-    return functools.cached_property(_calling)
+    return functools.cached_property(_nothing)
 
 
 def fill_cached_property(one: Any, state: tuple[Any, ...]) -> None:
@@ -184,3 +56,6 @@ def fill_cached_property(one: Any, state: tuple[Any, ...]) -> None:
     one.func, one.attrname, one.__doc__, *module = state
     if module and module[0] is not None:
         one.__module__ = module[0]
+
+
+def _nothing(_instance: Any) -> None: ...

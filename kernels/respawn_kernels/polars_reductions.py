@@ -7,6 +7,7 @@ checkpoints need them, so they stay.
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +18,24 @@ from respawn_kernels.pickling import NamespacePickler, Reducer
 def reducers() -> Mapping[type, Reducer]:
     """Return the reductions; Polars is loaded."""
     polars = sys.modules["polars"]
-    return {polars.Series: _series, polars.DataFrame: _frame}
+    return {
+        polars.Series: _series,
+        polars.DataFrame: _frame,
+        polars.LazyFrame: _plan,
+        polars.Expr: _plan,
+    }
+
+
+def _plan(query: Any, _pickler: NamespacePickler) -> Any:
+    """Refuse a query that calls a function of Python: Polars would give it variables of its own."""
+    stored = query.__getstate__()
+    if any(mark in stored for mark in _CALLS_PYTHON):
+        raise pickle.PicklingError("a query that calls a function of Python")
+    return NotImplemented
+
+
+_CALLS_PYTHON = (b"PLPYFN", b"cloudpickle")
+"""What stands before a function, in the plans of Polars and in pickles of cloudpickle."""
 
 
 def _frame(frame: Any, _pickler: NamespacePickler) -> Any:

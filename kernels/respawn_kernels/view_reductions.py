@@ -12,9 +12,8 @@ import gc
 import itertools
 import operator
 import pickle
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from types import GetSetDescriptorType, MappingProxyType, SimpleNamespace
+from types import GetSetDescriptorType, MappingProxyType
 from typing import Any
 
 from respawn_kernels.pickling import NamespacePickler, Reducer
@@ -42,7 +41,6 @@ def reducers() -> Mapping[type, Reducer]:
     found[type(iter(set()))] = _set_iterator
     found[memoryview] = _memoryview
     found[itertools.groupby] = _groupby
-    found[SimpleNamespace] = _namespace
     return found
 
 
@@ -68,18 +66,6 @@ def _groupby(groups: Any, _pickler: NamespacePickler) -> Any:
 _AT_FIRST = 2
 """What it refers to before it is used: an iterator and a function for keys."""
 _WITHOUT_STATE = 2
-
-
-def _namespace(namespace: Any, _pickler: NamespacePickler) -> Any:
-    """Refuse one whose `vars` something else holds: it gets a dict of its own when it is made."""
-    inside = vars(namespace)
-    if sys.getrefcount(inside) > _REFERENCES:
-        raise pickle.PicklingError("a SimpleNamespace whose vars() are used elsewhere")
-    return NotImplemented
-
-
-_REFERENCES = 3
-"""The namespace's own, the variable and the argument."""
 
 
 def _proxy(proxy: Any, _pickler: NamespacePickler) -> Any:

@@ -57,6 +57,7 @@ def play(case: Case, place: Place) -> Played:
         case "debug":
             _debug(case, place, failed["run"], played)
         case "retry":
+            played.words += _not_stored(place.respawn("show", failed["run"]))
             _ended(case, place, place.respawn("retry", failed["run"], "-o", "../resumed.ipynb"), played)
         case _:
             _resume(case, place, failed["run"], played)
@@ -141,6 +142,12 @@ def _debug(case: Case, place: Place, run: str, played: Played) -> None:
 
 def _notes(document: dict[str, Any]) -> list[str]:
     return [f"cell {cell['index']}: {cell['note']}" for cell in document.get("cells", []) if cell.get("note")]
+
+
+def _not_stored(document: dict[str, Any]) -> list[str]:
+    """Return what `respawn show` says of states: what they do not hold, and which cell made it."""
+    unstored = [one for state in document.get("checkpoints", []) for one in state["unstored"]]
+    return [f"cell {one['cell']}: {one['name']} {one['reason']}" for one in unstored]
 
 
 def _reasons(plan: dict[str, Any]) -> list[str]:

@@ -49,6 +49,11 @@ class Paths:
             and not os.path.lexists(path)
         } | (written & {self._temporary.rstrip("/")})
 
+    def is_written(self, path: str) -> bool:
+        """Tell whether a write of a path counts: compiling a module changes nothing of it."""
+        prefix = sys.pycache_prefix
+        return "/__pycache__" not in path and not (prefix and path.startswith(posixpath.normpath(prefix)))
+
     def _kept(self, path: str) -> str | None:
         """Return the path to keep: that of the source for a compiled file; None to keep none."""
         compiled = _COMPILED.search(path)

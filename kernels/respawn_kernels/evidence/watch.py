@@ -196,7 +196,8 @@ class Watch:
 
     def _opened_and_written(self) -> tuple[set[str], set[str]]:
         opened = self._kept(self._files.opened)
-        written = self._kept(self._files.written) | self._run_directory.changes()
+        counted = {path for path in self._files.written if self._paths.is_written(path)}
+        written = self._kept(counted) | self._run_directory.changes()
         passing = self._paths.passing(opened, written) - self._run_directory.known
         opened, written = opened - passing, written - passing
         self._run_directory.know(sorted(opened | written))

@@ -78,6 +78,7 @@ CATALOGUE: dict[str, Part] = {
     "#in": Part("the history of inputs"),
     "#last": Part("the last results"),
     "#patches": Part("assignments into modules and foreign classes"),
+    "#helpers": Part("the state of modules beside the notebook"),
     "#registries": Part("what was registered with libraries"),
 }
 """By the probe's name."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from respawn_kernels.session_state.catalogue import CATALOGUE
-from respawn_kernels.session_state.patching import Patches, Registries
+from respawn_kernels.session_state.patching import Helpers, Patches, Registries
 from respawn_kernels.session_state.probe import Probe
 from respawn_kernels.session_state.probes import interpreter, libraries, process
 from respawn_kernels.session_state.probes.codecs_registry import Codecs
@@ -70,6 +70,7 @@ _OWN: tuple[Probe, ...] = (
     KeptByShell(),
     Sources(),
     Patches(),
+    Helpers(),
     Registries(),
     StandardLibrary(),
     Codecs(),

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from respawn_kernels.session_state import registry
-from respawn_kernels.session_state.patching import baseline
+from respawn_kernels.session_state.patching import baseline, helper_parts
 from respawn_kernels.session_state.probe import Lost, Marks, Parts, Probe
 from respawn_kernels.session_state.registry import title as title
 
@@ -43,6 +43,8 @@ class _Seen:
                 before = self.noted.get(name)
                 new = set(mark).difference(before if isinstance(before, Marks) else ())
                 self.cells |= {f"{name}:{part}": cell for part, _ in new}
+        for part in helper_parts():  # no fingerprint tells of them; the cell that brings them is theirs
+            self.cells.setdefault(f"#helpers:{part}", cell)
         self.noted, self.latest = now, {}
 
     def import_began(self) -> None:

@@ -181,6 +181,7 @@ _ALL_BUT: dict[str, frozenset[str]] = {
     "#warnings": frozenset([PYTHON, SHOWN]),
     "#patches": frozenset([PYTHON, SHOWN]),
     "#registries": frozenset([PYTHON, SHOWN]),
+    "#helpers": frozenset([PYTHON, SHOWN]),
     "#logging": frozenset([PYTHON, SHOWN]),
 }
 """What cannot use a part that all libraries use."""

@@ -29,6 +29,8 @@ def same_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(
         logging_setup, "_loggers", lambda: {n: one for n, one in all_loggers().items() if n not in others}
     )
+    # Modules of tests lie beside the notebook.
+    monkeypatch.setattr("respawn_kernels.session_state.patching.helpers._all_states", lambda: iter(()))
     # Hypothesis has a function that measures collections; a restore would put a copy in its place.
     callbacks = list(gc.callbacks)
     state = random.getstate()

@@ -8,6 +8,8 @@ Other data that changed in place is found in modules that lie beside the noteboo
 from __future__ import annotations
 
 from respawn_kernels.session_state.patching.baseline import baseline as baseline
+from respawn_kernels.session_state.patching.helpers import Helpers as Helpers
+from respawn_kernels.session_state.patching.helpers import helper_parts as helper_parts
 from respawn_kernels.session_state.patching.patches import Patches as Patches
 from respawn_kernels.session_state.patching.registries import Registries as Registries
 from respawn_kernels.session_state.patching.words import mentioned_words as mentioned_words

@@ -30,8 +30,8 @@ class Baseline:
 
     def __init__(self) -> None:
         self.modules: dict[str, tuple[ModuleType, dict[str, Any]]] = {}
-        self.classes: dict[type, tuple[Any, ...]] = {}
-        """The values of their attributes, in order."""
+        self.classes: dict[type, dict[str, Any]] = {}
+        """Their attributes."""
         self.local: dict[str, ModuleType] = {}
         """Modules that are not installed but lie beside the notebook: all their state is the notebook's."""
         self.marks: dict[str, dict[str, Hashable]] = {}
@@ -80,7 +80,7 @@ class Baseline:
             kind = type(value)
             if kind is type or issubclass(kind, type):
                 if attributes_of(value).get("__module__") == name:
-                    self.classes[value] = tuple(attributes_of(value).values())
+                    self.classes[value] = dict(attributes_of(value))
             elif kind is FunctionType and getattr(value, "registry", None) is not None:
                 self.dispatchers[name, key] = value
         if _is_local(module):

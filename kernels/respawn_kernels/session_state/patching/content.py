@@ -56,6 +56,26 @@ def mark(value: Any) -> Hashable:
     return hash(tuple(found))
 
 
+def tells_all(value: Any) -> bool:
+    """Tell whether `mark` differs whenever a value does: it is data through and through, and not too much."""
+    waiting, count, seen = [value], 0, set[int]()
+    while waiting:
+        one = waiting.pop()
+        kind, count = type(one), count + 1
+        if count > _MOST:
+            return False
+        if kind in _ATOMS or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if kind in _SEQUENCES or kind in _SETS:
+            waiting += list(one)
+        elif kind in _MAPPINGS:
+            waiting += [*one.keys(), *one.values()]
+        elif not (_is_array(one) and one.nbytes <= _LARGEST_ARRAY and not one.dtype.hasobject):
+            return False
+    return True
+
+
 def _head(value: Any) -> Hashable:
     kind = type(value)
     if kind in _SEQUENCES or kind in _MAPPINGS or kind in _SETS:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 import operator
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -83,7 +83,7 @@ class Patches:
             for name, attribute, value in set_on_functions(module):
                 found.append((f"{module.__name__}.{name}.{attribute}", _short(value)))
             for cls in own_classes(module):
-                known = baseline.classes.get(cls, ())
+                known = baseline.classes.get(cls, {})
                 if known and (
                     len(known) != len(attributes_of(cls)) or not stored.isdisjoint(attributes_of(cls))
                 ):
@@ -103,8 +103,7 @@ class Patches:
             for name, attribute, one in set_on_functions(module):
                 found[f"{module.__name__}.{name}.{attribute}"] = (module.__name__, name, attribute, _SET, one)
         for cls, before in list(baseline.classes.items()):
-            now = attributes_of(cls).values()
-            if len(before) != len(now) or not all(map(operator.is_, before, now)):
+            if not _same(before, attributes_of(cls)):
                 for name, value in _differing_attributes(cls, before, words):
                     key = f"{cls.__module__}.{cls.__qualname__}.{name}"
                     found[key] = (cls.__module__, cls.__qualname__, name, *value)
@@ -135,7 +134,7 @@ def _short(value: Any) -> Hashable:
     )
 
 
-def _same(before: dict[str, Any], now: dict[str, Any]) -> bool:
+def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return len(before) == len(now) and all(map(operator.is_, before.values(), now.values()))
 
 
@@ -162,13 +161,20 @@ def _differing(
             yield key, (_GONE,)
 
 
+_OF_EVERY_CLASS = ("__doc__", "__abstractmethods__", "_abc_impl", "__annotations__")
+
+
 def _differing_attributes(
-    cls: type, before: tuple[Any, ...], words: set[str]
+    cls: type, before: Mapping[str, Any], words: set[str]
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    known = set(map(id, before))
     local = baseline.is_local(cls.__module__)
     for name, value in list(attributes_of(cls).items()):
-        if id(value) in known or name in ("__doc__", "__abstractmethods__", "_abc_impl", "__annotations__"):
+        if before.get(name, _GONE) is value or name in (
+            "__doc__",
+            "__abstractmethods__",
+            "_abc_impl",
+            "__annotations__",
+        ):
             continue
         if local or name in words or _is_foreign(value, cls.__module__) or _holds_own(name, value):
             yield name, (_SET, value)
