@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from respawn_jobs.addresses import asks_for_addresses, told_addresses
-from respawn_jobs.left_files import told_left
+from respawn_jobs.left_files import seen_written, told_left
 from respawn_jobs.models import CellState, PlanAction, Unstored
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, source_hash
 from respawn_jobs.reads import Reads
@@ -71,7 +71,14 @@ class Agreements:
         ]
         sources = {draft.step_of(place): str(cell.source) for place, cell in enumerate(draft.cells)}
         begun = draft.left_files.begun() - known
-        return stale_files(draft.steps, sorted(running), sources, begun, draft.name_of)
+        written = {
+            step: seen_written(record.evidence, draft.ended.directory)
+            for step, place in enumerate(draft.places)
+            if place.old is not None
+            for record in [draft.finished[place.old]]
+            if record.evidence is not None
+        }
+        return stale_files(draft.steps, sorted(running), sources, written, begun, draft.name_of)
 
     def _addresses(self) -> list[str]:
         draft = self.draft
@@ -87,10 +94,23 @@ class Agreements:
         for place, index in enumerate(draft.indices):
             if draft.reused(place) and TAG_ALWAYS in cell_tags(draft.cells[place]):
                 made = draft.unstored_of(index)
+                self._tell_changers(index)
                 makes = f"makes {made} again" if made else "makes nothing that could not be stored"
                 draft.notices.append(
                     f"cell {index} is tagged {TAG_ALWAYS}: it runs again and {makes}; "
                     "what was stored keeps the stored value"
+                )
+
+    def _tell_changers(self, index: int) -> None:
+        """Say what is missing of an object that is made again, and that other cells changed meanwhile."""
+        checkpoint = self.draft.start.checkpoint
+        for item in checkpoint.unstored if checkpoint is not None else []:
+            changers = self._changers(item) if item.cell == index else []
+            if changers:
+                cells = ", ".join(map(str, changers))
+                self.draft.notices.append(
+                    f"cell {index} makes {item.name} again, without what cell {cells}, which is reused, may "
+                    f"have done to it: tag that cell {TAG_ALWAYS} too, or restart the run"
                 )
 
     def _guard_once(self) -> None:
@@ -182,12 +202,22 @@ class Agreements:
             for place in readers.get(item.name, ()):
                 self._cannot_restore(place, item)
 
+    def _changers(self, item: Unstored) -> list[int]:
+        """Return the reused cells that may have changed what the state does not hold after it was made."""
+        draft = self.draft
+        return [
+            index
+            for place, index in enumerate(draft.indices)
+            if index > (item.cell or 0) and draft.reused(place)
+            if draft.steps[draft.step_of(place)].writes(item.name)
+        ]
+
     def _cannot_restore(self, place: int, item: Unstored) -> None:
         draft = self.draft
         index = draft.indices[place]
         what = f"{item.name} ({item.type}) could not be stored: {item.reason}"
         maker = "" if item.cell is None else f", made by cell {item.cell},"
-        mends = [] if item.cell is None else [f"tag cell {item.cell} {TAG_ALWAYS} to have it made again"]
+        mends = [] if item.cell is None or self._changers(item) else [_tag(item.cell)]
         if draft.makers and self._offer is not None and item.name in self._offer.stale:
             cells = ", ".join(str(maker) for maker in draft.makers)
             many = "s" if len(draft.makers) > 1 else ""
@@ -198,3 +228,7 @@ class Agreements:
         draft.planned[place] = draft.planned[place].model_copy(
             update={"action": PlanAction.CANNOT_RESTORE, "why": what}
         )
+
+
+def _tag(cell: int) -> str:
+    return f"tag cell {cell} {TAG_ALWAYS} to have it made again"

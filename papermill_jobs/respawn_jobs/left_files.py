@@ -51,7 +51,9 @@ class LeftFiles:
         self._directory = directory
         self._begun = _begun_writes(cells, notebook, directory, _UNFINISHED, python=python)
         for record in since:
-            self._begun |= _seen(record.evidence, directory) if record.evidence is not None else {FILES}
+            self._begun |= (
+                seen_written(record.evidence, directory) if record.evidence is not None else {FILES}
+            )
 
     def begun(self) -> frozenset[str]:
         """Return the files that cells may have changed which began and are in no state."""
@@ -142,7 +144,7 @@ def _begun_writes(
         if record.state not in states:
             continue
         if record.evidence is not None:
-            found |= _seen(record.evidence, directory)
+            found |= seen_written(record.evidence, directory)
         elif place < len(sources):  # its kernel died before it could tell
             before = zip(sources[:place], cells, strict=False)
             run = [source for source, one in before if TAG_SKIP not in one.tags]
@@ -166,7 +168,7 @@ def _changed_since(
     found: set[str] = set()
     for step, record in zip(steps[point:], records[point:], strict=True):
         if record is not None and record.evidence is not None:
-            found |= _seen(record.evidence, directory)
+            found |= seen_written(record.evidence, directory)
         elif step.old is not None:
             found |= _written(step.old)
     return frozenset(found)
@@ -195,7 +197,7 @@ def _needs(name: str, steps: Sequence[Step]) -> bool:
     return False
 
 
-def _seen(evidence: CellEvidence, directory: str | None) -> set[str]:
+def seen_written(evidence: CellEvidence, directory: str | None) -> set[str]:
     """Return the files that a cell was seen to change; with `FILES` where it may have changed others."""
     found = _files(observed(Footprint(), evidence, directory=directory).writes)
     if evidence.overflow or evidence.going_on or evidence.files_unwatched:

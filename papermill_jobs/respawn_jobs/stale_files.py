@@ -44,6 +44,7 @@ def stale_files(
     steps: Sequence[Step],
     running: Sequence[int],
     sources: Mapping[int, str],
+    written: Mapping[int, Iterable[str]],
     begun: Iterable[str],
     name_of: Namer,
 ) -> list[str]:
@@ -53,13 +54,14 @@ def stale_files(
         steps: both notebooks, in order.
         running: the steps that are executed, in order.
         sources: the source of each step's cell in the fixed notebook.
+        written: the files that the cell of each step was seen to write, in the run before.
         begun: files that cells which had not finished may have changed.
         name_of: names a step in messages.
     """
     known = _Words(sources.values())
     words = {place: known.of(sources[place]) for place in running}
     found: dict[tuple[int, str, int | None], list[str]] = {}
-    for left in _left(steps, set(running), begun):
+    for left in _left(steps, set(running), written, begun):
         seen = _seen_by(left.name, steps, running, words)
         if seen is not None:
             found.setdefault((*seen, left.place), []).append(left.name.removeprefix(FILE))
@@ -71,14 +73,14 @@ def stale_files(
     ]
 
 
-def _left(steps: Sequence[Step], running: set[int], begun: Iterable[str]) -> Iterator[_Left]:
+def _left(
+    steps: Sequence[Step], running: set[int], written: Mapping[int, Iterable[str]], begun: Iterable[str]
+) -> Iterator[_Left]:
     """Return the files that cells left which are gone, edited, or run again; directories go with theirs."""
     found: dict[str, int | None] = {name: None for name in begun if name != FILES}
     for place, step in enumerate(steps):
-        if step.old is not None and (step.new is None or place in running):
-            for name in step.old.writes & step.old.seen:
-                if is_file(name) and name != FILES:
-                    found[name] = place
+        if step.new is None or place in running:
+            found |= {name: place for name in written.get(place, ()) if name != FILES}
     for name in sorted(found):
         if not any(other.startswith(f"{name}/") for other in found):
             yield _Left(name, found[name])

@@ -26,7 +26,8 @@ def told(maker: str, fixed: str | None, reader: str, *written: str, first: str =
     ]
     sources = {0: first, 2: reader} | ({} if fixed is None else {1: fixed})
     running = [place for place in (1, 2) if place in sources]
-    return stale_files(steps, running, sources, (), lambda place: f"cell {place}")
+    names = [f"#file:{one}" for one in written]
+    return stale_files(steps, running, sources, {1: names}, (), lambda place: f"cell {place}")
 
 
 @pytest.mark.parametrize(
@@ -88,5 +89,6 @@ def test_a_directory_that_is_made_where_it_is_missing_is_not_listed() -> None:
 def test_what_the_cell_that_failed_left_is_named() -> None:
     reader = "n = os.listdir('parts')"
     [one] = footprints([reader])
-    [said] = stale_files([Step(None, one)], [0], {0: reader}, ["#file:parts/0.csv"], lambda at: f"cell {at}")
+    begun = ["#file:parts/0.csv"]
+    [said] = stale_files([Step(None, one)], [0], {0: reader}, {}, begun, lambda at: f"cell {at}")
     assert said.startswith("cell 0 may list parts/0.csv, and the cell that failed left it in the run before;")

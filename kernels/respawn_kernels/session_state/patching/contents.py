@@ -7,6 +7,7 @@ than three steps, of more than 20,000 entries, and what a library keeps in C.
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ _DEEPEST = 3
 _IN_PYTHON = 1 << 9
 """`Py_TPFLAGS_HEAPTYPE`: a class that was made while Python ran."""
 _KEYS = (str, int, bool, type(None))
+_LOGGING = (logging.Logger, logging.Handler)
+"""Whose attributes the probe of logging restores, whatever class they have."""
 
 NOT_LOOKED_INTO = frozenset(
     [
@@ -146,7 +149,7 @@ def _container(value: Any) -> Any:
     if kind in _EXACT or issubclass(kind, dict | list | set):
         return value
     if kind.__flags__ & _IN_PYTHON and not issubclass(kind, ModuleType):
-        if str(kind.__module__).partition(".")[0] in NOT_LOOKED_INTO:
+        if str(kind.__module__).partition(".")[0] in NOT_LOOKED_INTO or issubclass(kind, _LOGGING):
             return None
         try:
             inside = object.__getattribute__(value, "__dict__")

@@ -8,20 +8,22 @@ a module is kept by `Patches`, where it changed.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import pickle
 from collections.abc import Hashable, Iterator
+from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
 
 from respawn_kernels.caches import CACHED, cache_content, fill_cache
 from respawn_kernels.session_state.patching.attributes import attributes_of
 from respawn_kernels.session_state.patching.baseline import baseline, own_classes
-from respawn_kernels.session_state.patching.content import tells_all
+from respawn_kernels.session_state.patching.content import mark, tells_all
 from respawn_kernels.session_state.patching.origin import ATOMS
 from respawn_kernels.session_state.probe import Lost, NotSet, Parts
 
-_VALUE, _CELL, _CACHE = "value", "cell", "cache"
+_VALUE, _CELL, _CACHE, _SOURCE = "value", "cell", "cache", "source"
 State = tuple[str, str, str, str, Any]
 """Module, path of the owner in it, name, kind, value."""
 _DESCRIPTORS = (staticmethod, classmethod)
@@ -81,6 +83,10 @@ def _where(state: State) -> str:
 
 
 def _set(owner: Any, name: str, kind: str, value: Any) -> None:
+    if kind == _SOURCE:
+        if _digest(owner) != value:
+            raise ValueError("its source has changed since, and cells that are reused ran the old one")
+        return
     if kind == _CACHE:
         function = vars(owner)[name]
         function.cache_clear()
@@ -93,27 +99,40 @@ def _set(owner: Any, name: str, kind: str, value: Any) -> None:
 
 
 def _states(name: str, module: ModuleType) -> Iterator[State]:
-    yield from _of_namespace(name, "", dict(vars(module)), name)
+    if (digest := _digest(module)) is not None:
+        yield name, "", "", _SOURCE, digest
+    _, before = baseline.modules.get(name, (module, {}))
+    marks = baseline.marks.get(name, {})
+    # What `Patches` finds is its own.
+    as_imported = {
+        key: value
+        for key, value in list(vars(module).items())
+        if before.get(key) is value and (key not in marks or mark(value) == marks[key])
+    }
+    yield from _of_namespace(name, "", as_imported)
     for cls in own_classes(module):
         if cls.__module__ == name:
-            yield from _of_namespace(name, cls.__qualname__, dict(attributes_of(cls)), name)
+            known = baseline.classes.get(cls, {})
+            own = {key: value for key, value in attributes_of(cls).items() if known.get(key) is value}
+            yield from _of_namespace(name, cls.__qualname__, own)
 
 
-def _of_namespace(module: str, path: str, values: dict[str, Any], home: str) -> Iterator[State]:
+def _of_namespace(module: str, path: str, values: dict[str, Any]) -> Iterator[State]:
     for key, value in values.items():
         function = value.__func__ if issubclass(type(value), _DESCRIPTORS) else value
-        if type(function) is FunctionType and function.__module__ == home:
-            yield from _of_function(module, f"{path}.{key}" if path else key, function)
+        if type(function) is FunctionType and function.__module__ == module:
+            if getattr(function, "registry", None) is None:  # `singledispatch` has a probe of its own
+                yield from _of_function(module, f"{path}.{key}" if path else key, function)
         elif type(value) is CACHED:
-            if value.__module__ == home:
+            if value.__module__ == module:
                 yield module, path, key, _CACHE, _cache(value)
-        elif key[:2] != "__" and _may_hold(value) and not (path == "" and tells_all(value)):
+        elif key[:2] != "__" and key != "_abc_impl" and _may_hold(value) and (path or not tells_all(value)):
             yield module, path, key, _VALUE, value
 
 
 def _of_function(module: str, path: str, function: FunctionType) -> Iterator[State]:
     for key, value in vars(function).items():
-        if key != "__wrapped__":
+        if key != "__wrapped__" and not issubclass(type(value), _STATELESS):
             yield module, path, key, _VALUE, value
     for key in ("__defaults__", "__kwdefaults__"):
         value = getattr(function, key)
@@ -126,6 +145,14 @@ def _of_function(module: str, path: str, function: FunctionType) -> Iterator[Sta
             continue
         if key != "__class__" and _may_hold(value):
             yield module, path, key, _CELL, value
+
+
+def _digest(module: ModuleType) -> str | None:
+    """Return what differs when a module's source does; None when that is not to be read."""
+    try:
+        return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def _cache(function: Any) -> Any:
