@@ -23,6 +23,8 @@ from typing import Any
 
 _os_fork = os.fork
 _register = os.register_at_fork
+_of_notebook: list[dict[str, Any]] = []
+"""What cells have registered, each call by itself."""
 _forking: int | None = None
 """The thread that is forking for us, as the handlers run in it."""
 _IGNORED: Any = ("ignore", None, DeprecationWarning, None, 0)
@@ -63,9 +65,22 @@ def _module_of(handler: Any) -> object:
 @functools.wraps(_register)
 def _registering(**handlers: Any) -> None:
     caller = sys._getframe(1).f_globals.get("__name__")
+    if caller == "__main__":
+        _of_notebook.append(dict(handlers))
     if not _is_own(caller):
         handlers = {when: _for_others(handler) for when, handler in handlers.items()}
     _register(**handlers)
+
+
+def registered_by_cells() -> list[dict[str, Any]]:
+    """Return the handlers of forks that cells have registered, in their order."""
+    return list(_of_notebook)
+
+
+def register_for_cells(handlers: dict[str, Any]) -> None:
+    """Register handlers of forks once more that cells had registered in another process."""
+    _of_notebook.append(handlers)
+    _register(**{when: _for_others(handler) for when, handler in handlers.items()})
 
 
 def _is_own(module: object) -> bool:

@@ -20,6 +20,7 @@ from types import FunctionType
 from typing import Any
 
 from respawn_kernels import hash_seed, session_state
+from respawn_kernels.callbacks import named_by_callbacks
 from respawn_kernels.captured import NewGroup, is_atom, is_seen, required
 from respawn_kernels.checking import LARGEST, check
 from respawn_kernels.chunks import BlobTable, BlobWriter
@@ -151,7 +152,9 @@ class _Capture:
         if self._known is not None and touched is not None:
             # The session's parts are made anew each time: an address says nothing of them.
             lasting = {n: value for n, value in self._values.items() if n[:1] != "#" or is_result(n)}
-            self._reused = self._known.unchanged(lasting, touched)
+            called = named_by_callbacks(value for n, value in self._values.items() if n not in lasting)
+            if called is not None:
+                self._reused = self._known.unchanged(lasting, called.union(touched))
 
     def leave_out(self, reasons: Mapping[str, str]) -> None:
         """List variables as not stored without trying."""

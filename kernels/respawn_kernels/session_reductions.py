@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import itertools
 import logging
+import pickle
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -31,6 +32,8 @@ def reducers() -> Mapping[type, Reducer]:
     if figure is not None:
         found |= dict.fromkeys((figure, *figure.__subclasses__()), _figure)
         found[sys.modules["matplotlib.cbook"].CallbackRegistry] = _callbacks
+    if (subprocess := sys.modules.get("subprocess")) is not None:
+        found[subprocess.Popen] = _child
     waiting: list[type] = [logging.Handler]
     while waiting:
         cls = waiting.pop()
@@ -38,6 +41,13 @@ def reducers() -> Mapping[type, Reducer]:
             found[cls] = _handler
             waiting += cls.__subclasses__()
     return found
+
+
+def _child(process: Any, _pickler: NamespacePickler) -> Any:
+    """Refuse a child process that runs: in another process nobody could wait for it."""
+    if process.returncode is None:
+        raise pickle.PicklingError("a child process that was running")
+    return NotImplemented
 
 
 def global_generators() -> Iterator[Any]:

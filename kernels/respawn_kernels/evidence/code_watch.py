@@ -22,8 +22,9 @@ from respawn_kernels.evidence.code_names import Names, is_module_level, names_of
 from respawn_kernels.evidence.libraries import is_library_file, is_machinery, is_stateless, serves_both
 
 _NAME = "respawn"
-_TOOLS = (3, 4, 5)
-"""Debuggers (0), coverage (1) and profilers (2) have numbers of their own; 5 is for optimizers."""
+_TOOLS = (4, 3, 5)
+"""Debuggers (0), coverage (1), profilers (2) and optimizers (5) have numbers of their own; who looks for a
+free one comes to 3 first."""
 _MAX_UNSORTED = 5_000
 _MAX_DEPTH = 50
 _monitoring: Any = getattr(sys, "monitoring", None)

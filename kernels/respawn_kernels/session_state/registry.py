@@ -16,8 +16,9 @@ from respawn_kernels.session_state.patching import Helpers, Patches, Registries
 from respawn_kernels.session_state.probe import Probe
 from respawn_kernels.session_state.probes import interpreter, libraries, process
 from respawn_kernels.session_state.probes.codecs_registry import Codecs
-from respawn_kernels.session_state.probes.context import AtExit, ContextVariables, Running
+from respawn_kernels.session_state.probes.context import AtExit, AuditHooks, ContextVariables, Running
 from respawn_kernels.session_state.probes.descriptors import Descriptors
+from respawn_kernels.session_state.probes.forks import ForkHandlers
 from respawn_kernels.session_state.probes.imports import Finders, ImportPath, LoadedModules, ModuleNames
 from respawn_kernels.session_state.probes.ipython import (
     Annotations,
@@ -99,6 +100,9 @@ _OWN: tuple[Probe, ...] = (
     process.Signals(),
     Running(),
     Descriptors(),
+    ForkHandlers(),
+    process.scheduling(),
+    AuditHooks(),
     AtExit(),
     # Importing and restoring the parts above may draw numbers and add filters.
     NumpyRandom(),

@@ -175,7 +175,7 @@ def test_debugger_and_profilers_still_work(shared: Recorded) -> None:
     )
     shared.run(code + "def traced():\n    return 1\nsys.settrace(tracer)\ntraced()\nsys.settrace(None)")
     assert shared.kernel.value("'line' in lines")
-    taken = shared.run("sys.monitoring.free_tool_id(3)")
+    taken = shared.run("sys.monitoring.free_tool_id(4)")
     assert taken.unwatched is not None
     shared.kernel.silent(f"{AGENT}.start({str(shared.directory / 'spool')!r})")
     assert shared.run("1").unwatched is None
@@ -255,7 +255,7 @@ def test_held_child_watches_nothing(tmp_path: Path) -> None:
         kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()}, {Options().to_json()!r})")
         (tmp_path / "spies.py").write_text(
             "import sys\nclass Spy:\n    def __reduce__(self):\n"
-            f"        print(sys.monitoring.get_tool(3), file=open({str(told)!r}, 'w'))\n"
+            f"        print(sys.monitoring.get_tool(4), file=open({str(told)!r}, 'w'))\n"
             "        return int, ()\n"
         )
         kernel.run("import spies, sys\nspy = spies.Spy()")
@@ -265,7 +265,7 @@ def test_held_child_watches_nothing(tmp_path: Path) -> None:
         report = wait_for(place.read_report, 60, "the child's report")
         assert report.state == "saved"
         assert told.read_text() == "None\n"
-        assert kernel.value("sys.monitoring.get_tool(3)") == "respawn"
+        assert kernel.value("sys.monitoring.get_tool(4)") == "respawn"
         end_all(spool)
 
 

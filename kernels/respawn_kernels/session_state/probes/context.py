@@ -138,3 +138,36 @@ class AtExit:
 def _exits() -> int:
     count = getattr(sys.modules.get("atexit"), "_ncallbacks", None)
     return int(count()) if count is not None else 0
+
+
+class AuditHooks:
+    """Hooks that cells added by `sys.addaudithook`, and their tools of `sys.monitoring`. None comes back.
+
+    Python tells nobody of the hooks, and keeps them for ever.
+    """
+
+    name = "#audit"
+    before_fork = False
+
+    def fingerprint(self) -> Hashable:
+        """Return whether a cell adds a hook, and which tools there are."""
+        return "addaudithook" in mentioned_words(), tuple(_tools())
+
+    def capture(self) -> Parts | None:
+        """Return that they are lost."""
+        found = Parts({f"tool {n}": Lost(f"the tool {name} is not there", "tool") for n, name in _tools()})
+        if "addaudithook" in mentioned_words():
+            found["hook"] = Lost("a hook that a cell added is not there; add it again", "hook")
+        return found or None
+
+    def restore(self, value: Any, shell: Any | None) -> None:
+        """Do nothing: there is never a value."""
+
+
+def _tools() -> list[tuple[int, str]]:
+    """Return the notebook's tools: those with numbers that nobody has for good, but for Respawn's own."""
+    monitoring: Any = getattr(sys, "monitoring", None)
+    if monitoring is None or "monitoring" not in mentioned_words():
+        return []
+    names = ((number, monitoring.get_tool(number)) for number in (3, 4, 5))
+    return [(number, name) for number, name in names if name not in (None, "respawn")]

@@ -1,10 +1,14 @@
-"""Open descriptors that the notebook knows by their numbers: `r, w = os.pipe()`. None of them comes back."""
+"""Variables that are numbers of what ends with its process: open descriptors, child processes.
+
+`r, w = os.pipe()` and `pid = os.fork()` give integers, which come back as numbers of whatever is there.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +17,21 @@ from respawn_kernels.session_state.patching import mentioned_words, named_pairs
 from respawn_kernels.session_state.probe import Lost, Marks, Parts
 
 _OPEN = "/proc/self/fd"
-_GIVE_NUMBERS = frozenset(
+_TASKS = "/proc/self/task"
+_GIVE_DESCRIPTORS = frozenset(
     [
         *("pipe", "pipe2", "openpty", "memfd_create", "eventfd", "timerfd_create", "pidfd_open", "mkstemp"),
         *("dup", "dup2", "detach", "fileno", "forkpty"),
     ]
 )
-"""Functions whose names tell that a cell may have the number of a descriptor."""
+_GIVE_PROCESSES = frozenset(["fork", "forkpty", "posix_spawn", "posix_spawnp", "spawnl", "spawnv", "pid"])
+"""Functions and attributes whose names tell that a cell may have such a number."""
 _MOST = 16
 _KINDS = {stat.S_IFIFO: "pipe", stat.S_IFREG: "file", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device"}
 
 
 class Descriptors:
-    """Variables that are numbers of descriptors which were opened since the session began."""
+    """Variables that are such numbers, of what was opened or started since the session began."""
 
     name = "#descriptors"
 
@@ -40,9 +46,8 @@ class Descriptors:
         """Return what is lost."""
         found = Parts()
         for name, value, numbers in self._found():
-            kind = _KINDS.get(stat.S_IFMT(os.fstat(numbers[0]).st_mode), "descriptor")
             what = "is the number of" if len(numbers) == 1 else "has the numbers of"
-            why = f"it {what} an open {kind}, which ends with its process"
+            why = f"it {what} {_kind(numbers[0])}, which ends with the kernel"
             found[name] = Lost(why, type(value).__name__, name)
         return found or None
 
@@ -50,14 +55,24 @@ class Descriptors:
         """Do nothing: there is nothing to restore."""
 
     def _found(self) -> Iterator[tuple[str, Any, list[int]]]:
-        if _GIVE_NUMBERS.isdisjoint(mentioned_words()) and ("os", "open") not in named_pairs():
+        words, there = mentioned_words(), set[int]()
+        if not _GIVE_DESCRIPTORS.isdisjoint(words) or ("os", "open") in named_pairs():
+            there |= {number for number in _open_now() - self._start if _is_open(number)}
+        if not _GIVE_PROCESSES.isdisjoint(words):
+            there |= _children()
+        if not there:
             return
-        new = _open_now() - self._start
         for name, value in list(getattr(live_shell(), "user_ns", {}).items()):
             values = value[:_MOST] if type(value) in (tuple, list) else [value]
-            numbers = [one for one in values if type(one) is int and one in new and _is_open(one)]
+            numbers = [one for one in values if type(one) is int and one in there]
             if numbers and not name.startswith("_"):
                 yield name, value, numbers
+
+
+def _kind(number: int) -> str:
+    if number in _children():
+        return "a child process"
+    return f"an open {_KINDS.get(stat.S_IFMT(os.fstat(number).st_mode), 'descriptor')}"
 
 
 def _open_now() -> set[int]:
@@ -74,3 +89,12 @@ def _is_open(number: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _children() -> set[int]:
+    """Return the ids of the child processes, those included that ended and nobody has waited for."""
+    found: set[int] = set()
+    with suppress(OSError):  # not Linux, or a thread ended meanwhile
+        for task in Path(_TASKS).iterdir():
+            found |= set(map(int, (task / "children").read_text().split()))
+    return found

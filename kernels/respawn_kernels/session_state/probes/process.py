@@ -114,6 +114,26 @@ def limits() -> Settings:
     )
 
 
+def scheduling() -> Settings:
+    """Return the probe of the priority of the process and the processors that it may use."""
+    return Settings(
+        "#scheduling",
+        lambda: {"priority": os.getpriority(os.PRIO_PROCESS, 0), "processors": _processors()},
+        _schedule,
+    )
+
+
+def _processors() -> list[int]:
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def _schedule(name: str, value: Any) -> None:
+    if name == "priority":
+        os.setpriority(os.PRIO_PROCESS, 0, value)
+    else:
+        os.sched_setaffinity(0, value)
+
+
 def sockets() -> Settings:
     """Return the probe of how long sockets wait."""
     import socket
