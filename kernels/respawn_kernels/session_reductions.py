@@ -17,6 +17,7 @@ from types import BuiltinMethodType, MethodType, ModuleType
 from typing import Any
 
 from respawn_kernels.names import live_shell
+from respawn_kernels.own_streams import name_of
 from respawn_kernels.pickling import PROTOCOL, NamespacePickler, Reducer
 
 _GENERATORS = (("random", "_inst"), ("numpy.random.mtrand", "_rand"), ("torch", "default_generator"))
@@ -61,7 +62,9 @@ def global_generators() -> Iterator[Any]:
 def sessions_own() -> Iterator[Any]:
     """Return the objects that are stored as references to whatever the session has in their place."""
     yield from global_generators()
-    yield from (live_shell(), sys.stdout, sys.stderr, sys.stdin)
+    yield live_shell()
+    # One that the notebook put in their place is an object like any other.
+    yield from (one for one in (sys.stdout, sys.stderr, sys.stdin) if name_of(one) is not None)
 
 
 def _generator(generator: Any, _pickler: NamespacePickler) -> Any:
