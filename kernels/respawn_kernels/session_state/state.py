@@ -27,6 +27,8 @@ class _Seen:
         self.cells: dict[str, int] = {}
         self._same: dict[tuple[str, Hashable], Hashable] = {}
         self._before: dict[str, Hashable] | None = None
+        self._helpers = 0
+        """How many modules beside the notebook there were."""
         self.by_imports: set[str] = set()
         """Parts that imports changed since somebody asked: who finds the modules loaded changes nothing."""
 
@@ -43,8 +45,11 @@ class _Seen:
                 before = self.noted.get(name)
                 new = set(mark).difference(before if isinstance(before, Marks) else ())
                 self.cells |= {f"{name}:{part}": cell for part, _ in new}
-        for part in helper_parts():  # no fingerprint tells of them; the cell that brings them is theirs
-            self.cells.setdefault(f"#helpers:{part}", cell)
+        if len(baseline.local) != self._helpers:
+            # No fingerprint tells of what helpers hold; the cell that imports them is its cell.
+            self._helpers = len(baseline.local)
+            for part in helper_parts():
+                self.cells.setdefault(f"#helpers:{part}", cell)
         self.noted, self.latest = now, {}
 
     def import_began(self) -> None:

@@ -8,6 +8,7 @@ costs about 1 µs each.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import sysconfig
 import threading
@@ -34,6 +35,8 @@ class Baseline:
         """Their attributes."""
         self.local: dict[str, ModuleType] = {}
         """Modules that are not installed but lie beside the notebook: all their state is the notebook's."""
+        self.sources: dict[str, str] = {}
+        """By local module: a digest of the source that was imported."""
         self.marks: dict[str, dict[str, Hashable]] = {}
         """By local module and name: what a value that can change looked like."""
         self.kept: dict[str, list[Kept]] = {}
@@ -85,6 +88,8 @@ class Baseline:
                 self.dispatchers[name, key] = value
         if _is_local(module):
             self.local[name] = module
+            if (digest := source_digest(module)) is not None:
+                self.sources[name] = digest
             self.marks[name] = {
                 key: mark(value)
                 for key, value in values.items()
@@ -149,6 +154,14 @@ class ImportListener(Protocol):
 
     def import_ended(self, *, local: bool) -> None:
         """Note what is after; `local` says that the module lies beside the notebook."""
+
+
+def source_digest(module: ModuleType) -> str | None:
+    """Return what differs when a module's source file does; None when that is not to be read."""
+    try:
+        return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def own_classes(module: ModuleType) -> Iterator[type]:

@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-_ATOMS = (type(None), bool, int, float, complex, str, bytes)
+ATOMS = (type(None), bool, int, float, complex, str, bytes)
 _SEQUENCES = (list, tuple, deque)
 _MAPPINGS = (dict, defaultdict, OrderedDict)
 _SETS = (set, frozenset)
@@ -25,7 +25,7 @@ _LONGEST_ATOM = 1 << 12
 def can_change(value: Any) -> bool:
     """Tell whether a value is data that may change in place: a container, an array, an object."""
     kind = type(value)
-    if kind in _ATOMS or kind is tuple or kind is frozenset or issubclass(kind, type | ModuleType):
+    if kind in ATOMS or kind is tuple or kind is frozenset or issubclass(kind, type | ModuleType):
         return False
     return kind in (*_SEQUENCES, *_MAPPINGS, *_SETS, bytearray) or _is_array(value) or _has_attributes(value)
 
@@ -38,7 +38,7 @@ def mark(value: Any) -> Hashable:
     while waiting and len(found) < _MOST:
         one = waiting.pop()
         kind = type(one)
-        if kind in _ATOMS:
+        if kind in ATOMS:
             found.append(
                 (kind, one if not isinstance(one, str | bytes) or len(one) < _LONGEST_ATOM else id(one))
             )
@@ -68,7 +68,7 @@ def tells_all(value: Any) -> bool:
         kind, count = type(one), count + 1
         if count > _MOST:
             return False
-        if kind in _ATOMS or id(one) in seen or issubclass(kind, _CODE):
+        if kind in ATOMS or id(one) in seen or issubclass(kind, _CODE):
             continue
         seen.add(id(one))
         if kind in _SEQUENCES or kind in _SETS:

@@ -2,25 +2,22 @@
 
 A generator of random numbers, an iterator, a cache, a connection look the same before and after they are
 used. So all of them are kept: as variables of a module, as attributes of its classes, and in its functions as
-attributes, defaults, closures and caches. What is plain data in a variable of
-a module is kept by `Patches`, where it changed.
+attributes, defaults, closures and caches. `Patches` keeps what is plain data in a variable of a module, where
+it changed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import pickle
 from collections.abc import Hashable, Iterator
-from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
 
 from respawn_kernels.caches import CACHED, cache_content, fill_cache
 from respawn_kernels.session_state.patching.attributes import attributes_of
-from respawn_kernels.session_state.patching.baseline import baseline, own_classes
-from respawn_kernels.session_state.patching.content import mark, tells_all
-from respawn_kernels.session_state.patching.origin import ATOMS
+from respawn_kernels.session_state.patching.baseline import baseline, own_classes, source_digest
+from respawn_kernels.session_state.patching.content import ATOMS, mark, tells_all
 from respawn_kernels.session_state.probe import Lost, NotSet, Parts
 
 _VALUE, _CELL, _CACHE, _SOURCE = "value", "cell", "cache", "source"
@@ -48,8 +45,9 @@ class Helpers:
         baseline.look()
         found = Parts()
         for state in _all_states():
-            *_, kind, value = state
-            found[_where(state)] = value if kind == _CACHE and type(value) is Lost else state
+            *place, kind, value = state
+            content = _content(value) if kind == _CACHE else value
+            found[_where(state)] = content if type(content) is Lost else (*place, kind, content)
         return found or None
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
@@ -84,7 +82,7 @@ def _where(state: State) -> str:
 
 def _set(owner: Any, name: str, kind: str, value: Any) -> None:
     if kind == _SOURCE:
-        if _digest(owner) != value:
+        if source_digest(owner) != value:
             raise ValueError("its source has changed since, and cells that are reused ran the old one")
         return
     if kind == _CACHE:
@@ -99,8 +97,8 @@ def _set(owner: Any, name: str, kind: str, value: Any) -> None:
 
 
 def _states(name: str, module: ModuleType) -> Iterator[State]:
-    if (digest := _digest(module)) is not None:
-        yield name, "", "", _SOURCE, digest
+    if name in baseline.sources:
+        yield name, "", "", _SOURCE, baseline.sources[name]
     _, before = baseline.modules.get(name, (module, {}))
     marks = baseline.marks.get(name, {})
     # What `Patches` finds is its own.
@@ -125,7 +123,7 @@ def _of_namespace(module: str, path: str, values: dict[str, Any]) -> Iterator[St
                 yield from _of_function(module, f"{path}.{key}" if path else key, function)
         elif type(value) is CACHED:
             if value.__module__ == module:
-                yield module, path, key, _CACHE, _cache(value)
+                yield module, path, key, _CACHE, value
         elif key[:2] != "__" and key != "_abc_impl" and _may_hold(value) and (path or not tells_all(value)):
             yield module, path, key, _VALUE, value
 
@@ -147,15 +145,7 @@ def _of_function(module: str, path: str, function: FunctionType) -> Iterator[Sta
             yield module, path, key, _CELL, value
 
 
-def _digest(module: ModuleType) -> str | None:
-    """Return what differs when a module's source does; None when that is not to be read."""
-    try:
-        return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
-    except OSError:
-        return None
-
-
-def _cache(function: Any) -> Any:
+def _content(function: Any) -> Any:
     try:
         return cache_content(function)
     except pickle.PicklingError as error:

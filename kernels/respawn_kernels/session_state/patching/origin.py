@@ -8,9 +8,9 @@ from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from respawn_kernels.session_state.patching.attributes import attributes_of
+from respawn_kernels.session_state.patching.content import ATOMS
 from respawn_kernels.session_state.patching.contents import entries
 
-ATOMS = (type(None), bool, int, float, complex, str, bytes)
 _MOST_INSIDE = 50
 _DEEPEST = 3
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from respawn_kernels.session_state.patching.attributes import attributes_of
 from respawn_kernels.session_state.patching.baseline import baseline, own_classes
-from respawn_kernels.session_state.patching.content import can_change, mark
+from respawn_kernels.session_state.patching.content import ATOMS, can_change, mark
 from respawn_kernels.session_state.patching.functions import set_on_functions
-from respawn_kernels.session_state.patching.origin import ATOMS, is_own
+from respawn_kernels.session_state.patching.origin import is_own
 from respawn_kernels.session_state.patching.setters import set_by
 from respawn_kernels.session_state.patching.visible import visible_modules
 from respawn_kernels.session_state.patching.words import (

@@ -16,8 +16,9 @@ from itertools import pairwise
 from typing import Any
 
 from respawn_kernels.session_state.patching.baseline import baseline
+from respawn_kernels.session_state.patching.content import ATOMS
 from respawn_kernels.session_state.patching.contents import Kept, entries, find
-from respawn_kernels.session_state.patching.origin import ATOMS, is_own
+from respawn_kernels.session_state.patching.origin import is_own
 from respawn_kernels.session_state.patching.visible import visible_modules
 from respawn_kernels.session_state.patching.words import named_pairs, set_attributes, written_words
 from respawn_kernels.session_state.probe import Marks, NotSet, Parts
