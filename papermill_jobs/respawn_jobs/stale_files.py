@@ -67,8 +67,8 @@ def stale_files(
             found.setdefault((*seen, left.place), []).append(left.name.removeprefix(FILE))
     return [
         f"{name_of(place)} {how.format(_some(files))}, and {_who(maker, name_of)} left "
-        f"{'it' if len(files) == 1 else 'them'} in the run before; what no cell above makes anew is still "
-        "there, so remove it first to have the result of a run in an empty directory"
+        f"{_them(files)} in the run before; what no cell above makes anew is still there: remove "
+        f"{_them(files)} first to have the result of a run in an empty directory"
         for (place, how, maker), files in found.items()
     ]
 
@@ -153,6 +153,10 @@ def _parsed(source: str) -> ast.Module:
 def _some(files: Sequence[str]) -> str:
     named = ", ".join(files[:_MOST_NAMED])
     return named if len(files) <= _MOST_NAMED else f"{named} and {len(files) - _MOST_NAMED} more"
+
+
+def _them(files: Sequence[str]) -> str:
+    return "it" if len(files) == 1 else "them"
 
 
 def _who(place: int | None, name_of: Namer) -> str:
