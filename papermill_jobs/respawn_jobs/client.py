@@ -6,6 +6,7 @@ What a thread of the notebook puts out between cells goes to the cell before; nb
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 
 from respawn_jobs.bounds import OutputBound
+from respawn_jobs.displays import Contents
 from respawn_jobs.front_end import FrontEnd, displays_of, is_displayed
 from respawn_jobs.kernel import Kernel
 from respawn_jobs.notebooks import write_notebook
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _LATE = {"stream", "display_data", "update_display_data", "clear_output", "comm_open", "comm_msg"}
 """What threads may put out when the cell that began them is over."""
+_SHOWING = {"execute_result", "display_data", "update_display_data"}
 
 
 class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
@@ -46,6 +49,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         self._kernel = kernel
         self._changed = changed
         self._bound = OutputBound()
+        self._contents = Contents()
         self._front_end: bytes | None = None
         self._front_end_changed = False
         self._latest: tuple[NotebookNode, int] | None = None
@@ -56,6 +60,9 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         """Handle what the kernel puts out until it has executed a cell, also what is of earlier ones."""
         self._assign_silent()
         self._latest = self._cells[parent_msg_id] = cell, cell_index
+        self.clear_display_id_mapping(cell_index)
+        for display in self._contents.forget(cell_index):
+            self._show(display)
         while True:
             message = await self.kc.iopub_channel.get_msg(timeout=None)
             if message["parent_header"].get("msg_id") != parent_msg_id:
@@ -88,7 +95,11 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         """Return what is known now of displays and widgets, as JSON; None when it is nothing, or no JSON."""
         if self._front_end_changed:
             buffers = {model: list(parts.values()) for model, parts in self.widget_buffers.items()}
-            known = FrontEnd(displays_of(self.nb.cells, self._display_id_map), self.widget_state, buffers)
+            known = FrontEnd(
+                displays_of(self.nb.cells, self._display_id_map, self._contents.by_cell()),
+                self.widget_state,
+                buffers,
+            )
             try:
                 self._front_end = known.to_json() if known else None
             except (TypeError, ValueError):  # the state of a widget may be what its author likes
@@ -106,6 +117,11 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         self._front_end_changed = True
         for display, cells in front_end.places_in(self.nb.cells, reused).items():
             self._display_id_map.setdefault(display, {}).update(cells)
+        for index, given in front_end.given_in(self.nb.cells, reused).items():
+            for display, content in given.items():
+                self._contents.give(display, index, content)
+        for display in self._display_id_map:
+            self._show(display)
         for model, state in front_end.widgets.items():
             self.widget_state[model] = {**state, **self.widget_state.get(model, {})}
         for model, parts in front_end.buffers.items():
@@ -117,11 +133,31 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         kept = self._bound.bounded(msg, cell_index)
         if kept is None:
             return None
-        if msg["msg_type"].startswith("comm") or (msg["content"].get("transient") or {}).get("display_id"):
+        display: str | None = (msg["content"].get("transient") or {}).get("display_id")
+        if msg["msg_type"].startswith("comm") or display:
             self._front_end_changed = True
+        given = display if msg["msg_type"] in _SHOWING else None  # nbclient renames a message's type
         output = super().process_message(kept, cell, cell_index)
         self._changed(cell_index)
+        if given:
+            self._contents.give(given, cell_index, kept["content"])
+            self._show(given)
         return output
+
+    def _show(self, display: str) -> None:
+        """Let outputs show what the last cell in the notebook's order has given their display."""
+        content = self._contents.of(display)
+        if content is None:
+            return
+        for index, places in self._display_id_map.get(display, {}).items():
+            outputs = self.nb.cells[index].outputs
+            for place in places:
+                if (
+                    is_displayed(self.nb.cells[index], place)
+                    and not content.items() <= outputs[place].items()
+                ):
+                    outputs[place].update(copy.deepcopy(content))
+                    self._changed(index)
 
     def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
         # Another execution of a cell may have put out more than what is kept of it.

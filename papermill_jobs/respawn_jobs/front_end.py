@@ -1,19 +1,21 @@
 """What a front end knows of a notebook besides its outputs: display ids, and the state of widgets.
 
 Outputs in a notebook do not tell their display ids, so a resumed run could not update what a reused cell
-displays, and the models of its widgets would be unknown. What is known at a cell's boundary is a blob of that
+displays, nor take back what a cell that is edited put there; and the models of its widgets would be unknown.
+What is known at a cell's boundary is a blob of that
 cell's checkpoint, put there by the runner; the kernel never reads it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nbformat import NotebookNode
 
+from respawn_jobs.displays import Content
 from respawn_jobs.notebooks import source_hash
 
 _DISPLAYED = ("display_data", "execute_result")
@@ -27,6 +29,8 @@ class Displays:
     source_hash: str
     places: dict[str, list[int]]
     """Places among the cell's outputs, by display id."""
+    given: dict[str, Content] = field(default_factory=dict)
+    """What the cell gave displays to show, its own and those of other cells, by display id."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,21 @@ class FrontEnd:
     def places_in(
         self, cells: Sequence[NotebookNode], reused: Iterable[int]
     ) -> dict[str, dict[int, list[int]]]:
-        """Return which outputs of reused cells show which display, by display id and cell.
+        """Return which outputs of reused cells show which display, by display id and cell."""
+        found: dict[str, dict[int, list[int]]] = {}
+        for index, one in self._of(cells, reused):
+            for display, places in one.places.items():
+                there = [place for place in places if is_displayed(cells[index], place)]
+                if there:
+                    found.setdefault(display, {})[index] = there
+        return found
+
+    def given_in(self, cells: Sequence[NotebookNode], reused: Iterable[int]) -> dict[int, dict[str, Content]]:
+        """Return what reused cells gave displays to show, by cell and display id."""
+        return {index: one.given for index, one in self._of(cells, reused) if one.given}
+
+    def _of(self, cells: Sequence[NotebookNode], reused: Iterable[int]) -> Iterator[tuple[int, Displays]]:
+        """Yield what is known of reused cells.
 
         Cells may have moved since: one is known by its id and source, or by its source where ids are new.
         """
@@ -71,20 +89,12 @@ class FrontEnd:
             told = source_hash(cells[index].source)
             by_id[cells[index].get("id", ""), told] = index
             by_source.setdefault(told, []).append(index)
-        found: dict[str, dict[int, list[int]]] = {}
         for one in self.displays:
             alike = by_source.get(one.source_hash, [])
             if (one.cell_id, one.source_hash) in by_id:
-                index = by_id[one.cell_id, one.source_hash]
+                yield by_id[one.cell_id, one.source_hash], one
             elif len(alike) == 1:
-                index = alike[0]
-            else:
-                continue
-            for display, places in one.places.items():
-                there = [place for place in places if is_displayed(cells[index], place)]
-                if there:
-                    found.setdefault(display, {})[index] = there
-        return found
+                yield alike[0], one
 
 
 def is_displayed(cell: NotebookNode, place: int) -> bool:
@@ -93,14 +103,29 @@ def is_displayed(cell: NotebookNode, place: int) -> bool:
     return 0 <= place < len(outputs) and outputs[place].get("output_type") in _DISPLAYED
 
 
-def displays_of(cells: Sequence[NotebookNode], known: dict[str, dict[int, list[int]]]) -> list[Displays]:
-    """Return the displays of each cell, from nbclient's map of display ids to cells and outputs."""
-    places: dict[int, dict[str, list[int]]] = {}
+def displays_of(
+    cells: Sequence[NotebookNode],
+    known: dict[str, dict[int, list[int]]],
+    given: dict[int, dict[str, Content]] | None = None,
+) -> list[Displays]:
+    """Return the displays of each cell.
+
+    Args:
+        cells: the notebook's.
+        known: nbclient's map of display ids to cells and outputs.
+        given: what each cell gave displays to show, by display id.
+    """
+    places: dict[int, dict[str, list[int]]] = {index: {} for index in given or {}}
     for display, of_cells in known.items():
         for index, outputs in of_cells.items():
             if outputs:
                 places.setdefault(index, {})[display] = list(outputs)
     return [
-        Displays(cells[index].get("id", ""), source_hash(cells[index].source), of_cell)
+        Displays(
+            cells[index].get("id", ""),
+            source_hash(cells[index].source),
+            of_cell,
+            (given or {}).get(index, {}),
+        )
         for index, of_cell in sorted(places.items())
     ]

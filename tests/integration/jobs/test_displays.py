@@ -74,6 +74,58 @@ def test_a_retry_after_a_dead_kernel_knows_displays(bench, plain: list[list[Any]
     assert displayed(executed(bench, run)) == plain
 
 
+STATUS = "display('first', display_id='status')"
+SECOND = "update_display('second', display_id='status')"
+THIRD = "update_display('third', display_id='status')"
+IMPORT = "from IPython.display import update_display"
+EDITS = {
+    "the failing cell, which had updated it": (
+        [IMPORT, STATUS, "x = 1", f"{SECOND}\n1/0"],
+        [IMPORT, STATUS, "x = 1", "y = 2"],
+    ),
+    "a cell that updated it and does so no more": (
+        [IMPORT, STATUS, SECOND, "x = 1", "1/0"],
+        [IMPORT, STATUS, "y = 2", "x = 1", "0"],
+    ),
+    "the cell that updated it is gone": (
+        [IMPORT, STATUS, SECOND, "x = 1", "1/0"],
+        [IMPORT, STATUS, "x = 1", "0"],
+    ),
+    "a cell above one that updates it too": (
+        [IMPORT, STATUS, "x = 1", THIRD, "1/0"],
+        [IMPORT, STATUS, f"x = 2\n{SECOND}", THIRD, "0"],
+    ),
+    "a cell below one that updates it too": (
+        [IMPORT, STATUS, SECOND, THIRD, "1/0"],
+        [IMPORT, STATUS, SECOND, "x = 2", "0"],
+    ),
+    "the cell that displays it": (
+        [IMPORT, STATUS, SECOND, "1/0"],
+        [IMPORT, f"x = 2\n{STATUS}", SECOND, "0"],
+    ),
+    "the cell that displays it twice": (
+        [IMPORT, STATUS, SECOND, STATUS, "1/0"],
+        [IMPORT, f"x = 2\n{STATUS}", SECOND, STATUS, "0"],
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_reused_cells_show_what_cells_of_the_fixed_notebook_gave_them(bench, tmp_path, edit: str) -> None:
+    before, after = EDITS[edit]
+    failed = bench.run(*before)
+    resumed = bench.resume(failed.run.id, notebook(*after))
+    path = tmp_path / "nb.ipynb"
+    path.write_text(text(notebook(*after)))
+    plain = papermill.execute_notebook(str(path), None, cwd=str(tmp_path), progress_bar=False)
+    assert resumed.run.state.value == "succeeded"
+    assert "reused" in [cell.state.value for cell in resumed.cells]
+    assert displayed(executed(bench, resumed.run.id)) == displayed(plain)
+    for index, cell in enumerate(plain.cells):
+        told = [one.get("data", one.get("text")) for one in bench.service.outputs(resumed.run.id, index)]
+        assert told == [one.get("data", one.get("text")) for one in cell.outputs]
+
+
 WIDGET = "import ipywidgets\ndisplay(ipywidgets.Image(value=b'bytes', layout={'width': '7px'}))"
 
 

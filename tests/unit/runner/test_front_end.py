@@ -22,7 +22,10 @@ def cells(*sources: str, **ids: int) -> list:
 
 
 def test_it_comes_back_as_it_was() -> None:
-    known = FrontEnd([Displays("a", "b", {"d": [1, 2]})], {"m": {"value": 1}}, {"m": [{"path": ["x"]}]})
+    content = {"data": {"text/plain": "1"}, "metadata": {}}
+    known = FrontEnd(
+        [Displays("a", "b", {"d": [1, 2]}, {"d": content})], {"m": {"value": 1}}, {"m": [{"path": ["x"]}]}
+    )
     assert FrontEnd.from_json(known.to_json()) == known
     assert not FrontEnd()
 
