@@ -11,6 +11,7 @@ from respawn_kernels.lazy import LazyNames
 
 _RESULTS = re.compile(r"\b(Out|_oh)\b")
 _RESULT = re.compile(r"_\d+")
+_LAST_RESULTS = ("_", "__", "___")
 _LOOKED_INTO = re.compile(r"([^\W\d]\w*)\s*[.\[(]")
 
 
@@ -40,6 +41,8 @@ class LazyShell:
             self._shell.Completer.custom_matchers.append(self._complete)
         self._inspect = self._shell.object_inspect_mime
         self._shell.object_inspect_mime = self._inspect_pending
+        self._update = self._shell.displayhook.update_user_ns
+        self._shell.displayhook.update_user_ns = self._update_results
         self._lazy.settled.append(self.detach)
 
     def detach(self) -> None:
@@ -51,6 +54,8 @@ class LazyShell:
             self._shell.Completer.custom_matchers.remove(self._complete)
         if self._shell.__dict__.get("object_inspect_mime") == self._inspect_pending:
             del self._shell.object_inspect_mime
+        if vars(self._shell.displayhook).get("update_user_ns") == self._update_results:
+            del self._shell.displayhook.update_user_ns
 
     def _before_cell(self, info: Any) -> None:
         self._lazy.refresh()
@@ -69,6 +74,12 @@ class LazyShell:
     def _after_cell(self, _result: Any) -> None:
         self._lazy.stopped = False
         self._lazy.prune()
+
+    def _update_results(self, result: Any) -> None:
+        """Load the last results first: IPython looks for them in the namespace when there is a new one."""
+        with suppress(Exception):
+            self._lazy.load(_LAST_RESULTS)
+        self._update(result)
 
     def _complete(self, text: str) -> list[str]:
         """Complete pending names; load small ones that are looked into, for the matchers that follow."""

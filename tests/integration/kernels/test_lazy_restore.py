@@ -130,6 +130,27 @@ def test_session_is_as_it_was(kernel: Kernel) -> None:
     assert kernel.value("(Out[2], _2, In[2])") == ("the result", "the result", "'the result'")
 
 
+@pytest.mark.parametrize(
+    ("cells", "last"),
+    [
+        (["big"], "(7, 2000000)"),
+        (["for _ in prices.iterrows(): pass"], "('milk', 0)"),
+    ],
+)
+def test_new_results_come_after_the_last_ones_and_spare_names_of_the_notebook(
+    kernel: Kernel, tmp_path: Path, cells: list[str], last: str
+) -> None:
+    restored(kernel)
+    for cell in cells:
+        kernel.run(cell)
+    kernel.run("%respawn checkpoint shown")
+    with running_kernel(tmp_path) as other:
+        other.run(f"%load_ext respawn\n%respawn restore {RUN}@shown")
+        other.run("7")
+        told = "print((_ if isinstance(_, int) else _[1]['name'], len(__)))"
+        assert other.run(told).strip() == last
+
+
 def test_names_are_seen_by_what_looks_at_the_namespace(kernel: Kernel) -> None:
     restored(kernel)
     assert kernel.value("'big' in globals()") is True

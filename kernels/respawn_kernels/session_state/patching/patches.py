@@ -54,6 +54,7 @@ _ELSEWHERE: dict[str, set[str]] = {
     "decimal": {"DefaultContext"},
     "builtins": {"input"},
     "getpass": {"getpass"},
+    "mimetypes": {"_db", "inited", "types_map", "common_types", "encodings_map", "suffix_map"},
 }
 """What other probes restore, and what the interpreter sets by itself."""
 

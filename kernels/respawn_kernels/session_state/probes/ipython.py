@@ -136,7 +136,7 @@ class LastResults:
                 lazy.forget([name])
                 shell.user_ns[name] = shell.user_ns_hidden[name] = one
             else:
-                _set_last(shell, name, one)
+                _set_last(shell, name, one, bind=not lazy.is_pending(name))
 
 
 class _Result:
@@ -167,12 +167,12 @@ class _Result:
         """Nothing is held here."""
 
 
-def _set_last(shell: Any, name: str, value: Any) -> None:
+def _set_last(shell: Any, name: str, value: Any, *, bind: bool) -> None:
     before = getattr(shell.displayhook, name, "")
     setattr(shell.displayhook, name, value)
     now = shell.user_ns.get(name, before)
-    # Where the notebook has a variable of that name, it is the notebook's.
-    if now is before or (type(now) is str and now == ""):
+    # Where the notebook has a variable of that name, pending or not, it is the notebook's.
+    if bind and (now is before or (type(now) is str and now == "")):
         shell.user_ns[name] = shell.user_ns_hidden[name] = value
 
 

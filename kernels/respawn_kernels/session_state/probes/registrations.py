@@ -196,39 +196,56 @@ def _registered(base: type) -> list[type]:
 
 
 class MimeTypes:
-    """Types that were added to `mimetypes`."""
+    """What was added to the tables of `mimetypes`, changed in them, or taken out."""
 
     name = "#mimetypes"
     before_fork = False
 
     def fingerprint(self) -> Hashable:
-        """Return what was added."""
+        """Return what differs."""
         return tuple((self.capture() or {}).items())
 
-    def capture(self) -> dict[str, str] | None:
-        """Return what a new database does not have."""
+    def capture(self) -> dict[tuple[str, str], str | None] | None:
+        """Return what a new database has otherwise, by table and key; None for what is gone."""
         module = sys.modules.get("mimetypes")
         database = getattr(module, "_db", None)
-        if module is None or database is None:
+        if module is None or database is None or not module.inited:
             return None
-        fresh = _fresh_types(module)
-        return {
-            f"{strict}{ending}": kind
-            for strict in (False, True)
-            for ending, kind in database.types_map[strict].items()
-            if fresh.types_map[strict].get(ending) != kind
-        } or None
+        found: dict[tuple[str, str], str | None] = {}
+        fresh = _tables(_fresh_types(module))
+        for title, table in _tables(database).items():
+            before = fresh[title]
+            found |= {(title, key): value for key, value in table.items() if before.get(key) != value}
+            found |= {(title, key): None for key in before.keys() - table.keys()}
+        return found or None
 
-    def restore(self, value: dict[str, Any], shell: Any | None) -> None:
-        """Add them."""
-        mimetypes = importlib.import_module("mimetypes")
-        for key, kind in value.items():
-            strict, dot, ending = key.partition(".")
-            mimetypes.add_type(kind, dot + ending, strict=strict == "True")
+    def restore(self, value: dict[tuple[str, str], str | None], shell: Any | None) -> None:
+        """Make the same changes."""
+        mimetypes: Any = importlib.import_module("mimetypes")
+        if mimetypes._db is None:
+            mimetypes.init()
+        tables = _tables(mimetypes._db)
+        for (title, key), one in value.items():
+            if one is None:
+                tables[title].pop(key, None)
+            elif title in _STRICT:
+                mimetypes.add_type(one, key, strict=_STRICT[title])
+            else:
+                tables[title][key] = one
+
+
+_STRICT = {"common_types": False, "types_map": True}
+"""The tables of types, and whether the standard has them."""
+
+
+def _tables(database: Any) -> dict[str, dict[str, str]]:
+    types = {title: database.types_map[strict] for title, strict in _STRICT.items()}
+    return {**types, "encodings_map": database.encodings_map, "suffix_map": database.suffix_map}
 
 
 @cache
 def _fresh_types(module: Any) -> Any:
+    # A database that is made before the module is initialized would replace the module's.
     fresh = module.MimeTypes()
     for file in filter(os.path.isfile, module.knownfiles):
         fresh.read(file)
