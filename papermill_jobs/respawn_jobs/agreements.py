@@ -53,10 +53,14 @@ class Agreements:
 
     def guard(self) -> None:
         """Tell what runs again by itself, and refuse what nobody agreed to or cannot be done."""
+        draft = self.draft
         self._tell_always()
-        if self.draft.start.reruns.left:
-            self.draft.notices.append(told_left(self.draft.start.reruns.left))
-        self.draft.notices += [*self._stale_files(), *self._addresses()]
+        draft.notices += told_left(draft.start.reruns.left, draft.left_files.changes)
+        running = [
+            draft.steps[draft.step_of(place)] for place in range(len(draft.cells)) if draft.runs(place)
+        ]
+        draft.notices += draft.left_files.unseen(running)
+        draft.notices += [*self._stale_files(), *self._addresses()]
         self._guard_once()
         self._guard_gone_once()
         if self.draft.python:

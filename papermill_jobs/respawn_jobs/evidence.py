@@ -19,6 +19,7 @@ from respawn_kernels.evidence import CellEvidence
 MOST_BYTES = 64 << 10
 """What the evidence of one cell may take in the store."""
 _MOST_INPUTS = 200
+_MOST_OUTPUTS = 100
 _DIRECTORY = "evidence"
 
 
@@ -60,7 +61,8 @@ def take(spool: Path, execution_count: int | None) -> CellEvidence | None:
         evidence = CellEvidence.from_json(_printable(text))
     except (ValueError, TypeError, RecursionError) as error:
         return CellEvidence(unwatched=f"what was seen of it cannot be read: {type(error).__name__}")
-    return bounded(replace(evidence, inputs=evidence.inputs or _inputs(evidence)))
+    inputs, outputs = evidence.inputs or _inputs(evidence), evidence.outputs or _outputs(evidence)
+    return bounded(replace(evidence, inputs=inputs, outputs=outputs))
 
 
 def bounded(evidence: CellEvidence) -> CellEvidence:
@@ -78,20 +80,31 @@ def bounded(evidence: CellEvidence) -> CellEvidence:
     )
 
 
-def now(path: str) -> tuple[int, int] | None:
-    """Return size and time of the last change of a file, in nanoseconds; None when there is no such file."""
+DIRECTORY, GONE = (-1, 0), (-2, 0)
+"""In the place of size and time: of a directory only that it is there counts."""
+
+
+def left(path: str) -> tuple[int, int]:
+    """Return size and time of the last change of a file, `DIRECTORY` or `GONE`."""
     try:
         found = Path(path).stat()
     except (OSError, ValueError):
-        return None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+        return GONE
+    if stat.S_ISDIR(found.st_mode):
+        return DIRECTORY
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else GONE
 
 
 def _inputs(evidence: CellEvidence) -> tuple[tuple[str, int, int], ...]:
     """Return the files that the cell only read, as they are now, just after it."""
     only_read = sorted(set(evidence.opened) - set(evidence.written))[:_MOST_INPUTS]
-    seen = {path: now(path) for path in only_read}
-    return tuple((path, *found) for path, found in seen.items() if found is not None)
+    seen = {path: left(path) for path in only_read}
+    return tuple((path, *found) for path, found in seen.items() if found not in (DIRECTORY, GONE))
+
+
+def _outputs(evidence: CellEvidence) -> tuple[tuple[str, int, int], ...]:
+    """Return how the cell left the files that it changed."""
+    return tuple((path, *left(path)) for path in sorted(set(evidence.written))[:_MOST_OUTPUTS])
 
 
 def _printable(text: bytes) -> str:

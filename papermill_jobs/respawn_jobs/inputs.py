@@ -1,14 +1,15 @@
-"""Files that reused cells have read and no cell has made: what is reused holds while they are the same."""
+"""Files that reused cells have read or made: what is reused holds while they are the same."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import PurePath
 
+from respawn_jobs.evidence import DIRECTORY, GONE
 from respawn_jobs.models import CellRecord
 
-Look = Callable[[str], tuple[int, int] | None]
-"""Returns size and time of the last change of a file, in nanoseconds; None when there is none."""
+Look = Callable[[str], tuple[int, int]]
+"""Returns size and time of the last change of a file, in nanoseconds, `DIRECTORY` or `GONE`."""
 _MOST_TOLD = 3
 
 
@@ -23,13 +24,30 @@ def outer_inputs(cells: Iterable[CellRecord]) -> dict[int, dict[str, tuple[int, 
     }
 
 
-def told_change(path: str, before: tuple[int, int], now: tuple[int, int] | None) -> str | None:
+def changed_outputs(cells: Iterable[CellRecord], look: Look) -> dict[str, str]:
+    """Return files that are not as the last cell which wrote them left them, and what has become of each.
+
+    Temporary directories go with the kernel that made them; the next run of a job may write the same file.
+    """
+    written: dict[str, tuple[int, int]] = {}
+    for cell in cells:
+        if cell.evidence is not None:
+            # Where more was written than is kept, nobody knows how it was left.
+            written = {path: one for path, one in written.items() if path not in cell.evidence.written}
+            written |= {path: (size, at) for path, size, at in cell.evidence.outputs}
+    told = {path: told_change(path, before, look(path)) for path, before in written.items()}
+    return {path: change for path, change in told.items() if change is not None}
+
+
+def told_change(path: str, before: tuple[int, int], now: tuple[int, int]) -> str | None:
     """Return what has become of a file, in words; None when it is as it was."""
     name = PurePath(path).name
-    if now is None:
-        return f"{name} is gone"
     if now == before:
         return None
+    if now == GONE:
+        return f"{name} is gone"
+    if GONE in (before, now) or DIRECTORY in (before, now):
+        return f"{name} is there again" if before == GONE else f"{name} is something else"
     size = f" (had {before[0]:,} bytes, has {now[0]:,})" if now[0] != before[0] else ""
     return f"{name} has changed since{size}"
 

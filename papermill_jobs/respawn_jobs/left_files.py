@@ -1,17 +1,21 @@
-"""Files that the run before has changed since the state that a resume starts from.
+"""Files that are not as they were at the state that a resume starts from.
 
 A state holds no files. The cells below it have run, and the one that failed may have got half-way: what they
-did to files is still there when the resume begins. So a file that a cell needs as it was goes back to a cell
-that makes it anew, which runs again; where there is none, the plan says what stays as it was left.
+did to files is still there when the resume begins. And files may have changed since: the end of a kernel
+takes its temporary directories away, the next run of a job writes its own results. So a file that a cell
+needs as it was goes back to a cell that makes it anew, which runs again; where there is none, the plan says
+what stays as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from respawn_jobs.analysis.evidence import file_of
 from respawn_jobs.analysis.hidden import FILES, WORLD_STATE
 from respawn_jobs.dependencies import Footprint, footprints, is_file, observed, told
+from respawn_jobs.inputs import Look, changed_outputs
 from respawn_jobs.models import CellRecord, CellState
 from respawn_jobs.notebooks import TAG_SKIP, cell_tags, code_cells
 from respawn_jobs.protocol import ResumeFrom
@@ -35,9 +39,10 @@ class LeftFiles:
         cells: Sequence[CellRecord],
         notebook: NotebookNode | None,
         directory: str | None,
-        since: Iterable[CellRecord] = (),
+        since: Sequence[CellRecord] = (),
         *,
         python: bool,
+        look: Look | None = None,
     ) -> None:
         """Look at what was recorded of a run.
 
@@ -47,6 +52,7 @@ class LeftFiles:
             directory: where it ran; None when that is not known.
             since: cells that have been executed after it, from its states on.
             python: whether its cells can be followed.
+            look: tells files as they are now; None where they cannot be seen.
         """
         self._directory = directory
         self._begun = _begun_writes(cells, notebook, directory, _UNFINISHED, python=python)
@@ -54,10 +60,26 @@ class LeftFiles:
             self._begun |= (
                 seen_written(record.evidence, directory) if record.evidence is not None else {FILES}
             )
+        self._made = () if look is not None else tuple(cells)
+        changed = changed_outputs([*cells, *since], look) if look is not None else {}
+        self.changes = {file_of(path, directory): told for path, told in changed.items()}
+        """What has become of files since the cells that wrote them, by their names."""
 
     def begun(self) -> frozenset[str]:
         """Return the files that cells may have changed which began and are in no state."""
         return self._begun
+
+    def unseen(self, steps: Sequence[Step]) -> list[str]:
+        """Say that nobody can see from here whether files are as reused cells left them.
+
+        Args:
+            steps: those that run, in order.
+        """
+        made = {file_of(one[0], self._directory) for cell in self._made for one in _kept(cell)}
+        needed = sum(_needs(name, steps) for name in made)
+        files = f"{needed} file{'s' if needed > 1 else ''}"
+        told = f"cells that run need {files} that cells of the run before have made: what has changed cannot"
+        return [f"{told} be seen from here"] if needed else []
 
     def reruns(
         self,
@@ -76,10 +98,12 @@ class LeftFiles:
             name_of: names a step in reasons.
             missing: variables that the state could not hold and that are to be made again.
         """
-        changed = self._begun | _changed_since(steps, records, point, self._directory)
+        changed = self._begun | _changed_since(steps, records, point, self._directory) | self.changes.keys()
         changed = _by_name(changed, [one for step in steps for one in step.both])
         needed = {name for name in changed if _needs(name, steps[point:])}
-        return find_reruns(steps, point, name_of, missing=missing, changed=changed, needed=needed)
+        return find_reruns(
+            steps, point, name_of, missing=missing, changed=changed, needed=needed, became=self.changes
+        )
 
 
 def spoilt(
@@ -112,9 +136,28 @@ def spoilt(
     return {name for name in changed if _needs(name, steps)}
 
 
-def told_left(names: Iterable[str]) -> str:
-    """Return in words that files stay as the run before left them."""
-    some = ", ".join(told(name) for name in sorted(names))
+def _kept(cell: CellRecord) -> tuple[tuple[str, int, int], ...]:
+    return cell.evidence.outputs if cell.evidence is not None else ()
+
+
+def told_left(names: Iterable[str], became: Mapping[str, str]) -> list[str]:
+    """Return in words that files stay as they are.
+
+    Args:
+        names: the files.
+        became: what has become of those that did not change while the run ran.
+    """
+    changed, left = ([name for name in sorted(names) if (name in became) is since] for since in (True, False))
+    said = [
+        f"{became[name]}, cells that run need it, and no cell is known to make it anew: put it back first, "
+        "or restart the run"
+        for name in changed
+    ]
+    return [*said, _told_left(left)] if left else said
+
+
+def _told_left(names: Sequence[str]) -> str:
+    some = ", ".join(map(told, names))
     return (
         f"{some}: cells of the run before have changed it since the state, and no cell is known to make it "
         "anew: it may stay as they left it; put it back first, or restart the run"

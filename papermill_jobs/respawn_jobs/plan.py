@@ -112,13 +112,13 @@ def plan_resume(
     given = ended.parameters if parameters is None else parameters
     agreed = agreed or Agreed()
     python = language.lower() == "python"
-    draft = Draft(ended, code_cells(executed), given, seen or {}, python=python)
+    draft = Draft(ended, code_cells(executed), given, seen or {}, look, python=python)
     draft.choose(kernel, lock, strict=agreed.strict, only=only)
     agreements = Agreements(draft, agreed)
     agreements.make_again()
     draft.plan_cells()
     draft.make_lost_state_again()
-    draft.look_at_inputs(look)
+    draft.look_at_inputs()
     agreements.guard()
     return draft.result()
 
@@ -132,10 +132,11 @@ class Draft:
         cells: Sequence[tuple[int, NotebookNode]],
         parameters: dict[str, Any],
         seen: Mapping[int, CellEvidence],
+        look: Look | None,
         *,
         python: bool,
     ) -> None:
-        self.ended = ended
+        self.ended, self._look = ended, look
         self.cells = [cell for _, cell in cells]
         self.indices = [index for index, _ in cells]
         self.python = python
@@ -149,11 +150,8 @@ class Draft:
         self.changed = changed_parameters(ended.parameters, parameters)
         self.finished = finished_of(ended.cells)
         finished = len(self.finished)
-        before = (
-            [cell for _, cell in code_cells(ended.notebook)][:finished]
-            if ended.notebook is not None
-            else None
-        )
+        ran_as = code_cells(ended.notebook)[:finished] if ended.notebook is not None else None
+        before = [cell for _, cell in ran_as] if ran_as is not None else None
         self.before = before if before is not None and len(before) == finished else None
         self.places, self.steps = make_steps(
             self.finished,
@@ -171,11 +169,12 @@ class Draft:
             if place.old is not None and place.new is not None and step.changed is None
         }
         self.matches = Matches(self.cells, ended.cells, same)
-        self.left_files = LeftFiles(ended.cells, ended.notebook, ended.directory, ended.since, python=python)
+        self.left_files = LeftFiles(
+            ended.cells, ended.notebook, ended.directory, ended.since, python=python, look=look
+        )
         self.start = Start(0, None, Reruns())
         self._steps_of = {place.new: step for step, place in enumerate(self.places)}
-        changes = (step for step, one in enumerate(self.steps) if one.changed is not None)
-        self._first_change = next(changes, None)
+        self._first_change = next((at for at, one in enumerate(self.steps) if one.changed is not None), None)
         self.strict = False
         self._strict_from: int | None = None
         self._unusable: dict[int, str] = {}
@@ -273,7 +272,7 @@ class Draft:
 
     def reruns_at(self, point: int, missing: Iterable[str] = ()) -> Reruns:
         """Return what must run again above a state that covers `point` steps."""
-        records = [self.finished[one.old] if one.old is not None else None for one in self.places]
+        records = [None if one.old is None else self.finished[one.old] for one in self.places]
         return self.left_files.reruns(self.steps, records, point, self.name_of, missing)
 
     def plan_cells(self) -> None:
@@ -319,7 +318,7 @@ class Draft:
                 )
                 self.planned[at] = cell.model_copy(update={"why": why})
 
-    def look_at_inputs(self, look: Look | None) -> None:
+    def look_at_inputs(self) -> None:
         """Say what has become of files that reused cells have read and no cell has made."""
         inputs, unseen = outer_inputs(self.finished), 0
         for at, cell in enumerate(self.planned):
@@ -327,9 +326,9 @@ class Draft:
             if cell.action is not PlanAction.REUSE or old is None:
                 continue
             files = inputs.get(self.finished[old].index, {})
-            if look is None:
+            if self._look is None:
                 unseen += len(files)
-            elif told := changed_inputs(files, look):
+            elif told := changed_inputs(files, self._look):
                 self.planned[at] = cell.model_copy(
                     update={"changed_inputs": told, "why": f"{cell.why}; {', '.join(told)}"}
                 )

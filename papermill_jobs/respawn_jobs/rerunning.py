@@ -21,7 +21,7 @@ again, and what they were before the first cell nobody can give back.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from respawn_jobs.analysis.hidden import (
@@ -106,6 +106,7 @@ def find_reruns(
     missing: Iterable[str] = (),
     changed: Iterable[str] = (),
     needed: Iterable[str] = (),
+    became: Mapping[str, str] | None = None,
 ) -> Reruns:
     """Find the steps before `point` that must run again after the state at `point` was restored.
 
@@ -116,8 +117,10 @@ def find_reruns(
         missing: variables that the state could not hold and that are to be made again.
         changed: files that are no longer as they were at the state.
         needed: those of them that cells below it need as they were; see `left_files`.
+        became: what has become of those of them that the run did not change itself, in words.
     """
-    found = _Search(list(steps[:point]), name_of, set(missing), set(changed), set(needed)).found()
+    search = _Search(list(steps[:point]), name_of, set(missing), set(changed), set(needed))
+    found = search.found(became or {})
     running = [place for place in range(len(steps)) if place >= point or place in found.why]
     asking = next((place for place in running if _asks_for_prompts(steps[place].runs)), None)
     loading = next((place for place in found.why if _loaded_once(steps[place])), None)
@@ -176,7 +179,7 @@ class _Search:
     def _opaque(self) -> bool:
         return any(one.opaque is not None for step in self.steps for one in (step.old, step.new) if one)
 
-    def found(self) -> Reruns:
+    def found(self, became: Mapping[str, str]) -> Reruns:
         """Run to the end."""
         for place, step in enumerate(self.steps):
             if step.changed is not None and step.new is not None:
@@ -187,7 +190,9 @@ class _Search:
         for name in self.missing:
             self._need(len(self.steps), name, f"makes {name}, which could not be stored")
         for name in sorted(self.needed):
-            self._need(len(self.steps), name, f"makes {told(name)}, which the run changed further down")
+            since = became.get(name)
+            why = f": {since}" if since is not None else ", which the run changed further down"
+            self._need(len(self.steps), name, f"makes {told(name)}{why}")
         while self._round():
             pass
         found = self.found_so_far

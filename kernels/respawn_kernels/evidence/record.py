@@ -42,6 +42,8 @@ class CellEvidence:
     """Files of `opened` that the cell only read: path, size, and time of the last change in nanoseconds."""
     written: tuple[str, ...] = ()
     """Absolute paths of files and directories that were made, changed or removed."""
+    outputs: tuple[tuple[str, int, int], ...] = ()
+    """Of `written`, how the cell left them, as in `inputs`; a directory has size -1, what is gone size -2."""
     files_unwatched: str | None = None
     """Why changes that native code made in the run's directory were not looked for; None when they were."""
     outside: tuple[str, ...] = ()

@@ -39,8 +39,8 @@ def observed(
         return footprint
     changed = set(evidence.changed) - OF_EVERY_CELL
     # What the cell sets anew in any case does not depend on what it was; all else may.
-    reads = {*(_file(path, directory) for path in evidence.opened), *(changed - footprint.sure)}
-    writes = {*(_file(path, directory) for path in evidence.written), *changed, *evidence.bound}
+    reads = {*(file_of(path, directory) for path in evidence.opened), *(changed - footprint.sure)}
+    writes = {*(file_of(path, directory) for path in evidence.written), *changed, *evidence.bound}
     if "process" in evidence.outside:
         reads |= {FILES, CWD, ENV}
         writes |= {FILES}
@@ -67,7 +67,7 @@ def observed(
     )
 
 
-def _file(path: str, directory: str | None) -> str:
+def file_of(path: str, directory: str | None) -> str:
     """Return the name of a file; paths in the notebook's directory are relative to it, as in its cells."""
     path = posixpath.normpath(path)
     if directory is None:

@@ -86,7 +86,7 @@ class Ledger(KeepingLedger, TriggerLedger):
         database = Database(db_url or URL.create("sqlite", database=str(data / "respawn.db")))
         ledger = cls._opened(database, blobs_url or (data / "blobs").as_uri(), clock, lease_seconds)
         ledger._context.secret = lambda: kept_secret(data / FILE)
-        ledger._context.look = evidence.now
+        ledger._context.look = evidence.left
         return ledger
 
     @classmethod

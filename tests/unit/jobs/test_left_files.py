@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from respawn_jobs.dependencies import footprints, observed
-from respawn_jobs.left_files import LeftFiles
+from respawn_jobs.left_files import LeftFiles, told_left
 from respawn_jobs.models import CellRecord, CellState
 from respawn_jobs.rerunning import Reruns, Step
 from respawn_kernels.evidence import CellEvidence
@@ -96,3 +96,10 @@ def test_code_that_nobody_followed_has_made_the_files_that_it_was_seen_to_make(
     found = reruns(APPENDS, CellEvidence(written=("/place/log.txt",)), makes="strange.run(1)", seen=evidence)
     assert list(found.why) == again
     assert found.left == {"#file:log.txt"}
+
+
+def test_files_that_stay_as_they_are_are_named_with_what_became_of_them() -> None:
+    told = told_left({"#file:log.txt", "#file:in.csv"}, {"#file:in.csv": "in.csv is gone"})
+    assert told[0].startswith("in.csv is gone, cells that run need it, and no cell is known to make it anew")
+    assert told[1].startswith("the file log.txt: cells of the run before have changed it since the state")
+    assert told_left([], {}) == []

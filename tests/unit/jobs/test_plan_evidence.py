@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from respawn_jobs.evidence import now
+from respawn_jobs.evidence import left
 from respawn_jobs.models import CellRecord, CellState, Checkpoint, Plan, PlanAction
 from respawn_jobs.notebooks import cell_tags, code_cells, source_hash
 from respawn_jobs.plan import Ended, plan_resume
@@ -133,17 +133,17 @@ def test_what_was_seen_when_the_edited_source_ran_counts() -> None:
 def test_inputs_that_changed_outside_are_told(tmp_path: Path) -> None:
     data, made, gone = (tmp_path / name for name in ("in.csv", "made.csv", "gone.csv"))
     data.write_text("a,b\n")
-    size, at = now(str(data)) or (0, 0)
+    size, at = left(str(data))
     inputs = ((str(data), size, at), (str(made), 1, 1), (str(gone), 5, 1))
     cells = [
         ("a = 1", CellEvidence(written=(str(made),))),
         ("b = 2", CellEvidence(inputs=inputs)),
         ("c = 3", CellEvidence(inputs=inputs[:1])),
     ]
-    same = planned(cells, {2: "c = 4"}, look=now)
+    same = planned(cells, {2: "c = 4"}, look=left)
     assert same.cells[1].changed_inputs == ["gone.csv is gone"]
     data.write_text("a,b,c\n")
-    plan = planned(cells, {2: "c = 4"}, look=now)
+    plan = planned(cells, {2: "c = 4"}, look=left)
     assert plan.cells[1].changed_inputs == [
         "in.csv has changed since (had 4 bytes, has 6)",
         "gone.csv is gone",
@@ -171,3 +171,10 @@ def test_a_directory_that_is_listed_ties_no_files_in_it_together() -> None:
     plan = planned([(source.replace("save", "str"), seen) for source, seen in cells], {0: "scale = 10"})
     assert actions(plan) == [RUN, RUN, REUSE, RUN, RUN]
     assert plan.cells[3].why == "reads the file made.csv, which cell 1 makes, as was seen"
+
+
+def test_files_that_cells_need_and_others_made_cannot_be_seen_from_a_service() -> None:
+    made = CellEvidence(written=("/out.csv",), outputs=(("/out.csv", 1, 1),))
+    plan = planned([("a = 1", made), ("b = 2", NOTHING)], {1: "b = open('/out.csv').read()"})
+    assert any("need 1 file that cells of the run before have made" in notice for notice in plan.notices)
+    assert not any("have made" in notice for notice in planned([("a = 1", made)], {}).notices)
