@@ -88,6 +88,9 @@ def _cells(nb: Any) -> list[Any]:
     return [cell for cell in kept if "injected-parameters" not in (cell.metadata.get("tags") or [])]
 
 
+_DOTTED = re.compile(r"\b[^\W\d]\w*(?:\.[^\W\d]\w*)+")
+
+
 def announced(one: Difference, words: Sequence[str], names: Sequence[str]) -> bool:
     """Tell whether plan or note names the variable or probe, and the cell.
 
@@ -111,8 +114,15 @@ def _subjects(one: Difference, names: Sequence[str]) -> list[str]:
     if one.name.startswith("session "):
         return [one.name.removeprefix("session ")]
     if one.name.startswith("? "):
-        return [name for name in names if re.search(rf"\b{re.escape(name)}\b", one.name)]
+        parts = [found for path in _DOTTED.findall(one.name) for found in _beginnings(path)]
+        return [*parts, *(name for name in names if re.search(rf"\b{re.escape(name)}\b", one.name))]
     return list(names) if one.name.startswith("output") else one.name.split(" & ")
+
+
+def _beginnings(path: str) -> list[str]:
+    """Return `a.b` and `a.b.c` of the second: parts of the session are named by where they are."""
+    words = path.split(".")
+    return [".".join(words[:count]) for count in range(2, len(words) + 1)]
 
 
 def _names(text: str, subject: str) -> bool:

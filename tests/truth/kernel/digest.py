@@ -11,6 +11,7 @@ import hashlib
 import io
 import itertools
 import json
+import logging
 import re
 import sys
 import types
@@ -237,6 +238,8 @@ def _of_a_library(walk: Walk, value: Any, number: int) -> str | None:
         return f"{value.shape} {[walk._ref(part, 0) for part in (coo.row, coo.col, coo.data)]}"
     if top == "torch" and hasattr(value, "tolist"):
         return f"{value.dtype} {value.requires_grad} {_plain(repr(value.tolist()))}"
+    if isinstance(value, logging.Manager):
+        return "the loggers"  # which there are tells who was imported; `session` tells how they are set
     if top == "numpy" and type(value).__name__ == "RandomState":
         return f"state {hashlib.sha256(repr(value.get_state()).encode()).hexdigest()[:16]}"
     if top == "numpy" and type(value).__name__ == "Generator":

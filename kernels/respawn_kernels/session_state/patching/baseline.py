@@ -133,6 +133,12 @@ class Baseline:
                 if one.has_other_length() and id(one.container) not in self._changed:
                     kept[at] = one.now()
 
+    def of_import(self, name: str, key: str) -> Any:
+        """Return what a module had under a name when its import had ended; None when that is not known."""
+        self.look()
+        known = self.modules.get(name)
+        return known[1].get(key) if known is not None else None
+
     def is_of_import(self, name: str, key: str, value: Any) -> bool:
         """Tell whether another session finds a value in a module by importing it: nobody put it there."""
         known = self.modules.get(name)
