@@ -12,8 +12,11 @@ _WORD = re.compile(r"[^\W\d]\w*")
 _OPAQUE = {
     *("globals", "locals", "vars", "dir", "exec", "eval", "user_ns", "user_global_ns", "__main__"),
     *("__dict__", "__globals__", "f_globals", "f_locals", "_getframe", "currentframe", "inspect"),
+    *("__subclasses__", "get_objects", "get_referrers", "getweakrefs", "getweakrefcount", "getrefcount"),
 }
-"""Words of code that looks at a namespace itself, where a variable that is not loaded yet is not seen."""
+"""Words of code that looks at a namespace itself, or at all objects that there are.
+
+A variable that is not loaded yet is not seen there."""
 _OPAQUE_MAGICS = {
     "who",
     "who_ls",

@@ -55,12 +55,12 @@ class Agreements:
         """Tell what runs again by itself, and refuse what nobody agreed to or cannot be done."""
         draft = self.draft
         self._tell_always()
-        draft.notices += told_left(draft.start.reruns.left, draft.left_files.changes)
         running = [
             draft.steps[draft.step_of(place)] for place in range(len(draft.cells)) if draft.runs(place)
         ]
-        draft.notices += draft.left_files.unseen(running)
-        draft.notices += [*self._stale_files(), *self._addresses()]
+        left = told_left(draft.start.reruns.left, draft.left_files.changes)
+        draft.said = [*left, *self._stale_files(), *self._addresses()]
+        draft.notices += [*draft.said, *draft.left_files.unseen(running)]
         self._guard_once()
         self._guard_gone_once()
         if self.draft.python:

@@ -11,6 +11,7 @@ from respawn_jobs.models import CellRecord
 Look = Callable[[str], tuple[int, int]]
 """Returns size and time of the last change of a file, in nanoseconds, `DIRECTORY` or `GONE`."""
 _MOST_TOLD = 3
+_IS_GONE = " is gone"
 
 
 def outer_inputs(cells: Iterable[CellRecord]) -> dict[int, dict[str, tuple[int, int]]]:
@@ -45,11 +46,16 @@ def told_change(path: str, before: tuple[int, int], now: tuple[int, int]) -> str
     if now == before:
         return None
     if now == GONE:
-        return f"{name} is gone"
+        return f"{name}{_IS_GONE}"
     if GONE in (before, now) or DIRECTORY in (before, now):
         return f"{name} is there again" if before == GONE else f"{name} is something else"
     size = f" (had {before[0]:,} bytes, has {now[0]:,})" if now[0] != before[0] else ""
     return f"{name} has changed since{size}"
+
+
+def says_gone(told: str) -> bool:
+    """Tell whether what has become of a file is that it is gone."""
+    return told.endswith(_IS_GONE)
 
 
 def changed_inputs(files: dict[str, tuple[int, int]], look: Look) -> list[str]:

@@ -415,6 +415,8 @@ class Plan(Model):
     """Reused cells that run again on restore, for session state that they set and that was not stored."""
     lost: list[str] = []
     """Session state that was set, that the restored state does not hold, and that no cell makes again."""
+    said: list[str] = Field(default=[], exclude=True, repr=False)
+    """Of `notices`, what may make the result another one; only within the service."""
     predictions: list[Prediction] = Field(default=[], exclude=True, repr=False)
     """What the cells in `rerun` are taken to do; only within the service."""
     problems: list[str] = []

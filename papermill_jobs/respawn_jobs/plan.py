@@ -146,6 +146,7 @@ class Draft:
         self.makers: list[int] = []
         self.again: list[int] = []
         self.lost: list[str] = []
+        self.said: list[str] = []
         self.parameters = parameters
         self.changed = changed_parameters(ended.parameters, parameters)
         self.finished = finished_of(ended.cells)
@@ -372,6 +373,7 @@ class Draft:
             makers=self.makers,
             again=self.again,
             lost=self.lost,
+            said=self.said,
             predictions=[
                 Prediction(index=self.indices[place], footprint=self.steps[self.step_of(place)].runs)
                 for place in self.rerun()

@@ -50,6 +50,8 @@ class ResumeFrom(Model):
     """Of the cells in `rerun`, while cells below them are reused."""
     again: list[int] = []
     """Reused cells that run again on restore, for session state that the state does not hold."""
+    said: list[str] = []
+    """What the plan says of its result, and the record of the run too: nobody sees the plan of a retry."""
     basis: str | None = None
     """The run whose states it starts from."""
     rerun_once: bool = False

@@ -185,7 +185,8 @@ class Recorder:
         )
 
     async def note(self, index: int, note: str) -> None:
-        """Add to a cell what a person must know about it."""
+        """Add to a cell what a person must know about it; to the last one where it is not known."""
+        index = index if index in self.events else max(self.events)
         await self._update(index, note=_joined(self.events[index].note, note))
 
     async def skip_rest(self) -> None:

@@ -33,6 +33,7 @@ from respawn_jobs.analysis.hidden import (
     states_of_libraries,
 )
 from respawn_jobs.dependencies import NOTHING, Footprint, hidden, overlap, told
+from respawn_jobs.inputs import says_gone
 from respawn_kernels.session_state import CATALOGUE
 
 _PROMPTS = re.compile(r"(it uses )?(In|Out|_{1,3}|_i\w*|_oh|_ih|_\d+|%(macro|recall|rerun|save|edit))\b")
@@ -119,8 +120,10 @@ def find_reruns(
         needed: those of them that cells below it need as they were; see `left_files`.
         became: what has become of those of them that the run did not change itself, in words.
     """
-    search = _Search(list(steps[:point]), name_of, set(missing), set(changed), set(needed))
-    found = search.found(became or {})
+    became = became or {}
+    gone = {name for name, since in became.items() if says_gone(since)}
+    search = _Search(list(steps[:point]), name_of, set(missing), set(changed), set(needed), gone)
+    found = search.found(became)
     running = [place for place in range(len(steps)) if place >= point or place in found.why]
     asking = next((place for place in running if _asks_for_prompts(steps[place].runs)), None)
     loading = next((place for place in found.why if _loaded_once(steps[place])), None)
@@ -158,7 +161,13 @@ class _Search:
     """The fixed point."""
 
     def __init__(
-        self, steps: list[Step], name_of: Namer, missing: set[str], changed: set[str], needed: set[str]
+        self,
+        steps: list[Step],
+        name_of: Namer,
+        missing: set[str],
+        changed: set[str],
+        needed: set[str],
+        gone: set[str],
     ) -> None:
         self.steps = steps
         self.name_of = name_of
@@ -173,7 +182,7 @@ class _Search:
                     self.universe |= one.reads | one.writes | states_of_libraries(one.uses)
         self.universe -= _put_back(steps)
         self.missing = missing & self.universe | {name for name in missing if self._opaque()}
-        self.changed, self.needed = changed, needed
+        self.changed, self.needed, self.gone = changed, needed, gone
         self.universe |= self.missing | changed
 
     def _opaque(self) -> bool:
@@ -244,25 +253,34 @@ class _Search:
 
     def _need(self, place: int, name: str, why: str) -> None:
         """Make a name what it is just before a step: whoever wrote it runs, back to one that made it anew."""
-        first = place
-        for before in range(place - 1, -1, -1):
-            step = self.steps[before]
-            if step.new is None or not step.made(name):
-                continue
-            first = before
+        makers, anew = self._makers(place, name)
+        if not anew:
+            if not is_file(name):
+                if hidden(name) and name not in (*RANDOM_STATES, NETWORK):
+                    self._give_up(name)
+            elif name in self.changed:
+                self.found_so_far.left.add(name)
+                if name not in self.gone:
+                    makers = _not_onto_what_is_left(makers, [self.steps[one].runs for one in makers], name)
+        for before in makers:
             if before not in self.found_so_far.why:
                 self._add(before, why)
-            if name in step.new.sure and not _more_than(name, step.new):
-                break
-        else:
-            if is_file(name):
-                if name in self.changed:
-                    self.found_so_far.left.add(name)
-            elif hidden(name) and name not in (*RANDOM_STATES, NETWORK):
-                self._give_up(name)
+        first = makers[-1] if makers else place
         # Of files, the cells that write them again have said what is another from there on.
         if first < len(self.steps) and not is_file(name):
             self._stale(name, first, f"{told(name)}, which {self.name_of(first)} reads or makes")
+
+    def _makers(self, place: int, name: str) -> tuple[list[int], bool]:
+        """Return who wrote a name before a step, from there upwards, and whether the last made it anew."""
+        found: list[int] = []
+        for before in range(place - 1, -1, -1):
+            new = self.steps[before].new
+            if new is None or not self.steps[before].made(name):
+                continue
+            found.append(before)
+            if name in new.sure and not _more_than(name, new):
+                return found, True
+        return found, False
 
     def _give_up(self, name: str) -> None:
         if self.found_so_far.impossible is None and any(step.writes(name) for step in self.steps):
@@ -305,6 +323,16 @@ def _names_file(name: str, step: Step) -> bool:
 def _more_than(name: str, footprint: Footprint) -> bool:
     """Tell whether a cell that makes a name anew may also change some of what it was."""
     return is_file(name) and any(other != name and overlap(name, other) for other in footprint.writes)
+
+
+def _not_onto_what_is_left(makers: list[int], footprints: Sequence[Footprint], name: str) -> list[int]:
+    """Return the makers of a file without those at the top that are known to go on from what it was.
+
+    A cell that appends would append to what it has appended before.
+    """
+    while footprints and footprints[-1].opaque is None and name in footprints[-1].reads:
+        footprints = footprints[:-1]
+    return makers[: len(footprints)]
 
 
 def _put_back(steps: Sequence[Step]) -> set[str]:

@@ -27,6 +27,10 @@ _TESTS = frozenset(
         *("stat", "lstat", "getsize", "getmtime", "getctime", "FileExistsError", "FileNotFoundError"),
     ]
 )
+_CACHES = frozenset(
+    ["Memory", "memory", "diskcache", "shelve", "cachier", "requests_cache", "CachedSession", "FanoutCache"]
+)
+"""What keeps results in files: `joblib.Memory`, scikit-learn's `memory=`, and the like."""
 _MAKES_DIRECTORIES = frozenset(["mkdir", "makedirs"])
 _MOST_NAMED = 3
 
@@ -60,9 +64,12 @@ def stale_files(
     """
     known = _Words(sources.values())
     words = {place: known.of(sources[place]) for place in running}
+    caches = not _CACHES.isdisjoint(known.all)
     found: dict[tuple[int, str, int | None], list[str]] = {}
     for left in _left(steps, set(running), written, begun):
         seen = _seen_by(left.name, steps, running, words)
+        if seen is None and caches and "/" in left.name:
+            seen = _cached_by(left.name, steps, running)
         if seen is not None:
             found.setdefault((*seen, left.place), []).append(left.name.removeprefix(FILE))
     return [
@@ -108,13 +115,24 @@ def _seen_by(
     return None
 
 
+def _cached_by(name: str, steps: Sequence[Step], running: Sequence[int]) -> tuple[int, str] | None:
+    """Return the first step that may find a result in a cache of files, which no cell names."""
+    place = next((place for place in running if steps[place].runs.may_read(name)), None)
+    return (place, "may find results in {}") if place is not None else None
+
+
 class _Words:
     """The names that cells use, with those of the notebook's functions that they call."""
 
     def __init__(self, sources: Iterable[str]) -> None:
         self._functions: dict[str, set[str]] = {}
+        self.all: set[str] = set()
+        """Of all cells, keywords of calls among them."""
         for source in sources:
-            for node in ast.walk(_parsed(source)):
+            tree = _parsed(source)
+            self.all |= _names(tree)
+            self.all |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
+            for node in ast.walk(tree):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                     self._functions.setdefault(node.name, set()).update(_names(node))
 

@@ -84,6 +84,8 @@ class TakingUp:
             raise NotRestored("; ".join(told))
         if (hashes := self._hashes_differ()) is not None:
             await self.waits.told(self.recorder.note(resume.first, hashes))
+        if resume.said:
+            await self.waits.told(self.recorder.note(resume.first, "; ".join(resume.said)))
         if lost:
             note = f"not restored: {'; '.join(map(str, lost))}"
             await self.waits.told(self.recorder.note(resume.first, note))

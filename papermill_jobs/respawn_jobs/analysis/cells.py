@@ -52,7 +52,9 @@ class _Follower:
             n.attr for n in nodes if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load)
         }
         self._machine = Machine(frozenset(own), frozenset(attributes), properties=computed)
-        self._machine.moves = bool({"chdir", "fchdir"} & mentioned_anywhere(nodes))
+        mentioned = mentioned_anywhere(nodes)
+        self._machine.moves = bool({"chdir", "fchdir"} & mentioned)
+        self._machine.lists_subclasses = "__subclasses__" in mentioned
         self._statements = Statements(self._machine)
 
     def cell(self, tree: ast.Module | Opaque, *, sure: bool) -> Footprint:

@@ -90,6 +90,8 @@ class Machine:
         """Attributes that something else than an instance of a class of the notebook may have got."""
         self.moves = False
         """Whether the working directory may be another than the one in which the notebook started."""
+        self.lists_subclasses = False
+        """Whether a cell asks a class for its subclasses: each that is made changes its bases."""
         self.statement: ast.expr | None = None
         """The call whose result nobody takes, while it is made."""
         self.running: set[str] = set()

@@ -360,6 +360,8 @@ class Statements(Expressions):
             if value.kind is Kind.LIBRARY and value.what == "builtins.object":
                 continue
             info.exact = False
+            if machine.lists_subclasses:
+                machine.mutate(value)
             machine.pool([value, made])
             regions = machine.holding(value)
             names = {one.name for one in machine.regions.functions(regions)}

@@ -143,6 +143,7 @@ def _start(
         ],
         predictions=planned.predictions,
         again=planned.again,
+        said=planned.said,
         basis=basis.run.id,
         rerun_once=agreed.rerun_once,
         rerun_makers=agreed.rerun_makers,

@@ -63,3 +63,15 @@ def test_a_resume_of_a_resume_that_left_no_state_makes_files_again(each_python: 
     again = str(ran(each_python, "resume", run, "--notebook", "fixed.ipynb", status=1)["run"])
     ended = ran(each_python, "resume", again)
     assert shown(ended) == "['head', 'row'] 1\n"
+
+
+def test_a_retry_says_which_files_are_left_and_appends_no_more_than_it_must(each_python: Path) -> None:
+    once = "if not os.path.exists('went'):\n    open('went', 'w').close()\n    1/0"
+    write("report.ipynb", f"import os\n{APPEND}", APART, f"{APPEND}\n{once}", "pass", SHOWN)
+    run = ran(each_python, "run", "report.ipynb", status=1)["run"]
+    ended = ran(each_python, "retry", str(run))
+    assert shown(ended) == "['row', 'row', 'row'] 1\n", "the failed cell has appended before it failed"
+    assert (
+        "the file log.txt, the file went: cells of the run before have changed it"
+        in ended["cells"][2]["note"]
+    )

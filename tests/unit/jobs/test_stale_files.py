@@ -92,3 +92,15 @@ def test_what_the_cell_that_failed_left_is_named() -> None:
     begun = ["#file:parts/0.csv"]
     [said] = stale_files([Step(None, one)], [0], {0: reader}, {}, begun, lambda at: f"cell {at}")
     assert said.startswith("cell 0 may list parts/0.csv, and the cell that failed left it in the run before;")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import joblib\n@joblib.Memory('cache').cache\ndef f(x):\n    return x * rate",
+        "from sklearn.pipeline import make_pipeline\nf = make_pipeline(step, memory='cache').fit",
+    ],
+)
+def test_results_in_a_cache_of_files_are_named(first: str) -> None:
+    [said] = told("a = f(1)", "a = f(1)\nb = 2", "n = a", "cache/f/output.pkl", first=first)
+    assert said.startswith("cell 1 may find results in cache/f/output.pkl, and cell 1 left it")
