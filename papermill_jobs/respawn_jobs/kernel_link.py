@@ -111,6 +111,16 @@ class KernelLink:
         module = "__import__('respawn_kernels.forgetting', fromlist=['forget'])"
         await self.silently(f"{module}.forget({list(names)!r})", START_SECONDS)
 
+    async def settle(self) -> None:
+        """Put variables that cells have made anew into the order in which they were.
+
+        Raises:
+            LinkError: they could not be.
+        """
+        await self.silently(
+            "__import__('respawn_kernels.forgetting', fromlist=['settle']).settle()", START_SECONDS
+        )
+
     async def silently(self, code: str, seconds: float) -> None:
         """Execute code that leaves no trace, within a deadline.
 

@@ -259,6 +259,12 @@ class Session:
             await self._execute(index, self.nb_man.nb.cells[index], followed=False)
             done.append(index)
             waiting = await self._verified(index, done, waiting)
+        if self.resume.stale and self._link is not None:
+            try:
+                await self._waits.unless_stopped(self._link.settle())
+            except LinkError as error:
+                note = f"global names are in another order than from the top: {error}"
+                await self._waits.told(self.recorder.note(self.resume.first, note))
         above = enumerate(self.nb_man.nb.cells[: self.resume.first])
         boundary = max((index for index, cell in above if cell.cell_type == "code"), default=None)
         if boundary is not None:
