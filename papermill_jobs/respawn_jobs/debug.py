@@ -14,6 +14,7 @@ from typing import Any
 
 from nbformat import NotebookNode, from_dict
 
+from respawn_jobs.addresses import asks_for_addresses
 from respawn_jobs.debug_again import Again, cells_to_run
 from respawn_jobs.debug_artifacts import artifacts_line
 from respawn_jobs.models import CellRecord, CellState, DebugBundle
@@ -115,7 +116,8 @@ def header_text(bundle: DebugBundle, notebook: NotebookNode, again: Again) -> st
         rows.append(("Kept", artifacts_line(bundle.artifacts)))
     table = "\n".join(f"| **{name}** | {value.replace('|', chr(92) + '|')} |" for name, value in rows)
     title = f"# Debugging {run.job.rpartition('/')[2]}"
-    return f"{title}\n\n| | |\n| --- | --- |\n{table}\n\n{_advice(bundle)}{_missing(again)}"
+    missing = f"{_missing(again)}{_addresses(bundle, notebook)}"
+    return f"{title}\n\n| | |\n| --- | --- |\n{table}\n\n{_advice(bundle)}{missing}"
 
 
 def code_span(text: str, limit: int = 200) -> str:
@@ -165,6 +167,20 @@ def _missing(again: Again) -> str:
         parts.append("Lost, and made again by no cell:")
         parts.append("\n".join(f"- {code_span(told, 400)}" for told in again.lost))
     return "".join(f"\n\n{part}" for part in parts)
+
+
+def _addresses(bundle: DebugBundle, notebook: NotebookNode) -> str:
+    """Return which cells above the failing one have asked where objects lie: they lie elsewhere now."""
+    failing = failing_index(bundle)
+    asking = [
+        str(index)
+        for index, cell in code_cells(notebook)
+        if (failing is None or index < failing) and asks_for_addresses(str(cell.source))
+    ]
+    if bundle.checkpoint is None or not asking:
+        return ""
+    some = f"Cell {asking[0]} asks" if len(asking) == 1 else f"Cells {', '.join(asking)} ask"
+    return f"\n\n{some} for addresses (`id`): in this process what was asked for lies elsewhere."
 
 
 def _state_of_variables(bundle: DebugBundle) -> str:

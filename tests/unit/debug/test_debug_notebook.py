@@ -127,3 +127,10 @@ def test_code_span_survives_whatever_it_shows(text: str) -> None:
     assert span.endswith(fence)
     assert "\n" not in span
     assert fence not in span[len(fence) : -len(fence)].strip("` ").split()
+
+
+def test_cells_above_that_asked_for_addresses_are_named() -> None:
+    sources = ["states = {id(SOURCES): 1}", "x = 1", "1/0"]
+    header = debug_notebook(failed_bundle(sources, 2, checkpoint=AFTER_1)).cells[0].source
+    assert "Cell 0 asks for addresses (`id`)" in header
+    assert "addresses" not in debug_notebook(failed_bundle(SOURCES, 2, checkpoint=AFTER_1)).cells[0].source
