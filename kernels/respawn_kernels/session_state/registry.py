@@ -44,6 +44,7 @@ from respawn_kernels.session_state.probes.sources import Sources
 from respawn_kernels.session_state.probes.sqlite import Sqlite
 from respawn_kernels.session_state.probes.subclasses import Subclasses
 from respawn_kernels.session_state.probes.warning_filters import WarningFilters
+from respawn_kernels.session_state.probes.zones import ZonePath
 
 GROUP = "respawn.session_state"
 
@@ -51,6 +52,7 @@ _OWN: tuple[Probe, ...] = (
     process.WorkingDirectory(),
     process.Environment(),
     process.TimeZone(),
+    ZonePath(),
     process.locales(),
     ImportPath(),
     Finders(),
