@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from respawn_kernels.session_state.state import comes_first as comes_first
     from respawn_kernels.session_state.state import fingerprints as fingerprints
     from respawn_kernels.session_state.state import note as note
+    from respawn_kernels.session_state.state import note_settings as note_settings
     from respawn_kernels.session_state.state import restore as restore
     from respawn_kernels.session_state.state import title as title
     from respawn_kernels.session_state.state import watch as watch
@@ -34,6 +35,7 @@ _OF_STATE = {
         "comes_first",
         "fingerprints",
         "note",
+        "note_settings",
         "restore",
         "title",
         "watch",

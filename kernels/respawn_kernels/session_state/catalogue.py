@@ -84,5 +84,6 @@ CATALOGUE: dict[str, Part] = {
     "#patches": Part("assignments into modules and foreign classes"),
     "#helpers": Part("the state of modules beside the notebook"),
     "#registries": Part("what was registered with libraries"),
+    "#settings": Part("settings of libraries", _through()),
 }
 """By the probe's name."""

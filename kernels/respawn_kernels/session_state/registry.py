@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
+from respawn_kernels.session_state.calls import settings
 from respawn_kernels.session_state.catalogue import CATALOGUE
 from respawn_kernels.session_state.patching import Helpers, Patches, Registries
 from respawn_kernels.session_state.probe import Probe
@@ -75,6 +76,7 @@ _OWN: tuple[Probe, ...] = (
     Patches(),
     Helpers(),
     Registries(),
+    settings,
     StandardLibrary(),
     Codecs(),
     Sqlite(),

@@ -11,7 +11,7 @@ A library changes its containers by itself too, most of all its caches. What cou
 from __future__ import annotations
 
 import importlib
-from collections.abc import Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -70,6 +70,28 @@ class Registries:
                 failed[key] = f"{type(error).__name__}: {error}"
         if failed:
             raise NotSet(failed)
+
+
+def changed_in(packages: Container[str]) -> dict[str, Hashable]:
+    """Return what tells the changes in containers of some packages, by where they are."""
+    return {
+        key: _mark(change)
+        for kept in _changed()
+        if kept.module.partition(".")[0] in packages
+        for key, change in _changes(kept)
+    }
+
+
+def is_told(kept: Kept, name: str | None = None) -> bool:
+    """Tell whether a container's changes are among those that are kept.
+
+    Args:
+        kept: the container.
+        name: the key or attribute that is asked for; None: any.
+    """
+    if any(one in kept.place for one in _ELSEWHERE):
+        return False
+    return any(name is None or what[1] == name for _, what in _changes(kept))
 
 
 def _changed() -> Iterator[Kept]:
