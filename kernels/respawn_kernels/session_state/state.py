@@ -119,6 +119,14 @@ def note_settings(
     return settings.note(source, namespace, before, after, changed)
 
 
+def reached_by_libraries() -> set[str] | None:
+    """Return the variables that libraries may reach in any cell through what they were given out of sight.
+
+    None stands for all variables.
+    """
+    return settings.reached()
+
+
 def _fingerprints() -> dict[str, Hashable]:
     found: dict[str, Hashable] = {}
     for probe in registry.probes():

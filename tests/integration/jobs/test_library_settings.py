@@ -98,6 +98,20 @@ def test_what_is_set_on_objects_of_a_library_comes_back_as_it_is(bench) -> None:
     assert (bench.directory / "log").read_text() == "x"
 
 
+def test_what_a_library_changes_through_a_function_that_it_was_given_is_stored(bench) -> None:
+    pytest.importorskip("sqlalchemy")
+    cells = [
+        "from sqlalchemy import create_engine, event\nfrom sqlalchemy.engine import Engine\nlog = []",
+        "@event.listens_for(Engine, 'connect')\ndef on_connect(con, rec): log.append('connected')",
+        "'the state after the next cell builds on that after this one'",
+        "create_engine('sqlite://').connect().close()",
+    ]
+    tags = {1: ["respawn:checkpoint"], 2: ["respawn:checkpoint"]}
+    failed = bench.run(*cells, "1/0", "print(log)", tags=tags)
+    there = bench.resume(failed.run.id, notebook(*cells, "", "print(log)", tags=tags))
+    assert bench.printed(there.run.id, 5) == "['connected']\n"
+
+
 @pytest.mark.usefixtures("shy")
 def test_what_is_not_safe_to_set_again_is_named_and_does_not_keep_others_from_it(bench) -> None:
     cells = [

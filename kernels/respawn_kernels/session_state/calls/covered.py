@@ -34,7 +34,17 @@ _WHOLLY = frozenset(
             "copyreg",
             "abc",
         ),
-        *("atexit", "functools", "contextvars", "resource", "tracemalloc", "site", "linecache", "unittest"),
+        *(
+            "atexit",
+            "functools",
+            "contextvars",
+            "resource",
+            "tracemalloc",
+            "site",
+            "linecache",
+            "unittest",
+            "shutil",
+        ),
         *("zoneinfo", "IPython", "ipykernel", "matplotlib_inline", "matplotlib", "mpl_toolkits", "numpy"),
     ]
 )

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Set
 from types import FunctionType, ModuleType
 from typing import Any
 
+from respawn_kernels.callbacks import named_by_callbacks
 from respawn_kernels.session_state.calls.covered import is_covered, is_seen
 from respawn_kernels.session_state.calls.reaching import (
     UNKNOWN,
@@ -49,6 +50,8 @@ class LibrarySettings:
         self._settings: dict[str, Setting] = {}
         self._new: set[str] = set()
         """What was set since somebody asked."""
+        self._given: set[str] | None = set()
+        """What functions that calls gave to libraries may reach by name; None: everything."""
         self._seen: dict[str, Hashable] = {}
         """What assignments and registries told of the packages that calls named before."""
 
@@ -87,11 +90,16 @@ class LibrarySettings:
             setting = _setting(use, one, namespace)
             if setting is None or (use.kind == CALL and is_seen(one.packages, title, changed, named, marks)):
                 continue
+            self._give(use.given, namespace)
             _, module, path = setting
             settings[dotted(module, path)] = setting
         self._settings |= settings
         self._new |= settings.keys()
         return set(settings)
+
+    def reached(self) -> set[str] | None:
+        """Return the variables that a library may reach in any cell through what calls gave it; None: all."""
+        return self._given
 
     def new(self) -> set[str]:
         """Return what was set since this was asked last."""
@@ -123,6 +131,13 @@ class LibrarySettings:
                 self._settings[title] = (kind, module, names)
         if failed:
             raise NotSet(failed)
+
+    def _give(self, names: Set[str], namespace: Mapping[str, Any]) -> None:
+        found = named_by_callbacks(namespace[name] for name in names & namespace.keys())
+        if found is None or self._given is None:
+            self._given = None
+        else:
+            self._given |= found | names
 
     def _look(self, packages: Set[str], before: Mapping[str, Hashable]) -> set[str]:
         """Return the packages of which assignments and registries tell something that is new."""

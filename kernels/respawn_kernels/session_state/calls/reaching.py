@@ -118,7 +118,7 @@ def _imported(module: str, name: str | None) -> Any:
     found = sys.modules.get(module, UNKNOWN)
     if name is None or found is UNKNOWN:
         return found
-    inside = vars(found).get(name, UNKNOWN)
+    inside = getattr(found, "__dict__", {}).get(name, UNKNOWN)
     return sys.modules.get(f"{module}.{name}", UNKNOWN) if inside is UNKNOWN else inside
 
 

@@ -31,6 +31,8 @@ class Use:
     """The variable with which a call's first argument of several begins."""
     imported: tuple[str, str | None] | None = None
     """What the first name was imported as: a module, and a name in it."""
+    given: frozenset[str] = frozenset()
+    """Names that a call gives to the library, which may call what they stand for at any time."""
 
 
 class Uses:
@@ -102,10 +104,8 @@ def _of_block(body: list[ast.stmt], imported: Imported) -> Iterator[Use]:
                     for one in _of_call(call, imported)
                     if verbs.sets_and_returns(_name(one.path, imported))
                 )
-            case ast.FunctionDef(decorator_list=given) | ast.ClassDef(decorator_list=given):
-                yield from _of_decorators(given, imported)
-            case ast.AsyncFunctionDef(decorator_list=given):
-                yield from _of_decorators(given, imported)
+            case ast.FunctionDef() | ast.ClassDef() | ast.AsyncFunctionDef():
+                yield from _of_decorators(node, imported)
             case ast.Attribute(ctx=ast.Store()):
                 path = _path(node)
                 if len(path) > 1:
@@ -122,7 +122,7 @@ def _of_call(call: ast.Call, imported: Imported) -> Iterator[Use]:
     elif verbs.sets(name, owner):
         several = len(call.args) + len(call.keywords) > 1
         first = _path(call.args[0])[:1] if call.args and several else ()
-        yield Use(CALL, path, first[0] if first else None)
+        yield Use(CALL, path, first[0] if first else None, given=_names(*call.args, *call.keywords))
 
 
 def _name(path: tuple[str, ...], imported: Imported) -> str:
@@ -131,11 +131,17 @@ def _name(path: tuple[str, ...], imported: Imported) -> str:
     return inside or path[-1]
 
 
-def _of_decorators(decorators: list[ast.expr], imported: Imported) -> Iterator[Use]:
-    for one in decorators:
+def _of_decorators(
+    defined: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, imported: Imported
+) -> Iterator[Use]:
+    for one in defined.decorator_list:
         path = _path(one.func if isinstance(one, ast.Call) else one)
         if path and verbs.decorates(_name(path, imported)):
-            yield Use(CALL, path)
+            yield Use(CALL, path, given=_names(one) | {defined.name})
+
+
+def _names(*nodes: ast.AST) -> frozenset[str]:
+    return frozenset(one.id for node in nodes for one in ast.walk(node) if isinstance(one, ast.Name))
 
 
 def _path(node: ast.expr) -> tuple[str, ...]:

@@ -74,12 +74,7 @@ class Registries:
 
 def changed_in(packages: Container[str]) -> dict[str, Hashable]:
     """Return what tells the changes in containers of some packages, by where they are."""
-    return {
-        key: _mark(change)
-        for kept in _changed()
-        if kept.module.partition(".")[0] in packages
-        for key, change in _changes(kept)
-    }
+    return {key: _mark(change) for kept in _changed(packages) for key, change in _changes(kept)}
 
 
 def is_told(kept: Kept, name: str | None = None) -> bool:
@@ -94,9 +89,11 @@ def is_told(kept: Kept, name: str | None = None) -> bool:
     return any(name is None or what[1] == name for _, what in _changes(kept))
 
 
-def _changed() -> Iterator[Kept]:
+def _changed(packages: Container[str] | None = None) -> Iterator[Kept]:
     baseline.look()
     for kept in baseline.containers():
+        if packages is not None and kept.module.partition(".")[0] not in packages:
+            continue
         if not kept.is_as_before() and not any(one in kept.place for one in _ELSEWHERE):
             yield kept
 
