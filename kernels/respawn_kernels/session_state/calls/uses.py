@@ -6,7 +6,7 @@ The bodies of the notebook's functions count for the cells that call them by nam
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from respawn_kernels.session_state.calls import verbs
@@ -15,7 +15,6 @@ CALL, ASSIGN, PUT = "call", "assign", "put"
 CALLED = "()"
 """In a path: what the call of the function so far returned."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_MOST_DEEP = 5
 Imported = dict[str, tuple[str, str | None]]
 """By a variable's name: the module that was imported, and the name in it."""
 
@@ -51,8 +50,7 @@ class Uses:
             return [], set()
         self._note(tree)
         found = dict.fromkeys(_of_block(tree.body, self.imported))
-        for name in _called(tree.body):
-            found |= dict.fromkeys(self._of_function(name, _MOST_DEEP))
+        found |= dict.fromkeys(self._of_functions(_called(tree.body)))
         uses = [
             use if use.imported else replace(use, imported=self.imported.get(use.path[0])) for use in found
         ]
@@ -67,12 +65,16 @@ class Uses:
                 uses = list(_of_function(node, self.imported))
                 self._functions[node.name] = uses, set(_called(node.body))
 
-    def _of_function(self, name: str, depth: int) -> Iterator[Use]:
-        uses, calls = self._functions.get(name, ([], set()))
-        yield from uses
-        if depth:
-            for other in calls - {name}:
-                yield from self._of_function(other, depth - 1)
+    def _of_functions(self, names: Iterable[str]) -> Iterator[Use]:
+        """Return what functions of the notebook set, and those that they call."""
+        waiting, seen = list(names), set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name not in seen and name in self._functions:
+                seen.add(name)
+                uses, calls = self._functions[name]
+                yield from uses
+                waiting += sorted(calls)
 
 
 def _of_function(function: ast.FunctionDef | ast.AsyncFunctionDef, around: Imported) -> Iterator[Use]:

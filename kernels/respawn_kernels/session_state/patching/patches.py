@@ -118,8 +118,23 @@ class Patches:
 
 
 def patched_in(packages: Container[str]) -> dict[str, Hashable]:
-    """Return what tells the assignments into modules and classes of some packages, by dotted name."""
-    return {key: tuple(map(_short, value)) for key, value in _patches(packages)}
+    """Return what tells the assignments of cells into modules and classes of some packages, by dotted name.
+
+    What one library puts into another is left out.
+    """
+    words = written_words()
+    return {
+        place: tuple(map(_short, value))
+        for place, value in _patches(packages)
+        if _is_of_cells(*value, words=words)
+    }
+
+
+def _is_of_cells(module: str, path: str, name: str, kind: str, *what: Any, words: set[str]) -> bool:
+    if kind == _GONE or name in words or is_own(what[0], words):
+        return True
+    known = baseline.modules.get(module)
+    return not path and known is not None and name in set_by(known[0], mentioned_words())
 
 
 def _patches(packages: Container[str] | None = None) -> Iterator[tuple[str, tuple[Any, ...]]]:
