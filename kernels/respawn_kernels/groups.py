@@ -153,8 +153,9 @@ class _Capture:
             # The session's parts are made anew each time: an address says nothing of them.
             lasting = {n: value for n, value in self._values.items() if n[:1] != "#" or is_result(n)}
             called = named_by_callbacks(value for n, value in self._values.items() if n not in lasting)
-            if called is not None:
-                self._reused = self._known.unchanged(lasting, called.union(touched))
+            given = session_state.reached_by_libraries()
+            if called is not None and given is not None:
+                self._reused = self._known.unchanged(lasting, called.union(given, touched))
 
     def leave_out(self, reasons: Mapping[str, str]) -> None:
         """List variables as not stored without trying."""

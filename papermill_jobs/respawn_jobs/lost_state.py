@@ -19,6 +19,8 @@ from respawn_jobs.reads import Reads
 
 MOST_SECONDS = 10.0
 """How long a cell may have taken that is run again unasked."""
+_SETTING = "#settings:"
+"""Begins the name of something that a cell set in a library, whose cells are known one by one."""
 _RANDOM = ("#random", "#numpy.random", "#torch.random")
 _TOO_MUCH = (SyntaxError, ValueError, RecursionError, MemoryError)
 
@@ -35,8 +37,13 @@ class Done:
     tags: frozenset[str] = frozenset()
 
     def sets(self, part: str) -> bool:
-        """Tell whether it was seen to change a part of the session's state."""
-        return self.record.evidence is not None and part in self.record.evidence.changed
+        """Tell whether it was seen to change a part of the session's state or a library's setting."""
+        evidence = self.record.evidence
+        if evidence is None:
+            return False
+        return part.removeprefix(_SETTING) in (
+            evidence.settings if part.startswith(_SETTING) else evidence.changed
+        )
 
 
 @dataclass
@@ -60,20 +67,22 @@ def lost_state(unstored: Sequence[Unstored], done: Sequence[Done], running: Sequ
     parts: dict[str, list[Unstored]] = {}
     for item in unstored:
         if item.name.startswith("#"):
-            parts.setdefault(item.name.partition(":")[0], []).append(item)
+            part = item.name if item.name.startswith(_SETTING) else item.name.partition(":")[0]
+            parts.setdefault(part, []).append(item)
     lasting = definitions([cell.source for cell in done])
     for part, items in parts.items():
         what, reason = _title(items), items[0].reason
-        makers = [
-            (place, cell) for place, cell in enumerate(done) if cell.index is not None and cell.sets(part)
-        ]
-        refused = [(cell, why) for place, cell in makers if (why := _why_not(place, done, lasting))]
+        setters = [(place, cell) for place, cell in enumerate(done) if cell.sets(part)]
+        makers = [(place, cell) for place, cell in setters if cell.index is not None]
+        refused = [(cell, why) for place, cell in makers if (why := _why_not(place, done, lasting, part))]
         if refused:
             found.told += [_told(cell, what, reason, why) for cell, why in refused]
         elif makers:
             for _, cell in makers:
                 assert cell.index is not None  # noqa: S101  makers are reused
                 found.again[cell.index] = _and(found.again.get(cell.index), what)
+        elif setters and part.startswith(_SETTING):
+            continue  # they run again in any case, or are gone
         elif not any(one.may_write(part) for one in running):
             found.told.append(f"{what} could not be stored: {reason}; no reused cell is known to set it")
     return found
@@ -98,8 +107,8 @@ def definitions(sources: Sequence[str]) -> set[str]:
     return defined - others
 
 
-def _why_not(place: int, done: Sequence[Done], lasting: Set[str]) -> str | None:
-    """Return why a cell is not run again unasked, in words; None when it is."""
+def _why_not(place: int, done: Sequence[Done], lasting: Set[str], part: str) -> str | None:
+    """Return why a cell is not run again unasked to make a part, in words; None when it is."""
     cell = done[place]
     evidence, seconds = cell.record.evidence, cell.record.seconds
     if TAG_ALWAYS in cell.tags:
@@ -115,6 +124,8 @@ def _why_not(place: int, done: Sequence[Done], lasting: Set[str]) -> str | None:
         return f"{', '.join(evidence.going_on)} went on after it"
     if any(name in evidence.changed for name in _RANDOM):
         return "it draws random numbers"
+    if part.startswith(_SETTING) and "seed" in part.rpartition(".")[2].lower():
+        return "numbers that were drawn since would be drawn again"
     if seconds is None or seconds > MOST_SECONDS:
         return f"it took {seconds or 0:.0f} seconds"
     moved = _moved(place, done, lasting)
@@ -135,6 +146,8 @@ def _moved(place: int, done: Sequence[Done], lasting: Set[str]) -> str | None:
         names |= set(cell.record.evidence.reads)
     if cell.footprint.opaque is None:
         names |= {name for name in cell.footprint.reads if not hidden(name)}
+    if cell.record.evidence is not None and cell.record.evidence.unwatched is None:
+        names -= _read_later(cell.source) - set(cell.record.evidence.reads)
     for name in sorted(names):
         bound = any(one.record.evidence and name in one.record.evidence.bound for one in done[place + 1 :])
         if bound or (name not in lasting and any(one.footprint.may_write(name) for one in later)):
@@ -142,6 +155,25 @@ def _moved(place: int, done: Sequence[Done], lasting: Set[str]) -> str | None:
     written = {path for one in later if one.record.evidence for path in one.record.evidence.written}
     opened = set(cell.record.evidence.opened) if cell.record.evidence else set()
     return next(iter(sorted(written & opened)), None)
+
+
+def _read_later(source: str) -> set[str]:
+    """Return the names that a cell reads in bodies of functions alone, which find the live ones."""
+    try:
+        waiting: list[ast.AST] = [ast.parse(source)]
+    except _TOO_MUCH:
+        return set()
+    later: set[str] = set()
+    at_once: set[str] = set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            later |= {one.id for part in node.body for one in ast.walk(part) if isinstance(one, ast.Name)}
+            waiting += [*node.decorator_list, node.args]
+        else:
+            at_once |= {node.id} if isinstance(node, ast.Name) else set()
+            waiting += ast.iter_child_nodes(node)
+    return later - at_once
 
 
 def _told(cell: Done, what: str, reason: str, why: str) -> str:

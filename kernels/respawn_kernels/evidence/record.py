@@ -34,6 +34,8 @@ class CellEvidence:
     """Parts of the session state (names of `session_state.CATALOGUE`) that differ after the cell."""
     by_import: tuple[str, ...] = ()
     """Of these, the parts that changed while modules were imported."""
+    settings: tuple[str, ...] = ()
+    """What the cell set in libraries and no part of the state tells of, as `joblib.parallel_config`."""
     opened: tuple[str, ...] = ()
     """Absolute paths of files and directories that were read or looked at, whether they exist or not.
 

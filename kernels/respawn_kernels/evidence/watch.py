@@ -23,7 +23,7 @@ from respawn_kernels.evidence.paths import Paths, places
 from respawn_kernels.evidence.record import CellEvidence
 from respawn_kernels.evidence.run_directory import RunDirectory
 from respawn_kernels.names import user_names
-from respawn_kernels.session_state import changed_by_imports, fingerprints
+from respawn_kernels.session_state import changed_by_imports, fingerprints, note_settings
 
 MAX_NAMES = 4_000
 MAX_MODULES = 500
@@ -155,7 +155,7 @@ class Watch:
             return
         count = getattr(result, "execution_count", None) or self._shell.execution_count - 1
         try:
-            record = self._record(count)
+            record = self._record(count, finished=bool(getattr(result, "success", False)))
         # Nor does a cell that has ended; an interrupt comes too late for it.
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
             record = CellEvidence(unwatched=f"it could not be told: {_text(error)}", overflow=True)
@@ -166,9 +166,12 @@ class Watch:
         with suppress(OSError, KeyboardInterrupt):
             (self._directory / f"{count}.json").write_bytes(record.to_json().encode())
 
-    def _record(self, count: int) -> CellEvidence:
+    def _record(self, count: int, *, finished: bool) -> CellEvidence:
         unwatched = self._code.end_cell(_files_of_cell(self._shell, count))
+        before = self._state or {}
         changed = self._changed()
+        by_import = changed & changed_by_imports()
+        settings = self._settings(count, before, changed - by_import) if finished else set()
         self._processes |= "process" in self._outside.seen()
         opened, written = self._opened_and_written()
         reads = self._code.reads | self._frames.unpickled
@@ -185,7 +188,8 @@ class Watch:
             libraries=_packages(self._code.libraries),
             frames=_bounded(self._frames.lookers | self._looks.readers | whole),
             changed=_bounded(changed),
-            by_import=_bounded(changed & changed_by_imports()),
+            by_import=_bounded(by_import),
+            settings=_bounded(settings),
             opened=_bounded(opened),
             written=_bounded(written),
             files_unwatched=self._run_directory.why_not,
@@ -217,6 +221,13 @@ class Watch:
         before, after = self._state or {}, fingerprints()
         self._state = after
         return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+    def _settings(self, count: int, before: dict[str, Hashable], changed: set[str]) -> set[str]:
+        """Return what the cell set in libraries that is not among the session's state."""
+        inputs: list[str] = getattr(self._shell.history_manager, "input_hist_parsed", [])
+        if not 0 < count < len(inputs):
+            return set()
+        return note_settings(inputs[count], self._shell.user_ns, before, self._state or {}, changed)
 
     def _kept(self, paths: set[str]) -> set[str]:
         return {kept for path in paths if (kept := self._paths.kept(path)) is not None}

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from respawn_kernels.session_state.state import comes_first as comes_first
     from respawn_kernels.session_state.state import fingerprints as fingerprints
     from respawn_kernels.session_state.state import note as note
+    from respawn_kernels.session_state.state import note_settings as note_settings
+    from respawn_kernels.session_state.state import reached_by_libraries as reached_by_libraries
     from respawn_kernels.session_state.state import restore as restore
     from respawn_kernels.session_state.state import title as title
     from respawn_kernels.session_state.state import watch as watch
@@ -34,6 +36,8 @@ _OF_STATE = {
         "comes_first",
         "fingerprints",
         "note",
+        "note_settings",
+        "reached_by_libraries",
         "restore",
         "title",
         "watch",

@@ -43,6 +43,7 @@ CATALOGUE: dict[str, Part] = {
     "#cwd": Part("the working directory"),
     "#env": Part("environment variables"),
     "#timezone": Part("the time zone"),
+    "#zoneinfo": Part("the path of time zones"),
     "#locale": Part("the locale"),
     "#umask": Part("permissions of new files"),
     "#limits": Part("limits of the process"),
@@ -51,7 +52,7 @@ CATALOGUE: dict[str, Part] = {
     "#interpreter": Part("limits and switches of the interpreter"),
     "#hooks": Part("functions that the interpreter calls"),
     "#streams": Part("replaced output streams"),
-    "#asyncio": Part("the event loop policy"),
+    "#asyncio": Part("the event loop policy and the loop's exception handler"),
     "#contextvars": Part("values of context variables"),
     "#running": Part("what was running"),
     "#descriptors": Part("descriptors and processes known by their numbers"),
@@ -83,5 +84,6 @@ CATALOGUE: dict[str, Part] = {
     "#patches": Part("assignments into modules and foreign classes"),
     "#helpers": Part("the state of modules beside the notebook"),
     "#registries": Part("what was registered with libraries"),
+    "#settings": Part("settings of libraries", _through()),
 }
 """By the probe's name."""

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
+from respawn_kernels.session_state.calls import settings
 from respawn_kernels.session_state.catalogue import CATALOGUE
 from respawn_kernels.session_state.patching import Helpers, Patches, Registries
 from respawn_kernels.session_state.probe import Probe
@@ -44,6 +45,7 @@ from respawn_kernels.session_state.probes.sources import Sources
 from respawn_kernels.session_state.probes.sqlite import Sqlite
 from respawn_kernels.session_state.probes.subclasses import Subclasses
 from respawn_kernels.session_state.probes.warning_filters import WarningFilters
+from respawn_kernels.session_state.probes.zones import ZonePath
 
 GROUP = "respawn.session_state"
 
@@ -51,6 +53,7 @@ _OWN: tuple[Probe, ...] = (
     process.WorkingDirectory(),
     process.Environment(),
     process.TimeZone(),
+    ZonePath(),
     process.locales(),
     ImportPath(),
     Finders(),
@@ -73,6 +76,7 @@ _OWN: tuple[Probe, ...] = (
     Patches(),
     Helpers(),
     Registries(),
+    settings,
     StandardLibrary(),
     Codecs(),
     Sqlite(),

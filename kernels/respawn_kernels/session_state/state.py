@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Set
 from typing import Any
 
 from respawn_kernels.session_state import registry
+from respawn_kernels.session_state.calls import settings
 from respawn_kernels.session_state.patching import baseline, helper_parts
 from respawn_kernels.session_state.probe import Lost, Marks, Parts, Probe
 from respawn_kernels.session_state.registry import title as title
@@ -50,6 +51,7 @@ class _Seen:
             self._helpers = len(baseline.local)
             for part in helper_parts():
                 self.cells.setdefault(f"#helpers:{part}", cell)
+        self.cells |= {f"{settings.name}:{part}": cell for part in settings.new()}
         self.noted, self.latest = now, {}
 
     def import_began(self) -> None:
@@ -96,6 +98,33 @@ def note(cell: int) -> dict[str, int]:
     """
     _seen.note(cell)
     return _seen.cells
+
+
+def note_settings(
+    source: str,
+    namespace: Mapping[str, Any],
+    before: Mapping[str, Hashable],
+    after: Mapping[str, Hashable],
+    changed: Set[str],
+) -> set[str]:
+    """Note what a cell that has finished set in libraries; return what no other probe saw.
+
+    Args:
+        source: the cell, as Python.
+        namespace: the notebook's variables.
+        before: what `fingerprints` returned before the cell.
+        after: what it returned after it.
+        changed: the parts that changed, and not by imports.
+    """
+    return settings.note(source, namespace, before, after, changed)
+
+
+def reached_by_libraries() -> set[str] | None:
+    """Return the variables that libraries may reach in any cell through what they were given out of sight.
+
+    None stands for all variables.
+    """
+    return settings.reached()
 
 
 def _fingerprints() -> dict[str, Hashable]:

@@ -83,3 +83,32 @@ def test_a_cell_tagged_always_needs_no_more_words() -> None:
     plan = planned(tags=["respawn:always"])
     assert plan.again == [1]
     assert not any("settings.URL" in notice for notice in plan.notices)
+
+
+SET = Unstored(name="#settings:lib.set_level", type="setting", reason="it is out of sight")
+
+
+def test_a_setting_of_a_library_is_made_by_the_cell_that_was_seen_to_make_it() -> None:
+    plan = planned(CellEvidence(settings=("lib.set_level",)), lost=SET)
+    assert (plan.again, plan.lost) == ([1], [])
+    other = planned(CellEvidence(settings=("lib.set_other",)), lost=SET)
+    assert other.again == []
+    assert "no reused cell is known to set it" in other.lost[0]
+
+
+def test_a_seed_is_not_set_again_for_numbers_were_drawn_since() -> None:
+    seed = SET.model_copy(update={"name": "#settings:lib.set_seed"})
+    plan = planned(CellEvidence(settings=("lib.set_seed",)), lost=seed)
+    assert plan.again == []
+    assert "numbers that were drawn since would be drawn again" in plan.lost[0]
+
+
+def test_what_only_the_body_of_a_registered_function_reads_may_have_changed() -> None:
+    cells = ("import lib\nlog = []", "@lib.listens_for('x')\ndef f(): log.append(1)", "log.append(2)", "1/0")
+    listens = SET.model_copy(update={"name": "#settings:lib.listens_for"})
+    seen = CellEvidence(settings=("lib.listens_for",), bound=("f",))
+    assert planned(seen, lost=listens, cells=cells).again == [1]
+    ran = CellEvidence(settings=("lib.listens_for",), bound=("f",), reads=("log",))
+    assert "log, which it reads" in planned(ran, lost=listens, cells=cells).lost[0]
+    blind = CellEvidence(settings=("lib.listens_for",), bound=("f",), unwatched="Python 3.11")
+    assert "log, which it reads" in planned(blind, lost=listens, cells=cells).lost[0]

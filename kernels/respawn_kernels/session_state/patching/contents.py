@@ -32,7 +32,16 @@ _LOGGING = (logging.Logger, logging.Handler)
 NOT_LOOKED_INTO = frozenset(
     [
         *("IPython", "ipykernel", "jupyter_client", "traitlets", "comm", "zmq", "tornado", "debugpy"),
-        *("asyncio", "concurrent", "multiprocessing", "threading", "_weakrefset", "weakref", "ctypes"),
+        *(
+            "asyncio",
+            "_asyncio",
+            "concurrent",
+            "multiprocessing",
+            "threading",
+            "_weakrefset",
+            "weakref",
+            "ctypes",
+        ),
         *("importlib", "_frozen_importlib", "_frozen_importlib_external", "zipimport", "sys", "gc", "typing"),
         *("linecache", "tracemalloc", "copyreg", "logging", "warnings", "mimetypes", "cloudpickle"),
         *("atexit", "signal", "os", "posix", "builtins", "functools", "abc", "_abc", "pickle", "inspect"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 import operator
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterator, Mapping
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -96,19 +96,7 @@ class Patches:
     def capture(self) -> Parts | None:
         """Return what was assigned, by dotted name: module, class, attribute and value."""
         baseline.look()
-        words = written_words()
-        found = Parts()
-        for module, values in list(baseline.modules.values()):
-            for name, value in _differing(module, values, words):
-                found[f"{module.__name__}.{name}"] = (module.__name__, "", name, *value)
-            for name, attribute, one in set_on_functions(module):
-                found[f"{module.__name__}.{name}.{attribute}"] = (module.__name__, name, attribute, _SET, one)
-        for cls, before in list(baseline.classes.items()):
-            if not _same(before, attributes_of(cls)):
-                for name, value in _differing_attributes(cls, before, words):
-                    key = f"{cls.__module__}.{cls.__qualname__}.{name}"
-                    found[key] = (cls.__module__, cls.__qualname__, name, *value)
-        return found or None
+        return Parts(_patches()) or None
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
         """Assign again; the modules are imported for that."""
@@ -127,6 +115,49 @@ class Patches:
                 failed[key] = f"{type(error).__name__}: {error}"
         if failed:
             raise NotSet(failed)
+
+
+def patched_in(packages: Container[str]) -> dict[str, Hashable]:
+    """Return what tells the assignments of cells into modules and classes of some packages, by dotted name.
+
+    What one library puts into another is left out.
+    """
+    words = written_words()
+    return {
+        place: tuple(map(_short, value))
+        for place, value in _patches(packages)
+        if _is_of_cells(*value, words=words)
+    }
+
+
+def _is_of_cells(module: str, path: str, name: str, kind: str, *what: Any, words: set[str]) -> bool:
+    if kind == _GONE or name in words or is_own(what[0], words):
+        return True
+    known = baseline.modules.get(module)
+    return not path and known is not None and name in set_by(known[0], mentioned_words())
+
+
+def _patches(packages: Container[str] | None = None) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Return what was assigned, by dotted name: module, class, attribute and value.
+
+    Args:
+        packages: whose modules and classes are looked at; None: all.
+    """
+    words = written_words()
+    for name, (module, values) in list(baseline.modules.items()):
+        if packages is not None and name.partition(".")[0] not in packages:
+            continue
+        for key, value in _differing(module, values, words):
+            yield f"{module.__name__}.{key}", (module.__name__, "", key, *value)
+        for key, attribute, one in set_on_functions(module):
+            yield f"{module.__name__}.{key}.{attribute}", (module.__name__, key, attribute, _SET, one)
+    for cls, before in list(baseline.classes.items()):
+        if packages is not None and cls.__module__.partition(".")[0] not in packages:
+            continue
+        if not _same(before, attributes_of(cls)):
+            for key, value in _differing_attributes(cls, before, words):
+                place = f"{cls.__module__}.{cls.__qualname__}.{key}"
+                yield place, (cls.__module__, cls.__qualname__, key, *value)
 
 
 def _short(value: Any) -> Hashable:

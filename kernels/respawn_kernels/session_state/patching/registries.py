@@ -11,7 +11,7 @@ A library changes its containers by itself too, most of all its caches. What cou
 from __future__ import annotations
 
 import importlib
-from collections.abc import Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -72,9 +72,28 @@ class Registries:
             raise NotSet(failed)
 
 
-def _changed() -> Iterator[Kept]:
+def changed_in(packages: Container[str]) -> dict[str, Hashable]:
+    """Return what tells the changes in containers of some packages, by where they are."""
+    return {key: _mark(change) for kept in _changed(packages) for key, change in _changes(kept)}
+
+
+def is_told(kept: Kept, name: str | None = None) -> bool:
+    """Tell whether a container's changes are among those that are kept.
+
+    Args:
+        kept: the container.
+        name: the key or attribute that is asked for; None: any.
+    """
+    if any(one in kept.place for one in _ELSEWHERE):
+        return False
+    return any(name is None or what[1] == name for _, what in _changes(kept))
+
+
+def _changed(packages: Container[str] | None = None) -> Iterator[Kept]:
     baseline.look()
     for kept in baseline.containers():
+        if packages is not None and kept.module.partition(".")[0] not in packages:
+            continue
         if not kept.is_as_before() and not any(one in kept.place for one in _ELSEWHERE):
             yield kept
 

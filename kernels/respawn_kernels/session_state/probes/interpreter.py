@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from respawn_kernels.session_state.probe import Parts
+from respawn_kernels.session_state.probe import NotSet, Parts
 from respawn_kernels.session_state.probes.settings import Settings
 
 
@@ -143,27 +143,52 @@ class Streams:
 
 
 class Loop:
-    """The policy of asyncio's event loops, where the notebook set its own."""
+    """The policy of asyncio's event loops, and the exception handler of the loop that runs cells."""
 
     name = "#asyncio"
-    before_fork = False
 
     def fingerprint(self) -> Hashable:
-        """Return which policy it is."""
-        return id(_policy())
+        """Return which they are."""
+        return id(_policy()), id(_handler())
 
-    def capture(self) -> Any | None:
-        """Return the policy, if its class is the notebook's or it was made by a library such as uvloop."""
-        policy = _policy()
-        own = type(policy).__module__.partition(".")[0] in ("asyncio", "tornado", "builtins")
-        return None if own else type(policy)
+    def capture(self) -> Parts | None:
+        """Return the policy, if its class is the notebook's or it was made by a library such as uvloop.
+
+        The handler is kept where it is not that of asyncio or of what runs the kernel.
+        """
+        policy, handler = _policy(), _handler()
+        found = Parts()
+        if not _is_of_kernel(type(policy)):
+            found["policy"] = type(policy)
+        if handler is not None and not _is_of_kernel(getattr(handler, "__func__", handler)):
+            found["handler"] = handler
+        return found or None
 
     def restore(self, value: Any, shell: Any | None) -> None:
-        """Set a policy of that class."""
+        """Set them; older checkpoints have the policy's class alone."""
         import asyncio
 
-        if type(_policy()) is not value:
-            asyncio.set_event_loop_policy(value())
+        parts = value if isinstance(value, dict) else {"policy": value}
+        policy = parts.get("policy")
+        if policy is not None and type(_policy()) is not policy:
+            asyncio.set_event_loop_policy(policy())
+        if "handler" in parts:
+            try:
+                asyncio.get_running_loop().set_exception_handler(parts["handler"])
+            except RuntimeError as error:
+                raise NotSet({"handler": str(error)}) from error
+
+
+def _handler() -> Any:
+    """Return the exception handler of the loop that runs this thread; None where there is none."""
+    events: Any = sys.modules.get("asyncio.events")
+    loop = events._get_running_loop() if events is not None else None
+    return getattr(loop, "_exception_handler", None)
+
+
+def _is_of_kernel(value: Any) -> bool:
+    package = str(getattr(value, "__module__", "")).partition(".")[0]
+    return package in ("asyncio", "tornado", "builtins", "ipykernel", "IPython", "zmq")
 
 
 def _policy() -> Any:
