@@ -83,5 +83,6 @@ CATALOGUE: dict[str, Part] = {
     "#patches": Part("assignments into modules and foreign classes"),
     "#helpers": Part("the state of modules beside the notebook"),
     "#registries": Part("what was registered with libraries"),
+    "#counters": Part("counters of libraries", _through()),
 }
 """By the probe's name."""

@@ -17,6 +17,7 @@ from respawn_kernels.session_state.probe import Probe
 from respawn_kernels.session_state.probes import interpreter, libraries, process
 from respawn_kernels.session_state.probes.codecs_registry import Codecs
 from respawn_kernels.session_state.probes.context import AtExit, AuditHooks, ContextVariables, Running
+from respawn_kernels.session_state.probes.counters import Counters
 from respawn_kernels.session_state.probes.descriptors import Descriptors
 from respawn_kernels.session_state.probes.forks import ForkHandlers
 from respawn_kernels.session_state.probes.imports import Finders, ImportPath, LoadedModules, ModuleNames
@@ -73,6 +74,7 @@ _OWN: tuple[Probe, ...] = (
     Patches(),
     Helpers(),
     Registries(),
+    Counters(),
     StandardLibrary(),
     Codecs(),
     Sqlite(),
