@@ -80,6 +80,7 @@ CATALOGUE: dict[str, Part] = {
     "#annotations": Part("annotations of variables"),
     "#in": Part("the history of inputs"),
     "#last": Part("the last results"),
+    "#error": Part("the last error", _through("sys", "traceback", "pdb", "IPython")),
     "#patches": Part("assignments into modules and foreign classes"),
     "#helpers": Part("the state of modules beside the notebook"),
     "#registries": Part("what was registered with libraries"),

@@ -30,6 +30,7 @@ from respawn_kernels.session_state.probes.ipython import (
 )
 from respawn_kernels.session_state.probes.ipython_hooks import Aliases, ShellHooks
 from respawn_kernels.session_state.probes.kept_by_shell import KeptByShell
+from respawn_kernels.session_state.probes.last_error import LastError
 from respawn_kernels.session_state.probes.logging_setup import Logging
 from respawn_kernels.session_state.probes.numeric import DecimalContext, NumpyErrors, NumpyPrinting
 from respawn_kernels.session_state.probes.plotting import Figures, MatplotlibSettings
@@ -97,6 +98,7 @@ _OWN: tuple[Probe, ...] = (
     Annotations(),
     Inputs(),
     LastResults(),
+    LastError(),
     Logging(),
     interpreter.Streams(),
     process.Signals(),

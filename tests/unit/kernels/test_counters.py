@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from respawn_jobs.analysis.hidden import matters
+from respawn_kernels.session_state import fingerprints
 from respawn_kernels.session_state.patching import baseline
-from respawn_kernels.session_state.patching import baseline as baseline_of_session
 from respawn_kernels.session_state.patching.counts import number_of
 from respawn_kernels.session_state.probes.counters import Counters
 
@@ -53,7 +54,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A module that counts, as its import leaves it, and that looks installed."""
     (tmp_path / f"{NAME}.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys.modules[type(baseline_of_session).__module__], "_INSTALLED", (str(tmp_path),))
+    monkeypatch.setattr(sys.modules[type(baseline).__module__], "_INSTALLED", (str(tmp_path),))
     yield imported()
     sys.modules.pop(NAME, None)
     baseline.modules.pop(NAME, None)
@@ -82,6 +83,13 @@ def test_what_the_library_adds_to_is_a_counter_and_nothing_else(library: Any) ->
     assert of_library(Counters().capture()) == {
         **{"_id": 1, "Handle.next_id": 2, "names": 4, "drawn": 1, "called": 1}
     }
+
+
+def test_a_counter_that_grows_is_no_change_of_the_session(library: Any) -> None:
+    before = fingerprints()["#counters"]
+    used(library)
+    assert fingerprints()["#counters"] == before
+    assert not matters("#counters", ["bokeh", "threading"])
 
 
 def test_counters_go_on_and_never_back(library: Any) -> None:

@@ -1,0 +1,56 @@
+"""Counters of libraries, the last error and clocks of the notebook go on over a resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.notebooks import notebook
+
+pytestmark = pytest.mark.integration
+
+
+def resumed(bench: Any, *cells: str, edit: tuple[str, str] = ("", ""), tags: Any = None) -> tuple[Any, str]:
+    """Fail before the last cell, resume with it edited away; return states and what the last cell printed."""
+    failed = bench.run(*cells[:-1], "1/0", cells[-1], tags=tags or {})
+    mended = [cell.replace(*edit) if edit[0] else cell for cell in cells]
+    done = bench.resume(failed.run.id, notebook(*mended[:-1], "pass", mended[-1], tags=tags or {}))
+    assert done.run.state.value == "succeeded"
+    return [one.state.value for one in done.cells], bench.printed(done.run.id, len(cells))
+
+
+def test_ids_names_and_places_go_on(bench: Any) -> None:
+    states, printed = resumed(
+        bench,
+        "import attr, threading\nfrom bokeh.models import Div\n"
+        "from concurrent.futures import ThreadPoolExecutor",
+        "first = Div(text='x')\nkey = attr.ib(); unit = attr.ib()\n"
+        "thread = threading.Thread(target=len).name\npool = ThreadPoolExecutor()._thread_name_prefix",
+        "second = Div(text='y')\n@attr.s\nclass Row:\n    val = attr.ib()\n    k, u = key, unit\n"
+        "print(first.id != second.id, [one.name for one in attr.fields(Row)], "
+        "thread == threading.Thread(target=len).name, pool == ThreadPoolExecutor()._thread_name_prefix)",
+    )
+    assert printed == "True ['k', 'u', 'val'] False False\n"
+    assert states == ["reused", "reused", "executed", "executed"]
+
+
+def test_the_last_error_is_that_of_the_cell_that_may_fail(bench: Any) -> None:
+    look = "print(repr(sys.last_value), sys.last_type.__name__, sys.last_traceback is not None)"
+    cells = ("import sys", "raise LookupError('row 7')", "x = 1", look)
+    tags = {1: ["raises-exception"]}
+    states, printed = resumed(bench, *cells, tags=tags)
+    assert printed == "LookupError('row 7') LookupError True\n"
+    assert states == ["reused", "reused", "reused", "executed", "executed"]
+    _, printed = resumed(bench, *cells, tags=tags, edit=("row 7", "row 8"))
+    assert printed == "LookupError('row 8') LookupError True\n"
+
+
+def test_a_clock_of_the_notebook_is_asked_by_the_notebook_alone(bench: Any) -> None:
+    _, printed = resumed(
+        bench,
+        "import itertools, time\nticks = itertools.count(1000)\ntime.perf_counter = lambda: next(ticks)",
+        "begin = time.perf_counter()",
+        "print(begin, time.perf_counter())",
+    )
+    assert printed == "1000 1001\n"
