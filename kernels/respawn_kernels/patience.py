@@ -56,6 +56,4 @@ class Patience:
 
     def _tick(self, _number: int, _frame: FrameType | None) -> None:
         if monotonic() - self._started > self._seconds:
-            raise TookTooLong(
-                f"was not pickled within {self._seconds:g} s (a lock that another thread held?)"
-            )
+            raise TookTooLong(f"was not pickled within {self._seconds:g} s")

@@ -46,6 +46,17 @@ def test_the_last_error_is_that_of_the_cell_that_may_fail(bench: Any) -> None:
     assert printed == "LookupError('row 8') LookupError True\n"
 
 
+def test_a_vocabulary_goes_on_counting(bench: Any) -> None:
+    states, printed = resumed(
+        bench,
+        "from collections import defaultdict\nvocab = defaultdict()\nvocab.default_factory = vocab.__len__",
+        "ids = [vocab[word] for word in 'a b a'.split()]",
+        "print(ids, vocab['b'], vocab['new'], vocab.default_factory.__self__ is vocab)",
+    )
+    assert printed == "[0, 1, 0] 1 2 True\n"
+    assert states == ["reused", "reused", "executed", "executed"]
+
+
 def test_a_clock_of_the_notebook_is_asked_by_the_notebook_alone(bench: Any) -> None:
     _, printed = resumed(
         bench,
