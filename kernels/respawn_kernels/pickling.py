@@ -36,6 +36,7 @@ from cloudpickle import cloudpickle as _internals
 from respawn_kernels.class_reductions import is_importable, is_made_in_c, is_notebooks, reduce_class
 from respawn_kernels.names import live_shell
 from respawn_kernels.own_streams import name_of, own_stream
+from respawn_kernels.replaced import reduce_replaced
 
 PROTOCOL = 5
 NAMESPACE_MEMO = 0
@@ -187,6 +188,8 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
         if name is not None and id(obj) not in self._home:
             self.required.add(name)
             return named_value, (name,)
+        if (replaced := reduce_replaced(obj)) is not NotImplemented:
+            return replaced
         if type(obj) is not FunctionType and is_notebooks(obj):
             self.by_value.add(id(obj))
             from respawn_kernels.enum_reductions import is_enum, reduce_enum

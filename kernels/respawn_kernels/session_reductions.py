@@ -19,6 +19,8 @@ from typing import Any
 from respawn_kernels.names import live_shell
 from respawn_kernels.own_streams import name_of
 from respawn_kernels.pickling import PROTOCOL, NamespacePickler, Reducer
+from respawn_kernels.replaced import make_original, reduce_replaced
+from respawn_kernels.session_state.patching import baseline
 
 _GENERATORS = (("random", "_inst"), ("numpy.random.mtrand", "_rand"), ("torch", "default_generator"))
 
@@ -79,11 +81,13 @@ def _method(method: Any, _pickler: NamespacePickler) -> Any:
     """Reduce what a module offers as a function and is a method: `random.shuffle`, `numpy.random.rand`."""
     owner = method.__self__
     if owner is None or isinstance(owner, ModuleType):
-        return NotImplemented
+        return reduce_replaced(method)
     module = sys.modules.get(type(owner).__module__)
     name = getattr(method, "__name__", "")
     if module is not None and module.__name__ != "__main__" and vars(module).get(name) is method:
         return getattr, (module, name)
+    if module is not None and baseline.of_import(module.__name__, name) is method:
+        return make_original, (module.__name__, name)
     return NotImplemented
 
 

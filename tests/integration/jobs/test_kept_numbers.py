@@ -60,8 +60,23 @@ def test_a_vocabulary_goes_on_counting(bench: Any) -> None:
 def test_a_clock_of_the_notebook_is_asked_by_the_notebook_alone(bench: Any) -> None:
     _, printed = resumed(
         bench,
-        "import itertools, time\nticks = itertools.count(1000)\ntime.perf_counter = lambda: next(ticks)",
+        "import itertools, time\nticks = itertools.count(1000)\n"
+        "clock, time.perf_counter = time.perf_counter, lambda: next(ticks)",
         "begin = time.perf_counter()",
-        "print(begin, time.perf_counter())",
+        "print(begin, time.perf_counter())\ntime.perf_counter = clock\nprint(type(time.perf_counter()))",
     )
-    assert printed == "1000 1001\n"
+    assert printed == "1000 1001\n<class 'float'>\n"
+
+
+def test_what_was_replaced_is_the_librarys_own(bench: Any) -> None:
+    _, printed = resumed(
+        bench,
+        "import datetime, random, statistics\nclass Frozen(datetime.datetime):\n    pass\n"
+        "real = datetime.datetime, statistics.mean, random.random\nday = datetime.datetime(2020, 1, 2)\n"
+        "datetime.datetime, statistics.mean, random.random = Frozen, len, lambda: 0.5",
+        "told = random.random(), statistics.mean([1, 2, 3])",
+        "datetime.datetime, statistics.mean, random.random = real\n"
+        "import _datetime\nprint(told, type(day) is _datetime.datetime is datetime.datetime, "
+        "statistics.mean is statistics.__dict__['mean'], statistics.mean([1, 3]), isinstance(day, Frozen))",
+    )
+    assert printed == "(0.5, 3) True True 2 False\n"

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from respawn_jobs.analysis.hidden import matters
-from respawn_kernels.session_state import fingerprints
-from respawn_kernels.session_state.patching import baseline
+from respawn_kernels.session_state import fingerprints, patching
 from respawn_kernels.session_state.patching.counts import number_of
 from respawn_kernels.session_state.probes.counters import Counters
 
@@ -54,16 +53,17 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A module that counts, as its import leaves it, and that looks installed."""
     (tmp_path / f"{NAME}.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys.modules[type(baseline).__module__], "_INSTALLED", (str(tmp_path),))
+    module: Any = sys.modules[type(patching.baseline).__module__]
+    monkeypatch.setattr(module, "_INSTALLED", (*module._INSTALLED, str(tmp_path)))
     yield imported()
     sys.modules.pop(NAME, None)
-    baseline.modules.pop(NAME, None)
+    patching.baseline.modules.pop(NAME, None)
 
 
 def imported() -> Any:
     sys.modules.pop(NAME, None)
     module = importlib.import_module(NAME)
-    baseline.note(module)
+    patching.baseline.note(module)
     return module
 
 
@@ -115,7 +115,7 @@ def test_a_module_that_comes_later_gets_its_counters_then(library: Any) -> None:
     fresh = imported()
     probe.import_ended(local=False)
     assert fresh.Handle().id == 2
-    baseline.listeners.remove(probe)
+    patching.baseline.listeners.remove(probe)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Protocol
 
-from respawn_kernels.session_state.patching.attributes import attributes_of
+from respawn_kernels.session_state.patching.attributes import attributes_of, qualname_of
 from respawn_kernels.session_state.patching.content import can_change, mark
 from respawn_kernels.session_state.patching.contents import NOT_LOOKED_INTO, Kept, kept_by
 from respawn_kernels.session_state.patching.counts import DRAWING, number_of
@@ -88,7 +88,7 @@ class Baseline:
             if kind is type or issubclass(kind, type):
                 if attributes_of(value).get("__module__") == name:
                     self.classes[value] = dict(attributes_of(value))
-                    self._note_counts(name, value.__qualname__, self.classes[value])
+                    self._note_counts(name, qualname_of(value), self.classes[value])
             elif kind is FunctionType and getattr(value, "registry", None) is not None:
                 self.dispatchers[name, key] = value
         if _is_local(module):
@@ -147,6 +147,11 @@ class Baseline:
         """Tell whether another session finds a value in a module by importing it: nobody put it there."""
         known = self.modules.get(name)
         return known is None or known[1].get(key) is value
+
+    def of_import(self, name: str, key: str) -> Any:
+        """Return what a module had under a name when its import ended; None where it had nothing."""
+        known = self.modules.get(name)
+        return None if known is None else known[1].get(key)
 
     def is_local(self, name: str) -> bool:
         """Tell whether a module's state is the notebook's."""

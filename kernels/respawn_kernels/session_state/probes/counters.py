@@ -20,7 +20,7 @@ from typing import Any
 
 from respawn_kernels.originals import getpid, getppid
 from respawn_kernels.session_state.patching import baseline
-from respawn_kernels.session_state.patching.attributes import attributes_of
+from respawn_kernels.session_state.patching.attributes import attributes_of, qualname_of
 from respawn_kernels.session_state.patching.counts import count_in, number_of
 from respawn_kernels.session_state.probe import NotSet
 
@@ -116,10 +116,11 @@ def _numbers() -> Iterator[tuple[Place, int, Any]]:
             for key, was, now in _grown(values, vars(module)):
                 yield (name, "", key), was, now
     for kind, attributes in list(baseline.classes.items()):
-        if _counts(kind.__module__):
+        module_name = str(attributes["__module__"])
+        if _counts(module_name):
             for key, was, now in _grown(attributes, attributes_of(kind)):
-                if _owner(kind.__module__, kind.__qualname__) is kind:
-                    yield (kind.__module__, kind.__qualname__, key), was, now
+                if _owner(module_name, qualname_of(kind)) is kind:
+                    yield (module_name, qualname_of(kind), key), was, now
 
 
 def _grown(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
@@ -151,11 +152,11 @@ def _owner(module: str, cls: str) -> Any:
     owner: Any = sys.modules.get(module)
     for part in cls.split(".") if cls else ():
         owner = None if owner is None else _inside(owner).get(part)
-    return owner if not cls or isinstance(owner, type) else None
+    return owner if not cls or issubclass(type(owner), type) else None
 
 
 def _inside(owner: Any) -> Any:
-    return attributes_of(owner) if isinstance(owner, type) else vars(owner)
+    return attributes_of(owner) if issubclass(type(owner), type) else getattr(owner, "__dict__", {})
 
 
 def _is_added_to(module: ModuleType, name: str) -> bool:
