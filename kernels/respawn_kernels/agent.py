@@ -6,8 +6,6 @@ which notes it in the cell's record; the run goes on.
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from respawn_kernels.lazy import lazy_names
 from respawn_kernels.makers import Makers
 from respawn_kernels.manifest import Manifest, UnstoredVariable
 from respawn_kernels.names import live_shell, user_names
+from respawn_kernels.originals import dumps, getppid
 from respawn_kernels.restoring import present, restore_now
 from respawn_kernels.snapshot import RestoreReport, SnapshotError, engine
 from respawn_kernels.touch import Touched
@@ -62,7 +61,7 @@ def start(spool: str, runner_pid: int | None = None, options: str | None = None)
     KernelFacts(hash_seed.own()).write(directory)
     artifacts.start(directory / "artifacts")
     _options = Options.from_json(options)
-    _runner = runner_pid or os.getppid()
+    _runner = runner_pid or getppid()
     _makers = Makers()
     _makers.note(shell.user_ns, -1)
     _session = Session(directory, shell.user_ns, Touched(shell.user_ns), [])
@@ -191,7 +190,7 @@ def _restore(directory: str, cell: int, report_to: str | None, *, keep: bool) ->
     _lost[:] = [item for item in [*manifest.unstored, *report.failed] if item.name.startswith("#")]
     if report_to is not None:
         failed = [{**asdict(item), "present": present(shell.user_ns, item.name)} for item in report.failed]
-        write_whole(Path(report_to), json.dumps({"failed": failed}).encode(), durable=False)
+        write_whole(Path(report_to), dumps({"failed": failed}).encode(), durable=False)
     return report
 
 

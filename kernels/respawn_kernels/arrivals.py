@@ -11,7 +11,6 @@ A lock goes with its process, however that ends, so nobody waits for a download 
 from __future__ import annotations
 
 import fcntl
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from respawn_kernels.digest import write_whole
+from respawn_kernels.originals import dumps, loads
 from respawn_kernels.snapshot import CorruptBlob
 
 _LOOK_SECONDS = 0.05
@@ -39,13 +39,13 @@ class DownloadState:
     def read(cls, directory: Path) -> DownloadState | None:
         """Return what the download of a run's directory told last; None when it told nothing."""
         try:
-            return cls(**json.loads((directory / "download.json").read_bytes()))
+            return cls(**loads((directory / "download.json").read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
 
     def write(self, directory: Path) -> None:
         """Tell it."""
-        write_whole(directory / "download.json", json.dumps(asdict(self)).encode(), durable=False)
+        write_whole(directory / "download.json", dumps(asdict(self)).encode(), durable=False)
 
 
 @contextmanager

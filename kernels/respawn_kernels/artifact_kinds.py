@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -27,6 +26,7 @@ from typing import Any
 
 from respawn_kernels import artifact_tables as tables
 from respawn_kernels.artifact_pickles import read_pickle, write_pickle
+from respawn_kernels.originals import dumps, loads
 
 _MOST_JSON_ITEMS = 10_000
 _SAFE_SUFFIX = 20
@@ -80,7 +80,7 @@ def _plain(value: Any) -> Writing | None:
     if kind in (bytes, bytearray):
         return Writing("bytes", ".bin", lambda path: _write_bytes(path, value), {"type": kind.__name__})
     if _is_json(value):
-        return Writing("json", ".json", lambda path: _write_bytes(path, json.dumps(value, indent=1).encode()))
+        return Writing("json", ".json", lambda path: _write_bytes(path, dumps(value, indent=1).encode()))
     return None
 
 
@@ -246,7 +246,7 @@ def _read_tar(path: Path, meta: dict[str, Any]) -> Path:
 _READERS: dict[str, Callable[[Path, dict[str, Any]], Any]] = {
     "text": lambda path, _: path.read_bytes().decode(),
     "bytes": _read_bytes,
-    "json": lambda path, _: json.loads(path.read_bytes()),
+    "json": lambda path, _: loads(path.read_bytes()),
     "parquet": _read_table,
     "npy": _read_array,
     "torch": _read_torch,

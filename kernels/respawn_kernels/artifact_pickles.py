@@ -12,7 +12,6 @@ stored copy.
 
 from __future__ import annotations
 
-import json
 import mmap
 import pickle
 import struct
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import cloudpickle
+
+from respawn_kernels.originals import dumps, loads
 
 _MARK = b"RSPWNBUF"
 _TAIL = struct.Struct("<Q8s")
@@ -50,7 +51,7 @@ def write_pickle(path: Path, value: Any) -> None:
     with path.open("wb") as file:
         _Pickler(file, protocol=5, buffer_callback=in_stream).dump(value)
         places = [_append(file, buffer) for buffer in buffers]
-        index = json.dumps(places).encode()
+        index = dumps(places).encode()
         file.write(index + _TAIL.pack(len(index), _MARK))
 
 
@@ -62,7 +63,7 @@ def read_pickle(path: Path) -> Any:
         if mark != _MARK:
             raise pickle.UnpicklingError(f"{path.name} was cut short")
         file.seek(-_TAIL.size - length, 2)
-        places = json.loads(file.read(length))
+        places = loads(file.read(length))
         buffers = [_memory(file, offset, size) for offset, size in places]
         file.seek(0)
         return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301  it is the run's own

@@ -14,13 +14,14 @@ Every document is written whole or not at all.
 from __future__ import annotations
 
 import fcntl
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from respawn_kernels.originals import dumps, loads
 
 MOST_NAMES = 1000
 """Names that one run may save under; the artifacts of a name replace each other."""
@@ -62,13 +63,13 @@ class ArtifactRecord:
 
     def to_json(self) -> str:
         """Return it as a JSON document."""
-        return json.dumps({"format": FORMAT, **asdict(self)})
+        return dumps({"format": FORMAT, **asdict(self)})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ArtifactRecord:
         """Read what `to_json` wrote. Raises ValueError when it is something else."""
         try:
-            data: dict[str, Any] = json.loads(text)
+            data: dict[str, Any] = loads(text)
             if data.pop("format") != FORMAT:
                 raise ValueError("not an artifact's record of a format that is known here")
             return cls(**data)
@@ -131,7 +132,7 @@ class Shelf:
     def document(self, place: str, name: str) -> dict[str, Any] | None:
         """Return what the runner answered, None as long as it did not."""
         try:
-            found: dict[str, Any] = json.loads(self.path(place, name).read_bytes())
+            found: dict[str, Any] = loads(self.path(place, name).read_bytes())
         except FileNotFoundError:
             return None
         return found

@@ -18,7 +18,6 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from respawn_kernels.artifact_records import (
 )
 from respawn_kernels.describe import describe, type_name
 from respawn_kernels.digest import write_whole
+from respawn_kernels.originals import getpid, sleep
 
 REQUIRED: Any = type("Required", (), {"__repr__": lambda _: "<no default>"})()
 """Stands for a default that was not given."""
@@ -205,7 +205,7 @@ def _until_stored(shelf: Shelf, record: ArtifactRecord) -> None:
             raise ArtifactError(
                 f"artifact {record.name!r} is on this machine but could not be stored: {answer['why']}"
             )
-        time.sleep(pause)
+        sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
@@ -230,7 +230,7 @@ def _fetch(place: _Place, record: ArtifactRecord) -> None:
             answer = shelf.document("answers", record.name)
             if answer is not None and answer.get("why"):
                 raise ArtifactError(f"artifact {record.name!r} could not be fetched: {answer['why']}")
-            time.sleep(pause)
+            sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
 
@@ -262,12 +262,12 @@ def _here() -> _Place:
         if _place is None:
             root = Path(tempfile.mkdtemp(prefix="respawn-artifacts-"))
             _place = _Place(Shelf(root).make(), served=False)
-            atexit.register(_remove, root, os.getpid())
+            atexit.register(_remove, root, getpid())
         return _place
 
 
 def _remove(root: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a forked child ends earlier
+    if getpid() == owner:  # a forked child ends earlier
         shutil.rmtree(root, ignore_errors=True)
 
 

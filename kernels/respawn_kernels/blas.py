@@ -7,6 +7,8 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from respawn_kernels.originals import open_file
+
 _NAMES = ("openblas_{}_num_threads", "scipy_openblas_{}_num_threads")
 _SUFFIXES = ("", "64_", "_64", "_64_")
 
@@ -42,7 +44,7 @@ def functions() -> list[tuple[Any, Any]]:
 def _mapped() -> set[str]:
     """Return the files of OpenBLAS that are mapped here."""
     try:
-        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123
+        with open_file("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
             return {
                 line[line.index("/") :].strip()
                 for line in maps

@@ -7,13 +7,12 @@ is done only when page faults and growth say that it may matter. Nothing here to
 
 from __future__ import annotations
 
-import os
 import resource
-import time
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 
 from respawn_kernels.held import MEGABYTE
+from respawn_kernels.originals import getpid, monotonic, open_file
 from respawn_kernels.safety import available_bytes
 
 _PAGE = resource.getpagesize()
@@ -39,9 +38,7 @@ class Verdict(IntEnum):
 class Budget:
     """The watch on kernel, child and writer."""
 
-    def __init__(
-        self, kernel: int, limit: int | None, *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, kernel: int, limit: int | None, *, monotonic: Callable[[], float] = monotonic) -> None:
         """Begin to watch, in the child.
 
         Args:
@@ -73,7 +70,7 @@ class Budget:
         Args:
             writer: the process that writes the state, when there is one.
         """
-        processes = [self._kernel, os.getpid(), *([writer] if writer else [])]
+        processes = [self._kernel, getpid(), *([writer] if writer else [])]
         if self._start is None:
             self._begin(processes)
         estimate = self._measured + self._change(processes)
@@ -132,7 +129,7 @@ class Budget:
 def proportional_bytes(pid: int) -> int:
     """Return a process's proportional set size; 0 when it is gone."""
     try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:  # noqa: PTH123
+        with open_file(f"/proc/{pid}/smaps_rollup", "rb") as file:
             for line in file:
                 if line.startswith(b"Pss:"):
                     return int(line.split()[1]) * 1024
@@ -147,7 +144,7 @@ def _faults(processes: Iterable[int]) -> int:
 
 def _faults_of(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+        with open_file(f"/proc/{pid}/stat", "rb") as file:
             return int(file.read().rpartition(b")")[2].split()[7])
     except (OSError, IndexError):
         return 0
@@ -155,7 +152,7 @@ def _faults_of(pid: int) -> int:
 
 def _resident(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
+        with open_file(f"/proc/{pid}/statm", "rb") as file:
             return int(file.read().split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0

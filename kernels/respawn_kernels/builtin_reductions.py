@@ -6,6 +6,7 @@ so they stay.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from types import CellType, ModuleType
 from typing import Any
@@ -25,6 +26,7 @@ def reducers() -> Mapping[type, Reducer]:
     return {
         CellType: _cell,
         ModuleType: _module,
+        defaultdict: _defaultdict,
         **cache_reductions.reducers(),
         **lock_reductions.reducers(),
         **typing_reductions.reducers(),
@@ -76,3 +78,16 @@ def _module(module: Any, pickler: NamespacePickler) -> Any:
 def fill_module(module: ModuleType, inside: dict[str, Any]) -> None:
     """Give a module its content."""
     vars(module).update(inside)
+
+
+def _defaultdict(one: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce a dict whose factory may lead to it (`d.default_factory = d.__len__`): it is set afterwards."""
+    factory = one.default_factory
+    if factory is None or issubclass(type(factory), type):
+        return NotImplemented
+    return defaultdict, (), (factory,), None, iter(one.items()), fill_defaultdict
+
+
+def fill_defaultdict(one: Any, state: tuple[Any]) -> None:
+    """Give a dict what makes its missing values."""
+    one.default_factory = state[0]

@@ -10,13 +10,11 @@ reach no network: an audit hook stops that. Classes in C that do so without tell
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from respawn_kernels.forking import fork_without_warning
+from respawn_kernels.originals import dumps, getpid, loads, monotonic
 from respawn_kernels.rehearsal import CannotTell, ComesBackOtherwise, Rehearsal, Written
 
 LARGEST = 32 << 20
@@ -75,10 +74,10 @@ def check(
         A verdict for each group.
     """
     verdicts: dict[int, Verdict] = {}
-    until = time.monotonic() + seconds
+    until = monotonic() + seconds
     for _ in range(_MOST_CHILDREN):
         waiting = [place for place in range(len(groups)) if place not in verdicts]
-        left = until - time.monotonic()
+        left = until - monotonic()
         if not waiting or left <= 0:
             break
         verdicts |= _in_a_child(groups, waiting, rehearse, left, progress)
@@ -95,7 +94,7 @@ def _in_a_child(
 ) -> dict[int, Verdict]:
     """Return the verdicts of one child: it may hang, or die of what it loads."""
     hear, tell = os.pipe()
-    writer = os.getpid()
+    writer = getpid()
     pid = fork_without_warning()
     if pid == 0:
         _child(rehearse, places, tell, writer)
@@ -145,13 +144,13 @@ class _Heard:
 
     def listen(self, hear: int, pid: int, seconds: float) -> str | None:
         """Listen until the child ends; return why that is not waited for any longer."""
-        rest, until = b"", time.monotonic() + seconds
+        rest, until = b"", monotonic() + seconds
         poller = select.poll()
         poller.register(hear, select.POLLIN)
-        spent, busy = 0.0, time.monotonic()
+        spent, busy = 0.0, monotonic()
         while True:
             if not poller.poll(_TICK_SECONDS * 1000):
-                now, before = time.monotonic(), spent
+                now, before = monotonic(), spent
                 spent = _cpu_of(pid)
                 busy = now if spent != before else busy
                 if now >= until:
@@ -159,13 +158,13 @@ class _Heard:
                 if now - busy >= _IDLE_SECONDS:
                     return "loading it waited for a lock or a thread that a forked process does not have"
                 continue
-            busy = time.monotonic()
+            busy = monotonic()
             data = os.read(hear, 1 << 16)
             if not data:
                 return None
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                self._hear(json.loads(line))
+                self._hear(loads(line))
 
     def _hear(self, told: dict[str, Any]) -> None:
         if "begins" in told:
@@ -224,7 +223,7 @@ def _verdict(rehearsal: Rehearsal, place: int) -> Verdict:
 
 
 def _say(tell: int, **told: Any) -> None:
-    os.write(tell, json.dumps(told).encode() + b"\n")
+    os.write(tell, dumps(told).encode() + b"\n")
 
 
 def _stay_inside(event: str, arguments: tuple[Any, ...]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from respawn_kernels.groups import GroupsEngine
 from respawn_kernels.lazy_shell import LazyShell
 from respawn_kernels.manifest import Manifest, UnstoredVariable
 from respawn_kernels.names import user_names
+from respawn_kernels.originals import strftime
 from respawn_kernels.progress import readable
 from respawn_kernels.restore import RestorePoint, point_directory, run_directory
 from respawn_kernels.restoring import GROUPS, Restored, StoredState, restore_lazily
@@ -171,7 +171,7 @@ def save(held: Debugged, name: str | None, shell: Any) -> Saved:
     )
     manifest = replace(manifest, unstored=[*manifest.unstored, *lost])
     write_whole(directory / "manifests" / f"{cell}.json", manifest.to_json().encode())
-    when = time.strftime("%d %b %Y at %H:%M")
+    when = strftime("%d %b %Y at %H:%M")
     point = replace(held.point, cell=cell, name=name, saved=when)
     write_whole(directory / "restore.json", point.to_json().encode())
     _remove_unnamed(own)

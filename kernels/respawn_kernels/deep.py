@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 Steps = Iterator[Any]
 """Yields what has to be pickled next."""
 _BATCH = 1000
+_MOST_TIMES = 1000
+_DEEPEST = 100_000
 _ATOMS = (type(None), bool, int, float, bytes, str, bytearray, pickle.PickleBuffer)
 _Plain: Any = pickle._Pickler
 
@@ -35,6 +38,9 @@ class _DeepPickler(_Plain):  # type: ignore[misc]
         super().__init__(file, pickler.proto, buffer_callback=buffer_callback)
         self.memo = pickler.memo.copy()
         self._pickler = pickler
+        self._open: Counter[int] = Counter()
+        """Objects whose arguments are being pickled, by id: they are not in the memo yet."""
+        self._depth = 0
         self._persistent_id = getattr(pickler, "persistent_id", None)
 
     def dump(self, obj: Any) -> None:
@@ -156,6 +162,7 @@ class _DeepPickler(_Plain):  # type: ignore[misc]
         pairs: Any = None,
         setter: Any = None,
     ) -> Steps:
+        self._begin(obj)
         if getattr(function, "__name__", "") == "__newobj__":
             yield arguments[0]
             yield arguments[1:]
@@ -167,6 +174,8 @@ class _DeepPickler(_Plain):  # type: ignore[misc]
             yield function
             yield arguments
             self.write(pickle.REDUCE)
+        self._open[id(obj)] -= 1
+        self._depth -= 1
         if id(obj) in self.memo:  # it was among its own arguments
             self.write(pickle.POP + self.get(self.memo[id(obj)][0]))
         else:
@@ -177,6 +186,25 @@ class _DeepPickler(_Plain):  # type: ignore[misc]
             yield from self._pairs(pairs)
         if state is not None:
             yield from self._state(obj, state, setter)
+
+    def _begin(self, obj: Any) -> None:
+        """Note that an object's arguments follow.
+
+        An object may be among its own arguments a few times, once for each object on the way that is in the
+        memo before its content is: a cell of a closure, for instance.
+
+        Raises:
+            PicklingError: it is so without an end.
+        """
+        self._open[id(obj)] += 1
+        self._depth += 1
+        kind = f"{type(obj).__module__}.{type(obj).__qualname__}".removeprefix("builtins.")
+        if self._open[id(obj)] > _MOST_TIMES:
+            raise pickle.PicklingError(f"a cycle through a reduction: a {kind} is made of what leads to it")
+        if self._depth > _DEEPEST:
+            raise pickle.PicklingError(
+                f"a {kind} is made of others more than {_DEEPEST} deep, or its reduction has no end"
+            )
 
     def _state(self, obj: Any, state: Any, setter: Any) -> Steps:
         if setter is None:

@@ -6,8 +6,8 @@ behind would make forking the kernel unsafe.
 
 from __future__ import annotations
 
+import itertools
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +15,11 @@ from typing import BinaryIO
 
 from blake3 import blake3
 
+from respawn_kernels.originals import getpid
+
 _CHUNK = 1 << 20
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
+_count = itertools.count()
 
 
 def digest_of(data: bytes | bytearray | memoryview) -> str:
@@ -53,14 +57,21 @@ def write_whole(path: Path, data: bytes | bytearray | memoryview, *, durable: bo
 @contextmanager
 def _beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """Open a temporary file in the directory of `path`, and remove it unless it was renamed."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".incomplete-")
-    temporary = Path(name)
+    descriptor, temporary = _new_file(path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file, temporary
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _new_file(directory: Path) -> tuple[int, Path]:
+    """Open a file that nobody else has, without `tempfile`, of which the notebook's code may be a part."""
+    while True:
+        temporary = directory / f".incomplete-{getpid()}-{next(_count)}"
+        with suppress(FileExistsError):  # of a process that had this number before, or on another machine
+            return os.open(temporary, _NEW, 0o600), temporary
 
 
 def _settle(file: BinaryIO, *, durable: bool) -> None:

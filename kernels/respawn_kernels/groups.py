@@ -12,7 +12,6 @@ from __future__ import annotations
 import builtins
 import platform
 import sys
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from respawn_kernels.grouping import Groups, binding, cycles, overlapping
 from respawn_kernels.knowledge import Knowledge, Reusable
 from respawn_kernels.manifest import Group, Manifest, StoredVariable, UnstoredVariable
 from respawn_kernels.names import user_names
+from respawn_kernels.originals import monotonic, perf_counter
 from respawn_kernels.patience import Patience
 from respawn_kernels.pickling import INTERNED, VALUE, library_values
 from respawn_kernels.rehearsal import Rehearsal, Written
@@ -69,7 +69,7 @@ class GroupsEngine:
         before_fork: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """Write the namespace into the spool; see `SnapshotEngine.capture`."""
-        started = time.perf_counter()
+        started = perf_counter()
         if forked:
             from respawn_kernels import shared
 
@@ -88,7 +88,7 @@ class GroupsEngine:
                 manifest = work.manifest(cell, first_seen, execution_count)
                 work.learn(cell, manifest)
         mode = "fork" if forked else "inline"
-        return replace(manifest, seconds=time.perf_counter() - started, mode=mode)
+        return replace(manifest, seconds=perf_counter() - started, mode=mode)
 
 
 class _Capture:
@@ -191,13 +191,13 @@ class _Capture:
 
     def check(self, seconds: float, progress: Callable[[str | None], None]) -> None:
         """Find out which groups come back as they were; leave out the variables that do not."""
-        until = time.monotonic() + seconds
+        until = monotonic() + seconds
         for _ in range(_ROUNDS):
             todo = [group for group in self._written if not self._is_known(group)]
             verdicts = check(
                 [self._written_out(group) for group in todo],
                 lambda about, todo=todo: self._rehearsal(todo, about),  # type: ignore[misc]
-                until - time.monotonic(),
+                until - monotonic(),
                 progress,
             )
             for group, verdict in zip(todo, verdicts, strict=True):

@@ -12,7 +12,6 @@ The child that holds the state after a cell is told by that cell's index.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from respawn_kernels.digest import digest_of, write_whole
+from respawn_kernels.originals import dumps, loads
 
 SAVE, DROP = b"save\n", b"drop\n"
 MEGABYTE = 1 << 20
@@ -40,13 +40,13 @@ class KernelFacts:
 
     def write(self, spool: Path) -> None:
         """Say it. Raises OSError."""
-        write_whole(spool / "holds" / "kernel.json", json.dumps(asdict(self)).encode(), durable=False)
+        write_whole(spool / "holds" / "kernel.json", dumps(asdict(self)).encode(), durable=False)
 
     @classmethod
     def read(cls, spool: Path) -> KernelFacts | None:
         """Return what the kernel said; None when it did not, or it cannot be read."""
         try:
-            return cls(**json.loads((spool / "holds" / "kernel.json").read_bytes()))
+            return cls(**loads((spool / "holds" / "kernel.json").read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
 
@@ -95,11 +95,11 @@ class Options:
     @classmethod
     def from_json(cls, text: str | None) -> Options:
         """Read options. Raises ValueError or TypeError for what is none."""
-        return cls(**json.loads(text)) if text else cls()
+        return cls(**loads(text)) if text else cls()
 
     def to_json(self) -> str:
         """Return them as a JSON document."""
-        return json.dumps(asdict(self))
+        return dumps(asdict(self))
 
 
 class Place:
@@ -116,23 +116,23 @@ class Place:
 
     def write_held(self, held: Held) -> None:
         """Say whether there is a child. Raises OSError."""
-        write_whole(self.held, json.dumps(asdict(held)).encode(), durable=False)
+        write_whole(self.held, dumps(asdict(held)).encode(), durable=False)
 
     def read_held(self) -> Held | None:
         """Return what the kernel said; None when it did not, or it cannot be read."""
         try:
-            return Held(**json.loads(self.held.read_bytes()))
+            return Held(**loads(self.held.read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
 
     def write_report(self, report: Report) -> None:
         """Say how the child ended. Raises OSError."""
-        write_whole(self.report, json.dumps(asdict(report)).encode(), durable=False)
+        write_whole(self.report, dumps(asdict(report)).encode(), durable=False)
 
     def read_report(self) -> Report | None:
         """Return what the child said; None when it did not, or it cannot be read."""
         try:
-            return Report(**json.loads(self.report.read_bytes()))
+            return Report(**loads(self.report.read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
 

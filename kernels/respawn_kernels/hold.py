@@ -15,7 +15,6 @@ import resource
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any, NoReturn
 from respawn_kernels.budget import Budget
 from respawn_kernels.evidence.watch import leave
 from respawn_kernels.held import MEGABYTE, Held, Options, Place, process_name
+from respawn_kernels.originals import getpid, perf_counter
 from respawn_kernels.orphan import fork_orphan
 from respawn_kernels.quiet import quiet
 from respawn_kernels.safety import resident_bytes, why_not_fork
@@ -62,7 +62,7 @@ def hold(place: Place, capture: Capture, runner: int, options: Options) -> Held:
         The child, or why there is none.
     """
     global _given_up
-    started = time.perf_counter()
+    started = perf_counter()
     size = resident_bytes()
     reason = _given_up or why_not_fork(size // _EXPECTED_SHARE, options)
     pid = None
@@ -77,11 +77,11 @@ def hold(place: Place, capture: Capture, runner: int, options: Options) -> Held:
             reason = _given_up = "forked children of this kernel hang, as when a lock stays taken in them"
         except OSError as error:
             reason = f"forking was refused: {error.strerror or error}"
-    return Held(pid, "none" if pid is None else "fork", reason, time.perf_counter() - started, size)
+    return Held(pid, "none" if pid is None else "fork", reason, perf_counter() - started, size)
 
 
 def _fork(place: Place, capture: Capture, runner: int, options: Options, started: float) -> int:
-    kernel = os.getpid()
+    kernel = getpid()
     place.fifo.unlink(missing_ok=True)
     os.mkfifo(place.fifo, 0o600)
     descriptors = [os.open(place.fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)]
@@ -90,7 +90,7 @@ def _fork(place: Place, capture: Capture, runner: int, options: Options, started
         descriptors += [os.pidfd_open(kernel), os.pidfd_open(runner)]
 
         def child() -> NoReturn:
-            pause = time.perf_counter() - started
+            pause = perf_counter() - started
             budget = Budget(kernel, options.memory_mb * MEGABYTE if options.memory_mb else None)
             Supervisor(place, capture, options, budget, Ends(*_settle(descriptors)), pause).run()
 

@@ -6,9 +6,6 @@ it.
 
 from __future__ import annotations
 
-import json
-import os
-import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from respawn_kernels.chunks import Draft, drafted
 from respawn_kernels.digest import digest_of, write_whole
 from respawn_kernels.manifest import Blob, Extent, Frame, Manifest, StoredVariable
+from respawn_kernels.originals import dumps, getpid, loads, monotonic_ns
 
 if TYPE_CHECKING:
     from respawn_kernels.streams import Stream
 
-_LINEAGE = f"{os.getpid()}-{time.monotonic_ns()}"
+_LINEAGE = f"{getpid()}-{monotonic_ns()}"
 """Marks this kernel and the children forked from it."""
 _SPARSE = 0.5
 """A pack of which less than this share is still used is not kept for the rest."""
@@ -66,7 +64,7 @@ class Knowledge:
             return None
         learned = None
         with suppress(OSError, ValueError):
-            learned = json.loads((spool / "knowledge" / f"{cell}.json").read_bytes())
+            learned = loads((spool / "knowledge" / f"{cell}.json").read_bytes())
         if learned is not None and learned.get("lineage") != _LINEAGE:
             learned = None
         return cls(manifest, learned)
@@ -85,7 +83,7 @@ class Knowledge:
         document["compressed"] = {digest: [blob.digest, blob.size] for digest, blob in compressed.items()}
         with suppress(OSError):
             (spool / "knowledge").mkdir(exist_ok=True)
-            write_whole(spool / "knowledge" / f"{cell}.json", json.dumps(document).encode(), durable=False)
+            write_whole(spool / "knowledge" / f"{cell}.json", dumps(document).encode(), durable=False)
 
     @cached_property
     def blobs(self) -> dict[str, int]:

@@ -11,13 +11,13 @@ Variables that share objects are one *group*: a group is loaded as a whole, and 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from respawn_kernels.collecting import collecting_later
+from respawn_kernels.originals import dumps, loads
 
 FORMAT = 3
 FIRST_FORMAT = 1
@@ -155,7 +155,7 @@ class Manifest:
         for name in _PARTS:
             document[name] = [vars(part) for part in document[name]]
         document["groups"] = [_group_to_json(group) for group in self.groups]
-        return json.dumps(document, sort_keys=True, separators=(",", ":"))
+        return dumps(document, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
@@ -169,7 +169,7 @@ class Manifest:
     @classmethod
     def _read(cls, text: str | bytes) -> Manifest:
         try:
-            data = json.loads(text)
+            data = loads(text)
         except RecursionError as error:
             raise ValueError("the manifest is nested too deeply") from error
         if not _is_object(data):

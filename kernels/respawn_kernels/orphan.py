@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 from respawn_kernels.forking import fork, fork_without_warning
+from respawn_kernels.originals import getpid, getppid
 
 _CLONE_VM, _CLONE_VFORK = 0x100, 0x4000
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
@@ -56,14 +57,14 @@ def _fork_beside(clone: Any, run: Callable[[], NoReturn], name: str) -> int:
     """Fork from a process that shares our memory while this thread waits for it."""
     made: list[int | BaseException] = []
 
-    prctl, kernel = ctypes.PyDLL(None).prctl, os.getpid()
+    prctl, kernel = ctypes.PyDLL(None).prctl, getpid()
 
     def between(_: object) -> int:
         # This process has one thread, so Python does not warn of others, as it does from 3.12 on.
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         prctl(_PR_SET_NAME, name.encode())
         try:
-            pid = fork() if os.getppid() == kernel else -1
+            pid = fork() if getppid() == kernel else -1
         except BaseException as error:  # noqa: BLE001  nothing may leave this frame: its process ends with it
             made.append(error)
             return 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from types import FrameType, TracebackType
 from typing import Any
+
+from respawn_kernels.originals import monotonic
 
 _TICK_SECONDS = 0.5
 
@@ -31,7 +32,7 @@ class Patience:
 
     def step(self) -> None:
         """Begin a step."""
-        self._started = time.monotonic()
+        self._started = monotonic()
 
     def rest(self) -> None:
         """End the step: what follows may take its time."""
@@ -54,7 +55,5 @@ class Patience:
             signal.setitimer(signal.ITIMER_REAL, *self._timer)
 
     def _tick(self, _number: int, _frame: FrameType | None) -> None:
-        if time.monotonic() - self._started > self._seconds:
-            raise TookTooLong(
-                f"was not pickled within {self._seconds:g} s (a lock that another thread held?)"
-            )
+        if monotonic() - self._started > self._seconds:
+            raise TookTooLong(f"was not pickled within {self._seconds:g} s")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from html import escape
 from typing import Any
 
 from respawn_kernels.names import live_shell
+from respawn_kernels.originals import monotonic
 
 PATIENCE_SECONDS = 1.0
 _BETWEEN_SECONDS = 0.25
@@ -31,7 +31,7 @@ class Bar:
 
     def __init__(self, what: str, patience: float = PATIENCE_SECONDS) -> None:
         self._what = what
-        self._started = time.monotonic()
+        self._started = monotonic()
         self._next = self._started + patience
         self._handle: Any = None
         self._there, self._total, self._ended = 0, 0, False
@@ -39,7 +39,7 @@ class Bar:
     def tell(self, there: int, total: int) -> None:
         """Say how many bytes are there, of how many."""
         self._there, self._total = there, total
-        now = time.monotonic()
+        now = monotonic()
         if now >= self._next and live_shell() is not None:
             self._next = now + _BETWEEN_SECONDS
             self._show()
@@ -52,7 +52,7 @@ class Bar:
 
     def __repr__(self) -> str:
         if self._ended and self._there >= self._total:
-            seconds = time.monotonic() - self._started
+            seconds = monotonic() - self._started
             return f"Loaded {self._what}: {readable(self._total)} in {seconds:.1f} s"
         verb = "Stopped loading" if self._ended else "Loading"
         return f"{verb} {self._what}: {readable(self._there)} of {readable(self._total)}"

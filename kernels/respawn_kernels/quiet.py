@@ -11,12 +11,12 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from respawn_kernels import blas
+from respawn_kernels.originals import monotonic
 
 _PATIENCE_SECONDS = 0.3
 _PAUSE_MICROSECONDS = 300
@@ -46,11 +46,11 @@ def _calls_ended() -> bool:
     library = ctypes.PyDLL(None)  # its calls keep the lock, unlike those of `os` and `time`
     me = threading.get_native_id()
     others = {thread.native_id for thread in threading.enumerate()} - {me, None}
-    over = time.monotonic() + _PATIENCE_SECONDS
+    over = monotonic() + _PATIENCE_SECONDS
     for _ in range(min(len(others), _MOST_ROUNDS)):
         waiting = others
         while waiting := {thread for thread in waiting if not _sleeps(library, thread)}:
-            if time.monotonic() > over:
+            if monotonic() > over:
                 return False
             library.usleep(_PAUSE_MICROSECONDS)
     return True

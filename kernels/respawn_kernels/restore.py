@@ -17,12 +17,13 @@ and `%respawn restore <run>` in the kernel reads it. The kernel needs no access 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from respawn_kernels.originals import dumps, loads
 
 _RUN = re.compile(r"run-[0-9a-z]{1,64}")
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
@@ -65,13 +66,13 @@ class RestorePoint:
 
     def to_json(self) -> str:
         """Return it as a JSON document."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RestorePoint:
         """Read what `to_json` wrote. Raises ValueError when it is something else."""
         try:
-            data: dict[str, Any] = json.loads(text)
+            data: dict[str, Any] = loads(text)
             always = [AlwaysCell(**cell) for cell in data.pop("always", [])]
             return cls(**data, always=always)
         except (TypeError, AttributeError) as error:

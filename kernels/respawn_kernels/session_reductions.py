@@ -19,7 +19,8 @@ from typing import Any
 from respawn_kernels.names import live_shell
 from respawn_kernels.own_streams import name_of
 from respawn_kernels.pickling import PROTOCOL, NamespacePickler, Reducer
-from respawn_kernels.replaced import reduce_replaced
+from respawn_kernels.replaced import make_original, reduce_replaced
+from respawn_kernels.session_state.patching import baseline
 
 _GENERATORS = (("random", "_inst"), ("numpy.random.mtrand", "_rand"), ("torch", "default_generator"))
 
@@ -85,6 +86,8 @@ def _method(method: Any, _pickler: NamespacePickler) -> Any:
     name = getattr(method, "__name__", "")
     if module is not None and module.__name__ != "__main__" and vars(module).get(name) is method:
         return getattr, (module, name)
+    if module is not None and baseline.of_import(module.__name__, name) is method:
+        return make_original, (module.__name__, name)
     return NotImplemented
 
 

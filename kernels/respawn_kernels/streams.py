@@ -26,6 +26,7 @@ from respawn_kernels.set_order import Layout, Ordered, layouts_in
 
 OUT_OF_BAND = 64 * 1024
 """Buffers of at least this many bytes leave the stream."""
+_A_LOCK = "a lock that another thread held?"
 
 
 class CannotPickle(Exception):
@@ -243,7 +244,8 @@ class StreamWriter:
             else:
                 pickler.dump(value)
         except TookTooLong as error:
-            raise CannotPickle(name, str(error)) from error
+            cause = "does it lead to new objects without an end?" if self._deep else _A_LOCK
+            raise CannotPickle(name, f"{error} ({cause})") from error
         except Exception as error:  # broad: __reduce__ of anybody's class may raise anything
             too_deep = isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError)
             raise CannotPickle(name, reason(error), deep=too_deep) from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -18,6 +17,7 @@ from typing import NoReturn
 from respawn_kernels.budget import Budget, Verdict
 from respawn_kernels.forking import fork
 from respawn_kernels.held import DROP, SAVE, Options, Place, Report
+from respawn_kernels.originals import getpid, monotonic, open_file
 from respawn_kernels.writing import Capture, Page, Phase, die_with, write
 
 _GRACE_SECONDS = 5.0
@@ -104,11 +104,11 @@ class Supervisor:
 
     def _save(self, why: str | None) -> None:
         if self._writer is None:
-            self._why, self._asked = why, time.monotonic()
+            self._why, self._asked = why, monotonic()
             self._start_writer()
 
     def _start_writer(self) -> None:
-        page, parent = Page(), os.getpid()
+        page, parent = Page(), getpid()
         try:
             pid = fork()
         except OSError as error:
@@ -116,7 +116,7 @@ class Supervisor:
         if pid == 0:
             die_with(parent)
             write(self.capture, self.place, page, self._leave_out, self.pause)
-        self._writer = _Writer(pid, os.pidfd_open(pid), page, time.monotonic())
+        self._writer = _Writer(pid, os.pidfd_open(pid), page, monotonic())
 
     def _writer_ended(self, writer: _Writer) -> None:
         _, status, usage = os.wait4(writer.pid, 0)
@@ -154,7 +154,7 @@ class Supervisor:
             self._save(self.budget.reason)
 
     def _watch_writer(self, writer: _Writer) -> None:
-        now = time.monotonic()
+        now = monotonic()
         if now - self._asked > self.options.save_seconds:
             self._leave(Report("failed", f"it was not written within {self.options.save_seconds:g} s"))
         spent = _spent(writer.pid)
@@ -189,7 +189,7 @@ class Supervisor:
         whole = Report(
             report.state,
             report.reason,
-            seconds=time.monotonic() - self._asked if self._asked else 0.0,
+            seconds=monotonic() - self._asked if self._asked else 0.0,
             cpu_seconds=self._cpu,
             peak_pss=self.budget.peak,
             written_bytes=report.written_bytes,
@@ -206,9 +206,9 @@ def _ending(code: int) -> str:
 def _spent(pid: int) -> tuple[int, int]:
     """Return the clock ticks that a process computed and the bytes that it wrote: do they grow?"""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+        with open_file(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
-        with open(f"/proc/{pid}/io", "rb") as file:  # noqa: PTH123
+        with open_file(f"/proc/{pid}/io", "rb") as file:
             written = int(file.read().split()[3])
     except (OSError, IndexError, ValueError):
         return 0, 0

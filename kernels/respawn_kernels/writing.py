@@ -12,7 +12,6 @@ import os
 import signal
 import struct
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from zlib import crc32
 from respawn_kernels.digest import write_whole
 from respawn_kernels.held import Place, saving
 from respawn_kernels.manifest import Manifest
+from respawn_kernels.originals import getppid, monotonic
 
 _PR_SET_PDEATHSIG = 1
 _CHECKSUM = struct.Struct("=I")
@@ -85,7 +85,7 @@ class Page:
         """Say what the writer is about."""
         data = text.encode(errors="replace")[:_TEXT_BYTES]
         self._count += 1
-        said = _HEAD.pack(phase, self._count, time.monotonic(), written, len(data)) + data
+        said = _HEAD.pack(phase, self._count, monotonic(), written, len(data)) + data
         place = self._count % 2 * _SLOT
         self._map[place : place + _TEXT + len(data)] = _CHECKSUM.pack(crc32(said)) + said
 
@@ -132,7 +132,7 @@ def write(capture: Capture, place: Place, page: Page, leave_out: Mapping[str, st
 def die_with(parent: int) -> None:
     """Be killed when the parent ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # Race: it ended before the line above.
+    if getppid() != parent:  # Race: it ended before the line above.
         os._exit(1)
 
 

@@ -59,7 +59,7 @@ class Agreements:
             draft.steps[draft.step_of(place)] for place in range(len(draft.cells)) if draft.runs(place)
         ]
         left = told_left(draft.start.reruns.left, draft.left_files.changes)
-        draft.said = [*left, *self._stale_files(), *self._addresses()]
+        draft.said = [*left, *self._stale_files(), *self._addresses(), *draft.lost]
         draft.notices += [*draft.said, *draft.left_files.unseen(running)]
         self._guard_once()
         self._guard_gone_once()

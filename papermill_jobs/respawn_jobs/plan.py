@@ -311,7 +311,6 @@ class Draft:
         found = lost_state(self.start.checkpoint.unstored, done, running)
         self.again = sorted(found.again)
         self.lost = found.told
-        self.notices += found.told
         for at, cell in enumerate(self.planned):
             if cell.index in found.again and TAG_ALWAYS not in cell_tags(self.cells[at]):
                 why = (

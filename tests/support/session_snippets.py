@@ -251,6 +251,18 @@ SNIPPETS: dict[str, tuple[str, str]] = {
         "(plt.get_fignums(), plt.gcf() is one, plt.gca().get_title(), len(plt.gca().lines), "
         "plt.figure('named') is two, two.axes[0] is axes_of_two, plt.get_figlabels())",
     ),
+    "counters": (
+        "import threading, multiprocessing.process, concurrent.futures.thread as pools\n"
+        "[threading.Thread(target=len).name for _ in range(300)]\n"
+        "[pools.ThreadPoolExecutor() for _ in range(400)]\n"
+        "next(multiprocessing.process._process_counter)",
+        "(threading.Thread(target=len).name[:9], pools.ThreadPoolExecutor()._thread_name_prefix[:-1], "
+        "multiprocessing.process._process_counter)",
+    ),
+    "counters of classes and modules": (
+        "import attr, bokeh.models\nplace_before = attr.ib().counter\nmodel_before = bokeh.models.Div()",
+        "(attr.ib().counter > place_before, bokeh.models.Div().id > model_before.id)",
+    ),
     "last results": ("[1, 2, 3]", "isinstance(_, list)"),
     "results": ("'second'", "(callable(_), __, ___ is not None, _i != '', len(In) > 3)"),
     "precision": (

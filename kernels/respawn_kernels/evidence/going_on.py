@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import asyncio
-import os
 import signal
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from respawn_kernels.evidence.libraries import is_machinery
+from respawn_kernels.originals import getpid
 
 _HARMLESS_THREADS = {("tqdm._monitor", "TMonitor")}
 """Threads of libraries that only look at their own counters."""
@@ -125,7 +125,7 @@ def _multiprocessing() -> bool:
 def _children() -> list[int]:
     """Return the processes that this one started and that still run."""
     found: list[int] = []
-    for directory in Path(f"/proc/{os.getpid()}/task").iterdir():
+    for directory in Path(f"/proc/{getpid()}/task").iterdir():
         with suppress(OSError):  # the thread ended
             found += map(int, (directory / "children").read_text().split())
     tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from respawn_kernels.originals import getpid
+
 _SYSTEM = ("/proc", "/sys", "/dev", "/usr/lib", "/usr/share", "/lib", "/lib64", "/etc/ssl", "/etc/localtime")
 _PROGRAMS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 _IN_HOME = (".cache", ".matplotlib", ".config/matplotlib", ".ipython", ".jupyter", ".local/share/jupyter")
@@ -91,4 +93,4 @@ def _caches() -> Iterable[str]:
     home = Path.home()
     yield from (str(home / name) for name in _IN_HOME)
     yield from filter(None, (os.environ.get(name) for name in _VARIABLES))
-    yield f"{tempfile.gettempdir()}/ipykernel_{os.getpid()}"
+    yield f"{tempfile.gettempdir()}/ipykernel_{getpid()}"

@@ -6,9 +6,10 @@ the cell, so the runner finds it there as soon as the cell has ended.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from respawn_kernels.originals import dumps, loads
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class CellEvidence:
 
     def to_json(self) -> str:
         """Return the record as a JSON document, without what is empty."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value})
+        return dumps({name: value for name, value in asdict(self).items() if value})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> CellEvidence:
@@ -66,7 +67,7 @@ class CellEvidence:
         Raises:
             ValueError: it is no such document.
         """
-        document: Any = json.loads(text)
+        document: Any = loads(text)
         if not isinstance(document, dict):
             raise ValueError("a cell's evidence is a JSON object")  # noqa: TRY004  bad text, not a bad type
         known = {field.name for field in fields(cls)}

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Callable, Iterable
 from itertools import islice
+
+from respawn_kernels.originals import perf_counter, scandir, status_of
 
 MAX_ENTRIES = 500
 MAX_SECONDS = 0.25
@@ -36,7 +37,7 @@ class RunDirectory:
     """
 
     def __init__(
-        self, root: str, keep: Callable[[str], str | None], clock: Callable[[], float] = time.perf_counter
+        self, root: str, keep: Callable[[str], str | None], clock: Callable[[], float] = perf_counter
     ) -> None:
         self.why_not: str | None = None
         self._root = root
@@ -95,7 +96,7 @@ class RunDirectory:
         while todo:
             directory = todo.pop()
             try:
-                with os.scandir(directory) as found:
+                with scandir(directory) as found:
                     shown = (entry for entry in found if entry.name[0] != ".")
                     entries = list(islice(shown, MAX_ENTRIES + 1))
                 for entry in _without_store(entries, at_root=directory == self._root):
@@ -127,7 +128,7 @@ def _without_store(entries: list[os.DirEntry[str]], *, at_root: bool) -> list[os
 
 def _look(path: str) -> tuple[int, int, int] | None:
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = status_of(path)
     except (OSError, ValueError):
         return None
     if not stat.S_ISREG(status.st_mode):

@@ -23,6 +23,7 @@ from respawn_kernels.evidence.paths import Paths, places
 from respawn_kernels.evidence.record import CellEvidence
 from respawn_kernels.evidence.run_directory import RunDirectory
 from respawn_kernels.names import user_names
+from respawn_kernels.originals import getpid
 from respawn_kernels.session_state import changed_by_imports, fingerprints, note_settings
 
 MAX_NAMES = 4_000
@@ -68,7 +69,7 @@ class Watch:
     def __init__(self, shell: Any, directory: Path, own: list[str]) -> None:
         self._shell = shell
         self._directory = directory
-        self._process = os.getpid()
+        self._process = getpid()
         self._files = FileEvents()
         self._looks = Looks(self._files.look)
         self._code = CodeWatch(shell.user_ns, self._looks.by_module())
@@ -151,7 +152,7 @@ class Watch:
         if self._running:
             return
         audit.stop()
-        if os.getpid() != self._process:
+        if getpid() != self._process:
             return
         count = getattr(result, "execution_count", None) or self._shell.execution_count - 1
         try:

@@ -81,9 +81,11 @@ CATALOGUE: dict[str, Part] = {
     "#annotations": Part("annotations of variables"),
     "#in": Part("the history of inputs"),
     "#last": Part("the last results"),
+    "#error": Part("the last error", _through("sys", "traceback", "pdb", "IPython")),
     "#patches": Part("assignments into modules and foreign classes"),
     "#helpers": Part("the state of modules beside the notebook"),
     "#registries": Part("what was registered with libraries"),
     "#settings": Part("settings of libraries", _through()),
+    "#counters": Part("counters of libraries", _through()),
 }
 """By the probe's name."""

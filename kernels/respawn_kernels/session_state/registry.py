@@ -18,6 +18,7 @@ from respawn_kernels.session_state.probe import Probe
 from respawn_kernels.session_state.probes import interpreter, libraries, process
 from respawn_kernels.session_state.probes.codecs_registry import Codecs
 from respawn_kernels.session_state.probes.context import AtExit, AuditHooks, ContextVariables, Running
+from respawn_kernels.session_state.probes.counters import Counters
 from respawn_kernels.session_state.probes.descriptors import Descriptors
 from respawn_kernels.session_state.probes.forks import ForkHandlers
 from respawn_kernels.session_state.probes.imports import Finders, ImportPath, LoadedModules, ModuleNames
@@ -30,6 +31,7 @@ from respawn_kernels.session_state.probes.ipython import (
 )
 from respawn_kernels.session_state.probes.ipython_hooks import Aliases, ShellHooks
 from respawn_kernels.session_state.probes.kept_by_shell import KeptByShell
+from respawn_kernels.session_state.probes.last_error import LastError
 from respawn_kernels.session_state.probes.logging_setup import Logging
 from respawn_kernels.session_state.probes.numeric import DecimalContext, NumpyErrors, NumpyPrinting
 from respawn_kernels.session_state.probes.plotting import Figures, MatplotlibSettings
@@ -77,6 +79,7 @@ _OWN: tuple[Probe, ...] = (
     Helpers(),
     Registries(),
     settings,
+    Counters(),
     StandardLibrary(),
     Codecs(),
     Sqlite(),
@@ -99,6 +102,7 @@ _OWN: tuple[Probe, ...] = (
     Annotations(),
     Inputs(),
     LastResults(),
+    LastError(),
     Logging(),
     interpreter.Streams(),
     process.Signals(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -86,3 +87,25 @@ def test_one_that_cannot_be_set_harms_no_other() -> None:
 def test_the_catalogue_has_every_part_that_is_looked_at_and_no_other() -> None:
     """Plans are made from it, and load no probe."""
     assert CATALOGUE.keys() == {probe.name for probe in own()}
+
+
+@pytest.fixture
+def no_error() -> Iterator[None]:
+    names = ("last_type", "last_value", "last_traceback", "last_exc")
+    before = {name: vars(sys)[name] for name in names if name in vars(sys)}
+    for name in before:
+        delattr(sys, name)
+    yield
+    for name in names:
+        vars(sys).pop(name, None)
+    vars(sys).update(before)
+
+
+def test_the_last_error_comes_back_and_none_stays_none(no_error: None) -> None:
+    assert "#error" not in capture()
+    error = LookupError("row 7")
+    sys.last_value, sys.last_type, sys.last_traceback = error, LookupError, None
+    stored = moved("#error")
+    del sys.last_value, sys.last_type, sys.last_traceback
+    assert restore(stored) == {}
+    assert (repr(sys.last_value), sys.last_type, sys.last_traceback) == (repr(error), LookupError, None)

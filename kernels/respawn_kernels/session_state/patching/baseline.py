@@ -17,9 +17,10 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Protocol
 
-from respawn_kernels.session_state.patching.attributes import attributes_of
+from respawn_kernels.session_state.patching.attributes import attributes_of, qualname_of
 from respawn_kernels.session_state.patching.content import can_change, mark
 from respawn_kernels.session_state.patching.contents import NOT_LOOKED_INTO, Kept, kept_by
+from respawn_kernels.session_state.patching.counts import DRAWING, number_of
 
 _PLACES = (sys.prefix, sys.base_prefix, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 _INSTALLED = tuple({place for one in _PLACES if one for place in (one, str(Path(one).resolve()))})
@@ -43,6 +44,8 @@ class Baseline:
         """By installed module: its containers; one that several modules have is the first one's."""
         self.dispatchers: dict[tuple[str, str], Any] = {}
         """Functions made by `functools.singledispatch`, by module and name."""
+        self.counts: dict[tuple[str, str, str], int] = {}
+        """How far the counts of modules and classes were, by module, class and name."""
         self.listeners: list[ImportListener] = []
         """Are told when the notebook imports something: the outermost import, in the main thread."""
         self._watching = False
@@ -78,12 +81,14 @@ class Baseline:
             return
         values = dict(vars(module))
         self.modules[name] = module, values
+        self._note_counts(name, "", values)
         for key, value in values.items():
             # By its type alone: `isinstance` asks the value, and some answer with a warning or an import.
             kind = type(value)
             if kind is type or issubclass(kind, type):
                 if attributes_of(value).get("__module__") == name:
                     self.classes[value] = dict(attributes_of(value))
+                    self._note_counts(name, qualname_of(value), self.classes[value])
             elif kind is FunctionType and getattr(value, "registry", None) is not None:
                 self.dispatchers[name, key] = value
         if _is_local(module):
@@ -97,6 +102,11 @@ class Baseline:
             }
         elif name.partition(".")[0] not in NOT_LOOKED_INTO:
             self._keep(module, name)
+
+    def _note_counts(self, module: str, cls: str, values: dict[str, Any]) -> None:
+        for key, value in values.items():
+            if type(value) in DRAWING and (number := number_of(value)) is not None:
+                self.counts[module, cls, key] = number
 
     def _keep(self, module: ModuleType, name: str) -> None:
         """Note what a module's containers hold; those stay alive, so that no address comes twice."""
@@ -133,16 +143,15 @@ class Baseline:
                 if one.has_other_length() and id(one.container) not in self._changed:
                     kept[at] = one.now()
 
-    def of_import(self, name: str, key: str) -> Any:
-        """Return what a module had under a name when its import had ended; None when that is not known."""
-        self.look()
-        known = self.modules.get(name)
-        return known[1].get(key) if known is not None else None
-
     def is_of_import(self, name: str, key: str, value: Any) -> bool:
         """Tell whether another session finds a value in a module by importing it: nobody put it there."""
         known = self.modules.get(name)
         return known is None or known[1].get(key) is value
+
+    def of_import(self, name: str, key: str) -> Any:
+        """Return what a module had under a name when its import ended; None where it had nothing."""
+        known = self.modules.get(name)
+        return None if known is None else known[1].get(key)
 
     def is_local(self, name: str) -> bool:
         """Tell whether a module's state is the notebook's."""

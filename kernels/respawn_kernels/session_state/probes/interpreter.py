@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from respawn_kernels.originals import open_file
 from respawn_kernels.session_state.probe import NotSet, Parts
 from respawn_kernels.session_state.probes.settings import Settings
 
@@ -220,7 +221,7 @@ class Umask:
 
 def _umask() -> int:
     try:
-        with open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123  once per cell
+        with open_file("/proc/self/status", "rb", buffering=0) as status:
             return int(status.read(1024).partition(b"Umask:")[2].split(None, 1)[0], 8)
     except (OSError, IndexError, ValueError):
         # Elsewhere it can only be read by setting it; a thread's file of that moment becomes private.
