@@ -88,6 +88,7 @@ def _cells(nb: Any) -> list[Any]:
     return [cell for cell in kept if "injected-parameters" not in (cell.metadata.get("tags") or [])]
 
 
+_FILE = re.compile(r"[\w./~-]+\.(?:py|csv|txt|json|db|lnk|pkl|log|parquet|npy|npz)\b")
 _DOTTED = re.compile(r"\b[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 
 
@@ -108,6 +109,11 @@ def is_named(subject: str, words: Sequence[str]) -> bool:
     """Tell whether a line names a variable or probe together with a cell."""
     lines = [line for text in words for line in text.splitlines() if _CELL.search(line)]
     return any(_names(line, subject) for line in lines)
+
+
+def without_files(words: Sequence[str]) -> list[str]:
+    """Return what was said without the names of files: a module's file is not the variable of its name."""
+    return [_FILE.sub("a file", text) for text in words]
 
 
 def _subjects(one: Difference, names: Sequence[str]) -> list[str]:

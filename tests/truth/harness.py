@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from truth.commands import EndedElsewhere, Place, Stuck, children_cpu, reference
-from truth.comparing import Difference, announced, differences, is_named, output_differences
+from truth.comparing import Difference, announced, differences, is_named, output_differences, without_files
 from truth.composing import Case
 from truth.playing import Played, play
 
@@ -138,7 +138,8 @@ def _compare(case: Case, places: dict[str, Place], played: Played, verdict: Verd
     right, executed = _reference(case, places["papermill"])
     found = _found(case, right, executed, played)
     names = {story.prefix: story.names() for story in case.stories}
-    named = [one for own in names.values() for one in own if is_named(one, played.words)]
+    words = without_files(played.words)
+    named = [one for own in names.values() for one in own if is_named(one, words)]
     lost = {one.name for one in found} | set(played.made_again) | set(played.unstored)
     over = played.ran == played.cells  # everything was made again
     verdict.named, verdict.named_wrongly = named, [one for one in named if one not in lost and not over]

@@ -18,7 +18,7 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from respawn_kernels.session_state.patching.attributes import attributes_of
+from respawn_kernels.session_state.patching.attributes import attributes_of, module_of, qualname_of
 from respawn_kernels.session_state.patching.baseline import baseline, own_classes
 from respawn_kernels.session_state.patching.content import ATOMS, can_change, mark
 from respawn_kernels.session_state.patching.functions import set_on_functions
@@ -89,7 +89,7 @@ class Patches:
                     len(known) != len(attributes_of(cls)) or not stored.isdisjoint(attributes_of(cls))
                 ):
                     differing = _differing_attributes(cls, known, words)
-                    of = f"{cls.__module__}.{cls.__qualname__}"
+                    of = f"{module_of(cls)}.{qualname_of(cls)}"
                     found += [(f"{of}.{name}", (id(cls), *map(_short, value))) for name, value in differing]
         return Marks(found)
 
@@ -152,12 +152,12 @@ def _patches(packages: Container[str] | None = None) -> Iterator[tuple[str, tupl
         for key, attribute, one in set_on_functions(module):
             yield f"{module.__name__}.{key}.{attribute}", (module.__name__, key, attribute, _SET, one)
     for cls, before in list(baseline.classes.items()):
-        if packages is not None and cls.__module__.partition(".")[0] not in packages:
+        if packages is not None and str(module_of(cls)).partition(".")[0] not in packages:
             continue
         if not _same(before, attributes_of(cls)):
             for key, value in _differing_attributes(cls, before, words):
-                place = f"{cls.__module__}.{cls.__qualname__}.{key}"
-                yield place, (cls.__module__, cls.__qualname__, key, *value)
+                place = f"{module_of(cls)}.{qualname_of(cls)}.{key}"
+                yield place, (module_of(cls), qualname_of(cls), key, *value)
 
 
 def _short(value: Any) -> Hashable:
@@ -199,7 +199,7 @@ _OF_EVERY_CLASS = ("__doc__", "__abstractmethods__", "_abc_impl", "__annotations
 def _differing_attributes(
     cls: type, before: Mapping[str, Any], words: set[str]
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    local = baseline.is_local(cls.__module__)
+    local = baseline.is_local(module_of(cls))
     for name, value in list(attributes_of(cls).items()):
         if before.get(name, _GONE) is value or name in (
             "__doc__",
@@ -208,7 +208,7 @@ def _differing_attributes(
             "__annotations__",
         ):
             continue
-        if local or name in words or _is_foreign(value, cls.__module__) or _holds_own(name, value):
+        if local or name in words or _is_foreign(value, module_of(cls)) or _holds_own(name, value):
             yield name, (_SET, value)
 
 
