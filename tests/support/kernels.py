@@ -61,6 +61,14 @@ class Kernel:
 @contextmanager
 def running_kernel(directory: Path, python: Path | None = None) -> Iterator[Kernel]:
     """Start an IPython kernel in a working directory, with this or another interpreter."""
+    manager, client = _started(directory, python)
+    try:
+        yield Kernel(manager, client)
+    finally:
+        _end(manager, client)
+
+
+def _started(directory: Path, python: Path | None, tries: int = 5) -> tuple[KernelManager, Any]:
     manager = KernelManager(kernel_name="python3")
     if python is not None:
         spec = manager.kernel_spec
@@ -71,8 +79,17 @@ def running_kernel(directory: Path, python: Path | None = None) -> Iterator[Kern
     client.start_channels()
     try:
         client.wait_for_ready(timeout=_SECONDS)
-        yield Kernel(manager, client)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=False)
-        manager.cleanup_resources()
+    except RuntimeError:
+        # Race: another process may take a port between Jupyter's choice and the kernel's bind.
+        died = not manager.is_alive()
+        _end(manager, client)
+        if not died or tries == 1:
+            raise
+        return _started(directory, python, tries - 1)
+    return manager, client
+
+
+def _end(manager: KernelManager, client: Any) -> None:
+    client.stop_channels()
+    manager.shutdown_kernel(now=False)
+    manager.cleanup_resources()
