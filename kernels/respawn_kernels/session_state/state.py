@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Set
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from respawn_kernels.session_state import registry
@@ -100,31 +100,8 @@ def note(cell: int) -> dict[str, int]:
     return _seen.cells
 
 
-def note_settings(
-    source: str,
-    namespace: Mapping[str, Any],
-    before: Mapping[str, Hashable],
-    after: Mapping[str, Hashable],
-    changed: Set[str],
-) -> set[str]:
-    """Note what a cell that has finished set in libraries; return what no other probe saw.
-
-    Args:
-        source: the cell, as Python.
-        namespace: the notebook's variables.
-        before: what `fingerprints` returned before the cell.
-        after: what it returned after it.
-        changed: the parts that changed, and not by imports.
-    """
-    return settings.note(source, namespace, before, after, changed)
-
-
-def reached_by_libraries() -> set[str] | None:
-    """Return the variables that libraries may reach in any cell through what they were given out of sight.
-
-    None stands for all variables.
-    """
-    return settings.reached()
+note_settings = settings.note
+reached_by_libraries = settings.reached
 
 
 def _fingerprints() -> dict[str, Hashable]:
