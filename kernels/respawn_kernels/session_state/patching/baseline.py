@@ -12,7 +12,7 @@ import hashlib
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Protocol
@@ -77,7 +77,7 @@ class Baseline:
         """Note a module as it is now."""
         name = name or module.__name__
         # `multiprocessing` gives `__main__` another name; what lies in it must go with its last variable.
-        if vars(module) is vars(sys.modules["__main__"]) or name.partition(".")[0] in _OURS:
+        if vars(module) is vars(sys.modules["__main__"]) or _is_ours(name):
             return
         values = dict(vars(module))
         self.modules[name] = module, values
@@ -112,16 +112,17 @@ class Baseline:
         """Note what a module's containers hold; those stay alive, so that no address comes twice."""
         self.kept[name] = list(kept_by(module, name, self._contained))
 
-    def containers(self) -> Iterator[Kept]:
-        """Return what installed modules keep."""
-        for kept in list(self.kept.values()):
-            yield from kept
+    def containers(self, packages: Container[str] | None = None) -> Iterator[Kept]:
+        """Return what installed modules keep, or those of some packages."""
+        for name, kept in list(self.kept.items()):
+            if packages is None or name.partition(".")[0] in packages:
+                yield from kept
 
     def _began(self) -> None:
         if threading.current_thread() is threading.main_thread():
             self._depth += 1
             if self._depth == 1:
-                self._changed = {id(one.container) for one in self.containers() if one.has_other_length()}
+                self._changed = {id(one.container) for _, _, one in self._of_other_length()}
                 for listener in self.listeners:
                     listener.import_began()
 
@@ -138,10 +139,21 @@ class Baseline:
 
     def _keep_again(self) -> None:
         """Note anew what an import put into containers of modules: another session gets it the same way."""
-        for kept in self.kept.values():
-            for at, one in enumerate(kept):
-                if one.has_other_length() and id(one.container) not in self._changed:
-                    kept[at] = one.now()
+        for kept, at, one in self._of_other_length():
+            if id(one.container) not in self._changed:
+                kept[at] = one.now()
+
+    def _of_other_length(self) -> list[tuple[list[Kept], int, Kept]]:
+        """Return the containers that hold more or less, and where they are noted.
+
+        It costs a tenth of comparing what they hold, which would be too much for each import.
+        """
+        return [
+            (kept, at, one)
+            for kept in self.kept.values()
+            for at, one in enumerate(kept)
+            if len(one.container) != len(one.values)
+        ]
 
     def is_of_import(self, name: str, key: str, value: Any) -> bool:
         """Tell whether another session finds a value in a module by importing it: nobody put it there."""
@@ -187,6 +199,10 @@ def own_classes(module: ModuleType) -> Iterator[type]:
             yield value
 
 
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] in _OURS
+
+
 def _is_local(module: ModuleType) -> bool:
     file = vars(module).get("__file__")
     if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_INSTALLED):
@@ -199,6 +215,9 @@ def _wrap_loader(began: Callable[[], None], ended: Callable[..., None]) -> None:
     original = loader.exec_module
 
     def exec_module(self: Any, module: Any) -> None:
+        if _is_ours(module.__name__):  # no look at all modules in each child that writes a checkpoint
+            original(self, module)
+            return
         whole = False
         try:
             began()

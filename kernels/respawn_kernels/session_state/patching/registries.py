@@ -46,12 +46,7 @@ class Registries:
     def fingerprint(self) -> Hashable:
         """Return the changes in packages that are variables of the notebook; `capture` finds the others."""
         packages = {module.__name__.partition(".")[0] for module in visible_modules()}
-        return Marks(
-            (key, _mark(change))
-            for kept in _changed()
-            if kept.module.partition(".")[0] in packages
-            for key, change in _changes(kept)
-        )
+        return Marks((key, _mark(change)) for kept in _changed(packages) for key, change in _changes(kept))
 
     def capture(self) -> Parts | None:
         """Return the changes by where they are: module, path, and what to do."""
@@ -91,9 +86,7 @@ def is_told(kept: Kept, name: str | None = None) -> bool:
 
 def _changed(packages: Container[str] | None = None) -> Iterator[Kept]:
     baseline.look()
-    for kept in baseline.containers():
-        if packages is not None and kept.module.partition(".")[0] not in packages:
-            continue
+    for kept in baseline.containers(packages):
         if not kept.is_as_before() and not any(one in kept.place for one in _ELSEWHERE):
             yield kept
 
