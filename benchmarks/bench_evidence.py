@@ -12,15 +12,13 @@ over the logarithms). A second part runs short cells, one of them empty, by turn
 from __future__ import annotations
 
 import argparse
-import math
 import os
-import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from harness import Series, place, save, table
+from harness import Series, bound, place, save, table
 
 from support.kernels import AGENT, Kernel, running_kernel  # the harness puts tests/ on the path
 from support.pythons import watching_python
@@ -176,21 +174,6 @@ def short_cells(home: Path, python: Path, times: int) -> tuple[int, dict[str, tu
     return count, found
 
 
-def bound(watched: Series, without: Series) -> tuple[float, float]:
-    """Return the mean ratio of pairs and the upper end of its 95 % interval."""
-    logarithms = [math.log(a / b) for a, b in zip(watched.seconds, without.seconds, strict=True)]
-    mean, count = statistics.fmean(logarithms), len(logarithms)
-    error = statistics.stdev(logarithms) / math.sqrt(count)
-    return math.exp(mean), math.exp(mean + student(count - 1) * error)
-
-
-def student(freedom: int) -> float:
-    """Return the 97.5 % point of Student's t, for the interval of 95 %."""
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, freedom))
-
-
 def main() -> None:
     """Measure, print and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -210,7 +193,7 @@ def main() -> None:
             if options.only and name not in options.only:
                 continue
             watched, without = long_cells(home, python, name, pairs, seconds)
-            ratio, upper = bound(watched, without)
+            ratio, upper = bound(watched.seconds, without.seconds)
             table(f"Cells of {seconds:g} s, {name}", [watched, without])
             print(f"  ratio {ratio:.4f}, upper end of its 95 % interval {upper:.4f} (goal: 1.02)")
             results[name] = {"ratio": ratio, "upper": upper}

@@ -17,14 +17,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import ROOT, save
+from harness import ROOT, save, sources_of
 from reruns_notebooks import EDITS, Edit
 from reruns_process import Played, Told, played
 
@@ -67,15 +65,6 @@ class Planner:
     def close(self) -> None:
         """End it."""
         self._process.communicate()
-
-
-@contextmanager
-def sources_of(commit: str) -> Iterator[Path]:
-    """Give a copy of the sources of a commit."""
-    with tempfile.TemporaryDirectory(prefix="respawn-before-") as name:
-        archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
-        subprocess.run(["tar", "-x", "-C", name], input=archive, check=True)
-        yield Path(name)
 
 
 class Trial:

@@ -25,9 +25,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import snapshot_before
 import snapshot_ours
 import snapshot_state as states
-from harness import ROOT, place, save, table
+from harness import ROOT, place, save, sources_of, table
 from snapshot_limits import limits
 from snapshot_notebook import twenty_cells
 
@@ -118,6 +119,9 @@ def main() -> None:
     """Measure, print and save."""
     options = _options()
     scale = 0.02 if options.quick else 1.0
+    if options.before:
+        beside(options.before, scale, options.rounds)
+        return
     slow = 1 if options.quick else options.slow_rounds
     document: dict[str, Any] = {"states": {}, "sizes": {}, "variables": {}}
     with place() as home:
@@ -139,6 +143,16 @@ def main() -> None:
                 document[kind][point] = [row.medians() for row in rows]
         notebook = twenty_cells(home, options.quick, slow) if options.notebook else []
     save("snapshot", (__doc__ or "").strip(), [*found, *notebook], scale=scale, **document)
+
+
+def beside(commit: str, scale: float, rounds: int) -> None:
+    """Measure Respawn beside an earlier commit of it, print and save."""
+    code = states.state(scale, "arrow")
+    with place() as home, sources_of(commit) as sources:
+        rows = snapshot_before.compare(home, sources, code, states.CELLS, states.SMALL, rounds)
+    snapshot_before.tell(f"The state at scale {scale:g}, beside {commit}", rows)
+    how = (snapshot_before.__doc__ or "").strip()
+    save("snapshot-before", how, [], scale=scale, before=commit, rows=[row.as_dict() for row in rows])
 
 
 def _sweeps(options: argparse.Namespace) -> dict[str, dict[int, State]]:
@@ -235,10 +249,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="*", default=["dill", "cloudpickle", "metaflow"])
     parser.add_argument("--no-sweeps", dest="sweeps", action="store_false")
     parser.add_argument("--no-notebook", dest="notebook", action="store_false")
+    parser.add_argument("--before", metavar="COMMIT", help="beside an earlier commit, and no peers")
     options = parser.parse_args()
-    if not PEERS.exists():
+    if not options.before and not PEERS.exists():
         parser.error("the peers are missing; `make bench` installs them")
-    if options.quick:
+    if options.quick and not options.before:
         options.rounds = 1
     return options
 

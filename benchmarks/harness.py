@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -112,6 +114,27 @@ def save(name: str, how: str, series: Sequence[Series], **more: Any) -> Path:
     path.write_text(json.dumps(document, indent=2) + "\n")
     print(f"  → {path.relative_to(ROOT)}")
     return path
+
+
+def bound(ours: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
+    """Return the mean ratio of pairs and the upper end of its 95 % interval (Student's t over logarithms)."""
+    from scipy.stats import t
+
+    logarithms = [math.log(a / b) for a, b in zip(ours, others, strict=True)]
+    mean, count = statistics.fmean(logarithms), len(logarithms)
+    if count < 2:
+        return math.exp(mean), math.inf
+    error = statistics.stdev(logarithms) / math.sqrt(count)
+    return math.exp(mean), math.exp(mean + float(t.ppf(0.975, count - 1)) * error)
+
+
+@contextmanager
+def sources_of(commit: str) -> Iterator[Path]:
+    """Give a copy of the sources of a commit."""
+    with tempfile.TemporaryDirectory(prefix="respawn-before-") as name:
+        archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
+        subprocess.run(["tar", "-x", "-C", name], input=archive, check=True)
+        yield Path(name)
 
 
 def sleep_until(moment: float) -> None:
