@@ -13,6 +13,7 @@ from respawn_kernels.class_reductions import is_notebooks
 from respawn_kernels.enum_reductions import is_enum, reduce_member
 from respawn_kernels.exception_reductions import reduce_exception
 from respawn_kernels.instance_reductions import reduce_instance, way_of
+from respawn_kernels.lent_attributes import may_lend, reduce_lent
 from respawn_kernels.session_state.patching import baseline
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Ways:
         way = None if _name(kind) in self.asked else way_of(kind)
         if way is not None:
             return self._instance(kind, way)
-        return _kept_by_library(kind)
+        return _of_library(kind)
 
     def _instance(self, kind: type, way: Any) -> OneWay:
         def reduce(obj: Any, pickler: NamespacePickler) -> Any:
@@ -89,6 +90,20 @@ def _sentinel(obj: object, _pickler: NamespacePickler) -> Any:
                 if value is obj and baseline.is_of_import(name, key, value):
                     return make_kept, (name, key)
     return NotImplemented
+
+
+def _of_library(kind: type) -> OneWay | None:
+    kept = _kept_by_library(kind)
+    if not may_lend(kind):
+        return kept
+    if kept is None:
+        return reduce_lent
+
+    def reduce(obj: Any, pickler: NamespacePickler) -> Any:
+        found = kept(obj, pickler)
+        return reduce_lent(obj, pickler) if found is NotImplemented else found
+
+    return reduce
 
 
 def _kept_by_library(kind: type) -> OneWay | None:

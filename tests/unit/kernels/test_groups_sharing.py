@@ -259,3 +259,46 @@ def test_held_memory_that_other_processes_change_is_refused_in_a_forked_child(
         "lies in memory that is shared with other processes"
     )
     assert "kept" in {v.name for v in manifest.variables}
+
+
+@pytest.mark.parametrize("entries", ["a=1", ""])
+@pytest.mark.parametrize(
+    "makes",
+    [
+        "types.SimpleNamespace",
+        "argparse.Namespace",
+        "collections.UserList",
+        "string.Formatter",
+        "threading.local",
+    ],
+)
+@pytest.mark.parametrize(
+    "holds",
+    [
+        "other = vars(space)",
+        "other = [vars(space)]",
+        "other = collections.ChainMap({'b': 1}, vars(space)).maps[1:]",
+        "other = types.SimpleNamespace(inside=vars(space))",
+        "other, space = vars(space), [space]",
+    ],
+)
+def test_attributes_of_a_library_object_are_those_that_others_hold(
+    makes: str, holds: str, entries: str, tmp_path: Path
+) -> None:
+    code = f"""
+        import argparse, collections, string, threading, types
+        space = {makes}()
+        vars(space).update(dict({entries}))
+        {holds}
+        """
+    namespace = notebook(code)
+    back, report = restore(capture(namespace, tmp_path), tmp_path)
+    if makes == "threading.local":  # which pickle refuses
+        assert "space" in {item.name for item in report.manifest.unstored}
+        return
+    space = back["space"][0] if type(back["space"]) is list else back["space"]
+    other = back["other"].inside if hasattr(back["other"], "inside") else back["other"]
+    inside = other[0] if type(other) is list else other
+    assert inside is vars(space)
+    inside["new"] = 2
+    assert space.new == 2

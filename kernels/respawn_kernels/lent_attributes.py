@@ -1,0 +1,61 @@
+"""Objects of libraries whose `vars()` somebody else holds too: that very dict must be theirs again.
+
+Pickle gives a new object the entries of the dict, and the object a dict of its own: what one of the two is
+given later, the other one lacks. `fill_lent` is what streams call when they are loaded, so it stays.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import ctypes
+import sys
+from types import FunctionType, GetSetDescriptorType, ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from respawn_kernels.pickling import NamespacePickler
+
+_WAYS = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
+
+
+def may_lend(kind: type) -> bool:
+    """Tell whether objects of a class have a dict of attributes, which Python itself stores."""
+    if kind is SimpleNamespace:
+        return True
+    if not kind.__dictoffset__ or issubclass(kind, type | ModuleType | FunctionType | BaseException):
+        return False
+    own = [vars(one) for one in kind.__mro__ if one is not object]
+    return kind not in copyreg.dispatch_table and not any(name in one for name in _WAYS for one in own)
+
+
+def reduce_lent(obj: Any, pickler: NamespacePickler) -> Any:
+    """Return how an object whose `__dict__` others refer to is made again; NotImplemented for others."""
+    inside = obj.__dict__
+    others = sys.getrefcount(inside) - _OURS
+    if type(inside) is not dict or not pickler.is_lent(inside, others):
+        return NotImplemented
+    made: Any = obj.__reduce_ex__(pickler.proto)
+    if made[2] is not inside and (made[2] is not None or inside):  # it has slots besides
+        return NotImplemented
+    return (*made[:2], inside, *(*made[3:], None, None)[:2], fill_lent)
+
+
+def fill_lent(obj: Any, inside: dict[str, Any]) -> None:
+    """Give an object a dict of attributes."""
+    for cls in type(obj).__mro__:
+        descriptor = vars(cls).get("__dict__")
+        if isinstance(descriptor, GetSetDescriptorType):
+            descriptor.__set__(obj, inside)
+            return
+    # https://docs.python.org/3/c-api/object.html#c.PyObject_GenericSetDict
+    ctypes.pythonapi.PyObject_GenericSetDict(ctypes.py_object(obj), ctypes.py_object(inside), None)
+
+
+def _calibrate() -> int:
+    """Return how many references to an object's own `__dict__` the object and its reduction have."""
+    probe: Any = SimpleNamespace(x=1)
+    inside = probe.__dict__
+    return sys.getrefcount(inside)
+
+
+_OURS = _calibrate()
