@@ -13,7 +13,9 @@ from typing import Any, Protocol
 class Probe(Protocol):
     """One part of the session's state. None of its methods imports a library that is not loaded.
 
-    Two attributes are optional. `first`, False where it is missing, says that the part is restored before
+    Three attributes are optional. `withdraw`, a method, takes back what `restore` added of a value, before
+    the part is restored once more in one session: what is registered for a class would stay registered for
+    the class of the first time. `first`, False where it is missing, says that the part is restored before
     variables are loaded, since loading depends on it. `before_fork`, True where it is missing, says that the
     part is captured in the kernel itself, which waits for it, and not in the writer: forking changes process
     ids and generators, and a held child has other signal handlers, timers, limits, descriptors and settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from respawn_kernels.session_state import registry
@@ -70,6 +71,8 @@ class _Seen:
 
 
 _seen = _Seen()
+_restored: dict[str, Any] = {}
+"""What was set in this session last, of parts that can take it back."""
 
 
 def watch() -> None:
@@ -158,11 +161,22 @@ def restore(values: Mapping[str, Any], shell: Any | None = None) -> dict[str, st
         if probe is None:
             failed[name] = registry.broken().get(name, "nothing here knows how to set it")
             continue
+        _withdraw(probe, together[name])
         try:
             probe.restore(together[name], shell)
         except Exception as error:  # noqa: BLE001  a library of another version may refuse anything
             failed[name] = _reason(error)
     return failed
+
+
+def _withdraw(probe: Probe, following: Any) -> None:
+    """Take back what was restored here before: its classes are not those that come now."""
+    withdraw = getattr(probe, "withdraw", None)
+    if withdraw is not None:
+        value, _restored[probe.name] = _restored.get(probe.name), following
+        if value is not None:
+            with suppress(Exception):  # what is left of it stays beside what comes now
+                withdraw(value)
 
 
 def comes_first(name: str) -> bool:

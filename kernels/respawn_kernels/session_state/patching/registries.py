@@ -11,7 +11,8 @@ A library changes its containers by itself too, most of all its caches. What cou
 from __future__ import annotations
 
 import importlib
-from collections.abc import Container, Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -65,6 +66,12 @@ class Registries:
                 failed[key] = f"{type(error).__name__}: {error}"
         if failed:
             raise NotSet(failed)
+
+    def withdraw(self, value: dict[str, Any]) -> None:
+        """Take out what was put in for classes and other objects of the notebook."""
+        for module, path, *change in value.values():
+            with suppress(Exception):  # the container is gone
+                _undo(find(importlib.import_module(module), path), *change)
 
 
 def changed_in(packages: Container[str]) -> dict[str, Hashable]:
@@ -138,7 +145,7 @@ def _changes_of_set(kept: Kept) -> Iterator[tuple[str, Change]]:
 def _do(container: Any, kind: str, *what: Any) -> None:
     """Change a container; methods of its class, which may run code of a library, are passed over."""
     if kind == _ALL:
-        before = list.copy(container)
+        before = _as_imported(container)
         list.__setitem__(
             container, slice(None), [value if at is None else before[at] for at, value in what[0]]
         )
@@ -151,6 +158,23 @@ def _do(container: Any, kind: str, *what: Any) -> None:
         set.add(container, what[0])
     else:
         set.discard(container, what[0])
+
+
+def _undo(container: Any, kind: str, *what: Any) -> None:
+    """Take an element or key out again that is an object of the notebook; what has a name is set anew."""
+    if kind != _SET or type(what[0]) in ATOMS:
+        return
+    if isinstance(container, dict):
+        if dict.get(container, what[0]) is what[1]:
+            dict.__delitem__(container, what[0])
+    else:
+        set.discard(container, what[0])
+
+
+def _as_imported(container: list[Any]) -> Sequence[Any]:
+    """Return what a list held after its import: a session may be restored more than once."""
+    known = (kept.values for kept in baseline.containers() if kept.container is container)
+    return next(known, list.copy(container))
 
 
 class _Same:

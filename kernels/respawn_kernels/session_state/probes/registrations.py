@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import copyreg
+import gc
 import importlib
 import operator
 import os
@@ -124,6 +125,12 @@ class Reducers:
         """Register them."""
         for cls, function in value:
             copyreg.pickle(cls, function)
+
+    def withdraw(self, value: list[tuple[type, Any]]) -> None:
+        """Register them no longer."""
+        for cls, function in value:
+            if copyreg.dispatch_table.get(cls) is function:
+                del copyreg.dispatch_table[cls]
 
     def __init__(self) -> None:
         self._values: list[Any] = []
@@ -275,3 +282,12 @@ class Dispatch:
         """Register them; the modules are loaded for that."""
         for module, name, kind, call in value.values():
             getattr(importlib.import_module(module), name).register(kind, call)
+
+    def withdraw(self, value: dict[str, Any]) -> None:
+        """Register them no longer: `functools` has no call for that."""
+        for module, name, kind, call in value.values():
+            function = getattr(importlib.import_module(module), name)
+            [registry] = gc.get_referents(function.registry)
+            if registry.get(kind) is call:
+                del registry[kind]
+                function._clear_cache()
