@@ -6,6 +6,7 @@ which notes it in the cell's record; the run goes on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from respawn_kernels.originals import dumps, getppid
 from respawn_kernels.restoring import present, restore_now
 from respawn_kernels.snapshot import RestoreReport, SnapshotError, engine
 from respawn_kernels.touch import Touched
+from respawn_kernels.unchanged import Unchanged
 from respawn_kernels.unheard import unheard
 
 _spool: Path | None = None
@@ -36,6 +38,8 @@ _runner = 0
 _held: Place | None = None
 _names: set[str] = set()
 """The user's names just after the last restore."""
+_unchanged: Unchanged | None = None
+"""What the cells that run between two restores may change."""
 _lost: list[UnstoredVariable] = []
 """What the restored checkpoint could not give back: later checkpoints go on saying so."""
 
@@ -136,7 +140,9 @@ def _load_pending(namespace: dict[str, Any]) -> list[UnstoredVariable]:
 
 
 @unheard()
-def restore(directory: str, cell: int, report_to: str | None = None) -> RestoreReport:
+def restore(
+    directory: str, cell: int, report_to: str | None = None, makers: Sequence[str] = ()
+) -> RestoreReport:
     """Bring back the state just after a cell from a directory with its manifest and blobs.
 
     Args:
@@ -144,39 +150,50 @@ def restore(directory: str, cell: int, report_to: str | None = None) -> RestoreR
         cell: the cell.
         report_to: file that gets what could not be loaded, as JSON: `failed`, each with `name`, `type`,
             `reason`, `cell` and `present` (whether the session has a variable of that name all the same).
+        makers: the cells that run next, before `restore_again`: their sources.
 
     Raises:
         SnapshotError: no such checkpoint, or it cannot be read here; nothing was changed.
     """
-    return _restore(directory, cell, report_to, keep=False)
+    global _unchanged
+    report = _restore(directory, cell, report_to, None)
+    if makers:
+        shell = _shell()
+        _unchanged = Unchanged(report.manifest, shell.user_ns, map(shell.transform_cell, makers))
+    return report
 
 
 @unheard()
 def restore_again(directory: str, cell: int, report_to: str | None = None) -> RestoreReport:
-    """Restore once more after the cells tagged `respawn:always` ran on what `restore` brought back.
+    """Restore once more after the cells ran of which `restore` was told.
 
     Every variable that the checkpoint holds gets the checkpoint's value again, so such a cell gives back only
     what the checkpoint could not hold or what would not load here; other names that it made are removed.
-    Objects that it made from restored ones refer to those of the first load, which now are nobody else's.
+    What a cell left as it was stays the same object. What it made from a variable that it changed is told as
+    not restored.
 
     Raises:
-        SnapshotError: as `restore`.
+        SnapshotError: as `restore`, or it was not told of any.
     """
+    global _unchanged
+    after, _unchanged = _unchanged, None
+    if after is None:
+        raise SnapshotError("restore was not told which cells were going to run")
     manifest = read_manifest(Path(directory), cell)
     namespace = _shell().user_ns
     known = {variable.name for variable in manifest.variables}
     known |= {variable.name for variable in manifest.unstored}
     made = set(user_names(namespace)) - _names - known
-    report = _restore(directory, cell, report_to, keep=True)
+    report = _restore(directory, cell, report_to, after)
     for name in made:
         namespace.pop(name, None)
     return report
 
 
-def _restore(directory: str, cell: int, report_to: str | None, *, keep: bool) -> RestoreReport:
+def _restore(directory: str, cell: int, report_to: str | None, after: Unchanged | None) -> RestoreReport:
     manifest = read_manifest(Path(directory), cell)
     shell = _shell()
-    report = restore_now(manifest, Path(directory), shell.user_ns, shell, keep=keep)
+    report = restore_now(manifest, Path(directory), shell.user_ns, shell, after=after)
     forget_state()
     # Never backwards: a prompt number that comes twice in a session upsets IPython's history.
     shell.execution_count = max(shell.execution_count, manifest.execution_count)

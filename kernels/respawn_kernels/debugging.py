@@ -37,6 +37,7 @@ from respawn_kernels.state_table import (
     line,
     missing_row,
 )
+from respawn_kernels.unchanged import Unchanged
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def run_again(held: Debugged, shell: Any) -> Debugged:
         SnapshotError, FileNotFoundError: the state cannot be read here any more.
     """
     before = set(user_names(shell.user_ns))
+    after = _unchanged(held, shell)
     rerun = [_rerun(shell, cell.index, cell.source) for cell in held.point.always]
     if held.point.cell is None or not rerun:
         return replace(held, rerun=rerun)
@@ -126,7 +128,7 @@ def run_again(held: Debugged, shell: Any) -> Debugged:
     known = {variable.name for variable in manifest.variables} | {u.name for u in manifest.unstored}
     for name in set(user_names(shell.user_ns)) - before - known:
         del shell.user_ns[name]
-    return Debugged(point, _restore(point, manifest, directory, shell, keep=True), rerun)
+    return Debugged(point, _restore(point, manifest, directory, shell, after), rerun)
 
 
 def table(held: Debugged, namespace: dict[str, Any], pattern: str | None = None) -> StateTable:
@@ -210,13 +212,13 @@ def _read_point(reference: str) -> tuple[Path, RestorePoint]:
 
 
 def _restore(
-    point: RestorePoint, manifest: Manifest, directory: Path, shell: Any, *, keep: bool = False
+    point: RestorePoint, manifest: Manifest, directory: Path, shell: Any, after: Unchanged | None = None
 ) -> Restored:
     mend = (
         "" if point.name else f"Fetch it again: open the run's Debug link, or run: respawn debug {point.run}"
     )
     restored = restore_lazily(
-        manifest, directory, shell, arrivals=_arrivals(point, directory), mend=mend, keep=keep
+        manifest, directory, shell, arrivals=_arrivals(point, directory), mend=mend, after=after
     )
     if restored.lazy is not None and restored.state is not None and restored.lazy.pending:
         known = {variable.name: variable for variable in manifest.variables}
@@ -225,6 +227,17 @@ def _restore(
         if (mark := use(directory)) is not None:
             restored.lazy.settled.append(mark.close)
     return restored
+
+
+def _unchanged(held: Debugged, shell: Any) -> Unchanged | None:
+    """Note what the cells may change that make what is missing; load what they mention first."""
+    if held.restored is None:
+        return None
+    sources = [shell.transform_cell(cell.source) for cell in held.point.always]
+    if held.restored.lazy is not None:
+        for source in sources:
+            held.restored.lazy.load_for(source)
+    return Unchanged(held.restored.report.manifest, shell.user_ns, sources)
 
 
 def _arrivals(point: RestorePoint, directory: Path) -> DownloadedBlobs | None:

@@ -65,6 +65,11 @@ class GroupLoader:
         """Tell whether a group was loaded."""
         return group in self._loaded
 
+    def adopt(self, group: int, values: dict[str, Any]) -> None:
+        """Take values for those of a group: they are there already, as the checkpoint has them."""
+        with self._lock:
+            self._loaded[group] = values
+
     def load(self, group: int) -> dict[str, Any]:
         """Return the variables of a group by name, without those that would not load (see `failed`)."""
         with self._lock:

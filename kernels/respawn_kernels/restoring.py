@@ -6,7 +6,7 @@ Both ways set the session's state and put placeholders where a variable could no
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from respawn_kernels.placeholders import Placeholder, placeholders
 from respawn_kernels.progress import Bar
 from respawn_kernels.results import is_result, session_name, set_result
 from respawn_kernels.snapshot import CorruptBlob, RestoreReport, check_python, reader
+from respawn_kernels.unchanged import Unchanged
 from respawn_kernels.working_directory import enter
 
 GROUPS = "groups"
@@ -80,6 +81,16 @@ class StoredState:
                 elif not key.startswith("#"):
                     values[key] = value
         return values
+
+    def adopt(self, places: Collection[int], namespace: Mapping[str, Any]) -> set[str]:
+        """Take groups from a namespace that has them; return their variables."""
+        adopted: set[str] = set()
+        for place in places:
+            names = [frame.name for frame in self.manifest.groups[place].frames]
+            self._loader.adopt(place, {name: namespace[name] for name in names})
+            adopted.update(names)
+        self._handed_out.update(places)
+        return adopted
 
     def release(self) -> None:
         """Hold no longer what `load` returned."""
@@ -190,7 +201,12 @@ class Restored:
 
 
 def restore_now(
-    manifest: Manifest, directory: Path, namespace: dict[str, Any], shell: Any, *, keep: bool = False
+    manifest: Manifest,
+    directory: Path,
+    namespace: dict[str, Any],
+    shell: Any,
+    *,
+    after: Unchanged | None = None,
 ) -> RestoreReport:
     """Bring everything back at once, in parallel, and put placeholders where something is missing.
 
@@ -199,7 +215,8 @@ def restore_now(
         directory: where `blobs/` is.
         namespace: the live namespace.
         shell: the IPython shell.
-        keep: leave what the session has under the name of something that is missing.
+        after: this is done once more, after cells ran: what they left as it was, and what they made of that
+            which is missing, stays.
 
     Raises:
         SnapshotError: the checkpoint cannot be read here; nothing was changed.
@@ -208,8 +225,8 @@ def restore_now(
     if manifest.engine != GROUPS:
         report = reader(manifest.engine).restore(manifest, directory, namespace)
     else:
-        report = _everything(manifest, directory, namespace, shell)
-    _put_placeholders(namespace, [*manifest.unstored, *report.failed], keep=keep)
+        report = _everything(manifest, directory, namespace, shell, after)
+    _put_placeholders(namespace, [*manifest.unstored, *report.failed], keep=after is not None)
     return report
 
 
@@ -220,7 +237,7 @@ def restore_lazily(
     *,
     arrivals: Arrivals | None = None,
     mend: str = "",
-    keep: bool = False,
+    after: Unchanged | None = None,
 ) -> Restored:
     """Bring a checkpoint back so that each variable is loaded when code first uses it.
 
@@ -230,32 +247,34 @@ def restore_lazily(
         shell: the IPython shell.
         arrivals: tells of blobs that are still being fetched.
         mend: what to do about a blob that is missing or damaged.
-        keep: leave what the session has under the name of something that is missing.
+        after: see `restore_now`.
 
     Raises:
         SnapshotError: the checkpoint cannot be read here; nothing was changed.
     """
     namespace: dict[str, Any] = shell.user_ns
     if manifest.engine != GROUPS:
-        return Restored(restore_now(manifest, directory, namespace, shell, keep=keep), None)
+        return Restored(restore_now(manifest, directory, namespace, shell, after=after), None)
     check_python(manifest)
     state = StoredState(manifest, directory, namespace, arrivals=arrivals, shell=shell, mend=mend)
     lazy = lazy_names(namespace)
     lazy.forget()
     cwd = enter(manifest.cwd)
-    names = [*state.names, *state.results]
+    adopted, parted = _adopt(state, namespace, after)
+    names = [name for name in (*state.names, *state.results) if name not in adopted]
     # Functions of the notebook that are made from here on find what is pending, those of a probe included;
     # a variable that hides a builtin is loaded when it begins to be pending, and that comes after the probes.
     lazy.begin([name for name in names if not hasattr(builtins, name)], state)
     unset = state.set_session(first=True)
-    _put_placeholders(namespace, manifest.unstored, keep=keep)
+    _put_placeholders(namespace, manifest.unstored, keep=after is not None)
     lazy.begin([name for name in names if hasattr(builtins, name)], state)
     failed = state.failed()
     for item in failed:
         # It hides a builtin: without anything under its name Python would find that.
         namespace[item.name] = Placeholder(item.name, item.type, item.reason, item.cell)
     lazy.forget(item.name for item in failed)
-    failed += [*unset, *state.set_session(first=False)]
+    failed += [*parted, *unset, *state.set_session(first=False)]
+    state.release()
     report = RestoreReport(
         manifest, [n for n in state.names if n not in {f.name for f in failed}], failed, cwd
     )
@@ -267,12 +286,15 @@ def present(namespace: dict[str, Any], name: str) -> bool:
     return name in namespace and type(namespace[name]) is not Placeholder
 
 
-def _everything(manifest: Manifest, directory: Path, namespace: dict[str, Any], shell: Any) -> RestoreReport:
+def _everything(
+    manifest: Manifest, directory: Path, namespace: dict[str, Any], shell: Any, after: Unchanged | None
+) -> RestoreReport:
     check_python(manifest)
     state = StoredState(manifest, directory, namespace, shell=shell)
     cwd = enter(manifest.cwd)
+    adopted, parted = _adopt(state, namespace, after)
     unset = state.set_session(first=True)
-    wanted = [*state.names, *state.results]
+    wanted = [name for name in (*state.names, *state.results) if name not in adopted]
     values = state.load(wanted)
     namespace.update(values)
     if lost := [item.name for item in state.failed()]:
@@ -281,9 +303,22 @@ def _everything(manifest: Manifest, directory: Path, namespace: dict[str, Any], 
         state.again(lost)
         namespace.update({name: v for name, v in state.load(lost).items() if name not in values})
     failed = state.failed()
-    failed += [*unset, *state.set_session(first=False)]
+    failed += [*parted, *unset, *state.set_session(first=False)]
     names = {item.name for item in failed}
     return RestoreReport(manifest, [name for name in state.names if name not in names], failed, cwd)
+
+
+def _adopt(
+    state: StoredState, namespace: dict[str, Any], after: Unchanged | None
+) -> tuple[set[str], list[UnstoredVariable]]:
+    """Return the variables that stay as they are, and those that cells made and that cannot stay."""
+    if after is None:
+        return set(), []
+    kept = after.places()
+    parted = after.parted(kept)
+    for item in parted:
+        namespace[item.name] = Placeholder(item.name, item.type, item.reason, item.cell)
+    return state.adopt(kept, namespace), parted
 
 
 def _put_placeholders(namespace: dict[str, Any], unstored: Iterable[UnstoredVariable], *, keep: bool) -> None:

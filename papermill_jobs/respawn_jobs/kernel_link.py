@@ -86,19 +86,23 @@ class KernelLink:
         await self.silently(f"{_AGENT}.checkpoint({cell})", CHECKPOINT_SECONDS)
         return self._spool / "manifests" / f"{cell}.json"
 
-    async def restore(self, directory: Path, cell: int, *, again: bool = False) -> list[NotLoaded]:
+    async def restore(
+        self, directory: Path, cell: int, *, makers: Sequence[str] = (), again: bool = False
+    ) -> list[NotLoaded]:
         """Bring the variables of a checkpoint into the kernel; return those that would not load there.
 
         Args:
             directory: Where manifest and blobs were downloaded.
             cell: The cell whose boundary the checkpoint was taken at.
-            again: Once more, after the cells tagged `respawn:always` ran.
+            makers: The sources of the cells that run next, to make what the checkpoint does not hold.
+            again: Once more, after these cells ran.
 
         Raises:
             LinkError: the state could not be restored.
         """
         report = directory / "report.json"
-        call = f"{'restore_again' if again else 'restore'}({str(directory)!r}, {cell}, {str(report)!r})"
+        arguments = f"{str(directory)!r}, {cell}, {str(report)!r}"
+        call = f"restore_again({arguments})" if again else f"restore({arguments}, {list(makers)!r})"
         await self.silently(f"{_AGENT}.{call}", RESTORE_SECONDS)
         return read_report(report)
 

@@ -42,13 +42,13 @@ def read_report(path: Path) -> list[NotLoaded]:
 def problems(
     notebook: NotebookNode, first: int, lost: Sequence[NotLoaded], rerun: Collection[int] = ()
 ) -> list[str]:
-    """Tell which cells that run read a lost variable, and what to do about it.
+    """Tell which cells that are still to run read a lost variable, and what to do about it.
 
     Args:
         notebook: The executed form.
         first: The first cell below the restored state: it executes, and all after it.
         lost: The variables.
-        rerun: The cells above it that execute again, as those tagged `respawn:always` do.
+        rerun: The cells above it that execute again. Those tagged `respawn:always` have done so.
     """
     by_name = {item.name: item for item in lost}
     reads = Reads()
@@ -58,17 +58,19 @@ def problems(
             reads.define(cell.source)
     found = []
     for index, cell in cells:
-        if index < first and index not in rerun and TAG_ALWAYS not in cell_tags(cell):
+        if index < first and index not in rerun:
             continue
         for name in sorted(reads.cell(cell.source) & by_name.keys()):
             item = by_name.pop(name)
-            found.append(f"cell {index} reads {item}; {_mend(item)}")
+            found.append(f"cell {index} reads {item}; {_mend(item, dict(cells))}")
     return found
 
 
-def _mend(item: NotLoaded) -> str:
+def _mend(item: NotLoaded, cells: dict[int, NotebookNode]) -> str:
     if item.cell is None or item.cell < 0:
         return "restart the run instead"
+    if item.cell in cells and TAG_ALWAYS in cell_tags(cells[item.cell]):
+        return f"take {TAG_ALWAYS} from cell {item.cell} and resume with --rerun-makers, or restart the run"
     return (
         "give the kernel what it needs to load it, "
         f"tag cell {item.cell} {TAG_ALWAYS} to have it made again, or restart the run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,6 @@ class TakingUp:
         """
         resume, nb = self.resume, self.nb_man.nb
         await self._reuse()
-        lost = await self._restore(again=False)
         always = [
             (index, cell)
             for index, cell in enumerate(nb.cells[: resume.first])
@@ -74,10 +73,11 @@ class TakingUp:
             and index not in resume.rerun
             and (TAG_ALWAYS in cell_tags(cell) or index in resume.again)
         ]
+        lost = await self._restore(makers=[str(cell.source) for _, cell in always])
         for index, cell in always:
             await self._make_again(index, cell)
         if always:
-            # The cells made what could not be stored; everything else gets back the value it had.
+            # The cells made what could not be stored; what else they changed gets back the value it had.
             lost = await self._restore(again=True)
         lost = [item for item in lost if item.name not in resume.stale]
         if told := problems(nb, resume.first, lost, resume.rerun):
@@ -135,7 +135,7 @@ class TakingUp:
         (manifest,) = (self.workspace.directory("restore") / "manifests").iterdir()
         return difference(json.loads(manifest.read_bytes()).get("hash_seed"), self.link.hash_seed)
 
-    async def _restore(self, *, again: bool) -> list[NotLoaded]:
+    async def _restore(self, *, makers: Sequence[str] = (), again: bool = False) -> list[NotLoaded]:
         """Bring the checkpoint's variables into the kernel; return those that would not load."""
         if self.resume.manifest is None:
             return []
@@ -147,7 +147,7 @@ class TakingUp:
         (manifest,) = (directory / "manifests").iterdir()
         try:
             return await self.waits.unless_stopped(
-                self.link.restore(directory, int(manifest.stem), again=again)
+                self.link.restore(directory, int(manifest.stem), makers=makers, again=again)
             )
         except LinkError as error:
             raise NotRestored(str(error)) from error

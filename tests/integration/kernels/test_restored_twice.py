@@ -58,7 +58,7 @@ def test_what_is_registered_for_classes_is_registered_once(tmp_path: Path) -> No
         expected = kernel.value(LOOK)
     with running_kernel(second) as kernel:
         kernel.silent(f"{AGENT}.start({str(second / 'spool')!r}, {os.getpid()})")
-        kernel.silent(f"{AGENT}.restore({str(spool)!r}, 0)")
+        kernel.silent(f"{AGENT}.restore({str(spool)!r}, 0, None, ['always = 1'])")
         assert kernel.value(LOOK) == expected
         kernel.silent(f"{AGENT}.restore_again({str(spool)!r}, 0)")
         kernel.run("__import__('gc').collect()")

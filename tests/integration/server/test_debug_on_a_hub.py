@@ -152,6 +152,7 @@ def test_kernel_that_the_server_lacks_is_named_with_those_it_has(hub: RunningHub
 def test_file_of_another_kind_in_the_way_is_not_overwritten(hub: RunningHub, server: Server) -> None:
     run = fail(hub, "in-the-way", ["1/0"])
     path = server.home / "respawn-debug" / f"in-the-way-{run.id}.ipynb"
+    path.parent.mkdir(exist_ok=True)
     path.write_text("mine")
     last = server.open(run.id)[-1]
     assert (last["type"], last["error"]) == ("failed", "conflict")

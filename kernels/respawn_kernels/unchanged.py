@@ -1,0 +1,208 @@
+"""What cells leave as it was that run on a restored state, to make what a checkpoint cannot hold.
+
+Whatever such a cell changed gets the checkpoint's value again, as a new object; the rest stays the object
+that it is, for what the cell made may refer to it (`rows = (parse(line) for line in lines)`). Changed is what
+is pickled otherwise than before. Only what the cell may reach is looked at: the names in it, what shares
+objects with them, and the global names that functions among these read.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import io
+import types
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cloudpickle import cloudpickle as _internals
+
+from respawn_kernels import likeness
+from respawn_kernels.class_reductions import is_notebooks
+from respawn_kernels.closed import immutables, nobodys
+from respawn_kernels.describe import type_name
+from respawn_kernels.grouping import binding
+from respawn_kernels.manifest import Manifest, UnstoredVariable
+from respawn_kernels.mentions import mentioned
+from respawn_kernels.pickling import PREAMBLE, NamespacePickler
+from respawn_kernels.placeholders import Placeholder
+from respawn_kernels.reductions import reducers
+from respawn_kernels.touch import touched_names
+
+_MOST_OBJECTS = 1_000_000
+"""Of what a variable leads to: more are not looked at."""
+
+
+class Unchanged:
+    """The groups of variables of a state, and what they were before the cells ran."""
+
+    def __init__(self, manifest: Manifest, namespace: dict[str, Any], sources: Iterable[str]) -> None:
+        """Look at what the cells may reach.
+
+        Args:
+            manifest: the state, which was restored into the namespace.
+            namespace: the live namespace.
+            sources: the cells, as IPython transforms them.
+        """
+        self.manifest = manifest
+        self._namespace = namespace
+        self._names = [[frame.name for frame in group.frames] for group in manifest.groups]
+        self._place = {name: place for place, names in enumerate(self._names) for name in names}
+        self._marks: dict[int, _Mark | None] = {}
+        self._known = set(namespace)
+        self._look(sources)
+
+    def places(self) -> set[int]:
+        """Return the groups that are in the namespace as they were, with all that they refer to."""
+        groups = self.manifest.groups
+        kept = {place for place in range(len(groups)) if self._is_whole(place) and self._is_as_before(place)}
+        while lost := {place for place in kept if not kept.issuperset(groups[place].requires)}:
+            kept -= lost
+        return kept
+
+    def parted(self, kept: Collection[int]) -> list[UnstoredVariable]:
+        """Return what the cells made that refers to objects which a restore is going to replace.
+
+        Args:
+            kept: the groups that are not restored again.
+
+        Returns:
+            Variables that the state does not hold, with the reason why they cannot stay.
+        """
+        replaced: dict[int, str] = {}
+        for place, names in enumerate(self._names):
+            if place not in kept and self._is_whole(place):
+                replaced |= dict.fromkeys(self._objects(names), names[0])
+        unstored = {item.name: item for item in self.manifest.unstored}
+        found: list[UnstoredVariable] = []
+        for name in sorted(unstored.keys() & self._namespace.keys()):
+            value = self._namespace[name]
+            if type(value) is not Placeholder and (other := _leads_to(value, replaced, self._namespace)):
+                why = f"it was made again from {other}, which has its stored value again, in another object"
+                found.append(UnstoredVariable(name, type_name(value), why, unstored[name].cell))
+        return found
+
+    def _look(self, sources: Iterable[str]) -> None:
+        names: set[str] = set()
+        for source in sources:
+            for some in (touched_names(source), mentioned(source)):
+                names |= self._place.keys() if some is None else some
+        waiting = [place for name in names if (place := self._place.get(name)) is not None]
+        while waiting:
+            place = waiting.pop()
+            if place not in self._marks and self._is_whole(place):
+                self._marks[place], reads = self._mark(place)
+                reads |= {
+                    name
+                    for required in self.manifest.groups[place].requires
+                    for name in self._names[required]
+                }
+                waiting += [other for name in reads if (other := self._place.get(name)) is not None]
+
+    def _is_whole(self, place: int) -> bool:
+        """Tell whether all of a group are variables that are there; parts of the session are set anew."""
+        values = [self._namespace.get(name, Placeholder) for name in self._names[place]]
+        return all(name[0] != "#" for name in self._names[place]) and not any(
+            one is Placeholder or type(one) is Placeholder for one in values
+        )
+
+    def _is_as_before(self, place: int) -> bool:
+        if place not in self._marks:
+            return self._known.issuperset(self._names[place])
+        before, (now, _) = self._marks[place], self._mark(place)
+        return before is not None and now is not None and before.is_like(now)
+
+    def _mark(self, place: int) -> tuple[_Mark | None, set[str]]:
+        """Return what a group's variables are, None where nobody can tell, and the names that they read."""
+        try:
+            pickler, mark = self._pickled(self._names[place])
+        except Exception:  # noqa: BLE001  it is somebody's class that is pickled
+            return None, set(self._place)
+        return mark, pickler.reads | pickler.required
+
+    def _objects(self, names: list[str]) -> Mapping[int, Any]:
+        """Return the objects in variables whose identity can be seen, by id."""
+        try:
+            pickler, _ = self._pickled(names)
+        except Exception:  # noqa: BLE001  it is somebody's class that is pickled
+            return {id(value): value for name in names if (value := self._namespace[name]) is not None}
+        return binding(pickler.memo.copy(), immutables(), pickler.by_value, nobodys())
+
+    def _pickled(self, names: list[str]) -> tuple[NamespacePickler, _Mark]:
+        digest, file = hashlib.blake2b(), io.BytesIO()
+
+        def keep(buffer: Any) -> bool:
+            with buffer.raw() as memory:
+                digest.update(memory)
+            return False
+
+        named = {
+            id(value): name
+            for name in self._place
+            if isinstance(value := self._namespace.get(name), type | types.FunctionType)
+            and value.__module__ == "__main__"
+        }
+        pickler = _Pickler(file, self._namespace, keep, reducers=reducers(), named=named)
+        pickler.start({id(self._namespace[name]) for name in names} & named.keys())
+        file.write(PREAMBLE)
+        places = []
+        for name in names:
+            start = file.tell()
+            pickler.dump(self._namespace[name])
+            places.append((start, file.tell()))
+        return pickler, _Mark(file.getvalue(), places, digest.digest())
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """What variables are: their pickles, where each lies in the stream, and a digest of their memory."""
+
+    stream: bytes
+    places: list[tuple[int, int]]
+    memory: bytes
+
+    def is_like(self, other: _Mark) -> bool:
+        """Tell whether both make the same; who else has a text of theirs does not count."""
+        if self.memory != other.memory or self.stream == other.stream:
+            return self.memory == other.memory
+        try:
+            made = [likeness.made_by(one.stream, one.places) for one in (self, other)]
+        except likeness.TooLarge:
+            return False
+        same = likeness.Likeness()
+        return all(same.difference(*pair) is None for pair in zip(*made, strict=True))
+
+
+class _Pickler(NamespacePickler):
+    """Takes code for the same whichever kernel compiled it: that one's number is in its file name."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is types.CodeType:
+            return _internals._code_reduce(obj.replace(co_filename=""))
+        return super().reducer_override(obj)
+
+
+def _leads_to(value: Any, wanted: Mapping[int, str], namespace: dict[str, Any]) -> str | None:
+    """Return what is told of the first wanted object that a value leads to, or None."""
+    seen: set[int] = {id(namespace)}
+    waiting = [value]
+    while waiting and len(seen) < _MOST_OBJECTS:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if id(one) in wanted:
+            return wanted[id(one)]
+        waiting += _referents(one)
+    return None
+
+
+def _referents(one: Any) -> Iterable[Any]:
+    """Return what an object holds. Modules, library classes and globals of functions lead everywhere."""
+    kind = type(one)
+    if issubclass(kind, types.ModuleType) or (issubclass(kind, type) and not is_notebooks(one)):
+        return ()
+    if kind is types.FunctionType:
+        return (one.__closure__, one.__defaults__, one.__kwdefaults__, one.__dict__)
+    return gc.get_referents(one)

@@ -1,0 +1,77 @@
+"""What a cell makes again after a restore shares objects with what was restored, or is said to be lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from respawn_jobs.models import RunState
+from support.notebooks import notebook
+
+pytestmark = pytest.mark.integration
+
+TAGS = {1: ["respawn:always"]}
+CLASS = "class Holds:\n    def __init__(self, rows): self.rows = rows\nrows = [1, 2]"
+SHARES = [
+    (CLASS, "made = (row for row in rows)", "rows.append(3)\nprint(list(made))", "[1, 2, 3]"),
+    (
+        CLASS,
+        "import threading\nmade = Holds(rows)\nmade.lock = threading.Lock(); made.lock.acquire()",
+        "rows.append(3)\nprint(made.rows is rows, isinstance(made, Holds))",
+        "True True",
+    ),
+    (
+        CLASS,
+        "class Mine(Holds):\n    pass\nkept = Mine(rows)\nmade = (one for one in [kept, rows])",
+        "first, second = made\nprint(first is kept, type(first) is Mine, second is rows)",
+        "True True True",
+    ),
+    (
+        CLASS + "\nimport numpy as np\ntable = np.zeros(100_000)",
+        "view = table[10:]\nmade = (view for _ in rows)",
+        "table[10] = 5\nprint(next(made)[0], len(list(made)))",
+        "5.0 1",
+    ),
+    (
+        CLASS + "\ndef double(row): return row * factor\nfactor = 2",
+        "made = map(double, rows)",
+        "factor = 3\nrows.append(3)\nprint(list(made))",
+        "[3, 6, 9]",
+    ),
+    (
+        CLASS + "\nimport re\npattern = re.compile('a')",
+        "import sqlite3\nmade = sqlite3.connect(':memory:')\nmade.row_factory = lambda _, row: Holds(row)",
+        "print(isinstance(made.execute('select 1').fetchone(), Holds))",
+        "True",
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "makes", "uses", "printed"), SHARES)
+def test_it_shares_what_its_cell_left_as_it_was(
+    bench, before: str, makes: str, uses: str, printed: str
+) -> None:
+    failed = bench.run(before, makes, "1/0", tags=TAGS)
+    resumed = bench.resume(failed.run.id, notebook(before, makes, uses, tags=TAGS))
+    assert resumed.run.state == RunState.SUCCEEDED
+    assert bench.printed(resumed.run.id, 2) == f"{printed}\n"
+
+
+@pytest.mark.parametrize(
+    ("makes", "reused"),
+    [
+        ("rows.append(5)\nmade = (row for row in rows)", "more = 1"),
+        ("rows = [4]\nmade = (row for row in rows)", "rows.append(5)"),
+        ("rows = [4]\nmade = (one for one in [{'in': rows}])", "rows.append(5)"),
+    ],
+)
+def test_what_it_changed_has_its_value_again_and_what_refers_to_it_is_lost(
+    bench, makes: str, reused: str
+) -> None:
+    failed = bench.run(CLASS, makes, reused, "1/0", tags=TAGS)
+    refused = bench.resume(failed.run.id, notebook(CLASS, makes, reused, "print(list(made))", tags=TAGS))
+    assert refused.run.state == RunState.FAILED
+    assert "cell 3 reads made" in refused.run.error.value
+    assert "it was made again from rows" in refused.run.error.value
+    unread = bench.resume(refused.run.id, notebook(CLASS, makes, reused, "print(rows[-1])", tags=TAGS))
+    assert bench.printed(unread.run.id, 3) == "5\n"
+    assert any("not restored: made" in (cell.note or "") for cell in unread.cells)
