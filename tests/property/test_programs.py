@@ -1,6 +1,6 @@
 """Random notebooks: what a checkpoint gives back is what was there, whatever the cells did; nothing older.
 
-`make test` tries the same 120 programs each time. `RESPAWN_PROPERTY=long` tries thousands of new
+`make test` tries the same 60 programs each time. `RESPAWN_PROPERTY=long` tries thousands of new
 ones. Hypothesis prints the program that failed, shrunk, and how to run it again.
 """
 
@@ -21,7 +21,7 @@ from support.programs.grammar import Cell, programs
 from support.programs.link import Worker
 
 LONG = os.environ.get("RESPAWN_PROPERTY") == "long"
-_EXAMPLES = 20_000 if LONG else 120
+_EXAMPLES = 20_000 if LONG else 60
 _seen = {"boundaries": 0, "taken over": 0}
 
 

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,10 @@ def python_versions() -> list[str]:
     """Return the Pythons that tests run on, beginning with the present one, such as `["3.11", "3.13"]`."""
     own = sys.version_info[:2]
     return [f"{major}.{minor}" for major, minor in dict.fromkeys([own, OLDEST, NEWEST])]
+
+
+def _slow(version: str) -> Any:
+    return pytest.param(version, marks=pytest.mark.slow)
 
 
 def python_of(version: str) -> Path:
@@ -48,6 +53,12 @@ def python_of(version: str) -> Path:
 @pytest.fixture(params=python_versions())
 def each_python(request: pytest.FixtureRequest) -> Path:
     """The Python program of an environment with Respawn in it, on each tested version in turn."""
+    return python_of(request.param)
+
+
+@pytest.fixture(params=[*python_versions()[-1:], *(_slow(one) for one in python_versions()[:-1])])
+def newest_python(request: pytest.FixtureRequest) -> Path:
+    """As `each_python`, but the older versions are for `make test-all`."""
     return python_of(request.param)
 
 

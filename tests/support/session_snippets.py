@@ -341,6 +341,8 @@ SNIPPETS: dict[str, tuple[str, str]] = {
     ),
 }
 
+for slows in ("autoreload", "memory that is traced"):  # each cell after them takes several times as long
+    SNIPPETS[slows] = SNIPPETS.pop(slows)
 if find_spec("torch") is None:
     del SNIPPETS["torch"]  # it is too large for the tests' environment
 LOOK = """

@@ -50,14 +50,14 @@ TEMPORARY = {
 
 
 @pytest.mark.parametrize("made", TEMPORARY)
-def test_what_went_with_the_kernel_is_made_again(each_python: Path, made: str) -> None:
+def test_what_went_with_the_kernel_is_made_again(newest_python: Path, made: str) -> None:
     first = f"import os, tempfile\n{TEMPORARY[made]}"
     second = "with open(os.path.join(p, 'a'), 'w') as file: n = file.write('text')"
     last = "print(open(os.path.join(p, 'a')).read(), apart)"
     write("nb.ipynb", first, second, "apart = 1", "1/0", last)
     write("fixed.ipynb", first, second, "apart = 1", "0", last)
-    run = ran(each_python, "run", "nb.ipynb", status=1)["run"]
-    assert shown(ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "-y")) == "text 1\n"
+    run = ran(newest_python, "run", "nb.ipynb", status=1)["run"]
+    assert shown(ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "-y")) == "text 1\n"
 
 
 REPORT = ["limit = 1", "open('out.csv', 'w').write(f'{limit} rows')", "n = 1", "assert limit != 1", "{}"]
@@ -74,22 +74,22 @@ def failed_and_run_again(python: Path, *after: str) -> str:
     return str(run)
 
 
-def test_what_another_run_has_written_is_written_again(each_python: Path) -> None:
-    run = failed_and_run_again(each_python)
-    plan = ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
+def test_what_another_run_has_written_is_written_again(newest_python: Path) -> None:
+    run = failed_and_run_again(newest_python)
+    plan = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
     why = {cell["index"]: cell["why"] for cell in plan["cells"]}
     assert why[1] == "makes the file out.csv: out.csv has changed since (had 6 bytes, has 7)"
     assert why[2] == "unchanged and finished"
-    assert shown(ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "-y")) == "1 rows\n"
+    assert shown(ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "-y")) == "1 rows\n"
 
 
-def test_what_is_as_the_cells_left_it_makes_nothing_run_again(each_python: Path) -> None:
+def test_what_is_as_the_cells_left_it_makes_nothing_run_again(newest_python: Path) -> None:
     cells = [
         "with open('log.txt', 'a') as file: n = file.write('row')",
         "1/0",
         "print(open('log.txt').read())",
     ]
     write("nb.ipynb", *cells)
-    run = str(ran(each_python, "run", "nb.ipynb", status=1)["run"])
+    run = str(ran(newest_python, "run", "nb.ipynb", status=1)["run"])
     write("fixed.ipynb", cells[0], "0", cells[2])
-    assert shown(ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "-y")) == "row\n"
+    assert shown(ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "-y")) == "row\n"

@@ -43,33 +43,33 @@ def shown(run: dict) -> str:
     return "".join(outputs[0]["text"])
 
 
-def test_a_try_that_begins_where_the_one_before_began_makes_files_again(each_python: Path) -> None:
+def test_a_try_that_begins_where_the_one_before_began_makes_files_again(newest_python: Path) -> None:
     """The resumed run finds nothing to make again; its first attempt appends, dies, and leaves no state."""
     write("report.ipynb", MAKES, APART, "1/0", "pass", SHOWN)
     write("fixed.ipynb", MAKES, APART, APPEND, DIES_ONCE, SHOWN)
     promoted = ["--name", "log", "--no-fork", "--checkpoint-share", "1", "--max-attempts", "2", "--retry"]
-    ran(each_python, "promote", "report.ipynb", *promoted, "cell_error=1")
-    run = str(ran(each_python, "run", "log", status=1)["run"])
-    ended = ran(each_python, "resume", run, "--notebook", "fixed.ipynb")
+    ran(newest_python, "promote", "report.ipynb", *promoted, "cell_error=1")
+    run = str(ran(newest_python, "run", "log", status=1)["run"])
+    ended = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb")
     assert shown(ended) == "['head', 'row'] 1\n"
 
 
-def test_a_resume_of_a_resume_that_left_no_state_makes_files_again(each_python: Path) -> None:
+def test_a_resume_of_a_resume_that_left_no_state_makes_files_again(newest_python: Path) -> None:
     """The second resume starts from the first run's state; the first resume has appended since."""
     write("report.ipynb", MAKES, APART, "1/0", "pass", SHOWN)
     write("fixed.ipynb", MAKES, APART, APPEND, DIES_ONCE, SHOWN)
-    ran(each_python, "promote", "report.ipynb", "--name", "log", "--no-fork", "--checkpoint-share", "1")
-    run = str(ran(each_python, "run", "log", status=1)["run"])
-    again = str(ran(each_python, "resume", run, "--notebook", "fixed.ipynb", status=1)["run"])
-    ended = ran(each_python, "resume", again)
+    ran(newest_python, "promote", "report.ipynb", "--name", "log", "--no-fork", "--checkpoint-share", "1")
+    run = str(ran(newest_python, "run", "log", status=1)["run"])
+    again = str(ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", status=1)["run"])
+    ended = ran(newest_python, "resume", again)
     assert shown(ended) == "['head', 'row'] 1\n"
 
 
-def test_a_retry_says_which_files_are_left_and_appends_no_more_than_it_must(each_python: Path) -> None:
+def test_a_retry_says_which_files_are_left_and_appends_no_more_than_it_must(newest_python: Path) -> None:
     once = "if not os.path.exists('went'):\n    open('went', 'w').close()\n    1/0"
     write("report.ipynb", f"import os\n{APPEND}", APART, f"{APPEND}\n{once}", "pass", SHOWN)
-    run = ran(each_python, "run", "report.ipynb", status=1)["run"]
-    ended = ran(each_python, "retry", str(run))
+    run = ran(newest_python, "run", "report.ipynb", status=1)["run"]
+    ended = ran(newest_python, "retry", str(run))
     assert shown(ended) == "['row', 'row', 'row'] 1\n", "the failed cell has appended before it failed"
     assert (
         "the file log.txt, the file went: cells of the run before have changed it"

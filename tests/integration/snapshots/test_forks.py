@@ -51,7 +51,7 @@ first = computed()
 """
 
 
-@pytest.mark.parametrize("forks", [150, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("forks", [75, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_kernel_with_busy_libraries_bears_any_number_of_forks(tmp_path: Path, forks: int) -> None:
     spool = tmp_path / "spool"
     with adopting(), running_kernel(tmp_path) as kernel:
