@@ -158,8 +158,7 @@ def restore(
     global _unchanged
     report = _restore(directory, cell, report_to, None)
     if makers:
-        shell = _shell()
-        _unchanged = Unchanged(report.manifest, shell.user_ns, map(shell.transform_cell, makers))
+        _unchanged = Unchanged(report.manifest, _shell(), makers)
     return report
 
 

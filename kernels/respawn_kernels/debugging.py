@@ -37,7 +37,7 @@ from respawn_kernels.state_table import (
     line,
     missing_row,
 )
-from respawn_kernels.unchanged import Unchanged
+from respawn_kernels.unchanged import Unchanged, as_python
 
 
 @dataclass(frozen=True)
@@ -233,11 +233,11 @@ def _unchanged(held: Debugged, shell: Any) -> Unchanged | None:
     """Note what the cells may change that make what is missing; load what they mention first."""
     if held.restored is None:
         return None
-    sources = [shell.transform_cell(cell.source) for cell in held.point.always]
+    sources = [cell.source for cell in held.point.always]
     if held.restored.lazy is not None:
         for source in sources:
-            held.restored.lazy.load_for(source)
-    return Unchanged(held.restored.report.manifest, shell.user_ns, sources)
+            held.restored.lazy.load_for(as_python(shell, source))
+    return Unchanged(held.restored.report.manifest, shell, sources)
 
 
 def _arrivals(point: RestorePoint, directory: Path) -> DownloadedBlobs | None:

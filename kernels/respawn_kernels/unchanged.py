@@ -37,21 +37,21 @@ _MOST_OBJECTS = 1_000_000
 class Unchanged:
     """The groups of variables of a state, and what they were before the cells ran."""
 
-    def __init__(self, manifest: Manifest, namespace: dict[str, Any], sources: Iterable[str]) -> None:
+    def __init__(self, manifest: Manifest, shell: Any, sources: Iterable[str]) -> None:
         """Look at what the cells may reach.
 
         Args:
-            manifest: the state, which was restored into the namespace.
-            namespace: the live namespace.
-            sources: the cells, as IPython transforms them.
+            manifest: the state, which was restored into the shell.
+            shell: the IPython shell.
+            sources: the cells.
         """
         self.manifest = manifest
-        self._namespace = namespace
+        self._namespace: dict[str, Any] = shell.user_ns
         self._names = [[frame.name for frame in group.frames] for group in manifest.groups]
         self._place = {name: place for place, names in enumerate(self._names) for name in names}
         self._marks: dict[int, _Mark | None] = {}
-        self._known = set(namespace)
-        self._look(sources)
+        self._known = set(self._namespace)
+        self._look([as_python(shell, source) for source in sources])
 
     def places(self) -> set[int]:
         """Return the groups that are in the namespace as they were, with all that they refer to."""
@@ -172,6 +172,14 @@ class _Mark:
             return False
         same = likeness.Likeness()
         return all(same.difference(*pair) is None for pair in zip(*made, strict=True))
+
+
+def as_python(shell: Any, source: str) -> str:
+    """Return a cell as IPython transforms it, or as it is where its transformers refuse it."""
+    try:
+        return str(shell.transform_cell(source))
+    except Exception:  # noqa: BLE001  input transformers are anybody's, and the cell will tell what is wrong
+        return source
 
 
 class _Pickler(NamespacePickler):
