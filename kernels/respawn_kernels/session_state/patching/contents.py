@@ -110,11 +110,13 @@ def kept_by(module: ModuleType, name: str, seen: set[int]) -> Iterator[Kept]:
         kind = type(value)
         if kind in _PLAIN or id(value) in seen:
             continue
-        seen.add(id(value))
         if issubclass(kind, type):
+            # Another module, which had it before, may not be the one that it calls its own.
             if len(path) == 1 and attributes_of(value).get("__module__") == name:
+                seen.add(id(value))
                 waiting += _data(path, attributes_of(value).items())
             continue
+        seen.add(id(value))
         container = _container(value)
         if container is None or len(container) > _MOST:
             continue

@@ -92,6 +92,12 @@ class Finders:
             if one not in (finders := getattr(sys, name)):
                 finders.insert(int(place), one)
 
+    def withdraw(self, value: dict[str, Any]) -> None:
+        """Take them out."""
+        for key, one in value.items():
+            finders = getattr(sys, key.partition(".")[0])
+            finders[:] = [other for other in finders if other is not one]
+
 
 class LoadedModules:
     """The modules that were loaded since the session began.

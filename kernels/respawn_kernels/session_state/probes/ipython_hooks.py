@@ -76,6 +76,25 @@ class ShellHooks:
         if failed:
             raise NotSet(failed)
 
+    def withdraw(self, value: dict[str, Any]) -> None:
+        """Take out of lists and tables what is in them; the rest has a name, under which it is set anew."""
+        shell = live_shell()
+        if shell is None:
+            return
+        for key, one in value.values():
+            if key[0] == "callback":
+                _remove(shell.events.callbacks[key[1]], one)
+            elif key[0] == "transformer":
+                _remove(getattr(shell, key[1]), one)
+            elif key[0] == "formatter" and key[1] in shell.display_formatter.formatters:
+                table = getattr(shell.display_formatter.formatters[key[1]], key[2])
+                if table.get(key[3]) is one:
+                    del table[key[3]]
+
+
+def _remove(those: list[Any], one: Any) -> None:
+    those[:] = [other for other in those if other is not one]
+
 
 def _values() -> Iterator[Any]:
     """Return the functions that are registered, quickly; methods are other objects each time."""
