@@ -9,8 +9,10 @@ from __future__ import annotations
 import copyreg
 import ctypes
 import sys
-from types import FunctionType, GetSetDescriptorType, ModuleType, SimpleNamespace
+from types import GetSetDescriptorType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
+
+import cloudpickle
 
 if TYPE_CHECKING:
     from respawn_kernels.pickling import NamespacePickler
@@ -22,7 +24,9 @@ def may_lend(kind: type) -> bool:
     """Tell whether objects of a class have a dict of attributes, which Python itself stores."""
     if kind is SimpleNamespace:
         return True
-    if not kind.__dictoffset__ or issubclass(kind, type | ModuleType | FunctionType | BaseException):
+    if not kind.__dictoffset__ or kind.__module__ == "builtins":  # such as `classmethod`
+        return False
+    if issubclass(kind, type | ModuleType | BaseException) or kind in cloudpickle.Pickler.dispatch_table:
         return False
     own = [vars(one) for one in kind.__mro__ if one is not object]
     return kind not in copyreg.dispatch_table and not any(name in one for name in _WAYS for one in own)
