@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
+from respawn_kernels.syntax import tree_of
+
 _WORD = re.compile(r"[^\W\d]\w*")
 _OPAQUE = {
     *("globals", "locals", "vars", "dir", "exec", "eval", "user_ns", "user_global_ns", "__main__"),
@@ -39,9 +41,8 @@ def mentioned(source: str) -> set[str] | None:
     Args:
         source: Python, as IPython transforms it.
     """
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = tree_of(source)
+    if tree is None:
         return _unless_opaque(set(_WORD.findall(source)))
     names: set[str] = set()
     for node in ast.walk(tree):

@@ -19,6 +19,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from respawn_kernels.syntax import tree_of
+
 _WORD = re.compile(r"[^\W\d]\w*")
 _OPAQUE = {
     *("exec", "eval", "compile", "globals", "locals", "vars", "__import__", "get_ipython", "breakpoint"),
@@ -70,9 +72,8 @@ class Touched:
 
 def touched_names(source: str) -> set[str] | None:
     """Return the names that code reads, binds or deletes anywhere in it; None when it could reach any."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = tree_of(source)
+    if tree is None:
         return None
     names: set[str] = set()
     for node in ast.walk(tree):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from respawn_kernels.session_state.calls import verbs
+from respawn_kernels.syntax import tree_of
 
 CALL, ASSIGN, PUT = "call", "assign", "put"
 CALLED = "()"
@@ -43,27 +44,32 @@ class Uses:
         """What functions of the notebook set themselves, and the names that they call."""
 
     def read(self, source: str) -> tuple[list[Use], set[str]]:
-        """Return what a cell sets, each once, and the variables that it names."""
-        try:
-            tree = ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        """Return what a cell sets, each once, and the variables that it names then."""
+        tree = tree_of(source)
+        if tree is None:
             return [], set()
-        self._note(tree)
-        found = dict.fromkeys(_of_block(tree.body, self.imported))
-        found |= dict.fromkeys(self._of_functions(_called(tree.body)))
+        nodes = list(_outside_functions(tree.body))
+        for node in nodes:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                self.imported |= _imports(node)
+        if "def " in source:
+            self._note_functions(tree)
+        found = dict.fromkeys(_of_block(nodes, self.imported))
+        found |= dict.fromkeys(self._of_functions(_called(nodes)))
         uses = [
             use if use.imported else replace(use, imported=self.imported.get(use.path[0])) for use in found
         ]
-        return uses, {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        names = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name)) if uses else ()
+        return uses, set(names)
 
-    def _note(self, tree: ast.Module) -> None:
-        for node in _outside_functions(tree.body):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                self.imported |= _imports(node)
+    def _note_functions(self, tree: ast.Module) -> None:
         for node in ast.walk(tree):
             if isinstance(node, _FUNCTIONS):
-                uses = list(_of_function(node, self.imported))
-                self._functions[node.name] = uses, set(_called(node.body))
+                nodes = list(_outside_functions(node.body))
+                self._functions[node.name] = (
+                    list(_of_function(node, nodes, self.imported)),
+                    set(_called(nodes)),
+                )
 
     def _of_functions(self, names: Iterable[str]) -> Iterator[Use]:
         """Return what functions of the notebook set, and those that they call."""
@@ -77,26 +83,28 @@ class Uses:
                 waiting += sorted(calls)
 
 
-def _of_function(function: ast.FunctionDef | ast.AsyncFunctionDef, around: Imported) -> Iterator[Use]:
+def _of_function(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, nodes: list[ast.AST], around: Imported
+) -> Iterator[Use]:
     """Return what a function's body sets through names that are not its own, or that it imports."""
     imported: Imported = {}
     arguments = function.args
     own = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     own |= {one.arg for one in (arguments.vararg, arguments.kwarg) if one is not None}
-    for node in _outside_functions(function.body):
+    for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             imported |= _imports(node)
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             own.add(node.id)
-    for use in _of_block(function.body, {**around, **imported}):
+    for use in _of_block(nodes, {**around, **imported}):
         if use.path[0] in imported:
             yield replace(use, imported=imported[use.path[0]])
         elif use.path[0] not in own:
             yield use
 
 
-def _of_block(body: list[ast.stmt], imported: Imported) -> Iterator[Use]:
-    for node in _outside_functions(body):
+def _of_block(nodes: list[ast.AST], imported: Imported) -> Iterator[Use]:
+    for node in nodes:
         match node:
             case ast.Expr(value=ast.Call() as call) | ast.Expr(value=ast.Await(value=ast.Call() as call)):
                 yield from _of_call(call, imported)
@@ -163,8 +171,8 @@ def _path(node: ast.expr) -> tuple[str, ...]:
                 return ()
 
 
-def _called(body: list[ast.stmt]) -> Iterator[str]:
-    for node in _outside_functions(body):
+def _called(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             yield node.func.id
 

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Container, Hashable, Iterator
+from itertools import chain
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Protocol
@@ -40,8 +41,8 @@ class Baseline:
         """By local module: a digest of the source that was imported."""
         self.marks: dict[str, dict[str, Hashable]] = {}
         """By local module and name: what a value that can change looked like."""
-        self.kept: dict[str, list[Kept]] = {}
-        """By installed module: its containers; one that several modules have is the first one's."""
+        self.kept: dict[str, dict[str, list[Kept]]] = {}
+        """By package and installed module: its containers; one that several have is the first one's."""
         self.dispatchers: dict[tuple[str, str], Any] = {}
         """Functions made by `functools.singledispatch`, by module and name."""
         self.counts: dict[tuple[str, str, str], int] = {}
@@ -110,13 +111,17 @@ class Baseline:
 
     def _keep(self, module: ModuleType, name: str) -> None:
         """Note what a module's containers hold; those stay alive, so that no address comes twice."""
-        self.kept[name] = list(kept_by(module, name, self._contained))
+        kept = list(kept_by(module, name, self._contained))
+        package = self.kept.setdefault(name.partition(".")[0], {})
+        if kept:
+            package[name] = kept
+        else:
+            package.pop(name, None)
 
     def containers(self, packages: Container[str] | None = None) -> Iterator[Kept]:
         """Return what installed modules keep, or those of some packages."""
-        for name, kept in list(self.kept.items()):
-            if packages is None or name.partition(".")[0] in packages:
-                yield from kept
+        modules = [kept for package, kept in self.kept.items() if packages is None or package in packages]
+        return chain.from_iterable(some for kept in modules for some in list(kept.values()))
 
     def _began(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -150,7 +155,8 @@ class Baseline:
         """
         return [
             (kept, at, one)
-            for kept in self.kept.values()
+            for package in self.kept.values()
+            for kept in package.values()
             for at, one in enumerate(kept)
             if len(one.container) != len(one.values)
         ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import operator
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import FunctionType, ModuleType
 from typing import Any
@@ -50,7 +50,7 @@ NOT_LOOKED_INTO = frozenset(
 """Whose containers other probes tell of, or change while a kernel runs cells."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A container, and what it held."""
 
@@ -84,6 +84,27 @@ class Kept:
             return True
         keys, values = entries(container)
         return all(map(operator.is_, self.values, values)) and all(map(operator.is_, self.keys, keys))
+
+
+def changed_of(those: Iterable[Kept]) -> Iterator[Kept]:
+    """Return those that do not hold the same objects; quickly, for all are asked after each cell."""
+    same = operator.is_
+    for kept in those:
+        container, values = kept.container, kept.values
+        if len(container) != len(values):
+            yield kept
+        elif not values:
+            continue
+        elif type(container) is not dict:
+            if not kept.is_as_before():
+                yield kept
+        else:
+            try:
+                if not (all(map(same, values, container.values())) and all(map(same, kept.keys, container))):
+                    yield kept
+            except RuntimeError:  # a thread changes it
+                if not kept.is_as_before():
+                    yield kept
 
 
 def entries(container: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

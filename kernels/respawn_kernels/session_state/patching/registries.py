@@ -18,7 +18,7 @@ from typing import Any
 
 from respawn_kernels.session_state.patching.baseline import baseline
 from respawn_kernels.session_state.patching.content import ATOMS
-from respawn_kernels.session_state.patching.contents import Kept, entries, find
+from respawn_kernels.session_state.patching.contents import Kept, changed_of, entries, find
 from respawn_kernels.session_state.patching.origin import is_own
 from respawn_kernels.session_state.patching.visible import visible_modules
 from respawn_kernels.session_state.patching.words import named_pairs, set_attributes, written_words
@@ -93,8 +93,8 @@ def is_told(kept: Kept, name: str | None = None) -> bool:
 
 def _changed(packages: Container[str] | None = None) -> Iterator[Kept]:
     baseline.look()
-    for kept in baseline.containers(packages):
-        if not kept.is_as_before() and not any(one in kept.place for one in _ELSEWHERE):
+    for kept in changed_of(baseline.containers(packages)):
+        if not any(one in kept.place for one in _ELSEWHERE):
             yield kept
 
 

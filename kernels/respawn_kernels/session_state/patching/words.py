@@ -10,6 +10,7 @@ import ast
 from typing import Any
 
 from respawn_kernels.names import live_shell
+from respawn_kernels.syntax import tree_of
 
 
 class _Words:
@@ -37,9 +38,8 @@ class _Words:
         return self
 
     def _add(self, source: str) -> None:
-        try:
-            tree = ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = tree_of(source)
+        if tree is None:
             return
         for node in ast.walk(tree):
             self._add_pair(node)
