@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from respawn_jobs.addresses import asks_for_addresses, told_addresses
@@ -54,12 +55,12 @@ class Agreements:
     def guard(self) -> None:
         """Tell what runs again by itself, and refuse what nobody agreed to or cannot be done."""
         draft = self.draft
-        self._tell_always()
+        always = self._tell_always()
         running = [
             draft.steps[draft.step_of(place)] for place in range(len(draft.cells)) if draft.runs(place)
         ]
         left = told_left(draft.start.reruns.left, draft.left_files.changes)
-        draft.said = [*left, *self._stale_files(), *self._addresses(), *draft.lost]
+        draft.said = [*always, *left, *self._stale_files(), *self._addresses(), *draft.lost]
         draft.notices += [*draft.said, *draft.left_files.unseen(running)]
         self._guard_once()
         self._guard_gone_once()
@@ -93,28 +94,50 @@ class Agreements:
     def _is_once(self, place: int) -> bool:
         return TAG_ONCE in self.draft.tags(place) and self.draft.had_finished(place)
 
-    def _tell_always(self) -> None:
+    def _tell_always(self) -> list[str]:
+        """Tell which cells run again on restore; return what may become otherwise by that."""
         draft = self.draft
+        told: list[str] = []
         for place, index in enumerate(draft.indices):
             if draft.reused(place) and TAG_ALWAYS in cell_tags(draft.cells[place]):
                 made = draft.unstored_of(index)
-                self._tell_changers(index)
                 makes = f"makes {made} again" if made else "makes nothing that could not be stored"
                 draft.notices.append(
-                    f"cell {index} is tagged {TAG_ALWAYS}: it runs again and {makes}; "
-                    "what was stored keeps the stored value"
+                    f"cell {index} is tagged {TAG_ALWAYS}: it runs again and {makes}; {self._kept(place)}"
                 )
+                if made:
+                    told += [*self._told_changers(index), *self._told_inputs(place, index, made)]
+        return told
 
-    def _tell_changers(self, index: int) -> None:
+    def _kept(self, place: int) -> str:
+        """Tell what a cell that makes something again does not set again, though it is in its code."""
+        draft = self.draft
+        unstored = draft.start.checkpoint.unstored if draft.start.checkpoint is not None else []
+        binds = draft.steps[draft.step_of(place)].runs.sure - {item.name for item in unstored}
+        names = sorted(name for name in binds if name.isidentifier())
+        if not names:
+            return "what was stored keeps the stored value"
+        return f"{', '.join(names)}, which it sets too, keep{'s' * (len(names) == 1)} the stored value"
+
+    def _told_changers(self, index: int) -> Iterator[str]:
         """Say what is missing of an object that is made again, and that other cells changed meanwhile."""
         checkpoint = self.draft.start.checkpoint
         for item in checkpoint.unstored if checkpoint is not None else []:
-            changers = self._changers(item) if item.cell == index else []
+            changers = self._changers(item.name, item.cell or 0) if item.cell == index else []
             if changers:
-                cells = ", ".join(map(str, changers))
-                self.draft.notices.append(
-                    f"cell {index} makes {item.name} again, without what cell {cells}, which is reused, may "
-                    f"have done to it: tag that cell {TAG_ALWAYS} too, or restart the run"
+                yield (
+                    f"cell {index} makes {item.name} again, without what cell {_numbers(changers)}, which is "
+                    f"reused, may have done to it: tag that cell {TAG_ALWAYS} too, or restart the run"
+                )
+
+    def _told_inputs(self, place: int, index: int, made: str) -> Iterator[str]:
+        """Say which variables an object is made from again that other cells have changed meanwhile."""
+        for name in sorted(self.draft.steps[self.draft.step_of(place)].runs.reads):
+            changers = self._changers(name, index) if name.isidentifier() else []
+            if changers:
+                yield (
+                    f"cell {index} makes {made} again with {name} as cell {_numbers(changers)} left it: "
+                    "from the top it has it as it was before; restart the run if that matters"
                 )
 
     def _guard_once(self) -> None:
@@ -206,14 +229,14 @@ class Agreements:
             for place in readers.get(item.name, ()):
                 self._cannot_restore(place, item)
 
-    def _changers(self, item: Unstored) -> list[int]:
-        """Return the reused cells that may have changed what the state does not hold after it was made."""
+    def _changers(self, name: str, after: int) -> list[int]:
+        """Return the reused cells below one that may have changed a variable."""
         draft = self.draft
         return [
             index
             for place, index in enumerate(draft.indices)
-            if index > (item.cell or 0) and draft.reused(place)
-            if draft.steps[draft.step_of(place)].writes(item.name)
+            if index > after and draft.reused(place)
+            if draft.steps[draft.step_of(place)].writes(name)
         ]
 
     def _cannot_restore(self, place: int, item: Unstored) -> None:
@@ -221,7 +244,7 @@ class Agreements:
         index = draft.indices[place]
         what = f"{item.name} ({item.type}) could not be stored: {item.reason}"
         maker = "" if item.cell is None else f", made by cell {item.cell},"
-        mends = [] if item.cell is None or self._changers(item) else [_tag(item.cell)]
+        mends = [] if item.cell is None or self._changers(item.name, item.cell) else [_tag(item.cell)]
         if draft.makers and self._offer is not None and item.name in self._offer.stale:
             cells = ", ".join(str(maker) for maker in draft.makers)
             many = "s" if len(draft.makers) > 1 else ""
@@ -232,6 +255,10 @@ class Agreements:
         draft.planned[place] = draft.planned[place].model_copy(
             update={"action": PlanAction.CANNOT_RESTORE, "why": what}
         )
+
+
+def _numbers(cells: Iterable[int]) -> str:
+    return ", ".join(map(str, cells))
 
 
 def _tag(cell: int) -> str:

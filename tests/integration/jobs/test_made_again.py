@@ -75,3 +75,18 @@ def test_what_it_changed_has_its_value_again_and_what_refers_to_it_is_lost(
     unread = bench.resume(refused.run.id, notebook(CLASS, makes, reused, "print(rows[-1])", tags=TAGS))
     assert bench.printed(unread.run.id, 3) == "5\n"
     assert any("not restored: made" in (cell.note or "") for cell in unread.cells)
+
+
+@pytest.mark.parametrize("way", ["resume", "retry"])
+def test_what_it_is_made_from_now_and_what_others_did_to_it_is_said_first(bench, way: str) -> None:
+    cells = ["path = 'a'", "made = iter(open(path, 'a+'))\nplace = path * 2", "next(made, None)\npath = 'b'"]
+    fails = "import os\nif not os.path.exists('again'): open('again', 'w').close(); 1/0"
+    failed = bench.run(*cells, fails, "print(made.name)", tags=TAGS)
+    if way == "resume":
+        done = bench.resume(failed.run.id, notebook(*cells, "more = 1", "print(made.name)", tags=TAGS))
+    else:
+        done = bench.execute(bench.service.retry(failed.run.id).id)
+    assert bench.printed(done.run.id, 4) == "b\n"
+    said = " ".join(cell.note or "" for cell in done.cells)
+    assert "cell 1 makes made again with path as cell 2 left it" in said
+    assert "cell 1 makes made again, without what cell 2, which is reused, may have done to it" in said
