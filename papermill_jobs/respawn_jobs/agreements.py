@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from respawn_jobs.addresses import asks_for_addresses, told_addresses
+from respawn_jobs.analysis.hidden import hidden, told
 from respawn_jobs.left_files import seen_written, told_left
 from respawn_jobs.models import CellState, PlanAction, Unstored
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, source_hash
 from respawn_jobs.reads import Reads
-from respawn_jobs.rerunning import Reruns
+from respawn_jobs.rerunning import Reruns, Step
 from respawn_jobs.stale_files import stale_files
 
 if TYPE_CHECKING:
@@ -55,12 +58,12 @@ class Agreements:
     def guard(self) -> None:
         """Tell what runs again by itself, and refuse what nobody agreed to or cannot be done."""
         draft = self.draft
-        always = self._tell_always()
+        draft.always = self._tell_always()
         running = [
             draft.steps[draft.step_of(place)] for place in range(len(draft.cells)) if draft.runs(place)
         ]
         left = told_left(draft.start.reruns.left, draft.left_files.changes)
-        draft.said = [*always, *left, *self._stale_files(), *self._addresses(), *draft.lost]
+        draft.said = [*draft.always, *left, *self._stale_files(), *self._addresses(), *draft.lost]
         draft.notices += [*draft.said, *draft.left_files.unseen(running)]
         self._guard_once()
         self._guard_gone_once()
@@ -97,47 +100,53 @@ class Agreements:
     def _tell_always(self) -> list[str]:
         """Tell which cells run again on restore; return what may become otherwise by that."""
         draft = self.draft
-        told: list[str] = []
+        found: list[str] = []
         for place, index in enumerate(draft.indices):
-            if draft.reused(place) and TAG_ALWAYS in cell_tags(draft.cells[place]):
-                made = draft.unstored_of(index)
-                makes = f"makes {made} again" if made else "makes nothing that could not be stored"
-                draft.notices.append(
-                    f"cell {index} is tagged {TAG_ALWAYS}: it runs again and {makes}; {self._kept(place)}"
-                )
-                if made:
-                    told += [*self._told_changers(index), *self._told_inputs(place, index, made)]
-        return told
+            if not draft.reused(place) or TAG_ALWAYS not in cell_tags(draft.cells[place]):
+                continue
+            made = draft.unstored_of(index)
+            makes = f"makes {made} again" if made else "makes nothing that could not be stored"
+            kept = self._kept(place)
+            keeps = f"{kept}, which it sets too, keeps" if kept else "what was stored keeps"
+            draft.notices.append(
+                f"cell {index} is tagged {TAG_ALWAYS}: it runs again and {makes}; {keeps} the stored value"
+            )
+            if made:
+                found += [f"cell {index} makes {made} again; {keeps} the stored value"] if kept else []
+                found += [*self._told_changers(index), *self._told_inputs(place, index, made)]
+        return found
 
     def _kept(self, place: int) -> str:
-        """Tell what a cell that makes something again does not set again, though it is in its code."""
+        """Return the variables that a cell which makes something again sets, and that were stored."""
         draft = self.draft
         unstored = draft.start.checkpoint.unstored if draft.start.checkpoint is not None else []
-        binds = draft.steps[draft.step_of(place)].runs.sure - {item.name for item in unstored}
-        names = sorted(name for name in binds if name.isidentifier())
-        if not names:
-            return "what was stored keeps the stored value"
-        return f"{', '.join(names)}, which it sets too, keep{'s' * (len(names) == 1)} the stored value"
+        cell = draft.steps[draft.step_of(place)].runs
+        names = cell.sure - cell.reads - _imported(str(draft.cells[place].source))
+        names -= {item.name for item in unstored}
+        return ", ".join(sorted(name for name in names if not hidden(name)))
 
     def _told_changers(self, index: int) -> Iterator[str]:
-        """Say what is missing of an object that is made again, and that other cells changed meanwhile."""
+        """Say what is missing of an object that is made again, and that other cells had in hand meanwhile."""
         checkpoint = self.draft.start.checkpoint
         for item in checkpoint.unstored if checkpoint is not None else []:
-            changers = self._changers(item.name, item.cell or 0) if item.cell == index else []
-            if changers:
+            users = self._after(item.cell or 0, item.name, Step.touches) if item.cell == index else []
+            if users:
                 yield (
-                    f"cell {index} makes {item.name} again, without what cell {_numbers(changers)}, which is "
+                    f"cell {index} makes {item.name} again, without what cell {_numbers(users)}, which is "
                     f"reused, may have done to it: tag that cell {TAG_ALWAYS} too, or restart the run"
                 )
 
     def _told_inputs(self, place: int, index: int, made: str) -> Iterator[str]:
-        """Say which variables an object is made from again that other cells have changed meanwhile."""
-        for name in sorted(self.draft.steps[self.draft.step_of(place)].runs.reads):
-            changers = self._changers(name, index) if name.isidentifier() else []
+        """Say what an object is made from again that cells have changed since, this one included."""
+        step = self.draft.steps[self.draft.step_of(place)]
+        for name in sorted(step.runs.reads):
+            own = [index] if name in step.runs.writes else []
+            changers = [*own, *self._after(index, name, Step.writes)]
             if changers:
+                left = f"{told(name)} as cell {_numbers(changers)} left it"
                 yield (
-                    f"cell {index} makes {made} again with {name} as cell {_numbers(changers)} left it: "
-                    "from the top it has it as it was before; restart the run if that matters"
+                    f"cell {index} makes {made} again with {left}: "
+                    "from the top it has that as it was before; restart the run if it matters"
                 )
 
     def _guard_once(self) -> None:
@@ -229,14 +238,13 @@ class Agreements:
             for place in readers.get(item.name, ()):
                 self._cannot_restore(place, item)
 
-    def _changers(self, name: str, after: int) -> list[int]:
-        """Return the reused cells below one that may have changed a variable."""
+    def _after(self, cell: int, name: str, does: Callable[[Step, str], bool]) -> list[int]:
+        """Return the reused cells below one that do something with a name."""
         draft = self.draft
         return [
             index
             for place, index in enumerate(draft.indices)
-            if index > after and draft.reused(place)
-            if draft.steps[draft.step_of(place)].writes(name)
+            if index > cell and draft.reused(place) and does(draft.steps[draft.step_of(place)], name)
         ]
 
     def _cannot_restore(self, place: int, item: Unstored) -> None:
@@ -244,7 +252,9 @@ class Agreements:
         index = draft.indices[place]
         what = f"{item.name} ({item.type}) could not be stored: {item.reason}"
         maker = "" if item.cell is None else f", made by cell {item.cell},"
-        mends = [] if item.cell is None or self._changers(item.name, item.cell) else [_tag(item.cell)]
+        mends = (
+            [] if item.cell is None or self._after(item.cell, item.name, Step.writes) else [_tag(item.cell)]
+        )
         if draft.makers and self._offer is not None and item.name in self._offer.stale:
             cells = ", ".join(str(maker) for maker in draft.makers)
             many = "s" if len(draft.makers) > 1 else ""
@@ -255,6 +265,18 @@ class Agreements:
         draft.planned[place] = draft.planned[place].model_copy(
             update={"action": PlanAction.CANNOT_RESTORE, "why": what}
         )
+
+
+def _imported(source: str) -> set[str]:
+    """Return the names that imports bind, which are the same whenever they run."""
+    with suppress(SyntaxError, ValueError):
+        return {
+            (one.asname or one.name).partition(".")[0]
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for one in node.names
+        }
+    return set()
 
 
 def _numbers(cells: Iterable[int]) -> str:

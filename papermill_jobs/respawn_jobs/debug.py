@@ -163,6 +163,9 @@ def _missing(again: Again) -> str:
         )
         cells = [f"- cell {cell.index}, {cell.why}: {code_span(cell.source, 80)}" for cell in again.cells]
         parts.append("\n".join(cells))
+    if again.otherwise:
+        parts.append("What they make may be another thing than it was:")
+        parts.append("\n".join(f"- {code_span(told, 400)}" for told in again.otherwise))
     if again.lost:
         parts.append("Lost, and made again by no cell:")
         parts.append("\n".join(f"- {code_span(told, 400)}" for told in again.lost))

@@ -16,6 +16,8 @@ class Again:
 
     cells: list[AlwaysCell] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    otherwise: list[str] = field(default_factory=list)
+    """What cells that run again may make otherwise than from the top."""
 
 
 def cells_to_run(bundle: DebugBundle) -> Again:
@@ -47,7 +49,7 @@ def cells_to_run(bundle: DebugBundle) -> Again:
         for index, cell in code_cells(notebook)
         if index <= bundle.checkpoint.cell and (TAG_ALWAYS in cell_tags(cell) or index in whys)
     ]
-    return Again(cells, planned.lost)
+    return Again(cells, planned.lost, planned.always)
 
 
 def _why(tags: list[str], planned: str | None) -> str:

@@ -417,6 +417,8 @@ class Plan(Model):
     """Session state that was set, that the restored state does not hold, and that no cell makes again."""
     said: list[str] = Field(default=[], exclude=True, repr=False)
     """Of `notices`, what may make the result another one; only within the service."""
+    always: list[str] = Field(default=[], exclude=True, repr=False)
+    """Of `said`, what cells that make something again may make otherwise."""
     predictions: list[Prediction] = Field(default=[], exclude=True, repr=False)
     """What the cells in `rerun` are taken to do; only within the service."""
     problems: list[str] = []

@@ -147,13 +147,13 @@ class Draft:
         self.again: list[int] = []
         self.lost: list[str] = []
         self.said: list[str] = []
+        self.always: list[str] = []
         self.parameters = parameters
         self.changed = changed_parameters(ended.parameters, parameters)
         self.finished = finished_of(ended.cells)
-        finished = len(self.finished)
-        ran_as = code_cells(ended.notebook)[:finished] if ended.notebook is not None else None
-        before = [cell for _, cell in ran_as] if ran_as is not None else None
-        self.before = before if before is not None and len(before) == finished else None
+        ran_as = [] if ended.notebook is None else code_cells(ended.notebook)[: len(self.finished)]
+        whole = ended.notebook is not None and len(ran_as) == len(self.finished)
+        self.before = [cell for _, cell in ran_as] if whole else None
         self.places, self.steps = make_steps(
             self.finished,
             self.before,
@@ -373,6 +373,7 @@ class Draft:
             again=self.again,
             lost=self.lost,
             said=self.said,
+            always=self.always,
             predictions=[
                 Prediction(index=self.indices[place], footprint=self.steps[self.step_of(place)].runs)
                 for place in self.rerun()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from respawn_jobs.debug import debug_notebook
 from respawn_jobs.models import RunState
-from support.notebooks import notebook
+from respawn_jobs.service import ResumeRequest
+from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
 
@@ -90,3 +92,56 @@ def test_what_it_is_made_from_now_and_what_others_did_to_it_is_said_first(bench,
     said = " ".join(cell.note or "" for cell in done.cells)
     assert "cell 1 makes made again with path as cell 2 left it" in said
     assert "cell 1 makes made again, without what cell 2, which is reused, may have done to it" in said
+
+
+FEED = "import os, socket, threading\ndef feed(what):\n    yield what\nname = 'a'\nos.environ['WHAT'] = 'a'\nrows = [1]"
+TOLD = {
+    "a variable that is bound anew": ("made = feed(name)", "name = 'b'", "with name as cell 2 left it"),
+    "a variable that is gone": ("made = feed(name)", "del name", "with name as cell 2 left it"),
+    "a function": (
+        "made = feed(0)",
+        "def feed(what):\n    yield 5",
+        "with feed as cell 2 left it",
+    ),
+    "a list": ("made = feed(len(rows))", "rows.append(2)", "with rows as cell 2 left it"),
+    "the environment": (
+        "made = feed(os.environ['WHAT'])",
+        "os.environ['WHAT'] = 'b'",
+        "with environment variables as cell 2 left it",
+    ),
+    "what it changes itself": (
+        "rows.append(2)\nmade = feed(len(rows))",
+        "more = 1",
+        "with rows as cell 1 left it",
+    ),
+    "an object that others use": (
+        "made = threading.local()\nmade.n = 0",
+        "made.n = 5",
+        "without what cell 2, which is reused, may have done to it",
+    ),
+    "a method that others call": (
+        "made = feed(1).__next__",
+        "first = made()",
+        "without what cell 2, which is reused, may have done to it",
+    ),
+    "what is stored beside it": (
+        "made = socket.create_server(('127.0.0.1', 0)); port = made.getsockname()[1]",
+        "more = 1",
+        "cell 1 makes made again; port, which it sets too, keeps the stored value",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TOLD)
+def test_what_may_be_otherwise_than_from_the_top_is_said_in_plan_record_and_debug_notebook(
+    bench, kind: str
+) -> None:
+    makes, reused, told = TOLD[kind]
+    cells = [FEED, makes, reused]
+    failed = bench.run(*cells, "1/0", "more = type(made)", tags=TAGS)
+    fixed = notebook(*cells, "more = 2", "more = type(made)", tags=TAGS)
+    plan = bench.service.plan(failed.run.id, ResumeRequest(notebook=text(fixed)))
+    assert told in " ".join(plan.notices)
+    assert told in debug_notebook(bench.service.debug(failed.run.id)).cells[0].source
+    if "gone" not in kind:  # the cell fails then
+        assert told in " ".join(cell.note or "" for cell in bench.resume(failed.run.id, fixed).cells)
