@@ -314,6 +314,7 @@ def _adopt(
     """Return the variables that stay as they are, and those that cells made and that cannot stay."""
     if after is None:
         return set(), []
+    after.put_results_back()
     kept = after.places()
     parted = after.parted(kept)
     for item in parted:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from respawn_kernels.names import live_shell
 
 _OUT = "#out:"
+LAST = ("_", "__", "___")
+"""The last three results."""
 
 
 def results() -> dict[str, Any]:
@@ -31,3 +34,35 @@ def set_result(key: str, value: Any, shell: Any | None) -> None:
     if shell is not None:
         shell.user_ns.get("_oh", {}).setdefault(int(key.removeprefix(_OUT)), value)
         shell.user_ns.setdefault(session_name(key), value)
+
+
+class Results:
+    """The results that a shell has, to be put back after cells ran that leave none of theirs."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._numbered = dict(shell.user_ns.get("_oh") or {})
+        self._last = {name: getattr(shell.displayhook, name, "") for name in LAST}
+
+    def put_back(self, restored: Collection[str]) -> None:
+        """Have these results again, but for those that are going to be restored.
+
+        Args:
+            restored: names of results in a checkpoint.
+        """
+        namespace = self._shell.user_ns
+        now = namespace.get("_oh")
+        if not isinstance(now, dict):
+            return
+        again = {int(key.removeprefix(_OUT)) for key in restored}
+        for number, value in list(now.items()):
+            if number in again or number not in self._numbered:
+                del now[number]
+                if namespace.get(f"_{number}") is value:
+                    del namespace[f"_{number}"]
+            else:
+                now[number] = self._numbered[number]
+        for name, value in self._last.items():
+            if namespace.get(name) is getattr(self._shell.displayhook, name, ""):
+                namespace[name] = value
+            setattr(self._shell.displayhook, name, value)

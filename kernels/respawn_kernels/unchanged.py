@@ -28,6 +28,7 @@ from respawn_kernels.mentions import mentioned
 from respawn_kernels.pickling import PREAMBLE, NamespacePickler
 from respawn_kernels.placeholders import Placeholder
 from respawn_kernels.reductions import reducers
+from respawn_kernels.results import Results, is_result
 from respawn_kernels.touch import touched_names
 
 _MOST_OBJECTS = 1_000_000
@@ -51,7 +52,12 @@ class Unchanged:
         self._place = {name: place for place, names in enumerate(self._names) for name in names}
         self._marks: dict[int, _Mark | None] = {}
         self._known = set(self._namespace)
+        self._results = Results(shell)
         self._look([as_python(shell, source) for source in sources])
+
+    def put_results_back(self) -> None:
+        """Forget the results of the cells, and those that are going to be restored."""
+        self._results.put_back([name for name in self._place if is_result(name)])
 
     def places(self) -> set[int]:
         """Return the groups that are in the namespace as they were, with all that they refer to."""

@@ -94,7 +94,13 @@ def test_what_it_is_made_from_now_and_what_others_did_to_it_is_said_first(bench,
     assert "cell 1 makes made again, without what cell 2, which is reused, may have done to it" in said
 
 
-FEED = "import os, socket, threading\ndef feed(what):\n    yield what\nname = 'a'\nos.environ['WHAT'] = 'a'\nrows = [1]"
+FEED = """
+import os, socket, threading
+def feed(what):
+    yield what
+name, rows = 'a', [1]
+os.environ['WHAT'] = 'a'
+"""
 TOLD = {
     "a variable that is bound anew": ("made = feed(name)", "name = 'b'", "with name as cell 2 left it"),
     "a variable that is gone": ("made = feed(name)", "del name", "with name as cell 2 left it"),
@@ -145,3 +151,12 @@ def test_what_may_be_otherwise_than_from_the_top_is_said_in_plan_record_and_debu
     assert told in debug_notebook(bench.service.debug(failed.run.id)).cells[0].source
     if "gone" not in kind:  # the cell fails then
         assert told in " ".join(cell.note or "" for cell in bench.resume(failed.run.id, fixed).cells)
+
+
+def test_results_of_cells_that_make_things_again_are_nobodys(bench) -> None:
+    cells = ["rows = [1]\nrows", "made = (n for n in rows)\n5", "7"]
+    look = "print(_, __, Out[1] is rows, sorted(Out), '_4' in globals())"
+    failed = bench.run(*cells, "1/0", look, tags=TAGS)
+    fixed = notebook(*cells, "more = 2", look, tags=TAGS)
+    done = bench.resume(failed.run.id, fixed)
+    assert bench.printed(done.run.id, 4) == "7 5 True [1, 2, 3] False\n"

@@ -7,12 +7,12 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from respawn_kernels.names import live_shell
+from respawn_kernels.results import LAST
 from respawn_kernels.session_state.probe import NotSet, Parts
 
 _OWN_EXTENSIONS = {"respawn", "respawn_kernels", "storemagic", "IPython.extensions.storemagic"}
 _MODE = ("tracebacks", "mode")
 _CONFIG = "get_ipython().config"
-_UNDERSCORES = ("_", "__", "___")
 
 
 class Inputs:
@@ -100,7 +100,7 @@ class LastResults:
             return None
         results = {id(value): number for number, value in shell.user_ns.get("_oh", {}).items()}
         found = Parts()
-        for name in _UNDERSCORES:
+        for name in LAST:
             value = getattr(shell.displayhook, name, "")
             bound = shell.user_ns.get(name)
             told = {name: value}
