@@ -11,6 +11,7 @@ A lock goes with its process, however that ends, so nobody waits for a download 
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ from respawn_kernels.originals import dumps, loads
 from respawn_kernels.snapshot import CorruptBlob
 
 _LOOK_SECONDS = 0.05
+_OUT_OF_THE_WAY = 512
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,12 @@ def use(directory: Path) -> BinaryIO | None:
     """Mark a run's directory as in use until the file that this returns is closed; None if it cannot be."""
     try:
         file = (directory / "in-use.lock").open("ab")
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # Out of the way of numbers that the notebook's own files had.
+            return os.fdopen(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY), "ab")
     except OSError:
         return None
-    return file
 
 
 def is_in_use(directory: Path) -> bool:

@@ -108,3 +108,20 @@ def test_the_debug_notebook_lists_the_cells_and_runs_them_when_asked_to(
         assert "Run again:" in kernel.run(opened.cells[2].source)
         assert kernel.value("(n, __import__('lossy').get())") == (3, 3)
     assert (bench.directory / "ran").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        "held = {'fd': number, 'n': 0}",
+        "held = types.SimpleNamespace(fd=number)",
+        "class Log:\n    pass\nheld = Log()\nheld.inner = {'all': [number]}",
+    ],
+)
+def test_a_descriptor_that_something_holds_is_named(bench, holds: str) -> None:
+    first = f"import os, types\nnumber = os.open('log', os.O_CREAT | os.O_RDWR)\n{holds}"
+    failed = bench.run(first, "1/0", "print(held)")
+    request = ResumeRequest(notebook=text(notebook(first, "2", "print(held)")))
+    told = " ".join(bench.service.plan(failed.run.id, request).problems)
+    assert "cell 2 reads held" in told
+    assert "the number of an open file, which ends with the kernel" in told

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from respawn_kernels.class_reductions import is_notebooks
 from respawn_kernels.names import live_shell
 from respawn_kernels.session_state.patching import mentioned_words, named_pairs
 from respawn_kernels.session_state.probe import Lost, Marks, Parts
@@ -26,7 +29,8 @@ _GIVE_DESCRIPTORS = frozenset(
 )
 _GIVE_PROCESSES = frozenset(["fork", "forkpty", "posix_spawn", "posix_spawnp", "spawnl", "spawnv", "pid"])
 """Functions and attributes whose names tell that a cell may have such a number."""
-_MOST = 16
+_MOST, _DEEPEST = 16, 3
+"""So many items of what a variable holds are looked at, and so deep."""
 _KINDS = {stat.S_IFIFO: "pipe", stat.S_IFREG: "file", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device"}
 
 
@@ -57,16 +61,33 @@ class Descriptors:
     def _found(self) -> Iterator[tuple[str, Any, list[int]]]:
         words, there = mentioned_words(), set[int]()
         if not _GIVE_DESCRIPTORS.isdisjoint(words) or ("os", "open") in named_pairs():
-            there |= {number for number in _open_now() - self._start if _is_open(number)}
+            there |= _open_now() - self._start
         if not _GIVE_PROCESSES.isdisjoint(words):
             there |= _children()
         if not there:
             return
         for name, value in list(getattr(live_shell(), "user_ns", {}).items()):
-            values = value[:_MOST] if type(value) in (tuple, list) else [value]
-            numbers = [one for one in values if type(one) is int and one in there]
-            if numbers and not name.startswith("_"):
+            if not name.startswith("_") and (numbers := list(_numbers_in(value, there, _DEEPEST))):
                 yield name, value, numbers
+
+
+def _numbers_in(value: Any, there: set[int], depth: int) -> Iterator[int]:
+    """Return such numbers in a value, in what it holds, and in attributes of the notebook's objects."""
+    kind = type(value)
+    parts: Iterable[Any] = ()
+    if kind is int:
+        if value in there:
+            yield value
+    elif kind in (tuple, list):
+        parts = value
+    elif kind is dict:
+        parts = list(value.values())
+    elif kind is SimpleNamespace or is_notebooks(kind):
+        with suppress(AttributeError):
+            parts = list(object.__getattribute__(value, "__dict__").values())
+    if depth:
+        for one in islice(parts, _MOST):
+            yield from _numbers_in(one, there, depth - 1)
 
 
 def _kind(number: int) -> str:
@@ -76,14 +97,15 @@ def _kind(number: int) -> str:
 
 
 def _open_now() -> set[int]:
+    """Return the open descriptors, without that of the directory that tells."""
     try:
-        return {int(one.name) for one in Path(_OPEN).iterdir()}
+        numbers = [int(one.name) for one in Path(_OPEN).iterdir()]
     except OSError:  # not Linux
         return set()
+    return {number for number in numbers if _is_open(number)}
 
 
 def _is_open(number: int) -> bool:
-    """Tell whether a descriptor is open still: the directory's own was, while it was listed."""
     try:
         os.fstat(number)
     except OSError:
