@@ -48,7 +48,8 @@ class Agreements:
                 return
         extra = sorted(set(reruns.why) - set(draft.start.reruns.why))
         again = [draft.places[step].new for step in extra]
-        if not extra or any(place is not None and self._is_once(place) for place in again):
+        once = any(place is not None and self._is_once(place) for place in again)
+        if not extra or (once and not self.agreed.rerun_once):
             return
         draft.makers = [draft.indices[place] for place in again if place is not None]
         self._offer = reruns

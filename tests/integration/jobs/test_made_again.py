@@ -160,3 +160,17 @@ def test_results_of_cells_that_make_things_again_are_nobodys(bench) -> None:
     fixed = notebook(*cells, "more = 2", look, tags=TAGS)
     done = bench.resume(failed.run.id, fixed)
     assert bench.printed(done.run.id, 4) == "7 5 True [1, 2, 3] False\n"
+
+
+def test_what_a_cell_tagged_once_made_is_made_again_where_both_are_agreed(bench) -> None:
+    cells, tags = (
+        ["feed = 'abc'", "made = (one for one in feed)", "first = next(made)"],
+        {1: ["respawn:once"]},
+    )
+    failed = bench.run(*cells, "1/0", "print(first, next(made))", tags=tags)
+    fixed = notebook(*cells, "more = 1", "print(first, next(made))", tags=tags)
+    plan = bench.service.plan(failed.run.id, ResumeRequest(notebook=text(fixed), rerun_once=True))
+    assert plan.problems
+    assert plan.makers
+    done = bench.resume(failed.run.id, fixed, rerun_once=True, rerun_makers=True)
+    assert bench.printed(done.run.id, 4) == "a b\n"
