@@ -36,10 +36,10 @@ def test_a_loop_that_fails_is_told_and_tried_again(supervised: Callable[..., Sup
         return 60.0
 
     supervisor = supervised(work)
-    wait_for(lambda: supervisor.health()["work"] == "OSError: disk full", 5)
+    wait_for(lambda: supervisor.health()["work"] == "OSError: disk full")
     fail.clear()
     supervisor.wake()
-    wait_for(lambda: supervisor.health()["work"] == "ok", 5)
+    wait_for(lambda: supervisor.health()["work"] == "ok")
 
 
 def test_waking_ends_a_rest(supervised: Callable[..., Supervisor]) -> None:
@@ -50,9 +50,9 @@ def test_waking_ends_a_rest(supervised: Callable[..., Supervisor]) -> None:
         return 3600.0
 
     supervisor = supervised(work)
-    wait_for(lambda: len(rounds) == 1, 5)
+    wait_for(lambda: len(rounds) == 1)
     supervisor.wake()
-    wait_for(lambda: len(rounds) == 2, 5)
+    wait_for(lambda: len(rounds) == 2)
 
 
 def test_a_wake_during_the_work_is_not_lost(supervised: Callable[..., Supervisor]) -> None:
@@ -69,7 +69,7 @@ def test_a_wake_during_the_work_is_not_lost(supervised: Callable[..., Supervisor
     assert working.wait(5)
     supervisor.wake()
     go_on.set()
-    wait_for(lambda: len(rounds) == 2, 5)
+    wait_for(lambda: len(rounds) == 2)
 
 
 def test_a_loop_that_has_not_run_is_not_healthy() -> None:
