@@ -53,6 +53,7 @@ class Unchanged:
         self._marks: dict[int, _Mark | None] = {}
         self._known = set(self._namespace)
         self._results = Results(shell)
+        self._named = self._named_now()
         self._look([as_python(shell, source) for source in sources])
 
     def put_results_back(self) -> None:
@@ -61,7 +62,7 @@ class Unchanged:
 
     def places(self) -> set[int]:
         """Return the groups that are in the namespace as they were, with all that they refer to."""
-        groups = self.manifest.groups
+        groups, self._named = self.manifest.groups, self._named_now()
         kept = {place for place in range(len(groups)) if self._is_whole(place) and self._is_as_before(place)}
         while lost := {place for place in kept if not kept.issuperset(groups[place].requires)}:
             kept -= lost
@@ -135,6 +136,15 @@ class Unchanged:
             return {id(value): value for name in names if (value := self._namespace[name]) is not None}
         return binding(pickler.memo.copy(), immutables(), pickler.by_value, nobodys())
 
+    def _named_now(self) -> dict[int, str]:
+        """Return the functions and classes of the notebook that are variables, by their `id`."""
+        return {
+            id(value): name
+            for name in self._place
+            if isinstance(value := self._namespace.get(name), type | types.FunctionType)
+            and value.__module__ == "__main__"
+        }
+
     def _pickled(self, names: list[str]) -> tuple[NamespacePickler, _Mark]:
         digest, file = hashlib.blake2b(), io.BytesIO()
 
@@ -143,14 +153,8 @@ class Unchanged:
                 digest.update(memory)
             return False
 
-        named = {
-            id(value): name
-            for name in self._place
-            if isinstance(value := self._namespace.get(name), type | types.FunctionType)
-            and value.__module__ == "__main__"
-        }
-        pickler = _Pickler(file, self._namespace, keep, reducers=reducers(), named=named)
-        pickler.start({id(self._namespace[name]) for name in names} & named.keys())
+        pickler = _Pickler(file, self._namespace, keep, reducers=reducers(), named=self._named)
+        pickler.start({id(self._namespace[name]) for name in names} & self._named.keys())
         file.write(PREAMBLE)
         places = []
         for name in names:
