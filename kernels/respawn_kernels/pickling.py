@@ -36,7 +36,7 @@ from cloudpickle import cloudpickle as _internals
 from respawn_kernels.class_reductions import is_importable, is_made_in_c, is_notebooks, reduce_class
 from respawn_kernels.names import live_shell
 from respawn_kernels.own_streams import name_of, own_stream
-from respawn_kernels.replaced import reduce_replaced
+from respawn_kernels.replaced import as_written, reduce_replaced
 
 PROTOCOL = 5
 NAMESPACE_MEMO = 0
@@ -331,7 +331,7 @@ class NamespaceUnpickler(pickle.Unpickler):
         """Return what a stream names; functions of the notebook are made with its own builtins."""
         if name == "_make_function" and module == _internals.__name__:
             return _make_function
-        return super().find_class(module, name)
+        return as_written(module, name, super().find_class(module, name))
 
 
 def _make_function(code: CodeType, globals: dict[str, Any], name: str, defaults: Any, cells: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from respawn_kernels.session_state.patching import baseline
@@ -35,3 +36,23 @@ def make_original(module: str, name: str) -> Any:
     baseline.look()
     original = baseline.of_import(module, name)
     return getattr(loaded, name) if original is None else original
+
+
+def as_written(module: str, name: str, found: Any) -> Any:
+    """Return what a stream means by a name, where a cell has put something else there since it was written.
+
+    What stands there now and calls itself so (`functools.wraps`) may have been written by this name as well,
+    after it was put there: nothing tells them apart, and what stands there is taken.
+    """
+    original = baseline.of_import(module, name)
+    if original is None or original is found or not _has_name(original, module, name):
+        return found
+    return found if _has_name(found, module, name) else original
+
+
+def _has_name(one: Any, module: str, name: str) -> bool:
+    if issubclass(type(one), type):
+        return bool(module_of(one) == module and qualname_of(one) == name)
+    if type(one) in (FunctionType, BuiltinFunctionType):
+        return bool(one.__module__ == module and one.__qualname__ == name)
+    return False

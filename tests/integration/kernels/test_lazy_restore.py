@@ -380,6 +380,39 @@ def test_checkpoint_of_a_run_that_restores_another_holds_all_of_it(
     assert {"stream", "big", "view"} <= lost
 
 
+KEPT_BY_NAME = {
+    "datetime:datetime": "datetime.datetime(2024, 3, 31, tzinfo=datetime.timezone.utc)",
+    "decimal:Decimal": "decimal.Decimal('1.5')",
+    "argparse:Namespace": "argparse.Namespace(a=1)",
+    "collections:Counter": "collections.Counter('ab')",
+    "ipaddress:IPv4Address": "ipaddress.ip_address('127.0.0.1')",
+    "statistics:median": "statistics.median",
+    "math:sqrt": "math.sqrt",
+}
+
+
+def test_what_waits_is_of_the_class_of_its_time_whatever_a_cell_puts_in_its_place(
+    tmp_path: Path, kernel: Kernel
+) -> None:
+    modules = [one.partition(":")[0] for one in KEPT_BY_NAME]
+    make = "".join(f"import {module}\n" for module in modules)
+    make += "".join(f"kept{at} = {text}\n" for at, text in enumerate(KEPT_BY_NAME.values()))
+    with running_kernel(tmp_path) as run:
+        run.silent(f"{AGENT}.start({str(tmp_path / 'spool')!r})")
+        run.run(make)
+        run.silent(f"{AGENT}.checkpoint(2)")
+        expected = [run.value(f"repr(kept{at})") for at in range(len(KEPT_BY_NAME))]
+    for path in (tmp_path / "spool").glob("*s/*"):
+        if path.parent.name in ("blobs", "manifests"):
+            (run_directory(RUN) / path.parent.name / path.name).write_bytes(path.read_bytes())
+    restored(kernel)
+    kernel.run("def mine(one): return type('Mine', (one,), {}) if isinstance(one, type) else lambda: None\n")
+    for name in (one.replace(":", ".") for one in KEPT_BY_NAME):
+        kernel.run(f"{name} = mine({name})")
+    for at, one in enumerate(expected):
+        assert kernel.value(f"repr(kept{at})").split(" at 0x")[0] == one.split(" at 0x")[0]
+
+
 def test_what_was_loaded_goes_with_its_last_name(fetched: Path, kernel: Kernel) -> None:
     restored(kernel)
     kernel.run("import weakref; gone = []; ends = weakref.finalize(ada, gone.append, 'ada')")
