@@ -86,10 +86,8 @@ def _judge(case: Case, root: Path, verdict: Verdict) -> None:
             played = play(case, places["respawn"])
             if played.digest is None:
                 culprits, what = _named(case, played.ended), played.ended
-                told = asdict(Difference("", "end of the run", "succeeded", what[-400:]))
-                told["title"] = "; ".join(case.stories[n].title for n in culprits)
                 said = played.refused or _said(case, culprits, played)
-                (verdict.announced if said else verdict.wrong).append(told)
+                _count_end(case, places["papermill"], culprits, played.ended, said, verdict)
             else:
                 _compare(case, places, played, verdict)
                 return
@@ -117,13 +115,32 @@ def _said(case: Case, culprits: list[int], played: Played) -> bool:
 def _count_first_run(case: Case, place: Place, culprits: list[int], what: str, verdict: Verdict) -> None:
     """Count a first run that ended early: wrong where papermill does not, else the story is at fault."""
     titles = [case.stories[n].title for n in culprits]
-    try:
-        reference(place, case.fixed(), case.parameters())
-    except Stuck:
+    if _ends_early(case, place):
         verdict.skipped += [f"{title}: {what}" for title in titles]
         return
     told = asdict(Difference("", "end of the first run", "as papermill's", what[-400:]))
     verdict.wrong.append({**told, "title": "; ".join(titles)})
+
+
+def _count_end(
+    case: Case, place: Place, culprits: list[int], what: str, said: bool, verdict: Verdict
+) -> None:
+    """Count a run that came back and ended early: announced, or at fault as its story, or wrong."""
+    titles = [case.stories[n].title for n in culprits]
+    if not said and titles and _ends_early(case, place):
+        verdict.skipped += [f"{title}: {what[-400:]}" for title in titles]
+        return
+    told = asdict(Difference("", "end of the run", "succeeded", what[-400:]))
+    (verdict.announced if said else verdict.wrong).append({**told, "title": "; ".join(titles)})
+
+
+def _ends_early(case: Case, place: Place) -> bool:
+    """Tell whether the fixed notebook ends early by papermill as well."""
+    try:
+        reference(place, case.fixed(), case.parameters())
+    except Stuck:
+        return True
+    return False
 
 
 def _named(case: Case, text: str) -> list[int]:
