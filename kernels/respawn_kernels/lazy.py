@@ -186,20 +186,32 @@ class LazyNames:
         """
         with suppress(Exception), self._lock:
             self.prune()
-            todo, seen = mentioned(source), set[str]()
-            while todo is not None and todo - seen:
-                new = todo - seen
-                seen |= new
-                self.load(new)
-                todo = set()
-                for name in new & self.namespace.keys():
-                    through = named_by(self.namespace[name])
-                    if through is None:
-                        self.load(self.pending)
-                        return
-                    todo |= through
-            if todo is None:
-                self.load(self.pending)
+            self._load_through(mentioned(source))
+
+    def load_read_by(self, values: Iterable[Any]) -> None:
+        """Load what functions read, or the methods of classes and of objects, directly or through others.
+
+        Nothing is raised for what does not load: they may not come to use it.
+        """
+        for value in values:
+            with suppress(Exception), self._lock:
+                self._load_through(named_by(value))
+
+    def _load_through(self, todo: set[str] | None) -> None:
+        seen = set[str]()
+        while todo is not None and todo - seen:
+            new = todo - seen
+            seen |= new
+            self.load(new)
+            todo = set()
+            for name in new & self.namespace.keys():
+                through = named_by(self.namespace[name])
+                if through is None:
+                    self.load(self.pending)
+                    return
+                todo |= through
+        if todo is None:
+            self.load(self.pending)
 
     def prune(self) -> None:
         """Drop names that somebody has bound meanwhile: they are theirs now."""

@@ -19,6 +19,7 @@ from respawn_kernels.mapping import Arrivals, MappedBlobs
 from respawn_kernels.placeholders import Placeholder, placeholders
 from respawn_kernels.progress import Bar
 from respawn_kernels.results import is_result, session_name, set_result
+from respawn_kernels.session_state.patching.baseline import baseline
 from respawn_kernels.snapshot import CorruptBlob, RestoreReport, check_python, reader
 from respawn_kernels.unchanged import Unchanged
 from respawn_kernels.working_directory import enter
@@ -274,11 +275,23 @@ def restore_lazily(
         namespace[item.name] = Placeholder(item.name, item.type, item.reason, item.cell)
     lazy.forget(item.name for item in failed)
     failed += [*parted, *unset, *state.set_session(first=False)]
+    _load_for_builtins(lazy)
     state.release()
     report = RestoreReport(
         manifest, [n for n in state.names if n not in {f.name for f in failed}], failed, cwd
     )
     return Restored(report, state, lazy)
+
+
+def _load_for_builtins(lazy: LazyNames) -> None:
+    """Load what the notebook's own builtins read: loading it later would call them, and they need it."""
+    replaced = baseline.replaced_builtins()
+    own = {name: builtins.__dict__[name] for name in replaced}
+    builtins.__dict__.update(replaced)
+    try:
+        lazy.load_read_by(own.values())
+    finally:
+        builtins.__dict__.update(own)
 
 
 def present(namespace: dict[str, Any], name: str) -> bool:

@@ -73,6 +73,13 @@ def restored(kernel: Kernel) -> str:
     return kernel.run(f"%respawn restore {RUN}")
 
 
+def take_over(spool: Path) -> None:
+    """Let another kernel's checkpoint be the one that is restored."""
+    for path in spool.glob("*s/*"):
+        if path.parent.name in ("blobs", "manifests"):
+            (run_directory(RUN) / path.parent.name / path.name).write_bytes(path.read_bytes())
+
+
 def here(kernel: Kernel) -> dict[str, str]:
     """Return what the table says of each variable, in its last column."""
     lines = [line.split("  ") for line in kernel.run("%respawn state").splitlines()]
@@ -402,15 +409,42 @@ def test_what_waits_is_of_the_class_of_its_time_whatever_a_cell_puts_in_its_plac
         run.run(make)
         run.silent(f"{AGENT}.checkpoint(2)")
         expected = [run.value(f"repr(kept{at})") for at in range(len(KEPT_BY_NAME))]
-    for path in (tmp_path / "spool").glob("*s/*"):
-        if path.parent.name in ("blobs", "manifests"):
-            (run_directory(RUN) / path.parent.name / path.name).write_bytes(path.read_bytes())
+    take_over(tmp_path / "spool")
     restored(kernel)
     kernel.run("def mine(one): return type('Mine', (one,), {}) if isinstance(one, type) else lambda: None\n")
     for name in (one.replace(":", ".") for one in KEPT_BY_NAME):
         kernel.run(f"{name} = mine({name})")
     for at, one in enumerate(expected):
         assert kernel.value(f"repr(kept{at})").split(" at 0x")[0] == one.split(" at 0x")[0]
+
+
+BUILTINS = ["sorted", "max", "min", "sum", "any", "all", "print", "open", "callable", "divmod"]
+
+
+def test_builtins_of_the_notebook_find_what_they_read_whoever_calls_them(
+    tmp_path: Path, fetched: Path, kernel: Kernel
+) -> None:
+    with running_kernel(tmp_path) as run:
+        run.silent(f"{AGENT}.start({str(tmp_path / 'spool')!r})")
+        run.run(
+            "import builtins\n"
+            f"first = {{name: getattr(builtins, name) for name in {BUILTINS}}}\n"
+            "calls = 0\n"
+            "def found(name): return first[name]\n"
+            "def counted(name):\n"
+            "    def call(*args, **more):\n"
+            "        global calls\n"
+            "        calls += 1\n"
+            "        return found(name)(*args, **more)\n"
+            "    return call\n"
+        )
+        run.run("".join(f"builtins.{name} = counted('{name}')\n" for name in BUILTINS))
+        run.silent(f"{AGENT}.checkpoint(2)")
+    take_over(tmp_path / "spool")
+    restored(kernel)
+    kernel.run("before = calls\nlongest = max(sorted(['a', 'bb'], key=len), key=len)")
+    assert kernel.value("longest") == "bb"
+    assert kernel.value("calls > before")
 
 
 def test_what_was_loaded_goes_with_its_last_name(fetched: Path, kernel: Kernel) -> None:

@@ -171,6 +171,16 @@ class Baseline:
         known = self.modules.get(name)
         return None if known is None else known[1].get(key)
 
+    def replaced_builtins(self) -> dict[str, Any]:
+        """Return Python's own builtins in whose place something else is."""
+        now = sys.modules["builtins"].__dict__
+        imported = self.modules["builtins"][1] if "builtins" in self.modules else {}
+        return {
+            name: value
+            for name, value in imported.items()
+            if name in now and now[name] is not value and not name.startswith("_")
+        }
+
     def is_local(self, name: str) -> bool:
         """Tell whether a module's state is the notebook's."""
         return name in self.local
