@@ -10,7 +10,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from respawn_hub.failures import add_failures
+from respawn_hub.answering import AlwaysAnswers
+from respawn_hub.failures import add_failures, unforeseen
 from respawn_hub.handlers import (
     api,
     artifacts,
@@ -125,9 +126,10 @@ def _application(prefix: str, lifespan: Callable[[FastAPI], AbstractAsyncContext
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(_routes(), prefix=prefix.rstrip("/"))
+    app.include_router(all_routes(), prefix=prefix.rstrip("/"))
     app.mount(f"{prefix}static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(BodyLimits, prefix=prefix)
+    app.add_middleware(AlwaysAnswers, page=unforeseen)
     app.add_middleware(SafeHeaders)
     add_failures(app)
     return app
@@ -198,7 +200,8 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
     )
 
 
-def _routes() -> APIRouter:
+def all_routes() -> APIRouter:
+    """Return the routes of the service, without its prefix."""
     routes = APIRouter()
     routes.include_router(artifacts.pages)
     routes.include_router(history.pages)

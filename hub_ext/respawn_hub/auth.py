@@ -7,6 +7,7 @@ token that only our own pages know. A token in the `Authorization` header proves
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -25,6 +26,8 @@ from respawn_jobs.ledger.service import ActorService
 
 FORM_FIELD = "_form_token"
 FORM_HEADER = "X-Form-Token"
+_TOKEN = re.compile(r"[\x21-\x7e]{1,512}")
+"""What a token can be: JupyterHub's own are of letters and digits, those of services are given by people."""
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -118,6 +121,8 @@ async def page_service(visitor: Annotated[Visitor, Depends(visitor)], runtime: R
 
 async def hub_user(runtime: Runtime, token: str, session: str = "") -> HubUser | None:
     """Return whom a token stands for; only what is not known yet is asked of the hub, in its own threads."""
+    if _TOKEN.fullmatch(token) is None:
+        return None
     known, user = runtime.hub.recall(token, session)
     if known:
         return user

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
+from respawn_hub.answering import UNFORESEEN
 from respawn_hub.auth import SignInNeeded, Visitor, visitor
 from respawn_hub.handlers.login import sign_in
 from respawn_hub.runtime import Runtime
@@ -40,7 +41,6 @@ def add_failures(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -85,10 +85,9 @@ async def _gone(request: Request, error: Exception) -> Response:
     return Response(status_code=_BROKEN_OFF)
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    refusal = RespawnError("Respawn met an error of its own; the service's log tells more")
-    return await _answer(request, 500, refusal.as_dict())
+async def unforeseen(request: Request, error: Exception) -> Response:
+    """Answer a request in which something went wrong that nobody foresaw."""
+    return await _answer(request, UNFORESEEN.status, UNFORESEEN.as_dict())
 
 
 async def _answer(request: Request, status: int, document: dict[str, Any]) -> Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from respawn_jobs.addresses import asks_for_addresses, told_addresses
@@ -15,6 +14,7 @@ from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, source_hash
 from respawn_jobs.reads import Reads
 from respawn_jobs.rerunning import Reruns, Step
 from respawn_jobs.stale_files import stale_files
+from respawn_kernels.syntax import tree_of
 
 if TYPE_CHECKING:
     from respawn_jobs.plan import Agreed, Draft
@@ -270,14 +270,13 @@ class Agreements:
 
 def _imported(source: str) -> set[str]:
     """Return the names that imports bind, which are the same whenever they run."""
-    with suppress(SyntaxError, ValueError):
-        return {
-            (one.asname or one.name).partition(".")[0]
-            for node in ast.walk(ast.parse(source))
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for one in node.names
-        }
-    return set()
+    tree = tree_of(source)
+    return {
+        (one.asname or one.name).partition(".")[0]
+        for node in (ast.walk(tree) if tree else ())
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for one in node.names
+    }
 
 
 def _numbers(cells: Iterable[int]) -> str:

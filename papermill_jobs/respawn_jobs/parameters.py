@@ -11,6 +11,7 @@ import ast
 import difflib
 import io
 import json
+import re
 import tokenize
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,14 @@ from respawn_jobs.errors import InvalidInput
 from respawn_jobs.models import Parameter
 from respawn_jobs.notebooks import TAG_PARAMETERS, cell_tags, code_cells
 from respawn_kernels.digest import digest_of
+from respawn_kernels.syntax import tree_of
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+_LONGEST_CELL = 100_000
+"""Characters of a tagged cell: reading it takes time for each."""
+_BLANKS = re.compile(r"[ \t\f\v]{9,}")
 _TYPES = {
     "int": "int", "integer": "int",
     "float": "float", "double": "float",
@@ -49,19 +54,20 @@ def inspect(notebook: NotebookNode, kernel: str, language: str) -> list[Paramete
     """Return the parameters that the notebook declares, in their order; none without a tagged cell.
 
     A language that papermill cannot inspect gives none as well: ask `inspectable`.
+
+    Raises `InvalidInput` for a tagged cell that is longer than a hundred thousand characters.
     """
     cell = next((cell for _, cell in code_cells(notebook) if TAG_PARAMETERS in cell_tags(cell)), None)
     if cell is None or not inspectable(language):
         return []
-    from papermill.translators import papermill_translators
-
-    found = {
-        seen.name: _declared(seen.name, seen.inferred_type_name, seen.default, seen.help)
-        for seen in papermill_translators.find_translator(kernel, language).inspect(cell)
-    }
-    try:
-        tree = ast.parse(cell.source)
-    except SyntaxError:
+    if len(cell.source) > _LONGEST_CELL:
+        raise InvalidInput(
+            f"the cell tagged `{TAG_PARAMETERS}` has {len(cell.source):,} characters, and {_LONGEST_CELL:,} "
+            "are read; keep the parameters alone in it and move the rest to a cell of its own"
+        )
+    tree = tree_of(cell.source)
+    found = {} if tree and "type:" not in cell.source else _seen_by_papermill(cell, kernel, language)
+    if tree is None:
         return list(found.values())
     declared: dict[str, Parameter] = {}
     for name, annotation, default, help_text in _assignments(tree, cell.source):
@@ -69,6 +75,20 @@ def inspect(notebook: NotebookNode, kernel: str, language: str) -> list[Paramete
         kind = annotation or (papermill_view.type if papermill_view else None)
         declared[name] = _declared(name, kind, default, help_text)
     return list(declared.values())
+
+
+def _seen_by_papermill(cell: NotebookNode, kernel: str, language: str) -> dict[str, Parameter]:
+    """Return what papermill's pattern makes of each line.
+
+    The time that the pattern takes grows with the third power of a run of blanks.
+    """
+    from papermill.translators import papermill_translators
+
+    short = {**cell, "source": _BLANKS.sub(" " * 8, cell.source)}
+    return {
+        seen.name: _declared(seen.name, seen.inferred_type_name, seen.default, seen.help)
+        for seen in papermill_translators.find_translator(kernel, language).inspect(short)
+    }
 
 
 def check(declared: list[Parameter], given: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +170,7 @@ def _container(name: str, kind: str, text: str) -> Any:
     for read in (json.loads, ast.literal_eval):
         try:
             value = read(text)
-        except (ValueError, SyntaxError, RecursionError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
         return list(value) if isinstance(value, tuple) else value
     raise InvalidInput(f"parameter {name!r}: expected {kind}, got the text {text!r}", parameter=name)
@@ -159,20 +179,34 @@ def _container(name: str, kind: str, text: str) -> Any:
 def _assignments(tree: ast.Module, source: str) -> list[tuple[str, str | None, str, str]]:
     """Return (name, annotation, source of the default, help) of a cell's plain top-level assignments."""
     found: list[tuple[str, str | None, str, str]] = []
-    comments = _comments(source)
+    comments, lines = _comments(source), _lines(source)
     for node in tree.body:
         # papermill's pattern skips a bare annotation and gives its comment to the parameter above it.
-        lines = range(node.end_lineno or node.lineno, node.lineno - 1, -1)
-        told = next((comments[line] for line in lines if line in comments), "")
+        places = range(node.end_lineno or node.lineno, node.lineno - 1, -1)
+        told = next((comments[line] for line in places if line in comments), "")
         if isinstance(node, ast.Assign):
-            value = ast.get_source_segment(source, node.value) or ""
+            value = _text(lines, node.value)
             found += [
                 (target.id, None, value, told) for target in node.targets if isinstance(target, ast.Name)
             ]
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            default = ast.get_source_segment(source, node.value) or "" if node.value else ""
+            default = _text(lines, node.value) if node.value else ""
             found.append((node.target.id, ast.unparse(node.annotation), default, told))
     return found
+
+
+def _lines(source: str) -> list[bytes]:
+    """Return the lines as the parser counts them."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace").split(b"\n")
+
+
+def _text(lines: list[bytes], node: ast.expr) -> str:
+    """Return the source of an expression; `ast.get_source_segment` would read the whole cell each time."""
+    first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+    some = lines[first : last + 1]
+    some[-1] = some[-1][: node.end_col_offset]
+    some[0] = some[0][node.col_offset :]
+    return b"\n".join(some).decode(errors="replace")
 
 
 def _comments(source: str) -> dict[int, str]:
@@ -189,7 +223,7 @@ def _declared(name: str, annotation: str | None, default_source: str, help_text:
         literal = ast.literal_eval(default_source) if default_source else None
         default = json.loads(json.dumps(literal, allow_nan=False))
         known = bool(default_source)
-    except (ValueError, SyntaxError, TypeError, RecursionError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         default, known = None, False
     if annotation is None and known and default is not None:
         kind = _normal_type(type(literal).__name__)

@@ -1,6 +1,8 @@
 import json
+import time
 
 import pytest
+from nbformat import v4
 
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.parameters import check, check_json, inspect, parse
@@ -170,3 +172,43 @@ def test_a_value_nested_too_deeply_is_refused():
         value = [value]
     with pytest.raises(InvalidInput, match="'anything'"):
         check_json("anything", value)
+
+
+HOSTILE = {
+    "signs": lambda n: "x = " + "-" * n + "1",
+    "brackets": lambda n: "x = " + "[" * n + "]" * n,
+    "attributes": lambda n: "x = a" + ".b" * n,
+    "sum": lambda n: "x = 1" + "+1" * n,
+    "calls": lambda n: "x = f" + "(0)" * n,
+    "not": lambda n: "x = " + "not " * n + "1",
+    "lambdas": lambda n: "x = " + "lambda:" * n + "1",
+    "conditions": lambda n: "x = " + "1 if 1 else " * n + "1",
+    "type": lambda n: "x: " + "List[" * n + "int" + "]" * n + " = 1",
+    "quoted type": lambda n: 'x: "' + "List[" * n + '" = 1',
+    "targets": lambda n: "x=" * n + "1",
+    "digits": lambda n: "x = " + "9" * n,
+    "branches": lambda n: "if 1: pass\n" + "elif 1: pass\n" * n,
+    "statements": lambda n: "x=1;" * n,
+    "text": lambda n: "x = 'a'" + " 'a'" * n,
+    "comparisons": lambda n: "x = 1" + "<1" * n,
+    "lines": lambda n: "x=1\n" * n,
+    "names": lambda n: "".join(f"x{i}=1\n" for i in range(n)),
+    "blanks": lambda n: "x: int" + " " * n + "y = 1  # type: int",
+    "comments": lambda n: "x = 1 " + "# " * n,
+    "no Python": lambda n: "x = 1\n%%%" + " " * n + "=",
+    "null": lambda n: "x = 1\0" * n,
+}
+
+
+@pytest.mark.parametrize("shape", HOSTILE)
+def test_a_cell_that_breaks_parsers_is_read_or_refused_in_time_that_follows_its_size(shape):
+    for size in (100, 1_000, 10_000, 30_000):
+        cell = v4.new_code_cell(HOSTILE[shape](size)[:100_000], metadata={"tags": ["parameters"]})
+        before = time.process_time()
+        inspect(v4.new_notebook(cells=[cell]), "python3", "python")
+        assert time.process_time() - before < 5
+
+
+def test_a_cell_that_is_longer_than_what_is_read_is_refused_with_the_mend():
+    with pytest.raises(InvalidInput, match="move the rest to a cell of its own"):
+        declared("x = 1\n" * 20_000)
