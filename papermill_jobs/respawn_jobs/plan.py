@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from respawn_jobs.agreements import Agreements
 from respawn_jobs.dependencies import NOTHING
+from respawn_jobs.edited_modules import with_edited_modules
 from respawn_jobs.handing_over import mapped_checkpoint
 from respawn_jobs.inputs import Look, changed_inputs, outer_inputs
 from respawn_jobs.left_files import LeftFiles
@@ -164,6 +165,8 @@ class Draft:
             ),
             python=python,
         )
+        if look is not None:
+            self.steps = with_edited_modules(self.places, self.steps, self.finished, self.cells, look)
         same = {
             place.new: place.old
             for place, step in zip(self.places, self.steps, strict=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from respawn_jobs.analysis.hidden import hidden, told
 from respawn_jobs.notebooks import TAG_ALWAYS, cell_tags, code_cells
 from respawn_jobs.reads import Reads
 
@@ -26,6 +27,8 @@ class NotLoaded:
     """The cell that made it."""
 
     def __str__(self) -> str:
+        if hidden(self.name):
+            return f"{told(self.name.partition(':')[0])}: {self.reason}"
         return f"{self.name} ({self.type}): {self.reason}"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from nbformat import NotebookNode
 
-from respawn_jobs.models import CellRecord, CellState, Checkpoint, Unstored
+from respawn_jobs.models import CellRecord, CellState, Checkpoint, Plan, Unstored
 from respawn_jobs.notebooks import cell_tags, code_cells, source_hash
-from respawn_jobs.plan import Ended
+from respawn_jobs.plan import Ended, plan_resume
+from respawn_kernels.evidence import CellEvidence
+from support.notebooks import notebook
 
 
 def ended(
@@ -36,3 +38,32 @@ def edited(nb: NotebookNode, place: int, source: str) -> NotebookNode:
     """Return a notebook with another source in one of its cells."""
     nb.cells[place].source = source
     return nb
+
+
+def planned_after(cells: list[tuple[str, CellEvidence | None]], edits: dict[int, str], **more) -> Plan:
+    """The plan for a notebook whose cells all finished, with all states kept, and some of them edited."""
+    sources = [source for source, _ in cells]
+    ran, fixed = notebook(*sources), notebook(*(edits.get(i, source) for i, source in enumerate(sources)))
+    records = [
+        CellRecord(
+            index=index,
+            cell_id=cell.id,
+            state=CellState.EXECUTED,
+            source_hash=source_hash(cell.source),
+            tags=cell_tags(cell),
+            evidence=cells[index][1],
+        )
+        for index, cell in code_cells(ran)
+    ]
+    ended = Ended(
+        run="run-1",
+        kernel="python3",
+        lock=None,
+        notebook=ran,
+        cells=records,
+        checkpoints=[
+            Checkpoint(cell=index, manifest=f"m{index}", variables=1, size=1) for index in range(len(cells))
+        ],
+        directory="/place",
+    )
+    return plan_resume(ended, fixed, kernel="python3", lock=None, language="python", **more)

@@ -9,7 +9,7 @@ from typing import Any
 from respawn_kernels.session_state import registry
 from respawn_kernels.session_state.calls import settings
 from respawn_kernels.session_state.patching import baseline, helper_parts
-from respawn_kernels.session_state.probe import Lost, Marks, Parts, Probe
+from respawn_kernels.session_state.probe import Lost, Marks, NotSet, Parts, Probe
 from respawn_kernels.session_state.registry import title as title
 
 
@@ -208,4 +208,6 @@ def _order(name: str) -> int:
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
+    if isinstance(error, NotSet):
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -30,12 +30,12 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return run
 
 
-def failed(command: Command, cells: list[str], fixed: Mapping[int, str]) -> str:
+def failed(command: Command, cells: list[str], fixed: Mapping[int, str], *options: str) -> str:
     """The id of a run of `cells` that failed; `fixed.ipynb` has other sources in their place."""
     Path("report.ipynb").write_text(text(notebook(*cells)))
     edited = [fixed.get(place, source) for place, source in enumerate(cells)]
     Path("fixed.ipynb").write_text(text(notebook(*edited)))
-    return str(command("run", "report.ipynb", status=1)["run"])
+    return str(command("run", "report.ipynb", *options, status=1)["run"])
 
 
 def test_what_a_function_that_a_library_called_was_seen_to_read_is_told(command: Command) -> None:
@@ -100,3 +100,23 @@ def test_inputs_that_changed_since_are_told(command: Command) -> None:
     plan = command("resume", run, "--notebook", "fixed.ipynb", "--plan")
     assert plan["cells"][0]["changed_inputs"] == ["in.csv has changed since (had 4 bytes, has 6)"]
     assert any("has read what is no longer the same" in notice for notice in plan["notices"])
+
+
+@pytest.mark.parametrize("again", [0, 1], ids=["first import", "import from the cache"])
+def test_a_mend_in_a_module_beside_the_notebook_counts(command: Command, again: int) -> None:
+    Path("cleaning.py").write_text("LIMIT = 1\ndef clean(rows): return [r for r in rows if r > LIMIT]\n")
+    cells = [
+        "import json, cleaning",
+        "rate = json.loads('0.5')",
+        "kept = cleaning.clean([1, 2, 3])",
+        "assert len(kept) < 2, kept",
+        "print(kept, cleaning.LIMIT, rate)",
+    ]
+    run = [failed(command, cells, {}, "--checkpoint-share", "1") for _ in range(again + 1)][-1]
+    Path("cleaning.py").write_text("LIMIT = 2\ndef clean(rows): return [r for r in rows if r > LIMIT]\n#\n")
+    plan = command("resume", run, "--notebook", "fixed.ipynb", "--plan")
+    assert plan["cells"][0]["why"].startswith("cleaning.py has changed since")
+    assert [cell["action"] for cell in plan["cells"][:3]] == ["run", "reuse", "run"], json.dumps(plan)
+    ended = command("resume", run, "--notebook", "fixed.ipynb")
+    outputs = json.loads(Path(ended["notebook"]).read_text())["cells"][4]["outputs"]
+    assert "".join(outputs[0]["text"]) == "[3] 2 0.5\n"

@@ -5,43 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from respawn_jobs.evidence import left
-from respawn_jobs.models import CellRecord, CellState, Checkpoint, Plan, PlanAction
-from respawn_jobs.notebooks import cell_tags, code_cells, source_hash
-from respawn_jobs.plan import Ended, plan_resume
+from respawn_jobs.models import Plan, PlanAction
 from respawn_kernels.evidence import CellEvidence
-from support.notebooks import notebook
+from support.plans import planned_after
 
 REUSE, RUN = PlanAction.REUSE, PlanAction.RUN
 NOTHING = CellEvidence()
-
-
-def planned(cells: list[tuple[str, CellEvidence | None]], edits: dict[int, str], **more) -> Plan:
-    """The plan for a notebook whose cells all finished, with all states kept, and some of them edited."""
-    sources = [source for source, _ in cells]
-    ran, fixed = notebook(*sources), notebook(*(edits.get(i, source) for i, source in enumerate(sources)))
-    records = [
-        CellRecord(
-            index=index,
-            cell_id=cell.id,
-            state=CellState.EXECUTED,
-            source_hash=source_hash(cell.source),
-            tags=cell_tags(cell),
-            evidence=cells[index][1],
-        )
-        for index, cell in code_cells(ran)
-    ]
-    ended = Ended(
-        run="run-1",
-        kernel="python3",
-        lock=None,
-        notebook=ran,
-        cells=records,
-        checkpoints=[
-            Checkpoint(cell=index, manifest=f"m{index}", variables=1, size=1) for index in range(len(cells))
-        ],
-        directory="/place",
-    )
-    return plan_resume(ended, fixed, kernel="python3", lock=None, language="python", **more)
 
 
 def actions(plan: Plan) -> list[PlanAction]:
@@ -53,21 +22,21 @@ PLAIN = [("scale = 2", NOTHING), ("x = 1", NOTHING), ("y = x + 1", NOTHING)]
 
 def test_what_was_seen_to_read_a_name_runs_again_and_the_plan_says_how() -> None:
     seen = CellEvidence(reads=("scale",), libraries=("pandas.core.groupby", "pandas.core.frame", "numpy.ma"))
-    plan = planned([PLAIN[0], PLAIN[1], ("y = x + 1", seen)], {0: "scale = 10"})
+    plan = planned_after([PLAIN[0], PLAIN[1], ("y = x + 1", seen)], {0: "scale = 10"})
     assert actions(plan) == [RUN, REUSE, RUN]
     assert plan.cells[2].why == "reads scale, which cell 0 makes, through a function that pandas called"
 
 
 def test_a_cell_that_mentions_the_name_itself_needs_no_such_words() -> None:
     seen = CellEvidence(reads=("scale",), libraries=("pandas.core.frame",))
-    plan = planned([PLAIN[0], PLAIN[1], ("y = x + scale", seen)], {0: "scale = 10"})
+    plan = planned_after([PLAIN[0], PLAIN[1], ("y = x + scale", seen)], {0: "scale = 10"})
     assert plan.cells[2].why == "reads scale, which cell 0 makes"
 
 
 def test_a_reader_of_a_file_that_an_edited_cell_wrote_runs_again() -> None:
     wrote = CellEvidence(written=("/place/out.csv",))
     read = CellEvidence(opened=("/place/out.csv",))
-    plan = planned([("scale = 2", wrote), PLAIN[1], ("y = x + 1", read)], {0: "scale = 10"})
+    plan = planned_after([("scale = 2", wrote), PLAIN[1], ("y = x + 1", read)], {0: "scale = 10"})
     assert actions(plan) == [RUN, REUSE, RUN]
     assert plan.cells[2].why == "reads the file out.csv, which cell 0 makes, as was seen"
 
@@ -81,7 +50,7 @@ def test_a_state_in_which_modules_are_loaded_is_not_used_where_loading_them_chan
         ("import draws_when_loaded", loads),
         ("x = random.random()", NOTHING),
     ]
-    plan = planned(cells, {1: "import random\nrandom.seed(rate + 1)"})
+    plan = planned_after(cells, {1: "import random\nrandom.seed(rate + 1)"})
     assert actions(plan) == [REUSE, RUN, RUN, RUN]
     assert plan.checkpoint is not None
     assert plan.checkpoint.cell == 0
@@ -90,20 +59,20 @@ def test_a_state_in_which_modules_are_loaded_is_not_used_where_loading_them_chan
 def test_hidden_state_that_was_seen_to_change_is_written() -> None:
     changes = CellEvidence(changed=("#decimal",))
     uses = CellEvidence(libraries=("decimal",))
-    plan = planned([("scale = 2", changes), PLAIN[1], ("y = x + 1", uses)], {0: "scale = 10"})
+    plan = planned_after([("scale = 2", changes), PLAIN[1], ("y = x + 1", uses)], {0: "scale = 10"})
     assert plan.cells[2].action is RUN
     assert "the context of decimal, which cell 0 makes" in plan.cells[2].why
 
 
 def test_what_libraries_looked_up_in_frames_may_be_anything() -> None:
     looked = CellEvidence(frames=("pandas",))
-    plan = planned([PLAIN[0], PLAIN[1], ("y = x + 1", looked)], {0: "scale = 10"})
+    plan = planned_after([PLAIN[0], PLAIN[1], ("y = x + 1", looked)], {0: "scale = 10"})
     assert plan.cells[2].why == "reads scale, which cell 0 makes, for pandas looked up names in it"
 
 
 def test_what_is_reused_by_the_analysis_alone_is_marked_and_told_once() -> None:
     old = CellEvidence(unwatched="Python 3.11 cannot watch code run")
-    plan = planned([("a = 1", old), ("b = 2", old), ("c = 3", NOTHING), ("d = 4", None)], {0: "a = 5"})
+    plan = planned_after([("a = 1", old), ("b = 2", old), ("c = 3", NOTHING), ("d = 4", None)], {0: "a = 5"})
     assert actions(plan) == [RUN, REUSE, REUSE, REUSE]
     assert [cell.unwatched is None for cell in plan.cells] == [True, False, True, False]
     assert plan.cells[1].why == "unchanged and finished; by the analysis alone independent of what changes"
@@ -116,7 +85,7 @@ def test_what_is_reused_by_the_analysis_alone_is_marked_and_told_once() -> None:
 
 
 def test_where_nothing_above_changed_nothing_rests_on_the_analysis() -> None:
-    plan = planned([("a = 1", None), ("b = 2", None)], {1: "b = 3"})
+    plan = planned_after([("a = 1", None), ("b = 2", None)], {1: "b = 3"})
     assert [cell.unwatched for cell in plan.cells] == [None, None]
     assert plan.cells[0].why == "unchanged and finished"
     assert not any("analysis" in notice for notice in plan.notices)
@@ -125,8 +94,8 @@ def test_where_nothing_above_changed_nothing_rests_on_the_analysis() -> None:
 def test_what_was_seen_when_the_edited_source_ran_counts() -> None:
     cells = [("a = 1", NOTHING), ("b = 2", NOTHING), ("c = 3", CellEvidence(libraries=("decimal",)))]
     since = CellEvidence(changed=("#decimal",))
-    assert actions(planned(cells, {0: "a = 5"})) == [RUN, REUSE, REUSE]
-    plan = planned(cells, {0: "a = 5"}, seen={0: since})
+    assert actions(planned_after(cells, {0: "a = 5"})) == [RUN, REUSE, REUSE]
+    plan = planned_after(cells, {0: "a = 5"}, seen={0: since})
     assert plan.cells[2].action is RUN
 
 
@@ -140,10 +109,10 @@ def test_inputs_that_changed_outside_are_told(tmp_path: Path) -> None:
         ("b = 2", CellEvidence(inputs=inputs)),
         ("c = 3", CellEvidence(inputs=inputs[:1])),
     ]
-    same = planned(cells, {2: "c = 4"}, look=left)
+    same = planned_after(cells, {2: "c = 4"}, look=left)
     assert same.cells[1].changed_inputs == ["gone.csv is gone"]
     data.write_text("a,b,c\n")
-    plan = planned(cells, {2: "c = 4"}, look=left)
+    plan = planned_after(cells, {2: "c = 4"}, look=left)
     assert plan.cells[1].changed_inputs == [
         "in.csv has changed since (had 4 bytes, has 6)",
         "gone.csv is gone",
@@ -154,7 +123,7 @@ def test_inputs_that_changed_outside_are_told(tmp_path: Path) -> None:
 
 def test_a_service_without_the_files_says_so() -> None:
     cells = [("a = 1", CellEvidence(inputs=(("/in.csv", 1, 1),))), ("b = 2", NOTHING)]
-    plan = planned(cells, {1: "b = 3"})
+    plan = planned_after(cells, {1: "b = 3"})
     assert plan.cells[0].changed_inputs == []
     assert any("1 file" in notice and "cannot be seen from here" in notice for notice in plan.notices)
 
@@ -168,13 +137,13 @@ def test_a_directory_that_is_listed_ties_no_files_in_it_together() -> None:
         ("made = 1", CellEvidence(opened=("/place/made.csv",))),
         ("names = 1", CellEvidence(opened=("/place",))),
     ]
-    plan = planned([(source.replace("save", "str"), seen) for source, seen in cells], {0: "scale = 10"})
+    plan = planned_after([(source.replace("save", "str"), seen) for source, seen in cells], {0: "scale = 10"})
     assert actions(plan) == [RUN, RUN, REUSE, RUN, RUN]
     assert plan.cells[3].why == "reads the file made.csv, which cell 1 makes, as was seen"
 
 
 def test_files_that_cells_need_and_others_made_cannot_be_seen_from_a_service() -> None:
     made = CellEvidence(written=("/out.csv",), outputs=(("/out.csv", 1, 1),))
-    plan = planned([("a = 1", made), ("b = 2", NOTHING)], {1: "b = open('/out.csv').read()"})
+    plan = planned_after([("a = 1", made), ("b = 2", NOTHING)], {1: "b = open('/out.csv').read()"})
     assert any("need 1 file that cells of the run before have made" in notice for notice in plan.notices)
-    assert not any("have made" in notice for notice in planned([("a = 1", made)], {}).notices)
+    assert not any("have made" in notice for notice in planned_after([("a = 1", made)], {}).notices)

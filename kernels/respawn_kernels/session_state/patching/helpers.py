@@ -58,7 +58,11 @@ class Helpers:
                 owner: Any = importlib.import_module(module)
                 for part in path.split(".") if path else ():
                     owner = getattr(owner, part)
-                _set(owner, name, kind, one)
+                if kind == _SOURCE:
+                    if source_digest(owner) != one:
+                        failed[key] = "its source was edited since, so it is as importing it makes it"
+                else:
+                    _set(owner, name, kind, one)
             except Exception as error:  # noqa: BLE001  importing and setting run anybody's code
                 failed[key] = f"{type(error).__name__}: {error}"
         if failed:
@@ -81,10 +85,6 @@ def _where(state: State) -> str:
 
 
 def _set(owner: Any, name: str, kind: str, value: Any) -> None:
-    if kind == _SOURCE:
-        if source_digest(owner) != value:
-            raise ValueError("its source has changed since, and cells that are reused ran the old one")
-        return
     if kind == _CACHE:
         function = vars(owner)[name]
         function.cache_clear()
