@@ -1,7 +1,9 @@
 """Who asks: a person's browser with a session cookie, or a program with a hub token.
 
-A cookie is sent by the browser whoever wrote the page, so what changes something must also carry the form
-token that only our own pages know. A token in the `Authorization` header proves itself.
+A cookie is sent by the browser whoever wrote the page, and pages of any user's server have the hub's origin
+unless users have subdomains of their own. So what a session asks for must carry the form token that only our
+own pages know, unless the browser says that a person navigates, and changes nothing by it: JupyterHub's rule
+(`jupyterhub._xsrf_utils._needs_check_xsrf`). A token in the `Authorization` header proves itself.
 """
 
 from __future__ import annotations
@@ -62,22 +64,27 @@ async def caller(request: Request, runtime: RuntimeDep) -> Actor:
         if user is None:
             raise Unauthenticated("the hub does not know this token, or it has expired")
         return actor_of(user)
-    token = runtime.sessions.token(request.cookies)
-    user = await hub_user(runtime, token, _hub_session(request)) if token else None
+    token, user = await _signed_in(request, runtime)
     if user is None or token is None:
         raise Unauthenticated("a hub token is needed: send `Authorization: token <token>`")
-    sent = request.headers.get(FORM_HEADER, "")
-    if request.method not in _SAFE and not runtime.sessions.form_token_matches(token, sent):
+    looks = request.method in _SAFE and _of_a_person(request)
+    if not (looks or _has_form_token(request, runtime, token)):
         raise _strange_form()
     return actor_of(user)
 
 
 async def visitor(request: Request, runtime: RuntimeDep) -> Visitor:
-    """Return the person who looks at a page. Raises SignInNeeded without a living session."""
-    token = runtime.sessions.token(request.cookies)
-    user = await hub_user(runtime, token, _hub_session(request)) if token else None
+    """Return the person who looks at a page, or sends its form; of the latter `checked_form` asks more.
+
+    Raises:
+        SignInNeeded: there is no living session.
+        Forbidden: a script of another page asks, which must not read what it shows.
+    """
+    token, user = await _signed_in(request, runtime)
     if user is None or token is None:
         raise SignInNeeded("please sign in")
+    if not (_of_a_person(request) or _has_form_token(request, runtime, token)):
+        raise _strange_form()
     return Visitor(actor_of(user), runtime.sessions.form_token(token))
 
 
@@ -127,6 +134,27 @@ async def hub_user(runtime: Runtime, token: str, session: str = "") -> HubUser |
     if known:
         return user
     return await runtime.hub_threads.run(runtime.hub.user, token, session)
+
+
+async def _signed_in(request: Request, runtime: Runtime) -> tuple[str | None, HubUser | None]:
+    """Return the token of the browser's session and whom it stands for, as far as there are any."""
+    token = runtime.sessions.token(request.cookies)
+    return token, await hub_user(runtime, token, _hub_session(request)) if token else None
+
+
+def _of_a_person(request: Request) -> bool:
+    """Tell whether a person navigates, or a page embeds something that its scripts do not get to see.
+
+    Browsers leave `Sec-Fetch-Mode` out where the hub has no TLS and is not on this machine: that counts as
+    navigation, as it does for JupyterHub.
+    """
+    mode = request.headers.get("Sec-Fetch-Mode", "navigate")
+    same_origin = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    return mode == "navigate" or (mode == "no-cors" and same_origin and request.method in _SAFE)
+
+
+def _has_form_token(request: Request, runtime: Runtime, token: str) -> bool:
+    return runtime.sessions.form_token_matches(token, request.headers.get(FORM_HEADER, ""))
 
 
 def _strange_form() -> Forbidden:

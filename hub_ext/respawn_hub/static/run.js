@@ -13,7 +13,7 @@
   const own = (index) => document.getElementById(`cell-${index}`);
 
   async function piece(address) {
-    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    const answer = await respawn.fetch(address, { headers: { Accept: "text/html" } });
     if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
     return parsed(await answer.text());
   }
@@ -57,25 +57,43 @@
 
   let stream;
 
-  function follow() {
-    stream = new EventSource(`${respawn.prefix}api/runs/${run}/events`);
-    stream.addEventListener("change", (event) => {
-      const { keys } = JSON.parse(event.data);
-      // One after the other: a later state must not be overtaken by an earlier one.
-      work = work.then(() => update(keys)).catch(again);
-    });
-    stream.addEventListener("end", () => stream.close());
-    stream.addEventListener("error", () => {
-      if (stream.readyState === EventSource.CLOSED) again();
-    });
+  // Not an EventSource, which sends no headers: without the form token a session gets no answer to a script.
+  async function follow() {
+    stream = new AbortController();
+    try {
+      const answer = await respawn.fetch(`${respawn.prefix}api/runs/${run}/events`, { signal: stream.signal });
+      if (!answer.ok) throw new Error(`events: ${answer.status}`);
+      if (await told(answer.body.pipeThrough(new TextDecoderStream()).getReader())) return;
+    } catch {
+      if (stream.signal.aborted) return;
+    }
+    again();
+  }
+
+  // Returns whether the run has ended; an event ends with an empty line.
+  async function told(reader) {
+    for (let rest = ""; ; ) {
+      const { done, value } = await reader.read();
+      if (done) return false;
+      const events = (rest + value).split("\n\n");
+      rest = events.pop();
+      for (const event of events) {
+        const field = (name) => event.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+        if (field("event") === "end") return true;
+        if (field("event") !== "change") continue;
+        const { keys } = JSON.parse(field("data"));
+        // One after the other: a later state must not be overtaken by an earlier one.
+        work = work.then(() => update(keys)).catch(again);
+      }
+    }
   }
 
   // A new stream tells everything once more, so whatever was missed is made up for.
   function again() {
-    stream.close();
+    stream.abort();
     setTimeout(follow, 3000);
   }
 
   follow();
-  addEventListener("pagehide", () => stream.close());
+  addEventListener("pagehide", () => stream.abort());
 })();

@@ -19,7 +19,7 @@
     if (!cron.value.trim() || !tz.value.trim()) return say("", false);
     const query = new URLSearchParams({ cron: cron.value.trim(), tz: tz.value.trim(), count: "4" });
     try {
-      const answer = await fetch(`${respawn.prefix}api/schedules/preview?${query}`);
+      const answer = await respawn.fetch(`${respawn.prefix}api/schedules/preview?${query}`);
       const said = await answer.json();
       if (mine !== latest) return; // a newer question is on its way
       if (!answer.ok) return say(said.message, true);

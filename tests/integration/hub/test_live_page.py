@@ -67,3 +67,33 @@ def test_a_narrow_window_needs_no_scrolling_sideways(signed_in: Page, hub: Runni
     signed_in.goto(f"{hub.service_url}/{path}")
 
     assert signed_in.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_script_of_another_page_of_the_hub_reads_nothing_and_changes_nothing(
+    signed_in: Page, hub: RunningHub, ada: RemoteService
+) -> None:
+    ada.promote(Promotion(name="steps", notebook=text(notebook(STEPS, "1/0"))))
+    page = signed_in
+    page.goto(f"{hub.url}/hub/home")  # of the service's origin, as the page of any user's server is
+
+    def fetched(path: str, **options: object) -> dict[str, object]:
+        script = """async ([address, options]) => {
+            const answer = await fetch(address, options);
+            return { status: answer.status, text: await answer.text() };
+        }"""
+        return dict(page.evaluate(script, [f"{hub.service_url}/{path}", options]))
+
+    for path in ("", "jobs/user/ada/steps", "api/jobs", "api/job?ref=steps", "runs/run-x"):
+        told = fetched(path)
+        assert told["status"] in (401, 403), path
+        assert "_form_token" not in str(told["text"])
+    form = {"method": "POST", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
+    for path in ("jobs/user/ada/steps/run", "api/runs", "sign-out", "no/such/page"):
+        told = fetched(path, **form, body="job=steps&_form_token=")
+        assert told["status"] in (401, 403, 404, 405), path
+        assert 'value="' not in str(told["text"])
+    assert ada.runs(job="steps", limit=10) == [
+        run for run in ada.runs(job="steps") if run.trigger == "person"
+    ]
+    page.goto(f"{hub.service_url}/")
+    expect(page.get_by_text("Logout")).to_be_visible()

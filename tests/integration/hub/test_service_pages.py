@@ -14,6 +14,7 @@ from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion
 from support.hub import RunningHub
 from support.notebooks import notebook, text
+from support.routes import routes
 
 from .conftest import FIXED, Visitor, ended
 
@@ -243,3 +244,25 @@ def test_who_signs_out_here_is_out_of_the_hub_too(sign_in: SignIn, hub: RunningH
     bob.post("sign-out", "")
 
     assert "/hub/login" in str(bob.client.get(f"{hub.url}/hub/home").url)
+
+
+@pytest.mark.parametrize(
+    ("mode", "site"), [("cors", "same-origin"), ("same-origin", "same-origin"), ("no-cors", "cross-site")]
+)
+def test_a_session_answers_to_people_and_not_to_scripts_of_others(
+    visitor: Visitor, failed: Run, mode: str, site: str
+) -> None:
+    token = re.search(r'data-form-token="([^"]+)"', visitor.get().text)
+    assert token
+    script = {"Sec-Fetch-Mode": mode, "Sec-Fetch-Site": site, "Sec-Fetch-Dest": "empty"}
+    open_to_all = {"/metrics", "/api/health", "/oauth_callback", "/hooks/{hook}"}
+    for method, path in routes():
+        if path in open_to_all or path.startswith("/runner/"):
+            continue
+        there = path.lstrip("/").replace("{run}", failed.id).replace("{cell}", "0").replace("{index}", "0")
+        address = f"{visitor.hub.service_url}/{re.sub(r'{[^}]*}', 'x', there)}"
+        answer = visitor.client.request(method, address, headers=script)
+        assert answer.status_code in (401, 403), f"{method} {path}: {answer.status_code}"
+        assert token[1] not in answer.text, f"{method} {path} shows the form token"
+    own = visitor.get(f"runs/{failed.id}/head", headers={**script, "X-Form-Token": token[1]})
+    assert own.status_code == 200

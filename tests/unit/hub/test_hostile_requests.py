@@ -10,12 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from fastapi.routing import APIRoute
 
-from respawn_hub.app import all_routes
 from respawn_hub.settings import Settings
 from respawn_jobs.ledger import Ledger
 from support.lonely import TOKEN, answering_hub
+from support.routes import routes
 from support.service import whole_service
 
 NASTY = [
@@ -66,17 +65,6 @@ def connection(url: str) -> Iterator[http.client.HTTPConnection]:
     connection.connect()
     yield connection
     connection.close()
-
-
-def routes(router: Any = None) -> list[tuple[str, str]]:
-    """Every route, with each of its methods, as the application has them."""
-    found: list[tuple[str, str]] = []
-    for route in (router or all_routes()).routes:
-        if isinstance(route, APIRoute):
-            found += [(method, route.path) for method in sorted(route.methods)]
-        else:
-            found += routes(route.original_router)
-    return found
 
 
 def ask(

@@ -1,0 +1,20 @@
+"""The routes of the service, as the application has them: what a test says of all holds for new ones too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.routing import APIRoute
+
+from respawn_hub.app import all_routes
+
+
+def routes(router: Any = None) -> list[tuple[str, str]]:
+    """Return every route, with each of its methods, as pairs of a method and a path without the prefix."""
+    found: list[tuple[str, str]] = []
+    for route in (router or all_routes()).routes:
+        if isinstance(route, APIRoute):
+            found += [(method, route.path) for method in sorted(route.methods)]
+        else:
+            found += routes(route.original_router)
+    return found
