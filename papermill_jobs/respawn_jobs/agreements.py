@@ -64,7 +64,8 @@ class Agreements:
             draft.steps[draft.step_of(place)] for place in range(len(draft.cells)) if draft.runs(place)
         ]
         left = told_left(draft.start.reruns.left, draft.left_files.changes)
-        draft.said = [*draft.always, *left, *self._stale_files(), *self._addresses(), *draft.lost]
+        stale = [*draft.stale_inputs, *self._stale_files()]
+        draft.said = [*draft.always, *left, *stale, *self._addresses(), *draft.lost]
         draft.notices += [*draft.said, *draft.left_files.unseen(running)]
         self._guard_once()
         self._guard_gone_once()

@@ -15,7 +15,8 @@ from respawn_jobs.agreements import Agreements
 from respawn_jobs.dependencies import NOTHING
 from respawn_jobs.edited_modules import with_edited_modules
 from respawn_jobs.handing_over import mapped_checkpoint
-from respawn_jobs.inputs import Look, changed_inputs, outer_inputs
+from respawn_jobs.inputs import Look
+from respawn_jobs.inputs_since import look_at_inputs
 from respawn_jobs.left_files import LeftFiles
 from respawn_jobs.lost_state import Done, lost_state
 from respawn_jobs.matching import FINISHED, Matches, finished_of
@@ -28,6 +29,7 @@ from respawn_jobs.models import (
     PlannedCell,
     Prediction,
 )
+from respawn_jobs.named_files import Newer
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, TAG_SKIP, cell_tags, code_cells, title
 from respawn_jobs.parameters import changed_parameters
 from respawn_jobs.reasons import how_seen
@@ -94,6 +96,7 @@ def plan_resume(
     agreed: Agreed | None = None,
     seen: Mapping[int, CellEvidence] | None = None,
     look: Look | None = None,
+    newer: Newer | None = None,
     only: str | None = None,
 ) -> Plan:
     """Tell what resuming `ended` with the notebook `executed` would do.
@@ -108,6 +111,7 @@ def plan_resume(
         agreed: what a person agreed to.
         seen: what was seen of cells of `executed`, by index, when they ran in this form since.
         look: tells files as they are now; None where they cannot be seen.
+        newer: tells files that were written since; None where they cannot be seen, or the run goes on.
         only: manifest of the state to start from, wherever that is possible; None for the best.
     """
     given = ended.parameters if parameters is None else parameters
@@ -119,7 +123,7 @@ def plan_resume(
     agreements.make_again()
     draft.plan_cells()
     draft.make_lost_state_again()
-    draft.look_at_inputs()
+    look_at_inputs(draft, look, newer)
     agreements.guard()
     return draft.result()
 
@@ -148,6 +152,7 @@ class Draft:
         self.again: list[int] = []
         self.lost: list[str] = []
         self.said: list[str] = []
+        self.stale_inputs: list[str] = []
         self.always: list[str] = []
         self.parameters = parameters
         self.changed = changed_parameters(ended.parameters, parameters)
@@ -321,28 +326,6 @@ class Draft:
                 )
                 self.planned[at] = cell.model_copy(update={"why": why})
 
-    def look_at_inputs(self) -> None:
-        """Say what has become of files that reused cells have read and no cell has made."""
-        inputs, unseen = outer_inputs(self.finished), 0
-        for at, cell in enumerate(self.planned):
-            old = self.places[self.step_of(at)].old
-            if cell.action is not PlanAction.REUSE or old is None:
-                continue
-            files = inputs.get(self.finished[old].index, {})
-            if self._look is None:
-                unseen += len(files)
-            elif told := changed_inputs(files, self._look):
-                self.planned[at] = cell.model_copy(
-                    update={"changed_inputs": told, "why": f"{cell.why}; {', '.join(told)}"}
-                )
-                self.notices.append(
-                    f"cell {cell.index}, which is reused, has read what is no longer the same: "
-                    f"{', '.join(told)}; edit the cell or restart the run to have it read again"
-                )
-        if unseen:
-            count = f"{unseen} file{'s' if unseen > 1 else ''}"
-            self.notices.append(f"reused cells have read {count}: what has changed cannot be seen from here")
-
     def _below_a_change(self, place: int) -> bool:
         return self._first_change is not None and self.step_of(place) > self._first_change
 
@@ -389,6 +372,11 @@ class Draft:
         )
 
     # What is known of a cell, by its place among the code cells
+
+    def record_of(self, place: int) -> CellRecord | None:
+        """Return the record of a cell that had finished as it is."""
+        old = self.places[self.step_of(place)].old
+        return self.finished[old] if old is not None else None
 
     def step_of(self, place: int) -> int:
         """Return the step of a cell."""

@@ -9,6 +9,7 @@ from collections import Counter
 from respawn_jobs.dependencies import Footprint, hidden
 from respawn_jobs.models import CellRecord
 
+_MOST_CALLERS = 3
 _TOO_MUCH = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
@@ -53,7 +54,11 @@ def names_of_its_own(source: str) -> set[str]:
 
 
 def _caller(modules: tuple[str, ...]) -> str | None:
-    """Return the library whose code ran most, by its modules; None when only Python's own did."""
+    """Return the libraries that may have called, by the modules whose code ran; None when only Python's did.
+
+    NumPy runs below most others and is named only where it is alone.
+    """
     roots = Counter(module.partition(".")[0] for module in modules)
     libraries = [root for root, _ in roots.most_common() if root not in sys.stdlib_module_names]
-    return libraries[0] if libraries else None
+    others = [root for root in libraries if root != "numpy"] or libraries
+    return " or ".join(others[:_MOST_CALLERS]) or None

@@ -195,7 +195,9 @@ class _Search:
                 self._add(place, step.changed)
             elif step.new is None:
                 for name in self._written(step):
-                    self._stale(name, place, f"{self.name_of(place)}, which is gone, made {told(name)}")
+                    self._stale(
+                        name, place, f"{told(name)}, which {self.name_of(place)} made, and that cell is gone"
+                    )
         for name in self.missing:
             self._need(len(self.steps), name, f"makes {name}, which could not be stored")
         for name in sorted(self.needed):

@@ -16,6 +16,8 @@ _OF_INTEREST = {
 }
 _WHOLE = frozenset({"globals", "__globals__", "__main__", "user_ns", "f_globals", "f_locals", "f_back"})
 """Names and attributes that lead to all variables."""
+_NOTEBOOK = frozenset({"__main__", "user_ns", "user_global_ns"})
+"""Of these, what leads to the variables of the notebook from the code of another module."""
 _WHOLE_OUTSIDE_FUNCTIONS = frozenset({"locals", "vars", "dir"})
 _FUNCTION = 0x01 | 0x02
 """CO_OPTIMIZED and CO_NEWLOCALS: what a function has, and neither a module nor a class body."""
@@ -29,6 +31,11 @@ class Names:
     writes: frozenset[str]
     everything: bool
     """Whether it reaches the namespace as a whole."""
+
+
+def reaches_notebook(code: CodeType) -> bool:
+    """Whether code of a module may look at the notebook's variables, as `import __main__` does."""
+    return not _NOTEBOOK.isdisjoint(code.co_names) or "__main__" in code.co_consts
 
 
 def is_module_level(code: CodeType) -> bool:

@@ -18,7 +18,7 @@ from types import CodeType
 from typing import Any
 
 from respawn_kernels.evidence.audit import current_frame
-from respawn_kernels.evidence.code_names import Names, is_module_level, names_of
+from respawn_kernels.evidence.code_names import Names, is_module_level, names_of, reaches_notebook
 from respawn_kernels.evidence.libraries import is_library_file, is_machinery, is_stateless, serves_both
 
 _NAME = "respawn"
@@ -53,6 +53,8 @@ class CodeWatch:
         """Modules by the names of their files, where all code of the file is a library's."""
         self._ran_files: set[str] = set()
         self._ran: list[CodeType] = []
+        self._beside: list[CodeType] = []
+        """Code of modules that lie beside the notebook."""
         self._cell: frozenset[str] = frozenset()
         self._names: dict[int, tuple[CodeType, Names]] = {}
         self._failed: str | None = None
@@ -64,6 +66,7 @@ class CodeWatch:
         self.reads, self.writes, self.libraries, self.everything = set(), set(), set(), False
         self._ran_files.clear()
         self._ran.clear()
+        self._beside.clear()
         self._failed = None
         if self._tool is not None:
             # Other tools' disabled events come again too, as each tool must expect; there is no other way to
@@ -163,6 +166,8 @@ class CodeWatch:
             return True  # the notebook may call it yet
         if is_library_file(code.co_filename) and not by_caller:
             self._files[code.co_filename] = module
+        if not is_library_file(code.co_filename) and not is_machinery(module):
+            self._beside.append(code)
         if module in sys.modules:  # named tuples and their like bring names of their own
             self.libraries.add(module)
         return False
@@ -172,6 +177,7 @@ class CodeWatch:
         ran = self._ran[:]
         del self._ran[: len(ran)]
         try:
+            self.everything |= any(map(_reaches_notebook, self._beside[:]))
             for code in {id(code): code for code in ran}.values():
                 self._count(code)
         except Exception as error:  # noqa: BLE001  it never fails a cell; the record says that it failed
@@ -198,6 +204,11 @@ class CodeWatch:
         if _monitoring.get_events(self._tool) != sum(self._callbacks):
             return f"another tool turned off events of number {self._tool} of sys.monitoring"
         return None
+
+
+def _reaches_notebook(code: CodeType) -> bool:
+    # `if __name__ == "__main__"` at the end of a module looks at nothing.
+    return reaches_notebook(code) and not (is_module_level(code) and "__name__" in code.co_names)
 
 
 def _serves_machinery(frame: Any) -> bool:

@@ -24,7 +24,7 @@ from respawn_kernels.evidence.record import CellEvidence
 from respawn_kernels.evidence.run_directory import RunDirectory
 from respawn_kernels.names import user_names
 from respawn_kernels.originals import getpid
-from respawn_kernels.session_state import changed_by_imports, fingerprints, note_settings
+from respawn_kernels.session_state import changed_by_imports, fingerprints, note_settings, reaching_notebook
 
 MAX_NAMES = 4_000
 MAX_MODULES = 500
@@ -179,6 +179,8 @@ class Watch:
         # Text given to `exec` with a namespace of its own binds names, too, but not the notebook's.
         writes = self._code.writes & {*self._names, *self._shell.user_ns}
         whole = {"__main__"} if self._code.everything else set()
+        if unwatched is not None:  # any of its functions may have run
+            whole |= reaching_notebook()
         bound = self._bound()
         sets = (reads, writes, bound, opened, written)
         return CellEvidence(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from respawn_kernels.session_state.state import note as note
     from respawn_kernels.session_state.state import note_settings as note_settings
     from respawn_kernels.session_state.state import reached_by_libraries as reached_by_libraries
+    from respawn_kernels.session_state.state import reaching_notebook as reaching_notebook
     from respawn_kernels.session_state.state import restore as restore
     from respawn_kernels.session_state.state import title as title
     from respawn_kernels.session_state.state import watch as watch
@@ -38,6 +39,7 @@ _OF_STATE = {
         "note",
         "note_settings",
         "reached_by_libraries",
+        "reaching_notebook",
         "restore",
         "title",
         "watch",

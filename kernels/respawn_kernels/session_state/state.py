@@ -138,6 +138,11 @@ def capture(before_fork: Mapping[str, Any] | None = None) -> dict[str, Any]:
     return {**before_fork, **_captured(rest)}
 
 
+def reaching_notebook() -> set[str]:
+    """Return the modules beside the notebook whose source mentions the notebook's variables."""
+    return set(baseline.reaching)
+
+
 def restore(values: Mapping[str, Any], shell: Any | None = None) -> dict[str, str]:
     """Set a session to what `capture` returned of another.
 

@@ -20,6 +20,7 @@ from respawn_jobs.inbox import Inbox
 from respawn_jobs.inputs import Look
 from respawn_jobs.ledger.limits import NAMESPACE, check_text
 from respawn_jobs.ledger.surroundings import ChannelRules, NoChannels, Observer, Unobserved
+from respawn_jobs.named_files import Newer
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
 
@@ -70,6 +71,8 @@ class Context:
     """How long a blob that nothing names is kept after it was last touched."""
     look: Look | None = None
     """Tells files as they are where notebooks run; None where runs have other files."""
+    newer: Newer | None = None
+    """Tells which files were written there since a moment."""
     _kernels: dict[str, tuple[datetime, Kernel]] = field(default_factory=dict)
 
     def kernel(self, name: str) -> Kernel:

@@ -28,6 +28,7 @@ from respawn_jobs.ledger.surroundings import ChannelRules, Observer
 from respawn_jobs.ledger.triggering import TriggerLedger
 from respawn_jobs.ledger.watch import Watch
 from respawn_jobs.models import Run, RunState
+from respawn_jobs.named_files import newer_on_disk
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import RunRow
 
@@ -86,7 +87,7 @@ class Ledger(KeepingLedger, TriggerLedger):
         database = Database(db_url or URL.create("sqlite", database=str(data / "respawn.db")))
         ledger = cls._opened(database, blobs_url or (data / "blobs").as_uri(), clock, lease_seconds)
         ledger._context.secret = lambda: kept_secret(data / FILE)
-        ledger._context.look = evidence.left
+        ledger._context.look, ledger._context.newer = evidence.left, newer_on_disk
         return ledger
 
     @classmethod

@@ -162,6 +162,7 @@ def plan_of(context: Context, past: Past, following: Next, request: ResumeReques
         agreed=_agreed(past, request),
         seen=seen_since(past, following.executed),
         look=context.look,
+        newer=context.newer,
     )
     notices = [*planned.notices, *_artifacts(past, following, planned)[1]]
     if past.basis.run.id != past.run.id:

@@ -183,7 +183,7 @@ def _planned(context: Context, session: Session, run: RunRow, basis: Recorded) -
     language = session.get_one(VersionRow, run.version_id).language
     try:
         executed = read_notebook(context.blobs.get(run.skeleton).decode())
-        planned = _plan(run, basis, executed, language)
+        planned = _plan(context, run, basis, executed, language)
         if planned.problems:
             return "; ".join(planned.problems)
         return taken_over.taken_over(basis, executed, planned)
@@ -196,7 +196,7 @@ def _planned(context: Context, session: Session, run: RunRow, basis: Recorded) -
         return f"what it could go on from cannot be told: {type(error).__name__}: {error}"
 
 
-def _plan(run: RunRow, basis: Recorded, executed: NotebookNode, language: str) -> Plan:
+def _plan(context: Context, run: RunRow, basis: Recorded, executed: NotebookNode, language: str) -> Plan:
     from respawn_jobs.plan import Ended, plan_resume
 
     ended = Ended(
@@ -209,4 +209,12 @@ def _plan(run: RunRow, basis: Recorded, executed: NotebookNode, language: str) -
         parameters=run.parameters,
         directory=basis.directory,
     )
-    return plan_resume(ended, executed, kernel=run.kernel, lock=run.lock, language=language)
+    return plan_resume(
+        ended,
+        executed,
+        kernel=run.kernel,
+        lock=run.lock,
+        language=language,
+        look=context.look,
+        newer=context.newer,
+    )

@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from support.commands import ran
 from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
@@ -37,35 +36,26 @@ FIXED = {
 RIGHT = "['head', 'two'] 2 10 ['head', 'good'] 6\n"
 
 
-def ran(python: Path, *words: str, status: int = 0) -> dict:
-    """The JSON document of the command, which ends with `status`."""
-    done = subprocess.run(
-        [python.with_name("respawn"), *words, "--json"], capture_output=True, text=True, env=os.environ
-    )
-    assert done.returncode == status, done.stderr
-    return json.loads(done.stdout)
-
-
 def test_files_that_the_run_changed_further_down_are_made_again(
-    each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    newest_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("report.ipynb").write_text(text(notebook(*CELLS)))
     fixed = [FIXED.get(place, source) for place, source in enumerate(CELLS)]
     Path("fixed.ipynb").write_text(text(notebook(*fixed)))
-    run = str(ran(each_python, "run", "report.ipynb", status=1)["run"])
-    plan = ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
+    run = str(ran(newest_python, "run", "report.ipynb", status=1)["run"])
+    plan = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
     actions = [cell["action"] for cell in plan["cells"]]
     assert actions[:3] == ["run"] * 3
     assert actions[3] == "reuse"
     assert "which the run changed further down" in plan["cells"][0]["why"]
-    ended = ran(each_python, "resume", run, "--notebook", "fixed.ipynb")
+    ended = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb")
     outputs = json.loads(Path(ended["notebook"]).read_text())["cells"][11]["outputs"]
     assert "".join(outputs[0]["text"]) == RIGHT
 
 
 def test_what_a_cell_had_written_when_its_kernel_was_killed_is_taken_back(
-    each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    newest_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     append = "with open('log.txt', 'a') as file:\n    file.write('row\\n')"
@@ -73,28 +63,28 @@ def test_what_a_cell_had_written_when_its_kernel_was_killed_is_taken_back(
     shown = "print(open('log.txt').read().split(), apart)"
     Path("report.ipynb").write_text(text(notebook(*cells, f"{append}\nos.kill(os.getpid(), 9)", shown)))
     Path("fixed.ipynb").write_text(text(notebook(*cells, append, shown)))
-    run = str(ran(each_python, "run", "report.ipynb", status=1)["run"])
-    ended = ran(each_python, "resume", run, "--notebook", "fixed.ipynb")
+    run = str(ran(newest_python, "run", "report.ipynb", status=1)["run"])
+    ended = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb")
     assert [cell["state"] for cell in ended["cells"]] == ["executed", "reused", "executed", "executed"]
     outputs = json.loads(Path(ended["notebook"]).read_text())["cells"][3]["outputs"]
     assert "".join(outputs[0]["text"]) == "['head', 'row'] 1\n"
 
 
 def test_a_file_that_no_cell_makes_anew_is_named_before_anything_runs(
-    each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    newest_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     cells = ["a = 1", "b = 2", "with open('log.txt', 'a') as file:\n    file.write('x')\n1/0"]
     Path("report.ipynb").write_text(text(notebook(*cells)))
     Path("fixed.ipynb").write_text(text(notebook(*cells[:2], cells[2].removesuffix("\n1/0"))))
-    run = str(ran(each_python, "run", "report.ipynb", status=1)["run"])
-    plan = ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
+    run = str(ran(newest_python, "run", "report.ipynb", status=1)["run"])
+    plan = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
     assert [cell["action"] for cell in plan["cells"]] == ["reuse", "reuse", "run"]
     assert any("the file log.txt: cells of the run before have changed it" in one for one in plan["notices"])
 
 
 def test_a_file_that_its_cell_writes_anew_makes_nothing_run_again(
-    each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    newest_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     cells = [
@@ -104,7 +94,7 @@ def test_a_file_that_its_cell_writes_anew_makes_nothing_run_again(
     ]
     Path("report.ipynb").write_text(text(notebook(*cells)))
     Path("fixed.ipynb").write_text(text(notebook(*cells[:2], cells[2].removesuffix("\n1/0"))))
-    run = str(ran(each_python, "run", "report.ipynb", status=1)["run"])
-    plan = ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
+    run = str(ran(newest_python, "run", "report.ipynb", status=1)["run"])
+    plan = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
     assert [cell["action"] for cell in plan["cells"]] == ["reuse", "reuse", "run"]
     assert plan["notices"] == []

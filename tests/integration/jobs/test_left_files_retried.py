@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from support.commands import ran
 from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
@@ -23,15 +22,6 @@ NOTHING_KEPT = {2: ["respawn:no-checkpoint"]}
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def ran(python: Path, *words: str, status: int = 0) -> dict:
-    """The JSON document of the command, which ends with `status`."""
-    done = subprocess.run(
-        [python.with_name("respawn"), *words, "--json"], capture_output=True, text=True, env=os.environ
-    )
-    assert done.returncode == status, done.stderr
-    return json.loads(done.stdout)
 
 
 def write(name: str, *cells: str) -> None:

@@ -9,6 +9,7 @@ costs about 1 µs each.
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import sysconfig
 import threading
@@ -25,6 +26,8 @@ from respawn_kernels.session_state.patching.counts import DRAWING, number_of
 
 _PLACES = (sys.prefix, sys.base_prefix, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 _INSTALLED = tuple({place for one in _PLACES if one for place in (one, str(Path(one).resolve()))})
+_NOTEBOOK = re.compile(rb"\b(?:__main__|user_ns|user_global_ns)\b")
+_RUN_AS_SCRIPT = re.compile(rb"__name__\s*==\s*['\"]__main__['\"]")
 _OURS = ("respawn", "respawn_kernels", "respawn_jobs", "respawn_widgets")
 
 
@@ -39,6 +42,8 @@ class Baseline:
         """Modules that are not installed but lie beside the notebook: all their state is the notebook's."""
         self.sources: dict[str, str] = {}
         """By local module: a digest of the source that was imported."""
+        self.reaching: set[str] = set()
+        """Local modules whose source mentions the notebook's variables, as `import __main__` does."""
         self.marks: dict[str, dict[str, Hashable]] = {}
         """By local module and name: what a value that can change looked like."""
         self.kept: dict[str, dict[str, list[Kept]]] = {}
@@ -96,6 +101,8 @@ class Baseline:
             self.local[name] = module
             if (digest := source_digest(module)) is not None:
                 self.sources[name] = digest
+            if _reaches_notebook(module):
+                self.reaching.add(name)
             self.marks[name] = {
                 key: mark(value)
                 for key, value in values.items()
@@ -205,6 +212,14 @@ def source_digest(module: ModuleType) -> str | None:
         return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
     except OSError:
         return None
+
+
+def _reaches_notebook(module: ModuleType) -> bool:
+    try:
+        source = Path(str(module.__file__)).read_bytes()
+    except OSError:
+        return False
+    return _NOTEBOOK.search(_RUN_AS_SCRIPT.sub(b"", source)) is not None
 
 
 def own_classes(module: ModuleType) -> Iterator[type]:
