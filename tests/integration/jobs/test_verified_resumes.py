@@ -21,8 +21,8 @@ from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
 HELPER = """
-import __main__, os
-def touch(): __main__.x = 7
+import os, sys
+def touch(): sys.modules['main'.join(['__', '__'])].x = 7  # so that nobody sees it coming
 def note(text='new'): _write('note', 'w', text)
 def noted(): return open('note').read() if os.path.exists('note') else 'none'
 def top(): _write('ran', 'a', 'top ')
