@@ -20,7 +20,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.datastructures import FormData
 
 from respawn_hub.hub import HubUser
-from respawn_hub.limits import PEOPLE
+from respawn_hub.limits import PEOPLE, check_size
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Forbidden, Unauthenticated
@@ -111,6 +111,7 @@ class AskedFirst(APIRoute):
         async def asked(request: Request) -> Response:
             if request.method not in _SAFE:
                 await caller(request, request.app.state.runtime)
+            await check_size(self, request)
             return await handle(request)
 
         return asked

@@ -21,6 +21,7 @@ from respawn_hub.templating import page
 from respawn_jobs.errors import Forbidden, InvalidInput, NotFound, RespawnError
 
 logger = logging.getLogger(__name__)
+_MOST_TOLD = 20
 _BROKEN_OFF = 499
 """What proxies write down for it; no client sees it."""
 _TITLES = {
@@ -55,7 +56,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    problems = error.errors()[:_MOST_TOLD] if isinstance(error, RequestValidationError) else []
     said = "; ".join(
         f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {problem['msg']}"
         for problem in problems

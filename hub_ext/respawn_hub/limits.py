@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from respawn_jobs.ledger.hooks import MOST_BYTES
+from respawn_jobs.wire import check_elements
 
 MEGABYTE = 1 << 20
 PEOPLE = 64 * MEGABYTE
@@ -26,6 +29,16 @@ _HOOK = re.compile(r"/hooks/[^/]*$")
 _RUNNER = re.compile(r"/runner/[^/]+/")
 _ARCHIVE = "/api/runs/import"
 _BLOB = re.compile(r"/runner/[^/]+/blobs/[^/]+$")
+
+
+async def check_size(route: APIRoute, request: Request) -> None:
+    """Refuse a JSON document of more elements than any that is meant, before it is parsed.
+
+    Raises:
+        InvalidInput: it has more.
+    """
+    if route.body_field is not None:
+        check_elements(await request.body())
 
 
 class BodyLimits:

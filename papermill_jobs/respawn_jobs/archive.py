@@ -18,18 +18,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Annotated, Any, Literal
 
 from blake3 import blake3
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.models import Artifact, Attempt, CellRecord, Checkpoint, JobSettings, Model, Run, Version
+from respawn_jobs.wire import Many, check_elements
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 _MOST_MEMBERS = 500_000
-_MOST_MANIFEST = 256 << 20
+_MOST_MANIFEST = 16 << 20
 _PIECE = 4 << 20
 _ENCRYPTED = 0x1
 _NAME = re.compile(r"run-[0-9a-z]{10}\.ipynb|blobs/([0-9a-f]{2})/\1[0-9a-f]{62}|manifest\.json")
@@ -42,6 +43,14 @@ class Member(Model):
     size: int = Field(ge=0)
 
 
+def _first_wrong(members: Any) -> Any:
+    """Refuse members at the first that is none: each wrong one would be told of."""
+    for name, member in members.items() if isinstance(members, dict) else ():
+        if not isinstance(member, dict) or set(member) != {"digest", "size"}:
+            raise ValueError(f"{name[:200]} has no digest and size")
+    return members
+
+
 class ArchivedCell(CellRecord):
     """A cell of one attempt."""
 
@@ -52,7 +61,7 @@ class ArchivedCheckpoint(Checkpoint):
     """A checkpoint of one attempt; its data are members."""
 
     attempt: int = Field(ge=0)
-    blobs: list[str]
+    blobs: Many[str]
 
 
 class Manifest(Model):
@@ -67,11 +76,11 @@ class Manifest(Model):
     settings: JobSettings
     skeleton: str | None
     version: Version
-    attempts: list[Attempt]
-    cells: list[ArchivedCell]
-    checkpoints: list[ArchivedCheckpoint]
-    artifacts: list[Artifact]
-    members: dict[str, Member]
+    attempts: Many[Attempt]
+    cells: Many[ArchivedCell]
+    checkpoints: Many[ArchivedCheckpoint]
+    artifacts: Many[Artifact]
+    members: Annotated[dict[str, Member], BeforeValidator(_first_wrong)]
 
     def digests(self) -> set[str]:
         """Return all digests that the records name."""
@@ -172,7 +181,9 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 def _manifest(archive: zipfile.ZipFile) -> Manifest:
     try:
-        document = json.loads(archive.read(MANIFEST))
+        text = archive.read(MANIFEST)
+        check_elements(text)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{MANIFEST} is no JSON: {error}") from error
     if not isinstance(document, dict) or document.get("kind") != "respawn-run":

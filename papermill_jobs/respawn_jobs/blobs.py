@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from blake3 import blake3
 
 from respawn_jobs.blob_backends import Backend, Files, Listed, Objects, shown, whole
-from respawn_jobs.errors import Corrupt, InvalidInput
+from respawn_jobs.errors import Corrupt, InvalidInput, SentWrong
 from respawn_kernels.digest import digest_of, digest_of_file
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -42,7 +42,7 @@ class BlobStore:
             self._backend = Objects(url, storage_options)
 
     def put(self, digest: str, source: bytes | Path) -> None:
-        """Store bytes, or a file's, under `digest`. Raises `Corrupt` when they do not match it.
+        """Store bytes, or a file's, under `digest`. Raises `SentWrong` when they do not match it.
 
         A blob that is there with another size was cut short, by a full disk for instance; it is replaced.
         """
@@ -52,7 +52,7 @@ class BlobStore:
         else:
             actual, size = digest_of(source), len(source)
         if actual != digest:
-            raise Corrupt(f"the bytes sent for blob {digest} have the digest {actual}", digest=digest)
+            raise SentWrong(f"the bytes sent for blob {digest} have the digest {actual}", digest=digest)
         if self._backend.size(name) != size:
             self._backend.write(name, source)
 

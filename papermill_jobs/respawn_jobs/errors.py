@@ -78,6 +78,12 @@ class Corrupt(RespawnError):
     status = 500
 
 
+class SentWrong(Corrupt):
+    """Bytes that were sent do not match the address that was given for them; nothing was stored."""
+
+    status = 422
+
+
 class Unavailable(RespawnError):
     """The service, its database or its blob store does not answer; the same call may succeed later."""
 

@@ -19,6 +19,7 @@ from respawn_jobs.policies import Cause as Cause
 from respawn_jobs.policies import HashSeed as HashSeed
 from respawn_jobs.policies import JobSettings as JobSettings
 from respawn_jobs.wire import LONGEST_SECONDS as LONGEST_SECONDS
+from respawn_jobs.wire import Many
 from respawn_jobs.wire import Model as Model
 
 
@@ -103,7 +104,7 @@ class Version(Model):
     directory: str | None = None
     """Where the notebook lay: the working directory of local runs while it exists."""
     git: GitState | None = None
-    parameters: list[Parameter] = []
+    parameters: Many[Parameter] = []
     created_by: str
     created_at: datetime
     parent: int | None = None
@@ -168,7 +169,7 @@ class CellRecord(Model):
     cell_id: str
     state: CellState
     source_hash: str
-    tags: list[str] = []
+    tags: Many[str] = []
     execution_count: int | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -201,7 +202,7 @@ class Unchecked(Model):
     """Variables that a checkpoint holds and that nobody loaded and compared with what they were."""
 
     reason: str
-    names: list[str]
+    names: Many[str]
     """The first of them, in the order of their names."""
     count: int
     """How many there are."""
@@ -226,8 +227,8 @@ class Checkpoint(Model):
     """Bytes that were not stored before."""
     seconds: float = 0.0
     """How long the kernel was kept waiting."""
-    unstored: list[Unstored] = []
-    unchecked: list[Unchecked] = []
+    unstored: Many[Unstored] = []
+    unchecked: Many[Unchecked] = []
 
 
 class ArtifactPart(Model):
@@ -262,7 +263,7 @@ class Artifact(Model):
     """The attempt that saved it; 0 for what was taken over."""
     meta: dict[str, Any] = {}
     """What loading it in a kernel needs to know."""
-    parts: list[ArtifactPart] = []
+    parts: Many[ArtifactPart] = []
 
 
 class Imported(Model):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from respawn_jobs.wire import LONGEST_SECONDS, Model
+from respawn_jobs.wire import LONGEST_SECONDS, Many, Model
 
 MOST_ATTEMPTS = 20
 QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -86,7 +86,7 @@ class JobSettings(Model):
     """How many ended runs are kept; None for all."""
     keep_days: float | None = Field(default=None, gt=0, le=36_600)
     """How long ended runs are kept; the latest is kept in any case. None for ever."""
-    notify: list[ChannelName] = []
+    notify: Many[ChannelName] = []
     """Names of the channels that are told of failures and recoveries; an administrator defines them."""
     deadline: Deadline | None = None
     """By when a run that came due must have succeeded; else `notify` is told."""

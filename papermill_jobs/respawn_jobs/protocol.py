@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from respawn_jobs.evidence import Evidence
 from respawn_jobs.models import Artifact, CellError, CellState, Checkpoint, HashSeed, Model, Prediction
+from respawn_jobs.wire import Many
 
 DRAINED = "Drained"
 """The error of an attempt whose runner was told to end, so that another one goes on."""
@@ -119,7 +120,7 @@ class CellEvent(Model):
     cell_id: str
     state: CellState
     source_hash: str
-    tags: list[str] = []
+    tags: Many[str] = []
     execution_count: int | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -135,7 +136,7 @@ class CheckpointCommit(Model):
     """A checkpoint whose manifest and blobs are all stored."""
 
     checkpoint: Checkpoint
-    blobs: list[str]
+    blobs: Many[str]
     hash_seed: HashSeed | None = None
     """See `models.Attempt`."""
 

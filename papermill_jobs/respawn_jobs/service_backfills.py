@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
-from respawn_jobs.wire import Model
+from respawn_jobs.wire import Many, Model
 
 MOST_RUNS = 10_000
 """Runs that one backfill may make."""
@@ -30,7 +30,7 @@ class BackfillRequest(Model):
     """Instead of `cron`: each hour, or each day at midnight."""
     tz: str | None = None
     """IANA zone of the dates; None for that of the job's schedules where they have one, else UTC."""
-    sets: list[dict[str, Any]] | None = None
+    sets: Many[dict[str, Any]] | None = None
     """Instead of a range: the parameters of each run."""
     parameters: dict[str, Any] = {}
     """Parameters of all its runs; a set's own go before them."""

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from respawn_jobs.models import RunState
-from respawn_jobs.wire import Model
+from respawn_jobs.wire import Many, Model
 
 MOST_UPSTREAM = 100
 """Jobs that one rule may wait for."""
@@ -32,7 +32,7 @@ class AfterRequest(Model):
     """A request that a job runs after others; replaces the rule that it has."""
 
     job: str
-    after: list[str] = Field(min_length=1, max_length=MOST_UPSTREAM)
+    after: Many[str] = Field(min_length=1, max_length=MOST_UPSTREAM)
     """The upstream jobs."""
     needs: Needs = "all"
     waits_for: WaitsFor = "success"
@@ -70,7 +70,7 @@ class HookRequest(Model):
     job: str
     parameters: dict[str, Any] = {}
     """Given to every run."""
-    accepts: list[str] = Field(default=[], max_length=100)
+    accepts: Many[str] = Field(default=[], max_length=100)
     """Names of the parameters that a call may give."""
 
 

@@ -1,14 +1,67 @@
-"""The base of what crosses a border: the store's JSON, the API, the command's documents."""
+"""The base of what crosses a border: the store's JSON, the API, the command's documents.
+
+What comes in costs what its size says. Validation ends at the first wrong element of a list, for a record of
+each wrong one takes a hundred times the room of the element; and a document is refused, before it is parsed,
+when it has more elements than any that is meant.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, FailFast, model_validator
+
+from respawn_jobs.errors import InvalidInput
 
 LONGEST_SECONDS = 366 * 24 * 3600.0
 """The longest timeout; timers of the system end somewhere beyond."""
+MOST_ELEMENTS = 400_000
+"""Values and keys of a JSON document, texts counted once whatever is in them."""
+_MOST_STRANGE = 20
+"""Unknown fields of an object: each is told of, which takes room."""
+_CHUNK = 1 << 18
+
+T = TypeVar("T")
+
+
+class _AtFirst(FailFast):
+    """As its base, and with a hash: unions of types need one."""
+
+    __hash__ = object.__hash__
+
+
+Many = Annotated[list[T], _AtFirst()]
+"""A list in what comes in."""
 
 
 class Model(BaseModel):
     """Base of all wire types: immutable, unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, given: Any) -> Any:
+        if isinstance(given, dict) and len(given) > len(cls.model_fields) + _MOST_STRANGE:
+            raise ValueError(f"it has {len(given):,} fields, and {len(cls.model_fields)} are known")
+        return given
+
+
+def check_elements(document: bytes, most: int = MOST_ELEMENTS) -> None:
+    """Raise `InvalidInput` for JSON that has more elements than it may.
+
+    Args:
+        document: JSON, or what is sent for it.
+        most: values and keys, at most.
+    """
+    if len(document) <= most:
+        return
+    bare = document.replace(b"\\\\", b"").replace(b'\\"', b"")
+    found, inside = 0, 0
+    for start in range(0, len(bare), _CHUNK):
+        parts = bare[start : start + _CHUNK].split(b'"')
+        outside = b"".join(parts[inside::2])
+        found += sum(map(outside.count, (b",", b":", b"[", b"{")))
+        inside = (inside + len(parts) - 1) % 2
+        if found > most:
+            raise InvalidInput(f"the document has more than {most:,} elements")

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from fastapi.security.utils import get_authorization_scheme_param
 
 from respawn_hub.handlers.streams import streamed
+from respawn_hub.limits import check_size
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ledger.port import LedgerRunner
@@ -31,6 +32,7 @@ from respawn_jobs.protocol import (
     Outcome,
     Reconsidered,
 )
+from respawn_jobs.wire import Many
 
 _SMALL_BODY = 1 << 16
 """Bytes of a document that is read before the token in it is checked."""
@@ -49,6 +51,7 @@ class _AskedFirst(APIRoute):
                 runtime: Runtime = request.app.state.runtime
                 asking = await port(request.path_params["attempt"], request, runtime)
                 await runtime.runner_threads.run(asking.check)
+            await check_size(self, request)
             with about(attempt=request.path_params["attempt"]):
                 return await handle(request)
 
@@ -62,7 +65,7 @@ class Beginning(Model):
     """The parameterized notebook, with the cells that are to be executed."""
 
     skeleton: str
-    cells: list[CellEvent]
+    cells: Many[CellEvent]
 
 
 async def port(attempt: str, request: Request, runtime: RuntimeDep) -> LedgerRunner:
@@ -89,7 +92,7 @@ async def heartbeat(port: PortDep, runtime: RuntimeDep) -> HeartbeatAnswer:
 
 
 @router.post("/record", status_code=204)
-async def record(port: PortDep, runtime: RuntimeDep, events: Annotated[list[CellEvent], Body()]) -> None:
+async def record(port: PortDep, runtime: RuntimeDep, events: Annotated[Many[CellEvent], Body()]) -> None:
     """Store cell events; all or none."""
     await runtime.runner_threads.run(port.record, events)
 
@@ -101,13 +104,13 @@ async def begin(port: PortDep, runtime: RuntimeDep, beginning: Beginning) -> Non
 
 
 @router.post("/reconsider")
-async def reconsider(port: PortDep, runtime: RuntimeDep, done: Annotated[list[int], Body()]) -> Reconsidered:
+async def reconsider(port: PortDep, runtime: RuntimeDep, done: Annotated[Many[int], Body()]) -> Reconsidered:
     """Make the plan of a resumed attempt anew, with what was seen of the cells that ran again."""
     return await runtime.runner_threads.run(port.reconsider, done)
 
 
 @router.post("/missing")
-async def missing(port: PortDep, runtime: RuntimeDep, digests: Annotated[list[str], Body()]) -> list[str]:
+async def missing(port: PortDep, runtime: RuntimeDep, digests: Annotated[Many[str], Body()]) -> list[str]:
     """Return those of the digests that are not stored."""
     return await runtime.runner_threads.run(port.missing, digests)
 

@@ -1,0 +1,182 @@
+"""What a request costs follows from its size, whatever is in it, and costs nobody else anything."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from respawn_jobs.access import Actor
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.service import Promotion, RunRequest
+from support.lonely import TOKEN, LonelyService, answering_hub, lonely_service
+from support.notebooks import notebook, text
+from support.routes import routes
+from support.runners import PlayedRunner
+
+pytestmark = pytest.mark.integration
+KILOBYTE, MEGABYTE = 1 << 10, 1 << 20
+PEOPLE = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}
+
+
+def _filled(size: int, head: str, piece: str, tail: str) -> bytes:
+    """A document of about `size` bytes: a head, a piece many times, a tail."""
+    return (head + piece * ((size - len(head) - len(tail)) // len(piece)) + tail).encode()
+
+
+SHAPES: dict[str, Callable[[int], bytes]] = {
+    "objects without fields": lambda size: _filled(size, "[{}", ",{}", "]"),
+    "lists in a list": lambda size: _filled(size, "[[]", ",[]", "]"),
+    "depth": lambda size: _filled(size, "[", "[", ""),
+    "strange fields": lambda size: (
+        "{" + ",".join(f'"f{number}":0' for number in range(size // 12)) + "}"
+    ).encode(),
+    "wrong sets": lambda size: _filled(size, '{"job":"report","sets":[0', ",0", "]}"),
+    "wrong cells": lambda size: _filled(size, '{"skeleton":"","cells":[{}', ",{}", "]}"),
+    "wrong names": lambda size: _filled(size, '{"artifact":{},"checkpoint":{},"blobs":[0', ",0", "]}"),
+    "digits": lambda size: _filled(size, "", "9", ""),
+    "escapes": lambda size: _filled(size, '{"job":"', '\\"', ""),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cost")
+
+
+@pytest.fixture(scope="module")
+def runner(data: Path) -> PlayedRunner:
+    """A runner at work, from before the service started."""
+    ledger = Ledger.embedded(data, lease_seconds=600)
+    ada = ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="report", notebook=text(notebook("1", "2"))))
+    played = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    played.begin()
+    ledger.close()
+    return played
+
+
+@pytest.fixture(scope="module")
+def service(data: Path, runner: PlayedRunner) -> Iterator[LonelyService]:
+    with answering_hub() as hub, lonely_service(data, hub) as running:
+        yield running
+
+
+@contextmanager
+def heartbeats(service: LonelyService, runner: PlayedRunner) -> Iterator[list[float]]:
+    """Send the heartbeats of a running run meanwhile; yields how long each waited, in seconds."""
+    waits: list[float] = []
+    over = threading.Event()
+    headers = {"Authorization": f"Bearer {runner.token}"}
+
+    def beat() -> None:
+        with httpx.Client(headers=headers, timeout=60) as client:
+            while not waits or not over.wait(0.05):
+                began = time.monotonic()
+                answer = client.post(f"{service.url}/runner/{runner.attempt}/heartbeat")
+                waits.append(time.monotonic() - began if answer.status_code == 200 else 60.0)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield waits
+    finally:
+        over.set()
+        thread.join()
+
+
+def cost(service: LonelyService, send: Callable[[], httpx.Response]) -> tuple[httpx.Response, float, int]:
+    """Return an answer, the seconds of the processor that it took, and by how many MB the service grew."""
+    process = psutil.Process(service.process.pid)
+    peak, before = service.peak(), process.cpu_times()
+    answer = send()
+    after = process.cpu_times()
+    return answer, after.user + after.system - before.user - before.system, service.peak() - peak
+
+
+def documents() -> list[tuple[str, str]]:
+    """Every route that takes a document."""
+    taken = ("POST", "PUT", "PATCH")
+    return [
+        (method, path)
+        for method, path in routes()
+        if method in taken and path.startswith(("/api/", "/runner/")) and "import" not in path
+    ]
+
+
+@pytest.mark.parametrize("size", [64 * KILOBYTE, MEGABYTE], ids=["64 kB", "1 MB"])
+def test_every_route_bears_every_document(service: LonelyService, runner: PlayedRunner, size: int) -> None:
+    with heartbeats(service, runner) as waits, httpx.Client(timeout=60) as client:
+        for method, path in documents():
+            for shape, made in SHAPES.items():
+                body, of_runner = made(size), path.startswith("/runner/")
+                there = path.replace("{attempt}", runner.attempt)
+                there = there.replace("{run}", runner.run).replace("{digest}", "0" * 64)
+                headers = PEOPLE | ({"Authorization": f"Bearer {runner.token}"} if of_runner else {})
+
+                send = partial(client.request, method, f"{service.url}{there}", content=body, headers=headers)
+                answer, seconds, grown = cost(service, send)
+                told = f"{method} {path}, {shape}: {answer.status_code}, {seconds:.2f} s, {grown} MB"
+                assert 400 <= answer.status_code < 500 or (answer.status_code < 300 and "{}" not in shape), (
+                    told
+                )
+                assert seconds < 2, told
+                assert grown < 100, told
+                assert len(answer.content) < 20_000, told
+    assert max(waits) < 2
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("path", "size"), [("api/backfills", 60 * MEGABYTE), ("runner/{attempt}/begin", 15 * MEGABYTE)]
+)
+def test_the_largest_document_costs_what_its_size_says(
+    service: LonelyService, runner: PlayedRunner, path: str, size: int, shape: str
+) -> None:
+    body = SHAPES[shape](size)
+    of_runner = {"Authorization": f"Bearer {runner.token}"} if path.startswith("runner") else {}
+    address = f"{service.url}/{path.replace('{attempt}', runner.attempt)}"
+    with heartbeats(service, runner) as waits:
+        answer, seconds, grown = cost(
+            service, lambda: httpx.post(address, content=body, headers=PEOPLE | of_runner, timeout=60)
+        )
+    assert 400 <= answer.status_code < 500
+    assert seconds < 5
+    assert grown < 100 + 6 * size // MEGABYTE
+    assert max(waits) < 3
+
+
+@pytest.mark.parametrize("shape", ["members", "cells", "strange fields"])
+def test_an_import_document_costs_what_its_size_says(
+    service: LonelyService, runner: PlayedRunner, shape: str
+) -> None:
+    many = 100_000
+    inside = {
+        "members": {"members": {f"blobs/{number:02x}": 0 for number in range(many)}},
+        "cells": {"cells": [{}] * many},
+        "strange fields": {f"f{number}": 0 for number in range(many)},
+    }[shape]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("manifest.json", json.dumps({"kind": "respawn-run", "format": 1, **inside}))
+    with heartbeats(service, runner) as waits:
+        answer, seconds, grown = cost(
+            service,
+            lambda: httpx.post(
+                f"{service.url}/api/runs/import", content=file.getvalue(), headers=PEOPLE, timeout=60
+            ),
+        )
+    assert answer.status_code == 422, answer.text[:300]
+    assert seconds < 3
+    assert grown < 100
+    assert max(waits) < 2
