@@ -13,6 +13,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
 
 from respawn_hub.app import create_app
 from respawn_hub.services.ending import Ending
@@ -50,7 +51,8 @@ class Server(uvicorn.Server):
 def main() -> int:
     """Serve until the hub stops it.
 
-    Returns the exit status: 2 when it was not started by a hub, 4 when its store cannot be used.
+    Returns the exit status: 2 when it was not started by a hub or a setting is wrong, 4 when its store
+    cannot be used.
     """
     logs.configure(os.environ.get("RESPAWN_LOG_FORMAT", "text"))
     try:
@@ -58,7 +60,12 @@ def main() -> int:
     except NotUnderHub as error:
         print(f"respawn: {error}", file=sys.stderr)
         return 2
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False):
+            print(f"respawn: RESPAWN_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)
+        return 2
     if settings.shared:
         logger.warning("%s", shared_account(settings))
     host, port = hub_settings.address

@@ -51,7 +51,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, SignInNeeded) and _is_navigation(request):
         target = request.url.path if request.method == "GET" else runtime.hub_settings.prefix
         query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
-        return sign_in(runtime, target + query)
+        return sign_in(runtime, target + query, request.cookies)
     return await _answer(request, error.status, error.as_dict())
 
 

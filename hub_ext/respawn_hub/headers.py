@@ -29,8 +29,17 @@ class SafeHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Content-Security-Policy", POLICY)
+                headers["Cross-Origin-Opener-Policy"] = "same-origin"
+                headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 headers["X-Content-Type-Options"] = "nosniff"
+                if not _is_static(scope):
+                    headers.setdefault("Cache-Control", "no-store")
                 headers["Referrer-Policy"] = "same-origin"
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _is_static(scope: Scope) -> bool:
+    """Tell whether a file is asked for that is the same for everybody, and named by its release."""
+    return "/static/" in str(scope["path"])

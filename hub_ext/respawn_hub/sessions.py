@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.responses import Response
 SESSION = "respawn-session"
 SIGN_IN = "respawn-sign-in-"
 _SIGN_IN_SECONDS = 600
+_MOST_SIGN_INS = 4
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,17 @@ class Sessions:
         """Sign the browser out of the service."""
         response.delete_cookie(SESSION, path=self._path)
 
-    def begin(self, response: Response, state: str, sign_in: SignIn) -> None:
-        """Remember a sign-in under way, under its own state: two tabs may sign in at once."""
+    def begin(
+        self, response: Response, state: str, sign_in: SignIn, cookies: Mapping[str, str] | None = None
+    ) -> None:
+        """Remember a sign-in under way, under its own state: several tabs may sign in at once.
+
+        Of those that the browser's `cookies` tell of, the newest few stay: each page that is opened while
+        nobody is signed in begins one, and too many make a header that the proxy refuses.
+        """
+        begun = [name for name in cookies or {} if name.startswith(SIGN_IN)]
+        for name in sorted(begun, key=lambda name: self._made(str((cookies or {})[name])))[:-_MOST_SIGN_INS]:
+            response.delete_cookie(name, path=self._path)
         content = {"next": sign_in.next, "verifier": sign_in.verifier}
         self._set(response, SIGN_IN + state, content, _SIGN_IN_SECONDS)
 
@@ -75,6 +86,12 @@ class Sessions:
         response.set_cookie(
             name, sealed, max_age=seconds, path=self._path, httponly=True, samesite="lax", secure=self._secure
         )
+
+    def _made(self, sealed: str) -> int:
+        try:
+            return self._box.extract_timestamp(sealed.encode())
+        except InvalidToken:
+            return 0
 
     def _read(self, sealed: str | None, seconds: int) -> dict[str, Any] | None:
         if not sealed:

@@ -18,7 +18,7 @@ class NotUnderHub(RuntimeError):
 class HubSettings(BaseSettings):
     """What the hub gives each service that it manages."""
 
-    model_config = SettingsConfigDict(env_prefix="JUPYTERHUB_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="JUPYTERHUB_", frozen=True, hide_input_in_errors=True)
 
     api_token: SecretStr
     api_url: str
@@ -85,7 +85,7 @@ class HubSettings(BaseSettings):
 class Settings(BaseSettings):
     """How the service itself works."""
 
-    model_config = SettingsConfigDict(env_prefix="RESPAWN_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="RESPAWN_", frozen=True, hide_input_in_errors=True)
 
     data: Path = Path("respawn-data")
     db_url: str | None = None
@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     """Whether metrics are told without a token."""
     log_format: str = "text"
     """`text`, or `json`: one object a line."""
-    cookie_secret: SecretStr | None = None
+    cookie_secret: SecretStr | None = Field(default=None, min_length=32)
     """Secret of session cookies and webhooks; by default made at the first start and kept in `data`."""
 
     def secret(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse
@@ -17,11 +18,11 @@ from respawn_jobs.errors import Forbidden, Unauthenticated
 router = APIRouter(include_in_schema=False)
 
 
-def sign_in(runtime: Runtime, target: str) -> Response:
+def sign_in(runtime: Runtime, target: str, cookies: Mapping[str, str]) -> Response:
     """Send a browser to the hub; it comes back to `target`, a path of this service, when signed in."""
     state, verifier = secrets.token_urlsafe(16), new_verifier()
     response = RedirectResponse(runtime.hub.authorize_url(state, verifier), status_code=302)
-    runtime.sessions.begin(response, state, SignIn(target, verifier))
+    runtime.sessions.begin(response, state, SignIn(target, verifier), cookies)
     return response
 
 

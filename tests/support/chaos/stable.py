@@ -74,7 +74,8 @@ def serve(order: dict[str, Any]) -> None:
         new_kernel_check=FakeKernel,
     )
     settings = Settings(
-        data=Path(order["data"]), cookie_secret="not used", max_running=order["places"],
+        data=Path(order["data"]), cookie_secret="not used, but as long as one must be",
+        max_running=order["places"],
         lease_seconds=order["lease_seconds"], db_url=order["db_url"], blobs_url=order["blobs_url"],
     )  # fmt: skip
     hub = HubSettings(

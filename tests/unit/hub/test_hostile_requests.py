@@ -119,5 +119,8 @@ def test_no_header_and_no_path_breaks_the_service_or_its_connection(
         print(method, where + query, nasty, body)
         answer = ask(connection, method, prefix + where + query, body, **(signed_in | nasty))
         assert answer.status < 500, answer.read()
+        assert answer.headers["Cache-Control"], "nobody keeps an answer that is not said to be kept"
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         answer.read()
         assert still_good(connection, prefix)

@@ -65,3 +65,17 @@ def test_a_form_token_belongs_to_one_session() -> None:
     assert not sessions.form_token_matches("other-token", token)
     assert not sessions.form_token_matches("hub-token", "")
     assert not sessions.form_token_matches("hub-token", "ü")
+
+
+def test_pages_that_are_opened_while_nobody_is_signed_in_fill_no_header() -> None:
+    sessions, cookies = _sessions(), dict[str, str]()
+    for number in range(50):
+        response = Response()
+        sessions.begin(response, f"state-{number}", SignIn(PATH, "verifier" * 8), cookies)
+        for said in response.headers.getlist("set-cookie"):
+            for name, morsel in SimpleCookie(said).items():
+                cookies = {key: value for key, value in cookies.items() if key != name}
+                cookies |= {} if morsel["max-age"] == "0" else {name: morsel.value}
+    assert len(cookies) <= 5
+    assert sum(map(len, cookies.values())) < 4_000
+    assert sessions.sign_in(cookies, "state-49") is not None

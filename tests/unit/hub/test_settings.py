@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from respawn_hub.settings import HubSettings, NotUnderHub, Settings
 
@@ -67,3 +68,23 @@ def test_a_hub_with_a_domain_of_its_own_is_addressed_by_it() -> None:
     assert (
         _hub(host="https://hub.example.org", public_url=service).hub_pages == "https://hub.example.org/hub/"
     )
+
+
+@pytest.mark.parametrize("secret", ["", "k9-qq", "x" * 31])
+def test_a_secret_that_can_be_guessed_is_refused(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESPAWN_COOKIE_SECRET", secret)
+    with pytest.raises(ValidationError, match="at least 32") as refused:
+        Settings()
+    assert not secret or secret not in str(refused.value)
+
+
+def test_a_wrong_setting_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API_TOKEN", "API_URL", "CLIENT_ID"):
+        monkeypatch.setenv(f"JUPYTERHUB_{name}", "http://127.0.0.1:1")
+    monkeypatch.setenv("RESPAWN_COOKIE_SECRET", "k9-qq")
+    done = subprocess.run([sys.executable, "-m", "respawn_hub"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "RESPAWN_COOKIE_SECRET" in done.stderr
+    assert "k9-qq" not in done.stderr
+    assert "Traceback" not in done.stderr
