@@ -28,7 +28,7 @@ _PLACES = (sys.prefix, sys.base_prefix, *map(sysconfig.get_path, ("stdlib", "pur
 _INSTALLED = tuple({place for one in _PLACES if one for place in (one, str(Path(one).resolve()))})
 _NOTEBOOK = re.compile(rb"\b(?:__main__|user_ns|user_global_ns)\b")
 _RUN_AS_SCRIPT = re.compile(rb"__name__\s*==\s*['\"]__main__['\"]")
-_OURS = ("respawn", "respawn_kernels", "respawn_jobs", "respawn_widgets")
+_OURS = ("respawn", "respawn_hub", "respawn_jobs", "respawn_kernels", "respawn_server", "respawn_widgets")
 
 
 class Baseline:
