@@ -41,6 +41,10 @@ def reducers() -> Mapping[type, Reducer]:
     if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "Tensor"):
         found[torch.Tensor] = _tensor
         found[torch.nn.Parameter] = _parameter
+    if sys.modules.get("matplotlib.cbook") is not None:
+        from respawn_kernels import matplotlib_reductions
+
+        found |= matplotlib_reductions.reducers()
     if sys.modules.get("unittest.mock") is not None:
         from respawn_kernels import mock_reductions
 
