@@ -68,6 +68,18 @@ class _Main(ModuleType):
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
+class _BuiltinsModule(ModuleType):
+    """`builtins` while names are pending: the copies of it follow what a cell assigns there."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        _each_refresh()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        _each_refresh()
+
+
 class LazyNames:
     """The pending variables of one namespace. Threads may share it."""
 
@@ -110,6 +122,7 @@ class LazyNames:
                 self._own = self.namespace.get("__builtins__", builtins)
                 self.namespace["__builtins__"] = self._builtins
                 self._change_main(ModuleType, _Main)
+                builtins.__class__ = _BuiltinsModule
             self.load([name for name in names if hasattr(builtins, name)])
             self.settle()
 
@@ -236,6 +249,7 @@ class LazyNames:
                 self.namespace["__builtins__"] = self._own
             self._own = None
             self._change_main(_Main, ModuleType)
+            builtins.__class__ = ModuleType
             settled, self.settled = self.settled, []
             for call in settled:
                 call()
@@ -247,6 +261,11 @@ class LazyNames:
 
 
 _of_namespace: list[LazyNames] = []
+
+
+def _each_refresh() -> None:
+    for lazy in _of_namespace:
+        lazy.refresh()
 
 
 def lazy_names(namespace: dict[str, Any]) -> LazyNames:

@@ -6,7 +6,7 @@ Both ways set the session's state and put placeholders where a variable could no
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,11 +98,14 @@ class StoredState:
         self._loader.release(self._handed_out)
         self._handed_out.clear()
 
-    def set_session(self, *, first: bool) -> list[UnstoredVariable]:
+    def set_session(
+        self, *, first: bool, settled: Callable[[], None] = lambda: None
+    ) -> list[UnstoredVariable]:
         """Set the session's state besides variables and results; return what could not be set.
 
         Args:
             first: the parts that must be as they were before variables are loaded, or else all others.
+            settled: called when a part is set.
         """
         names = [
             frame.name
@@ -119,7 +122,7 @@ class StoredState:
             loaded |= self._loader.load(place)
         failed = {name: why for name in names if (why := self._loader.failed.get(name)) is not None}
         values = {name: loaded[name] for name in names if name in loaded}
-        failed |= session_state.restore(values, self._shell)
+        failed |= session_state.restore(values, self._shell, settled)
         return [UnstoredVariable(name, "session", why) for name, why in failed.items()]
 
     def reason(self, name: str) -> str:
@@ -274,8 +277,9 @@ def restore_lazily(
         # It hides a builtin: without anything under its name Python would find that.
         namespace[item.name] = Placeholder(item.name, item.type, item.reason, item.cell)
     lazy.forget(item.name for item in failed)
-    failed += [*parted, *unset, *state.set_session(first=False)]
-    _load_for_builtins(lazy)
+    failed += [*parted, *unset]
+    # At once after each part: the next may call what the one before put in a builtin's place.
+    failed += state.set_session(first=False, settled=lambda: _load_for_builtins(lazy))
     state.release()
     report = RestoreReport(
         manifest, [n for n in state.names if n not in {f.name for f in failed}], failed, cwd
@@ -286,6 +290,8 @@ def restore_lazily(
 def _load_for_builtins(lazy: LazyNames) -> None:
     """Load what the notebook's own builtins read: loading it later would call them, and they need it."""
     replaced = baseline.replaced_builtins()
+    if not replaced:
+        return
     own = {name: builtins.__dict__[name] for name in replaced}
     builtins.__dict__.update(replaced)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -143,12 +143,15 @@ def reaching_notebook() -> set[str]:
     return set(baseline.reaching)
 
 
-def restore(values: Mapping[str, Any], shell: Any | None = None) -> dict[str, str]:
+def restore(
+    values: Mapping[str, Any], shell: Any | None = None, settled: Callable[[], None] = lambda: None
+) -> dict[str, str]:
     """Set a session to what `capture` returned of another.
 
     Args:
         values: what was captured, or a part of it.
         shell: the IPython shell, if there is one.
+        settled: called when a part is set, before the next one is.
 
     Returns:
         The reason for each name that could not be set.
@@ -171,6 +174,7 @@ def restore(values: Mapping[str, Any], shell: Any | None = None) -> dict[str, st
             probe.restore(together[name], shell)
         except Exception as error:  # noqa: BLE001  a library of another version may refuse anything
             failed[name] = _reason(error)
+        settled()
     return failed
 
 

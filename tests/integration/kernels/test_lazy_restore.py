@@ -447,6 +447,17 @@ def test_builtins_of_the_notebook_find_what_they_read_whoever_calls_them(
     assert kernel.value("calls > before")
 
 
+def test_what_a_cell_assigns_to_builtins_counts_in_that_cell(kernel: Kernel) -> None:
+    restored(kernel)
+    kernel.run("import builtins\nbuiltins.sorted, first = min, sorted\nseen = sorted([2, 1])")
+    assert kernel.value("seen") == 1
+    kernel.run(
+        "builtins.sorted = first\nback = sorted([2, 1])\nbuiltins.extra = 5\nmore = extra\ndel builtins.extra"
+    )
+    assert kernel.value("(back, more)") == ([1, 2], 5)
+    assert "NameError" in kernel.run("try: extra\nexcept NameError as e: print(repr(e))")
+
+
 def test_what_was_loaded_goes_with_its_last_name(fetched: Path, kernel: Kernel) -> None:
     restored(kernel)
     kernel.run("import weakref; gone = []; ends = weakref.finalize(ada, gone.append, 'ada')")
