@@ -9,13 +9,17 @@ from pathlib import Path
 import httpx
 import pytest
 
+from respawn_jobs.access import Actor
+from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import Run, RunState
 from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion, RunRequest
 from support.browser import chromium, context, page
 from support.hub import RunningHub, running_hub
 from support.leaks import tolerate
+from support.lonely import LonelyService, answering_hub, lonely_service
 from support.notebooks import notebook, text
+from support.runners import PlayedRunner
 from support.waiting import wait_for
 
 __all__ = ["chromium", "context", "page"]  # the browser's fixtures
@@ -124,3 +128,26 @@ def sign_in(hub: RunningHub) -> Iterator[Callable[[str], Visitor]]:
 def uploads(tmp_path: Path) -> Callable[[str], tuple[str, bytes]]:
     """Return a notebook as a form sends a file."""
     return lambda source: ("fixed.ipynb", source.encode())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lonely")
+
+
+@pytest.fixture(scope="module")
+def runner(data: Path) -> PlayedRunner:
+    """A runner at work, from before the service started."""
+    ledger = Ledger.embedded(data, lease_seconds=600)
+    ada = ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="report", notebook=text(notebook("1", "2"))))
+    played = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    played.begin()
+    ledger.close()
+    return played
+
+
+@pytest.fixture(scope="module")
+def service(data: Path, runner: PlayedRunner) -> Iterator[LonelyService]:
+    with answering_hub() as hub, lonely_service(data, hub) as running:
+        yield running

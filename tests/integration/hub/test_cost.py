@@ -10,17 +10,12 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from respawn_jobs.access import Actor
-from respawn_jobs.ledger import Ledger
-from respawn_jobs.service import Promotion, RunRequest
-from support.lonely import TOKEN, LonelyService, answering_hub, lonely_service
-from support.notebooks import notebook, text
+from support.lonely import TOKEN, LonelyService
 from support.routes import routes
 from support.runners import PlayedRunner
 
@@ -47,29 +42,6 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "digits": lambda size: _filled(size, "", "9", ""),
     "escapes": lambda size: _filled(size, '{"job":"', '\\"', ""),
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cost")
-
-
-@pytest.fixture(scope="module")
-def runner(data: Path) -> PlayedRunner:
-    """A runner at work, from before the service started."""
-    ledger = Ledger.embedded(data, lease_seconds=600)
-    ada = ledger.as_actor(Actor.owner("ada"))
-    ada.promote(Promotion(name="report", notebook=text(notebook("1", "2"))))
-    played = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
-    played.begin()
-    ledger.close()
-    return played
-
-
-@pytest.fixture(scope="module")
-def service(data: Path, runner: PlayedRunner) -> Iterator[LonelyService]:
-    with answering_hub() as hub, lonely_service(data, hub) as running:
-        yield running
 
 
 @contextmanager

@@ -10,43 +10,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from respawn_jobs.access import Actor
-from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import CellState
 from respawn_jobs.remote import RemoteRunner
-from respawn_jobs.service import Promotion, RunRequest
 from respawn_kernels.digest import digest_of, digest_of_file
-from support.lonely import TOKEN, LonelyService, answering_hub, lonely_service, silent_hub
-from support.notebooks import notebook, text
+from support.lonely import TOKEN, LonelyService, lonely_service, silent_hub
 from support.runners import PlayedRunner
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 MEGABYTE = 1 << 20
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("load")
-
-
-@pytest.fixture(scope="module")
-def runner(data: Path) -> PlayedRunner:
-    """A runner at work, from before the service started."""
-    ledger = Ledger.embedded(data, lease_seconds=600)
-    ada = ledger.as_actor(Actor.owner("ada"))
-    ada.promote(Promotion(name="report", notebook=text(notebook("1", "2"))))
-    played = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
-    played.begin()
-    ledger.close()
-    return played
-
-
-@pytest.fixture(scope="module")
-def service(data: Path, runner: PlayedRunner) -> Iterator[LonelyService]:
-    with answering_hub() as hub, lonely_service(data, hub) as running:
-        yield running
 
 
 def sent(megabytes: int, head: bytes = b"", tail: bytes = b"") -> Iterator[bytes]:
