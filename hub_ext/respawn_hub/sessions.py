@@ -58,8 +58,9 @@ class Sessions:
         Of those that the browser's `cookies` tell of, the newest few stay: each page that is opened while
         nobody is signed in begins one, and too many make a header that the proxy refuses.
         """
-        begun = [name for name in cookies or {} if name.startswith(SIGN_IN)]
-        for name in sorted(begun, key=lambda name: self._made(str((cookies or {})[name])))[:-_MOST_SIGN_INS]:
+        known = (cookies or {}).items()
+        begun = {name: self._made(sealed) for name, sealed in known if name.startswith(SIGN_IN)}
+        for name in sorted(begun, key=begun.__getitem__)[:-_MOST_SIGN_INS]:
             response.delete_cookie(name, path=self._path)
         content = {"next": sign_in.next, "verifier": sign_in.verifier}
         self._set(response, SIGN_IN + state, content, _SIGN_IN_SECONDS)

@@ -14,6 +14,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -70,7 +71,9 @@ class NamedFiles:
         self._made = {path for one in records if one.evidence for path in one.evidence.written}
         ended = [one.finished_at for one in records if one.finished_at is not None]
         self._end = max(ended).timestamp() if ended else None
-        self._directory, self._newer = directory, newer
+        self._directory = directory
+        # Cells name the same directories again and again.
+        self._newer = cache(newer) if newer is not None else None
 
     def of(self, source: str, record: CellRecord, known: Collection[str]) -> list[str]:
         """Tell which files that a reused cell names, or whose directories it listed, were written since.

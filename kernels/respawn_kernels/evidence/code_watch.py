@@ -53,8 +53,8 @@ class CodeWatch:
         """Modules by the names of their files, where all code of the file is a library's."""
         self._ran_files: set[str] = set()
         self._ran: list[CodeType] = []
-        self._beside: list[CodeType] = []
-        """Code of modules that lie beside the notebook."""
+        self._beside: dict[int, CodeType] = {}
+        """Code of modules that lie beside the notebook, by its address: some events come each time."""
         self._cell: frozenset[str] = frozenset()
         self._names: dict[int, tuple[CodeType, Names]] = {}
         self._failed: str | None = None
@@ -164,10 +164,11 @@ class CodeWatch:
         by_caller = serves_both(module, code.co_filename)
         if by_caller and _serves_machinery(frame):
             return True  # the notebook may call it yet
-        if is_library_file(code.co_filename) and not by_caller:
-            self._files[code.co_filename] = module
-        if not is_library_file(code.co_filename) and not is_machinery(module):
-            self._beside.append(code)
+        if is_library_file(code.co_filename):
+            if not by_caller:
+                self._files[code.co_filename] = module
+        elif not is_machinery(module):
+            self._beside[id(code)] = code
         if module in sys.modules:  # named tuples and their like bring names of their own
             self.libraries.add(module)
         return False
@@ -177,7 +178,7 @@ class CodeWatch:
         ran = self._ran[:]
         del self._ran[: len(ran)]
         try:
-            self.everything |= any(map(_reaches_notebook, self._beside[:]))
+            self.everything |= any(map(_reaches_notebook, list(self._beside.values())))
             for code in {id(code): code for code in ran}.values():
                 self._count(code)
         except Exception as error:  # noqa: BLE001  it never fails a cell; the record says that it failed

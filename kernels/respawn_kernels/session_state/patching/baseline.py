@@ -99,10 +99,10 @@ class Baseline:
                 self.dispatchers[name, key] = value
         if _is_local(module):
             self.local[name] = module
-            if (digest := source_digest(module)) is not None:
-                self.sources[name] = digest
-            if _reaches_notebook(module):
-                self.reaching.add(name)
+            if (source := _source_of(module)) is not None:
+                self.sources[name] = hashlib.sha256(source).hexdigest()
+                if _NOTEBOOK.search(_RUN_AS_SCRIPT.sub(b"", source)):
+                    self.reaching.add(name)
             self.marks[name] = {
                 key: mark(value)
                 for key, value in values.items()
@@ -208,18 +208,15 @@ class ImportListener(Protocol):
 
 def source_digest(module: ModuleType) -> str | None:
     """Return what differs when a module's source file does; None when that is not to be read."""
+    source = _source_of(module)
+    return None if source is None else hashlib.sha256(source).hexdigest()
+
+
+def _source_of(module: ModuleType) -> bytes | None:
     try:
-        return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
+        return Path(str(module.__file__)).read_bytes()
     except OSError:
         return None
-
-
-def _reaches_notebook(module: ModuleType) -> bool:
-    try:
-        source = Path(str(module.__file__)).read_bytes()
-    except OSError:
-        return False
-    return _NOTEBOOK.search(_RUN_AS_SCRIPT.sub(b"", source)) is not None
 
 
 def own_classes(module: ModuleType) -> Iterator[type]:
