@@ -12,18 +12,15 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from respawn_jobs.job_environment import kernel_environment
 from respawn_jobs.workspace import Workspace
 from respawn_kernels.hash_seed import RANDOM, VARIABLE, chosen, seed_for
 
-_OURS = ("RESPAWN_", "JUPYTERHUB_", "CONFIGPROXY_")
-_STORES = ("AWS_", "PG", "FSSPEC_")
-_KEPT = ("RESPAWN_RESTORE",)
-_FOR_RUNNERS = ("RESPAWN_LOG_FORMAT",)
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL = 4000
 _NOISE = "Kernel is running over TCP without encryption"
@@ -33,32 +30,6 @@ _MOST_STARTS = 5
 
 class KernelFailed(Exception):
     """The kernel did not come up; the message says why."""
-
-
-def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a kernel: the runner's own, without what would let a notebook act as it.
-
-    JupyterHub's variables go because they carry tokens, Respawn's because they lead to the store. What else a
-    person has in the environment, such as their own `AWS_*`, is theirs.
-    """
-    return {
-        name: value
-        for name, value in environ.items()
-        if name in _KEPT or (name != "JPY_API_TOKEN" and not name.startswith(_OURS))
-    }
-
-
-def runner_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a runner that a service starts: also without the keys of its stores.
-
-    `RESPAWN_PASS_TO_JOBS` names, with commas between them, variables that jobs get all the same.
-    """
-    passed = {name.strip() for name in environ.get("RESPAWN_PASS_TO_JOBS", "").split(",")}
-    return {
-        name: value
-        for name, value in kernel_environment(environ).items()
-        if name in passed or not name.startswith(_STORES)
-    } | {name: environ[name] for name in _FOR_RUNNERS if name in environ}
 
 
 class Kernel:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.kernel import runner_environment
+from respawn_jobs.job_environment import runner_environment
 
 logger = logging.getLogger(__name__)
 

@@ -67,7 +67,15 @@ def runners() -> list[psutil.Process]:
 def test_jobs_see_no_keys_of_the_service_but_those_it_passes_on(
     ledger, ada, executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("RESPAWN_COOKIE_SECRET", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "FSSPEC_S3_SECRET"):
+    ours = ("RESPAWN_COOKIE_SECRET", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "FSSPEC_S3_SECRET")
+    for name in (
+        *ours,
+        "AZURE_CLIENT_SECRET",
+        "GOOGLE_API_KEY",
+        "SMTP_PASSWORD",
+        "DATABASE_URL",
+        "UNHEARD_OF",
+    ):
         monkeypatch.setenv(name, "secret-value")
     monkeypatch.setenv("AWS_REGION", "eu-1")
     monkeypatch.setenv("RESPAWN_PASS_TO_JOBS", "AWS_REGION")

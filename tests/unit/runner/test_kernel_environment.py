@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import string
+
+import pytest
 from jupyter_client.kernelspec import KernelSpec
 
-from respawn_jobs.kernel import kernel_environment, runner_environment, seeded
+from respawn_jobs.job_environment import kernel_environment, runner_environment
+from respawn_jobs.kernel import seeded
 from respawn_kernels.hash_seed import UNLOCKED, seed_for
 
 SERVICE = {
@@ -24,13 +29,68 @@ STORES = {
 }
 
 
-def test_runners_of_a_service_get_neither_its_tokens_nor_the_keys_of_its_stores() -> None:
-    assert runner_environment(SERVICE | STORES) == {"PATH": "/bin", "RESPAWN_RESTORE": "/downloads"}
+SECRETS = {
+    "AZURE_CLIENT_SECRET": "secret",
+    "AZURE_STORAGE_CONNECTION_STRING": "secret",
+    "GOOGLE_APPLICATION_CREDENTIALS": "/etc/key.json",
+    "SMTP_PASSWORD": "secret",
+    "DATABASE_URL": "postgresql://ada:secret@db/x",
+    "GITHUB_TOKEN": "secret",
+    "SECRET": "secret",
+    "PIP_INDEX_URL": "https://ada:secret@index/simple",
+    "PATHS": "not PATH",
+    "LCX": "not LC_*",
+}
+NEEDED = {
+    "PATH": "/bin",
+    "HOME": "/home/ada",
+    "LANG": "C.UTF-8",
+    "LC_TIME": "de_DE.UTF-8",
+    "TZ": "Europe/Berlin",
+    "TMPDIR": "/scratch",
+    "VIRTUAL_ENV": "/venv",
+    "PYTHONPATH": "/site",
+    "JUPYTER_PATH": "/kernels",
+    "CUDA_VISIBLE_DEVICES": "0",
+    "NVIDIA_VISIBLE_DEVICES": "all",
+    "OMP_NUM_THREADS": "2",
+    "OPENBLAS_NUM_THREADS": "2",
+    "https_proxy": "http://proxy:3128",
+    "NO_PROXY": "localhost",
+    "SSL_CERT_FILE": "/etc/ca.pem",
+}
+
+
+def test_runners_of_a_service_get_what_notebooks_need_and_nothing_else() -> None:
+    given = SERVICE | STORES | SECRETS | NEEDED
+    assert runner_environment(given) == NEEDED | {"RESPAWN_RESTORE": "/downloads"}
+
+
+def test_a_variable_that_nobody_has_heard_of_stays_with_the_service() -> None:
+    seed = random.randrange(2**32)
+    draw = random.Random(seed)
+    names = {
+        "Q" + "".join(draw.choices(string.ascii_uppercase + "_", k=draw.randint(3, 12))) for _ in range(500)
+    }
+    unknown = dict.fromkeys(names, "secret")
+    assert runner_environment(unknown) == {}, f"seed {seed}"
+
+
+def test_a_proxy_with_a_password_is_kept_back_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    assert runner_environment({"HTTPS_PROXY": "http://ada:pw-of-ada@proxy:3128", "PATH": "/bin"}) == {
+        "PATH": "/bin"
+    }
+    assert "jobs do not get HTTPS_PROXY" in caplog.text
+    assert "pw-of-ada" not in caplog.text
+    passed = {"HTTPS_PROXY": "http://ada:pw@proxy:3128", "RESPAWN_PASS_TO_JOBS": "HTTPS_PROXY"}
+    assert runner_environment(passed).keys() == {"HTTPS_PROXY"}
 
 
 def test_an_administrator_may_pass_variables_to_jobs() -> None:
-    given = SERVICE | STORES | {"RESPAWN_PASS_TO_JOBS": "AWS_ENDPOINT_URL, RESPAWN_COOKIE_SECRET"}
-    assert runner_environment(given).keys() == {"PATH", "RESPAWN_RESTORE", "AWS_ENDPOINT_URL"}
+    names = "AWS_ENDPOINT_URL, RESPAWN_COOKIE_SECRET,AZURE_*, RESPAWN_*,JUPYTERHUB_*"
+    got = runner_environment(SERVICE | STORES | SECRETS | {"RESPAWN_PASS_TO_JOBS": names})
+    azure = {name for name in SECRETS if name.startswith("AZURE_")}
+    assert got.keys() == {"PATH", "RESPAWN_RESTORE", "AWS_ENDPOINT_URL", *azure}
 
 
 def test_a_kernel_on_a_persons_own_machine_keeps_what_is_theirs() -> None:
