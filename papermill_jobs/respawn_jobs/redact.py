@@ -14,13 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from respawn_kernels.secret_looks import NAMES, TELLING, VENDORS
+
 GONE = "[secret]"
 _SHORTEST = 6
 """Characters of a value that is taken for a secret because of where it comes from."""
 _MOST = 200_000
-_TELLING = (
-    r"passw(?:or)?d|passphrase|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential"
-)
 _QUOTED_OR_WORD = r"""(?:\\?"(?:\\.|[^"\\\n])*"?|\\?'(?:\\.|[^'\\\n])*'?|[^\s"',;&)}\]\\]+)"""
 
 _WEBHOOKS = (
@@ -30,8 +29,7 @@ _QUERY = (
     r"token|secret|signature|credential|password|passwd|pwd|api[_-]?key|access[_-]?key(?:id)?"
     r"|\bsig|\bkey|\bcode|\bauth"
 )
-_VENDORS = r"gh[pousr]_|github_pat_|glpat-|xox[a-z]-|sk-|pypi-|hf_|dckr_pat_|npm_"
-_NAMED = rf"\b[\w.-]{{0,40}}(?:{_TELLING})[\w-]{{0,20}}\\?[\"']?\s{{0,3}}(?:=>|[:=])\s{{0,3}}"
+_NAMED = rf"\b[\w.-]{{0,40}}(?:{TELLING})[\w-]{{0,20}}\\?[\"']?\s{{0,3}}(?:=>|[:=])\s{{0,3}}"
 _PATTERNS = tuple(
     (re.compile(pattern, re.DOTALL), replacement)
     for pattern, replacement in (
@@ -47,12 +45,11 @@ _PATTERNS = tuple(
         (rf"(?i)([?&;][\w.%-]{{0,40}}(?:{_QUERY})=)[^&\s\"'<>;]+", rf"\1{GONE}"),
         (r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{12,}\b", GONE),
         (r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?", GONE),
-        (rf"\b(?:{_VENDORS})[\w-]{{16,}}", GONE),
+        (rf"\b(?:{VENDORS})[\w-]{{16,}}", GONE),
         (rf"(?i)({_NAMED}){_QUOTED_OR_WORD}", rf"\1{GONE}"),
     )
 )
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_NAMES = re.compile(rf"(?i){_TELLING}|_key$|^key$|_dsn$|signature")
 _NOT_SECRET = {"true", "false", "none", "null"}
 _hidden: set[str] = set()
 
@@ -95,7 +92,7 @@ def _known() -> list[str]:
 def _of_environment(variables: tuple[tuple[str, str], ...]) -> frozenset[str]:
     found = set()
     for name, value in variables:
-        if _NAMES.search(name):
+        if NAMES.search(name):
             found.add(value)
         elif "://" in value and "@" in value:
             found |= _password(value)

@@ -125,3 +125,42 @@ def test_a_descriptor_that_something_holds_is_named(bench, holds: str) -> None:
     told = " ".join(bench.service.plan(failed.run.id, request).problems)
     assert "cell 2 reads held" in told
     assert "the number of an open file, which ends with the kernel" in told
+
+
+def test_a_secret_that_a_cell_puts_into_the_environment_is_in_no_checkpoint_and_made_again(bench) -> None:
+    value = "correct-horse-battery"
+    (bench.directory / "word.txt").write_text(value)
+    (bench.directory / "url.txt").write_text(f"postgresql://ada:{value}@db/x")
+    (bench.directory / "stage.txt").write_text("ordinary-stage")
+    sets = (
+        "import os, pathlib\n"
+        "os.environ['SMTP_PASSWORD'] = pathlib.Path('word.txt').read_text()\n"
+        "os.environ['DATABASE_URL'] = pathlib.Path('url.txt').read_text()\n"
+        "os.environ['STAGE'] = pathlib.Path('stage.txt').read_text()"
+    )
+    shows = "import os; print([len(os.environ[n]) for n in ('SMTP_PASSWORD', 'DATABASE_URL', 'STAGE')])"
+    failed = bench.run(sets, "x = 1", "1/0", shows)
+    stored = bench.ledger.blobs
+    everything = [stored.get(digest) for file, digest in stored.listed() if digest]
+    assert len(everything) > 3
+    assert not any(value.encode() in data for data in everything)
+    assert any(b"ordinary-stage" in data for data in everything), "what is stored is read as it is"
+
+    request = ResumeRequest(notebook=text(notebook(sets, "x = 1", "", shows)))
+    plan = bench.service.plan(failed.run.id, request)
+    assert plan.again == [0]
+    resumed = bench.resume(failed.run.id, notebook(sets, "x = 1", "", shows))
+    assert resumed.cells[0].state.value == "reused"
+    assert bench.printed(resumed.run.id, 3) == "[21, 43, 14]\n"
+
+
+def test_a_secret_whose_cell_cannot_run_again_is_named_before_a_resume(bench) -> None:
+    (bench.directory / "word.txt").write_text("correct-horse-battery")
+    sets = "import os\nos.environ['API_TOKEN'] = open('word.txt').read()\nopen('log', 'a').write('x')"
+    failed = bench.run(sets, "x = 1", "1/0", "print(os.environ['API_TOKEN'])")
+    request = ResumeRequest(notebook=text(notebook(sets, "x = 1", "", "print(1)")))
+    plan = bench.service.plan(failed.run.id, request)
+    (told,) = (notice for notice in plan.notices if "API_TOKEN" in notice)
+    assert "cell 0 set environment variables (API_TOKEN)" in told
+    assert "checkpoints keep no secrets" in told
+    assert (bench.directory / "log").read_text() == "x"

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respawn_kernels.session_state import CATALOGUE, capture, restore
+from respawn_kernels.session_state import CATALOGUE, Lost, capture, restore
 from respawn_kernels.session_state.registry import own
 
 
@@ -57,13 +57,27 @@ def test_only_what_changed_in_the_environment_is_told(monkeypatch: pytest.Monkey
     before = {**os.environ, "GONE": "x"}
     monkeypatch.setattr("respawn_kernels.session_state.probes.process._environment_before", before)
     monkeypatch.setenv("CHANGED", "2")
-    stored = capture()["#env"]
-    assert stored == {"CHANGED": "2", "GONE": None}
+    stored = {name: value for name, value in capture().items() if name.startswith("#env")}
+    assert stored == {"#env:CHANGED": "2", "#env:GONE": None}
     monkeypatch.delenv("CHANGED")
     monkeypatch.setenv("GONE", "again")
-    restore({"#env": stored})
+    restore(stored)
     assert os.environ["CHANGED"] == "2"
     assert "GONE" not in os.environ
+
+
+def test_a_secret_in_the_environment_is_named_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "SMTP_PASSWORD": "correct-horse",
+        "DATABASE_URL": "postgresql://ada:horse@db",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STAGE", "test")
+    stored = capture()
+    assert isinstance(stored["#env:SMTP_PASSWORD"], Lost)
+    assert isinstance(stored["#env:DATABASE_URL"], Lost)
+    assert stored["#env:STAGE"] == "test"
+    assert b"horse" not in pickle.dumps({name: one for name, one in stored.items() if name[:4] == "#env"})
 
 
 def test_warnings_filters_come_back() -> None:

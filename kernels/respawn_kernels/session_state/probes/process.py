@@ -10,10 +10,12 @@ import time
 from collections.abc import Hashable
 from typing import Any
 
-from respawn_kernels.session_state.probe import Lost, Parts
+from respawn_kernels.secret_looks import looks_secret
+from respawn_kernels.session_state.probe import Lost, Marks, Parts
 from respawn_kernels.session_state.probes.settings import Settings
 from respawn_kernels.working_directory import working_directory
 
+_SECRET = Lost("it looks like a secret, and checkpoints keep no secrets", "environment variable")
 _environment_before = dict(os.environ)
 _LIMITS = [name for name in dir(resource) if name.startswith("RLIMIT_")]
 
@@ -38,22 +40,29 @@ class WorkingDirectory:
 class Environment:
     """The environment variables that changed since the kernel began.
 
-    Never the whole environment: a platform gives its secrets to a kernel by it.
+    Never the whole environment: a platform gives its secrets to a kernel by it. What looks like a secret is
+    never kept either, for checkpoints are not encrypted: it is named, and its cell makes it again.
     """
 
     name = "#env"
     first = True
 
     def fingerprint(self) -> Hashable:
-        """Return a hash of all variables."""
-        return hash(frozenset(os.environ.items()))
+        """Return a hash of each variable, None for those that are gone."""
+        marks: dict[str, Hashable] = {name: hash(value) for name, value in os.environ.items()}
+        return Marks((dict.fromkeys(_environment_before) | marks).items())
 
-    def capture(self) -> dict[str, str | None] | None:
-        """Return the variables, None for those that are gone."""
-        changed: dict[str, str | None] = {
-            name: value for name, value in os.environ.items() if _environment_before.get(name) != value
-        }
-        return changed | {name: None for name in _environment_before if name not in os.environ} or None
+    def capture(self) -> Parts | None:
+        """Return the variables, None for those that are gone, and `Lost` for what looks like a secret."""
+        changed = Parts(
+            {
+                name: _SECRET if looks_secret(name, value) else value
+                for name, value in os.environ.items()
+                if _environment_before.get(name) != value
+            }
+        )
+        changed |= {name: None for name in _environment_before if name not in os.environ}
+        return changed or None
 
     def restore(self, value: dict[str, str | None], shell: Any | None) -> None:
         """Set and remove them."""
