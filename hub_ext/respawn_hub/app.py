@@ -55,6 +55,7 @@ from respawn_jobs.executors.base import Executor
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.ledger.audit_anchor import FILE as ANCHOR_FILE
 from respawn_jobs.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -83,12 +84,14 @@ def create_app(
     watched = watching(settings, hub_settings, store, clock)
     ending = _at_work(settings, store, executor, service_url, watched, clock)
     hub = Hub(hub_settings)
+    keyring = settings.keyring(clock)
+    keyring.current("cookies")  # what is wrong with the keys is told at the start
     runtime = Runtime(
         settings=settings,
         hub_settings=hub_settings,
         hub=hub,
         sessions=Sessions(
-            settings.secret(),
+            keyring,
             path=hub_settings.prefix,
             secure=hub_settings.secure,
             seconds=settings.session_seconds,
@@ -194,7 +197,8 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
         blobs,
         clock=clock,
         lease_seconds=settings.lease_seconds,
-        secret=settings.secret,
+        keyring=settings.keyring(clock),
+        anchor=data / ANCHOR_FILE,
         inbox_url=settings.inbox_url,
         blob_grace_seconds=settings.blob_grace_seconds,
     )

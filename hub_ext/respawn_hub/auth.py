@@ -8,10 +8,9 @@ own pages know, unless the browser says that a person navigates, and changes not
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -43,6 +42,9 @@ class Visitor:
 
     actor: Actor
     form_token: str
+    """What the forms of the page that is shown carry."""
+    token: str = field(repr=False)
+    """The hub's, of the session."""
 
 
 def actor_of(user: HubUser) -> Actor:
@@ -85,7 +87,7 @@ async def visitor(request: Request, runtime: RuntimeDep) -> Visitor:
         raise SignInNeeded("please sign in")
     if not (_of_a_person(request) or _has_form_token(request, runtime, token)):
         raise _strange_form()
-    return Visitor(actor_of(user), runtime.sessions.form_token(token))
+    return Visitor(actor_of(user), runtime.sessions.form_token(token), token)
 
 
 async def checked_form(
@@ -96,7 +98,7 @@ async def checked_form(
     The visitor is known before the form is read.
     """
     form = await request.form(max_part_size=PEOPLE)
-    if not hmac.compare_digest(visitor.form_token.encode(), str(form.get(FORM_FIELD, "")).encode()):
+    if not runtime.sessions.form_token_matches(visitor.token, str(form.get(FORM_FIELD, ""))):
         raise _strange_form()
     return form
 

@@ -1,4 +1,7 @@
-"""The cookies of a signed-in browser: sealed with the service's own key, and out of reach of scripts."""
+"""The cookies of a signed-in browser: sealed with the service's own key, and out of reach of scripts.
+
+A key that was replaced opens what it sealed until its time is over.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from starlette.responses import Response
+
+from respawn_jobs.keyring import Key, Keyring
 
 SESSION = "respawn-session"
 SIGN_IN = "respawn-sign-in-"
@@ -30,9 +35,9 @@ class SignIn:
 class Sessions:
     """Seals and opens the service's cookies."""
 
-    def __init__(self, secret: str, *, path: str, secure: bool, seconds: int) -> None:
-        self._key = hashlib.sha256(f"respawn cookies {secret}".encode()).digest()
-        self._box = Fernet(base64.urlsafe_b64encode(self._key))
+    def __init__(self, keyring: Keyring, *, path: str, secure: bool, seconds: int) -> None:
+        """Prepare for the keys for `cookies` of a ring: the current one seals, all that are accepted open."""
+        self._keyring = keyring
         self._path = path
         self._secure = secure
         self._seconds = seconds
@@ -59,7 +64,8 @@ class Sessions:
         nobody is signed in begins one, and too many make a header that the proxy refuses.
         """
         known = (cookies or {}).items()
-        begun = {name: self._made(sealed) for name, sealed in known if name.startswith(SIGN_IN)}
+        opened = self._opening()
+        begun = {name: _made(opened, sealed) for name, sealed in known if name.startswith(SIGN_IN)}
         for name in sorted(begun, key=begun.__getitem__)[:-_MOST_SIGN_INS]:
             response.delete_cookie(name, path=self._path)
         content = {"next": sign_in.next, "verifier": sign_in.verifier}
@@ -76,29 +82,48 @@ class Sessions:
 
     def form_token(self, token: str) -> str:
         """Return what a form of this session must carry, so that no other site can send it."""
-        return hmac.new(self._key, f"form {token}".encode(), "sha256").hexdigest()
+        return _form_token(self._keyring.current("cookies"), token)
 
     def form_token_matches(self, token: str, given: str) -> bool:
         """Tell whether a form came from a page of this session."""
-        return hmac.compare_digest(self.form_token(token).encode(), given.encode())
+        expected = (_form_token(key, token) for key in self._keyring.accepted("cookies"))
+        return any(hmac.compare_digest(one.encode(), given.encode()) for one in expected)
 
     def _set(self, response: Response, name: str, content: dict[str, Any], seconds: int) -> None:
-        sealed = self._box.encrypt(json.dumps(content).encode()).decode()
+        box = _box(self._keyring.current("cookies"))
+        sealed = box.encrypt(json.dumps(content).encode()).decode()
         response.set_cookie(
             name, sealed, max_age=seconds, path=self._path, httponly=True, samesite="lax", secure=self._secure
         )
 
-    def _made(self, sealed: str) -> int:
-        try:
-            return self._box.extract_timestamp(sealed.encode())
-        except InvalidToken:
-            return 0
+    def _opening(self) -> MultiFernet:
+        return MultiFernet([_box(key) for key in self._keyring.accepted("cookies")])
 
     def _read(self, sealed: str | None, seconds: int) -> dict[str, Any] | None:
         if not sealed:
             return None
         try:
-            content = json.loads(self._box.decrypt(sealed.encode(), ttl=seconds))
+            content = json.loads(self._opening().decrypt(sealed.encode(), ttl=seconds))
         except InvalidToken:
             return None
         return content if isinstance(content, dict) else None
+
+
+def _made(box: MultiFernet, sealed: str) -> int:
+    try:
+        box.decrypt(sealed.encode())
+    except InvalidToken:
+        return 0
+    return int.from_bytes(base64.urlsafe_b64decode(sealed)[1:9], "big")
+
+
+def _box(key: Key) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(_cookie_key(key)))
+
+
+def _form_token(key: Key, token: str) -> str:
+    return hmac.new(_cookie_key(key), f"form {token}".encode(), "sha256").hexdigest()
+
+
+def _cookie_key(key: Key) -> bytes:
+    return hashlib.sha256(f"respawn cookies {key.secret}".encode()).digest()

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from respawn_jobs.kept_secret import FILE, kept_secret
+from respawn_jobs.clock import Clock, utc_now
+from respawn_jobs.keyring import FILE, OLDER_FILE, Keyring
 
 
 class NotUnderHub(RuntimeError):
@@ -116,11 +117,17 @@ class Settings(BaseSettings):
     """Whether metrics are told without a token."""
     log_format: str = "text"
     """`text`, or `json`: one object a line."""
+    keys_file: Path | None = None
+    """File of the service's own keys, one for all replicas; by default one in `data`."""
     cookie_secret: SecretStr | None = Field(default=None, min_length=32)
-    """Secret of session cookies and webhooks; by default made at the first start and kept in `data`."""
+    """From which a file of keys that is not there yet is made; by default its keys are made at random."""
 
-    def secret(self) -> str:
-        """Return the secret of session cookies and webhooks, making and keeping one where none was given."""
-        if self.cookie_secret is not None:
-            return self.cookie_secret.get_secret_value()
-        return kept_secret(self.data / FILE)
+    def keyring(self, clock: Clock = utc_now) -> Keyring:
+        """Return the service's own keys; their file is made when the first one is asked for."""
+        return Keyring(
+            self.keys_file or self.data / FILE,
+            given=self.cookie_secret.get_secret_value() if self.cookie_secret else None,
+            older=self.data / OLDER_FILE,
+            shared=self.keys_file is not None,
+            clock=clock,
+        )

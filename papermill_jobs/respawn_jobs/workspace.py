@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sqlalchemy import URL
+
     from respawn_jobs.access import Actor
     from respawn_jobs.ledger import Ledger
 
@@ -41,13 +43,24 @@ def open_store() -> Ledger:
     Raises:
         RespawnError: it cannot be opened; the message names what is wrong.
     """
+    from respawn_jobs.keyring import Keyring
     from respawn_jobs.ledger import Ledger
 
     return Ledger.embedded(
         data_directory(),
         db_url=os.environ.get("RESPAWN_DB_URL") or None,
         blobs_url=os.environ.get("RESPAWN_BLOBS_URL") or None,
+        keyring=Keyring.of(data_directory()),
     )
+
+
+def database_url() -> str | URL:
+    """Return where the metadata of the embedded store are."""
+    from sqlalchemy import URL
+
+    # A URL object, not text: a path may hold characters that mean something in a URL.
+    file = data_directory().resolve() / "respawn.db"
+    return os.environ.get("RESPAWN_DB_URL") or URL.create("sqlite", database=str(file))
 
 
 def owner() -> Actor:

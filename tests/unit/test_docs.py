@@ -37,6 +37,9 @@ def test_every_command_and_option_in_a_page_exists(page: Path) -> None:
 
     for name, *words in command_lines(page):
         command = respawn.commands[name]
+        while isinstance(command, click.Group) and words:
+            word, *words = words
+            name, command = f"{name} {word}", command.commands[word]
         known = {option for parameter in command.params for option in parameter.opts}
         used = {word for word in words if re.fullmatch(r"--?[a-z][a-z-]*", word)}
         assert used <= known, f"respawn {name}: {used - known}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from respawn_jobs.cli import backfilling, history, keeping, looking, promoting, queueing, triggering
+from respawn_jobs.cli import auditing, backfilling, history, keeping, looking, promoting, queueing, triggering
 from respawn_jobs.cli.options import (
     given_settings,
     json_option,
@@ -170,6 +170,7 @@ for command in (
     *keeping.COMMANDS,
     *queueing.COMMANDS,
     *triggering.COMMANDS,
+    *auditing.COMMANDS,
 ):
     respawn.add_command(command)
 

@@ -1,27 +1,36 @@
-"""The audit trail: who did what, each record hashed together with the one before it.
+"""The audit trail: who did what, each record hashed together with the one before it, and signed.
 
-A record is written in the transaction of what it records: both happen or neither. The head row keeps the
-number and hash of the last record, so a changed, removed, inserted or cut-off record is noticed; whoever
-can write the whole database could still rewrite the whole chain, so copies of the head belong elsewhere.
+A record is written in the transaction of what it records: both happen or neither. Its hash covers the hash of
+the record before it, so the trail is one chain; the signature is an HMAC of that hash with a key outside of
+the database, so only the service can lengthen or rewrite the chain. The end of it is noted outside as well
+(`ledger.audit_anchor`). `ledger.audit_check` looks whether all that holds.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor
-from respawn_jobs.errors import Corrupt
+from respawn_jobs.errors import Corrupt, Unavailable
+from respawn_jobs.ledger.audit_anchor import AuditAnchor, Head
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.tops import newest_keys
 from respawn_jobs.models import AuditRecord
+from respawn_jobs.store.database import at_commit
 from respawn_jobs.store.pieces import in_pieces
 from respawn_jobs.store.tables import AuditHeadRow, AuditRow
+
+logger = logging.getLogger(__name__)
 
 
 def write(
@@ -32,7 +41,10 @@ def write(
     at = context.clock().astimezone(UTC)
     details = json.loads(json.dumps({**details, "namespace": namespace}))
     seq, previous = head.seq + 1, head.hash
-    digest = _hash(seq, at, actor, action, subject, details, previous)
+    digest = hash_of(seq, at, actor, action, subject, details, previous)
+    # After the time was taken: a key that was current before this instant may sign it.
+    key = context.keyring.current("audit") if context.keyring else None
+    broken = _broken(context.anchor, session, head)
     session.add(
         AuditRow(
             seq=seq,
@@ -44,9 +56,54 @@ def write(
             details=details,
             previous=previous,
             hash=digest,
+            key=key.id if key else None,
+            mac=mac_of(key.secret, digest) if key else None,
         )
     )
     head.seq, head.hash = seq, digest
+    if context.anchor is not None:
+        at_commit(session, "audit", partial(_anchored, context.anchor, head, key is not None, broken))
+
+
+def hash_of(
+    seq: int, at: datetime, actor: str, action: str, subject: str, details: dict[str, Any], previous: str
+) -> str:
+    """Return the hash of a record, which covers that of the record before it."""
+    document = [seq, at.isoformat(timespec="microseconds"), actor, action, subject, details, previous]
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def mac_of(secret: str, digest: str) -> str:
+    """Return the signature of a record by its hash."""
+    return hmac.new(secret.encode(), f"respawn audit {digest}".encode(), hashlib.sha256).hexdigest()
+
+
+def _broken(anchor: AuditAnchor | None, session: Session, head: AuditHeadRow) -> Head | None:
+    """Return the last record that this machine saw, when it is no longer there as it was."""
+    try:
+        last = anchor.read().head if anchor else None
+    except (Corrupt, Unavailable) as error:
+        logger.warning("the end of the audit trail cannot be compared: %s", error)
+        return None
+    if last is None or (last.seq, last.hash) == (head.seq, head.hash):
+        return None
+    found = session.scalar(select(AuditRow.hash).where(AuditRow.seq == last.seq))
+    if found == last.hash and last.seq < head.seq:
+        return None
+    logger.error(
+        "audit record %d, which this machine saw, is gone or changed: `respawn audit verify` says more",
+        last.seq,
+    )
+    return last
+
+
+def _anchored(
+    anchor: AuditAnchor, head: AuditHeadRow, signed: bool, broken: Head | None, _session: Session
+) -> Callable[[], None]:
+    # Read at the end of the transaction: a savepoint that was taken back has taken its records back.
+    end = Head(seq=head.seq, hash=head.hash)
+    return partial(anchor.advance, end, signed=signed, broken=broken)
 
 
 def newest(context: Context, actor: Actor, limit: int) -> list[AuditRecord]:
@@ -58,38 +115,6 @@ def newest(context: Context, actor: Actor, limit: int) -> list[AuditRecord]:
         query = select(AuditRow).order_by(AuditRow.seq.desc())
         pieces = (query.where(AuditRow.seq.in_(some)) for some in in_pieces(numbers))
         return [_record(row) for piece in pieces for row in session.scalars(piece)]
-
-
-def verify(context: Context) -> int:
-    """Check the whole chain and return how many records it has.
-
-    Raises `Corrupt` naming the first record that was changed, or that is missing.
-    """
-    previous, expected = "", 1
-    with context.database.session() as session:
-        for row in session.scalars(select(AuditRow).order_by(AuditRow.seq).execution_options(yield_per=500)):
-            if row.seq != expected:
-                raise Corrupt(f"audit record {expected} is missing", seq=expected)
-            digest = _hash(row.seq, row.at, row.actor, row.action, row.subject, row.details, row.previous)
-            if (
-                digest != row.hash
-                or row.previous != previous
-                or row.namespace != row.details.get("namespace")
-            ):
-                raise Corrupt(f"audit record {row.seq} was changed", seq=row.seq)
-            previous, expected = row.hash, expected + 1
-        head = session.get(AuditHeadRow, 1)
-        if head is None or (head.seq, head.hash) != (expected - 1, previous):
-            raise Corrupt(f"audit records from {expected} on are missing", seq=expected)
-    return expected - 1
-
-
-def _hash(
-    seq: int, at: datetime, actor: str, action: str, subject: str, details: dict[str, Any], previous: str
-) -> str:
-    document = [seq, at.isoformat(timespec="microseconds"), actor, action, subject, details, previous]
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _record(row: AuditRow) -> AuditRecord:

@@ -18,6 +18,8 @@ from respawn_jobs.errors import InvalidInput, NotFound
 from respawn_jobs.ids import is_id
 from respawn_jobs.inbox import Inbox
 from respawn_jobs.inputs import Look
+from respawn_jobs.keyring import Keyring
+from respawn_jobs.ledger.audit_anchor import AuditAnchor
 from respawn_jobs.ledger.limits import NAMESPACE, check_text
 from respawn_jobs.ledger.surroundings import ChannelRules, NoChannels, Observer, Unobserved
 from respawn_jobs.named_files import Newer
@@ -63,8 +65,10 @@ class Context:
     observer: Observer = field(default_factory=Unobserved)
     random: Callable[[], float] = random
     """Numbers from 0 to 1, for pauses that differ."""
-    secret: Callable[[], str] | None = None
-    """The service's own secret, from which those of webhooks are derived; None where there is none."""
+    keyring: Keyring | None = None
+    """The service's own keys; None where there are none: no webhooks, and no signed audit trail."""
+    anchor: AuditAnchor | None = None
+    """Where the end of the audit trail is noted outside of the database."""
     inbox: Inbox | None = None
     """Where objects appear that make runs."""
     blob_grace: timedelta = timedelta(days=1)

@@ -3,9 +3,10 @@
     X-Respawn-Timestamp: <Unix seconds>
     X-Respawn-Signature: sha256=<hex of HMAC-SHA256(secret, timestamp + "." + body)>
 
-A hook's secret is derived from the service's own and the hook's salt, and kept nowhere. A signature is good
-for five minutes around its timestamp and makes one run; the same call again is answered with that run. An
-unknown hook and a wrong signature are answered alike.
+A hook's secret is derived from a key of the service and the hook's salt, and kept nowhere. It is good for as
+long as that key is accepted: when the key is rotated, a hook needs another secret within a stated time. A
+signature is good for five minutes around its timestamp and makes one run; the same call again is answered
+with that run. An unknown hook and a wrong signature are answered alike.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from respawn_jobs.ids import is_id, new_id
+from respawn_jobs.keyring import Key, Keyring
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of
@@ -64,6 +66,7 @@ def hook(context: Context, actor: Actor, request: HookRequest) -> NewHook:
             accepts=accepts,
             created_by=actor.name,
             created_at=context.clock(),
+            key=_keys(context).current("webhooks").id,
         )
         secret = _secret(context, row)
         session.add(row)
@@ -77,7 +80,7 @@ def rotate(context: Context, actor: Actor, hook_id: str) -> NewHook:
     """Give a webhook another secret; see `TriggerService.rotate`."""
     with context.database.session(write=True) as session:
         row, job = _find(session, actor, hook_id)
-        row.salt = secrets.token_hex(16)
+        row.salt, row.key = secrets.token_hex(16), _keys(context).current("webhooks").id
         secret = _secret(context, row)
         audit.write(context, session, actor.name, "rotate", job.namespace, row.id, job=ref_of(job))
         return NewHook(hook=hook_of(row, job), secret=secret)
@@ -206,14 +209,30 @@ def _given(body: bytes, accepts: list[str]) -> dict[str, Any]:
     return given
 
 
-def _secret(context: Context, row: HookRow) -> str:
-    """Return a webhook's secret."""
-    if context.secret is None:
+def _keys(context: Context) -> Keyring:
+    if context.keyring is None:
         raise InvalidInput(
-            "this store has no secret that webhooks could be signed with: open it with its data directory"
+            "this store has no key that webhooks could be signed with: open it with its data directory"
         )
-    key = context.secret().encode()
-    return hmac.new(key, f"respawn webhook {row.id} {row.salt}".encode(), hashlib.sha256).hexdigest()
+    return context.keyring
+
+
+def _key(context: Context, row: HookRow) -> Key | None:
+    """Return the key of a webhook's secret; None when it is no longer known."""
+    keys = _keys(context).all("webhooks")
+    if row.key is None:  # made before keys were rotated
+        return keys[-1] if keys else None
+    return next((key for key in keys if key.id == row.key), None)
+
+
+def _secret(context: Context, row: HookRow) -> str:
+    """Return a webhook's secret; one that nobody knows when its key is not accepted any more."""
+    key = _key(context, row)
+    if key is None or not key.accepted(context.clock()):
+        return secrets.token_hex(32)
+    return hmac.new(
+        key.secret.encode(), f"respawn webhook {row.id} {row.salt}".encode(), hashlib.sha256
+    ).hexdigest()
 
 
 def _find(session: Session, actor: Actor, hook_id: str) -> tuple[HookRow, JobRow]:

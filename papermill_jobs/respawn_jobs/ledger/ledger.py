@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,10 +12,15 @@ from respawn_jobs import evidence
 from respawn_jobs.access import Actor
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock, utc_now
-from respawn_jobs.errors import NotFound
+from respawn_jobs.errors import Corrupt, NotFound
 from respawn_jobs.inbox import Inbox
-from respawn_jobs.kept_secret import FILE, kept_secret
-from respawn_jobs.ledger import attempts, audit, backfills, queue, replicas, scheduling
+from respawn_jobs.keyring import FILE as KEYS
+from respawn_jobs.keyring import OLDER_FILE as OLDER_KEYS
+from respawn_jobs.keyring import Keyring
+from respawn_jobs.ledger import attempts, audit_check, backfills, queue, replicas, scheduling
+from respawn_jobs.ledger.audit_anchor import FILE as ANCHOR_FILE
+from respawn_jobs.ledger.audit_anchor import AuditAnchor, Head
+from respawn_jobs.ledger.audit_check import AuditCheck
 from respawn_jobs.ledger.collecting import GRACE
 from respawn_jobs.ledger.context import Context, KernelCheck, installed_kernel
 from respawn_jobs.ledger.convert import runs_of
@@ -44,7 +49,8 @@ class Ledger(KeepingLedger, TriggerLedger):
         clock: Clock = utc_now,
         lease_seconds: float = 15.0,
         new_kernel_check: KernelCheck = installed_kernel,
-        secret: Callable[[], str] | None = None,
+        keyring: Keyring | None = None,
+        anchor: Path | None = None,
         inbox_url: str | None = None,
         blob_grace_seconds: float = GRACE.total_seconds(),
     ) -> None:
@@ -56,14 +62,16 @@ class Ledger(KeepingLedger, TriggerLedger):
             clock: the present moment.
             lease_seconds: how long a runner may be silent before its attempt is lost.
             new_kernel_check: finds the kernels that versions name.
-            secret: returns what the secrets of webhooks are derived from; None allows no webhooks.
+            keyring: the service's own keys; None allows no webhooks and leaves the audit trail unsigned.
+            anchor: the file in which the end of the audit trail is noted; None notes it nowhere.
             inbox_url: where objects appear that make runs; None allows no watches.
             blob_grace_seconds: how long a blob that nothing names is kept; an hour at least.
         """
         self.database = database
         self.blobs = blobs
         self._context = Context(database, blobs, clock, timedelta(seconds=lease_seconds), new_kernel_check)
-        self._context.secret = secret
+        self._context.keyring = keyring
+        self._context.anchor = AuditAnchor(anchor) if anchor else None
         self._context.blob_grace = timedelta(seconds=blob_grace_seconds)
         self._context.inbox = Inbox(inbox_url) if inbox_url else None
 
@@ -76,17 +84,20 @@ class Ledger(KeepingLedger, TriggerLedger):
         blobs_url: str | None = None,
         clock: Clock = utc_now,
         lease_seconds: float = 15.0,
+        keyring: Keyring | None = None,
     ) -> Ledger:
         """Open the store under the directory `data`, which is made when missing.
 
-        With `db_url` or `blobs_url` that part is elsewhere; see `open`.
+        With `db_url` or `blobs_url` that part is elsewhere; see `open`. Its keys are in `data` too, unless
+        `keyring` is given.
         """
         data = data.expanduser().resolve()
         data.mkdir(parents=True, exist_ok=True)
         # A URL object, not text: a path may hold characters that mean something in a URL.
         database = Database(db_url or URL.create("sqlite", database=str(data / "respawn.db")))
         ledger = cls._opened(database, blobs_url or (data / "blobs").as_uri(), clock, lease_seconds)
-        ledger._context.secret = lambda: kept_secret(data / FILE)
+        ledger._context.keyring = keyring or Keyring(data / KEYS, older=data / OLDER_KEYS)
+        ledger._context.anchor = AuditAnchor(data / ANCHOR_FILE)
         ledger._context.look, ledger._context.newer = evidence.left, newer_on_disk
         return ledger
 
@@ -202,8 +213,15 @@ class Ledger(KeepingLedger, TriggerLedger):
         return revision
 
     def verify_audit(self) -> int:
-        """Check the audit chain and return its length. Raises `Corrupt` naming the first bad record."""
-        return audit.verify(self._context)
+        """Check the audit trail and return its length. Raises `Corrupt` naming the first bad record."""
+        checked = self.check_audit()
+        if checked.fault is not None:
+            raise Corrupt(checked.fault.message, seq=checked.fault.seq)
+        return checked.records
+
+    def check_audit(self, kept: Head | None = None) -> AuditCheck:
+        """Check the whole audit trail, and that it still leads through a head that was `kept` elsewhere."""
+        return audit_check.check(self._context, kept)
 
     def close(self) -> None:
         """Close all connections."""

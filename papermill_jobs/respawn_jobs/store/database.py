@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,12 +25,13 @@ from respawn_jobs.store import postgresql, sqlite
 from respawn_jobs.store.failures import translated
 
 logger = logging.getLogger(__name__)
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration, so that a store which is up to date costs one SELECT; a test compares it."""
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _POOL_SECONDS = 10
 _WRITE = "write"
+_AT_COMMIT = "at_commit"
 _MIGRATING = threading.Lock()
 """Alembic keeps the migration that runs in module globals, so only one may run in a process."""
 _ADVISORY_KEY = 0x7265737061776E  # "respawn"
@@ -75,11 +76,14 @@ class Database:
             session = Session(bind, expire_on_commit=False, info={_WRITE: write})
             with session, session.begin():
                 yield session
+                prepared = [prepare(session) for prepare in session.info.get(_AT_COMMIT, {}).values()]
+        for finish in prepared:
+            finish()
 
     def prepare(self) -> None:
         """Bring the schema to `HEAD`. Raises `Conflict` when it is newer than this version knows."""
         with translated(self.url):
-            if self._revision() != HEAD:
+            if self.revision() != HEAD:
                 # Two threads or processes may get here at once: the second waits, and finds all done.
                 with _MIGRATING, self._writer.begin() as connection:
                     _take_turns(connection)
@@ -108,7 +112,8 @@ class Database:
         """Close all connections."""
         self.engine.dispose()
 
-    def _revision(self) -> str | None:
+    def revision(self) -> str | None:
+        """Return the revision of the schema; None for a database without tables."""
         try:
             with self._reader.connect() as connection:
                 return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -135,6 +140,18 @@ class Database:
             raise Conflict(
                 f"the database {self.url} was made by a newer version of Respawn: {error}", database=self.url
             ) from error
+
+
+def at_commit(session: Session, name: str, prepare: Callable[[Session], Callable[[], None]]) -> None:
+    """Have something done once a transaction of `Database.session` is committed; nothing when it is not.
+
+    Args:
+        session: in its transaction.
+        name: of several with one name, the last is done.
+        prepare: called at the end of the transaction, when what it takes back is taken back; returns what
+            is done after it.
+    """
+    session.info.setdefault(_AT_COMMIT, {})[name] = prepare
 
 
 def writes(session: Session) -> bool:

@@ -63,6 +63,17 @@ class LimitRow(Base):
     set_at: Mapped[datetime]
 
 
+class BackupRow(Base):
+    """A backup that is being made: until then no blob is removed, for it copies what its snapshot names."""
+
+    __tablename__ = "backups"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    started_at: Mapped[datetime]
+    until: Mapped[datetime]
+    """It renews this while it lives."""
+
+
 class ReplicaRow(Base):
     """A process of the service, as it last said of itself."""
 

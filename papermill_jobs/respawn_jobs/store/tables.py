@@ -318,6 +318,10 @@ class AuditRow(Base):
     details: Mapped[dict[str, Any]]
     previous: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str | None] = mapped_column(String(16))
+    """Id of the key that signed it; None for records from before there was one."""
+    mac: Mapped[str | None] = mapped_column(String(64))
+    """HMAC-SHA256 of the hash with that key, which is not in the database."""
 
 
 class AuditHeadRow(Base):

@@ -50,6 +50,8 @@ class HookRow(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     salt: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str | None] = mapped_column(String(16))
+    """Id of the service's key that its secret is derived from; None: of the first."""
     parameters: Mapped[dict[str, Any]]
     accepts: Mapped[list[Any]]
     """Names of the parameters that a call may give."""

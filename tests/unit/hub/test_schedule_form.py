@@ -18,7 +18,7 @@ from respawn_jobs.service import Promotion
 from support.notebooks import notebook, text
 
 PAGE = "/services/respawn/jobs/user/ada/report"
-FORM = {"_form_token": "known", "cron": "0 3 * * *", "tz": "UTC"}
+FORM = {"cron": "0 3 * * *", "tz": "UTC"}
 
 
 @pytest.fixture
@@ -37,12 +37,13 @@ def browse(ledger: Ledger, tmp_path: Path) -> Callable[..., httpx.Response]:
         api_token="not-used", api_url=f"{origin}/hub/api", client_id="service-respawn", service_url=origin
     )
     app = create_app(Settings(data=tmp_path), hub, ledger=ledger)
-    visitor = auth.Visitor(Actor.owner("ada"), "known")
+    form_token = app.state.runtime.sessions.form_token("hub-token")
+    visitor = auth.Visitor(Actor.owner("ada"), form_token, "hub-token")
     app.dependency_overrides[auth.visitor] = lambda: visitor
 
     async def ask(method: str, path: str, form: dict[str, str] | None) -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=origin) as client:
-            return await client.request(method, path, data=form)
+            return await client.request(method, path, data=form and {**form, auth.FORM_FIELD: form_token})
 
     return lambda method, path, form=None: asyncio.run(ask(method, path, form))
 

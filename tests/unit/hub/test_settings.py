@@ -29,12 +29,12 @@ def test_the_process_says_so_and_ends_with_2() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_secret_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
+def test_keys_are_made_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "new")
 
-    assert len(settings.secret()) == 64
-    assert settings.secret() == settings.secret()
-    assert stat.S_IMODE((tmp_path / "new" / "cookie-secret").stat().st_mode) == 0o600
+    assert len(settings.keyring().current("cookies").secret) == 64
+    assert settings.keyring().current("cookies") == settings.keyring().current("cookies")
+    assert stat.S_IMODE((tmp_path / "new" / "keys.json").stat().st_mode) == 0o600
 
 
 def _hub(**given: str) -> HubSettings:

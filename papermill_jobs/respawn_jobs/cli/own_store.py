@@ -1,0 +1,58 @@
+"""The store itself, for commands that look under the service: never over HTTP, and never a new one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from respawn_jobs.ledger import Ledger
+
+
+@contextmanager
+def own_store() -> Iterator[Ledger]:
+    """Open the store that `RESPAWN_DATA`, `RESPAWN_DB_URL` and `RESPAWN_BLOBS_URL` name, as the service does.
+
+    Raises:
+        InvalidInput: `RESPAWN_URL` is set: the store of a hub is on the hub's machine.
+        NotFound: there is no store.
+        Conflict: it is of another version.
+    """
+    from respawn_jobs.errors import Conflict, NotFound
+    from respawn_jobs.store.database import HEAD, Database
+    from respawn_jobs.workspace import data_directory, database_url, open_store
+
+    on_the_service()
+    file = data_directory() / "respawn.db"
+    if not os.environ.get("RESPAWN_DB_URL") and not file.exists():
+        raise NotFound(f"there is no store: {file} is missing; set RESPAWN_DATA to the service's directory")
+    database = Database(database_url())
+    try:
+        revision = database.revision()
+    finally:
+        database.close()
+    if revision is None:
+        raise NotFound(f"there is no store in the database {database.url}")
+    if revision != HEAD:
+        raise Conflict(
+            f"the database {database.url} has schema {revision}, and this version has {HEAD}: use the "
+            "command of the service's version, or start the service of this one first"
+        )
+    ledger = open_store()
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def on_the_service() -> None:
+    """Refuse, with `InvalidInput`, to look at another store than the one of a hub that is named."""
+    from respawn_jobs.errors import InvalidInput
+
+    if os.environ.get("RESPAWN_URL"):
+        raise InvalidInput(
+            "this command works on the store itself: run it on the machine of the service, with its "
+            "RESPAWN_DATA, RESPAWN_DB_URL and RESPAWN_BLOBS_URL, and without RESPAWN_URL"
+        )
