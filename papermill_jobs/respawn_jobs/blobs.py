@@ -12,7 +12,7 @@ an object store. Other fsspec URLs work as far as their writes are whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -86,15 +86,19 @@ class BlobStore:
         """Tell whether a blob is stored."""
         return self._backend.size(_name(digest)) is not None
 
+    def sizes(self, digests: Sequence[str]) -> list[int | None]:
+        """Return the size of each blob in bytes; None for one that is not stored."""
+        names = [_name(digest) for digest in digests]
+        if isinstance(self._backend, Files) or len(names) < 2:
+            return [self._backend.size(name) for name in names]
+        with ThreadPoolExecutor(min(_PARALLEL, len(names))) as pool:
+            return list(pool.map(self._backend.size, names))
+
     def missing(self, digests: list[str]) -> list[str]:
         """Return those of `digests` that are not stored, in order, each once."""
-        names = [_name(digest) for digest in dict.fromkeys(digests)]
-        if isinstance(self._backend, Files) or len(names) < 2:
-            sizes = [self._backend.size(name) for name in names]
-        else:
-            with ThreadPoolExecutor(min(_PARALLEL, len(names))) as pool:
-                sizes = list(pool.map(self._backend.size, names))
-        return [name.rpartition("/")[2] for name, size in zip(names, sizes, strict=True) if size is None]
+        wanted = list(dict.fromkeys(digests))
+        sizes = self.sizes(wanted)
+        return [digest for digest, size in zip(wanted, sizes, strict=True) if size is None]
 
     def open_to(self, digest: str, path: Path) -> None:
         """Write a blob to `path`, verified and whole."""

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from respawn_jobs.cli import auditing, backfilling, history, keeping, looking, promoting, queueing, triggering
+from respawn_jobs.cli import (
+    administering,
+    auditing,
+    backfilling,
+    history,
+    keeping,
+    looking,
+    promoting,
+    queueing,
+    triggering,
+)
 from respawn_jobs.cli.options import (
     given_settings,
     json_option,
@@ -171,6 +181,7 @@ for command in (
     *queueing.COMMANDS,
     *triggering.COMMANDS,
     *auditing.COMMANDS,
+    *administering.COMMANDS,
 ):
     respawn.add_command(command)
 

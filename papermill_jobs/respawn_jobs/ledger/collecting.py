@@ -13,21 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, delete, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from respawn_jobs.errors import InvalidInput, RespawnError
 from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.named_blobs import named
 from respawn_jobs.ledger.registry import LEFT_BEHIND, batches
-from respawn_jobs.store.tables import (
-    ArtifactBlobRow,
-    AttemptRow,
-    BlobRow,
-    CellRow,
-    CheckpointBlobRow,
-    NamespaceBlobRow,
-    RunRow,
-    VersionRow,
-)
+from respawn_jobs.store.tables import BlobRow, NamespaceBlobRow
 
 logger = logging.getLogger(__name__)
 GRACE = timedelta(days=1)
@@ -37,16 +28,6 @@ _GIVEN_UP = timedelta(seconds=20)
 _STEP = 1000
 _REMOVED_AT_ONCE = 50
 _PARALLEL = 8
-_NAMES: tuple[InstrumentedAttribute[str] | InstrumentedAttribute[str | None], ...] = (
-    VersionRow.notebook,
-    RunRow.notebook,
-    RunRow.skeleton,
-    AttemptRow.notebook,
-    CellRow.outputs,
-    CheckpointBlobRow.digest,
-    ArtifactBlobRow.digest,
-)
-"""Where records name blobs. What `runs.resume` names is among the run's cells and `checkpoint_blobs`."""
 
 
 @dataclass(frozen=True)
@@ -106,17 +87,6 @@ def collect(context: Context, digests: Collection[str], cutoff: datetime | None 
             if condemned:
                 removed += _remove(context, condemned, until)
     return removed
-
-
-def named(session: Session, digests: Collection[str]) -> set[str]:
-    """Return those of the digests that a record names."""
-    found: set[str] = set()
-    for part in batches(digests):
-        for column in _NAMES:
-            found.update(
-                digest for digest in session.scalars(select(column).where(column.in_(part))) if digest
-            )
-    return found
 
 
 def _condemn(context: Context, digests: Collection[str], cutoff: datetime | None) -> list[str]:

@@ -29,6 +29,7 @@ from respawn_jobs.ledger.limits import check_text
 from respawn_jobs.ledger.operations import Operations
 from respawn_jobs.ledger.port import LedgerRunner
 from respawn_jobs.ledger.service import ActorService
+from respawn_jobs.ledger.store_check import StoreCheck
 from respawn_jobs.ledger.surroundings import ChannelRules, Observer
 from respawn_jobs.ledger.triggering import TriggerLedger
 from respawn_jobs.ledger.watch import Watch
@@ -222,6 +223,10 @@ class Ledger(KeepingLedger, TriggerLedger):
     def check_audit(self, kept: Head | None = None) -> AuditCheck:
         """Check the whole audit trail, and that it still leads through a head that was `kept` elsewhere."""
         return audit_check.check(self._context, kept)
+
+    def store_check(self, *, deep: bool = False) -> StoreCheck:
+        """Return what checks records against blobs; `deep` reads all bytes."""
+        return StoreCheck(self._context, deep=deep)
 
     def close(self) -> None:
         """Close all connections."""

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from respawn_jobs.ledger.collecting import collect, named
+from respawn_jobs.ledger.collecting import collect
 from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.named_blobs import named
 from respawn_jobs.ledger.registry import insert_new
 from respawn_jobs.service_history import Orphans
 from respawn_jobs.store.tables import BlobRow
