@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import Mount, Route
 
 from respawn_hub.app import all_routes
 
@@ -17,4 +19,17 @@ def routes(router: Any = None) -> list[tuple[str, str]]:
             found += [(method, route.path) for method in sorted(route.methods)]
         else:
             found += routes(route.original_router)
+    return found
+
+
+def everything(app: FastAPI, prefix: str) -> list[tuple[str, str]]:
+    """Return what `routes` does, and what the application answers besides: its schema, its files."""
+    found = routes()
+    for route in app.routes:
+        if isinstance(route, Mount):
+            path = route.path.removeprefix(prefix.rstrip("/")) + "/{path}"
+            found += [("GET", path), ("HEAD", path)]
+        elif isinstance(route, Route):
+            path = route.path.removeprefix(prefix.rstrip("/"))
+            found += [(method, path) for method in sorted(route.methods or ())]
     return found

@@ -40,7 +40,7 @@ def whole_service(settings: Settings, *, hub_port: int, **parts: Any) -> Iterato
 def _serving(
     app: Callable[[HubSettings], FastAPI], *, lifespan: Any, hub_url: str | None = None
 ) -> Iterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listening()
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
     hub = HubSettings(
         api_token="not-used",
@@ -51,12 +51,20 @@ def _serving(
     with listener:
         built = app(hub)
         server = uvicorn.Server(uvicorn.Config(built, lifespan=lifespan, log_level="warning"))
-        with _running(server, listener):
+        with running(server, listener):
             yield f"{origin}/services/respawn"
 
 
+def listening() -> socket.socket:
+    """Return a socket on a free port of the loopback, whose connections send small answers at once."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
 @contextmanager
-def _running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
+def running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
+    """Let a server answer what comes to a socket, in a thread."""
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -1,0 +1,43 @@
+"""One hub and one service for all of the matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from support.access.people import NAMESPACES, Place, place
+from support.access.stored import Stored, stored
+from support.access.things import Things, settle
+from support.leaks import tolerate
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The service, with everybody signed in."""
+    with place(tmp_path_factory.mktemp("access")) as found:
+        tolerate(found.hub.process.pid)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def things(service: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Things]:
+    """What is in each namespace."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    words = dict(zip(NAMESPACES, ("quokkaquokka", "numbatnumbat"), strict=True))
+    return {name: settle(service.ledger, name, word, scratch) for name, word in words.items()}
+
+
+@pytest.fixture(scope="module")
+def store(service: Place, things: dict[str, Things]) -> Iterator[Stored]:
+    """The store as it is with all of that in it."""
+    with stored(service.data) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client(service: Place) -> Iterator[httpx.Client]:
+    """A client without cookies of its own."""
+    with httpx.Client(base_url=service.url, timeout=60) as client:
+        yield client

@@ -1,0 +1,151 @@
+"""A request for each route that does what the route is for, when somebody who may sends it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from respawn_kernels.digest import digest_of
+from support.access.things import JOB, Things, source
+from support.notebooks import text
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, without who sends it."""
+
+    path: str
+    """Below the service's prefix, quoted."""
+    query: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    """A JSON document; or the fields of a page's form, without its token; or bytes."""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def said(self) -> str:
+        """Return all that the sender knows, in one text."""
+        body = self.body.decode("latin-1") if isinstance(self.body, bytes) else json.dumps(self.body)
+        return " ".join([self.path, *self.query.values(), body, *self.headers.values()])
+
+
+Fields = Callable[[Things], Any]
+_OTHER_IDS = {
+    "POST /api/runs/{run}/cancel": {"run": "queued"},
+    "POST /runs/{run}/cancel": {"run": "queued"},
+    "POST /runner/{attempt}/claim": {"attempt": "unclaimed"},
+    "GET /runner/{attempt}/blobs/{digest}": {"digest": "notebook"},
+    "GET /api/runs/{run}/blobs/{digest}": {"digest": "notebook"},
+}
+"""Where a path's parameter is another thing than the one of its name."""
+_QUERIES: dict[str, Fields] = {
+    "GET /api/jobs": lambda things: {"namespace": things.namespace},
+    "GET /api/graph": lambda things: {"namespace": things.namespace},
+    "GET /api/runs": lambda things: {"job": things.job},
+    "GET /api/backfills": lambda things: {"job": things.job},
+    "GET /api/job": lambda things: {"ref": things.job},
+    "GET /api/job/versions": lambda things: {"ref": things.job},
+    "GET /api/job/triggers": lambda things: {"ref": things.job},
+    "PATCH /api/job/settings": lambda things: {"ref": things.job},
+    "PATCH /api/after": lambda things: {"job": things.downstream},
+    "DELETE /api/after": lambda things: {"job": things.downstream},
+    "GET /api/schedules/preview": lambda things: {"cron": "0 3 * * *", "tz": "UTC"},
+    "POST /api/runs/import": lambda things: {"namespace": things.namespace, "job": "imported"},
+    "GET /runs/{run}/cells": lambda things: {"index": "1"},
+}
+_BODIES: dict[str, Fields] = {
+    "POST /api/versions": lambda things: {
+        "name": JOB,
+        "namespace": things.namespace,
+        "notebook": text(source("another")),
+    },
+    "POST /api/runs": lambda things: {"job": things.job, "parameters": {"where": "here"}},
+    "POST /api/runs/{run}/plan": lambda things: {},
+    "POST /api/runs/{run}/resume": lambda things: {},
+    "POST /api/runs/{run}/restart": lambda things: {},
+    "POST /api/runs/import": lambda things: things.archive,
+    "PUT /api/runs/{run}/pin": lambda things: {"pinned": True},
+    "POST /api/blobs/orphans": lambda things: {"remove": True},
+    "POST /api/schedules": lambda things: {"job": things.job, "cron": "0 4 * * *", "tz": "UTC"},
+    "PATCH /api/schedules/{schedule}": lambda things: {"paused": True},
+    "PATCH /api/job/settings": lambda things: {"priority": 3},
+    "PUT /api/limits": lambda things: {"kind": "namespace", "name": things.namespace, "most": 1},
+    "PUT /api/after": lambda things: {"job": things.downstream, "after": [things.job], "needs": "any"},
+    "PATCH /api/after": lambda things: {"paused": True},
+    "POST /api/hooks": lambda things: {"job": things.job},
+    "POST /api/watches": lambda things: {"job": things.job, "prefix": "new", "parameter": "where"},
+    "POST /api/backfills": lambda things: {"job": things.job, "sets": [{"alpha": 1.0}]},
+    "POST /api/backfills/preview": lambda things: {"job": things.job, "sets": [{"alpha": 1.0}]},
+    "POST /api/backfills/{backfill}/stop": lambda things: {"cancel": True},
+    "POST /runner/{attempt}/record": lambda things: [cell()],
+    "POST /runner/{attempt}/begin": lambda things: {"skeleton": things.ids["digest"], "cells": [cell()]},
+    "POST /runner/{attempt}/reconsider": lambda things: [],
+    "POST /runner/{attempt}/missing": lambda things: [things.ids["digest"], "0" * 64],
+    "PUT /runner/{attempt}/blobs/{digest}": lambda things: _fresh(things),
+    "POST /runner/{attempt}/checkpoint": lambda things: {
+        "checkpoint": {"cell": 1, "manifest": things.ids["digest"], "variables": 1, "size": 1},
+        "blobs": [],
+    },
+    "POST /runner/{attempt}/artifact": lambda things: {"artifact": _artifact(things)},
+    "POST /runner/{attempt}/finish": lambda things: {"state": "failed"},
+    "POST /hooks/{hook}": lambda things: b'{"parameters": {"alpha": 2.0}}',
+    "POST /runs/{run}/pin": lambda things: {"pinned": "yes"},
+    "POST /runs/{run}/{way}": lambda things: {"button": "start", "planned": "{}", "strict": "no"},
+    "POST /jobs/{kind}/{owner}/{name}/run": lambda things: {"parameter:where": "here"},
+    "POST /jobs/{kind}/{owner}/{name}/schedules": lambda things: {"cron": "0 4 * * *", "tz": "UTC"},
+}
+
+
+def asked(method: str, path: str, things: Things, **others: str) -> Asked:
+    """Return the request for a route that concerns `things`, with `others` in place of some of their ids.
+
+    Raises:
+        KeyError: the path has a parameter that nothing here stands for.
+    """
+    route = f"{method} {path}"
+    ids = {**_plain(route, things), **things.ids}
+    ids |= {name: things.ids[other] for name, other in _OTHER_IDS.get(route, {}).items()} | others
+    body = _BODIES.get(route, lambda _: None)(things)
+    headers = {}
+    if route == "PUT /runner/{attempt}/blobs/{digest}":
+        ids["digest"] = digest_of(body)
+    if route == "POST /hooks/{hook}":
+        headers = things.signed(body)
+    filled = path
+    for name, value in ids.items():
+        filled = filled.replace(f"{{{name}}}", quote(value, safe=""))
+    if "{" in filled:
+        raise KeyError(f"{route}: tell in support/access/asking.py what stands in {filled}")
+    return Asked(filled, _QUERIES.get(route, lambda _: {})(things), body, headers)
+
+
+def attempt_of(method: str, path: str, things: Things) -> str:
+    """Return the attempt that a request of the runners' API concerns."""
+    return things.ids[_OTHER_IDS.get(f"{method} {path}", {}).get("attempt", "attempt")]
+
+
+def cell(index: int = 1) -> dict[str, Any]:
+    """Return what a runner says of a cell that ran."""
+    return {"index": index, "cell_id": f"cell-{index}", "state": "executed", "source_hash": "0" * 64}
+
+
+def _plain(route: str, things: Things) -> dict[str, str]:
+    """Return what stands in a path for parameters that are no ids."""
+    kind, _, owner = things.namespace.partition("/")
+    name = JOB if "/jobs/" in route else things.ids["artifact"]
+    name = "downstream" if "/after/" in route else name
+    words = {"cell": "0", "index": "0", "way": "resume", "action": "pause", "path": "respawn.css"}
+    return {"kind": kind, "owner": owner, "name": name, **words}
+
+
+def _fresh(things: Things) -> bytes:
+    return f"new bytes of {things.namespace}".encode()
+
+
+def _artifact(things: Things) -> dict[str, Any]:
+    return {
+        **{"name": "fresh", "number": 1, "kind": "text", "type": "str", "file": "fresh.txt"},
+        **{"size": len(things.blob), "saved_at": "2026-03-01T03:00:00Z"},
+        "parts": [{"digest": things.ids["digest"], "size": len(things.blob)}],
+    }
