@@ -42,7 +42,7 @@ class ConfirmMessage(TypedDict):
     type: Literal["confirm"]
     job: str
     makers: list[str]
-    """Who made the run and its version."""
+    """Whose code has made the state, sorted."""
     cell: str
 
 
@@ -122,6 +122,8 @@ class Opening:
         self.run = run
         self.confirmed = False
         """Whether the person agreed to restore what somebody else has stored."""
+        self.authors: list[str] = []
+        """Whose code has made the state, when it is not all the person's own."""
         self.problem: str | None = None
         """Why the state could not be restored, though the notebook is there."""
         self.task: asyncio.Task[None] | None = None
@@ -162,19 +164,19 @@ class Opening:
 
     async def question(self, bundle: DebugBundle) -> ConfirmMessage | None:
         """Return what must be agreed to before the steps, if anything. Raises RespawnError."""
+        from respawn_jobs.consent import other_authors
         from respawn_jobs.debug import failing_index
         from respawn_jobs.notebooks import read_notebook, title
 
         visitor = await asyncio.to_thread(self._connection.service().whoami)
-        makers = {bundle.run.created_by, bundle.version.created_by}
-        own = bundle.run.job.startswith(f"user/{visitor}/") and makers == {visitor}
-        if own or self.confirmed:
+        self.authors = other_authors(bundle, visitor)
+        if self.confirmed or not self.authors:
             return None
         failing = failing_index(bundle)
         cell = "none: every cell had finished"
         if failing is not None:
             cell = f"{failing}: {title(read_notebook(bundle.notebook).cells[failing])}"
-        return {"type": "confirm", "job": bundle.run.job, "makers": sorted(makers), "cell": cell}
+        return {"type": "confirm", "job": bundle.run.job, "makers": self.authors, "cell": cell}
 
     async def steps(self, bundle: DebugBundle) -> str:
         """Do the steps after the first and return the notebook's path. Raises RespawnError."""
@@ -200,8 +202,15 @@ class Opening:
 
         service, directory = self._connection.service(), run_directory(self.run)
         try:
+            # Here the question was answered, or there was none.
             _, fetch = await asyncio.to_thread(
-                begin_download, service, bundle, directory, _sparingly(progress)
+                begin_download,
+                service,
+                bundle,
+                directory,
+                _sparingly(progress),
+                authors=self.authors,
+                agreed=True,
             )
         except (Corrupt, NotFound) as error:
             # The state is lost; the notebook with its outputs and traceback is still worth opening.

@@ -81,6 +81,18 @@ _NOT_SAVED = "Could not be saved:"
 _HEAD = ("Name", "Type", "Why", "Made by")
 
 
+def unagreed(reference: str) -> list[str]:
+    """Return whose code would be loaded without this account's consent. Raises as `restore` does."""
+    return _read_point(reference)[1].unagreed
+
+
+def agree(reference: str) -> None:
+    """Note that this account agrees to load what the state's authors have made."""
+    directory, point = _read_point(reference)
+    point = replace(point, agreed_by=os.getuid())
+    write_whole(directory / "restore.json", point.to_json().encode())
+
+
 def restore(reference: str, shell: Any) -> Debugged:
     """Bring the state of a run back. No cell of the run is executed: see `run_again`.
 

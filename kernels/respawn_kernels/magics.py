@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from IPython.core.display_functions import display
-from IPython.core.error import UsageError
+from IPython.core.error import StdinNotImplementedError, UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.utils.io import ask_yes_no
 
 from respawn_kernels import debugging
 from respawn_kernels.debugging import Debugged
@@ -19,7 +20,10 @@ _USAGE = """\
 %respawn rerun               run the cells that make what could not be stored
 %respawn state [PATTERN]     show them again, all or those whose names match
 %respawn diff RUN            compare the variables here with those of a run
-%respawn checkpoint [NAME]   save the variables here, to come back to: %respawn restore RUN@NAME"""
+%respawn checkpoint [NAME]   save the variables here, to come back to: %respawn restore RUN@NAME
+With --yes, restore and diff load what code of others has made without a question."""
+
+_YES = frozenset({"-y", "--yes"})
 
 
 @magics_class
@@ -37,13 +41,15 @@ class RespawnMagics(Magics):
     def respawn(self, line: str) -> None:
         """Restore the variables of a run (`restore RUN`), show, compare or save them."""
         show: Any = display
-        show(self._answer(line.split()))
+        words = line.split()
+        show(self._answer([word for word in words if word not in _YES], agreed=not _YES.isdisjoint(words)))
 
-    def _answer(self, words: list[str]) -> Any:
+    def _answer(self, words: list[str], *, agreed: bool) -> Any:
         shell: Any = self.shell
         match words:
             case ["restore", reference]:
                 with _told(reference, "be restored"):
+                    _ask(reference, agreed=agreed)
                     self._restore(reference)
                 return debugging.table(self._restored(), shell.user_ns)
             case ["rerun"]:
@@ -57,6 +63,7 @@ class RespawnMagics(Magics):
                 return debugging.table(self._restored(), shell.user_ns, pattern)
             case ["diff", reference]:
                 with _told(reference, "be compared with"):
+                    _ask(reference, agreed=agreed)
                     return debugging.difference(self._held, reference, shell)
             case ["checkpoint", *name] if len(name) <= 1:
                 held = self._restored()
@@ -76,6 +83,29 @@ class RespawnMagics(Magics):
         # The cell that this magic stands in counts up too, before or after it runs: by version of IPython.
         following, shell.execution_count = shell.execution_count, prompt
         _when_the_cell_ends(shell, following)
+
+
+def _ask(reference: str, *, agreed: bool) -> None:
+    """Let the person agree to load what code of others has made, once for each download.
+
+    Raises `UsageError` where they do not, or nobody can be asked.
+    """
+    authors = debugging.unagreed(reference)
+    if not authors:
+        return
+    told = (
+        f"The state of {reference} was made by code of {'; '.join(authors)}: "
+        "loading it runs their code here, with your rights."
+    )
+    if not agreed:
+        question: Any = ask_yes_no
+        try:
+            agreed = bool(question(f"{told} Load it? [y/N] ", "n"))
+        except StdinNotImplementedError as error:
+            raise UsageError(f"{told} Agree with --yes.") from error
+    if not agreed:
+        raise UsageError(f"{told} Nothing was loaded.")
+    debugging.agree(reference)
 
 
 @contextmanager

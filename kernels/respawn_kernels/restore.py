@@ -58,11 +58,20 @@ class RestorePoint:
     """What `%respawn checkpoint` called it; None for the run's own."""
     saved: str | None = None
     """When it was saved, for people."""
+    authors: list[str] = field(default_factory=list)
+    """Whose code has made the state, when it is not the person's own who fetched it: loading runs it."""
+    agreed_by: int | None = None
+    """The account (its number) that has agreed to load what these authors have made."""
 
     @property
     def reference(self) -> str:
         """What `%respawn restore` calls it: `run-0a1b2c3d4e`, or `run-0a1b2c3d4e@name`."""
         return self.run if self.name is None else f"{self.run}@{self.name}"
+
+    @property
+    def unagreed(self) -> list[str]:
+        """Whose code would be loaded without the consent of this process's account."""
+        return self.authors if self.agreed_by != os.getuid() else []
 
     def to_json(self) -> str:
         """Return it as a JSON document."""

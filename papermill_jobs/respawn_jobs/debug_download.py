@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from respawn_jobs.blob_cache import make_room, only_one
@@ -18,7 +21,13 @@ from respawn_kernels.restore import RestorePoint
 
 
 def download(
-    service: Service, bundle: DebugBundle, directory: Path, progress: Progress | None = None
+    service: Service,
+    bundle: DebugBundle,
+    directory: Path,
+    progress: Progress | None = None,
+    *,
+    authors: Sequence[str] = (),
+    agreed: bool = False,
 ) -> RestorePoint:
     """Bring the state before the failing cell to where a kernel restores it from, all of it.
 
@@ -27,6 +36,8 @@ def download(
         bundle: The run, as `service.debug` gave it.
         directory: `respawn_kernels.restore.run_directory(run)`.
         progress: Told how many bytes are there, of how many.
+        authors: Whose code has made it beside the person's own, as `consent.other_authors` tells.
+        agreed: Whether the person agrees to load it; else the kernel asks.
 
     Returns:
         What was written to `restore.json`.
@@ -37,7 +48,7 @@ def download(
         RespawnError: What `service.blob` raises.
         OSError: The directory cannot be written.
     """
-    point, fetch = begin_download(service, bundle, directory, progress)
+    point, fetch = begin_download(service, bundle, directory, progress, authors=authors, agreed=agreed)
     download_artifacts(service, bundle, directory, MOST_BYTES)
     if fetch is not None:
         fetch.rest(progress or _silent)
@@ -47,7 +58,13 @@ def download(
 
 
 def begin_download(
-    service: Service, bundle: DebugBundle, directory: Path, progress: Progress | None = None
+    service: Service,
+    bundle: DebugBundle,
+    directory: Path,
+    progress: Progress | None = None,
+    *,
+    authors: Sequence[str] = (),
+    agreed: bool = False,
 ) -> tuple[RestorePoint, Fetch | None]:
     """Bring so much of the state that a kernel can restore it; variables wait for what comes later.
 
@@ -56,7 +73,9 @@ def begin_download(
     Returns:
         What was written to `restore.json`, last; and what fetches the rest, if there is a checkpoint.
     """
-    point = _restore_point(bundle)
+    point = replace(
+        _restore_point(bundle), authors=list(authors), agreed_by=os.getuid() if authors and agreed else None
+    )
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     fetch = None
     if bundle.checkpoint is not None:

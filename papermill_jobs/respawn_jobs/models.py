@@ -109,6 +109,8 @@ class Version(Model):
     created_at: datetime
     parent: int | None = None
     """The version it was made from, when it came out of a debug notebook."""
+    authors: Many[str] = []
+    """Whose code it holds beside its creator's: an archive's, or that of the version it was made from."""
 
 
 class Schedule(Model):
@@ -317,6 +319,8 @@ class Run(Model):
     """False once retention has removed the run that `origin` names."""
     imported: Imported | None = None
     """Where it is from, when it came in an archive."""
+    authors: Many[str] = []
+    """Whose code has made its state, through all runs that it goes on from; an archive is none of us."""
     resumed_by: str | None = None
     """The run that resumes this one."""
     resume_from: int | None = None

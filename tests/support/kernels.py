@@ -46,7 +46,12 @@ class Kernel:
     def _execute(self, code: str, *, silent: bool) -> str:
         self.outputs = []
         reply = self.client.execute_interactive(
-            code, silent=silent, store_history=not silent, timeout=_SECONDS, output_hook=self.outputs.append
+            code,
+            silent=silent,
+            store_history=not silent,
+            allow_stdin=False,
+            timeout=_SECONDS,
+            output_hook=self.outputs.append,
         )["content"]
         self.execution_count = reply["execution_count"]
         if reply["status"] != "ok":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from respawn_jobs.cli.options import json_option, writable
-from respawn_jobs.errors import Conflict
+from respawn_jobs.errors import Conflict, Forbidden
 
 if TYPE_CHECKING:
     from respawn_jobs.models import RunDetail
@@ -217,12 +218,14 @@ def _print_new(texts: dict[int, str], printed: dict[int, str]) -> None:
     callback=writable,
     help="The debug notebook's file.",
 )
+@click.option("-y", "--yes", is_flag=True, help="Load the state also where code of others has made it.")
 @json_option
-def debug(run_id: str, output: Path | None, as_json: bool) -> int:
+def debug(run_id: str, output: Path | None, yes: bool, as_json: bool) -> int:
     """Write a notebook that opens a failure."""
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.cli.transfer import transfer
+    from respawn_jobs.consent import other_authors
     from respawn_jobs.debug import debug_notebook
     from respawn_jobs.debug_download import download
     from respawn_jobs.notebooks import write_notebook
@@ -234,11 +237,14 @@ def debug(run_id: str, output: Path | None, as_json: bool) -> int:
         name = bundle.run.job.rpartition("/")[2].lstrip("~")
         path = output or Path(f"{name}-{bundle.run.id}.ipynb")
         kept = _is_kept(path, bundle.run.id)
+        authors = other_authors(bundle, connected.service.whoami())
+        if authors and not yes:
+            _ask(bundle.run.id, authors, quiet=as_json)
         directory = run_directory(bundle.run.id)
         if not kept:
             write_text(path, write_notebook(debug_notebook(bundle)))
         with transfer("getting the state", quiet=as_json) as progress:
-            download(connected.service, bundle, directory, progress)
+            download(connected.service, bundle, directory, progress, authors=authors, agreed=True)
     if as_json:
         told = {
             "run": bundle.run.id,
@@ -253,6 +259,20 @@ def debug(run_id: str, output: Path | None, as_json: bool) -> int:
     click.echo(f"open it:       jupyter lab {path}")
     click.echo(f"then go on:    respawn resume {bundle.run.id} --notebook {path}")
     return 0
+
+
+def _ask(run: str, authors: list[str], *, quiet: bool) -> None:
+    """Let the person agree to load what code of others has made. Raises `Forbidden` where nobody is asked."""
+    from respawn_jobs.cli import printing
+
+    told = (
+        f"the state of {run} was made by code of {printing.plain('; '.join(authors))}: "
+        "loading it runs their code with your rights"
+    )
+    if quiet or not sys.stdin.isatty():
+        raise Forbidden(f"{told}. Agree with --yes", run=run, authors=authors)
+    click.echo(f"respawn: {told}.", err=True)
+    click.confirm("Load it?", default=False, abort=True, err=True)
 
 
 def _is_kept(path: Path, run: str) -> bool:

@@ -56,6 +56,7 @@ def version_of(row: VersionRow, job: JobRow) -> Version:
         created_by=row.created_by,
         created_at=row.created_at,
         parent=row.parent,
+        authors=row.authors or [],
     )
 
 
@@ -162,6 +163,7 @@ def _runs_of(session: Session, rows: Sequence[RunRow], context: Context | None) 
             origin=row.origin,
             origin_kept=row.origin is None or row.origin in kept,
             imported=row.imported,  # type: ignore[arg-type]  # pydantic reads the JSON
+            authors=row.authors or [],
             resumed_by=resumed_by.get(row.id),
             resume_from=row.resume_from,
             cancel_requested=row.cancel_requested,

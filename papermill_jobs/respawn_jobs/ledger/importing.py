@@ -22,7 +22,7 @@ from respawn_jobs.access import Actor
 from respawn_jobs.archive import Archive, Manifest, verified
 from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.ids import new_id
-from respawn_jobs.ledger import artifacts, audit, holdings
+from respawn_jobs.ledger import artifacts, audit, authors, holdings
 from respawn_jobs.ledger.context import Context, known_namespace
 from respawn_jobs.ledger.convert import ref_of, run_of
 from respawn_jobs.ledger.jobs import add_version, check_job_name
@@ -177,7 +177,10 @@ def _job(
             "parameters": [parameter.model_dump(mode="json") for parameter in told.parameters],
         }
         git = told.git.model_dump(mode="json") if told.git else None
-        version = add_version(context, session, actor, job, content, directory=None, git=git, parent=None)
+        version = add_version(
+            context, session, actor, job, content, directory=None, git=git, parent=None,
+            authors=authors.of_archive(manifest),
+        )  # fmt: skip
     if job.version == 0:
         job.version = version.number
     return job, version
@@ -201,6 +204,7 @@ def _run(
         cells_total=told.cells_total, cells_done=told.cells_done,
         error=told.error.model_dump(mode="json") if told.error else None, notebook=told.notebook,
         skeleton=manifest.skeleton, imported=origin.model_dump(mode="json"),
+        authors=authors.of_archive(manifest),
     )  # fmt: skip
     session.add(row)
     session.flush()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict
-from respawn_jobs.ledger import artifacts, audit
+from respawn_jobs.ledger import artifacts, audit, authors
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.convert import ref_of, run_of
 from respawn_jobs.ledger.following import (
@@ -91,6 +91,7 @@ def go_on(
             "cells_total": len(taken.cells),
             "cells_done": taken.done,
         }
+        more["authors"] = authors.of_resumed(past.run, past.version, actor.name)
     try:
         with context.database.session(write=True) as session:
             _take_up(session, past)
@@ -215,6 +216,7 @@ def _insert(
         version = add_version(
             context, session, actor, job, following.content,
             directory=past.version.directory, git=None, parent=before,
+            authors=authors.of_fixed(past.version, actor.name),
         )  # fmt: skip
         if job.version == before:
             job.version = version.number

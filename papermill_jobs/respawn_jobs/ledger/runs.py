@@ -13,7 +13,7 @@ from respawn_jobs import parameters
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict, NotFound
 from respawn_jobs.ids import new_id
-from respawn_jobs.ledger import artifacts, audit, paging
+from respawn_jobs.ledger import artifacts, audit, authors, paging
 from respawn_jobs.ledger.assemble import outputs_of
 from respawn_jobs.ledger.context import Context, find_job, find_run, find_version
 from respawn_jobs.ledger.convert import (
@@ -94,6 +94,7 @@ def new_run(
         "priority": settings.priority,
         "queue": settings.queue,
         "logical_at": more.get("due_at") or now,
+        "authors": authors.of_run(version, by),
         **more,
     }
     values["parameters"] = with_due(version, values["parameters"], values["logical_at"])

@@ -60,6 +60,8 @@ class VersionRow(Base):
     created_by: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
     parent: Mapped[int | None]
+    authors: Mapped[list[Any] | None]
+    """Whose code it holds beside its creator's; None for nobody else's. See `ledger.authors`."""
 
 
 class ScheduleRow(Base):
@@ -151,6 +153,9 @@ class RunRow(Base):
     """Where its next attempt starts, when that is further down: what the attempts before it have left."""
     imported: Mapped[dict[str, Any] | None]
     """Where a run that came in an archive is from: see `models.Imported`."""
+    authors: Mapped[list[Any] | None]
+    """Whose code has made its state, through all runs that it goes on from; None where an older version
+    of Respawn made it: then those who made it and its version."""
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     revision: Mapped[int] = mapped_column(default=0)
     turned: Mapped[int] = mapped_column(default=0, server_default="0")

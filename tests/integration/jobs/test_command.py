@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pexpect
 import psutil
 import pytest
 
@@ -264,3 +265,41 @@ def test_commands_compile_no_grammars(respawn, arguments: list[str]) -> None:
     code += "try:\n    main()\nfinally:\n    print('lark' in sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "False"
+
+
+@pytest.fixture
+def imported(respawn) -> str:
+    """A failed run that came in an archive; its importer is the store's owner."""
+    write("report.ipynb", "x = 1", "raise KeyError('price')")
+    _, failed = respawn("run", "report.ipynb")
+    respawn("export", failed["run"], "-o", "run.zip")
+    status, told = respawn("import", "run.zip")
+    assert status == 0, told
+    return str(told["id"])
+
+
+def test_debugging_an_imported_run_without_a_terminal_needs_yes(respawn, imported: str) -> None:
+    status, told = respawn("debug", imported, "-o", "debug.ipynb")
+    assert (status, told["error"]) == (2, "forbidden")
+    assert "archive of run-" in told["message"]
+    assert "Agree with --yes" in told["message"]
+    assert not Path("debug.ipynb").exists()
+    status, opened = respawn("debug", imported, "-o", "debug.ipynb", "--yes")
+    assert status == 0
+    point = json.loads((Path(opened["restore"]) / "restore.json").read_text())
+    assert point["agreed_by"] == os.getuid(), "the kernel does not ask again"
+
+
+@pytest.mark.parametrize(("answer", "written"), [("y", True), ("n", False), ("", False)])
+def test_person_at_a_terminal_is_asked_whose_code_is_loaded(
+    imported: str, answer: str, written: bool
+) -> None:
+    command = str(Path(sys.executable).with_name("respawn"))
+    terminal = pexpect.spawn(command, ["debug", imported, "-o", "debug.ipynb"], encoding="utf-8", timeout=60)
+    terminal.expect("exported by .*loading it runs their code with your rights")
+    terminal.expect("Load it?")
+    terminal.sendline(answer)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert Path("debug.ipynb").exists() is written
+    assert (terminal.exitstatus == 0) is written

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,3 +96,65 @@ def test_missing_download_and_wrong_calls_say_what_to_do(tmp_path: Path) -> None
                 kernel.run(code)
             told = "".join(str(m["content"]) for m in kernel.outputs)
             assert words in told
+
+
+OTHERS = ["archive of run-9876543210, exported by hannah", "bob"]
+
+
+def of_others(tmp_path: Path) -> None:
+    """Make a download whose state code of others has made, and to which nobody has agreed."""
+    download(tmp_path, source="answer = 42")
+    path = run_directory(RUN) / "restore.json"
+    point = RestorePoint.from_json(path.read_bytes())
+    path.write_text(replace(point, authors=OTHERS).to_json())
+
+
+@pytest.mark.parametrize("words", [f"restore {RUN}", f"diff {RUN}"])
+def test_state_that_code_of_others_made_is_loaded_only_by_consent(tmp_path: Path, words: str) -> None:
+    of_others(tmp_path)
+    with running_kernel(tmp_path) as kernel:
+        kernel.run("%load_ext respawn")
+        with pytest.raises(CellFailed, match=r"UsageError"):
+            kernel.run(f"%respawn {words}")
+        told = "".join(str(message["content"]) for message in kernel.outputs)
+        assert "archive of run-9876543210, exported by hannah; bob" in told
+        assert "Agree with --yes" in told
+        assert kernel.value("'answer' in globals()") is False
+        kernel.run(f"%respawn restore {RUN} --yes")
+        assert kernel.value("answer") == 42
+        kernel.run(f"%respawn {words}")  # who agreed is not asked again
+
+
+@pytest.mark.parametrize(("answer", "loaded"), [("y", True), ("n", False), ("", False)])
+def test_person_at_a_front_end_is_asked(tmp_path: Path, answer: str, loaded: bool) -> None:
+    of_others(tmp_path)
+    asked: list[str] = []
+    with running_kernel(tmp_path) as kernel:
+        kernel.run("%load_ext respawn")
+
+        def give(message: dict[str, Any]) -> None:
+            asked.append(message["content"]["prompt"])
+            kernel.client.input(answer)
+
+        kernel.client.execute_interactive(
+            f"%respawn restore {RUN}",
+            allow_stdin=True,
+            stdin_hook=give,
+            output_hook=lambda _: None,
+            timeout=60,
+        )
+        assert len(asked) == 1
+        assert "; bob: loading it runs their code here, with your rights. Load it?" in asked[0]
+        held = "get_ipython().magics_manager.registry['RespawnMagics'].restored_run"
+        assert kernel.value(held) == (RUN if loaded else None)
+
+
+def test_consent_is_the_accounts_that_gave_it(tmp_path: Path) -> None:
+    of_others(tmp_path)
+    path = run_directory(RUN) / "restore.json"
+    point = RestorePoint.from_json(path.read_bytes())
+    path.write_text(replace(point, agreed_by=os.getuid() + 1).to_json())
+    with running_kernel(tmp_path) as kernel:
+        kernel.run("%load_ext respawn")
+        with pytest.raises(CellFailed, match=r"UsageError"):
+            kernel.run(f"%respawn restore {RUN}")

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from respawn_jobs.models import CellState, Run, RunState
-from respawn_jobs.service import RunRequest
+from respawn_jobs.service import ResumeRequest, RunRequest
+from respawn_jobs.service_history import ImportRequest
 from support.browser import sign_in
 from support.hub import RunningHub
 from support.servers import Server, fail, finished
@@ -218,6 +219,21 @@ def test_run_that_somebody_else_made_is_not_restored_without_consent(server: Ser
     opened = server.open(of_cyd.id, confirm=True)[-1]
     assert opened["type"] == "open"
     assert server.evaluate(opened["path"], "total") == "4"
+
+
+def test_imported_run_and_one_resumed_from_it_are_not_restored_without_consent(
+    server: Server, hub: RunningHub, tmp_path: Path
+) -> None:
+    ada = hub.service("ada")
+    failed = fail(hub, "archived", SOURCES)
+    ada.export_run(failed.id, tmp_path / "run.zip")
+    imported = ada.import_run(tmp_path / "run.zip", ImportRequest(job="imported"))
+    resumed = finished(hub, ada.resume(imported.id, ResumeRequest()).id)
+    for run in (imported, resumed):
+        question = server.open(run.id)[-1]
+        assert (question["type"], question["job"]) == ("confirm", "user/ada/imported")
+        assert question["makers"] == ["ada", f"archive of {failed.id}, exported by ada"]
+        assert server.open(run.id, confirm=True)[-1]["type"] == "open"
 
 
 @pytest.mark.browser

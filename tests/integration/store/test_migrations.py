@@ -56,7 +56,9 @@ def test_a_store_of_an_earlier_version_goes_on_with_its_runs(
     ada = after.as_actor(_ADA)
     assert _revision(after.database) == HEAD
     assert ada.runs(limit=100) == [
-        run.model_copy(update={"trigger_id": run.schedule, "logical_at": run.due_at or run.created_at})
+        run.model_copy(
+            update={"trigger_id": run.schedule, "logical_at": run.due_at or run.created_at, "authors": []}
+        )
         for run in listed
     ]
     for run, detail in shown.items():
