@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from respawn_hub.app import create_app
 from respawn_hub.services.ending import Ending
+from respawn_hub.services.runner_server import RunnerServer
 from respawn_hub.settings import HubSettings, NotUnderHub, Settings
 from respawn_jobs import logs
 from respawn_jobs.errors import RespawnError
@@ -70,7 +71,8 @@ def main() -> int:
         logger.warning("%s", shared_account(settings))
     host, port = hub_settings.address
     try:
-        app = create_app(settings, hub_settings)
+        runners = RunnerServer(os.environ, port=settings.runner_port)
+        app = create_app(settings, hub_settings, runners=runners)
     except (RespawnError, OSError) as error:
         print(f"respawn: {error}", file=sys.stderr)
         return 4

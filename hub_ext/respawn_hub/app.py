@@ -34,6 +34,7 @@ from respawn_hub.handlers import (
 from respawn_hub.headers import SafeHeaders
 from respawn_hub.hub import Hub
 from respawn_hub.limits import BodyLimits
+from respawn_hub.runner_api import RunnerApi
 from respawn_hub.runtime import Runtime
 from respawn_hub.services.backfiller import Backfiller
 from respawn_hub.services.dispatcher import Dispatcher
@@ -41,6 +42,7 @@ from respawn_hub.services.ending import Ending
 from respawn_hub.services.follower import Follower
 from respawn_hub.services.housekeeper import Housekeeper
 from respawn_hub.services.presence import Presence
+from respawn_hub.services.runner_server import RunnerServer
 from respawn_hub.services.scheduler import Scheduler
 from respawn_hub.services.supervisor import Supervisor
 from respawn_hub.services.watcher import Watcher
@@ -69,6 +71,7 @@ def create_app(
     ledger: Ledger | None = None,
     executor: Executor | None = None,
     clock: Clock = utc_now,
+    runners: RunnerServer | None = None,
 ) -> FastAPI:
     """Build the application; its loops start and end with the server's lifespan.
 
@@ -78,11 +81,14 @@ def create_app(
         ledger: the store; by default the one that `settings` name.
         executor: starts runners; by default local processes.
         clock: the present moment; a `ledger` that is given has its own, which must be the same.
+        runners: the process that hears the runners of the default executor; by default this one does.
     """
     store = ledger or open_ledger(settings, clock)
     service_url = hub_settings.service_url.rstrip("/") + hub_settings.prefix.rstrip("/")
     watched = watching(settings, hub_settings, store, clock)
-    ending = _at_work(settings, store, executor, service_url, watched, clock)
+    if runners is not None:
+        watched.loops["runners"] = runners.tick
+    ending = _at_work(settings, store, executor, runners.url if runners else service_url, watched, clock)
     hub = Hub(hub_settings)
     keyring = settings.keyring(clock)
     keyring.current("cookies")  # what is wrong with the keys is told at the start
@@ -104,16 +110,21 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if runners is not None:
+            runners.start(watched.metrics, ending.supervisor.wake)
         ending.supervisor.start()
         logger.info("Respawn serves %s", service_url)
         yield
         await run_in_threadpool(ending.run)
+        if runners is not None:  # the runners are gone, and have recorded how far they came
+            await run_in_threadpool(runners.close)
         hub.close()
         if ledger is None:
             store.close()
 
     app = _application(hub_settings.prefix, lifespan)
     app.state.runtime = runtime
+    app.state.runner_api = RunnerApi(ledger=store, uploads=settings.uploads, wake=ending.supervisor.wake)
     app.state.ending = ending
     return app
 

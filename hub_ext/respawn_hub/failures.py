@@ -16,14 +16,12 @@ from starlette.responses import JSONResponse, Response
 from respawn_hub.answering import UNFORESEEN
 from respawn_hub.auth import SignInNeeded, Visitor, visitor
 from respawn_hub.handlers.login import sign_in
+from respawn_hub.refusals import BROKEN_OFF, of_http, of_validation
 from respawn_hub.runtime import Runtime
 from respawn_hub.templating import page
-from respawn_jobs.errors import Forbidden, InvalidInput, NotFound, RespawnError
+from respawn_jobs.errors import RespawnError
 
 logger = logging.getLogger(__name__)
-_MOST_TOLD = 20
-_BROKEN_OFF = 499
-"""What proxies write down for it; no client sees it."""
 _TITLES = {
     401: "Please sign in again",
     403: "Not allowed",
@@ -56,34 +54,18 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    problems = error.errors()[:_MOST_TOLD] if isinstance(error, RequestValidationError) else []
-    said = "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {problem['msg']}"
-        for problem in problems
-    )
-    fields = {"problems": [{"where": p["loc"], "message": p["msg"]} for p in problems]}
-    return await _answer(request, 422, InvalidInput(said or "the request cannot be read", **fields).as_dict())
+    return await _answer(request, 422, of_validation(error).as_dict())
 
 
 async def _http(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    said = str(error.detail) if isinstance(error, HTTPException) else ""
-    refusal: RespawnError
-    if status == 404:
-        refusal = NotFound(f"There is nothing at {request.url.path}", path=request.url.path)
-    elif status == 403:
-        refusal = Forbidden(said)
-    elif status < 500:
-        refusal = InvalidInput(said)
-    else:
-        refusal = RespawnError(said)
+    status, refusal = of_http(error, request.url.path)
     return await _answer(request, status, refusal.as_dict())
 
 
 async def _gone(request: Request, error: Exception) -> Response:
     """Answer nobody: whoever asked went away in the middle of what they sent."""
     logger.info("%s %s was broken off by its sender", request.method, request.url.path)
-    return Response(status_code=_BROKEN_OFF)
+    return Response(status_code=BROKEN_OFF)
 
 
 async def unforeseen(request: Request, error: Exception) -> Response:

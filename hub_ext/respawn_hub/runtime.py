@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-import anyio
 from fastapi import Depends, Request
 
 from respawn_hub.hub import Hub
+from respawn_hub.runner_api import Threads
 from respawn_hub.sessions import Sessions
 from respawn_hub.settings import HubSettings, Settings
 from respawn_hub.watching import Watching
 from respawn_jobs.ledger import Ledger
 
-T = TypeVar("T")
-_RUNNER_THREADS = 16
 _HUB_QUESTIONS = 4
-
-
-class Threads:
-    """A few threads of their own for one kind of work, which other kinds can never keep busy."""
-
-    def __init__(self, count: int) -> None:
-        self._limiter = anyio.CapacityLimiter(count)
-
-    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do work that blocks, once a thread is free."""
-        return await anyio.to_thread.run_sync(work, *arguments, limiter=self._limiter)
 
 
 @dataclass(frozen=True)
@@ -46,8 +33,6 @@ class Runtime:
     """What the background loops say of themselves: `ok`, or what goes wrong."""
     watching: Watching
     """Channels, metrics and the service's health."""
-    runner_threads: Threads = field(default_factory=lambda: Threads(_RUNNER_THREADS))
-    """Runners are heard however many people ask: an unheard one loses its lease."""
     hub_threads: Threads = field(default_factory=lambda: Threads(_HUB_QUESTIONS))
     """Questions to the hub; who waits for one occupies no thread."""
 

@@ -115,12 +115,19 @@ class Settings(BaseSettings):
     """How long a run that may start may wait before the service calls itself degraded."""
     metrics_open: bool = False
     """Whether metrics are told without a token."""
+    runner_port: int = Field(default=0, ge=0, lt=65536)
+    """Port on the loopback at which runners are heard; 0 for a free one."""
     log_format: str = "text"
     """`text`, or `json`: one object a line."""
     keys_file: Path | None = None
     """File of the service's own keys, one for all replicas; by default one in `data`."""
     cookie_secret: SecretStr | None = Field(default=None, min_length=32)
     """From which a file of keys that is not there yet is made; by default its keys are made at random."""
+
+    @property
+    def uploads(self) -> Path:
+        """Directory that bytes pass through on their way to the blob store."""
+        return self.data / "uploads"
 
     def keyring(self, clock: Clock = utc_now) -> Keyring:
         """Return the service's own keys; their file is made when the first one is asked for."""

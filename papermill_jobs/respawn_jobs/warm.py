@@ -13,21 +13,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import sys
 
 from respawn_jobs import logs
-
-
-def _die_with(parent: int) -> None:
-    """Ask to be killed when the executor that started this process is gone."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        raise SystemExit(0)
+from respawn_jobs.lifelines import die_with
 
 
 def _imports() -> None:
@@ -43,7 +32,7 @@ def _imports() -> None:
 
 def main(arguments: list[str]) -> int:
     """Carry out orders until there are no more; return the exit status."""
-    _die_with(int(arguments[0]))
+    die_with(int(arguments[0]))
     reports = int(arguments[1])
     os.set_inheritable(reports, False)
     logs.configure(os.environ.get("RESPAWN_LOG_FORMAT", "text"), level=logging.WARNING)

@@ -32,6 +32,8 @@ class LonelyService:
     """A service that runs."""
 
     url: str
+    runner_url: str
+    """Where its runners are heard."""
     process: subprocess.Popen[bytes]
 
     def peak(self) -> int:
@@ -43,6 +45,11 @@ class LonelyService:
         """Return how many connections the process has, both ways."""
         every = psutil.Process(self.process.pid).net_connections()
         return sum(connection.status == psutil.CONN_ESTABLISHED for connection in every)
+
+    def hearing(self) -> psutil.Process:
+        """Return the process that hears the runners."""
+        (found,) = (p for p in self.processes() if "respawn_hub.runner_process" in p.cmdline())
+        return found
 
     def processes(self) -> list[psutil.Process]:
         """Return the processes that the service started."""
@@ -74,19 +81,20 @@ def start_service(data: Path, hub_port: int, *, log: Path | None = None, **envir
 
     What it says goes to the end of `log`, by default to the test's own stderr.
     """
-    origin = f"http://127.0.0.1:{free_port()}"
+    origin, heard = f"http://127.0.0.1:{free_port()}", free_port()
     told = {
         "JUPYTERHUB_API_TOKEN": "not-used",
         "JUPYTERHUB_API_URL": f"http://127.0.0.1:{hub_port}/hub/api",
         "JUPYTERHUB_CLIENT_ID": "service-respawn",
         "JUPYTERHUB_SERVICE_URL": origin,
         "RESPAWN_DATA": str(data),
+        "RESPAWN_RUNNER_PORT": str(heard),
     }
     with log.open("ab") if log else nullcontext() as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "respawn_hub"], env={**os.environ, **told, **environment}, stderr=said
         )
-    return LonelyService(f"{origin}/services/respawn", process)
+    return LonelyService(f"{origin}/services/respawn", f"http://127.0.0.1:{heard}", process)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """The runner protocol over HTTP: `RunnerPort`, one route per method, for the attempt's own token only.
 
-All of it runs in threads of its own: a runner that is not heard in time loses its lease, so it must never
-wait behind people. Hence no handler and no dependency here is a plain function, which would run in the
-threads that everything else shares.
+A runner that is not heard in time loses its lease, so it must never wait behind people: the service's own
+runners ask a process that nobody else does (`respawn_hub.runner_process`). The same routes answer beside
+those for people, in threads of their own; hence no handler and no dependency here is a plain function, which
+would run in the threads that everything else shares.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 
 from respawn_hub.handlers.streams import streamed
 from respawn_hub.limits import check_size
-from respawn_hub.runtime import Runtime, RuntimeDep
+from respawn_hub.runner_api import RunnerApi, RunnerApiDep
 from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ledger.port import LedgerRunner
 from respawn_jobs.logs import about
@@ -48,9 +49,9 @@ class _AskedFirst(APIRoute):
             told = request.headers.get("Content-Length", "")
             small = told.isdecimal() and int(told) <= _SMALL_BODY
             if self.body_field is not None and not small:
-                runtime: Runtime = request.app.state.runtime
-                asking = await port(request.path_params["attempt"], request, runtime)
-                await runtime.runner_threads.run(asking.check)
+                api: RunnerApi = request.app.state.runner_api
+                asking = await port(request.path_params["attempt"], request, api)
+                await api.threads.run(asking.check)
             await check_size(self, request)
             with about(attempt=request.path_params["attempt"]):
                 return await handle(request)
@@ -68,60 +69,60 @@ class Beginning(Model):
     cells: Many[CellEvent]
 
 
-async def port(attempt: str, request: Request, runtime: RuntimeDep) -> LedgerRunner:
+async def port(attempt: str, request: Request, api: RunnerApiDep) -> LedgerRunner:
     """Return the ledger as this attempt's runner may use it; the ledger checks the token in each call."""
     scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("a runner sends `Authorization: Bearer <attempt token>`")
-    return runtime.ledger.runner(attempt, token)
+    return api.ledger.runner(attempt, token)
 
 
 PortDep = Annotated[LedgerRunner, Depends(port)]
 
 
 @router.post("/claim")
-async def claim(port: PortDep, runtime: RuntimeDep) -> Assignment:
+async def claim(port: PortDep, api: RunnerApiDep) -> Assignment:
     """Take the attempt: its lease starts."""
-    return await runtime.runner_threads.run(port.claim)
+    return await api.threads.run(port.claim)
 
 
 @router.post("/heartbeat")
-async def heartbeat(port: PortDep, runtime: RuntimeDep) -> HeartbeatAnswer:
+async def heartbeat(port: PortDep, api: RunnerApiDep) -> HeartbeatAnswer:
     """Renew the lease."""
-    return await runtime.runner_threads.run(port.heartbeat)
+    return await api.threads.run(port.heartbeat)
 
 
 @router.post("/record", status_code=204)
-async def record(port: PortDep, runtime: RuntimeDep, events: Annotated[Many[CellEvent], Body()]) -> None:
+async def record(port: PortDep, api: RunnerApiDep, events: Annotated[Many[CellEvent], Body()]) -> None:
     """Store cell events; all or none."""
-    await runtime.runner_threads.run(port.record, events)
+    await api.threads.run(port.record, events)
 
 
 @router.post("/begin", status_code=204)
-async def begin(port: PortDep, runtime: RuntimeDep, beginning: Beginning) -> None:
+async def begin(port: PortDep, api: RunnerApiDep, beginning: Beginning) -> None:
     """Store the parameterized notebook and its pending cells."""
-    await runtime.runner_threads.run(port.begin, beginning.skeleton, beginning.cells)
+    await api.threads.run(port.begin, beginning.skeleton, beginning.cells)
 
 
 @router.post("/reconsider")
-async def reconsider(port: PortDep, runtime: RuntimeDep, done: Annotated[Many[int], Body()]) -> Reconsidered:
+async def reconsider(port: PortDep, api: RunnerApiDep, done: Annotated[Many[int], Body()]) -> Reconsidered:
     """Make the plan of a resumed attempt anew, with what was seen of the cells that ran again."""
-    return await runtime.runner_threads.run(port.reconsider, done)
+    return await api.threads.run(port.reconsider, done)
 
 
 @router.post("/missing")
-async def missing(port: PortDep, runtime: RuntimeDep, digests: Annotated[Many[str], Body()]) -> list[str]:
+async def missing(port: PortDep, api: RunnerApiDep, digests: Annotated[Many[str], Body()]) -> list[str]:
     """Return those of the digests that are not stored."""
-    return await runtime.runner_threads.run(port.missing, digests)
+    return await api.threads.run(port.missing, digests)
 
 
 @router.put("/blobs/{digest}", status_code=204)
-async def put_blob(digest: str, request: Request, port: PortDep, runtime: RuntimeDep) -> None:
+async def put_blob(digest: str, request: Request, port: PortDep, api: RunnerApiDep) -> None:
     """Store bytes under their digest; they pass through a file, never as a whole through memory."""
-    in_thread = runtime.runner_threads.run
+    in_thread = api.threads.run
     if not await in_thread(port.missing, [digest]):
         return
-    uploads = runtime.settings.data / "uploads"
+    uploads = api.uploads
     uploads.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=uploads) as file:
         async for chunk in request.stream():
@@ -131,25 +132,25 @@ async def put_blob(digest: str, request: Request, port: PortDep, runtime: Runtim
 
 
 @router.get("/blobs/{digest}", response_class=Response)
-async def get_blob(digest: str, port: PortDep, runtime: RuntimeDep) -> Response:
+async def get_blob(digest: str, port: PortDep, api: RunnerApiDep) -> Response:
     """Return a blob that the attempt may read."""
-    return await streamed(lambda: port.stream_blob(digest), runtime.runner_threads.run)
+    return await streamed(lambda: port.stream_blob(digest), api.threads.run)
 
 
 @router.post("/checkpoint", status_code=204)
-async def checkpoint(port: PortDep, runtime: RuntimeDep, commit: CheckpointCommit) -> None:
+async def checkpoint(port: PortDep, api: RunnerApiDep, commit: CheckpointCommit) -> None:
     """Make a checkpoint, whose blobs are all stored, part of the run."""
-    await runtime.runner_threads.run(port.commit_checkpoint, commit)
+    await api.threads.run(port.commit_checkpoint, commit)
 
 
 @router.post("/artifact", status_code=204)
-async def artifact(port: PortDep, runtime: RuntimeDep, commit: ArtifactCommit) -> None:
+async def artifact(port: PortDep, api: RunnerApiDep, commit: ArtifactCommit) -> None:
     """Make an artifact, whose parts are all stored, the latest of its name."""
-    await runtime.runner_threads.run(port.commit_artifact, commit)
+    await api.threads.run(port.commit_artifact, commit)
 
 
 @router.post("/finish", status_code=204)
-async def finish(port: PortDep, runtime: RuntimeDep, outcome: Outcome) -> None:
+async def finish(port: PortDep, api: RunnerApiDep, outcome: Outcome) -> None:
     """End the attempt."""
-    await runtime.runner_threads.run(port.finish, outcome)
-    runtime.wake()
+    await api.threads.run(port.finish, outcome)
+    api.wake()

@@ -150,4 +150,5 @@ def runner(data: Path) -> PlayedRunner:
 @pytest.fixture(scope="module")
 def service(data: Path, runner: PlayedRunner) -> Iterator[LonelyService]:
     with answering_hub() as hub, lonely_service(data, hub) as running:
+        tolerate(running.process.pid)
         yield running

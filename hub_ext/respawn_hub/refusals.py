@@ -1,0 +1,34 @@
+"""What a request that was refused before a handler saw it is answered, as one of Respawn's own errors."""
+
+from __future__ import annotations
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from respawn_jobs.errors import Forbidden, InvalidInput, NotFound, RespawnError
+
+_MOST_TOLD = 20
+BROKEN_OFF = 499
+"""What proxies write down for a request that its sender broke off; no client sees it."""
+
+
+def of_validation(error: Exception) -> InvalidInput:
+    """Return the refusal of a request that does not have the form that its route takes."""
+    problems = error.errors()[:_MOST_TOLD] if isinstance(error, RequestValidationError) else []
+    said = "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {problem['msg']}"
+        for problem in problems
+    )
+    fields = {"problems": [{"where": p["loc"], "message": p["msg"]} for p in problems]}
+    return InvalidInput(said or "the request cannot be read", **fields)
+
+
+def of_http(error: Exception, path: str) -> tuple[int, RespawnError]:
+    """Return the status and the refusal that stand for an error of the framework at a path."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    said = str(error.detail) if isinstance(error, HTTPException) else ""
+    if status == 404:
+        return status, NotFound(f"There is nothing at {path}", path=path)
+    if status == 403:
+        return status, Forbidden(said)
+    return status, InvalidInput(said) if status < 500 else RespawnError(said)

@@ -1,0 +1,70 @@
+"""The process that hears runners, and nobody else: `python -m respawn_hub.runner_process`.
+
+    python -m respawn_hub.runner_process PARENT LISTENER REPORTS
+
+The service starts it (`respawn_hub.services.runner_server`) with its own environment and settings. It answers
+on the listening socket LISTENER, a descriptor, over the same store; it writes to the descriptor REPORTS what
+the service is to count (`respawn_hub.runner_reports`). It ends when its stdin does, and when PARENT does.
+
+A request of a person can hold an interpreter for seconds, whatever limits there are. It is another one than
+that which must renew the leases of runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from contextlib import suppress
+
+import uvicorn
+
+from respawn_hub.app import open_ledger
+from respawn_hub.runner_api import RunnerApi
+from respawn_hub.runner_app import create_runner_app
+from respawn_hub.runner_reports import Reports
+from respawn_hub.settings import Settings
+from respawn_jobs import logs
+from respawn_jobs.ledger.surroundings import NoChannels
+from respawn_jobs.lifelines import die_with
+
+logger = logging.getLogger("respawn_hub.runner_process")
+
+
+def main(arguments: list[str]) -> int:
+    """Answer runners until the service closes this process's stdin; return the exit status."""
+    parent, listener, reports = (int(argument) for argument in arguments)
+    die_with(parent)
+    os.set_inheritable(reports, False)
+    logs.configure(os.environ.get("RESPAWN_LOG_FORMAT", "text"))
+    settings = Settings()
+    ledger = open_ledger(settings)
+    with os.fdopen(reports, "w") as pipe, socket.socket(fileno=listener) as listening:
+        told = Reports(pipe)
+        ledger.attach(NoChannels(), told)
+        api = RunnerApi(ledger=ledger, uploads=settings.uploads, wake=told.wake)
+        config = uvicorn.Config(
+            create_runner_app(api),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        server = uvicorn.Server(config)
+        threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+    ledger.close()
+    return 0
+
+
+def _end_with_stdin(server: uvicorn.Server) -> None:
+    """Let the server end when the service says so, by closing the pipe."""
+    sys.stdin.read()
+    server.should_exit = True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

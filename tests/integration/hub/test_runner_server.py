@@ -1,0 +1,148 @@
+"""Runners are heard by another process than people: nothing that a person does costs a run its lease."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from respawn_hub.services.runner_server import RunnerServer
+from respawn_jobs.access import Actor
+from respawn_jobs.errors import RespawnError
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.ledger.surroundings import Unobserved
+from respawn_jobs.models import RunState
+from respawn_jobs.remote import RemoteRunner
+from respawn_jobs.service import Promotion, RunRequest, Service
+from support.lonely import TOKEN, LonelyService, answering_hub, lonely_service
+from support.notebooks import notebook, text
+from support.runners import PlayedRunner
+from support.waiting import wait_for
+
+pytestmark = pytest.mark.integration
+LEASE_SECONDS = 3.0
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger.embedded(tmp_path, lease_seconds=LEASE_SECONDS)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def ada(ledger: Ledger) -> Service:
+    service = ledger.as_actor(Actor.owner("ada"))
+    service.promote(Promotion(name="report", notebook=text(notebook("print(6 * 7)"))))
+    return service
+
+
+def heartbeat(service: LonelyService, runner: PlayedRunner) -> int:
+    """Beat once where runners are heard; returns the status."""
+    address = f"{service.runner_url}/runner/{runner.attempt}/heartbeat"
+    return httpx.post(address, headers={"Authorization": f"Bearer {runner.token}"}, timeout=30).status_code
+
+
+def alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_run_keeps_its_lease_while_the_process_that_answers_people_stands_still(
+    tmp_path: Path, ledger: Ledger, ada: Service
+) -> None:
+    runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    runner.begin()
+    lease = str(LEASE_SECONDS)
+    with answering_hub() as hub, lonely_service(tmp_path, hub, RESPAWN_LEASE_SECONDS=lease) as service:
+        assert heartbeat(service, runner) == 200
+        people = psutil.Process(service.process.pid)
+        people.suspend()  # as if it held its interpreter for longer than a lease
+        try:
+            until = time.monotonic() + 3 * LEASE_SECONDS
+            while time.monotonic() < until:
+                began = time.monotonic()
+                assert heartbeat(service, runner) == 200
+                assert time.monotonic() - began < 1
+                time.sleep(0.3)
+        finally:
+            people.resume()
+        wait_for(service.healthy, 30, "the service")
+        assert heartbeat(service, runner) == 200
+        assert ada.show(runner.run).run.state is RunState.RUNNING
+
+
+def test_what_runners_say_is_counted_and_wakes_the_service(
+    tmp_path: Path, ledger: Ledger, ada: Service
+) -> None:
+    run = ada.run(RunRequest(job="report")).id
+    with answering_hub() as hub, lonely_service(tmp_path, hub, RESPAWN_METRICS_OPEN="yes") as service:
+        wait_for(lambda: ada.show(run).run.state.final, 60, "the end of the run")
+        assert ada.show(run).run.state is RunState.SUCCEEDED
+
+        def counted() -> bool:
+            told = httpx.get(f"{service.url}/metrics").text
+            ended = 'respawn_runs_ended_total{state="succeeded"} 1.0' in told
+            return ended and 'respawn_start_seconds_count{queue="default"} 1.0' in told
+
+        wait_for(counted, 10, "the metrics")
+
+
+def test_another_process_hears_the_runners_when_it_is_killed(
+    service: LonelyService, runner: PlayedRunner
+) -> None:
+    assert heartbeat(service, runner) == 200
+    first = service.hearing()
+    first.kill()
+    assert heartbeat(service, runner) == 200, "what is asked meanwhile waits"
+    assert service.hearing().pid != first.pid
+    wait_for(service.healthy, 30, "the service")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_it_ends_with_the_service(tmp_path: Path, number: signal.Signals) -> None:
+    with answering_hub() as hub, lonely_service(tmp_path, hub) as service:
+        hearing = service.hearing()
+        os.kill(service.process.pid, number)
+        wait_for(lambda: not alive(hearing), 30, "the end of the process that hears runners")
+        service.process.wait(30)
+
+
+def test_one_that_gives_no_sign_of_life_is_replaced(tmp_path: Path, ledger: Ledger, ada: Service) -> None:
+    runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    environment = os.environ | {"RESPAWN_DATA": str(tmp_path)}
+    before = set(psutil.Process().children())
+    server = RunnerServer(environment, silent_seconds=1, answer_seconds=0.5)
+    server.start(Unobserved(), lambda: None)
+    try:
+
+        def well() -> bool:
+            try:
+                server.tick()
+            except RespawnError:
+                return False
+            return True
+
+        wait_for(well, 30, "its first sign of life")
+        (first,) = set(psutil.Process().children()) - before
+        first.suspend()
+        wait_for(lambda: not well(), 10, "its silence to be noticed")
+        wait_for(lambda: well() and not alive(first), 30, "another one")
+        port = RemoteRunner(server.url, runner.attempt, runner.token)
+        assert port.heartbeat().command == "continue"
+        port.close()
+    finally:
+        server.close()
+    assert set(psutil.Process().children()) <= before
+
+
+def test_the_token_of_a_person_opens_nothing_there(service: LonelyService) -> None:
+    headers = {"Authorization": f"token {TOKEN}"}
+    for path in ("/api/runs", "/services/respawn/api/runs", "/", "/metrics", "/openapi.json", "/docs"):
+        assert httpx.get(f"{service.runner_url}{path}", headers=headers).status_code == 404
+    assert httpx.post(f"{service.runner_url}/runner/att-x/claim", headers=headers).status_code == 401
