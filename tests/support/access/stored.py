@@ -16,6 +16,7 @@ class Stored:
         self._connection = connection
         self._first = sqlite3.connect(":memory:")
         connection.backup(self._first)
+        self._beside = {path: path.read_bytes() for path in data.iterdir() if _beside(path)}
         self._seen = self._version()
 
     def changed(self) -> bool:
@@ -25,15 +26,25 @@ class Stored:
 
     def files(self) -> set[Path]:
         """Return the files of the data directory other than the database's."""
-        return {path for path in self._data.rglob("*") if path.is_file() and "respawn.db" not in path.name}
+        return {path for path in self._data.rglob("*") if _beside(path)}
 
     def go_back(self) -> None:
-        """Make the database again what it was at first; blobs stay."""
+        """Make the database, and the end of its audit trail, again what they were at first; blobs stay."""
+        for path, content in self._beside.items():
+            path.write_bytes(content)
         self._first.backup(self._connection)
         self._seen = self._version()
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _beside(path: Path) -> bool:
+    return path.is_file() and not _of_database(path)
+
+
+def _of_database(path: Path) -> bool:
+    return path.name.startswith("respawn.db")
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from unittest.mock import patch
 
 from cryptography.fernet import Fernet
 from starlette.responses import Response
@@ -151,14 +153,14 @@ def _bad_tokens(place: Place, things: Things) -> dict[str, str | bytes]:
 def _bad_cookies(place: Place) -> dict[str, str]:
     runtime: Runtime = place.app.state.runtime
     good = place.people["ada"].cookies[SESSION]
-    box = runtime.sessions._box
-    then = int(time.time()) - runtime.settings.session_seconds - 1
-    token = place.people["ada"].token
+    then = SimpleNamespace(time=lambda: time.time() - runtime.settings.session_seconds - 1)
+    with patch("cryptography.fernet.time", then):
+        old = session_of(runtime, place.people["ada"].token)
     return {
         "no session": "",
         "a changed session": good[:-8] + "AAAAAAA=",
         "a session of another service": Fernet(Fernet.generate_key()).encrypt(b'{"token": "x"}').decode(),
-        "an old session": box.encrypt_at_time(f'{{"token": "{token}"}}'.encode(), then).decode(),
+        "an old session": old,
         "a session whose token has expired": session_of(runtime, tokens_of(place)["expired"]),
     }
 
