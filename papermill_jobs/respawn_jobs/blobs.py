@@ -41,6 +41,11 @@ class BlobStore:
         else:
             self._backend = Objects(url, storage_options)
 
+    @property
+    def backend(self) -> Backend:
+        """The files under the blobs, by name."""
+        return self._backend
+
     def put(self, digest: str, source: bytes | Path) -> None:
         """Store bytes, or a file's, under `digest`. Raises `SentWrong` when they do not match it.
 

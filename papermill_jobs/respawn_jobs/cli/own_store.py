@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from respawn_jobs.backup import Store
     from respawn_jobs.ledger import Ledger
 
 
@@ -45,6 +46,25 @@ def own_store() -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+@contextmanager
+def new_store() -> Iterator[Store]:
+    """Name the parts of a store that is to be filled; nothing is made yet. Raises as `own_store`."""
+    from respawn_jobs.backup import Store
+    from respawn_jobs.blobs import BlobStore
+    from respawn_jobs.keyring import Keyring
+    from respawn_jobs.store.database import Database
+    from respawn_jobs.workspace import data_directory, database_url
+
+    on_the_service()
+    data = data_directory()
+    blobs = os.environ.get("RESPAWN_BLOBS_URL") or (data.resolve() / "blobs").as_uri()
+    database = Database(database_url())
+    try:
+        yield Store(data, database, BlobStore(blobs), Keyring.of(data))
+    finally:
+        database.close()
 
 
 def on_the_service() -> None:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, delete, or_, select
 
 from respawn_jobs.errors import InvalidInput, RespawnError
+from respawn_jobs.ledger import backups
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.named_blobs import named
 from respawn_jobs.ledger.registry import LEFT_BEHIND, batches
@@ -96,6 +97,8 @@ def _condemn(context: Context, digests: Collection[str], cutoff: datetime | None
         locked = {row.digest: row for row in session.scalars(rows.with_for_update(skip_locked=True))}
         # Only now, with the rows locked: what is named from here on waits for this transaction.
         names = named(session, locked)
+        if backups.under_way(session, now):
+            return []  # nor those that are condemned already: a snapshot from before may name them
         condemned = [
             digest
             for digest, row in locked.items()

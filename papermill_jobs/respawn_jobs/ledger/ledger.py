@@ -76,6 +76,11 @@ class Ledger(KeepingLedger, TriggerLedger):
         self._context.blob_grace = timedelta(seconds=blob_grace_seconds)
         self._context.inbox = Inbox(inbox_url) if inbox_url else None
 
+    @property
+    def context(self) -> Context:
+        """What all use cases work with, for what goes beneath them: checks and backups of the store."""
+        return self._context
+
     @classmethod
     def embedded(
         cls,

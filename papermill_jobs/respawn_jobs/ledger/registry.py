@@ -21,6 +21,8 @@ from every namespace. Then it removes the bytes and, last, the row. What may com
     removal | removal       A collector removes for 20 seconds from when it condemned, and waits ten for the
                             store; others let the row alone for a minute. It removes the row only while it
                             is as it was condemned.
+    snapshot | condemn      A backup says that it lives before its snapshot; who would condemn looks for that
+                            in the same transaction, and condemns nothing: see `ledger.backups`.
     hand on | condemn       A resume names what the run before it names: both are named, and it is secured.
 
 So the clocks of all replicas must agree within half a minute. On SQLite, writers take turns as a whole.
