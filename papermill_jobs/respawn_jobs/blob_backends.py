@@ -72,7 +72,8 @@ class Files:
         path = self.root / name
         try:
             if not path.parent.is_dir():
-                path.parent.mkdir(parents=True, exist_ok=True)
+                self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+                path.parent.mkdir(exist_ok=True, mode=0o700)
                 _sync(self.root)
             if isinstance(source, Path):
                 _copy(source, path)

@@ -22,6 +22,7 @@ from blake3 import blake3
 
 from respawn_jobs.blob_backends import Backend, Files, Listed, Objects, shown, whole
 from respawn_jobs.errors import Corrupt, InvalidInput, SentWrong
+from respawn_jobs.private_files import closed_directory
 from respawn_kernels.digest import digest_of, digest_of_file
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -45,6 +46,11 @@ class BlobStore:
     def backend(self) -> Backend:
         """The files under the blobs, by name."""
         return self._backend
+
+    def protect(self) -> None:
+        """Close a directory of blobs to other accounts. Raises `InvalidInput` when that is not possible."""
+        if isinstance(self._backend, Files):
+            closed_directory(self._backend.root)
 
     def put(self, digest: str, source: bytes | Path) -> None:
         """Store bytes, or a file's, under `digest`. Raises `SentWrong` when they do not match it.

@@ -14,7 +14,9 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -108,12 +110,8 @@ class Workspace:
     """A directory of one runner, locked while it lives; use as a context manager."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self._root = root or Path(tempfile.gettempdir()) / f"respawn-{os.getuid()}"
+        self._root = root or workspaces()
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._root.stat().st_uid != os.getuid():
-            raise PermissionError(
-                f"{self._root} belongs to someone else; set TMPDIR to a directory of your own"
-            )
         _sweep(self._root)
         self.path, self._lock = _new_directory(self._root)
 
@@ -133,6 +131,33 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def workspaces(temporary: Path | None = None) -> Path:
+    """Return the directory of this account's workspaces, made when missing; nobody else can enter it.
+
+    Everybody may make names in the temporary directory. So one that is there counts only when this account
+    owns it and it is closed to others; where somebody else has the usual name, another one is made.
+
+    Args:
+        temporary: where it lies; by default the system's directory of temporary files.
+    """
+    place = temporary or Path(tempfile.gettempdir())
+    usual = place / f"respawn-{os.getuid()}"
+    with suppress(FileExistsError):
+        usual.mkdir(mode=0o700)
+    for path in (usual, *sorted(place.glob(f"{usual.name}-*"))):
+        if _is_private(path):
+            return path
+    return Path(tempfile.mkdtemp(prefix=f"{usual.name}-", dir=place))
+
+
+def _is_private(path: Path) -> bool:
+    try:
+        told = path.lstat()  # a link would lead to wherever its maker wants
+    except OSError:
+        return False
+    return stat.S_ISDIR(told.st_mode) and told.st_uid == os.getuid() and not told.st_mode & 0o077
 
 
 def _new_directory(root: Path) -> tuple[Path, IO[bytes]]:

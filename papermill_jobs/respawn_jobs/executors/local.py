@@ -25,6 +25,7 @@ from typing import Any
 
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.job_environment import runner_environment
+from respawn_jobs.private_files import umask_of_jobs
 
 logger = logging.getLogger(__name__)
 
@@ -259,6 +260,7 @@ def _process(python: str) -> tuple[subprocess.Popen[bytes], int]:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
             pass_fds=[writing],
+            umask=umask_of_jobs(),
             env=runner_environment(os.environ),
         )
     except OSError as error:

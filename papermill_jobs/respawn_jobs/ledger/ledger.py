@@ -35,6 +35,7 @@ from respawn_jobs.ledger.triggering import TriggerLedger
 from respawn_jobs.ledger.watch import Watch
 from respawn_jobs.models import Run, RunState
 from respawn_jobs.named_files import newer_on_disk
+from respawn_jobs.private_files import private_directory, private_file
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import RunRow
 
@@ -98,7 +99,9 @@ class Ledger(KeepingLedger, TriggerLedger):
         `keyring` is given.
         """
         data = data.expanduser().resolve()
-        data.mkdir(parents=True, exist_ok=True)
+        private_directory(data)
+        for name in (KEYS, OLDER_KEYS, ANCHOR_FILE):
+            private_file(data / name)
         # A URL object, not text: a path may hold characters that mean something in a URL.
         database = Database(db_url or URL.create("sqlite", database=str(data / "respawn.db")))
         ledger = cls._opened(database, blobs_url or (data / "blobs").as_uri(), clock, lease_seconds)
@@ -117,6 +120,7 @@ class Ledger(KeepingLedger, TriggerLedger):
     @classmethod
     def _opened(cls, database: Database, blobs_url: str, clock: Clock, lease_seconds: float) -> Ledger:
         blobs = BlobStore(blobs_url)
+        blobs.protect()
         database.prepare()
         return cls(database, blobs, clock=clock, lease_seconds=lease_seconds)
 

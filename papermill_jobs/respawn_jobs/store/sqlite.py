@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, event
 
 from respawn_jobs.errors import InvalidInput, Unavailable
+from respawn_jobs.private_files import new_private_file, private_file
 
 _BUSY_MILLISECONDS = 30_000
 _WAL_PAUSE_SECONDS = 0.01
 _WRITES = "respawn_writes"
+_BESIDE = ("-wal", "-shm", "-journal")
 
 ENGINE: dict[str, Any] = {"pool_size": 10, "max_overflow": 50}
 """More connections than a web server has threads: they are files, and cost nothing."""
@@ -22,16 +24,25 @@ WRITES: dict[str, Any] = {_WRITES: True}
 
 
 def completed(url: URL) -> URL:
-    """Return the URL, once the file's directory is there.
+    """Return the URL, once the file is there, in its directory, and closed to other accounts.
 
-    Raises `InvalidInput` when it names no file, `Unavailable` when the directory cannot be made.
+    Raises `InvalidInput` when it names no file, or one that stays open to others; `Unavailable` when the
+    directory or the file cannot be made.
     """
     if not url.database or url.database == ":memory:":
         raise InvalidInput("an in-memory database is gone when its connection closes; name a file")
+    path = Path(url.database)
     try:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise Unavailable(f"the directory of the database {url.database} cannot be made: {error}") from error
+    try:
+        new_private_file(path)
+    except OSError as error:
+        raise Unavailable(f"the database {url.database} cannot be made: {error}") from error
+    # SQLite gives those beside it the mode that the database has when it makes them.
+    for ending in _BESIDE:
+        private_file(path.with_name(path.name + ending))
     return url
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from respawn_jobs.workspace import Workspace, plain_json, scratch_name, write_text
+from respawn_jobs.workspace import Workspace, plain_json, scratch_name, workspaces, write_text
 
 
 def test_a_workspace_is_gone_when_it_is_closed(tmp_path: Path) -> None:
@@ -76,3 +78,46 @@ def test_a_file_has_the_permissions_of_the_umask(tmp_path: Path) -> None:
 
 def test_values_that_json_does_not_know_become_text() -> None:
     assert plain_json({"at": Path("a/b"), "n": (1, 2)}) == {"at": "a/b", "n": [1, 2]}
+
+
+def test_workspaces_lie_in_a_directory_that_is_closed_to_others(tmp_path: Path) -> None:
+    first = workspaces(tmp_path)
+    assert first == tmp_path / f"respawn-{os.getuid()}"
+    assert stat.S_IMODE(first.lstat().st_mode) == 0o700
+    assert workspaces(tmp_path) == first
+
+
+def _link(path: Path, elsewhere: Path) -> None:
+    path.symlink_to(elsewhere, target_is_directory=True)
+
+
+def _open_directory(path: Path, _: Path) -> None:
+    path.mkdir()
+    path.chmod(0o777)
+
+
+def _file(path: Path, _: Path) -> None:
+    path.touch()
+
+
+def _of_another(path: Path, _: Path) -> None:
+    path.mkdir(mode=0o700)
+    if os.getuid() != 0:
+        pytest.skip("only root can give a directory to another account")
+    os.chown(path, 12345, 12345)
+
+
+@pytest.mark.parametrize("occupy", [_link, _open_directory, _file, _of_another])
+def test_a_name_that_somebody_else_has_taken_is_passed_over(
+    tmp_path: Path, occupy: Callable[[Path, Path], None]
+) -> None:
+    place, elsewhere = tmp_path / "tmp", tmp_path / "elsewhere"
+    place.mkdir()
+    elsewhere.mkdir(mode=0o700)
+    occupy(place / f"respawn-{os.getuid()}", elsewhere)
+    occupy(place / f"respawn-{os.getuid()}-guessed", elsewhere)
+    found = workspaces(place)
+    assert found not in {place / f"respawn-{os.getuid()}", place / f"respawn-{os.getuid()}-guessed"}
+    assert stat.S_IMODE(found.lstat().st_mode) == 0o700
+    assert workspaces(place) == found, "the next runner finds it, and what others left in it"
+    assert list(elsewhere.iterdir()) == []
