@@ -96,7 +96,7 @@ class Dispatcher:
             self._submitted.discard(attempt)
             logger.info("runner of %s is gone: %s", attempt, reason)
             self._lose(attempt, reason)
-        self._watch.expire()
+        self._watch.expire(self._executor.living())
         self._kill_the_stuck()
 
     def _kill_the_stuck(self) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -25,14 +25,13 @@ from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.holdings import store
 from respawn_jobs.ledger.records import add_note, assemble_at_end, cells_of, close_cells
 from respawn_jobs.ledger.retries import Verdict
+from respawn_jobs.ledger.silence import SERVICE_KILLED, START_GRACE, reason
 from respawn_jobs.models import CellError, CellState, RunState
 from respawn_jobs.protocol import DRAINED, NOT_STARTED
 from respawn_jobs.store.database import writes
 from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow
 
 logger = logging.getLogger(__name__)
-START_GRACE = timedelta(seconds=60)
-"""How long a runner may take from being submitted to claiming its attempt."""
 
 _OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
 _LOST = "RunnerLost"
@@ -164,32 +163,51 @@ def hand_on(context: Context, attempt_id: str, reason: str) -> str | None:
     return lose(context, attempt_id, reason, name=DRAINED)
 
 
-def expire(context: Context, *, spare_claimed: bool = False) -> list[str]:
+def lose_replica(context: Context, replica: str) -> list[str]:
+    """Lose the attempts of a replica whose process, and with it its runners, is known to be dead.
+
+    Returns the ids of their runs.
+    """
+    with context.database.session() as session:
+        query = (
+            select(AttemptRow.id)
+            .join(RunRow, RunRow.current == AttemptRow.id)
+            .where(AttemptRow.replica == replica, AttemptRow.state.in_(_OPEN))
+        )
+        found = list(session.scalars(query))
+    return [run for attempt in found if (run := lose(context, attempt, SERVICE_KILLED)) is not None]
+
+
+def expire(context: Context, *, spare_claimed: bool = False, living: Collection[str] = ()) -> list[str]:
     """Lose every attempt whose lease is over, settle what a killed process left, and return the runs' ids.
 
-    With `spare_claimed`, an attempt that a runner claimed keeps its place although its lease is over. A run
-    that makes trouble is logged and tried again by the next call; it holds up no other.
+    With `spare_claimed`, an attempt that a runner claimed keeps its place although its lease is over. Of the
+    attempts in `living` the caller sees the runner's process, which the recorded reason then says. A run that
+    makes trouble is logged and tried again by the next call; it holds up no other.
     """
     now = context.clock()
     with context.database.session() as session:
         query = (
-            select(AttemptRow.id, AttemptRow.run_id, AttemptRow.state)
+            select(AttemptRow)
             .join(RunRow, RunRow.current == AttemptRow.id)
             .where(RunRow.state.in_(_OPEN))
             .where(or_(AttemptRow.lease_until <= now, AttemptRow.state.not_in(_OPEN)))
         )
-        found = session.execute(query).all()
+        found = [
+            (attempt.id, attempt.run_id, attempt.state, reason(session, attempt, now, living))
+            for attempt in session.scalars(query)
+        ]
     changed: list[str] = []
-    for attempt_id, run_id, state in found:
+    for attempt_id, run_id, state, why in found:
         if spare_claimed and state == RunState.RUNNING.value:
             continue
         try:
             if state not in _OPEN:
                 settle(context, run_id)
-            elif not lose(context, attempt_id, _silence(state), expired_at=now):
+            elif not lose(context, attempt_id, why, expired_at=now):
                 continue
             else:
-                logger.warning("%s of %s is lost: %s", attempt_id, run_id, _silence(state))
+                logger.warning("%s of %s is lost: %s", attempt_id, run_id, why)
         except Unavailable as error:
             logger.warning("%s is settled later: %s", run_id, error)
         except Exception:  # whatever one run holds, the others must go on
@@ -260,12 +278,6 @@ def _say(session: Session, run: RunRow, verdict: Verdict, trouble: str | None) -
         add_note(session, run, verdict.note, verdict.cell)
     if trouble is not None:
         add_note(session, run, trouble)
-
-
-def _silence(state: str) -> str:
-    if state == RunState.QUEUED.value:
-        return f"no runner claimed the attempt within {START_GRACE.seconds} seconds"
-    return "the runner stopped answering: it was killed, ran out of memory, or its machine is gone"
 
 
 def _note(state: RunState, error: CellError | None) -> str:

@@ -178,6 +178,12 @@ class Ledger(KeepingLedger, TriggerLedger):
         """
         return attempts.expire(self._context)
 
+    def lose_replica(self, replica: str) -> list[str]:
+        """Lose at once what a replica that was killed executed, forget it, and return the ids of the runs."""
+        lost = attempts.lose_replica(self._context, replica)
+        replicas.leave(self._context, replica)
+        return lost
+
     def operations(self) -> Operations:
         """Return what tells people of runs, and what tells of the service itself."""
         return Operations(self._context)

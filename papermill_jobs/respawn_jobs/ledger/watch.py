@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from respawn_jobs.errors import Unavailable
@@ -27,8 +28,12 @@ class Watch:
         self._late = False
         self._since = context.clock()
 
-    def expire(self) -> list[str]:
-        """Lose every attempt whose lease is over, and return the ids of runs that changed."""
+    def expire(self, living: Collection[str] = ()) -> list[str]:
+        """Lose every attempt whose lease is over, and return the ids of runs that changed.
+
+        Args:
+            living: attempts whose runner's process the caller sees living.
+        """
         now, lease = self._context.clock(), self._context.lease
         late = self._looked is not None and now - self._looked > lease / 2 + _LATE
         if self._looked is None or (late and not self._late):
@@ -36,7 +41,7 @@ class Watch:
         self._late = late
         seen = True
         try:
-            return attempts.expire(self._context, spare_claimed=now < self._since + lease)
+            return attempts.expire(self._context, spare_claimed=now < self._since + lease, living=living)
         except Unavailable:
             seen = False  # nor could a heartbeat be written
             raise
