@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import socket
@@ -16,13 +15,20 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from respawn_hub.app import create_app
+from respawn_hub.data_lock import DataLock, Holder
+from respawn_hub.listening import CannotListen, listeners
 from respawn_hub.services.ending import Ending
 from respawn_hub.services.runner_server import RunnerServer
 from respawn_hub.settings import HubSettings, NotUnderHub, Settings
+from respawn_hub.shared_account import refusal, warning
 from respawn_jobs import logs
-from respawn_jobs.errors import RespawnError
+from respawn_jobs.errors import Conflict, RespawnError
+from respawn_jobs.ids import new_id
+from respawn_jobs.private_files import keep_new_files_private, private_directory, private_file
 
 logger = logging.getLogger("respawn_hub")
+WRONG_SETTING, CANNOT_LISTEN, NO_STORE, IN_USE = 2, 3, 4, 5
+"""Exit statuses."""
 
 
 class Server(uvicorn.Server):
@@ -31,9 +37,10 @@ class Server(uvicorn.Server):
     The first signal lets runs finish for as long as the settings say; a second one hands them on at once.
     """
 
-    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+    def __init__(self, app: FastAPI, config: uvicorn.Config, lock: DataLock | None = None) -> None:
         super().__init__(config)
         self._ending: Ending = app.state.ending
+        self._lock = lock
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note a signal."""
@@ -45,6 +52,8 @@ class Server(uvicorn.Server):
         """End the runners, then close the listener and everything else."""
         try:
             await run_in_threadpool(self._ending.run)
+            if self._lock is not None:
+                self._lock.stopped_in_order()
         finally:
             await super().shutdown(sockets)
 
@@ -52,56 +61,64 @@ class Server(uvicorn.Server):
 def main() -> int:
     """Serve until the hub stops it.
 
-    Returns the exit status: 2 when it was not started by a hub or a setting is wrong, 4 when its store
-    cannot be used.
+    Returns the exit status: 2 when it was not started by a hub or a setting is wrong, 3 when it cannot
+    listen, 4 when its store cannot be used, 5 when another service has its data directory.
     """
     logs.configure(os.environ.get("RESPAWN_LOG_FORMAT", "text"))
     try:
         hub_settings = HubSettings.from_environment()
     except NotUnderHub as error:
-        print(f"respawn: {error}", file=sys.stderr)
-        return 2
+        return _refused(str(error), WRONG_SETTING)
     try:
         settings = Settings()
     except ValidationError as error:
         for problem in error.errors(include_input=False):
-            print(f"respawn: RESPAWN_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)
-        return 2
+            _refused(f"RESPAWN_{str(problem['loc'][0]).upper()}: {problem['msg']}", WRONG_SETTING)
+        return WRONG_SETTING
     if settings.shared:
-        logger.warning("%s", shared_account(settings))
-    host, port = hub_settings.address
+        if not settings.jobs_share_an_account:
+            return _refused(refusal(settings), WRONG_SETTING)
+        logger.warning("%s", warning(settings))
     try:
-        runners = RunnerServer(os.environ, port=settings.runner_port)
-        app = create_app(settings, hub_settings, runners=runners)
+        return _serve(settings, hub_settings)
+    except CannotListen as error:
+        return _refused(str(error), CANNOT_LISTEN)
     except (RespawnError, OSError) as error:
-        print(f"respawn: {error}", file=sys.stderr)
-        return 4
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        # Live pages hold their connections open; they are not waited for.
-        timeout_graceful_shutdown=2,
-    )
-    with suppress(KeyboardInterrupt):  # the hub interrupts what it stops
-        server = Server(app, config)
-        server.run()
-    return 0 if server.started else 3
+        return _refused(str(error), IN_USE if isinstance(error, Conflict) else NO_STORE)
 
 
-def shared_account(settings: Settings) -> str:
-    """Return what an administrator must know of a hub for several people."""
+def _serve(settings: Settings, hub_settings: HubSettings) -> int:
+    """Take the data directory, then the address, then begin: what fails has changed nothing by then."""
+    keep_new_files_private()
+    private_directory(settings.data)
+    for path in settings.data.iterdir():
+        private_file(path)
+    host, port = hub_settings.address
+    replica = new_id("rep")
+    lock = DataLock(settings.data)
+    before = lock.take(Holder.this_process(port, replica, settings.hub_pid))
+    sockets = listeners(host, port)
     try:
-        account = getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in some containers
-        account = "of this service"
-    return (
-        f"jobs of all users run as the account {account}: who has custom:respawn:edit can run code as it and "
-        f"read its files, {settings.data.absolute()} with everybody's jobs among them. "
-        "See docs/how-to/add-to-a-hub.md, 'Where jobs run'."
-    )
+        app = create_app(
+            settings,
+            hub_settings,
+            runners=RunnerServer(os.environ, port=settings.runner_port),
+            replica=replica,
+            killed=before.replica if before else None,
+        )
+    except Conflict as error:  # a store of a newer version
+        return _refused(str(error), NO_STORE)
+    # Live pages hold their connections open; they are not waited for.
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    server = Server(app, config, lock)
+    with suppress(KeyboardInterrupt):  # the hub interrupts what it stops
+        server.run(sockets)
+    return 0 if server.started else CANNOT_LISTEN
+
+
+def _refused(message: str, status: int) -> int:
+    print(f"respawn: {message}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -41,6 +43,7 @@ from respawn_hub.services.dispatcher import Dispatcher
 from respawn_hub.services.ending import Ending
 from respawn_hub.services.follower import Follower
 from respawn_hub.services.housekeeper import Housekeeper
+from respawn_hub.services.hub_watch import HubProcess, HubWatch
 from respawn_hub.services.presence import Presence
 from respawn_hub.services.runner_server import RunnerServer
 from respawn_hub.services.scheduler import Scheduler
@@ -53,11 +56,13 @@ from respawn_hub.watching import Watching, watching
 from respawn_jobs import logs
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock, utc_now
+from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import Executor
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.ledger.audit_anchor import FILE as ANCHOR_FILE
+from respawn_jobs.private_files import private_directory
 from respawn_jobs.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -72,6 +77,8 @@ def create_app(
     executor: Executor | None = None,
     clock: Clock = utc_now,
     runners: RunnerServer | None = None,
+    replica: str | None = None,
+    killed: str | None = None,
 ) -> FastAPI:
     """Build the application; its loops start and end with the server's lifespan.
 
@@ -82,16 +89,21 @@ def create_app(
         executor: starts runners; by default local processes.
         clock: the present moment; a `ledger` that is given has its own, which must be the same.
         runners: the process that hears the runners of the default executor; by default this one does.
+        replica: this process's id among the service's replicas; by default a new one.
+        killed: the id of the replica before, where it was killed: its runners died with it.
     """
     store = ledger or open_ledger(settings, clock)
     service_url = hub_settings.service_url.rstrip("/") + hub_settings.prefix.rstrip("/")
-    watched = watching(settings, hub_settings, store, clock)
-    if runners is not None:
-        watched.loops["runners"] = runners.tick
-    ending = _at_work(settings, store, executor, runners.url if runners else service_url, watched, clock)
     hub = Hub(hub_settings)
     keyring = settings.keyring(clock)
     keyring.current("cookies")  # what is wrong with the keys is told at the start
+    process = HubProcess(settings.hub_pid) if settings.hub_pid is not None else None
+    hub_watch = HubWatch(hub, process, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    watched = watching(settings, hub_settings, store, clock, hub_watch)
+    if runners is not None:
+        watched.loops["runners"] = runners.tick
+    runners_url = runners.url if runners else service_url
+    ending = _at_work(settings, store, executor, runners_url, watched, clock, replica or new_id("rep"))
     runtime = Runtime(
         settings=settings,
         hub_settings=hub_settings,
@@ -110,6 +122,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if killed is not None:
+            await run_in_threadpool(_settle, store, killed)
         if runners is not None:
             runners.start(watched.metrics, ending.supervisor.wake)
         ending.supervisor.start()
@@ -156,9 +170,9 @@ def _at_work(
     service_url: str,
     watched: Watching,
     clock: Clock,
+    replica: str,
 ) -> Ending:
     """Return the loops of this replica, not started yet, with the way in which they end."""
-    replica = new_id("rep")
     logs.always(replica=replica)
     executor = executor or LocalExecutor(
         service_url, max_running=settings.max_running, freed=lambda: supervisor.wake()
@@ -177,6 +191,20 @@ def _at_work(
         passed=watched.metrics.loop_passed,
     )
     return Ending(supervisor, dispatcher, presence, drain_seconds=settings.drain_seconds)
+
+
+def _settle(store: Ledger, killed: str) -> None:
+    """Tell of a replica that was killed on this machine; what cannot be told now, its leases tell later."""
+    try:
+        lost = store.lose_replica(killed)
+    except Unavailable as error:
+        logger.warning("the runs of %s, which was killed, are lost when their leases end: %s", killed, error)
+        return
+    logger.warning(
+        "the service before this one (%s) was killed, or its machine went away; runs lost by that: %s",
+        killed,
+        ", ".join(lost) or "none",
+    )
 
 
 def _loops(
@@ -198,11 +226,12 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
     A database that does not answer now may do so later: until then what needs it is `Unavailable`. Raises
     `InvalidInput` for a URL that cannot be used, `Conflict` for a store of a newer version.
     """
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_directory(settings.data)
     data = settings.data.absolute()
     database = Database(settings.db_url or f"sqlite:///{data / 'respawn.db'}")
     database.prepare_when_it_answers()
     blobs = BlobStore(settings.blobs_url or (data / "blobs").as_uri())
+    blobs.protect()
     return Ledger(
         database,
         blobs,

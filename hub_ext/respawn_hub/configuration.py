@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from respawn_hub.data_lock import held_port
+from respawn_hub.one_person import for_one_person, value
+from respawn_hub.quick_restart import notice_ended_services
+
 SERVICE = "respawn"
 SCOPES: dict[str, dict[str, Any]] = {
     "custom:respawn:read": {"description": "See jobs, runs and their outputs."},
@@ -30,9 +34,8 @@ SCOPES: dict[str, dict[str, Any]] = {
     },
 }
 ACCESS = f"access:services!service={SERVICE}"
-_LOCAL_SPAWNERS = {"localprocess", "LocalProcessSpawner", "simple", "SimpleLocalProcessSpawner"}
 _PASSED_ON = ("AWS_", "RESPAWN_")
-_KEPT_BACK = {"RESPAWN_URL", "RESPAWN_TOKEN", "RESPAWN_SHARED"}
+_KEPT_BACK = {"RESPAWN_URL", "RESPAWN_TOKEN"}
 
 
 def configure(
@@ -49,6 +52,7 @@ def configure(
     external_token: str | None = None,
     environment: dict[str, str] | None = None,
     everyone: bool = True,
+    jobs_share_an_account: bool = False,
 ) -> None:
     """Add the Respawn service to a hub.
 
@@ -56,7 +60,9 @@ def configure(
     a group its team's namespace with a role of your own, such as ``{"name": "risk-jobs",
     "groups": ["risk"], "scopes": ["custom:respawn:edit!group=risk"]}``.
 
-    Jobs run as the account that the service runs as: whoever may edit can run code as it.
+    Jobs run as the account that the service runs as: whoever may edit can run code as it. So the service does
+    not start on a hub for more than one person, unless `jobs_share_an_account` says that this is meant. A hub
+    is for one person when its authenticator is one of JupyterHub's own and admits exactly one name.
 
     Args:
         c: the configuration object of jupyterhub_config.py.
@@ -75,6 +81,7 @@ def configure(
         environment: more variables for the service. ``RESPAWN_*`` and ``AWS_*`` of the hub are passed on.
         everyone: whether all users may promote notebooks and run jobs. If not, they may only read, and you
             give ``custom:respawn:edit!user`` to those you trust, with a role of your own.
+        jobs_share_an_account: whether jobs of several people may run as the one account of the service.
 
     Raises:
         ValueError: one of `external_url` and `external_token` is given without the other.
@@ -83,13 +90,13 @@ def configure(
         raise ValueError("external_url and external_token go together: replicas need a token for the hub")
     directory = Path(data or "respawn-data").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    own_port = None if external_url else port or _kept_port(directory / "service-port")
+    own_port = None if external_url else port or _kept_port(directory)
     address = external_url.rstrip("/") if external_url else f"http://127.0.0.1:{own_port}"
-    base = _value(c.JupyterHub, "base_url", "") or urlsplit(_value(c.JupyterHub, "bind_url", "")).path
+    base = value(c.JupyterHub, "base_url", "") or urlsplit(value(c.JupyterHub, "bind_url", "")).path
     prefix = f"{base.rstrip('/')}/services/{SERVICE}"
     passed = {
-        name: value
-        for name, value in os.environ.items()
+        name: text
+        for name, text in os.environ.items()
         if name.startswith(_PASSED_ON) and name not in _KEPT_BACK and not name.startswith("RESPAWN_EMBEDDED_")
     }
     own = {
@@ -98,9 +105,11 @@ def configure(
         "RESPAWN_BLOBS_URL": blobs_url,
         "RESPAWN_INBOX_URL": inbox_url,
         "RESPAWN_CHANNELS_FILE": str(Path(channels_file).absolute()) if channels_file else None,
-        "RESPAWN_SHARED": "" if _for_one_person(c) else "yes",
+        "RESPAWN_SHARED": "no" if for_one_person(c) else "yes",
+        "RESPAWN_JOBS_SHARE_AN_ACCOUNT": "yes" if jobs_share_an_account else None,
+        "RESPAWN_HUB_PID": str(os.getpid()),
     }
-    told = {**passed, **{name: value for name, value in own.items() if value}, **(environment or {})}
+    told = {**passed, **{name: text for name, text in own.items() if text}, **(environment or {})}
     started = {"command": [sys.executable, "-m", "respawn_hub"], "environment": told}
     service = {
         "name": SERVICE,
@@ -110,30 +119,21 @@ def configure(
         **({"api_token": external_token} if external_url else started),
     }
     _append(c.JupyterHub, "services", service)
+    notice_ended_services()
     _add_rights(c, everyone)
-    servers = dict(_value(c.Spawner, "environment", {}))
+    servers = dict(value(c.Spawner, "environment", {}))
     servers.setdefault("RESPAWN_URL", url_for_servers or f"{address}{prefix}")
     c.Spawner.environment = servers
 
 
-def _for_one_person(c: Any) -> bool:
-    """Tell whether it is certain that one person only signs in, whose servers run on this machine."""
-    spawner = str(_value(c.JupyterHub, "spawner_class", "localprocess")).rpartition(".")[2]
-    names = {*_value(c.Authenticator, "allowed_users", ()), *_value(c.Authenticator, "admin_users", ())}
-    open_to_all = any(
-        _value(section, "allow_all", False) for section in c.values() if hasattr(section, "items")
-    )
-    return spawner in _LOCAL_SPAWNERS and len(names) == 1 and not open_to_all
-
-
 def _add_rights(c: Any, everyone: bool) -> None:
-    c.JupyterHub.custom_scopes = {**_value(c.JupyterHub, "custom_scopes", {}), **SCOPES}
+    c.JupyterHub.custom_scopes = {**value(c.JupyterHub, "custom_scopes", {}), **SCOPES}
     _extend_role(c, "user", [ACCESS, f"custom:respawn:{'edit' if everyone else 'read'}!user"])
     _append(c.JupyterHub, "load_roles", _admin_role(c))
     # A server acts for its owner, in the owner's own namespace, never with more than the owner has. Without
     # the filter, whatever runs in an administrator's server could change everybody's jobs.
     servers = [ACCESS, "custom:respawn:edit!user"]
-    token_scopes = _value(c.Spawner, "server_token_scopes", None)
+    token_scopes = value(c.Spawner, "server_token_scopes", None)
     if isinstance(token_scopes, list) and token_scopes:
         c.Spawner.server_token_scopes = [*token_scopes, *servers]
     else:
@@ -148,15 +148,15 @@ def _admin_role(c: Any) -> dict[str, Any]:
         "scopes": ["custom:respawn:admin"],
     }
     # An authenticator that manages roles gives this one itself; the hub refuses to mix the two ways.
-    if not _value(c.Authenticator, "manage_roles", False):
-        role["users"] = sorted(_value(c.Authenticator, "admin_users", set()))
+    if not value(c.Authenticator, "manage_roles", False):
+        role["users"] = sorted(value(c.Authenticator, "admin_users", set()))
     return role
 
 
 def _extend_role(c: Any, name: str, scopes: list[str]) -> None:
     from jupyterhub.roles import get_default_roles
 
-    roles = [dict(role) for role in _value(c.JupyterHub, "load_roles", [])]
+    roles = [dict(role) for role in value(c.JupyterHub, "load_roles", [])]
     role = next((role for role in roles if role["name"] == name), None)
     if role is None:
         role = {"name": name}
@@ -164,7 +164,7 @@ def _extend_role(c: Any, name: str, scopes: list[str]) -> None:
     default = next(role["scopes"] for role in get_default_roles() if role["name"] == name)
     # The hub ignores extra_user_scopes once a role of that name is loaded: take them along.
     extra = (
-        _value(c.JupyterHub, "extra_user_scopes", set()) if name == "user" and "scopes" not in role else set()
+        value(c.JupyterHub, "extra_user_scopes", set()) if name == "user" and "scopes" not in role else set()
     )
     present = [*role.get("scopes", default), *sorted(extra)]
     role["scopes"] = [*present, *(scope for scope in scopes if scope not in present)]
@@ -172,24 +172,19 @@ def _extend_role(c: Any, name: str, scopes: list[str]) -> None:
 
 
 def _append(section: Any, name: str, item: Any) -> None:
-    setattr(section, name, [*_value(section, name, []), item])
+    setattr(section, name, [*value(section, name, []), item])
 
 
-def _value(section: Any, name: str, default: Any) -> Any:
-    """Return a trait's configured value, also when it was only appended to (`c.X.list.append(...)`)."""
-    if name not in section:
-        return default
-    value = section[name]
-    lazy = getattr(value, "get_value", None)
-    return lazy(default) if lazy else value
-
-
-def _kept_port(path: Path) -> int:
+def _kept_port(data: Path) -> int:
     """Return the port of the last start when it is still free, else a new free one; remember it.
 
-    Single-user servers that outlive a restart of the hub go on finding the service.
+    Single-user servers that outlive a restart of the hub go on finding the service. A port that a service
+    still holds which a killed hub left behind counts as free: that one ends before the new one begins.
     """
+    path = data / "service-port"
     wanted = int(path.read_text()) if path.exists() and path.read_text().strip().isdigit() else 0
+    if wanted and held_port(data) == wanted:
+        return wanted
     for candidate in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

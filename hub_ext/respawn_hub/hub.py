@@ -80,6 +80,14 @@ class Hub:
         refused = self._refused.get(key)
         return refused is not None and refused >= now, None
 
+    def knows_us(self) -> bool:
+        """Tell whether the hub accepts the service's own token. Raises `Unavailable` when it is silent."""
+        token = self.settings.api_token.get_secret_value()
+        answer = self._call("GET", "/user", headers={"Authorization": f"token {token}"})
+        if answer.status_code not in (200, 401, 403):
+            raise Unavailable(f"the hub answered {answer.status_code} when asked about its service")
+        return answer.status_code == 200
+
     def _entering(self, user: HubUser | None) -> HubUser | None:
         if user is not None and not self._may_enter(user.scopes):
             raise Forbidden(f"this token of {user.name} has no access to Respawn", user=user.name)

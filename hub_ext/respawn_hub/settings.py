@@ -107,8 +107,12 @@ class Settings(BaseSettings):
     """How long data are kept that nothing names any more, since they were last stored or asked for."""
     import_megabytes: int = Field(default=10_240, ge=1)
     """How large an archive may be that is imported."""
-    shared: bool = False
-    """Whether more than one person may use the hub; said by `respawn_hub.configure`."""
+    shared: bool = True
+    """Whether more than one person may use the hub; `respawn_hub.configure` says where it is certain not."""
+    jobs_share_an_account: bool = False
+    """Whether the administrator agrees that jobs of several people run as the service's account."""
+    hub_pid: int | None = None
+    """The process of the hub that starts the service; said by `respawn_hub.configure`."""
     channels_file: Path | None = None
     """TOML file of the channels through which people are told; see `respawn_hub.channels`."""
     queue_alarm_seconds: float = Field(default=900.0, gt=0)

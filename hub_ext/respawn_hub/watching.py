@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from respawn_hub.channels import Channels
 from respawn_hub.metrics import Metrics
+from respawn_hub.services.hub_watch import HubWatch
 from respawn_hub.services.notifier import Collector, Deadlines, Notifier
 from respawn_hub.services.probe import Probe
 from respawn_hub.settings import HubSettings, Settings
@@ -24,12 +25,16 @@ class Watching:
     loops: dict[str, Callable[[], float]]
 
 
-def watching(settings: Settings, hub_settings: HubSettings, ledger: Ledger, clock: Clock) -> Watching:
+def watching(
+    settings: Settings, hub_settings: HubSettings, ledger: Ledger, clock: Clock, hub_watch: HubWatch
+) -> Watching:
     """Build the parts over a ledger, and let it know them. Raises `InvalidInput` for a bad channels file."""
     operations = ledger.operations()
     channels = Channels.load(settings.channels_file)
     metrics = Metrics(operations.figures)
-    probe = Probe(operations, queue_alarm_seconds=settings.queue_alarm_seconds)
+    probe = Probe(
+        operations, queue_alarm_seconds=settings.queue_alarm_seconds, more=lambda: {"hub": hub_watch.part}
+    )
     ledger.attach(channels, metrics)
     base = hub_settings.public_url or hub_settings.prefix
     return Watching(
@@ -41,5 +46,6 @@ def watching(settings: Settings, hub_settings: HubSettings, ledger: Ledger, cloc
             "deadlines": Deadlines(operations, clock=clock).tick,
             "notifier": Notifier(operations, channels, lambda path: f"{base}{path}").tick,
             "health": probe.tick,
+            **hub_watch.loops(),
         },
     )

@@ -58,7 +58,9 @@ c.JupyterHub.load_roles = [
     *given["roles"],
 ]
 {extra}
-respawn_hub.configure(c, data="respawn", environment=given["service_environment"])
+respawn_hub.configure(
+    c, data="respawn", environment=given["service_environment"], jobs_share_an_account=given["several"]
+)
 """
 
 
@@ -74,6 +76,7 @@ class RunningHub:
     _api_token: str
     _open: list[RemoteService] = field(default_factory=list)
     _tokens: dict[str, str] = field(default_factory=dict)
+    _left_behind: list[psutil.Process] = field(default_factory=list)
 
     @property
     def service_url(self) -> str:
@@ -130,11 +133,21 @@ class RunningHub:
                 return child
         raise AssertionError(f"the service does not run; see {self.log}")
 
+    def kill(self) -> None:
+        """Kill the hub alone; what it has started is left behind."""
+        self._left_behind += _family(self.process.pid)[1:]
+        self.process.kill()
+        self.process.wait()
+
+    def start_again(self) -> None:
+        """Start the hub once more, after it has ended, and do not wait for it."""
+        self.process = _start(self.directory)
+
     def stop(self, timeout: float = 60.0) -> None:
         """Stop the hub as a person would, and check that nothing of it is left."""
         for service in self._open:
             service.close()
-        family = _family(self.process.pid)
+        family = [*_family(self.process.pid), *self._left_behind]
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -189,6 +202,7 @@ def running_hub(
         "api_token": api_token,
         "users": [*users, *admins],
         "admins": list(admins),
+        "several": len({*users, *admins}) > 1,
         "groups": groups or {},
         "roles": list(roles),
         "homes": str(directory / "homes"),
@@ -198,23 +212,27 @@ def running_hub(
     }
     config = directory / "jupyterhub_config.py"
     config.write_text(_CONFIG.format(given=json.dumps(given), extra=extra))
-    with (directory / "hub.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterhub", "--config", str(config)],
+    hub = RunningHub(url, password, directory, _start(directory), api_token)
+    try:
+        wait_for(lambda: _healthy(hub), timeout, f"the hub's Respawn service; see {hub.log}")
+        yield hub
+        if hub.process.poll() is not None:
+            raise AssertionError(f"the hub ended before its tests, with status {hub.process.returncode}")
+    finally:
+        hub.stop()
+
+
+def _start(directory: Path) -> subprocess.Popen[bytes]:
+    """Start the hub that is set up in a directory."""
+    with (directory / "hub.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "jupyterhub", "--config", str(directory / "jupyterhub_config.py")],
             cwd=directory,
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
             start_new_session=True,
         )
-    hub = RunningHub(url, password, directory, process, api_token)
-    try:
-        wait_for(lambda: _healthy(hub), timeout, f"the hub's Respawn service; see {hub.log}")
-        yield hub
-        if process.poll() is not None:
-            raise AssertionError(f"the hub ended before its tests, with status {process.returncode}")
-    finally:
-        hub.stop()
 
 
 def proxy_command() -> str:

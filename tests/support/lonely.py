@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -55,6 +56,11 @@ class LonelyService:
         """Return the processes that the service started."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def health(self) -> dict[str, Any]:
+        """Return what it says of its health."""
+        found: dict[str, Any] = httpx.get(f"{self.url}/api/health").json()
+        return found
+
     def healthy(self) -> bool:
         """Whether it says that it is well."""
         assert self.process.poll() is None, "the service ended"
@@ -89,6 +95,7 @@ def start_service(data: Path, hub_port: int, *, log: Path | None = None, **envir
         "JUPYTERHUB_SERVICE_URL": origin,
         "RESPAWN_DATA": str(data),
         "RESPAWN_RUNNER_PORT": str(heard),
+        "RESPAWN_SHARED": "no",
     }
     with log.open("ab") if log else nullcontext() as said:
         process = subprocess.Popen(

@@ -43,11 +43,13 @@ class Probe:
         ledger: Operations,
         *,
         queue_alarm_seconds: float,
+        more: Callable[[], dict[str, Part]] = dict,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._queue_alarm = queue_alarm_seconds
         self._now = monotonic
+        self._more = more
         self._asked: float | None = None
         self._figures: Figures | None = None
         self._database = Part(status="down", said="not asked yet")
@@ -79,7 +81,7 @@ class Probe:
         database = self._database
         if self._asked is not None and self._now() - self._asked > _STALE_SECONDS:
             database = Part(status="down", said=f"has not answered for {self._now() - self._asked:.0f} s")
-        parts = {"database": database, "blobs": self._blobs}
+        parts = {"database": database, "blobs": self._blobs, **self._more()}
         parts |= {f"loop {name}": _loop(said) for name, said in sorted(loops.items())}
         if self._figures is not None and database.status == "ok":
             parts |= self._of_figures(self._figures)

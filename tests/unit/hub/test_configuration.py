@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jupyterhub.auth import DummyAuthenticator
+from jupyterhub.services import service as services
+from jupyterhub.spawner import Spawner
 from traitlets.config import Config
 
 import respawn_hub
+from respawn_hub import quick_restart
+from respawn_hub.data_lock import DataLock, Holder
 
 
 @pytest.fixture
@@ -61,16 +67,34 @@ def test_people_only_read_where_not_everyone_may_run_code(config: Config, tmp_pa
     assert "custom:respawn:edit!user" not in _role(config, "user")["scopes"]
 
 
-def _told_to_be_shared(config: Config, tmp_path: Path) -> bool:
-    respawn_hub.configure(config, data=tmp_path)
-    return _service(config)["environment"].get("RESPAWN_SHARED") == "yes"
+def _environment(config: Config, tmp_path: Path, **options: Any) -> dict[str, str]:
+    respawn_hub.configure(config, data=tmp_path, **options)
+    found: dict[str, str] = _service(config)["environment"]
+    return found
 
 
-def test_a_hub_for_one_person_on_this_machine_is_not_warned(config: Config, tmp_path: Path) -> None:
+def _one_person(config: Config) -> None:
+    config.JupyterHub.authenticator_class = "shared-password"
     config.JupyterHub.spawner_class = "simple"
     config.Authenticator.allowed_users = {"ada"}
 
-    assert not _told_to_be_shared(config, tmp_path)
+
+def test_a_hub_that_admits_one_name_is_for_one_person(config: Config, tmp_path: Path) -> None:
+    _one_person(config)
+
+    assert _environment(config, tmp_path)["RESPAWN_SHARED"] == "no"
+    assert config.Authenticator.allow_existing_users is False, "nobody is added while it runs"
+
+
+def test_an_administrator_alone_is_one_person(config: Config, tmp_path: Path) -> None:
+    _one_person(config)
+    config.Authenticator.admin_users = {"ada"}
+
+    assert _environment(config, tmp_path)["RESPAWN_SHARED"] == "no"
+
+
+class _Anybody(DummyAuthenticator):
+    """Admits whom it likes."""
 
 
 @pytest.mark.parametrize(
@@ -79,18 +103,43 @@ def test_a_hub_for_one_person_on_this_machine_is_not_warned(config: Config, tmp_
         ("Authenticator", "allowed_users", {"ada", "bob"}),
         ("Authenticator", "allowed_users", set()),
         ("Authenticator", "admin_users", {"root"}),
+        ("SharedPasswordAuthenticator", "admin_users", {"root"}),
+        ("Authenticator", "allow_all", True),
+        ("Authenticator", "allow_existing_users", True),
         ("DummyAuthenticator", "allow_all", True),
+        ("PAMAuthenticator", "allowed_groups", {"staff"}),
+        ("PAMAuthenticator", "admin_groups", {"wheel"}),
+        ("JupyterHub", "authenticator_class", "oauthenticator.github.GitHubOAuthenticator"),
+        ("JupyterHub", "authenticator_class", _Anybody),
         ("JupyterHub", "spawner_class", "dockerspawner.DockerSpawner"),
     ],
 )
-def test_a_hub_for_several_people_is_warned_of_the_shared_account(
+def test_every_other_hub_may_be_for_several(
     config: Config, tmp_path: Path, section: str, name: str, value: object
 ) -> None:
-    config.JupyterHub.spawner_class = "simple"
-    config.Authenticator.allowed_users = {"ada"}
+    _one_person(config)
     setattr(config[section], name, value)
+    given = config.Authenticator.get("allow_existing_users")
 
-    assert _told_to_be_shared(config, tmp_path)
+    environment = _environment(config, tmp_path)
+
+    assert environment["RESPAWN_SHARED"] == "yes"
+    assert "RESPAWN_JOBS_SHARE_AN_ACCOUNT" not in environment
+    assert config.Authenticator.get("allow_existing_users") == given
+
+
+def test_the_administrators_word_is_passed_on(config: Config, tmp_path: Path) -> None:
+    environment = _environment(config, tmp_path, jobs_share_an_account=True)
+    assert environment["RESPAWN_JOBS_SHARE_AN_ACCOUNT"] == "yes"
+
+
+def test_a_hub_looks_after_its_services_every_few_seconds(config: Config, tmp_path: Path) -> None:
+    respawn_hub.configure(config, data=tmp_path)
+    respawn_hub.configure(Config(), data=tmp_path)
+
+    spawner = services._ServiceSpawner(cmd=["true"])
+    assert spawner.poll_interval == quick_restart.LOOK_SECONDS
+    assert Spawner().poll_interval == 30, "those of users stay as they are"
 
 
 def test_what_is_there_already_stays(config: Config, tmp_path: Path) -> None:
@@ -167,6 +216,19 @@ def test_a_port_taken_meanwhile_is_replaced(tmp_path: Path) -> None:
         respawn_hub.configure(config, data=tmp_path)
 
     assert not _service(config)["url"].endswith(f":{taken}")
+
+
+def test_the_port_of_a_service_that_is_left_behind_stays(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as left:
+        port = left.getsockname()[1]
+        lock = DataLock(tmp_path)
+        lock.take(Holder.this_process(port, "rep-left", None))
+        (tmp_path / "service-port").write_text(f"{port}\n")
+        config = Config()
+        respawn_hub.configure(config, data=tmp_path)
+        lock.release()
+
+    assert _service(config)["url"].endswith(f":{port}")
 
 
 @pytest.mark.parametrize(

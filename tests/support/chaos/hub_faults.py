@@ -1,0 +1,183 @@
+"""A real hub whose hub, service and proxy are killed one after the other, and what must hold after each.
+
+Whoever looks after the hub (systemd, say) starts it again as soon as it has ended. After each fault a person
+signs in with a fresh browser; what was queued before the fault starts once.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+from respawn_jobs.errors import RespawnError
+from respawn_jobs.models import RunDetail, RunState
+from respawn_jobs.service import Promotion, RunRequest
+from support.hub import RunningHub, command_of, running_hub
+from support.notebooks import notebook, text
+from support.waiting import wait_for
+
+FAULTS = ("hub", "service", "both", "proxy")
+SIGN_IN_SECONDS = 30.0
+_QUEUED = 3
+"""Runs that are queued before each fault; one at a time executes."""
+_MARK = "import time\nwith open(path, 'a') as f:\n    f.write(name + '\\n')\ntime.sleep(0.5)"
+
+
+@dataclass
+class Report:
+    """What was seen in one story."""
+
+    seed: int
+    order: tuple[str, ...]
+    seconds: dict[str, float] = field(default_factory=dict)
+    """From each fault to the first sign-in that succeeded."""
+    restarts: int = 0
+    """How often the hub was started after the first time."""
+    runs: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """One line with all figures."""
+        took = ", ".join(f"{fault} {seconds:.1f} s" for fault, seconds in self.seconds.items())
+        counts = f"{self.runs} runs, {self.restarts} restarts of the hub"
+        return f"seed {self.seed}: {took}; {counts}; wrong: {self.wrong or 'nothing'}"
+
+
+def order_of(seed: int) -> tuple[str, ...]:
+    """Return the order of the faults in the story of a seed."""
+    return tuple(random.Random(seed).sample(FAULTS, len(FAULTS)))
+
+
+def play(seed: int, directory: Path) -> Report:
+    """Play one story in an empty directory."""
+    report = Report(seed, order_of(seed))
+    with running_hub(directory, users=("ada",), service_environment={"RESPAWN_MAX_RUNNING": "1"}) as hub:
+        story = _Story(hub, report, random.Random(seed))
+        story.prepare()
+        for fault in report.order:
+            story.suffer(fault)
+        story.check()
+    return report
+
+
+class _Story:
+    def __init__(self, hub: RunningHub, report: Report, chance: random.Random) -> None:
+        self._hub = hub
+        self._report = report
+        self._chance = chance
+        self._marks = hub.directory / "marks"
+        self._ada = hub.service("ada")
+        self._waiting: set[str] = set()
+        """Runs that no runner had begun when a fault came."""
+        self._all: list[str] = []
+
+    def prepare(self) -> None:
+        source = notebook("path = ''\nname = ''", _MARK, tags={0: ["parameters"]})
+        self._ada.promote(Promotion(name="mark", notebook=text(source)))
+
+    def suffer(self, fault: str) -> None:
+        """Queue some runs, do one fault, and wait until all is well again."""
+        runs = [self._queue(fault, number) for number in range(_QUEUED)]
+        time.sleep(self._chance.uniform(0, 2.0))  # the moment of the fault is what chance decides
+        self._waiting |= {run for run in runs if self._show(run).run.state is RunState.QUEUED}
+        self._kill(fault)
+        began = time.monotonic()
+        wait_for(
+            lambda: self._signed_in(began), SIGN_IN_SECONDS * 3, f"a sign-in after {fault}", interval=0.2
+        )
+        self._report.seconds[fault] = time.monotonic() - began
+        wait_for(lambda: self._ended(runs), 120, f"the end of the runs queued before {fault}", interval=0.2)
+
+    def _queue(self, fault: str, number: int) -> str:
+        given = {"path": str(self._marks), "name": f"{fault}-{number}"}
+        run = self._ada.run(RunRequest(job="mark", parameters=given)).id
+        self._all.append(run)
+        return run
+
+    def _kill(self, fault: str) -> None:
+        faults: dict[str, Callable[[], None]] = {
+            "hub": self._hub.kill,
+            "service": lambda: self._hub.service_process().kill(),
+            "proxy": lambda: self._proxy().kill(),
+        }
+        for one in self._chance.sample(("hub", "service"), 2) if fault == "both" else (fault,):
+            if one == "service" and self._hub.process.poll() is not None:
+                for service in self._services():  # it may have seen by now that its hub is gone
+                    service.kill()
+            else:
+                faults[one]()
+
+    def _proxy(self) -> psutil.Process:
+        family = psutil.Process(self._hub.process.pid).children(recursive=True)
+        return next(
+            one for one in family if any("configurable-http-proxy" in word for word in command_of(one))
+        )
+
+    def _services(self) -> list[psutil.Process]:
+        """Return the services of this hub that live, whoever their parent is."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                ours = process.cmdline()[-2:] == ["-m", "respawn_hub"]
+                if ours and process.environ().get("RESPAWN_DATA") == str(self._hub.data):
+                    found.append(process)
+        return found
+
+    def _signed_in(self, began: float) -> bool:
+        """Do what systemd does with a hub that has ended; then tell whether a new browser gets a page."""
+        if self._hub.process.poll() is not None:
+            self._hub.start_again()
+            self._report.restarts += 1
+        with suppress(httpx.HTTPError):
+            return sign_in(self._hub, "ada")
+        return False
+
+    def _show(self, run: str) -> RunDetail:
+        return self._ada.show(run)
+
+    def _ended(self, runs: list[str]) -> bool:
+        with suppress(RespawnError):
+            return all(self._show(run).run.state.final for run in runs)
+        return False
+
+    def check(self) -> None:
+        """Compare what ran with what was queued."""
+        begun = Counter(self._marks.read_text().split())
+        self._report.runs = len(self._all)
+        for run in self._all:
+            detail = self._show(run)
+            name, state = str(detail.run.parameters["name"]), detail.run.state
+            if run in self._waiting and (state is not RunState.SUCCEEDED or begun[name] != 1):
+                self._report.wrong.append(
+                    f"{run} ({name}) waited, is {state.value}, and began {begun[name]} times"
+                )
+            if state not in (RunState.SUCCEEDED, RunState.LOST) or begun[name] > len(detail.attempts):
+                self._report.wrong.append(f"{run} ({name}) is {state.value} and began {begun[name]} times")
+        services = self._services()
+        if len(services) != 1:
+            self._report.wrong.append(f"{len(services)} services run")
+        slow = {fault: took for fault, took in self._report.seconds.items() if took > SIGN_IN_SECONDS}
+        if slow:
+            self._report.wrong.append(f"sign-in took longer than {SIGN_IN_SECONDS:.0f} s: {slow}")
+
+
+def sign_in(hub: RunningHub, user: str) -> bool:
+    """Sign a person in with a new browser; tell whether the page of their jobs is there in the end."""
+    headers = {"Accept": "text/html", "Sec-Fetch-Dest": "document"}
+    with httpx.Client(headers=headers, follow_redirects=True, timeout=5) as browser:
+        page = browser.get(f"{hub.service_url}/")
+        xsrf = re.search(r'name="_xsrf"\s+value="([^"]+)"', page.text)
+        if xsrf is None:
+            return False
+        form = {"username": user, "password": hub.password, "_xsrf": xsrf.group(1)}
+        landed = browser.post(str(page.url), data=form)
+        return landed.status_code == 200 and str(landed.url).startswith(f"{hub.service_url}/")
