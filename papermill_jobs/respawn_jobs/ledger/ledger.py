@@ -102,6 +102,7 @@ class Ledger(KeepingLedger, TriggerLedger):
         private_directory(data)
         for name in (KEYS, OLDER_KEYS, ANCHOR_FILE):
             private_file(data / name)
+            private_file(data / f".{name}.lock")
         # A URL object, not text: a path may hold characters that mean something in a URL.
         database = Database(db_url or URL.create("sqlite", database=str(data / "respawn.db")))
         ledger = cls._opened(database, blobs_url or (data / "blobs").as_uri(), clock, lease_seconds)
