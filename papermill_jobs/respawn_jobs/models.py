@@ -69,7 +69,14 @@ class Parameter(Model):
 
     name: str
     type: str | None = None
-    """int, float, str, bool, list, dict; None when nothing can be inferred."""
+    """int, float, str, bool, list, dict, date, datetime, time, decimal, path; None when it takes anything.
+
+    JSON has no dates, times, decimals and paths: their values are text, ISO 8601 for dates and times. The
+    notebook gets what its annotation says."""
+    choices: list[Any] = []
+    """The only values that it takes (`Literal`, or an enumeration's); empty for any."""
+    items: str | None = None
+    """Type of a list's items, where the annotation says it."""
     default: Any = None
     """The default as a JSON value; None when `required` or not a literal (see `default_source`)."""
     default_source: str = ""
@@ -78,6 +85,8 @@ class Parameter(Model):
     """True for a bare annotation or a default of `None` with a type that is not optional."""
     nullable: bool = False
     """True when null may be given: its annotation or its default says None."""
+    secret: bool = False
+    """True when its values are shown to nobody: by its name, or by `respawn:secret` in its comment."""
     help: str = ""
 
 
@@ -389,6 +398,17 @@ class PlannedCell(Model):
     """What has become of files that this cell, which is reused, has read, as far as they can be seen."""
 
 
+class NewCell(Model):
+    """A code cell that the fixed notebook has and the run's version has not."""
+
+    id: str
+    """The notebook's own id of the cell."""
+    index: int | None
+    """Its place in the notebook that runs; None when it is left out as scratch."""
+    title: str = ""
+    """First line of the cell's source."""
+
+
 class Prediction(Model):
     """What a plan takes a cell to do; when the cell does more, the plan is made anew."""
 
@@ -407,6 +427,8 @@ class Plan(Model):
     checkpoint: Checkpoint | None = None
     """The state it starts from; None when it starts with an empty kernel."""
     cells: list[PlannedCell] = []
+    new: list[NewCell] = []
+    """Cells that were added, those that are left out as scratch included."""
     stale: list[str] = []
     """Variables of the checkpoint that are removed before anything runs: cells that run make them anew."""
     makers: list[int] = []

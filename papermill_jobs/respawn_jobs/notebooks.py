@@ -28,6 +28,8 @@ TAG_ALWAYS = "respawn:always"
 TAG_ONCE = "respawn:once"
 TAG_CHECKPOINT = "respawn:checkpoint"
 TAG_NO_CHECKPOINT = "respawn:no-checkpoint"
+TAG_SCRATCH = "respawn:scratch"
+"""Such a cell is left out of plans, runs and the versions made from a debug notebook."""
 TAG_SKIP = "skip-execution"
 """Jupyter's own: such a cell is left out, and recorded as executed."""
 
@@ -108,12 +110,14 @@ def parameterize(
 ) -> NotebookNode:
     """Return the notebook as papermill would execute it, in a copy.
 
-    Without the error markers of an earlier run, and with the injected cell when parameters are given.
+    Without the error markers of an earlier run and scratch cells, and with the injected cell when parameters
+    are given; in a Python notebook it gives them the types that their annotations say.
 
     Raises `InvalidInput` when papermill cannot write parameters in this language.
     """
     result: NotebookNode = deepcopy(notebook)
-    result.cells = [cell for cell in result.cells if TAG_ERROR_MARKER not in cell_tags(cell)]
+    left_out = {TAG_ERROR_MARKER, TAG_SCRATCH}
+    result.cells = [cell for cell in result.cells if not left_out & set(cell_tags(cell))]
     if not parameters:
         return result
     import nbformat
@@ -133,6 +137,11 @@ def parameterize(
     injected = injected_cell(result)
     if injected is not None:
         injected.id = INJECTED_ID
+        if language.lower() == "python":
+            from respawn_jobs.injected_types import typed_source
+            from respawn_jobs.parameters import kinds
+
+            injected.source = typed_source(injected.source, kinds(result))
     return result
 
 
@@ -153,14 +162,15 @@ def without_outputs(notebook: NotebookNode) -> NotebookNode:
 def strip_debug(notebook: NotebookNode) -> NotebookNode:
     """Return the version that a debug or executed notebook stands for.
 
-    The cells that Respawn and papermill added are gone, and so are outputs and both tools' metadata.
+    The cells that Respawn and papermill added and scratch cells are gone, and so are outputs and both tools'
+    metadata.
     """
     result = without_outputs(notebook)
     result.cells = [
         cell
         for cell in result.cells
         if (cell.metadata.get("respawn") or {}).get("role") not in (ROLE_HEADER, ROLE_RESTORE, ROLE_RERUN)
-        and not {TAG_INJECTED, TAG_ERROR_MARKER} & set(cell_tags(cell))
+        and not {TAG_INJECTED, TAG_ERROR_MARKER, TAG_SCRATCH} & set(cell_tags(cell))
     ]
     for part in (result, *result.cells):
         for key in ("respawn", "papermill", "execution"):

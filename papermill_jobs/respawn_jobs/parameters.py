@@ -13,11 +13,25 @@ import io
 import json
 import re
 import tokenize
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.models import Parameter
 from respawn_jobs.notebooks import TAG_PARAMETERS, cell_tags, code_cells
+from respawn_jobs.parameter_types import (
+    ANYTHING,
+    Kind,
+    Names,
+    annotated,
+    default_value,
+    inferred,
+    names_of,
+    read,
+    spelled,
+)
+from respawn_jobs.redact import GONE
+from respawn_jobs.secret_parameters import MARKS, is_secret
 from respawn_kernels.digest import digest_of
 from respawn_kernels.syntax import tree_of
 
@@ -27,14 +41,7 @@ if TYPE_CHECKING:
 _LONGEST_CELL = 100_000
 """Characters of a tagged cell: reading it takes time for each."""
 _BLANKS = re.compile(r"[ \t\f\v]{9,}")
-_TYPES = {
-    "int": "int", "integer": "int",
-    "float": "float", "double": "float",
-    "str": "str", "string": "str",
-    "bool": "bool", "boolean": "bool",
-    "list": "list", "tuple": "list", "set": "list", "sequence": "list",
-    "dict": "dict", "mapping": "dict",
-}  # fmt: skip
+_IPYTHON_LINE = re.compile(r"^[ \t]*[%!].*$|^.*\?[ \t]*$", re.MULTILINE)
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (float, int),
@@ -43,6 +50,18 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "list": (list,),
     "dict": (dict,),
 }
+_SPELLED = {
+    "date": "a date such as 2026-01-31",
+    "datetime": "a date and time such as 2026-01-31T06:00",
+    "time": "a time such as 06:00",
+    "decimal": "a number",
+    "path": "a path",
+}
+_LITERAL_TYPES = {
+    "int": "int", "float": "float", "str": "str", "bool": "bool",
+    "list": "list", "tuple": "list", "set": "list", "dict": "dict",
+}  # fmt: skip
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 
 def inspectable(language: str) -> bool:
@@ -57,7 +76,7 @@ def inspect(notebook: NotebookNode, kernel: str, language: str) -> list[Paramete
 
     Raises `InvalidInput` for a tagged cell that is longer than a hundred thousand characters.
     """
-    cell = next((cell for _, cell in code_cells(notebook) if TAG_PARAMETERS in cell_tags(cell)), None)
+    cell = _tagged(notebook)
     if cell is None or not inspectable(language):
         return []
     if len(cell.source) > _LONGEST_CELL:
@@ -65,19 +84,75 @@ def inspect(notebook: NotebookNode, kernel: str, language: str) -> list[Paramete
             f"the cell tagged `{TAG_PARAMETERS}` has {len(cell.source):,} characters, and {_LONGEST_CELL:,} "
             "are read; keep the parameters alone in it and move the rest to a cell of its own"
         )
+    return [_parameter(found) for found in _found_in(notebook, cell, kernel, language)]
+
+
+def kinds(notebook: NotebookNode) -> dict[str, Kind]:
+    """Return what each parameter of a Python notebook takes; nothing for a cell that cannot be read."""
+    cell = _tagged(notebook)
+    if cell is None or len(cell.source) > _LONGEST_CELL or tree_of(cell.source) is None:
+        return {}
+    return {found.name: found.kind for found in _found_in(notebook, cell, "python3", "python")}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An assignment of the `parameters` cell."""
+
+    name: str
+    kind: Kind
+    annotated: bool
+    default: ast.expr | None
+    """None where there is none, and where the cell does not parse."""
+    default_source: str
+    json_default: Any = None
+    """The default of a type that JSON lacks, as text."""
+    help: str = ""
+
+
+def _tagged(notebook: NotebookNode) -> NotebookNode | None:
+    return next((cell for _, cell in code_cells(notebook) if TAG_PARAMETERS in cell_tags(cell)), None)
+
+
+def _found_in(notebook: NotebookNode, cell: NotebookNode, kernel: str, language: str) -> list[_Found]:
     tree = tree_of(cell.source)
-    found = {} if tree and "type:" not in cell.source else _seen_by_papermill(cell, kernel, language)
+    seen = {} if tree and "type:" not in cell.source else _seen_by_papermill(cell, kernel, language)
     if tree is None:
-        return list(found.values())
-    declared: dict[str, Parameter] = {}
-    for name, annotation, default, help_text in _assignments(tree, cell.source):
-        papermill_view = found.get(name)
-        kind = annotation or (papermill_view.type if papermill_view else None)
-        declared[name] = _declared(name, kind, default, help_text)
+        return list(seen.values())
+    names = _names(notebook, cell)
+    declared: dict[str, _Found] = {}
+    for name, annotation, default, source, help_text in _assignments(tree, cell.source):
+        commented = seen.get(name)
+        try:
+            kind = annotated(annotation, names) if annotation is not None else ANYTHING
+            if annotation is None and commented is not None and commented.annotated:
+                kind = commented.kind
+            elif annotation is None and default is not None:
+                kind = inferred(default, names)
+            value = default_value(default, kind, names) if default is not None else None
+        except (RecursionError, MemoryError):
+            kind, value = ANYTHING, None
+        if kind.maker and isinstance(default, ast.Constant) and isinstance(default.value, str):
+            kind = replace(kind, maker="")  # the notebook itself takes it for text
+        said = annotation is not None or (commented is not None and commented.annotated)
+        declared[name] = _Found(name, kind, said, default, source, value, help_text)
     return list(declared.values())
 
 
-def _seen_by_papermill(cell: NotebookNode, kernel: str, language: str) -> dict[str, Parameter]:
+def _names(notebook: NotebookNode, tagged: NotebookNode) -> Names:
+    """Return what names stand for in the tagged cell, by the cells down to it."""
+    sources, room = [], _LONGEST_CELL
+    for _, cell in code_cells(notebook):
+        room -= len(cell.source)
+        if room < 0 and cell is not tagged:
+            break
+        sources.append(cell.source if cell is tagged else _IPYTHON_LINE.sub("", cell.source))
+        if cell is tagged:
+            break
+    return names_of(sources)
+
+
+def _seen_by_papermill(cell: NotebookNode, kernel: str, language: str) -> dict[str, _Found]:
     """Return what papermill's pattern makes of each line.
 
     The time that the pattern takes grows with the third power of a run of blanks.
@@ -86,31 +161,38 @@ def _seen_by_papermill(cell: NotebookNode, kernel: str, language: str) -> dict[s
 
     short = {**cell, "source": _BLANKS.sub(" " * 8, cell.source)}
     return {
-        seen.name: _declared(seen.name, seen.inferred_type_name, seen.default, seen.help)
+        seen.name: _as_found(seen)
         for seen in papermill_translators.find_translator(kernel, language).inspect(short)
     }
 
 
+def _as_found(seen: Any) -> _Found:
+    said = seen.inferred_type_name not in (None, "None", "NoneType")
+    kind = spelled(seen.inferred_type_name, Names()) if said else ANYTHING
+    return _Found(seen.name, replace(kind, maker=""), said, None, seen.default, help=seen.help)
+
+
 def check(declared: list[Parameter], given: dict[str, Any]) -> dict[str, Any]:
-    """Return `given` when it fits what is declared.
+    """Return `given` when it fits what is declared, dates and their like in one spelling.
 
     Raises `InvalidInput` naming the parameter and what was expected, for an unknown name, a wrong type, a
-    value that is not JSON, or a required one that is missing.
+    value that is none of the choices or is not JSON, or a required one that is missing.
     """
     by_name = {parameter.name: parameter for parameter in declared}
+    checked: dict[str, Any] = {}
     for name, value in given.items():
         check_json(name, value)
         if name not in by_name:
             raise InvalidInput(_unknown(name, list(by_name)), parameter=name, known=list(by_name))
-        _check_type(by_name[name], value)
+        checked[name] = _checked(by_name[name], value)
     for parameter in declared:
         if parameter.required and parameter.name not in given:
-            wanted = f" (expected {parameter.type})" if parameter.type else ""
+            wanted = f" (expected {_expected(parameter)})" if parameter.type or parameter.choices else ""
             raise InvalidInput(
                 f"parameter {parameter.name!r} is required and was not given{wanted}",
                 parameter=parameter.name,
             )
-    return dict(given)
+    return checked
 
 
 def check_json(name: str, value: Any) -> None:
@@ -144,41 +226,53 @@ def parameters_hash(values: dict[str, Any]) -> str:
 
 
 def parse(declared: list[Parameter], name: str, text: str) -> Any:
-    """Return the value that `text` means for parameter `name` on a command line.
+    """Return the value that `text` means for parameter `name` on a command line or in a form.
 
-    Text for a declared `str` stays as it is; any other is read as papermill's `-p` reads it: true, false,
-    none, whole numbers, floats, and else text; lists and dicts where declared, as JSON or Python literals.
+    Text for a declared `str` stays as it is, except that `None` is null where null may be given. What has
+    choices is one of them. Any other is read as papermill's `-p` reads it: true, false, none, whole numbers,
+    floats, and else text; lists and dicts where declared, as JSON or Python literals.
     """
     parameter = next((parameter for parameter in declared if parameter.name == name), None)
     kind = parameter.type if parameter else None
-    if kind == "str":
+    if parameter is not None and parameter.nullable and text.strip().lower() in ("none", "null"):
+        return None
+    if parameter is not None and parameter.choices:
+        return next((choice for choice in parameter.choices if _typed(choice) == text), text)
+    if kind == "str" or kind in _SPELLED:
         return text
     if kind in ("list", "dict"):
         return _container(name, kind, text)
-    words = {"true": True, "false": False, "none": None, "null": None}
-    if text.lower() in words:
-        return words[text.lower()]
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
     for number in (int, float):
         try:
-            return number(text)
+            value = number(text)
         except ValueError:
             continue
+        return float(value) if kind == "float" else value
     return text
 
 
+def _typed(choice: Any) -> str:
+    """Return a choice as a person types it."""
+    return choice if isinstance(choice, str) else str(choice)
+
+
 def _container(name: str, kind: str, text: str) -> Any:
-    for read in (json.loads, ast.literal_eval):
+    for read_text in (json.loads, ast.literal_eval):
         try:
-            value = read(text)
+            value = read_text(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-        return list(value) if isinstance(value, tuple) else value
-    raise InvalidInput(f"parameter {name!r}: expected {kind}, got the text {text!r}", parameter=name)
+        return list(value) if isinstance(value, tuple | set) else value
+    raise InvalidInput(f"parameter {name!r}: expected {kind}, got the text {_short(text)}", parameter=name)
 
 
-def _assignments(tree: ast.Module, source: str) -> list[tuple[str, str | None, str, str]]:
-    """Return (name, annotation, source of the default, help) of a cell's plain top-level assignments."""
-    found: list[tuple[str, str | None, str, str]] = []
+def _assignments(
+    tree: ast.Module, source: str
+) -> list[tuple[str, ast.expr | None, ast.expr | None, str, str]]:
+    """Return (name, annotation, default, its source, help) of a cell's plain top-level assignments."""
+    found: list[tuple[str, ast.expr | None, ast.expr | None, str, str]] = []
     comments, lines = _comments(source), _lines(source)
     for node in tree.body:
         # papermill's pattern skips a bare annotation and gives its comment to the parameter above it.
@@ -187,11 +281,13 @@ def _assignments(tree: ast.Module, source: str) -> list[tuple[str, str | None, s
         if isinstance(node, ast.Assign):
             value = _text(lines, node.value)
             found += [
-                (target.id, None, value, told) for target in node.targets if isinstance(target, ast.Name)
+                (target.id, None, node.value, value, told)
+                for target in node.targets
+                if isinstance(target, ast.Name)
             ]
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             default = _text(lines, node.value) if node.value else ""
-            found.append((node.target.id, ast.unparse(node.annotation), default, told))
+            found.append((node.target.id, node.annotation, node.value, default, told))
     return found
 
 
@@ -215,61 +311,102 @@ def _comments(source: str) -> dict[int, str]:
     return {t.start[0]: t.string.lstrip("# ").rstrip() for t in tokens if t.type == tokenize.COMMENT}
 
 
-def _declared(name: str, annotation: str | None, default_source: str, help_text: str) -> Parameter:
-    annotation = None if annotation in (None, "None", "NoneType") else annotation
-    optional = annotation is not None and _is_optional(annotation)
-    kind = _normal_type(annotation) if annotation else None
+def _parameter(found: _Found) -> Parameter:
+    """Return an assignment as what the notebook declares."""
+    kind, source = found.kind, found.default_source
+    type_name = kind.type
     try:
-        literal = ast.literal_eval(default_source) if default_source else None
+        literal = ast.literal_eval(source) if source else None
         default = json.loads(json.dumps(literal, allow_nan=False))
-        known = bool(default_source)
+        known = bool(source)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        default, known = None, False
-    if annotation is None and known and default is not None:
-        kind = _normal_type(type(literal).__name__)
-    bare = not default_source
-    required = bare or (known and default is None and annotation is not None and not optional)
+        literal, default, known = None, found.json_default, found.json_default is not None
+    if not found.annotated and literal is not None:
+        type_name = _LITERAL_TYPES.get(type(literal).__name__)
+    required = not source or (known and default is None and found.annotated and not kind.nullable)
+    secret = is_secret(found.name, type_name, found.help)
     return Parameter(
-        name=name,
-        type=kind,
-        default=default,
-        default_source=default_source,
+        name=found.name,
+        type=type_name,
+        choices=list(kind.choices),
+        items=kind.items.type if kind.items else None,
+        default=None if secret else default,
+        default_source=GONE if secret and source else source,
         required=required,
-        nullable=optional or (known and default is None and not required),
-        help=help_text,
+        nullable=kind.nullable or (known and default is None and not required),
+        secret=secret,
+        help=MARKS.sub("", found.help).strip(),
     )
 
 
-def _is_optional(annotation: str) -> bool:
-    text = annotation.strip("\"' ").replace(" ", "")
-    return "Optional[" in text or "None" in text.split("|") or ",None" in text or text == "Any"
+def _checked(parameter: Parameter, value: Any) -> Any:
+    """Return a value as it is kept. Raises `InvalidInput` for one that does not fit."""
+    if value is None and parameter.nullable:
+        return value
+    if parameter.secret and value == GONE:
+        raise InvalidInput(
+            f"parameter {parameter.name!r} is secret, and its value is not kept here; give it again",
+            parameter=parameter.name,
+        )
+    if parameter.choices:
+        if not any(_canonical(value) == _canonical(choice) for choice in parameter.choices):
+            raise _misfit(parameter, value)
+        return value
+    if parameter.type in _SPELLED:
+        try:
+            return read(parameter.type, value)
+        except (ValueError, TypeError) as error:
+            raise _misfit(parameter, value) from error
+    if parameter.type is not None and not _is_a(parameter.type, value):
+        raise _misfit(parameter, value)
+    if parameter.type == "list" and parameter.items is not None:
+        return [_item(parameter, at, item) for at, item in enumerate(value)]
+    return value
 
 
-def _normal_type(annotation: str) -> str | None:
-    """Return int, float, str, bool, list or dict for a spelled type; None when it is another or several."""
-    text = annotation.strip("\"' ").replace(" ", "").removeprefix("typing.")
-    if text.startswith("Optional[") and text.endswith("]"):
-        text = text.removeprefix("Optional[").removesuffix("]")
-    choices = [choice for choice in text.split("|") if choice != "None"] if "[" not in text else [text]
-    if "[" in text and text.endswith("|None"):
-        choices = [text.removesuffix("|None")]
-    if len(choices) != 1:
-        return None
-    return _TYPES.get(choices[0].partition("[")[0].lower())
-
-
-def _check_type(parameter: Parameter, value: Any) -> None:
-    expected = parameter.type
-    if expected is None or (value is None and parameter.nullable):
-        return
-    if isinstance(value, _PYTHON_TYPES[expected]) and (expected == "bool" or not isinstance(value, bool)):
-        return
+def _item(parameter: Parameter, at: int, value: Any) -> Any:
+    kind = str(parameter.items)
+    try:
+        if kind in _SPELLED:
+            return read(kind, value)
+    except (ValueError, TypeError):
+        pass
+    else:
+        if _is_a(kind, value):
+            return value
     raise InvalidInput(
-        f"parameter {parameter.name!r}: expected {expected}, got {_kind_of(value)} {_short(value)}",
+        f"parameter {parameter.name!r}, item {at}: expected {_SPELLED.get(kind, kind)}, "
+        f"got {_kind_of(value)} {_told(parameter, value)}",
         parameter=parameter.name,
-        expected=expected,
+        expected=kind,
         got=_kind_of(value),
     )
+
+
+def _is_a(kind: str, value: Any) -> bool:
+    return isinstance(value, _PYTHON_TYPES[kind]) and (kind == "bool" or not isinstance(value, bool))
+
+
+def _misfit(parameter: Parameter, value: Any) -> InvalidInput:
+    return InvalidInput(
+        f"parameter {parameter.name!r}: expected {_expected(parameter)}, "
+        f"got {_kind_of(value)} {_told(parameter, value)}",
+        parameter=parameter.name,
+        expected=_expected(parameter),
+        got=_kind_of(value),
+    )
+
+
+def _expected(parameter: Parameter) -> str:
+    """Return what a parameter takes, in words."""
+    words = _SPELLED.get(parameter.type or "", parameter.type or "a value")
+    if parameter.choices:
+        words = f"one of {', '.join(map(_typed, parameter.choices))}"
+    return f"{words}, or None" if parameter.nullable and parameter.choices else words
+
+
+def _told(parameter: Parameter, value: Any) -> str:
+    return GONE if parameter.secret else _short(value)
 
 
 def _kind_of(value: Any) -> str:

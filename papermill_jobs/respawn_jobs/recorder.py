@@ -24,6 +24,7 @@ from respawn_jobs.models import CellState, Checkpoint, Unchecked, Unstored
 from respawn_jobs.notebook_form import cell_ids
 from respawn_jobs.notebooks import cell_tags, code_cells, source_hash, without_outputs, write_notebook
 from respawn_jobs.protocol import CellEvent, CheckpointCommit, ReusedCell, RunnerPort
+from respawn_jobs.secret_parameters import without_secrets
 from respawn_jobs.spool import sweep
 from respawn_kernels.digest import digest_of
 from respawn_kernels.evidence import CellEvidence
@@ -86,7 +87,7 @@ class Recorder:
     async def begin(self) -> None:
         """Tell the notebook that will be executed, and its code cells."""
         events = list(self.events.values())
-        skeleton = write_notebook(without_outputs(self._notebook)).encode(errors="replace")
+        skeleton = write_notebook(without_secrets(without_outputs(self._notebook))).encode(errors="replace")
 
         def tell() -> None:
             self._port.put_blob(digest_of(skeleton), skeleton)

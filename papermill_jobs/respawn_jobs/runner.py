@@ -306,12 +306,13 @@ def _finish(work: _Work, outcome: Outcome, nb_man: list[NotebookExecutionManager
 def _store_notebook(work: _Work, nb_man: NotebookExecutionManager) -> str | None:
     """Store the executed notebook; return its digest, or None when that cannot be done."""
     from respawn_jobs.notebooks import write_notebook
+    from respawn_jobs.secret_parameters import without_secrets
     from respawn_kernels.digest import digest_of
 
     try:
         if not work.client_options:  # under papermill, papermill itself completes the notebook
             nb_man.notebook_complete()
-        text = write_notebook(nb_man.nb).encode(errors="replace")
+        text = write_notebook(without_secrets(nb_man.nb)).encode(errors="replace")
         work.port.put_blob(digest_of(text), text)
     except Fenced:
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
@@ -35,6 +35,9 @@ from respawn_jobs.service_triggers import TriggerService
 
 MISSED_MOST = 100
 """Missed times that a schedule makes up for, unless it says otherwise."""
+
+
+ScratchId = Annotated[str, Field(max_length=200)]
 
 
 class Promotion(Model):
@@ -80,6 +83,8 @@ class ResumeRequest(Seen):
     """Agree that cells tagged `respawn:once` which had finished run again."""
     rerun_makers: bool = False
     """Agree that cells run again to make what could not be stored, as the plan lists them."""
+    scratch: list[ScratchId] = Field(default=[], max_length=1000)
+    """Ids of added cells that are left out, as if they were tagged `respawn:scratch`."""
     strict: bool | None = None
     """Run again everything from the first change on; None: as the job's settings say."""
 

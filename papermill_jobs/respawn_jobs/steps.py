@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -219,22 +218,3 @@ def _less(footprint: Footprint | None, kept: set[str]) -> Footprint | None:
     if footprint is None:
         return None
     return replace(footprint, writes=footprint.writes - kept, sure=footprint.sure - kept)
-
-
-def literal_assignments(source: str) -> dict[str, Any] | None:
-    """Return what a cell assigns, when it is nothing but names that get literals; else None."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    found: dict[str, Any] = {}
-    for node in tree.body:
-        if not (
-            isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
-        ):
-            return None
-        try:
-            found[node.targets[0].id] = ast.literal_eval(node.value)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            return None
-    return found

@@ -12,19 +12,17 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
+from respawn_hub.fields import fields, given_parameters
 from respawn_hub.handlers.triggers import with_links
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_hub.setting_words import words
 from respawn_hub.templating import job_path, page
-from respawn_jobs import parameters
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.models import Job, Parameter, Version
+from respawn_jobs.models import Job, Version
 from respawn_jobs.service import RunRequest, ScheduleRequest, Service
 
 router = APIRouter(include_in_schema=False)
 _RUNS_ON_PAGE = 25
-FIELD = "parameter:"
-"""What the names of fields for parameters begin with."""
 
 
 def job_ref(kind: str, owner: str, name: str) -> str:
@@ -71,7 +69,7 @@ def run(
     try:
         queued = service.run(RunRequest(job=ref, parameters=given_parameters(form, version.parameters)))
     except InvalidInput as error:
-        return _job_page(runtime, visitor, service, ref, form=form, run_problem=error.message)
+        return _job_page(runtime, visitor, service, ref, form=form, run_problem=error)
     runtime.wake()
     return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{queued.id}", status_code=303)
 
@@ -123,14 +121,6 @@ def _current(service: Service, job: Job) -> Version:
     return next(version for version in service.versions(job.ref) if version.number == job.version)
 
 
-def given_parameters(form: FormData, declared: list[Parameter]) -> dict[str, object]:
-    """Return the parameters that a form gives; fields that are left empty give none."""
-    fields = {name.removeprefix(FIELD): str(value) for name, value in form.items() if name.startswith(FIELD)}
-    return {
-        name: parameters.parse(declared, name, text) for name, text in fields.items() if text.strip() != ""
-    }
-
-
 def _job_page(
     runtime: Runtime,
     visitor: VisitorDep,
@@ -139,12 +129,13 @@ def _job_page(
     *,
     before: str | None = None,
     form: FormData | None = None,
-    run_problem: str | None = None,
+    run_problem: InvalidInput | None = None,
     schedule_problem: str | None = None,
 ) -> Response:
     job = service.job(ref)
     versions = service.versions(ref)
     runs = service.runs(job=job.ref, limit=_RUNS_ON_PAGE + 1, before=before)
+    current = next(version for version in versions if version.number == job.version)
     filled = {name: str(value) for name, value in form.items()} if form else {}
     return page(
         runtime,
@@ -153,7 +144,7 @@ def _job_page(
         status=422 if run_problem or schedule_problem else 200,
         job=job,
         versions=versions,
-        current=next(version for version in versions if version.number == job.version),
+        current=current,
         runs=runs[:_RUNS_ON_PAGE],
         older=runs[_RUNS_ON_PAGE - 1].id if len(runs) > _RUNS_ON_PAGE else None,
         newest=before is None,
@@ -162,8 +153,8 @@ def _job_page(
         zones=sorted(available_timezones()),
         may_run=visitor.actor.allows("run", job.namespace),
         may_edit=visitor.actor.allows("edit", job.namespace),
-        field=FIELD,
+        fields=fields(current.parameters, form if run_problem else None, run_problem),
         filled=filled,
-        run_problem=run_problem,
+        run_problem=run_problem.message if run_problem else None,
         schedule_problem=schedule_problem,
     )

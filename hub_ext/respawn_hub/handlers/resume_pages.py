@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -14,12 +13,13 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
-from respawn_hub.handlers.job_pages import FIELD, given_parameters
+from respawn_hub.fields import FIELD, NONE, fields, given_parameters
 from respawn_hub.handlers.run_pages import seen
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import page
 from respawn_jobs.errors import Conflict, InvalidInput, RespawnError
 from respawn_jobs.models import Parameter, Plan, PlanAction, Run
+from respawn_jobs.parameters import parameters_hash
 from respawn_jobs.service import ResumeRequest, Service
 
 router = APIRouter(include_in_schema=False)
@@ -62,14 +62,16 @@ async def go_on(
             rerun_once=form.get("rerun_once") == "yes",
             rerun_makers=form.get("rerun_makers") == "yes",
             strict=form.get("strict") == "yes" if "planned" in form else None,
+            scratch=[] if uploaded else _scratch(form),
             revision=seen(form).revision,
         )
         # What was just uploaded or changed is planned first, whichever button sent it.
         strict = form.get("strict") or "no"
         unseen = way == "resume" and (
             uploaded
-            or form.get("planned", "{}") != _text(given)
+            or form.get("planned", parameters_hash({})) != parameters_hash(given)
             or form.get("planned_strict", strict) != strict
+            or form.getlist("planned_scratch") != form.getlist("scratch")
         )
         if form.get("button") != "start" or unseen:
             return planned(request, None)
@@ -84,6 +86,8 @@ async def go_on(
     try:
         return await run_in_threadpool(answer)
     except InvalidInput as error:
+        if "parameter" in error.fields and not uploaded:
+            return await run_in_threadpool(planned, ResumeRequest(notebook=_notebook(form, None)), error)
         # The form comes back without the notebook that cannot be used, so that another can be chosen.
         name = f"{uploaded.filename}: " if uploaded else ""
         problem = InvalidInput(f"{name}{error.message}", **error.fields)
@@ -95,8 +99,9 @@ def _declared(service: Service, run: Run) -> list[Parameter]:
     return next(one for one in service.versions(run.job) if one.number == run.version).parameters
 
 
-def _text(values: dict[str, Any]) -> str:
-    return json.dumps(values, sort_keys=True)
+def _scratch(form: FormData) -> list[str]:
+    """Return the ids of added cells that are to be left out."""
+    return [str(cell) for cell in form.getlist("scratch")]
 
 
 def _notebook(form: FormData, upload: bytes | None) -> str | None:
@@ -138,31 +143,11 @@ def _context(
         "rerun_once": bool(request and request.rerun_once),
         "rerun_makers": bool(request and request.rerun_makers),
         "strict": plan.strict if plan else False,
+        "scratch": request.scratch if request else [],
         "parameters": declared,
-        "field": FIELD,
-        "filled": {name.removeprefix(FIELD): str(text) for name, text in (form or {}).items() if text},
-        "now": {one.name: _now(one, detail.run) for one in declared},
-        "planned": _text(given),
+        "fields": fields(declared, form, problem, detail.run.parameters),
+        "filled": any(form.get(name) for name in form if name.startswith((FIELD, NONE))) if form else False,
+        "planned": parameters_hash(given),
         "problem": problem.message if problem else None,
         "other": problem.fields.get("resumed_by", problem.fields.get("run")) if problem else None,
     }
-
-
-def _shown(value: Any) -> str:
-    """Return a value as a person writes it into its field."""
-    return (
-        value
-        if isinstance(value, str)
-        else json.dumps(value)
-        if isinstance(value, list | dict)
-        else str(value)
-    )
-
-
-def _now(parameter: Parameter, run: Run) -> str:
-    """Return what a parameter has in a run."""
-    return (
-        _shown(run.parameters[parameter.name])
-        if parameter.name in run.parameters
-        else parameter.default_source
-    )

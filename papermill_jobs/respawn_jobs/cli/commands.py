@@ -99,6 +99,12 @@ def run(
     default=None,
     help="Run again everything from the first change on; by default as the job's settings say.",
 )
+@click.option(
+    "--scratch",
+    metavar="ID",
+    multiple=True,
+    help="Leave out an added cell, by its id as in the plan; repeatable.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output_option
 @json_option
@@ -110,6 +116,7 @@ def resume(
     rerun_once: bool,
     rerun_makers: bool,
     strict: bool | None,
+    scratch: tuple[str, ...],
     yes: bool,
     output: Path | None,
     as_json: bool,
@@ -128,6 +135,7 @@ def resume(
             rerun_once=rerun_once,
             rerun_makers=rerun_makers,
             strict=strict,
+            scratch=list(scratch),
         )
         asking = not as_json and not yes and sys.stdin.isatty()
         if only_plan or asking:

@@ -150,6 +150,10 @@ def plan(planned: Plan) -> None:
         [str(cell.index), cell.action.value, plain(cell.title), plain(cell.why)] for cell in planned.cells
     ]
     table(["cell", "action", "source", "why"], rows)
+    for cell in planned.new:
+        what = f"cell {cell.index} is new" if cell.index is not None else "left out as scratch"
+        advice = f"; leave it out with --scratch {plain(cell.id)}" if cell.index is not None else ""
+        click.echo(f"{what}: {cell.title or '(empty)'}{advice}")
     if planned.changed_parameters:
         given = [f"{name} = {planned.parameters.get(name)!r}" for name in planned.changed_parameters]
         click.echo(f"changed parameters: {', '.join(given)}")

@@ -77,7 +77,7 @@ def promote(
         changed = " with uncommitted changes" if version.git.dirty else ""
         click.echo(f"from commit {version.git.commit[:12]}{changed}")
     rows = [
-        [printing.plain(p.name), p.type or "any", _default(p), printing.plain(p.help)]
+        [printing.plain(p.name), printing.plain(_type(p)), _default(p), printing.plain(p.help)]
         for p in version.parameters
     ]
     if rows:
@@ -203,6 +203,12 @@ def _own(job: Job, schedule: str) -> Schedule:
         if found.id == schedule:
             return found
     raise NotFound(f"{job.ref} has no schedule {schedule}", schedule=schedule)
+
+
+def _type(parameter: Parameter) -> str:
+    if parameter.choices:
+        return " | ".join(map(repr, parameter.choices))
+    return f"{parameter.type}[{parameter.items}]" if parameter.items else parameter.type or "any"
 
 
 def _default(parameter: Parameter) -> str:

@@ -20,6 +20,7 @@ from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.graph import check_no_cycle
 from respawn_jobs.ledger.limits import NAME, ZONE, check_text
+from respawn_jobs.ledger.shown_parameters import shown_by_trigger
 from respawn_jobs.ledger.triggered import check_rule
 from respawn_jobs.service_triggers import After, AfterRequest, Source
 from respawn_jobs.store.tables import AuditHeadRow, JobRow
@@ -155,7 +156,7 @@ def _shown(session: Session, actor: Actor, row: AfterRow, job: JobRow) -> After:
         waits_for=row.waits_for,  # type: ignore[arg-type]
         period=row.period,  # type: ignore[arg-type]
         tz=row.tz,
-        parameters=row.parameters,
+        parameters=shown_by_trigger(row.parameters, job),
         sources={
             name: one.model_copy(update={"job": refs.get(one.job, one.job)}) for name, one in sources.items()
         },

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.shown_parameters import (
+    declared_by_job,
+    shown,
+    shown_by_run,
+    shown_by_trigger,
+)
 from respawn_jobs.ledger.waiting import waiting
 from respawn_jobs.models import (
     Attempt,
@@ -60,8 +67,8 @@ def version_of(row: VersionRow, job: JobRow) -> Version:
     )
 
 
-def schedule_of(row: ScheduleRow, job: JobRow) -> Schedule:
-    """Return a schedule."""
+def schedule_of(row: ScheduleRow, job: JobRow, shown: dict[str, Any] | None = None) -> Schedule:
+    """Return a schedule; `shown` are its parameters without secrets, where they are known already."""
     return Schedule(
         id=row.id,
         job=ref_of(job),
@@ -70,7 +77,7 @@ def schedule_of(row: ScheduleRow, job: JobRow) -> Schedule:
         paused=row.paused,
         missed=row.missed,  # type: ignore[arg-type]  # the store holds only what the model allows
         missed_most=row.missed_most,
-        parameters=row.parameters,
+        parameters=shown_by_trigger(row.parameters, job) if shown is None else shown,
         next_due=row.next_due,
         created_by=row.created_by,
         created_at=row.created_at,
@@ -91,6 +98,7 @@ def _jobs_of(session: Session, rows: Sequence[JobRow]) -> list[Job]:
         .order_by(ScheduleRow.created_at, ScheduleRow.id)
     ):
         schedules.setdefault(schedule.job_id, []).append(schedule)
+    declared = declared_by_job(session, rows) if any(one.parameters for one in _flat(schedules)) else {}
     wanted = [row.last_run for row in rows if row.last_run]
     last = session.scalars(select(RunRow).where(RunRow.id.in_(wanted))).all()
     last_runs = {run.job: run for run in runs_of(session, last)}
@@ -103,11 +111,18 @@ def _jobs_of(session: Session, rows: Sequence[JobRow]) -> list[Job]:
             settings=JobSettings.model_validate(row.settings),
             created_by=row.created_by,
             created_at=row.created_at,
-            schedules=[schedule_of(schedule, row) for schedule in schedules.get(row.id, [])],
+            schedules=[
+                schedule_of(schedule, row, shown(schedule.parameters, declared.get(row.id, [])))
+                for schedule in schedules.get(row.id, [])
+            ],
             last_run=last_runs.get(ref_of(row)),
         )
         for row in rows
     ]
+
+
+def _flat(schedules: dict[str, list[ScheduleRow]]) -> list[ScheduleRow]:
+    return [schedule for some in schedules.values() for schedule in some]
 
 
 def runs_of(session: Session, rows: Sequence[RunRow], context: Context | None = None) -> list[Run]:
@@ -132,6 +147,7 @@ def _runs_of(session: Session, rows: Sequence[RunRow], context: Context | None) 
     )
     origins = {row.origin for row in rows if row.origin is not None}
     kept = set(session.scalars(select(RunRow.id).where(RunRow.id.in_(origins)))) if origins else set()
+    parameters = shown_by_run(session, rows)
     resumed_by = {origin: run_id for origin, run_id in resumed if origin is not None}
     return [
         Run(
@@ -140,7 +156,7 @@ def _runs_of(session: Session, rows: Sequence[RunRow], context: Context | None) 
             version=row.version,
             kernel=row.kernel,
             state=RunState(row.state),
-            parameters=row.parameters,
+            parameters=parameters[row.id],
             trigger=row.trigger,  # type: ignore[arg-type]  # the store holds only what the model allows
             trigger_id=row.trigger_id,
             schedule=row.schedule_id,

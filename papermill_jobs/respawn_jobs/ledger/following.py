@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Action, Actor
 from respawn_jobs.errors import Conflict, InvalidInput
+from respawn_jobs.injected_types import plain_values
 from respawn_jobs.ledger import artifacts
 from respawn_jobs.ledger.changes import check_unchanged
 from respawn_jobs.ledger.context import Context, find_run
@@ -17,7 +19,7 @@ from respawn_jobs.ledger.convert import checkpoint_of
 from respawn_jobs.ledger.jobs import describe, named_kernel
 from respawn_jobs.ledger.runs import check_parameters, with_due
 from respawn_jobs.ledger.taken_over import Recorded, executed, recorded
-from respawn_jobs.models import Artifact, CellRecord, CellState, Parameter, RunState
+from respawn_jobs.models import Artifact, CellRecord, CellState, NewCell, Parameter, RunState
 from respawn_jobs.notebooks import (
     TAG_ONCE,
     cell_tags,
@@ -30,10 +32,12 @@ from respawn_jobs.notebooks import (
     without_outputs,
     write_notebook,
 )
+from respawn_jobs.parameters import kinds
 from respawn_jobs.plan import Ended
 from respawn_jobs.protocol import PLAN_CHANGED, ResumeFrom
+from respawn_jobs.redact import GONE
+from respawn_jobs.scratch import mark_scratch, needed, told_new
 from respawn_jobs.service import ResumeRequest
-from respawn_jobs.steps import literal_assignments
 from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
 from respawn_kernels.evidence import CellEvidence
 
@@ -105,6 +109,12 @@ class Next:
     parameters: dict[str, Any]
     executed: NotebookNode
     """The notebook in its executed form, without outputs."""
+    new: list[NewCell]
+    """Cells that were added, scratch included."""
+    problems: list[str]
+    """Why it cannot go on without its scratch cells."""
+    notices: list[str]
+    """What may differ without them."""
 
 
 def past_of(context: Context, actor: Actor, run_id: str, action: Action, revision: int | None = None) -> Past:
@@ -208,6 +218,9 @@ def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
     opened = read_notebook(request.notebook) if request.notebook is not None else None
     changed = {**(_edited_parameters(opened, own) if opened is not None else {}), **request.parameters}
     given = _given(past, changed)
+    if opened is not None:
+        opened = _own_cells(opened)
+        mark_scratch(opened, request.scratch, original)
     fixed = strip_debug(opened) if opened is not None else original
     named = named_kernel(fixed)
     kernel = version.kernel if named in (None, named_kernel(original)) else str(named)
@@ -224,6 +237,7 @@ def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
         check_parameters(version, given)
     executed = parameterize(fixed, given, kernel, language)
     _keep_injected(context, past, executed, given)
+    problems, notices = needed(opened, executed, language) if opened is not None else ([], [])
     return Next(
         content=content,
         text=text,
@@ -232,7 +246,17 @@ def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
         lock=lock,
         parameters=given,
         executed=executed,
+        new=told_new(opened, original, executed) if opened is not None else [],
+        problems=problems,
+        notices=notices,
     )
+
+
+def _own_cells(opened: NotebookNode) -> NotebookNode:
+    """Return a debug notebook without the cells that Respawn put in front, scratch cells included."""
+    own: NotebookNode = copy(opened)
+    own.cells = [cell for cell in opened.cells if not (cell.metadata.get("respawn") or {}).get("role")]
+    return own
 
 
 def _given(past: Past, changed: dict[str, Any]) -> dict[str, Any]:
@@ -257,7 +281,7 @@ def _keep_injected(context: Context, past: Past, executed: NotebookNode, given: 
     if new is None or past.run.skeleton is None or given != past.run.parameters:
         return
     ran = injected_cell(read_notebook(context.blobs.get(past.run.skeleton).decode()))
-    if ran is not None:
+    if ran is not None and GONE not in ran.source:
         new.source = ran.source
 
 
@@ -269,8 +293,8 @@ def _edited_parameters(opened: NotebookNode, own: NotebookNode) -> dict[str, Any
     edited, ran = injected_cell(opened), injected_cell(own)
     if edited is None or (ran is not None and edited.source.strip() == ran.source.strip()):
         return {}
-    found = literal_assignments(edited.source)
-    before = literal_assignments(ran.source) if ran is not None else {}
+    found = plain_values(edited.source, kinds(opened))
+    before = plain_values(ran.source, kinds(own)) if ran is not None else {}
     if found is None or before is None or before.keys() - found.keys():
         raise InvalidInput(
             "the cell with the injected parameters was edited, and is no longer one `name = value` for each "
@@ -280,7 +304,7 @@ def _edited_parameters(opened: NotebookNode, own: NotebookNode) -> dict[str, Any
     return {
         name: value
         for name, value in found.items()
-        if name not in before or repr(before[name]) != repr(value)
+        if value != GONE and (name not in before or repr(before[name]) != repr(value))
     }
 
 

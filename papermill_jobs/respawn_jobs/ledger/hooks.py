@@ -32,6 +32,7 @@ from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.ledger.runs import check_parameters, with_due
+from respawn_jobs.ledger.shown_parameters import shown_by_trigger
 from respawn_jobs.ledger.triggered import Occasion, check_rule, made, queue
 from respawn_jobs.models import RunState
 from respawn_jobs.service_triggers import Hook, HookAnswer, HookRequest, NewHook
@@ -106,7 +107,7 @@ def hook_of(row: HookRow, job: JobRow) -> Hook:
     return Hook(
         id=row.id,
         job=ref_of(job),
-        parameters=row.parameters,
+        parameters=shown_by_trigger(row.parameters, job),
         accepts=row.accepts,
         created_by=row.created_by,
         created_at=row.created_at,

@@ -20,7 +20,8 @@ from respawn_jobs.ledger.deadlines import settings_changed
 from respawn_jobs.ledger.holdings import encoded, store
 from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.models import Job, JobSettings, Version
-from respawn_jobs.notebooks import read_notebook
+from respawn_jobs.notebooks import parameterize, read_notebook
+from respawn_jobs.scratch import needed
 from respawn_jobs.service import Promotion
 from respawn_jobs.store.tables import JobRow, VersionRow
 from respawn_kernels.digest import digest_of
@@ -81,6 +82,8 @@ def describe(context: Context, notebook: NotebookNode, text: str, kernel_name: s
         raise InvalidInput("the notebook names no kernel (metadata.kernelspec.name); say which one to use")
     kernel = context.kernel(check_text("kernel", str(name), NAME))
     declared = parameters.inspect(notebook, name, kernel.language)
+    if breaks := needed(notebook, parameterize(notebook, {}, name, kernel.language), kernel.language)[0]:
+        raise InvalidInput("; ".join(breaks))
     return {
         "notebook": digest_of(encoded(text)),
         "kernel": name,

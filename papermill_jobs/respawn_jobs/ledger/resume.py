@@ -32,6 +32,7 @@ from respawn_jobs.ledger.taken_over import TakenOver, chosen_state, taken_over
 from respawn_jobs.models import Artifact, JobSettings, Plan, PlanAction, Run, Trigger
 from respawn_jobs.notebooks import code_cells, source_hash, write_notebook
 from respawn_jobs.plan import Agreed, plan_resume
+from respawn_jobs.secret_parameters import masked, secret_names, without_secrets
 from respawn_jobs.service import ResumeRequest
 from respawn_jobs.store.tables import JobRow, RunRow
 
@@ -39,7 +40,11 @@ from respawn_jobs.store.tables import JobRow, RunRow
 def plan(context: Context, actor: Actor, run_id: str, request: ResumeRequest) -> Plan:
     """Tell what `resume` would do; changes nothing."""
     past = past_of(context, actor, run_id, "read")
-    return plan_of(context, past, next_of(context, past, request), request)
+    following = next_of(context, past, request)
+    planned = plan_of(context, past, following, request)
+    declared = following.content["parameters"] if following.content else past.version.parameters
+    secrets = secret_names(declared, planned.parameters)
+    return planned.model_copy(update={"parameters": masked(planned.parameters, secrets)})
 
 
 def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) -> Run:
@@ -87,7 +92,9 @@ def go_on(
         more |= {
             "resume_from": planned.first,
             "resume": taken.start.model_dump(mode="json"),
-            "skeleton": store(context, past.job.namespace, write_notebook(following.executed)),
+            "skeleton": store(
+                context, past.job.namespace, write_notebook(without_secrets(following.executed))
+            ),
             "cells_total": len(taken.cells),
             "cells_done": taken.done,
         }
@@ -138,6 +145,8 @@ def restart(context: Context, actor: Actor, run_id: str, request: ResumeRequest)
     """Queue a run from the top, with the same parameters; see `Service.restart`."""
     past = past_of(context, actor, run_id, "run" if request.notebook is None else "edit", request.revision)
     following = next_of(context, past, request)
+    if following.problems:
+        raise Conflict("; ".join(following.problems), run=run_id, problems=following.problems)
     _put_version(context, past, following)
     try:
         with context.database.session(write=True) as session:
@@ -165,7 +174,7 @@ def plan_of(context: Context, past: Past, following: Next, request: ResumeReques
         look=context.look,
         newer=context.newer,
     )
-    notices = [*planned.notices, *_artifacts(past, following, planned)[1]]
+    notices = [*planned.notices, *following.notices, *_artifacts(past, following, planned)[1]]
     if past.basis.run.id != past.run.id:
         notices.append(
             f"{past.run.id} ended before it had a state of its own to go on from: "
@@ -176,10 +185,11 @@ def plan_of(context: Context, past: Past, following: Next, request: ResumeReques
             f"{ref_of(past.job)} has moved on to version {past.job.version}, which its new runs keep using: "
             "the fixed notebook serves this run alone"
         )
-    problems = list(planned.problems)
+    problems = [*planned.problems, *following.problems]
     if past.resumed_by is not None:
         problems.append(gone_on(past.run.id, past.resumed_by).message)
-    return planned.model_copy(update={"run": past.run.id, "notices": notices, "problems": problems})
+    more = {"run": past.run.id, "notices": notices, "problems": problems, "new": following.new}
+    return planned.model_copy(update=more)
 
 
 def _agreed(past: Past, request: ResumeRequest) -> Agreed:

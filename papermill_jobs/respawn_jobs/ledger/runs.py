@@ -60,7 +60,7 @@ _SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def check_parameters(version: VersionRow, given: dict[str, Any]) -> dict[str, Any]:
-    """Return `given` when it fits the version. Raises `InvalidInput`.
+    """Return `given`, dates and their like in one spelling, when it fits the version. Raises `InvalidInput`.
 
     What is not given of `respawn_due` counts as given: a run gets it when it is made.
     """
@@ -69,8 +69,8 @@ def check_parameters(version: VersionRow, given: dict[str, Any]) -> dict[str, An
             parameters.check_json(name, value)
         return dict(given)
     declared = [Parameter.model_validate(document) for document in version.parameters]
-    parameters.check(declared, with_due(version, given, _SOME_TIME))
-    return dict(given)
+    checked = parameters.check(declared, with_due(version, given, _SOME_TIME))
+    return {name: checked[name] for name in given}
 
 
 def new_run(
@@ -119,10 +119,11 @@ def new_run(
 
 def with_due(version: VersionRow, given: dict[str, Any], logical_at: datetime) -> dict[str, Any]:
     """Return parameters with `respawn_due`, where the notebook declares it and it is not given."""
-    declared = any(document.get("name") == PARAMETER_DUE for document in version.parameters)
-    if not declared or PARAMETER_DUE in given:
+    declared = next((one for one in version.parameters if one.get("name") == PARAMETER_DUE), None)
+    if declared is None or PARAMETER_DUE in given:
         return given
-    return {**given, PARAMETER_DUE: logical_at.astimezone(UTC).isoformat()}
+    due = logical_at.astimezone(UTC)
+    return {**given, PARAMETER_DUE: (due.date() if declared.get("type") == "date" else due).isoformat()}
 
 
 def run(context: Context, actor: Actor, request: RunRequest) -> Run:

@@ -25,6 +25,7 @@ from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import NAME, check_text
+from respawn_jobs.ledger.shown_parameters import shown_by_trigger
 from respawn_jobs.ledger.triggered import Occasion, check_rule, queue
 from respawn_jobs.service_triggers import ObjectWatch, WatchRequest
 from respawn_jobs.store.pieces import in_pieces
@@ -109,7 +110,7 @@ def watch_of(context: Context, row: WatchRow, job: JobRow) -> ObjectWatch:
         prefix=row.prefix,
         address=context.inbox.address(job.namespace, row.prefix) if context.inbox else None,
         parameter=row.parameter,
-        parameters=row.parameters,
+        parameters=shown_by_trigger(row.parameters, job),
         next_look=row.next_look,
         said=row.said,
         created_by=row.created_by,

@@ -3,6 +3,7 @@
 import { ask, tellProblem } from "./ask.js";
 import { element, pageLink, problemBox } from "./dom.js";
 
+const SCRATCH = "respawn:scratch";
 const WORDS = { reuse: "reused", run: "runs", "cannot restore": "cannot be restored" };
 
 /** Show the plan; a new run goes on from the failing cell when it is accepted. */
@@ -13,7 +14,7 @@ export async function resume(lab, api, panel) {
     const path = panel.context.path;
     const agreement = { rerunOnce: false, rerunMakers: false, strict: null };
     const first = await api.plan(path, agreement);
-    const view = planView(first, agreement, () => api.plan(path, agreement));
+    const view = planView(first, agreement, () => api.plan(path, agreement), (id, out) => setScratch(panel, id, out));
     const accepted = await ask(lab, {
       title: `Resume ${first.run}`,
       node: view.node,
@@ -46,7 +47,7 @@ export async function restart(lab, api, panel, info) {
  * The dialog's body. Cells that must not run twice, or that would run again only to make what could not be stored,
  * need a tick; the server then judges the plan anew.
  */
-function planView(first, agreement, replan) {
+function planView(first, agreement, replan, setOut) {
   const table = element("div", { class: "respawn-plan" });
   const messages = element("div", { "aria-live": "polite" });
   let setReady = () => {};
@@ -65,6 +66,15 @@ function planView(first, agreement, replan) {
     const words = element("span", {});
     return { node: element("label", { class: "respawn-tick" }, input, " ", words), input, words };
   };
+  const added = newCells(async (id, out) => {
+    setReady(false);
+    try {
+      await setOut(id, out);
+      show(await replan());
+    } catch (error) {
+      messages.replaceChildren(problemBox(error.message));
+    }
+  });
   const ticks = { rerunOnce: box("rerunOnce"), rerunMakers: box("rerunMakers"), strict: box("strict") };
   const offer = (tick, cells, words) => {
     tick.node.hidden = cells.length === 0;
@@ -75,6 +85,7 @@ function planView(first, agreement, replan) {
   const show = (plan) => {
     messages.replaceChildren(...describe(plan));
     table.replaceChildren(planTable(plan));
+    added.show(plan.new);
     offer(ticks.rerunOnce, onceAgain(plan), "although tagged respawn:once");
     offer(ticks.rerunMakers, plan.makers, "to make what could not be stored");
     ticks.strict.input.checked = plan.strict;
@@ -85,10 +96,51 @@ function planView(first, agreement, replan) {
     show(first);
   };
   show(first);
-  const hopeless = first.problems.length > 0 && onceAgain(first).length === 0 && first.makers.length === 0;
+  const hopeless = first.problems.length > 0 && first.new.length === 0 && onceAgain(first).length === 0 && first.makers.length === 0;
   const nodes = Object.values(ticks).map((tick) => tick.node);
-  const node = element("div", { class: "respawn-body" }, messages, table, ...nodes);
+  const node = element("div", { class: "respawn-body" }, messages, table, added.node, ...nodes);
   return { node, follow, hopeless };
+}
+
+/** A tick per cell that was added: it stays in the job, or was scratch. They keep their place while the plan changes. */
+function newCells(setOut) {
+  const list = element("div", {});
+  const node = element(
+    "fieldset",
+    { class: "respawn-new", hidden: true },
+    element("legend", {}, "New cells"),
+    element("p", {}, "They become cells of the job. Untick those that you added only to look."),
+    list,
+  );
+  const ticks = new Map();
+  const show = (cells) => {
+    node.hidden = cells.length === 0;
+    for (const cell of cells) {
+      if (!ticks.has(cell.id)) {
+        const input = element("input", { type: "checkbox", change: (event) => setOut(cell.id, !event.target.checked) });
+        const words = element("span", {});
+        const tick = element("label", { class: "respawn-tick" }, input, " ", words);
+        ticks.set(cell.id, { input, words });
+        list.append(tick);
+      }
+      const { input, words } = ticks.get(cell.id);
+      input.checked = cell.index !== null;
+      const where = cell.index === null ? "scratch, left out" : `cell ${cell.index}`;
+      words.replaceChildren("Keep ", element("code", {}, cell.title || "(empty)"), ` (${where})`);
+    }
+  };
+  return { node, show };
+}
+
+/** Tag a cell of the notebook as scratch, or take the tag away, and save: the tag is what the service goes by. */
+async function setScratch(panel, id, out) {
+  const cell = panel.content.widgets.find((widget) => widget.model.id === id)?.model;
+  if (!cell) throw new Error("The cell is no longer in the notebook. Close this, and press Resume… again.");
+  const others = (cell.getMetadata("tags") || []).filter((tag) => tag !== SCRATCH);
+  const tags = out ? [...others, SCRATCH] : others;
+  if (tags.length) cell.setMetadata("tags", tags);
+  else cell.deleteMetadata("tags");
+  await panel.context.save();
 }
 
 /** The cells that must not run twice and would. */

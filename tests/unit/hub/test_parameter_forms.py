@@ -1,0 +1,159 @@
+"""The fields for parameters on a job's page: the right control each, and what is wrong told at the field."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from html import unescape
+from pathlib import Path
+
+import httpx
+import pytest
+
+from respawn_hub import auth
+from respawn_hub.app import create_app
+from respawn_hub.settings import HubSettings, Settings
+from respawn_jobs.access import Actor
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.service import Promotion
+from support.notebooks import notebook, text
+
+PAGE = "/services/respawn/jobs/user/ada/report"
+DECLARED = """\
+from datetime import date, datetime, timezone
+from typing import Literal, Optional
+rows: int = 100  # how many
+rate: float = 0.5
+name: str = "x"
+region: Literal["eu", "us"] = "eu"
+flag: bool = True
+maybe: Optional[bool] = None
+note: Optional[str] = "a"
+day: date = date(2026, 1, 1)
+at: datetime = datetime(2026, 1, 1)
+zoned: datetime = datetime(2026, 1, 1, tzinfo=timezone.utc)
+columns: list[str] = ["a"]
+password: str = "hunter2-hunter2"
+twice = rows * 2
+"""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger.embedded(tmp_path / "data")
+    ada = ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="report", notebook=text(notebook("a = 1", parameters=DECLARED))))
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def browse(ledger: Ledger, tmp_path: Path) -> Callable[..., httpx.Response]:
+    """Ask for something as ada's browser does, signed in; no loop runs."""
+    origin = "http://testserver"
+    hub = HubSettings(
+        api_token="not-used", api_url=f"{origin}/hub/api", client_id="service-respawn", service_url=origin
+    )
+    app = create_app(Settings(data=tmp_path), hub, ledger=ledger)
+    visitor = auth.Visitor(Actor.owner("ada"), "known")
+    app.dependency_overrides[auth.visitor] = lambda: visitor
+
+    async def ask(method: str, path: str, **options: object) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url=origin, headers={"Accept": "text/html"}
+        ) as client:
+            return await client.request(method, path, **options)  # type: ignore[arg-type]
+
+    return lambda method, path, **options: asyncio.run(ask(method, path, **options))
+
+
+def sent(browse: Callable[..., httpx.Response], **values: str) -> httpx.Response:
+    data = {name if ":" in name else f"parameter:{name}": value for name, value in values.items()}
+    return browse("POST", f"{PAGE}/run", data={"_form_token": "known", **data})
+
+
+def control(page: str, name: str) -> str:
+    """Return the opening tag of a field's control, with its attributes on one line."""
+    found = re.search(rf'<(?:input|select|textarea)[^>]*name="parameter:{name}"[^>]*>', page)
+    assert found, name
+    return unescape(" ".join(found[0].split()))
+
+
+@pytest.mark.parametrize(
+    ("name", "has"),
+    [
+        ("rows", ['type="number"', 'step="1"', 'placeholder="100"', 'aria-describedby="p1-help"']),
+        ("rate", ['type="number"', 'step="any"']),
+        ("name", ['type="text"', 'placeholder="x"']),
+        ("region", ["<select"]),
+        ("flag", ["<select"]),
+        ("day", ['type="date"']),
+        ("at", ['type="datetime-local"']),
+        ("zoned", ['type="text"']),
+        ("columns", ["<textarea", 'placeholder="["a"]"']),
+        ("password", ['type="password"', 'autocomplete="new-password"', 'placeholder="default"']),
+    ],
+)
+def test_each_type_has_its_control(browse, name, has):
+    page = browse("GET", PAGE).text
+    for part in has:
+        assert part in control(page, name)
+
+
+def test_choices_are_options_and_a_secret_default_is_nowhere(browse):
+    page = browse("GET", PAGE).text
+    region = page[page.index('name="parameter:region"') :]
+    assert re.findall(r"<option[^>]*>([^<]*)", region[: region.index("</select>")]) == [
+        "default (eu)",
+        "eu",
+        "us",
+    ]
+    maybe = page[page.index('name="parameter:maybe"') :]
+    assert re.findall(r"<option[^>]*>([^<]*)", maybe[: maybe.index("</select>")]) == [
+        "default (None)", "True", "False", "None",
+    ]  # fmt: skip
+    assert "rows * 2" in page
+    assert "hunter2" not in page
+
+
+def test_none_can_be_given_to_what_may_be_none(browse, ledger):
+    assert 'name="none:note"' in browse("GET", PAGE).text
+    assert 'name="none:rows"' not in browse("GET", PAGE).text
+    assert sent(browse, **{"none:note": "yes", "maybe": "None", "rows": "5"}).status_code == 303
+    run = ledger.as_actor(Actor.owner("ada")).runs()[0]
+    assert run.parameters == {"note": None, "maybe": None, "rows": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("region", "asia", "one of eu, us"),
+        ("day", "2026-02-30", "a date such as"),
+        ("rows", "five", "expected int"),
+        ("columns", "a,b", "expected list"),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_field_and_nothing_typed_is_lost(browse, name, text, says):
+    values = {"rate": "0.25", name: text}
+    answer = sent(browse, **values)
+    assert answer.status_code == 422
+    field = control(answer.text, name)
+    assert 'aria-invalid="true"' in field
+    assert "autofocus" in field
+    number = re.search(r'id="(p\d+)"', field)[1]
+    told = re.search(rf'id="{number}-problem">([^<]*)', answer.text)[1]
+    assert says in unescape(told)
+    assert f"{number}-problem" in re.search(r'aria-describedby="([^"]*)"', field)[1]
+    assert 'value="0.25"' in control(answer.text, "rate")
+    assert answer.text.count("parameter &#39;") == 1
+
+
+def test_a_secret_is_shown_as_such_wherever_the_run_is(browse, ledger):
+    assert sent(browse, password="sesame-sesame").status_code == 303
+    run = ledger.as_actor(Actor.owner("ada")).runs()[0]
+    assert run.parameters == {"password": "[secret]"}
+    page = browse("GET", f"/services/respawn/runs/{run.id}").text
+    assert "[secret]" in page
+    assert "sesame" not in page
