@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from respawn_hub.auth import FORM_FIELD, Visitor
 from respawn_hub.headers import POLICY
 from respawn_hub.runtime import Runtime
-from respawn_jobs.models import CellState, RunState
+from respawn_jobs.models import CellRecord, CellState, Run, RunState
 
 HERE = Path(__file__).parent
 _BADGES = {
@@ -114,6 +114,15 @@ def badge(state: RunState | CellState) -> Markup:
     return Markup('<span class="badge text-bg-{}">{}</span>').format(colour, word)
 
 
+def cell_badge(cell: CellRecord, run: Run) -> Markup:
+    """Return a cell's state as a coloured word; a cell that did not fail by itself says what stopped it."""
+    stopped = run.error is not None and run.error.cell == cell.index and cell.state is CellState.FAILED
+    if stopped and run.state in (RunState.CANCELLED, RunState.TIMED_OUT, RunState.LOST):
+        colour, word = _BADGES[run.state]
+        return Markup('<span class="badge text-bg-{}">{}</span>').format(colour, word.lower())
+    return badge(cell.state)
+
+
 def sentence(text: str) -> str:
     """Return a message as a sentence: with a capital letter, and a full stop."""
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
@@ -152,6 +161,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         badge=badge,
+        cell_badge=cell_badge,
         duration=duration,
         highlighted=highlighted,
         job_path=job_path,

@@ -32,10 +32,12 @@ _QUIET_SECONDS = 15.0
 _STREAM_SECONDS = 300.0
 
 
-def cell_key(cell: CellRecord) -> str:
+def cell_key(cell: CellRecord, run: Run) -> str:
     """Return what changes whenever a page must show this cell anew."""
     outputs = (cell.outputs or "")[:12]
-    return f"{cell.state}-{outputs}-{cell.execution_count}-{'c' if cell.checkpoint else ''}{cell.note or ''}"
+    stopped = run.state if run.error is not None and run.error.cell == cell.index else ""
+    kept = "c" if cell.checkpoint else ""
+    return f"{cell.state}-{outputs}-{cell.execution_count}-{kept}{cell.note or ''}{stopped}"
 
 
 def run_key(run: Run) -> str:
@@ -80,7 +82,8 @@ async def _stream(
             # Read after the revision: a change in between is only told twice.
             detail = await run_in_threadpool(service.show, run)
             revision, changed_at = latest, time.monotonic()
-            keys = {str(cell.index): cell_key(cell) for cell in detail.cells} | {"run": run_key(detail.run)}
+            keys = {str(cell.index): cell_key(cell, detail.run) for cell in detail.cells}
+            keys["run"] = run_key(detail.run)
             changed = {name: key for name, key in keys.items() if told.get(name) != key}
             told = keys
             if changed:

@@ -87,6 +87,13 @@ def schedule(
     return _back(runtime, ref)
 
 
+@router.get("/jobs/{kind}/{owner}/{name}/run")
+@router.get("/jobs/{kind}/{owner}/{name}/schedules")
+def after_a_form(ref: RefDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """Go back to the job: a refused form is at this address, and browsers ask for it again."""
+    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(service.job(ref).ref)}", status_code=303)
+
+
 @router.post("/jobs/{kind}/{owner}/{name}/schedules/{schedule}/{action}")
 def change_schedule(
     ref: RefDep, schedule: str, action: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep

@@ -18,6 +18,7 @@ from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import page
 from respawn_jobs.errors import NotFound
 from respawn_jobs.models import CellRecord, Checkpoint, RunDetail, RunState
+from respawn_jobs.numbering import executions_as_cells
 from respawn_jobs.service import Seen, Service
 
 router = APIRouter(include_in_schema=False)
@@ -69,7 +70,7 @@ def cells(
     detail = service.show(run)
     outputs = service.outputs_of_cells(run, wanted)
     fresh = [
-        ShownCell(record.index, "", record, shown(outputs[record.index]), cell_key(record))
+        ShownCell(record.index, "", record, shown(outputs[record.index]), cell_key(record, detail.run))
         for record in detail.cells
         if record.index in outputs
     ]
@@ -92,6 +93,14 @@ def retry(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep)
     return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{again.id}", status_code=303)
 
 
+@router.get("/runs/{run}/cancel")
+@router.get("/runs/{run}/retry")
+@router.get("/runs/{run}/pin")
+def after_a_form(run: str, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """Go back to the run: a refused form is at this address, and browsers ask for it again."""
+    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{service.show(run).run.id}", status_code=303)
+
+
 def seen(form: FormData) -> Seen:
     """Return which revision of a run the page showed whose button was pressed."""
     text = str(form.get("revision", ""))
@@ -109,6 +118,7 @@ def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str,
         "detail": detail,
         "artifacts": service.artifacts(run.id),
         "traceback": ansi(run.error.traceback) if run.error and run.error.traceback else None,
+        "executions": executions_as_cells(run.error.traceback, detail.cells) if run.error else "",
         "last_checkpoint": _last_checkpoint(detail),
         "may_debug": run.state.resumable,
         "may_pin": may_run and run.state.final,
@@ -143,7 +153,9 @@ def _cells(service: Service, detail: RunDetail) -> list[ShownCell]:
         source = "".join(cell.get("source", ""))
         record = records.get(index)
         if cell.get("cell_type") == "code" and record is not None:
-            found.append(ShownCell(index, source, record, shown(cell.get("outputs", [])), cell_key(record)))
+            found.append(
+                ShownCell(index, source, record, shown(cell.get("outputs", [])), cell_key(record, detail.run))
+            )
         elif cell.get("cell_type") == "markdown":
             found.append(ShownCell(index, prose(source), None, []))
     return found

@@ -58,7 +58,27 @@ window.respawn = (() => {
     return fetch(address, { ...options, headers });
   }
 
+  // An open page that the service no longer answers says so, and since when.
+  let lostAt = null;
+  const connection = document.getElementById("connection");
+
+  function lost() {
+    if (lostAt) return;
+    lostAt = new Date();
+    const box = document.createElement("p");
+    box.className = "alert alert-warning mb-3";
+    const clock = lostAt.toLocaleTimeString(undefined, { ...SHORT, second: "2-digit" });
+    box.textContent = `The service has not answered since ${clock}. What is shown may be out of date; this page keeps trying.`;
+    connection.replaceChildren(box);
+  }
+
+  function found() {
+    if (!lostAt) return;
+    lostAt = null;
+    connection.replaceChildren();
+  }
+
   refresh();
   setInterval(refresh, 1000);
-  return { refresh, fetch: fetchWithToken, prefix: document.body.dataset.prefix };
+  return { refresh, lost, found, fetch: fetchWithToken, prefix: document.body.dataset.prefix };
 })();

@@ -4,6 +4,7 @@
 (() => {
   const cells = document.getElementById("cells");
   const head = document.getElementById("run-head");
+  const SILENT_MS = 40000;
   if (!("live" in cells.dataset)) return;
   const run = cells.dataset.run;
   const here = `${respawn.prefix}runs/${run}`;
@@ -63,9 +64,11 @@
     try {
       const answer = await respawn.fetch(`${respawn.prefix}api/runs/${run}/events`, { signal: stream.signal });
       if (!answer.ok) throw new Error(`events: ${answer.status}`);
+      respawn.found();
       if (await told(answer.body.pipeThrough(new TextDecoderStream()).getReader())) return;
     } catch {
-      if (stream.signal.aborted) return;
+      if (stream.signal.aborted && stream.signal.reason !== "silent") return;
+      respawn.lost();
     }
     again();
   }
@@ -73,13 +76,17 @@
   // Returns whether the run has ended; an event ends with an empty line.
   async function told(reader) {
     for (let rest = ""; ; ) {
+      heard();
       const { done, value } = await reader.read();
       if (done) return false;
       const events = (rest + value).split("\n\n");
       rest = events.pop();
       for (const event of events) {
         const field = (name) => event.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
-        if (field("event") === "end") return true;
+        if (field("event") === "end") {
+          clearTimeout(silence);
+          return true;
+        }
         if (field("event") !== "change") continue;
         const { keys } = JSON.parse(field("data"));
         // One after the other: a later state must not be overtaken by an earlier one.
@@ -91,7 +98,15 @@
   // A new stream tells everything once more, so whatever was missed is made up for.
   function again() {
     stream.abort();
+    clearTimeout(silence);
     setTimeout(follow, 3000);
+  }
+
+  // The service says something every 15 s: a connection that is silent for longer is dead, though nothing closed it.
+  let silence;
+  function heard() {
+    clearTimeout(silence);
+    silence = setTimeout(() => stream.abort("silent"), SILENT_MS);
   }
 
   follow();

@@ -105,7 +105,7 @@ def show(run_id: str, as_json: bool) -> int:
     if artifacts:
         click.echo()
         keeping.table(artifacts)
-    printing.error(run.error)
+    printing.error(run.error, detail.cells)
     return 0
 
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from respawn_jobs.numbering import executions_as_cells
+
 if TYPE_CHECKING:
-    from respawn_jobs.models import CellError, Plan, Run, RunDetail
+    from respawn_jobs.models import CellError, CellRecord, Plan, Run, RunDetail
     from respawn_jobs.recorder import Progress
 
 _COLOURS = {
@@ -106,7 +108,7 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
             states.update({event.index: event.state.value for event in events})
             done = sum(state in ("executed", "reused", "failed") for state in states.values())
             running = [index for index, state in states.items() if state == "running"]
-            words = f"cell {running[0]}" if running else "running"
+            words = f"cell {running[0]}; code cells done:" if running else "code cells done:"
             bar.update(task, total=len(states), completed=done, description=words)
 
         yield show
@@ -123,7 +125,7 @@ def ending(detail: RunDetail, notebook: Path | None) -> None:
             counts[cell.state.value] += 1
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     console = Console(highlight=False, soft_wrap=True)
-    error(run.error)
+    error(run.error, detail.cells)
     console.print(
         f"{plain(run.id)} {coloured(run.state.value)} in {lasted(run) or '0 s'}: {told or 'no cells'}"
     )
@@ -134,12 +136,14 @@ def ending(detail: RunDetail, notebook: Path | None) -> None:
         console.print(f"go on from it: respawn resume {run.id} --notebook FIXED.ipynb")
 
 
-def error(told: CellError | None) -> None:
-    """Show what ended a run, with its traceback."""
+def error(told: CellError | None, cells: Sequence[CellRecord] = ()) -> None:
+    """Show what ended a run, with its traceback; `cells` tell which ones its executions are."""
     if told is None:
         return
     if told.traceback:
         click.echo(told.traceback)
+        if said := executions_as_cells(told.traceback, cells):
+            click.echo(f"({said})")
     where = f"cell {told.cell}: " if told.cell is not None else ""
     click.echo(click.style(f"{where}{told.name}: {told.value}", fg="red", bold=True))
 

@@ -16,8 +16,11 @@ from respawn_hub.app import create_app
 from respawn_hub.settings import HubSettings, Settings
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.service import Promotion
+from respawn_jobs.models import CellError, CellState
+from respawn_jobs.protocol import Outcome
+from respawn_jobs.service import Promotion, RunRequest
 from support.notebooks import notebook, text
+from support.runners import PlayedRunner
 
 PAGE = "/services/respawn/jobs/user/ada/report"
 DECLARED = """\
@@ -56,11 +59,14 @@ def browse(ledger: Ledger, tmp_path: Path) -> Callable[..., httpx.Response]:
         api_token="not-used", api_url=f"{origin}/hub/api", client_id="service-respawn", service_url=origin
     )
     app = create_app(Settings(data=tmp_path), hub, ledger=ledger)
-    visitor = auth.Visitor(Actor.owner("ada"), "known")
+    form_token = app.state.runtime.sessions.form_token("hub-token")
+    visitor = auth.Visitor(Actor.owner("ada"), form_token, "hub-token")
     app.dependency_overrides[auth.visitor] = lambda: visitor
 
     async def ask(method: str, path: str, **options: object) -> httpx.Response:
         transport = httpx.ASGITransport(app)
+        if "data" in options:
+            options["data"] = {**options["data"], auth.FORM_FIELD: form_token}  # type: ignore[dict-item]
         async with httpx.AsyncClient(
             transport=transport, base_url=origin, headers={"Accept": "text/html"}
         ) as client:
@@ -71,7 +77,7 @@ def browse(ledger: Ledger, tmp_path: Path) -> Callable[..., httpx.Response]:
 
 def sent(browse: Callable[..., httpx.Response], **values: str) -> httpx.Response:
     data = {name if ":" in name else f"parameter:{name}": value for name, value in values.items()}
-    return browse("POST", f"{PAGE}/run", data={"_form_token": "known", **data})
+    return browse("POST", f"{PAGE}/run", data=data)
 
 
 def control(page: str, name: str) -> str:
@@ -157,3 +163,30 @@ def test_a_secret_is_shown_as_such_wherever_the_run_is(browse, ledger):
     page = browse("GET", f"/services/respawn/runs/{run.id}").text
     assert "[secret]" in page
     assert "sesame" not in page
+
+
+@pytest.mark.parametrize("form", ["run", "schedules"])
+def test_a_refused_form_that_is_opened_again_leads_back_to_its_page(browse, form):
+    answer = browse("GET", f"{PAGE}/{form}")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == PAGE
+
+
+@pytest.mark.parametrize("form", ["cancel", "retry", "pin"])
+def test_so_does_one_of_a_run(browse, ledger, form):
+    run = ledger.as_actor(Actor.owner("ada")).run(RunRequest(job="report")).id
+    answer = browse("GET", f"/services/respawn/runs/{run}/{form}")
+    assert answer.headers["location"] == f"/services/respawn/runs/{run}"
+
+
+def test_a_cell_that_a_cancel_stopped_did_not_fail(browse, ledger):
+    ada = ledger.as_actor(Actor.owner("ada"))
+    runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    runner.begin()
+    runner.port.record([runner.event(1, CellState.FAILED)])
+    error = CellError(cell=1, name="Cancelled", value="the run was cancelled")
+    runner.port.finish(Outcome(state="cancelled", error=error))
+    page = browse("GET", f"/services/respawn/runs/{runner.assignment.run}").text
+    cell = page[page.index('id="cell-1"') :]
+    assert "cancelled" in cell[: cell.index("</header>")]
+    assert "failed" not in re.findall(r'class="badge[^>]*>([^<]*)', page)

@@ -2,6 +2,7 @@
 
 import { element, pageLink, webAddress } from "./dom.js";
 
+export const SCRATCH = "respawn:scratch";
 const FAILING = "respawn-failing-cell";
 
 /** The notebook's `metadata.respawn` when it is a debug notebook, else null. */
@@ -47,10 +48,14 @@ export function addBar(lab, panel, info, pages, { resume, restart }) {
   return bar;
 }
 
-/** Mark the failing cell, now and whenever the notebook makes its widgets anew. */
+/** Number the cells and mark the failing one, now and whenever the notebook makes its widgets anew. */
 export function markFailingCell(panel, info) {
   const mark = () => {
+    let number = 0;
     for (const cell of panel.content.widgets) {
+      // The number that pages, plans and messages use: cells that Respawn put in front and scratch do not count.
+      const counts = !cell.model.getMetadata("respawn")?.role && !(cell.model.getMetadata("tags") || []).includes(SCRATCH);
+      cell.node.dataset.respawnCell = counts ? `cell ${number++}` : "";
       const failing = cell.model.id === info.failing_cell_id;
       cell.toggleClass(FAILING, failing);
       if (failing) cell.node.setAttribute("aria-description", "This cell failed in the run");
@@ -58,7 +63,11 @@ export function markFailingCell(panel, info) {
   };
   mark();
   panel.content.model.cells.changed.connect(mark);
-  panel.disposed.connect(() => panel.content.model?.cells.changed.disconnect(mark));
+  panel.content.model.contentChanged.connect(mark);
+  panel.disposed.connect(() => {
+    panel.content.model?.cells.changed.disconnect(mark);
+    panel.content.model?.contentChanged.disconnect(mark);
+  });
 }
 
 /** Select the failing cell and scroll to it. */

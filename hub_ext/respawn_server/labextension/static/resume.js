@@ -1,9 +1,9 @@
 // Resume and Restart: save the notebook, show what would happen, and start it when the person agrees.
 
 import { ask, tellProblem } from "./ask.js";
+import { SCRATCH } from "./debugging.js";
 import { element, pageLink, problemBox } from "./dom.js";
 
-const SCRATCH = "respawn:scratch";
 const WORDS = { reuse: "reused", run: "runs", "cannot restore": "cannot be restored" };
 
 /** Show the plan; a new run goes on from the failing cell when it is accepted. */

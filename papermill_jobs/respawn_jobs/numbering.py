@@ -1,0 +1,34 @@
+"""How cells are numbered for people: one way everywhere.
+
+A cell's number is its place in the executed notebook, from 0, over all of its cells: Markdown, raw and
+injected ones count. A traceback counts executions instead (`In[8]`), so whoever shows one says which cells
+these are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from respawn_jobs.models import CellRecord
+
+_EXECUTION = re.compile(r"(?:\b|(?<=m))In ?\[(?:\x1b\[[0-9;]*m)*(\d+)(?:\x1b\[[0-9;]*m)*\]")
+_MAX_NAMED = 8
+
+
+def executions_as_cells(traceback: str, cells: Iterable[CellRecord]) -> str:
+    """Return which cells the executions are that a traceback names, such as `In[8] is cell 12`.
+
+    Args:
+        traceback: A Python traceback as IPython writes it.
+        cells: The run's.
+
+    Returns:
+        The words; empty when it names none that are known.
+    """
+    places = {cell.execution_count: cell.index for cell in cells if cell.execution_count is not None}
+    named = dict.fromkeys(int(number) for number in _EXECUTION.findall(traceback))
+    known = [f"In[{number}] is cell {places[number]}" for number in named if number in places]
+    return ", ".join(known[:_MAX_NAMED])

@@ -1,0 +1,28 @@
+"""Cells have one number each, their place in the executed notebook, wherever people are told of one."""
+
+from __future__ import annotations
+
+import pytest
+
+from respawn_jobs.models import CellRecord, CellState
+from respawn_jobs.numbering import executions_as_cells
+
+
+def record(index: int, count: int | None) -> CellRecord:
+    return CellRecord(
+        index=index, cell_id=f"c{index}", state=CellState.EXECUTED, source_hash="", execution_count=count
+    )
+
+
+@pytest.mark.parametrize(
+    ("traceback", "says"),
+    [
+        ("Cell In[8], line 3\n  x", "In[8] is cell 12"),
+        ("\x1b[36mCell\x1b[39m\x1b[36m \x1b[39m\x1b[32mIn[8]\x1b[39m\x1b[32m, line 1", "In[8] is cell 12"),
+        ("Cell In [1], line 3\nCell In[8], line 1\nCell In[1]", "In[1] is cell 2, In[8] is cell 12"),
+        ("Cell In[9], line 3", ""),
+        ("In[x]", ""),
+    ],
+)
+def test_executions_in_a_traceback_are_told_as_cells(traceback, says):
+    assert executions_as_cells(traceback, [record(2, 1), record(12, 8), record(13, None)]) == says
