@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from respawn_hub.answering import UNFORESEEN
 from respawn_hub.auth import SignInNeeded, Visitor, visitor
 from respawn_hub.handlers.login import sign_in
-from respawn_hub.refusals import BROKEN_OFF, of_http, of_validation
+from respawn_hub.refusals import BROKEN_OFF, of_http, of_method, of_validation
 from respawn_hub.runtime import Runtime
 from respawn_hub.templating import page
 from respawn_jobs.errors import RespawnError
@@ -59,7 +59,9 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     status, refusal = of_http(error, request.url.path)
-    return await _answer(request, status, refusal.as_dict())
+    answer = await _answer(request, status, refusal.as_dict())
+    answer.headers.update(of_method(request, status))
+    return answer
 
 
 async def _gone(request: Request, error: Exception) -> Response:

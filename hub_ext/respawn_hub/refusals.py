@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import Match, Mount
 
 from respawn_jobs.errors import Forbidden, InvalidInput, NotFound, RespawnError
 
 _MOST_TOLD = 20
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_OF_FILES = ("GET", "HEAD")
+"""What static files take, which are no routes of their own."""
 BROKEN_OFF = 499
 """What proxies write down for a request that its sender broke off; no client sees it."""
 
@@ -23,6 +28,20 @@ def of_validation(error: Exception) -> InvalidInput:
     return InvalidInput(said or "the request cannot be read", **fields)
 
 
+def of_method(request: Request, status: int) -> dict[str, str]:
+    """Return the header with the methods that an address takes, for the answer to one that it does not."""
+    if status != 405:
+        return {}
+    taken = [method for method in _METHODS if _takes(request, method)]
+    return {"Allow": ", ".join(taken or _OF_FILES)}
+
+
+def _takes(request: Request, method: str) -> bool:
+    asked = {**request.scope, "method": method}
+    routes = (route for route in request.app.routes if not isinstance(route, Mount))
+    return any(route.matches(dict(asked))[0] is Match.FULL for route in routes)
+
+
 def of_http(error: Exception, path: str) -> tuple[int, RespawnError]:
     """Return the status and the refusal that stand for an error of the framework at a path."""
     status = error.status_code if isinstance(error, HTTPException) else 500
@@ -31,4 +50,6 @@ def of_http(error: Exception, path: str) -> tuple[int, RespawnError]:
         return status, NotFound(f"There is nothing at {path}", path=path)
     if status == 403:
         return status, Forbidden(said)
+    if status == 400:  # a body that is no text, or is nested too deep: wrong input like any other
+        return 422, InvalidInput(said)
     return status, InvalidInput(said) if status < 500 else RespawnError(said)

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from respawn_hub.answering import UNFORESEEN, AlwaysAnswers
 from respawn_hub.handlers import runner
 from respawn_hub.limits import BodyLimits
-from respawn_hub.refusals import BROKEN_OFF, of_http, of_validation
+from respawn_hub.refusals import BROKEN_OFF, of_http, of_method, of_validation
 from respawn_hub.runner_api import RunnerApi
 from respawn_jobs.errors import RespawnError
 
@@ -61,7 +61,9 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     status, refusal = of_http(error, request.url.path)
-    return _answer(status, refusal)
+    answer = _answer(status, refusal)
+    answer.headers.update(of_method(request, status))
+    return answer
 
 
 async def _gone(request: Request, error: Exception) -> Response:

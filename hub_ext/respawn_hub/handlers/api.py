@@ -10,8 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from respawn_hub.auth import AskedFirst, CallerDep, ServiceDep
-from respawn_hub.handlers.problems import PROBLEMS
-from respawn_hub.handlers.streams import streamed
+from respawn_hub.handlers.problems import PROBLEMS, sends
+from respawn_hub.handlers.streams import BYTES, streamed
 from respawn_hub.runtime import RuntimeDep
 from respawn_jobs.models import (
     AuditRecord,
@@ -47,6 +47,7 @@ class Paused(BaseModel):
     paused: bool
 
 
+NOTEBOOK = "application/x-ipynb+json"
 router = APIRouter(prefix="/api", tags=["people"], responses=PROBLEMS, route_class=AskedFirst)
 
 
@@ -124,12 +125,10 @@ def outputs(run: str, cell: int, service: ServiceDep) -> list[dict[str, Any]]:
     return service.outputs(run, cell)
 
 
-@router.get("/runs/{run}/notebook", response_class=Response)
+@router.get("/runs/{run}/notebook", response_class=Response, responses=sends(NOTEBOOK))
 async def notebook(run: str, service: ServiceDep) -> Response:
     """Return the executed notebook as far as it came."""
-    return await streamed(
-        lambda: service.stream_notebook(run), run_in_threadpool, media_type="application/x-ipynb+json"
-    )
+    return await streamed(lambda: service.stream_notebook(run), run_in_threadpool, media_type=NOTEBOOK)
 
 
 @router.post("/runs/{run}/plan")
@@ -176,7 +175,7 @@ def debug(run: str, service: ServiceDep, runtime: RuntimeDep) -> DebugBundle:
     return service.debug(run).model_copy(update={"link": runtime.run_link(run)})
 
 
-@router.get("/runs/{run}/blobs/{digest}", response_class=Response)
+@router.get("/runs/{run}/blobs/{digest}", response_class=Response, responses=sends(BYTES))
 async def blob(run: str, digest: str, service: ServiceDep) -> Response:
     """Return a blob that belongs to the run."""
     return await streamed(lambda: service.stream_blob(run, digest), run_in_threadpool)

@@ -12,11 +12,12 @@ from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from respawn_hub.auth import AskedFirst, PageServiceDep, ServiceDep
-from respawn_hub.handlers.streams import streamed
+from respawn_hub.handlers.problems import PROBLEMS, sends
+from respawn_hub.handlers.streams import BYTES, streamed
 from respawn_jobs.ledger.service import ActorService
 from respawn_jobs.models import Artifact
 
-router = APIRouter(prefix="/api", tags=["people"], route_class=AskedFirst)
+router = APIRouter(prefix="/api", tags=["people"], responses=PROBLEMS, route_class=AskedFirst)
 pages = APIRouter(include_in_schema=False)
 NumberQuery = Annotated[int | None, Query(ge=1)]
 
@@ -27,7 +28,7 @@ def artifacts(run: str, service: ServiceDep) -> list[Artifact]:
     return service.artifacts(run)
 
 
-@router.get("/runs/{run}/artifacts/{name}", response_class=Response)
+@router.get("/runs/{run}/artifacts/{name}", response_class=Response, responses=sends(BYTES))
 async def artifact(run: str, name: str, service: ServiceDep, number: NumberQuery = None) -> Response:
     """Return an artifact's file, by default the latest of the name."""
     return await _file(service, run, name, number)

@@ -18,11 +18,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from respawn_hub.auth import ServiceDep
+from respawn_hub.handlers.problems import PROBLEMS, sends
 from respawn_hub.runtime import RuntimeDep
 from respawn_jobs.models import CellRecord, Run, RunDetail
 from respawn_jobs.service import Service
 
-router = APIRouter(prefix="/api", tags=["people"])
+router = APIRouter(prefix="/api", tags=["people"], responses=PROBLEMS)
 _LOOK_SECONDS = 0.3
 _LOOK_SECONDS_WHEN_QUIET = 1.0
 _LIVELY_SECONDS = 5.0
@@ -56,7 +57,7 @@ def run_key(run: Run) -> str:
     return "-".join(map(str, shown))
 
 
-@router.get("/runs/{run}/events", response_class=StreamingResponse)
+@router.get("/runs/{run}/events", response_class=StreamingResponse, responses=sends("text/event-stream"))
 async def events(run: str, request: Request, service: ServiceDep, runtime: RuntimeDep) -> StreamingResponse:
     """Follow a run: an event `change` with the keys of what changed, and `end` when the run is final."""
     first = await run_in_threadpool(service.show, run)

@@ -13,13 +13,14 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from respawn_hub.auth import AskedFirst, FormDep, PageServiceDep, ServiceDep
-from respawn_hub.handlers.problems import PROBLEMS
+from respawn_hub.handlers.problems import PROBLEMS, sends, takes
 from respawn_hub.handlers.streams import streamed
 from respawn_hub.runtime import RuntimeDep
 from respawn_jobs.errors import InvalidInput, Unavailable
 from respawn_jobs.models import Run
 from respawn_jobs.service_history import Collected, ImportRequest, OrphanRequest, Orphans, Pinned
 
+ARCHIVE = "application/zip"
 router = APIRouter(prefix="/api", tags=["people"], responses=PROBLEMS, route_class=AskedFirst)
 pages = APIRouter(include_in_schema=False)
 
@@ -30,17 +31,17 @@ def pin(run: str, wanted: Pinned, service: ServiceDep) -> Run:
     return service.pin(run, pinned=wanted.pinned)
 
 
-@router.get("/runs/{run}/archive", response_class=Response)
+@router.get("/runs/{run}/archive", response_class=Response, responses=sends(ARCHIVE))
 async def archive(run: str, service: ServiceDep, state: bool = True) -> Response:
     """Return an ended run as one zip archive, with its checkpoints or without."""
     found = await run_in_threadpool(lambda: service.stream_archive(run, state=state))
-    answer = await streamed(lambda: found.pieces, run_in_threadpool, media_type="application/zip")
+    answer = await streamed(lambda: found.pieces, run_in_threadpool, media_type=ARCHIVE)
     answer.headers["Content-Disposition"] = f'attachment; filename="{found.run}.zip"'
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
 
-@router.post("/runs/import", status_code=201)
+@router.post("/runs/import", status_code=201, openapi_extra=takes(ARCHIVE))
 async def import_run(
     request: Request,
     service: ServiceDep,

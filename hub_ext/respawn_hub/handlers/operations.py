@@ -7,12 +7,13 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from respawn_hub.auth import caller
+from respawn_hub.handlers.problems import PROBLEMS, sends
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.services.probe import Health
 from respawn_jobs.errors import Forbidden
 
 router = APIRouter(prefix="/api", tags=["operations"])
-metrics_router = APIRouter(tags=["operations"])
+metrics_router = APIRouter(tags=["operations"], responses=PROBLEMS)
 
 
 @router.get("/health", responses={503: {"model": Health, "description": "The database does not answer."}})
@@ -38,7 +39,9 @@ async def may_scrape(request: Request, runtime: RuntimeDep) -> None:
         )
 
 
-@metrics_router.get("/metrics", response_class=Response, dependencies=[Depends(may_scrape)])
+@metrics_router.get(
+    "/metrics", response_class=Response, responses=sends("text/plain"), dependencies=[Depends(may_scrape)]
+)
 def metrics(runtime: RuntimeDep) -> Response:
     """Return this replica's metrics in the text format of Prometheus."""
     return Response(runtime.watching.metrics.text(), media_type=CONTENT_TYPE_LATEST)

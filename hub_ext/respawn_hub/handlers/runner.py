@@ -17,7 +17,8 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security.utils import get_authorization_scheme_param
 
-from respawn_hub.handlers.streams import streamed
+from respawn_hub.handlers.problems import TO_RUNNERS, sends, takes
+from respawn_hub.handlers.streams import BYTES, streamed
 from respawn_hub.limits import check_size
 from respawn_hub.runner_api import RunnerApi, RunnerApiDep
 from respawn_jobs.errors import Unauthenticated
@@ -59,7 +60,9 @@ class _AskedFirst(APIRoute):
         return asked
 
 
-router = APIRouter(prefix="/runner/{attempt}", tags=["runners"], route_class=_AskedFirst)
+router = APIRouter(
+    prefix="/runner/{attempt}", tags=["runners"], responses=TO_RUNNERS, route_class=_AskedFirst
+)
 
 
 class Beginning(Model):
@@ -116,7 +119,7 @@ async def missing(port: PortDep, api: RunnerApiDep, digests: Annotated[Many[str]
     return await api.threads.run(port.missing, digests)
 
 
-@router.put("/blobs/{digest}", status_code=204)
+@router.put("/blobs/{digest}", status_code=204, openapi_extra=takes(BYTES))
 async def put_blob(digest: str, request: Request, port: PortDep, api: RunnerApiDep) -> None:
     """Store bytes under their digest; they pass through a file, never as a whole through memory."""
     in_thread = api.threads.run
@@ -131,7 +134,7 @@ async def put_blob(digest: str, request: Request, port: PortDep, api: RunnerApiD
         await in_thread(port.put_blob, digest, Path(file.name))
 
 
-@router.get("/blobs/{digest}", response_class=Response)
+@router.get("/blobs/{digest}", response_class=Response, responses=sends(BYTES))
 async def get_blob(digest: str, port: PortDep, api: RunnerApiDep) -> Response:
     """Return a blob that the attempt may read."""
     return await streamed(lambda: port.stream_blob(digest), api.threads.run)

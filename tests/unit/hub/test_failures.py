@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from respawn_jobs.access import Actor
@@ -43,3 +44,31 @@ def test_a_runner_that_dies_in_an_upload_is_no_error_of_the_services(
 
 def _uploading(data: Path) -> Callable[[], bool]:
     return lambda: (data / "uploads").exists() and any((data / "uploads").iterdir())
+
+
+def test_a_method_that_an_address_does_not_take_is_told_which_it_takes(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    with served(ledger, tmp_path) as url:
+        answers = {
+            path: httpx.request("TRACE", f"{url}/{path}")
+            for path in ("api/runs", "api/whoami", "runner/att-x/blobs/0", "static/respawn.css", "sign-out")
+        }
+    assert {answer.status_code for answer in answers.values()} == {405}
+    assert {path: answer.headers["Allow"] for path, answer in answers.items()} == {
+        "api/runs": "GET, POST",
+        "api/whoami": "GET",
+        "runner/att-x/blobs/0": "GET, PUT",
+        "static/respawn.css": "GET, HEAD",
+        "sign-out": "POST",
+    }
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b"[" * 100_000, b'{"skeleton": "\xe9"}', b"{", b""])
+def test_a_body_that_cannot_be_read_is_wrong_input_like_any_other(
+    ledger: Ledger, tmp_path: Path, body: bytes
+) -> None:
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer x"}
+    with served(ledger, tmp_path) as url:
+        answer = httpx.post(f"{url}/runner/att-x/begin", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) in [(422, "invalid_input"), (401, "unauthenticated")]
