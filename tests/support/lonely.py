@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,7 +25,8 @@ from support.ports import free_port
 from support.waiting import wait_for
 
 TOKEN = "token-of-ada"
-_SCOPES = ["access:services!service=respawn", "custom:respawn:edit!user=ada"]
+ENTERS = "access:services!service=respawn"
+ADA = {TOKEN: ("ada", ["custom:respawn:edit!user=ada"])}
 
 
 @dataclass
@@ -105,9 +106,13 @@ def start_service(data: Path, hub_port: int, *, log: Path | None = None, **envir
 
 
 @contextmanager
-def answering_hub() -> Iterator[int]:
-    """A hub that knows ada's token; yields its port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+def answering_hub(people: Mapping[str, tuple[str, Sequence[str]]] = ADA) -> Iterator[int]:
+    """A hub that knows some tokens, by default ada's; yields its port.
+
+    Args:
+        people: the name and the scopes of who has a token, by tokens.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Answers", (_Answers,), {"people": people}))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -126,9 +131,13 @@ def silent_hub() -> Iterator[int]:
 
 
 class _Answers(BaseHTTPRequestHandler):
+    people: Mapping[str, tuple[str, Sequence[str]]]
+
     def do_GET(self) -> None:
-        known = self.headers.get("Authorization") == f"token {TOKEN}"
-        body = json.dumps({"name": "ada", "kind": "user", "scopes": _SCOPES, "groups": []} if known else {})
+        known = self.people.get((self.headers.get("Authorization") or "").removeprefix("token "))
+        name, scopes = known or ("", ())
+        found = {"name": name, "kind": "user", "scopes": [ENTERS, *scopes], "groups": []}
+        body = json.dumps(found if known else {})
         self.send_response(200 if known else 403)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

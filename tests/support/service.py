@@ -19,9 +19,18 @@ from support.waiting import wait_for
 
 
 @contextmanager
-def served(ledger: Ledger, data: Path) -> Iterator[str]:
-    """Serve a ledger over HTTP; yields the service's URL. Nothing is scheduled or dispatched."""
-    with _serving(lambda hub: create_app(Settings(data=data), hub, ledger=ledger), lifespan="off") as url:
+def served(
+    ledger: Ledger, data: Path, *, hub_port: int | None = None, settings: Settings | None = None
+) -> Iterator[str]:
+    """Serve a ledger over HTTP; yields the service's URL. Nothing is scheduled or dispatched.
+
+    Tokens are asked of the hub on `hub_port`, if there is one.
+    """
+    hub_url = f"http://127.0.0.1:{hub_port}/hub/api" if hub_port else None
+    of_data = settings or Settings(data=data)
+    with _serving(
+        lambda hub: create_app(of_data, hub, ledger=ledger), lifespan="off", hub_url=hub_url
+    ) as url:
         yield url
 
 
