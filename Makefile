@@ -32,8 +32,10 @@ TORCH_STAMP := $(STAMPS)/torch-$(call key,$(TORCH_LIST))
 PEERS_LOCK := benchmarks/peers.lock
 PEERS_STAMP := .respawn/peers/stamp-$(call key,$(PEERS_LOCK))
 PROXY_STAMP := node_modules/.stamp-$(call key,package-lock.json)
+LIBRARIES := hub_ext/respawn_hub/static/frames/vendor
+LIBRARIES_STAMP := $(LIBRARIES)/.stamp-$(call key,package-lock.json requirements-dev.lock hatch_build.py)
 
-.PHONY: help setup packages proxy kernel pythons system up test test-all truth check bench lock clean
+.PHONY: help setup packages proxy libraries kernel pythons system up test test-all truth check bench lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \2/' \
@@ -43,11 +45,13 @@ help: ## show this
 
 # --- set-up -------------------------------------------------------------------------------------------
 
-setup: packages proxy kernel ## install everything into this directory (.venv, node_modules, .respawn)
+setup: packages proxy libraries kernel ## install everything into this directory (.venv, node_modules, .respawn)
 
 packages: $(PROJECT_STAMP)
 
 proxy: $(PROXY_STAMP)
+
+libraries: $(LIBRARIES_STAMP)
 
 define say
 if [ -t 1 ]; then printf '\n\033[1m==> %s\033[0m\n' "$(1)"; else printf '\n==> %s\n' "$(1)"; fi
@@ -90,13 +94,18 @@ $(PROJECT_STAMP): $(PACKAGES_STAMP)
 	rm -f $(STAMPS)/project-*; touch $@
 
 $(PROXY_STAMP):
-	@$(call say,configurable-http-proxy)
+	@$(call say,configurable-http-proxy, and what draws outputs)
 	for tool in node npm; do
 	  command -v $$tool >/dev/null || { echo "make: $$tool is missing. Install it: apt-get install nodejs npm" >&2; exit 1; }
 	done
 	node -e 'process.exit(Number(process.versions.node.split(".")[0] < 18))' || {
 	  echo "make: node is $$(node --version), the proxy needs 18 or newer: https://nodejs.org, or a newer Debian" >&2; exit 1; }
 	$(call logged,proxy,npm ci --no-audit --no-fund)
+	touch $@
+
+$(LIBRARIES_STAMP): $(PACKAGES_STAMP) $(PROXY_STAMP)
+	@$(call say,Libraries that draw outputs in $(LIBRARIES))
+	$(call logged,libraries,$(BIN)/python hatch_build.py)
 	touch $@
 
 # The program finds by itself whether there is anything to do.
@@ -176,5 +185,5 @@ lock: packages ## write all locks anew: the environment, the proxy, the standard
 	npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean: ## remove what setup made; the data of `make up` stays
-	@rm -rf $(VENV) node_modules .respawn/environments .respawn/pythons $(LOGS) build dist .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) node_modules .respawn/environments .respawn/pythons $(LOGS) $(LIBRARIES) build dist .mypy_cache .ruff_cache .pytest_cache
 	[ ! -d .respawn/hub ] || echo "The data of make up stay in .respawn/hub; remove that directory to forget them."
