@@ -13,9 +13,11 @@ from tornado.web import HTTPError
 
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound
 from respawn_jobs.ids import is_id
-from respawn_jobs.models import DebugBundle, GitState
+from respawn_jobs.models import DebugBundle, GitState, Run
 
 DEBUG_DIRECTORY = "respawn-debug"
+RUNS_DIRECTORY = "respawn-runs"
+_MAX_COPIES = 1000
 
 
 class Notebooks:
@@ -87,10 +89,33 @@ class Notebooks:
                     f"{path} is not the debug notebook of {bundle.run.id}: move it away", path=path
                 )
             return path, True
-        if not await ensure_async(self._contents.dir_exists(DEBUG_DIRECTORY)):
-            await ensure_async(self._contents.save({"type": "directory"}, DEBUG_DIRECTORY))
+        await self._make(DEBUG_DIRECTORY)
         await self._save(path, debug_notebook(bundle))
         return path, False
+
+    async def keep_copy(self, run: Run, text: str) -> str:
+        """Keep a copy of a run's executed notebook and return its path; none that is there is written over.
+
+        Args:
+            run: the run. One that has ended has one copy, with the edits that were made to it.
+            text: the executed notebook, as far as it came.
+
+        Raises:
+            Conflict: There are too many copies of a run that has not ended.
+        """
+        from respawn_jobs.notebooks import read_notebook
+
+        await self._make(RUNS_DIRECTORY)
+        name = f"{RUNS_DIRECTORY}/{_file_name(run.job)}-{run.id}"
+        endings = [""] if run.state.final else [f"-so-far-{number}" for number in range(1, _MAX_COPIES)]
+        for ending in endings:
+            path = f"{name}{ending}.ipynb"
+            if not await ensure_async(self._contents.file_exists(path)):
+                await self._save(path, read_notebook(text))
+                return path
+        if run.state.final:
+            return path
+        raise Conflict(f"{RUNS_DIRECTORY} holds too many copies of {run.id}: remove some", path=name)
 
     async def store_outputs(self, path: str, cell_id: str, outputs: list[Any], count: int | None) -> None:
         """Store what a cell gave; nothing happens when somebody took the cell out."""
@@ -101,6 +126,10 @@ class Notebooks:
                 await self._save(path, model["content"])
                 return
 
+    async def _make(self, directory: str) -> None:
+        if not await ensure_async(self._contents.dir_exists(directory)):
+            await ensure_async(self._contents.save({"type": "directory"}, directory))
+
     async def _save(self, path: str, notebook: NotebookNode) -> None:
         await ensure_async(
             self._contents.save({"type": "notebook", "format": "json", "content": notebook}, path)
@@ -109,8 +138,11 @@ class Notebooks:
 
 def debug_path(bundle: DebugBundle) -> str:
     """Return where a run's debug notebook is kept."""
-    job = re.sub(r"[^A-Za-z0-9._-]", "", bundle.run.job.rpartition("/")[2]).lstrip(".") or "notebook"
-    return f"{DEBUG_DIRECTORY}/{job}-{bundle.run.id}.ipynb"
+    return f"{DEBUG_DIRECTORY}/{_file_name(bundle.run.job)}-{bundle.run.id}.ipynb"
+
+
+def _file_name(job: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "", job.rpartition("/")[2]).lstrip(".") or "notebook"
 
 
 def debugged_run(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The page between a debug link and JupyterLab, and the stream of messages that moves it on."""
+"""The pages between a link and JupyterLab, and what moves them on: of a debug notebook, and of a copy."""
 
 from __future__ import annotations
 
@@ -31,19 +31,7 @@ class DebugPage(JupyterHandler):
     @authorized
     def get(self, run: str) -> None:
         """Answer the page."""
-        if not is_id("run", run):
-            raise web.HTTPError(422, "%r is not the id of a run", run, reason="Not the id of a run")
-        pages = self.settings[KEY].pages
-        template = _TEMPLATES.get_template("debug.html")
-        self.set_header("Cache-Control", "no-store")
-        self.finish(
-            template.render(
-                run=run,
-                base_url=self.base_url,
-                xsrf=self.xsrf_token.decode("ascii", "replace"),
-                run_page=f"{pages}/runs/{run}" if pages else None,
-            )
-        )
+        _answer_page(self, run, "debug.html")
 
 
 class OpeningStream(RespawnHandler):
@@ -73,8 +61,57 @@ class OpeningStream(RespawnHandler):
             self.log.debug("respawn: nobody watches the opening of %s any more", run)
 
 
+class OpenPage(JupyterHandler):
+    """GET /respawn/open/<run>: its script asks for a copy of the run's notebook, and opens it.
+
+    By itself it does nothing: a link to it may be anybody's.
+    """
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    def get(self, run: str) -> None:
+        """Answer the page."""
+        _answer_page(self, run, "open.html")
+
+
+class CopyHandler(RespawnHandler):
+    """POST /respawn/api/open/<run>: keeps a copy of the run's executed notebook on this server."""
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    async def post(self, run: str) -> None:
+        """Answer `{"path"}`, below the server's root."""
+        if not is_id("run", run):
+            raise InvalidInput(f"{run!r} is not the id of a run")
+        # The state first: a run that ends in between counts as one that had not.
+        detail = await self.call(lambda service: service.show(run))
+        text = await self.call(lambda service: service.notebook(run))
+        self.answer({"path": await self.shared.notebooks.keep_copy(detail.run, text)}, 201)
+
+
+def _answer_page(handler: JupyterHandler, run: str, name: str) -> None:
+    if not is_id("run", run):
+        raise web.HTTPError(422, "%r is not the id of a run", run, reason="Not the id of a run")
+    pages = handler.settings[KEY].pages
+    handler.set_header("Cache-Control", "no-store")
+    handler.finish(
+        _TEMPLATES.get_template(name).render(
+            run=run,
+            base_url=handler.base_url,
+            xsrf=handler.xsrf_token.decode("ascii", "replace"),
+            run_page=f"{pages}/runs/{run}" if pages else None,
+        )
+    )
+
+
 _RUN = r"(?P<run>[A-Za-z0-9_-]+)"
 ROUTES: list[tuple[str, Any]] = [
     (rf"debug/{_RUN}", DebugPage),
     (rf"api/debug/{_RUN}", OpeningStream),
+    (rf"open/{_RUN}", OpenPage),
+    (rf"api/open/{_RUN}", CopyHandler),
 ]
