@@ -31,6 +31,9 @@ class SafeHeaders:
                 headers.setdefault("Content-Security-Policy", POLICY)
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
+                if "/static/frames/" in str(scope["path"]):  # a sandboxed frame has no origin of its own
+                    headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+                    headers["Access-Control-Allow-Origin"] = "*"
                 headers["X-Content-Type-Options"] = "nosniff"
                 if not _is_static(scope):
                     headers.setdefault("Cache-Control", "no-store")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -85,6 +86,15 @@ def test_the_reference_tells_every_setting_of_the_service() -> None:
     by_configure = {"data", "db_url", "blobs_url"}
     for name in Settings.model_fields:
         assert (f"`{name}`" if name in by_configure else f"`RESPAWN_{name.upper()}`") in text, name
+
+
+def test_the_reference_tells_the_versions_of_the_libraries_that_draw_outputs() -> None:
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    told = re.findall(
+        r"^\| `([a-z@/.-]+)` \| ([\d.]+) \|", (REFERENCE / "outputs.md").read_text(), re.MULTILINE
+    )
+    assert len(told) > 5
+    assert {name: packages[f"node_modules/{name}"]["version"] for name, _ in told} == dict(told)
 
 
 def test_the_reference_tells_every_option_of_configure() -> None:

@@ -6,14 +6,13 @@ An artifact is whatever somebody's notebook made, so it is sent as a file to sav
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from respawn_hub.auth import AskedFirst, PageServiceDep, ServiceDep
 from respawn_hub.handlers.problems import PROBLEMS, sends
-from respawn_hub.handlers.streams import BYTES, streamed
+from respawn_hub.handlers.streams import BYTES, attachment, streamed
 from respawn_jobs.ledger.service import ActorService
 from respawn_jobs.models import Artifact
 
@@ -43,12 +42,7 @@ async def download(run: str, name: str, service: PageServiceDep, number: NumberQ
 async def _file(service: ActorService, run: str, name: str, number: int | None) -> Response:
     found, pieces = await run_in_threadpool(service.stream_artifact, run, name, number)
     answer = await streamed(lambda: pieces, run_in_threadpool)
-    plain = "".join(
-        char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in found.file
-    )
-    answer.headers["Content-Disposition"] = (
-        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(found.file, safe='')}"
-    )
+    answer.headers.update(attachment(found.file))
     answer.headers["Content-Length"] = str(found.size)
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"

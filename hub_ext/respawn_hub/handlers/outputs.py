@@ -1,24 +1,144 @@
-"""Outputs with markup or scripts, as documents of their own without the hub's origin."""
+"""Single outputs of a run's page: frames without the hub's origin, pictures, and texts piece by piece."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.responses import Response
 
-from respawn_hub.auth import PageServiceDep
-from respawn_hub.rendering import SANDBOX, sandbox_document
+from respawn_hub.auth import PageServiceDep, VisitorDep
+from respawn_hub.handlers.streams import attachment
+from respawn_hub.rendering import (
+    WIDGET_STATE,
+    Frame,
+    frame_of,
+    long_text,
+    picture_of,
+    policy,
+    prose_frame,
+    shows_widget,
+    terminal_html,
+)
+from respawn_hub.runtime import Runtime, RuntimeDep
+from respawn_hub.templating import page
 from respawn_jobs.errors import NotFound
+from respawn_jobs.service import Service
 
 router = APIRouter(include_in_schema=False)
+_CLOSED = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+_MAX_POSITION = 10**12
+Index = Annotated[int, Path(ge=0, le=10**6)]
+Position = Annotated[int, Query(ge=0, le=_MAX_POSITION)]
 
 
 @router.get("/runs/{run}/cells/{cell}/outputs/{index}")
-def output(run: str, cell: int, index: int, service: PageServiceDep) -> Response:
+def output(
+    run: str, cell: Index, index: Index, request: Request, service: PageServiceDep, runtime: RuntimeDep
+) -> Response:
     """Return one output for its frame. The header keeps it in its sandbox also when opened by itself."""
     outputs = service.outputs(run, cell)
-    document = sandbox_document(outputs[index]) if 0 <= index < len(outputs) else None
-    if document is None:
+    static = f"{runtime.hub_settings.prefix}static/"
+    widgets = _widgets(service, run) if index < len(outputs) and shows_widget(outputs[index]) else None
+    frame = frame_of(outputs, index, static, widgets)
+    if frame is None:
         raise NotFound(f"cell {cell} of {run} has no output {index} that is shown in a frame")
-    headers = {"Content-Security-Policy": SANDBOX, "Cache-Control": "no-store"}
-    return HTMLResponse(document, headers=headers)
+    return _framed(frame, request, runtime)
+
+
+@router.get("/runs/{run}/cells/{cell}/prose")
+def prose(run: str, cell: Index, request: Request, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """Return a text cell for its frame."""
+    cells = json.loads(service.notebook(run)).get("cells", [])
+    if cell >= len(cells) or cells[cell].get("cell_type") != "markdown":
+        raise NotFound(f"{run} has no text cell {cell}")
+    source = cells[cell].get("source", "")
+    return _framed(prose_frame("".join(source), f"{runtime.hub_settings.prefix}static/"), request, runtime)
+
+
+@router.get("/runs/{run}/cells/{cell}/outputs/{index}/picture")
+def picture(run: str, cell: Index, index: Index, service: PageServiceDep) -> Response:
+    """Return an output's picture."""
+    outputs = service.outputs(run, cell)
+    found = picture_of(outputs[index]) if index < len(outputs) else None
+    if found is None:
+        raise NotFound(f"cell {cell} of {run} has no picture {index}")
+    return Response(found.data, media_type=found.kind, headers={"Content-Security-Policy": _CLOSED})
+
+
+@router.get("/runs/{run}/cells/{cell}/outputs/{index}/raw")
+def raw(run: str, cell: Index, index: Index, service: PageServiceDep) -> Response:
+    """Send an output's text, byte for byte as it came, as a file to save."""
+    text = long_text.text_of(service.outputs(run, cell), index)
+    if text is None:
+        raise NotFound(f"cell {cell} of {run} has no text {index}")
+    headers = attachment(f"{run}-cell-{cell}-{index}.txt") | {"Content-Security-Policy": _CLOSED}
+    return StreamingResponse(_pieces(text), media_type="text/plain; charset=utf-8", headers=headers)
+
+
+@router.get("/runs/{run}/cells/{cell}/outputs/{index}/text")
+def text(
+    run: str,
+    cell: Index,
+    index: Index,
+    service: PageServiceDep,
+    visitor: VisitorDep,
+    runtime: RuntimeDep,
+    start: Position = 0,
+    end: Position = _MAX_POSITION,
+    backwards: bool = False,
+    around: Annotated[int | None, Query(ge=0, le=_MAX_POSITION)] = None,
+) -> Response:
+    """Return a part of a text that the page leaves out: of a gap, or around a position."""
+    whole = _text(service, run, cell, index)
+    if around is None:
+        first, last = long_text.piece(whole, start, end, backwards=backwards)
+    else:
+        first, last = long_text.around(whole, around)
+    html = terminal_html(whole[first:last])
+    return page(runtime, visitor, "_text_piece.html", html=html, start=first, end=last)
+
+
+@router.get("/runs/{run}/cells/{cell}/outputs/{index}/search")
+def search(
+    run: str,
+    cell: Index,
+    index: Index,
+    service: PageServiceDep,
+    visitor: VisitorDep,
+    runtime: RuntimeDep,
+    q: Annotated[str, Query(min_length=1, max_length=200)],
+) -> Response:
+    """Return the lines of a text that hold a word."""
+    found, count = long_text.search(_text(service, run, cell, index), q)
+    most = long_text.MAX_COUNTED
+    return page(runtime, visitor, "_text_found.html", found=found, count=count, most=most, word=q)
+
+
+def _framed(frame: Frame, request: Request, runtime: Runtime) -> Response:
+    hub = runtime.hub_settings
+    rules = policy(frame.scripts, request.headers.get("Host", ""), hub.prefix)
+    return HTMLResponse(frame.html, headers={"Content-Security-Policy": rules, "Cache-Control": "no-store"})
+
+
+def _text(service: Service, run: str, cell: int, index: int) -> str:
+    text = long_text.terminal_text(service.outputs(run, cell), index)
+    if text is None:
+        raise NotFound(f"cell {cell} of {run} has no text {index}")
+    return text
+
+
+def _pieces(text: str) -> Iterator[bytes]:
+    for start in range(0, len(text), 1_000_000):
+        yield text[start : start + 1_000_000].encode()
+
+
+def _widgets(service: Service, run: str) -> dict[str, Any]:
+    """Return the states of a run's widgets, as far as its notebook tells them."""
+    metadata = json.loads(service.notebook(run)).get("metadata") or {}
+    told = (metadata.get("widgets") or {}).get(WIDGET_STATE) or {}
+    states = told.get("state") if isinstance(told, dict) else None
+    return states if isinstance(states, dict) else {}

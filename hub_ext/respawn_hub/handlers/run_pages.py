@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
 from respawn_hub.handlers.events import cell_key, run_key
-from respawn_hub.rendering import ShownOutput, ansi, prose, shown
+from respawn_hub.rendering import Prose, ShownOutput, prose, shown, terminal_html
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import page
 from respawn_jobs.errors import NotFound
@@ -24,6 +24,8 @@ from respawn_jobs.service import Seen, Service
 router = APIRouter(include_in_schema=False)
 _DIGITS = 18
 """Digits of a revision, at most."""
+_TITLE = 60
+"""Characters of a cell's title in the outline, at most."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,13 @@ class ShownCell:
     record: CellRecord | None
     outputs: list[ShownOutput]
     key: str = ""
+    prose: Prose | None = None
+
+    @property
+    def title(self) -> str:
+        """The first line of the source, for the outline."""
+        first = next((line.strip() for line in self.source.splitlines() if line.strip()), "")
+        return first if len(first) <= _TITLE else first[: _TITLE - 1] + "…"
 
 
 @router.get("/runs/{run}")
@@ -117,7 +126,7 @@ def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str,
         "job": job,
         "detail": detail,
         "artifacts": service.artifacts(run.id),
-        "traceback": ansi(run.error.traceback) if run.error and run.error.traceback else None,
+        "traceback": terminal_html(run.error.traceback) if run.error and run.error.traceback else None,
         "executions": executions_as_cells(run.error.traceback, detail.cells) if run.error else "",
         "last_checkpoint": _last_checkpoint(detail),
         "may_debug": run.state.resumable,
@@ -157,5 +166,5 @@ def _cells(service: Service, detail: RunDetail) -> list[ShownCell]:
                 ShownCell(index, source, record, shown(cell.get("outputs", [])), cell_key(record, detail.run))
             )
         elif cell.get("cell_type") == "markdown":
-            found.append(ShownCell(index, prose(source), None, []))
+            found.append(ShownCell(index, source, None, [], prose=prose(source)))
     return found

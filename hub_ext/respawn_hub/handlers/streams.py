@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 from fastapi.responses import StreamingResponse
 
@@ -33,3 +34,10 @@ async def streamed(
             piece = await in_thread(next, pieces, None)
 
     return StreamingResponse(sent(), media_type=media_type)
+
+
+def attachment(name: str) -> dict[str, str]:
+    """Return the header that makes a browser save an answer as a file of this name."""
+    plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
+    quoted = quote(name, safe="")
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quoted}"}

@@ -36,21 +36,29 @@ window.respawn = (() => {
     }
   }
 
+  // Frames of outputs tell how high they are, and are told which theme the page has.
+  const MAX_HEIGHT = { prose: 8000, output: 640 }; // pixels
+  const frames = () => document.querySelectorAll("iframe.output-frame");
+  const theme = () => document.documentElement.dataset.bsTheme;
+
   addEventListener("message", (event) => {
     const height = Number(event.data && event.data.respawnHeight);
     if (!(height > 0)) return;
-    for (const frame of document.querySelectorAll("iframe.output-frame")) {
-      if (frame.contentWindow === event.source) frame.style.height = `${Math.min(height + 4, 640)}px`;
+    for (const frame of frames()) {
+      if (frame.contentWindow !== event.source) continue;
+      const most = frame.classList.contains("prose-frame") ? MAX_HEIGHT.prose : MAX_HEIGHT.output;
+      frame.style.height = `${Math.min(Math.ceil(height) + 4, most)}px`;
+      event.source.postMessage({ respawnTheme: theme() }, "*");
     }
   });
+  new MutationObserver(() => {
+    for (const frame of frames()) frame.contentWindow.postMessage({ respawnTheme: theme() }, "*");
+  }).observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
 
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;
     if (question && !confirm(question)) event.preventDefault();
   });
-
-  // The last line of a traceback is what one wants to read.
-  for (const trace of document.querySelectorAll(".output-error")) trace.scrollTop = trace.scrollHeight;
 
   // What a script asks for in the name of the session carries the token that only our own pages have.
   function fetchWithToken(address, options = {}) {

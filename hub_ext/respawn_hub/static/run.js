@@ -6,6 +6,7 @@
   const head = document.getElementById("run-head");
   const SILENT_MS = 40000;
   if (!("live" in cells.dataset)) return;
+  const news = document.getElementById("news");
   const run = cells.dataset.run;
   const here = `${respawn.prefix}runs/${run}`;
   let work = Promise.resolve();
@@ -30,11 +31,16 @@
     }
     const changed = changedCells(keys);
     if (changed.some((index) => !own(index))) {
-      const fresh = (await piece(here)).getElementById("cells");
-      cells.replaceChildren(...fresh.childNodes);
+      const fresh = await piece(here);
+      for (const part of ["cells", "outline"]) {
+        document.getElementById(part).replaceChildren(...fresh.getElementById(part).childNodes);
+      }
+      respawn.logs.endOf(cells);
+      respawn.cells.closeWhereNarrow();
     } else if (changed.length) {
       for (let first = 0; first < changed.length; first += 100) await updateCells(changed.slice(first, first + 100));
     }
+    respawn.cells.showFailed();
     respawn.refresh();
   }
 
@@ -44,16 +50,58 @@
     for (const cell of fresh.querySelectorAll(".cell")) {
       const shown = own(cell.dataset.cell);
       if (!shown) continue;
-      const output = shown.querySelector(".output:last-child");
-      const follows = !output || output.scrollHeight - output.scrollTop - output.clientHeight < 40;
+      const folded = shown.classList.contains("cell-folded");
+      const focused = shown.querySelector("header").contains(document.activeElement);
+      if (shown.dataset.state !== cell.dataset.state) tell(cell);
       shown.className = cell.className;
       shown.dataset.key = cell.dataset.key;
-      for (const part of ["head", "outputs"]) {
-        shown.querySelector(`[data-part=${part}]`).replaceWith(cell.querySelector(`[data-part=${part}]`));
-      }
-      const latest = shown.querySelector(".output:last-child");
-      if (follows && latest) latest.scrollTop = latest.scrollHeight; // like a terminal, unless scrolled back
+      shown.dataset.state = cell.dataset.state;
+      shown.querySelector("[data-part=head]").replaceWith(cell.querySelector("[data-part=head]"));
+      updateOutputs(shown.querySelector("[data-part=outputs]"), cell.querySelector("[data-part=outputs]"));
+      respawn.cells.fold(shown, folded);
+      respawn.cells.showState(shown);
+      if (focused) shown.querySelector(".cell-fold").focus();
     }
+  }
+
+  // Outputs that stay are left alone: frames are not loaded again, and what was fetched of a long text stays.
+  function updateOutputs(old, fresh) {
+    const before = new Map([...old.children].map((item) => [`${item.dataset.output}-${item.dataset.kind}`, item]));
+    const items = [...fresh.children].map((item) => {
+      const there = before.get(`${item.dataset.output}-${item.dataset.kind}`);
+      return there && taken(there, item) ? there : item;
+    });
+    for (const item of [...old.children]) if (!items.includes(item)) item.remove();
+    // One that is moved in the document is loaded again, so only new ones are put into it.
+    items.forEach((item, place) => {
+      if (old.children[place] !== item) old.insertBefore(item, old.children[place] ?? null);
+    });
+    for (const item of items) if (item.scrollToEnd) respawn.logs.toEnd(item.scrollToEnd);
+  }
+
+  // Tells whether an output that is there stands for the new one, and brings it up to date.
+  function taken(there, item) {
+    if (item.dataset.kind === "frame") return true; // what a finished display holds does not change
+    const [log, freshLog] = [there.querySelector(".log"), item.querySelector(".log")];
+    if (log && freshLog) {
+      respawn.logs.update(log, freshLog);
+      return true;
+    }
+    const [text, freshText] = [there.querySelector("pre.output"), item.querySelector("pre.output")];
+    if (text && freshText) {
+      if (text.innerHTML === freshText.innerHTML) return true;
+      const follows = respawn.logs.follows(text); // like a terminal, unless scrolled back
+      text.innerHTML = freshText.innerHTML;
+      if (follows) respawn.logs.toEnd(text);
+      return true;
+    }
+    if (freshLog) item.scrollToEnd = freshLog.querySelector(".log-scroll");
+    return there.isEqualNode(item);
+  }
+
+  function tell(cell) {
+    const word = cell.querySelector("header .badge").textContent;
+    if (["failed", "executed"].includes(cell.dataset.state)) news.textContent = `Cell ${cell.dataset.cell}: ${word}`;
   }
 
   let stream;
@@ -85,6 +133,7 @@
         const field = (name) => event.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
         if (field("event") === "end") {
           clearTimeout(silence);
+          news.textContent = `The run has ended: ${JSON.parse(field("data")).state.replace("_", " ")}`;
           return true;
         }
         if (field("event") !== "change") continue;

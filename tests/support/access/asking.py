@@ -53,6 +53,7 @@ _QUERIES: dict[str, Fields] = {
     "GET /api/schedules/preview": lambda things: {"cron": "0 3 * * *", "tz": "UTC"},
     "POST /api/runs/import": lambda things: {"namespace": things.namespace, "job": "imported"},
     "GET /runs/{run}/cells": lambda things: {"index": "1"},
+    "GET /runs/{run}/cells/{cell}/outputs/{index}/search": lambda things: {"q": "e"},
 }
 _BODIES: dict[str, Fields] = {
     "POST /api/versions": lambda things: {
@@ -136,6 +137,8 @@ def _plain(route: str, things: Things) -> dict[str, str]:
     name = JOB if "/jobs/" in route else things.ids["artifact"]
     name = "downstream" if "/after/" in route else name
     words = {"cell": "0", "index": "0", "way": "resume", "action": "pause", "path": "respawn.css"}
+    if route.endswith("/prose"):
+        words["cell"] = "2"
     return {"kind": kind, "owner": owner, "name": name, **words}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,7 +132,8 @@ def _failed(ledger: Ledger, owner: ActorService, job: str, given: dict[str, Any]
     first, *between, last = [
         index for index, cell in enumerate(played.notebook.cells) if cell.cell_type == "code"
     ]
-    framed = {"output_type": "display_data", "data": {"text/html": f"<b>{word}</b>"}, "metadata": {}}
+    data = {"text/html": f"<b>{word}</b>", "text/plain": word, "image/png": b64encode(word.encode()).decode()}
+    framed = {"output_type": "display_data", "data": data, "metadata": {}}
     outputs = played.put(json.dumps([framed]))
     played.port.record([played.event(first, CellState.EXECUTED, execution_count=1, outputs=outputs)])
     played.checkpoint(first)

@@ -1,0 +1,53 @@
+"use strict";
+// In each frame of an output, before anything of the notebook's: its height for the page, the page's theme, and
+// why something is not shown. A frame has no origin; it and the page exchange nothing but a number and a word.
+window.respawnFrame = (() => {
+  const root = document.documentElement;
+  const themes = [];
+  const said = new Set();
+
+  function tell() {
+    parent.postMessage({ respawnHeight: root.offsetHeight }, "*");
+  }
+
+  function why(reason) {
+    if (said.has(reason) || said.size > 5) return;
+    said.add(reason);
+    const note = document.createElement("p");
+    note.className = "respawn-why";
+    note.setAttribute("role", "note");
+    note.textContent = reason;
+    (document.body ?? root).append(note);
+  }
+
+  addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDirective }) => {
+    if (blockedURI === "eval" || blockedURI === "wasm-eval") {
+      why("Parts of this output do not work here: they compile code, which this page does not let outputs do.");
+    } else if (/^(https?|wss?):/.test(blockedURI)) {
+      const kind = { "img-src": "a picture", "connect-src": "data", "style-src-elem": "styles", "font-src": "a font" };
+      const what = kind[effectiveDirective] ?? (effectiveDirective.startsWith("script") ? "a script" : "something");
+      const host = new URL(blockedURI).host;
+      why(`This output asks for ${what} from ${host}, and this page loads nothing from elsewhere. Open the notebook in JupyterLab to see all of it.`);
+    }
+  });
+  addEventListener("message", ({ source, data }) => {
+    if (source !== parent || !data || !["light", "dark"].includes(data.respawnTheme)) return;
+    if (root.dataset.theme === data.respawnTheme) return;
+    root.dataset.theme = data.respawnTheme;
+    for (const change of themes) change(data.respawnTheme);
+  });
+  addEventListener("load", tell);
+  new ResizeObserver(tell).observe(root);
+  tell();
+
+  return {
+    why,
+    /** The notebook's data, which the document holds as JSON. */
+    data: () => JSON.parse(document.querySelector('script[type="application/json"]').textContent),
+    output: () => document.getElementById("output"),
+    theme: () => root.dataset.theme ?? "light",
+    onTheme: (change) => themes.push(change),
+    missing: (name) => why(`This output needs ${name}, which is not installed with this service. Its administrator can add it: see “Add Respawn to your JupyterHub”.`),
+    failed: (name, error) => why(`${name} could not draw this: ${error?.message ?? error}`),
+  };
+})();
