@@ -24,6 +24,7 @@ from respawn_hub.handlers import (
     hooks,
     job_pages,
     login,
+    namespaces,
     notebooks,
     operations,
     outputs,
@@ -37,6 +38,7 @@ from respawn_hub.handlers import (
 from respawn_hub.headers import SafeHeaders
 from respawn_hub.hub import Hub
 from respawn_hub.limits import BodyLimits
+from respawn_hub.people import People
 from respawn_hub.runner_api import RunnerApi
 from respawn_hub.runtime import Runtime
 from respawn_hub.services.backfiller import Backfiller
@@ -45,6 +47,7 @@ from respawn_hub.services.ending import Ending
 from respawn_hub.services.follower import Follower
 from respawn_hub.services.housekeeper import Housekeeper
 from respawn_hub.services.hub_watch import HubProcess, HubWatch
+from respawn_hub.services.owners import Owners
 from respawn_hub.services.presence import Presence
 from respawn_hub.services.runner_server import RunnerServer
 from respawn_hub.services.scheduler import Scheduler
@@ -95,12 +98,15 @@ def create_app(
     """
     store = ledger or open_ledger(settings, clock)
     service_url = hub_settings.service_url.rstrip("/") + hub_settings.prefix.rstrip("/")
-    hub = Hub(hub_settings)
+    people = People(store)
+    hub = Hub(hub_settings, admit=people.admit)
+    people.attach(hub)
     keyring = settings.keyring(clock)
     keyring.current("cookies")  # what is wrong with the keys is told at the start
     process = HubProcess(settings.hub_pid) if settings.hub_pid is not None else None
     hub_watch = HubWatch(hub, process, lambda: os.kill(os.getpid(), signal.SIGTERM))
     watched = watching(settings, hub_settings, store, clock, hub_watch)
+    watched.loops["owners"] = Owners(people, every_seconds=settings.users_seconds).tick
     if runners is not None:
         watched.loops["runners"] = runners.tick
     runners_url = runners.url if runners else service_url
@@ -109,6 +115,7 @@ def create_app(
         settings=settings,
         hub_settings=hub_settings,
         hub=hub,
+        people=people,
         sessions=Sessions(
             keyring,
             path=hub_settings.prefix,
@@ -262,6 +269,7 @@ def all_routes() -> APIRouter:
         login,
         job_pages,
         notebooks,
+        namespaces,
         operations,
         outputs,
         queueing,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -62,7 +63,7 @@ async def caller(request: Request, runtime: RuntimeDep) -> Actor:
     """
     scheme, given = get_authorization_scheme_param(request.headers.get("Authorization"))
     if scheme.lower() in ("token", "bearer") and given:
-        user = await hub_user(runtime, given)
+        user = await hub_user(runtime, given, changes=request.method not in _SAFE)
         if user is None:
             raise Unauthenticated("the hub does not know this token, or it has expired")
         return actor_of(user)
@@ -129,20 +130,25 @@ async def page_service(visitor: Annotated[Visitor, Depends(visitor)], runtime: R
     return runtime.ledger.as_actor(visitor.actor)
 
 
-async def hub_user(runtime: Runtime, token: str, session: str = "") -> HubUser | None:
+async def hub_user(
+    runtime: Runtime, token: str, session: str = "", *, changes: bool = False
+) -> HubUser | None:
     """Return whom a token stands for; only what is not known yet is asked of the hub, in its own threads."""
     if _TOKEN.fullmatch(token) is None:
         return None
-    known, user = runtime.hub.recall(token, session)
+    known, user = runtime.hub.recall(token, session, changes=changes)
     if known:
         return user
-    return await runtime.hub_threads.run(runtime.hub.user, token, session)
+    return await runtime.hub_threads.run(partial(runtime.hub.user, token, session, changes=changes))
 
 
 async def _signed_in(request: Request, runtime: Runtime) -> tuple[str | None, HubUser | None]:
     """Return the token of the browser's session and whom it stands for, as far as there are any."""
     token = runtime.sessions.token(request.cookies)
-    return token, await hub_user(runtime, token, _hub_session(request)) if token else None
+    if not token:
+        return token, None
+    changes = request.method not in _SAFE
+    return token, await hub_user(runtime, token, _hub_session(request), changes=changes)
 
 
 def _of_a_person(request: Request) -> bool:

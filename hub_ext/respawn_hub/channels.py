@@ -4,6 +4,7 @@
     urls = ["slack://…", "mailtos://…"]
     namespaces = ["team/risk"]        # who may use it; everybody without this line
     group_seconds = 600               # how long further failures of a job are collected
+    administrators = true             # it is told of namespaces that were suspended
 
 Jobs know the names alone. Addresses hold secrets: they are never logged, recorded or shown.
 """
@@ -56,6 +57,7 @@ class Channel(BaseModel):
     urls: list[SecretStr] = Field(default=[], max_length=10)
     namespaces: list[str] | None = None
     group_seconds: float = Field(default=600.0, ge=0, le=86_400)
+    administrators: bool = False
 
     @property
     def addresses(self) -> list[str]:
@@ -121,6 +123,10 @@ class Channels:
         channel = self._channels.get(name)
         return channel.group_seconds if channel else 600.0
 
+    def administrators(self) -> list[str]:
+        """Return the channels by which those who run the service are told."""
+        return [name for name in self.names if self._channels[name].administrators]
+
     def send(
         self, name: str, title: str, body: str, *, kind: str = "failure", skip: Collection[int] = ()
     ) -> Delivery:
@@ -178,7 +184,7 @@ def _send(address: str, title: str, body: str, kind: str) -> str | None:
     """Send to one address; return what went wrong, None when nothing did."""
     import apprise  # slow to import, and needed by this thread alone
 
-    types = {"failure": "failure", "deadline": "warning", "recovery": "success"}
+    types = {"failure": "failure", "deadline": "warning", "recovery": "success", "suspended": "warning"}
     with _what_it_says() as said:
         try:
             target = apprise.Apprise.instantiate(address, suppress_exceptions=True)

@@ -34,6 +34,12 @@ SCOPES: dict[str, dict[str, Any]] = {
     },
 }
 ACCESS = f"access:services!service={SERVICE}"
+_SERVICE_ROLE = {
+    "name": "respawn-service",
+    "description": "Lets Respawn see which users there are: a name may be another person's than it was.",
+    "services": [SERVICE],
+    "scopes": ["list:users", "read:users"],
+}
 _PASSED_ON = ("AWS_", "RESPAWN_")
 _KEPT_BACK = {"RESPAWN_URL", "RESPAWN_TOKEN"}
 
@@ -130,6 +136,7 @@ def _add_rights(c: Any, everyone: bool) -> None:
     c.JupyterHub.custom_scopes = {**value(c.JupyterHub, "custom_scopes", {}), **SCOPES}
     _extend_role(c, "user", [ACCESS, f"custom:respawn:{'edit' if everyone else 'read'}!user"])
     _append(c.JupyterHub, "load_roles", _admin_role(c))
+    _append(c.JupyterHub, "load_roles", _SERVICE_ROLE)
     # A server acts for its owner, in the owner's own namespace, never with more than the owner has. Without
     # the filter, whatever runs in an administrator's server could change everybody's jobs.
     servers = [ACCESS, "custom:respawn:edit!user"]

@@ -1,7 +1,8 @@
 """The hub as the service asks it: whose token is this, and what may they do.
 
-Answers are kept for a minute per token *and* browser session: signing out of the hub ends the session's
-cookie and revokes its tokens, so the next request asks again and is refused.
+Answers are kept for seconds, per token *and* browser session: for as long a right outlives its end. What
+changes something is answered by what the hub said within the last second, which makes one question of the
+parts of a request. While the hub does not answer, those whom it knew lately can look, and change nothing.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 import httpx
 
+from respawn_hub.hub_directory import HubDirectory
 from respawn_hub.settings import HubSettings
 from respawn_jobs.errors import Forbidden, Unauthenticated, Unavailable
 
-_KEPT_SECONDS = 60.0
+_KEPT_SECONDS = 5.0
+_KEPT_FOR_CHANGES_SECONDS = 1.0
+_KEPT_IN_SILENCE_SECONDS = 60.0
 _REFUSED_SECONDS = 5.0
 _SILENT_SECONDS = 1.0
 """A hub that did not answer is not asked again this soon: those who wait hear it at once."""
@@ -35,13 +39,30 @@ class HubUser:
     kind: str
     scopes: frozenset[str]
     groups: frozenset[str]
+    identity: str | None = None
+    """What tells a person from others who had or have the name; None where the hub does not tell."""
 
 
 class Hub:
     """The hub's API, asked with httpx; safe to share between threads."""
 
-    def __init__(self, settings: HubSettings, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: HubSettings,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        admit: Callable[[HubUser], None] = lambda _user: None,
+    ) -> None:
+        """Prepare to ask a hub.
+
+        Args:
+            settings: where the hub is, and the service's own token for it.
+            now: a clock of seconds.
+            admit: is told of each person before their answer is remembered; what it raises refuses them.
+        """
         self.settings = settings
+        self.directory = HubDirectory(self._as_service)
+        self._admit = admit
         self._now = now
         self._client = httpx.Client(timeout=10.0, transport=httpx.HTTPTransport(retries=2))
         self._kept: dict[str, tuple[float, HubUser]] = {}
@@ -54,28 +75,41 @@ class Hub:
         """Release connections."""
         self._client.close()
 
-    def user(self, token: str, session: str = "") -> HubUser | None:
+    def user(self, token: str, session: str = "", *, changes: bool = False) -> HubUser | None:
         """Return whom `token` stands for, None for an invalid one.
 
         Args:
             token: a hub API token, or the token of a browser sign-in.
             session: value of the browser's `jupyterhub-session-id` cookie.
+            changes: whether it is for a request that changes something.
 
         Raises:
             Unavailable: the hub does not answer.
             Forbidden: the token is valid but has no access to this service.
         """
-        known, user = self.recall(token, session)
-        if not known:
+        known, user = self.recall(token, session, changes=changes)
+        if known:
+            return user
+        key = _key(token, session)
+        try:
             user = self._ask(token)
-            self._remember(_key(token, session), user)
-        return self._entering(user)
+            if user is not None and self._may_enter(user.scopes):
+                user = self._identified(user)
+                self._admit(user)
+        except Unavailable:
+            asked, user = self._kept.get(key, (0.0, None))
+            if changes or user is None or asked + _KEPT_IN_SILENCE_SECONDS < self._now():
+                raise
+        else:
+            self._remember(key, user)
+        return self._entering(user) if user is not None else None
 
-    def recall(self, token: str, session: str = "") -> tuple[bool, HubUser | None]:
+    def recall(self, token: str, session: str = "", *, changes: bool = False) -> tuple[bool, HubUser | None]:
         """Return whether the hub's last answer still holds, and that answer; asks nobody."""
         key, now = _key(token, session), self._now()
-        until, user = self._kept.get(key, (0.0, None))
-        if user is not None and until >= now:
+        asked, user = self._kept.get(key, (0.0, None))
+        seconds = _KEPT_FOR_CHANGES_SECONDS if changes else _KEPT_SECONDS
+        if user is not None and asked + seconds >= now:
             return True, self._entering(user)
         refused = self._refused.get(key)
         return refused is not None and refused >= now, None
@@ -88,8 +122,19 @@ class Hub:
             raise Unavailable(f"the hub answered {answer.status_code} when asked about its service")
         return answer.status_code == 200
 
-    def _entering(self, user: HubUser | None) -> HubUser | None:
-        if user is not None and not self._may_enter(user.scopes):
+    def forget(self, names: Collection[str]) -> None:
+        """Remember nothing of these people: what they may do has changed."""
+        with self._lock:
+            for key in [key for key, (_, user) in self._kept.items() if user.name in names]:
+                del self._kept[key]
+
+    def _identified(self, user: HubUser) -> HubUser:
+        if user.kind != "user":
+            return user
+        return replace(user, identity=self.directory.identities([user.name]).get(user.name))
+
+    def _entering(self, user: HubUser) -> HubUser:
+        if not self._may_enter(user.scopes):
             raise Forbidden(f"this token of {user.name} has no access to Respawn", user=user.name)
         return user
 
@@ -102,7 +147,7 @@ class Hub:
                 self._kept.pop(key, None)
                 self._refused[key] = self._now() + _REFUSED_SECONDS
             else:
-                self._kept[key] = (self._now() + _KEPT_SECONDS, user)
+                self._kept[key] = (self._now(), user)
 
     def _may_enter(self, scopes: frozenset[str]) -> bool:
         name = self.settings.service_name
@@ -152,6 +197,12 @@ class Hub:
         if answer.status_code != 200:
             raise Unauthenticated("the hub did not accept this sign-in; please sign in again")
         return str(answer.json()["access_token"])
+
+    def _as_service(self, path: str, query: Mapping[str, str]) -> httpx.Response:
+        """Ask as the service itself."""
+        token = self.settings.api_token.get_secret_value()
+        headers = {"Authorization": f"token {token}", "Accept": "application/jupyterhub-pagination+json"}
+        return self._call("GET", f"{path}?{urlencode(query)}" if query else path, headers=headers)
 
     def _call(
         self,

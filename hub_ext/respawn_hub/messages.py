@@ -24,6 +24,8 @@ def rendered(message: Message, link: Link) -> tuple[str, str]:
         title, lines = _recovery(message, link)
     elif message.kind == "deadline":
         title, lines = _deadline(message, link)
+    elif message.kind == "suspended":
+        title, lines = _suspended(message, link)
     elif len(message.items) > 1:
         title, lines = _failures(message, link)
     else:
@@ -82,6 +84,20 @@ def _deadline(message: Message, link: Link) -> tuple[str, list[str]]:
         _cell(told) if failed else "",
         _times(told),
         f"Look: {link(page)}",
+    ]
+
+
+def _suspended(message: Message, link: Link) -> tuple[str, list[str]]:
+    told = message.items[0]
+    what = told.former or told.namespace
+    count = f"{told.jobs} job{'' if told.jobs == 1 else 's'}"
+    return f"{what} is suspended: {told.doing}", [
+        f"{what} is suspended: {told.doing}.",
+        f"What it held lies in {told.namespace} now." if told.former else "",
+        f"Nothing of its {count} runs by itself any more, and its webhooks are refused; all data are kept.",
+        f"An administrator decides: respawn admin move {told.namespace} NEW, "
+        f"or respawn admin retire {told.namespace}.",
+        f"Its jobs: {link('')}",
     ]
 
 

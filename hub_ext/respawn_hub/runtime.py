@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from respawn_hub.hub import Hub
+from respawn_hub.people import People
 from respawn_hub.runner_api import Threads
 from respawn_hub.sessions import Sessions
 from respawn_hub.settings import HubSettings, Settings
@@ -25,6 +26,7 @@ class Runtime:
     settings: Settings
     hub_settings: HubSettings
     hub: Hub
+    people: People
     sessions: Sessions
     ledger: Ledger
     wake: Callable[[], None]

@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     """Path or fsspec URL of the inbox, where objects appear that make runs; None for no inbox."""
     watch_seconds: float = Field(default=30.0, ge=1)
     """How often each watch of the inbox is looked at."""
+    users_seconds: float = Field(default=60.0, ge=1)
+    """How often the hub is asked which users it has."""
     blob_grace_seconds: float = Field(default=86_400.0, ge=3600)
     """How long data are kept that nothing names any more, since they were last stored or asked for."""
     import_megabytes: int = Field(default=10_240, ge=1)

@@ -2,7 +2,8 @@
 
 Four actions, each including the ones before it: read, run, edit, admin. A scope is
 `custom:respawn:<action>`, for all namespaces, or narrowed by a filter: `!user=ada` to `user/ada`,
-`!group=risk` to `team/risk`. Filters of other kinds give nothing. Being a member of a group gives nothing
+`!group=risk` to `team/risk`. No filter reaches `former/…`, where namespaces lie whose owner is gone. Filters
+of other kinds give nothing. Being a member of a group gives nothing
 by itself: a scope has to say so.
 """
 
@@ -19,7 +20,7 @@ Action = Literal["read", "run", "edit", "admin"]
 PREFIX = "custom:respawn:"
 _RANK: dict[str, int] = {"read": 0, "run": 1, "edit": 2, "admin": 3}
 _VERBS = {"read": "see", "run": "start or stop runs of", "edit": "change", "admin": "administer"}
-_NAMESPACE = re.compile(r"(user|team)/[^/\s]+")
+_NAMESPACE = re.compile(r"(user|team|former)/[^/\s]+")
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,8 @@ class Job(Model):
     created_at: datetime
     schedules: list[Schedule] = []
     last_run: Run | None = None
+    suspended: str | None = None
+    """Why nothing of it runs: its namespace is not active; None when it is."""
 
     @property
     def ref(self) -> str:

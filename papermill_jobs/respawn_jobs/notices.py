@@ -8,7 +8,7 @@ from typing import Literal
 
 from respawn_jobs.wire import Model
 
-Kind = Literal["failure", "recovery", "deadline"]
+Kind = Literal["failure", "recovery", "deadline", "suspended"]
 
 
 class Told(Model):
@@ -34,6 +34,12 @@ class Told(Model):
     tz: str = "UTC"
     """The zone in which the job's times are told."""
     backfill: bool = False
+    namespace: str = ""
+    """The namespace that was suspended; `doing` says why."""
+    former: str | None = None
+    """What it was called before."""
+    jobs: int = 0
+    """How many jobs it has."""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from respawn_jobs.protocol import (
 from respawn_jobs.remote_backfills import RemoteBackfills
 from respawn_jobs.remote_history import RemoteHistory
 from respawn_jobs.remote_link import CONNECT_SECONDS, Link, body, part, query
+from respawn_jobs.remote_namespaces import RemoteNamespaces
 from respawn_jobs.remote_queueing import RemoteQueueing
 from respawn_jobs.remote_triggers import RemoteTriggers
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Seen
@@ -52,7 +53,7 @@ _BYTES_PER_SECOND = 5_000_000
 """How fast an upload is stored at the least."""
 
 
-class RemoteService(RemoteHistory, RemoteTriggers, RemoteBackfills, RemoteQueueing):
+class RemoteService(RemoteHistory, RemoteTriggers, RemoteBackfills, RemoteQueueing, RemoteNamespaces):
     """A hub's service as its people see it; made from the service's URL and a hub token."""
 
     def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:

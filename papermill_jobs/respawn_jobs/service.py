@@ -30,6 +30,7 @@ from respawn_jobs.models import (
 )
 from respawn_jobs.service_backfills import BackfillService
 from respawn_jobs.service_history import HistoryService
+from respawn_jobs.service_namespaces import NamespaceService
 from respawn_jobs.service_queueing import QueueingService
 from respawn_jobs.service_triggers import TriggerService
 
@@ -101,7 +102,7 @@ class ScheduleRequest(Model):
     missed_most: int = Field(default=MISSED_MOST, ge=1, le=1000)
 
 
-class Service(HistoryService, TriggerService, BackfillService, QueueingService, Protocol):
+class Service(HistoryService, TriggerService, BackfillService, QueueingService, NamespaceService, Protocol):
     """What a person can do, within their scopes; every method may raise `RespawnError`s."""
 
     def whoami(self) -> str:

@@ -63,6 +63,7 @@ def test_the_reference_lists_every_route_for_people() -> None:
         backfills,
         events,
         history,
+        namespaces,
         operations,
         queueing,
         triggers,
@@ -70,7 +71,17 @@ def test_the_reference_lists_every_route_for_people() -> None:
 
     routes = {
         f"{method} {route.path.removeprefix('/').replace('{schedule}', '{id}')}"
-        for module in (api, artifacts, history, backfills, events, operations, queueing, triggers)
+        for module in (
+            api,
+            artifacts,
+            history,
+            backfills,
+            events,
+            namespaces,
+            operations,
+            queueing,
+            triggers,
+        )
         for route in module.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods

@@ -1,8 +1,8 @@
 """Live pages: one stream of server-sent events per run that is looked at.
 
 An event tells which cells changed, by a key of what is shown of each; the page fetches just those pieces
-again. A stream ends after some minutes and the browser opens a new one, so that who lost access, or signed
-out, stops seeing.
+again. Before each event it is asked again who follows, so that who lost access, or signed out, stops seeing;
+and a stream ends after some minutes, and the browser opens a new one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from respawn_hub.auth import ServiceDep
+from respawn_hub.auth import ServiceDep, caller
 from respawn_hub.handlers.problems import PROBLEMS, sends
 from respawn_hub.runtime import RuntimeDep
+from respawn_jobs.errors import Forbidden, Unauthenticated
 from respawn_jobs.models import CellRecord, Run, RunDetail
 from respawn_jobs.service import Service
 
@@ -80,8 +81,15 @@ async def _stream(
     while time.monotonic() < ends and not await request.is_disconnected():
         latest = await run_in_threadpool(runtime.ledger.revision, run)
         if latest != revision:
-            # Read after the revision: a change in between is only told twice.
-            detail = await run_in_threadpool(service.show, run)
+            try:
+                service = runtime.ledger.as_actor(await caller(request, runtime))
+                # Read after the revision: a change in between is only told twice.
+                detail = await run_in_threadpool(service.show, run)
+            except (
+                Unauthenticated,
+                Forbidden,
+            ):  # a right has ended: the browser asks again, and hears it
+                return
             revision, changed_at = latest, time.monotonic()
             keys = {str(cell.index): cell_key(cell, detail.run) for cell in detail.cells}
             keys["run"] = run_key(detail.run)

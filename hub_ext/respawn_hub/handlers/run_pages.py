@@ -120,6 +120,7 @@ def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str,
     run = detail.run
     job = service.job(run.job)
     may_run = visitor.actor.allows("run", job.namespace)
+    may_start = may_run and job.suspended is None
     return {
         "run": run,
         "run_key": run_key(run),
@@ -131,9 +132,9 @@ def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str,
         "last_checkpoint": _last_checkpoint(detail),
         "may_debug": run.state.resumable,
         "may_pin": may_run and run.state.final,
-        "may_resume": may_run and run.state.resumable and run.resumed_by is None,
-        "may_restart": may_run and run.state.final,
-        "may_retry": may_run
+        "may_resume": may_start and run.state.resumable and run.resumed_by is None,
+        "may_restart": may_start and run.state.final,
+        "may_retry": may_start
         and (
             (run.state.resumable and run.resumed_by is None)
             or (run.state is RunState.QUEUED and run.not_before is not None)

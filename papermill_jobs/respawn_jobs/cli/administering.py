@@ -1,4 +1,7 @@
-"""The commands under `admin`, for those who keep a service: they work on its store, on its machine."""
+"""The commands under `admin`, for those who keep a service.
+
+Those about the store work on it, on its machine; those on namespaces (`cli.owning`) go through the service.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from respawn_jobs.cli import owning
 from respawn_jobs.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -185,5 +189,8 @@ def _counted(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
         task = bar.add_task("blobs", total=None)
         yield lambda there, total: bar.update(task, total=total, completed=there)
 
+
+for command in owning.COMMANDS:
+    admin.add_command(command)
 
 COMMANDS = (admin,)

@@ -28,6 +28,7 @@ from respawn_jobs.ledger.tops import newest_keys
 from respawn_jobs.models import AuditRecord
 from respawn_jobs.store.database import at_commit
 from respawn_jobs.store.pieces import in_pieces
+from respawn_jobs.store.service_tables import NamespaceRow
 from respawn_jobs.store.tables import AuditHeadRow, AuditRow
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,22 @@ def newest(context: Context, actor: Actor, limit: int) -> list[AuditRecord]:
         numbers = [key[0] for key in newest_keys(session, AuditRow, ("seq",), parts, max(0, limit))]
         query = select(AuditRow).order_by(AuditRow.seq.desc())
         pieces = (query.where(AuditRow.seq.in_(some)) for some in in_pieces(numbers))
-        return [_record(row) for piece in pieces for row in session.scalars(piece)]
+        begins = _begins(session, readable)
+        rows = (row for piece in pieces for row in session.scalars(piece))
+        return [_record(row) for row in rows if row.seq >= begins.get(row.namespace, 0)]
+
+
+def _begins(session: Session, readable: frozenset[str] | None) -> dict[str, int]:
+    """Return where the records of a namespace's present owner begin, where another had its name before."""
+    if readable is None:
+        return {}
+    query = select(NamespaceRow.namespace, NamespaceRow.audit_from).where(NamespaceRow.audit_from > 0)
+    found: dict[str, int] = {}
+    for some in in_pieces(sorted(readable)):
+        found |= {
+            name: int(first) for name, first in session.execute(query.where(NamespaceRow.namespace.in_(some)))
+        }
+    return found
 
 
 def _record(row: AuditRow) -> AuditRecord:

@@ -22,6 +22,7 @@ from respawn_jobs.ledger.backfill_items import Planned, planned
 from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import check_text
+from respawn_jobs.ledger.suspension import at_work
 from respawn_jobs.models import RunState
 from respawn_jobs.service_backfills import Backfill, BackfillPreview, BackfillRequest
 from respawn_jobs.store.tables import JobRow, RunRow
@@ -167,7 +168,9 @@ def _to_look_at() -> Select[str]:
     """Select active backfills that have a place for a run, or none left to wait for."""
     still_open = _open_runs(RunRow.trigger_id == BackfillRow.id)
     has_room = and_(BackfillRow.made < BackfillRow.total, still_open < BackfillRow.parallel)
-    query = select(BackfillRow.id).where(BackfillRow.state == _ACTIVE, or_(has_room, still_open == 0))
+    query = select(BackfillRow.id).where(
+        BackfillRow.state == _ACTIVE, or_(has_room, still_open == 0), at_work(BackfillRow.job_id)
+    )
     return query.order_by(BackfillRow.created_at, BackfillRow.id)
 
 

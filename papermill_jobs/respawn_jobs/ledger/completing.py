@@ -21,6 +21,7 @@ from respawn_jobs.ledger import artifacts, ends
 from respawn_jobs.ledger.after import upstream_of
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.periods import span_of
+from respawn_jobs.ledger.suspension import at_work
 from respawn_jobs.ledger.triggered import Occasion, made, queue
 from respawn_jobs.models import Artifact, RunState
 from respawn_jobs.service_triggers import Source
@@ -118,6 +119,8 @@ def _complete(session: Session, rule: AfterRow | None, run_id: str) -> Complete 
     """Return the period of an ended run when it has what the rule needs and has made no run yet."""
     run = session.get(RunRow, run_id)
     if rule is None or rule.paused or run is None:
+        return None
+    if session.scalar(select(AfterRow.id).where(AfterRow.id == rule.id, at_work(AfterRow.job_id))) is None:
         return None
     span = span_of(rule.period, rule.tz, run.logical_at)  # type: ignore[arg-type]
     upstream = upstream_of(session, rule.id)

@@ -15,6 +15,7 @@ from respawn_jobs.ledger.shown_parameters import (
     shown_by_run,
     shown_by_trigger,
 )
+from respawn_jobs.ledger.suspension import idle
 from respawn_jobs.ledger.waiting import waiting
 from respawn_jobs.models import (
     Attempt,
@@ -102,6 +103,7 @@ def _jobs_of(session: Session, rows: Sequence[JobRow]) -> list[Job]:
     wanted = [row.last_run for row in rows if row.last_run]
     last = session.scalars(select(RunRow).where(RunRow.id.in_(wanted))).all()
     last_runs = {run.job: run for run in runs_of(session, last)}
+    suspended = idle(session)
     return [
         Job(
             id=row.id,
@@ -116,6 +118,7 @@ def _jobs_of(session: Session, rows: Sequence[JobRow]) -> list[Job]:
                 for schedule in schedules.get(row.id, [])
             ],
             last_run=last_runs.get(ref_of(row)),
+            suspended=suspended.get(row.namespace),
         )
         for row in rows
     ]

@@ -19,6 +19,7 @@ from respawn_jobs.errors import InvalidInput, Unavailable
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.convert import ref_of, run_of
 from respawn_jobs.ledger.notices import add, described, locked_job
+from respawn_jobs.ledger.suspension import at_work
 from respawn_jobs.logs import about
 from respawn_jobs.models import JobSettings, Run, RunState
 from respawn_jobs.notices import Told
@@ -79,7 +80,8 @@ def check_due(context: Context) -> list[str]:
     A job that makes trouble is logged and looked at again by the next call; it holds up no other.
     """
     now = context.clock()
-    query = select(JobRow.id).where(JobRow.next_deadline <= now).order_by(JobRow.next_deadline).limit(_MANY)
+    query = select(JobRow.id).where(JobRow.next_deadline <= now, at_work(JobRow.id))
+    query = query.order_by(JobRow.next_deadline).limit(_MANY)
     with context.database.session() as session:
         due = session.scalars(query).all()
     missed = []
@@ -101,7 +103,7 @@ def check_due(context: Context) -> list[str]:
 def next_due(context: Context) -> datetime | None:
     """Return when the next deadline passes; None when there is none."""
     with context.database.session() as session:
-        return session.scalar(select(func.min(JobRow.next_deadline)))
+        return session.scalar(select(func.min(JobRow.next_deadline)).where(at_work(JobRow.id)))
 
 
 def _look(context: Context, job_id: str) -> str | None:

@@ -15,8 +15,9 @@ from sqlalchemy.pool import QueuePool
 from respawn_jobs.ledger import sending
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.notices import OLDEST
+from respawn_jobs.ledger.suspension import ACTIVE
 from respawn_jobs.models import RunState
-from respawn_jobs.store.service_tables import NoticeRow, ReplicaRow
+from respawn_jobs.store.service_tables import NamespaceRow, NoticeRow, ReplicaRow
 from respawn_jobs.store.tables import AttemptRow, RunRow
 
 SILENT = timedelta(seconds=30)
@@ -71,10 +72,11 @@ def figures(context: Context) -> Figures:
 
 def _queues(session: Session, now: datetime) -> dict[str, Queue]:
     ready = func.coalesce(RunRow.not_before, RunRow.due_at, RunRow.created_at)
+    suspended = select(NamespaceRow.namespace).where(NamespaceRow.state != ACTIVE)
     rows = session.execute(
         select(RunRow.queue, func.count(), func.min(ready))
         .where(RunRow.state == RunState.QUEUED.value, RunRow.current.is_(None))
-        .where(or_(RunRow.not_before.is_(None), RunRow.not_before <= now))
+        .where(or_(RunRow.not_before.is_(None), RunRow.not_before <= now), RunRow.namespace.not_in(suspended))
         .group_by(RunRow.queue)
     )
     return {queue: Queue(count, _seconds(now, first)) for queue, count, first in rows}

@@ -33,6 +33,7 @@ from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.ledger.runs import check_parameters, with_due
 from respawn_jobs.ledger.shown_parameters import shown_by_trigger
+from respawn_jobs.ledger.suspension import check_at_work
 from respawn_jobs.ledger.triggered import Occasion, check_rule, made, queue
 from respawn_jobs.models import RunState
 from respawn_jobs.service_triggers import Hook, HookAnswer, HookRequest, NewHook
@@ -168,6 +169,7 @@ def _take(context: Context, hook: HookRow, signature: str, given: dict[str, Any]
         except IntegrityError:
             return _repeated(session, hook, signature)
         job = session.get_one(JobRow, session.get_one(HookRow, hook.id).job_id)
+        check_at_work(session, job.namespace)
         version = find_version(session, job)
         parameters = {**hook.parameters, **given}
         try:

@@ -28,6 +28,7 @@ from respawn_jobs.ledger.convert import ref_of, run_of
 from respawn_jobs.ledger.jobs import add_version, check_job_name
 from respawn_jobs.ledger.limits import NAME, check_digest, check_text, cleaned
 from respawn_jobs.ledger.registry import secure
+from respawn_jobs.ledger.suspension import check_at_work
 from respawn_jobs.models import Imported, Run
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.service_history import ImportRequest
@@ -50,6 +51,7 @@ def import_run(context: Context, actor: Actor, path: Path, request: ImportReques
         _put(context, namespace, archive)
     try:
         with context.database.session(write=True) as session:
+            check_at_work(session, namespace)
             job, version = _job(context, session, actor, namespace, name, manifest)
             secure(session, manifest.digests())
             row = _run(context, session, actor, job, version, manifest)

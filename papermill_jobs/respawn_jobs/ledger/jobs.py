@@ -19,6 +19,7 @@ from respawn_jobs.ledger.convert import jobs_of, ref_of, version_of
 from respawn_jobs.ledger.deadlines import settings_changed
 from respawn_jobs.ledger.holdings import encoded, store
 from respawn_jobs.ledger.limits import NAME, check_text
+from respawn_jobs.ledger.suspension import check_at_work
 from respawn_jobs.models import Job, JobSettings, Version
 from respawn_jobs.notebooks import parameterize, read_notebook
 from respawn_jobs.scratch import needed
@@ -47,6 +48,7 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Version:
     store(context, namespace, request.notebook)
     try:
         with context.database.session(write=True) as session:
+            check_at_work(session, namespace)
             job, version, made = _store(context, session, actor, namespace, request, content)
             if made:
                 audit.write(

@@ -27,6 +27,7 @@ from respawn_jobs.ledger.convert import runs_of
 from respawn_jobs.ledger.keeping import KeepingLedger
 from respawn_jobs.ledger.limits import check_text
 from respawn_jobs.ledger.operations import Operations
+from respawn_jobs.ledger.owning import OwningLedger
 from respawn_jobs.ledger.port import LedgerRunner
 from respawn_jobs.ledger.service import ActorService
 from respawn_jobs.ledger.store_check import StoreCheck
@@ -40,7 +41,7 @@ from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import RunRow
 
 
-class Ledger(KeepingLedger, TriggerLedger):
+class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
     """Jobs, runs and all that belongs to them. Safe to share between threads; a process may hold several."""
 
     def __init__(

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.ledger.attempts import open_next
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.limits_of_runs import LANE, Lane, Limits, Occupancy, limits_now, occupancy
+from respawn_jobs.ledger.suspension import idle
 from respawn_jobs.store.tables import DELAYED, WAITING, JobRow, RunRow
 
 _LOCK = 0x7265737061776E02
@@ -102,7 +103,8 @@ def take(context: Context, executor: str, replica: str | None, places: int) -> l
     with context.database.session(write=True) as session:
         _take_turns(session)
         _release(session, context.clock())
-        heads = _heads(session)
+        suspended = idle(session)
+        heads = [head for head in _heads(session) if head.lane.namespace not in suspended]
         limits, now = _limits(session, heads), occupancy(session)
         taken: list[Taken] = []
         while heads and len(taken) < places:

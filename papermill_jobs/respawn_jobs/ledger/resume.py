@@ -28,6 +28,7 @@ from respawn_jobs.ledger.jobs import add_version
 from respawn_jobs.ledger.records import INHERITED
 from respawn_jobs.ledger.registry import secure
 from respawn_jobs.ledger.runs import new_run
+from respawn_jobs.ledger.suspension import check_at_work
 from respawn_jobs.ledger.taken_over import TakenOver, chosen_state, taken_over
 from respawn_jobs.models import Artifact, JobSettings, Plan, PlanAction, Run, Trigger
 from respawn_jobs.notebooks import code_cells, source_hash, write_notebook
@@ -220,6 +221,7 @@ def _insert(
     more: dict[str, Any],
 ) -> RunRow:
     job = session.scalars(select(JobRow).where(JobRow.id == past.job.id).with_for_update()).one()
+    check_at_work(session, job.namespace)
     version = past.version
     if following.content is not None:
         before = version.number

@@ -32,6 +32,7 @@ from respawn_jobs.ledger.records import (
     cells_of,
     checkpoints_of,
 )
+from respawn_jobs.ledger.suspension import check_at_work
 from respawn_jobs.models import (
     CellRecord,
     DebugBundle,
@@ -135,6 +136,7 @@ def run(context: Context, actor: Actor, request: RunRequest) -> Run:
     lock = context.kernel(version.kernel).lock
     with context.database.session(write=True) as session:
         job = session.get_one(JobRow, job.id)
+        check_at_work(session, job.namespace)
         row = new_run(context, session, job, version, actor.name, "person", parameters=given, lock=lock)
         audit.write(
             context, session, actor.name, "run", job.namespace, row.id, job=ref_of(job), version=row.version

@@ -26,6 +26,7 @@ from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of, schedule_of
 from respawn_jobs.ledger.limits import CRON, ZONE, check_text
 from respawn_jobs.ledger.runs import check_parameters
+from respawn_jobs.ledger.suspension import at_work
 from respawn_jobs.ledger.triggered import Occasion
 from respawn_jobs.models import Schedule
 from respawn_jobs.service import ScheduleRequest
@@ -253,7 +254,7 @@ def _insert(context: Context, session: Session, row: ScheduleRow, due_at: dateti
 
 
 def _active() -> Select[ScheduleRow]:
-    return select(ScheduleRow).where(ScheduleRow.paused.is_(False))
+    return select(ScheduleRow).where(ScheduleRow.paused.is_(False), at_work(ScheduleRow.job_id))
 
 
 def _find(session: Session, actor: Actor, schedule_id: str, action: Action) -> tuple[ScheduleRow, JobRow]:

@@ -11,6 +11,7 @@ from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger import artifacts, audit, cancelling, jobs, resume, runs, scheduling, trying
 from respawn_jobs.ledger.actor_backfills import ActorBackfills
 from respawn_jobs.ledger.actor_history import ActorHistory
+from respawn_jobs.ledger.actor_namespaces import ActorNamespaces
 from respawn_jobs.ledger.actor_queueing import ActorQueueing
 from respawn_jobs.ledger.actor_triggers import ActorTriggers
 from respawn_jobs.models import (
@@ -30,7 +31,7 @@ from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleR
 _MOST_FIRES = 100
 
 
-class ActorService(ActorHistory, ActorTriggers, ActorBackfills, ActorQueueing):
+class ActorService(ActorHistory, ActorTriggers, ActorBackfills, ActorQueueing, ActorNamespaces):
     """What one actor can do; each method is told in `respawn_jobs.service.Service`."""
 
     def whoami(self) -> str:

@@ -20,6 +20,9 @@ class ChannelRules(Protocol):
     def group_seconds(self, name: str) -> float:
         """Return for how long further failures of a job are collected before the channel is told."""
 
+    def administrators(self) -> list[str]:
+        """Return the channels by which those who run the service are told."""
+
 
 class NoChannels:
     """The channels of a store without a service: none."""
@@ -36,6 +39,10 @@ class NoChannels:
     def group_seconds(self, name: str) -> float:
         """Return zero: nothing is sent."""
         return 0.0
+
+    def administrators(self) -> list[str]:
+        """Return none."""
+        return []
 
 
 class Observer(Protocol):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.limits_of_runs import Limits, Occupancy, lane_of, limits_now, occupancy
 from respawn_jobs.ledger.replicas import heard
+from respawn_jobs.ledger.suspension import idle
 from respawn_jobs.models import Cause, JobSettings, RunState
 from respawn_jobs.store.service_tables import ReplicaRow
 from respawn_jobs.store.tables import WAITING, AttemptRow, JobRow, RunRow
@@ -37,6 +38,8 @@ def waiting(context: Context, session: Session, rows: Sequence[RunRow]) -> dict[
     reasons = {row.id: "waiting for: its runner to start" for row in queued if row.current is not None}
     delayed = [row for row in queued if row.current is None and row.not_before and row.not_before > clock]
     reasons |= _until(session, delayed)
+    suspended = idle(session)
+    reasons |= {row.id: suspended[row.namespace] for row in queued if row.namespace in suspended}
     ready = [row for row in queued if row.id not in reasons]
     if not ready:
         return reasons

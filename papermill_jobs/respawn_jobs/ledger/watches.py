@@ -26,6 +26,7 @@ from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.ledger.shown_parameters import shown_by_trigger
+from respawn_jobs.ledger.suspension import at_work
 from respawn_jobs.ledger.triggered import Occasion, check_rule, queue
 from respawn_jobs.service_triggers import ObjectWatch, WatchRequest
 from respawn_jobs.store.pieces import in_pieces
@@ -126,7 +127,8 @@ def look(context: Context, every_seconds: float) -> list[str]:
     queued: list[str] = []
     if context.inbox is None:
         return queued
-    due = select(WatchRow.id).where(WatchRow.next_look <= context.clock()).order_by(WatchRow.next_look)
+    due = select(WatchRow.id).where(WatchRow.next_look <= context.clock(), at_work(WatchRow.job_id))
+    due = due.order_by(WatchRow.next_look)
     with context.database.session() as session:
         waiting = list(session.scalars(due))
     for watch_id in waiting:

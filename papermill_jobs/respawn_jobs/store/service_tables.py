@@ -37,7 +37,7 @@ class NoticeRow(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     channel: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(16))
-    """`failure`, `recovery` or `deadline`."""
+    """`failure`, `recovery`, `deadline` or `suspended`."""
     run_id: Mapped[str | None] = mapped_column(String(32))
     at: Mapped[datetime]
     details: Mapped[dict[str, Any]]
@@ -72,6 +72,25 @@ class BackupRow(Base):
     started_at: Mapped[datetime]
     until: Mapped[datetime]
     """It renews this while it lives."""
+
+
+class NamespaceRow(Base):
+    """Whose a namespace is, and whether it is at work; one without a row is, and belongs to its name."""
+
+    __tablename__ = "namespaces"
+
+    namespace: Mapped[str] = mapped_column(String(255), primary_key=True)
+    identity: Mapped[str | None] = mapped_column(String(64), index=True)
+    """The hub's identity of its owner, as `service_namespaces.HubIdentity`; None where it is not known."""
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    """`active`, `suspended` or `retired`."""
+    reason: Mapped[str | None]
+    since: Mapped[datetime | None]
+    """Since when it is not active."""
+    former: Mapped[str | None] = mapped_column(String(255))
+    """What it was called before it was set aside."""
+    audit_from: Mapped[int] = mapped_column(default=0)
+    """Audit records with lower numbers are of an earlier owner."""
 
 
 class ReplicaRow(Base):

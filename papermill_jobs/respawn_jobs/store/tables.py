@@ -112,7 +112,7 @@ class RunRow(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     namespace: Mapped[str] = mapped_column(String(255), default="", server_default="")
-    """That of its job, which never changes: lists of runs are found by it."""
+    """That of its job: lists of runs are found by it. The two change together; see `ledger.namespaces`."""
     version_id: Mapped[str] = mapped_column(ForeignKey("versions.id"))
     version: Mapped[int]
     kernel: Mapped[str] = mapped_column(String(255))

@@ -72,6 +72,8 @@ _BODIES: dict[str, Fields] = {
     "PATCH /api/schedules/{schedule}": lambda things: {"paused": True},
     "PATCH /api/job/settings": lambda things: {"priority": 3},
     "PUT /api/limits": lambda things: {"kind": "namespace", "name": things.namespace, "most": 1},
+    "POST /api/namespaces/retire": lambda things: {"namespace": things.namespace},
+    "POST /api/namespaces/move": lambda things: {"namespace": things.namespace, "new": "team/heirs"},
     "PUT /api/after": lambda things: {"job": things.downstream, "after": [things.job], "needs": "any"},
     "PATCH /api/after": lambda things: {"paused": True},
     "POST /api/hooks": lambda things: {"job": things.job},

@@ -32,7 +32,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def ada(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteService]:
     """Ada over HTTP; the service takes any token for hers."""
 
-    async def hub_user(*_: object) -> HubUser:
+    async def hub_user(*_: object, **_options: object) -> HubUser:
         return HubUser(
             name="ada", kind="user", scopes=frozenset({"custom:respawn:edit!user=ada"}), groups=frozenset()
         )

@@ -29,7 +29,7 @@ from support.service import served
 def ada(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteService]:
     """Ada over HTTP; the service takes any token for hers, and archives of a megabyte."""
 
-    async def hub_user(*_: object) -> HubUser:
+    async def hub_user(*_: object, **_options: object) -> HubUser:
         scopes = frozenset({"custom:respawn:edit!user=ada"})
         return HubUser(name="ada", kind="user", scopes=scopes, groups=frozenset())
 

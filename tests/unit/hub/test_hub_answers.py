@@ -43,12 +43,27 @@ def _name(hubs: Hubs, token: str) -> str | None:
     return user.name if user else None
 
 
-def test_a_known_person_is_not_asked_for_again_within_a_minute(hubs: Hubs) -> None:
+@pytest.mark.parametrize(("changes", "seconds"), [(False, 5), (True, 1)], ids=["looks", "changes something"])
+def test_a_right_outlives_its_end_by_seconds(hubs: Hubs, changes: bool, seconds: float) -> None:
+    assert _name(hubs, TOKEN) == "ada"
+    with answering_hub(people={}) as port:  # the hub has revoked what ada had
+        hubs.move_to(port)
+        hubs.now += seconds - 0.1
+        assert hubs.client.recall(TOKEN, changes=changes)[0]
+        hubs.now += 0.2
+
+        assert hubs.client.user(TOKEN, changes=changes) is None
+        assert hubs.client.user(TOKEN) is None, "what was heard for a change holds for looking too"
+
+
+def test_people_can_look_while_the_hub_is_away_for_a_minute_and_change_nothing(hubs: Hubs) -> None:
     assert _name(hubs, TOKEN) == "ada"
     hubs.go_away()
     hubs.now += 59
 
     assert _name(hubs, TOKEN) == "ada"
+    with pytest.raises(Unavailable):
+        hubs.client.user(TOKEN, changes=True)
     hubs.now += 2
     with pytest.raises(Unavailable):
         hubs.client.user(TOKEN)

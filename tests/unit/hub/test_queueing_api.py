@@ -26,7 +26,7 @@ from support.service import served
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteService]:
     """An administrator over HTTP; the service takes any token for theirs."""
 
-    async def hub_user(*_: object) -> HubUser:
+    async def hub_user(*_: object, **_options: object) -> HubUser:
         return HubUser(
             name="root", kind="user", scopes=frozenset({"custom:respawn:admin"}), groups=frozenset()
         )

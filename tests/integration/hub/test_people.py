@@ -1,0 +1,166 @@
+"""A real hub whose users go, are renamed, and are made anew under a name that another one had."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from respawn_jobs.cli.entry import run_command
+from respawn_jobs.errors import Forbidden
+from respawn_jobs.ledger.hooks import sign
+from respawn_jobs.remote import RemoteService
+from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest
+from respawn_jobs.service_triggers import HookRequest, NewHook
+from support.hub import RunningHub, running_hub
+from support.leaks import tolerate
+from support.receivers import HttpReceiver, http_receiver
+from support.waiting import wait_for
+
+from .conftest import BAD, GOOD, Visitor, ended
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[HttpReceiver]:
+    with http_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory, receiver: HttpReceiver) -> Iterator[RunningHub]:
+    """A hub that root administers, where Respawn asks each second who is there."""
+    directory = tmp_path_factory.mktemp("people")
+    channels = directory / "channels.toml"
+    channels.write_text(f'[office]\nurl = "{receiver.address}"\nadministrators = true\n')
+    channels.chmod(0o600)
+    with running_hub(
+        directory / "hub",
+        users=("ada", "bob", "carl", "dora"),
+        admins=("root",),
+        service_environment={"RESPAWN_USERS_SECONDS": "1", "RESPAWN_CHANNELS_FILE": str(channels)},
+    ) as running:
+        tolerate(running.process.pid)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def root(hub: RunningHub) -> RemoteService:
+    return hub.service("root")
+
+
+@pytest.fixture
+def as_root(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, Any]]:
+    """Run a command line with `--json` as the administrator; returns the exit status and the document."""
+    monkeypatch.setenv("RESPAWN_URL", hub.service_url)
+    monkeypatch.setenv("RESPAWN_TOKEN", hub.token("root"))
+
+    def as_root(*arguments: str) -> tuple[int, Any]:
+        capsys.readouterr()
+        status = run_command([*arguments, "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    return as_root
+
+
+class Left:
+    """What a user has in Respawn: a failed run, a schedule that is due each minute, a webhook."""
+
+    def __init__(self, hub: RunningHub, user: str) -> None:
+        self.hub, self.user = hub, user
+        service = hub.service(user)
+        service.promote(Promotion(name="report", notebook=BAD))
+        self.run = ended(service, service.run(RunRequest(job="report")).id)
+        service.schedule(ScheduleRequest(job="report", cron="* * * * *", tz="UTC"))
+        self.hook: NewHook = service.hook(HookRequest(job="report"))
+
+    def call(self) -> httpx.Response:
+        """Call the webhook as its sender would."""
+        now = str(int(time.time()))
+        headers = {"X-Respawn-Timestamp": now, "X-Respawn-Signature": sign(self.hook.secret, now, b"")}
+        return httpx.post(f"{self.hub.service_url}/hooks/{self.hook.hook.id}", headers=headers)
+
+    def leave(self) -> None:
+        """Delete the user at the hub."""
+        self.hub.hub_api("DELETE", f"/users/{self.user}").raise_for_status()
+        self.hub._tokens.pop(self.user, None)
+
+
+def states(root: RemoteService) -> dict[str, str]:
+    return {one.name: one.state for one in root.namespaces()}
+
+
+def test_a_user_who_is_deleted_and_made_anew_leaves_nothing_to_the_new_one(
+    hub: RunningHub, root: RemoteService, receiver: HttpReceiver, as_root: Callable[..., tuple[int, Any]]
+) -> None:
+    left = Left(hub, "ada")
+    assert left.call().status_code == 201
+    left.leave()
+    wait_for(lambda: states(root).get("user/ada") == "suspended", 30, "the suspension of what ada left")
+    refused = left.call()
+    assert refused.status_code == 409
+    assert "the hub has no user ada any more" in refused.json()["message"]
+    wait_for(lambda: any("user/ada is suspended" in m["title"] for m in receiver.messages), 30, "the notice")
+    visitor = Visitor(hub, "root")
+    for page in ("", "jobs/user/ada/report", f"runs/{left.run.id}"):
+        assert "the hub has no user ada any more" in visitor.get(page).text, page
+    visitor.client.close()
+
+    again = hub.service("ada")
+    assert (again.jobs(), again.runs()) == ([], [])
+    with pytest.raises(Forbidden):
+        again.show(left.run.id)
+    assert states(root)["former/ada.1"] == "suspended"
+    assert left.call().status_code == 409
+    again.promote(Promotion(name="mine", notebook=GOOD))
+
+    status, moved = as_root("admin", "move", "former/ada.1", "user/ada")
+    assert (status, moved["name"], moved["state"], moved["jobs"]) == (0, "user/ada", "active", 2)
+    assert {job.name for job in again.jobs()} == {"mine", "report"}
+    assert left.call().status_code == 201
+    assert {"suspend", "move"} <= {record.action for record in root.audit()}
+
+
+def test_a_name_that_is_taken_before_anybody_looked_inherits_nothing(
+    hub: RunningHub, root: RemoteService
+) -> None:
+    left = Left(hub, "bob")
+    left.leave()
+    again = hub.service("bob")
+    assert (again.jobs(), again.runs()) == ([], [])
+    with pytest.raises(Forbidden):
+        again.show(left.run.id)
+    assert left.call().status_code == 409
+
+
+def test_a_renamed_user_takes_everything_along(hub: RunningHub, root: RemoteService) -> None:
+    left = Left(hub, "carl")
+    hub.hub_api("PATCH", "/users/carl", json={"name": "charles"}).raise_for_status()
+    charles = hub.service("charles")
+    assert [job.ref for job in charles.jobs()] == ["user/charles/report"]
+    assert charles.show(left.run.id).run.job == "user/charles/report"
+    assert left.call().status_code == 201
+    assert "user/carl" not in states(root)
+
+
+def test_an_administrator_retires_a_namespace(
+    hub: RunningHub, root: RemoteService, as_root: Callable[..., tuple[int, Any]], tmp_path: Path
+) -> None:
+    left = Left(hub, "dora")
+    status, told = as_root("admin", "move", "user/dora", "user/nobody")
+    assert (status, told["error"]) == (2, "not_found")
+    assert "the hub knows no user nobody" in told["message"]
+    status, told = as_root("admin", "retire", "user/dora")
+    assert (status, told["name"], told["state"]) == (0, "former/dora.1", "retired")
+    assert hub.service("dora").jobs() == []
+    assert left.call().status_code == 409
+    status, listed = as_root("admin", "namespaces")
+    assert {one["name"]: one["state"] for one in listed}["former/dora.1"] == "retired"

@@ -1,0 +1,320 @@
+"""Namespaces belong to users of the hub, not to names: people go, are renamed, and are made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from respawn_jobs.access import Actor
+from respawn_jobs.blobs import BlobStore
+from respawn_jobs.consent import other_authors
+from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, NotFound
+from respawn_jobs.keyring import Keyring
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.ledger.hooks import sign
+from respawn_jobs.models import Run, RunState
+from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Service
+from respawn_jobs.service_backfills import BackfillRequest
+from respawn_jobs.service_namespaces import same_identity
+from respawn_jobs.service_triggers import AfterRequest, HookRequest, NewHook, WatchRequest
+from respawn_jobs.store.database import Database
+from support.clocks import MovedClock
+from support.notebooks import notebook, text
+from support.runners import PlayedRunner
+
+BOTH_DATABASES = True
+FIRST, SECOND, OTHER = "2026-01-01T08:00:00.100000Z", "2026-06-01T08:00:00.200000Z", "2025-05-05T05:05:05.5Z"
+BOB = {"bob": OTHER}
+SOURCE = text(notebook("a = 1", "b = a", "c = d"))
+EVERY = 30.0
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, store_url: str, clock: MovedClock) -> Iterator[Ledger]:
+    (tmp_path / "inbox/user/ada/in").mkdir(parents=True)
+    (tmp_path / "data").mkdir()
+    database = Database(store_url)
+    database.prepare()
+    blobs = BlobStore((tmp_path / "blobs").as_uri())
+    keys = Keyring.of(tmp_path / "data", clock)
+    opened = Ledger(database, blobs, clock=clock, inbox_url=str(tmp_path / "inbox"), keyring=keys)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def root(ledger: Ledger) -> Service:
+    """An administrator."""
+    return ledger.as_actor(Actor("root", frozenset({"custom:respawn:admin"})))
+
+
+class Nightly:
+    """A job of ada's, the first of her name, that every kind of trigger makes runs of."""
+
+    def __init__(self, ledger: Ledger, clock: MovedClock, tmp_path: Path) -> None:
+        self.ledger, self.clock = ledger, clock
+        self.inbox = tmp_path / "inbox/user/ada/in"
+        assert ledger.admit("ada", FIRST)
+        ada = ledger.as_actor(Actor("ada", frozenset({"custom:respawn:edit!user=ada"})))
+        for name in ("before", "report"):
+            ada.promote(Promotion(name=name, notebook=SOURCE))
+        self.failed = fails(ledger, ada.run(RunRequest(job="report")))
+        ada.schedule(ScheduleRequest(job="report", cron="* * * * *", tz="UTC"))
+        ada.follow(AfterRequest(job="report", after=["before"], waits_for="end"))
+        ada.watch(WatchRequest(job="report", prefix="in"))
+        self.hook: NewHook = ada.hook(HookRequest(job="report"))
+        ada.backfill(BackfillRequest(job="report", sets=[{}, {}, {}], parallel=1))
+        self.queued = ada.run(RunRequest(job="report"))
+        self.upstream = ada.run(RunRequest(job="before"))
+
+    def call(self, body: bytes = b"") -> Any:
+        """Call the webhook as its sender would."""
+        timestamp = str(int(self.clock().timestamp()))
+        return self.ledger.call_hook(
+            self.hook.hook.id, timestamp, sign(self.hook.secret, timestamp, body), body
+        )
+
+    def triggers(self) -> list[str]:
+        """Let everything happen that makes or starts runs, and return the runs."""
+        made: list[str] = []
+        self.clock.now += timedelta(minutes=2)
+        made += self.ledger.queue_due()
+        made += self.ledger.fill_backfills()
+        made += self.ledger.follow_ends()[0]
+        (self.inbox / "data.csv").write_text("1")
+        for _ in range(3):
+            made += self.ledger.look(EVERY)
+            self.clock.now += timedelta(seconds=2 * EVERY)
+        made += [taken.run for taken in self.ledger.take("local", None, 10)]
+        return made
+
+
+def fails(ledger: Ledger, run: Run) -> Run:
+    runner = PlayedRunner(ledger, run.id)
+    runner.begin()
+    runner.execute(0)
+    runner.execute(1)
+    runner.fail(2)
+    return run
+
+
+@pytest.fixture
+def nightly(ledger: Ledger, clock: MovedClock, tmp_path: Path) -> Nightly:
+    return Nightly(ledger, clock, tmp_path)
+
+
+@pytest.fixture
+def new_ada(ledger: Ledger) -> Service:
+    """A person who got the name of one who is gone, with every right to its namespace."""
+    return ledger.as_actor(Actor("ada", frozenset({"custom:respawn:edit!user=ada"})))
+
+
+def test_nothing_of_a_user_who_is_gone_runs_any_more(nightly: Nightly, ledger: Ledger, root: Service) -> None:
+    fails(ledger, nightly.upstream)
+    settled = ledger.settle_owners(BOB)
+    assert settled.suspended == ["user/ada"]
+    assert nightly.triggers() == []
+    with pytest.raises(Conflict, match=r"user/ada is suspended since .*: the hub has no user ada any more"):
+        nightly.call()
+    with pytest.raises(Conflict, match="is suspended"):
+        root.run(RunRequest(job="user/ada/report"))
+    with pytest.raises(Conflict, match="is suspended"):
+        root.resume(nightly.failed.id, ResumeRequest())
+    assert "the hub has no user ada any more" in str(root.show(nightly.queued.id).run.waiting)
+    assert "is suspended since" in str(root.job("user/ada/report").suspended)
+    [record] = [one for one in root.audit() if one.action == "suspend"]
+    assert (record.actor, record.subject) == ("respawn:owners", "user/ada")
+    assert ledger.settle_owners(BOB).suspended == [], "it is told once"
+
+
+def test_what_is_at_work_makes_runs(nightly: Nightly, ledger: Ledger) -> None:
+    fails(ledger, nightly.upstream)
+    assert not ledger.settle_owners({**BOB, "ada": FIRST}).changed
+    assert len(nightly.triggers()) >= 5, "else the test above would prove nothing"
+    assert nightly.call().state is RunState.QUEUED
+
+
+@pytest.mark.parametrize("users", [{}, {"ada": None, **BOB}, {"ada": FIRST, **BOB}])
+def test_a_list_without_proof_suspends_nobody(nightly: Nightly, ledger: Ledger, users: dict) -> None:
+    assert not ledger.settle_owners(users).changed
+    assert nightly.call().state is RunState.QUEUED
+
+
+def test_a_list_that_lacks_most_owners_suspends_nobody(ledger: Ledger, root: Service) -> None:
+    for number in range(5):
+        root.promote(Promotion(name="report", namespace=f"user/u{number}", notebook=SOURCE))
+        assert ledger.admit(f"u{number}", f"2026-01-0{number + 1}T00:00:00.5Z")
+    settled = ledger.settle_owners({"u0": "2026-01-01T00:00:00.5Z", **BOB})
+    assert (settled.changed, settled.doubted) == (False, 4)
+    assert {one.state for one in root.namespaces()} == {"active"}
+
+
+def test_a_user_who_is_there_again_goes_on(nightly: Nightly, ledger: Ledger) -> None:
+    ledger.settle_owners(BOB)
+    assert ledger.settle_owners({"ada": FIRST, **BOB}).active_again == ["user/ada"]
+    assert nightly.call().state is RunState.QUEUED
+    assert ledger.queue_due() == [], "what was due meanwhile is not made up for"
+
+
+@pytest.mark.parametrize("seen_between", [False, True], ids=["between two looks", "after a look"])
+def test_a_new_user_of_the_name_inherits_nothing(
+    nightly: Nightly, ledger: Ledger, new_ada: Service, root: Service, seen_between: bool
+) -> None:
+    if seen_between:
+        ledger.settle_owners(BOB)
+    assert not ledger.admit("ada", SECOND), "nobody comes in before the hub's users were looked at"
+    settled = ledger.settle_owners({"ada": SECOND, **BOB})
+    assert settled.set_aside == {"user/ada": "former/ada.1"}
+    assert ledger.admit("ada", SECOND)
+    assert (new_ada.jobs(), new_ada.runs(), new_ada.audit()) == ([], [], [])
+    failed = nightly.failed.id
+    for ask in (new_ada.show, new_ada.notebook, new_ada.artifacts, new_ada.debug, new_ada.cancel):
+        with pytest.raises(Forbidden):
+            ask(failed)
+    with pytest.raises(Forbidden):
+        new_ada.rotate(nightly.hook.hook.id)
+    with pytest.raises(Conflict, match=r"former/ada\.1 is suspended"):
+        nightly.call()
+    assert nightly.triggers() == []
+    new_ada.promote(Promotion(name="report", notebook=SOURCE))
+    assert new_ada.run(RunRequest(job="report")).job == "user/ada/report"
+    shown = {one.name: one for one in root.namespaces()}
+    assert (shown["former/ada.1"].state, shown["former/ada.1"].former) == ("suspended", "user/ada")
+    assert shown["user/ada"].state == "active"
+
+
+def test_the_third_user_of_a_name_inherits_nothing_either(
+    nightly: Nightly, ledger: Ledger, new_ada: Service
+) -> None:
+    ledger.settle_owners({"ada": SECOND, **BOB})
+    new_ada.promote(Promotion(name="mine", notebook=SOURCE))
+    settled = ledger.settle_owners({"ada": "2026-07-01T00:00:00.7Z", **BOB})
+    assert settled.set_aside == {"user/ada": "former/ada.2"}
+    assert new_ada.jobs() == []
+
+
+def test_a_renamed_user_keeps_everything(nightly: Nightly, ledger: Ledger, root: Service) -> None:
+    assert not ledger.admit("lovelace", FIRST)
+    assert ledger.settle_owners({"lovelace": FIRST, **BOB}).moved == {"user/ada": "user/lovelace"}
+    assert ledger.admit("lovelace", FIRST)
+    lovelace = ledger.as_actor(Actor("lovelace", frozenset({"custom:respawn:edit!user=lovelace"})))
+    assert {job.ref for job in lovelace.jobs()} == {"user/lovelace/before", "user/lovelace/report"}
+    assert nightly.failed.id in {run.id for run in lovelace.runs()}
+    assert lovelace.notebook(nightly.failed.id)
+    assert nightly.call().state is RunState.QUEUED
+    assert [one.name for one in root.namespaces()] == ["user/lovelace"]
+
+
+def test_a_renamed_user_and_a_new_one_of_the_old_name_are_two(
+    nightly: Nightly, ledger: Ledger, new_ada: Service
+) -> None:
+    settled = ledger.settle_owners({"lovelace": FIRST, "ada": SECOND, **BOB})
+    assert (settled.moved, settled.set_aside) == ({"user/ada": "user/lovelace"}, {})
+    assert ledger.admit("ada", SECOND)
+    assert ledger.admit("lovelace", FIRST)
+    assert new_ada.jobs() == []
+
+
+def test_names_that_are_handed_on_take_nothing_along(nightly: Nightly, ledger: Ledger, root: Service) -> None:
+    assert ledger.admit("bob", OTHER)
+    root.promote(Promotion(name="of-bob", namespace="user/bob", notebook=SOURCE))
+    settled = ledger.settle_owners({"bob": FIRST, "carl": OTHER})
+    assert settled.moved == {"user/bob": "user/carl", "user/ada": "user/bob"}
+    assert {job.ref for job in root.jobs()} == {"user/carl/of-bob", "user/bob/before", "user/bob/report"}
+
+
+def test_two_users_who_swap_their_names_get_nothing_of_each_other(
+    nightly: Nightly, ledger: Ledger, root: Service
+) -> None:
+    assert ledger.admit("bob", OTHER)
+    root.promote(Promotion(name="of-bob", namespace="user/bob", notebook=SOURCE))
+    settled = ledger.settle_owners({"ada": OTHER, "bob": FIRST})
+    assert sorted(settled.suspended) == ["former/ada.1", "former/bob.1"]
+    assert root.jobs("user/ada") == root.jobs("user/bob") == []
+
+
+def test_a_name_that_holds_jobs_already_is_for_an_administrator_to_decide(
+    nightly: Nightly, ledger: Ledger, root: Service
+) -> None:
+    root.promote(Promotion(name="report", namespace="user/lovelace", notebook=SOURCE))
+    settled = ledger.settle_owners({"lovelace": FIRST, **BOB})
+    assert (settled.moved, settled.suspended) == ({}, ["user/ada"])
+    with pytest.raises(Conflict, match="both hold jobs named report"):
+        ledger.move_namespace(Actor.owner("root"), "user/ada", "user/lovelace", FIRST)
+    assert {job.ref for job in root.jobs()} == {"user/ada/before", "user/ada/report", "user/lovelace/report"}
+
+
+def test_an_administrator_moves_what_was_left_and_it_goes_on(
+    nightly: Nightly, ledger: Ledger, new_ada: Service, root: Service
+) -> None:
+    ledger.settle_owners({"ada": SECOND, **BOB})
+    moved = ledger.move_namespace(Actor.owner("root"), "former/ada.1", "user/ada", SECOND)
+    assert (moved.name, moved.state, moved.jobs) == ("user/ada", "active", 2)
+    assert nightly.call().state is RunState.QUEUED
+    assert other_authors(new_ada.debug(nightly.failed.id), "ada") == ["ada", "former/ada.1"]
+    assert [one.name for one in root.namespaces()] == ["user/ada"]
+    [record] = [one for one in root.audit() if one.action == "move"]
+    assert (record.actor, record.details["before"]) == ("root", "former/ada.1")
+
+
+def test_a_team_takes_over_what_was_left(nightly: Nightly, ledger: Ledger, root: Service) -> None:
+    ledger.settle_owners(BOB)
+    assert root.move("user/ada", "team/risk").state == "active"
+    assert {job.ref for job in root.jobs()} == {"team/risk/before", "team/risk/report"}
+    assert nightly.call().state is RunState.QUEUED
+    ledger.settle_owners(BOB)
+    assert [one.name for one in root.namespaces()] == ["team/risk"]
+
+
+@pytest.mark.parametrize("namespace", ["user/ada", "former/ada.1"])
+def test_a_retired_namespace_ends_its_runs_and_frees_its_name(
+    nightly: Nightly, ledger: Ledger, new_ada: Service, root: Service, namespace: str
+) -> None:
+    if namespace != "user/ada":
+        ledger.settle_owners({"ada": SECOND, **BOB})
+    retired = root.retire(namespace)
+    assert (retired.name, retired.state, retired.runs_waiting) == ("former/ada.1", "retired", 0)
+    assert root.show(nightly.queued.id).run.state is RunState.CANCELLED
+    with pytest.raises(Conflict, match="is retired"):
+        nightly.call()
+    assert new_ada.jobs() == []
+    assert root.retire("former/ada.1").state == "retired", "again changes nothing"
+    assert root.move("former/ada.1", "team/risk").state == "active", "it can be taken back"
+
+
+def test_only_administrators_decide(nightly: Nightly, new_ada: Service, root: Service) -> None:
+    for ask in (
+        new_ada.namespaces,
+        lambda: new_ada.retire("user/ada"),
+        lambda: new_ada.move("user/ada", "team/risk"),
+    ):
+        with pytest.raises(Forbidden):
+            ask()
+    with pytest.raises(NotFound, match="there is no namespace user/nobody"):
+        root.move("user/nobody", "team/risk")
+    with pytest.raises(InvalidInput, match="nobody's"):
+        root.move("user/ada", "former/x")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (FIRST, FIRST, True),
+        (FIRST, SECOND, False),
+        ("2026-01-01T08:00:00.600000Z", "2026-01-01T08:00:01Z", True),
+        ("2026-01-01T08:00:00Z", "2026-01-01T08:00:01Z", False),
+        ("2026-01-01T08:00:00.1Z", "2026-01-01T08:00:00.2Z", False),
+        (None, None, False),
+        (FIRST, None, False),
+        ("x", "x", True),
+        ("x", FIRST, False),
+    ],
+)
+def test_identities_are_compared_as_finely_as_the_hub_keeps_them(
+    one: str | None, other: str | None, same: bool
+) -> None:
+    assert same_identity(one, other) is same
