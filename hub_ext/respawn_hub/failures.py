@@ -7,16 +7,15 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from respawn_hub.answering import UNFORESEEN
 from respawn_hub.auth import SignInNeeded, Visitor, visitor
 from respawn_hub.handlers.login import sign_in
-from respawn_hub.refusals import BROKEN_OFF, of_http, of_method, of_validation
+from respawn_hub.refusals import BROKEN_OFF, Refusal, of_http, of_method, of_validation
 from respawn_hub.runtime import Runtime
 from respawn_hub.templating import page
 from respawn_jobs.errors import RespawnError
@@ -80,7 +79,7 @@ async def _answer(request: Request, status: int, document: dict[str, Any]) -> Re
     path = request.url.path.removeprefix(runtime.hub_settings.prefix)
     wants_page = "text/html" in request.headers.get("Accept", "")
     if path.startswith(("api/", "runner/")) or not wants_page:
-        return JSONResponse(jsonable_encoder(document), status_code=status)
+        return Refusal(document, status_code=status)
     looks = await _visitor(request, runtime)
     context = {
         "title": _TITLES.get(status, "Something went wrong"),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.routing import Match, Mount
 
 from respawn_jobs.errors import Forbidden, InvalidInput, NotFound, RespawnError
@@ -15,6 +20,15 @@ _OF_FILES = ("GET", "HEAD")
 """What static files take, which are no routes of their own."""
 BROKEN_OFF = 499
 """What proxies write down for a request that its sender broke off; no client sees it."""
+
+
+class Refusal(JSONResponse):
+    """A refusal as programs get it. It repeats what was sent, which may hold half of a surrogate pair."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the document, with a question mark for each character that is none."""
+        text = json.dumps(jsonable_encoder(content), ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
 
 def of_validation(error: Exception) -> InvalidInput:

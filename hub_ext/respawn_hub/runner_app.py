@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 
 from fastapi import FastAPI, Request
-from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from respawn_hub.answering import UNFORESEEN, AlwaysAnswers
 from respawn_hub.handlers import runner
 from respawn_hub.limits import BodyLimits
-from respawn_hub.refusals import BROKEN_OFF, of_http, of_method, of_validation
+from respawn_hub.refusals import BROKEN_OFF, Refusal, of_http, of_method, of_validation
 from respawn_hub.runner_api import RunnerApi
 from respawn_jobs.errors import RespawnError
 
@@ -46,7 +45,7 @@ async def _alive() -> dict[str, str]:
 
 
 def _answer(status: int, refusal: RespawnError) -> Response:
-    return JSONResponse(jsonable_encoder(refusal.as_dict()), status_code=status)
+    return Refusal(refusal.as_dict(), status_code=status)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

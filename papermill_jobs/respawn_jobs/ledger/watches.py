@@ -51,7 +51,7 @@ def watch(context: Context, actor: Actor, request: WatchRequest) -> ObjectWatch:
     """Add a watch to a job; see `TriggerService.watch`. Raises `Unavailable` when the inbox is not there."""
     inbox = _inbox(context)
     later = [] if request.parameter is None else [check_text("parameter", request.parameter, NAME)]
-    prefix = request.prefix.strip("/")
+    prefix = check_text("prefix", request.prefix.strip("/"))
     with context.database.session() as session:
         job = find_job(session, actor, request.job, "edit")
         fixed = check_rule(find_version(session, job), request.parameters, later)

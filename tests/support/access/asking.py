@@ -100,8 +100,10 @@ _BODIES: dict[str, Fields] = {
 }
 
 
-def asked(method: str, path: str, things: Things, **others: str) -> Asked:
+def asked(method: str, path: str, things: Things, *, quoted: bool = True, **others: str) -> Asked:
     """Return the request for a route that concerns `things`, with `others` in place of some of their ids.
+
+    Without `quoted`, what may stand in a request's line goes there as it is, slashes and all.
 
     Raises:
         KeyError: the path has a parameter that nothing here stands for.
@@ -117,10 +119,14 @@ def asked(method: str, path: str, things: Things, **others: str) -> Asked:
         headers = things.signed(body)
     filled = path
     for name, value in ids.items():
-        filled = filled.replace(f"{{{name}}}", quote(value, safe=""))
-    if "{" in filled:
+        filled = filled.replace(f"{{{name}}}", _in_path(value, quoted))
+    if "{" in filled.replace("{}", ""):
         raise KeyError(f"{route}: tell in support/access/asking.py what stands in {filled}")
     return Asked(filled, _QUERIES.get(route, lambda _: {})(things), body, headers)
+
+
+def _in_path(value: str, quoted: bool) -> str:
+    return quote(value, safe="" if quoted else "/%;?&=+.,~'*()[]", errors="surrogatepass")
 
 
 def attempt_of(method: str, path: str, things: Things) -> str:
