@@ -98,11 +98,15 @@ def create_app(
     """
     store = ledger or open_ledger(settings, clock)
     service_url = hub_settings.service_url.rstrip("/") + hub_settings.prefix.rstrip("/")
-    people = People(store)
-    hub = Hub(hub_settings, admit=people.admit)
-    people.attach(hub)
     keyring = settings.keyring(clock)
     keyring.current("cookies")  # what is wrong with the keys is told at the start
+    people = People(store)
+    hub = Hub(
+        hub_settings,
+        tokens=lambda: [key.secret for key in keyring.accepted("hub-token")],
+        admit=people.admit,
+    )
+    people.attach(hub)
     process = HubProcess(settings.hub_pid) if settings.hub_pid is not None else None
     hub_watch = HubWatch(hub, process, lambda: os.kill(os.getpid(), signal.SIGTERM))
     watched = watching(settings, hub_settings, store, clock, hub_watch)

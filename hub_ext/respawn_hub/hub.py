@@ -12,7 +12,7 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -50,6 +50,7 @@ class Hub:
         self,
         settings: HubSettings,
         *,
+        tokens: Callable[[], Sequence[str]] = tuple,
         now: Callable[[], float] = time.monotonic,
         admit: Callable[[HubUser], None] = lambda _user: None,
     ) -> None:
@@ -57,11 +58,13 @@ class Hub:
 
         Args:
             settings: where the hub is, and the service's own token for it.
+            tokens: returns further tokens of the service, one of which the hub may know while it is rotated.
             now: a clock of seconds.
             admit: is told of each person before their answer is remembered; what it raises refuses them.
         """
         self.settings = settings
         self.directory = HubDirectory(self._as_service)
+        self._tokens = tokens
         self._admit = admit
         self._now = now
         self._client = httpx.Client(timeout=10.0, transport=httpx.HTTPTransport(retries=2))
@@ -116,8 +119,9 @@ class Hub:
 
     def knows_us(self) -> bool:
         """Tell whether the hub accepts the service's own token. Raises `Unavailable` when it is silent."""
-        token = self.settings.api_token.get_secret_value()
-        answer = self._call("GET", "/user", headers={"Authorization": f"token {token}"})
+        answer = self._with_own_token(
+            lambda token: self._call("GET", "/user", headers={"Authorization": f"token {token}"})
+        )
         if answer.status_code not in (200, 401, 403):
             raise Unavailable(f"the hub answered {answer.status_code} when asked about its service")
         return answer.status_code == 200
@@ -182,17 +186,15 @@ class Hub:
 
     def token_for_code(self, code: str, verifier: str) -> str:
         """Exchange a sign-in code for the browser's token. Raises Unauthenticated for a code not valid."""
-        answer = self._call(
-            "POST",
-            "/oauth2/token",
-            data={
-                "client_id": self.settings.client_id,
-                "client_secret": self.settings.api_token.get_secret_value(),
-                "grant_type": "authorization_code",
-                "code": code,
-                "redirect_uri": self.settings.callback,
-                "code_verifier": verifier,
-            },
+        given = {
+            "client_id": self.settings.client_id,
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.settings.callback,
+            "code_verifier": verifier,
+        }
+        answer = self._with_own_token(
+            lambda token: self._call("POST", "/oauth2/token", data={**given, "client_secret": token})
         )
         if answer.status_code != 200:
             raise Unauthenticated("the hub did not accept this sign-in; please sign in again")
@@ -200,9 +202,22 @@ class Hub:
 
     def _as_service(self, path: str, query: Mapping[str, str]) -> httpx.Response:
         """Ask as the service itself."""
-        token = self.settings.api_token.get_secret_value()
-        headers = {"Authorization": f"token {token}", "Accept": "application/jupyterhub-pagination+json"}
-        return self._call("GET", f"{path}?{urlencode(query)}" if query else path, headers=headers)
+        address = f"{path}?{urlencode(query)}" if query else path
+        kind = {"Accept": "application/jupyterhub-pagination+json"}
+        return self._with_own_token(
+            lambda token: self._call("GET", address, headers={**kind, "Authorization": f"token {token}"})
+        )
+
+    def _with_own_token(self, ask: Callable[[str], httpx.Response]) -> httpx.Response:
+        """Ask with a token of the service, and with the next one it has when the hub does not know it."""
+        own = self.settings.api_token.get_secret_value()
+        answer = ask(own)
+        for token in self._tokens():
+            if answer.status_code not in (401, 403):
+                break
+            if token != own:
+                answer = ask(token)
+        return answer
 
     def _call(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from respawn_jobs.cli import owning
+from respawn_jobs.cli import key_rotation, owning
 from respawn_jobs.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _FAULTY = 1
 
 @click.group()
 def admin() -> None:
-    """Keep a service: check its store, back it up and bring it back, on its own machine."""
+    """Keep a service: check its store, back it up, bring it back, rotate its keys."""
 
 
 @admin.command()
@@ -190,7 +190,7 @@ def _counted(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda there, total: bar.update(task, total=total, completed=there)
 
 
-for command in owning.COMMANDS:
+for command in (*owning.COMMANDS, *key_rotation.COMMANDS):
     admin.add_command(command)
 
 COMMANDS = (admin,)

@@ -16,8 +16,8 @@ from respawn_jobs.errors import Corrupt, NotFound
 from respawn_jobs.inbox import Inbox
 from respawn_jobs.keyring import FILE as KEYS
 from respawn_jobs.keyring import OLDER_FILE as OLDER_KEYS
-from respawn_jobs.keyring import Keyring
-from respawn_jobs.ledger import attempts, audit_check, backfills, queue, replicas, scheduling
+from respawn_jobs.keyring import Key, Keyring, Purpose
+from respawn_jobs.ledger import attempts, audit_check, backfills, queue, replicas, rotation, scheduling
 from respawn_jobs.ledger.audit_anchor import FILE as ANCHOR_FILE
 from respawn_jobs.ledger.audit_anchor import AuditAnchor, Head
 from respawn_jobs.ledger.audit_check import AuditCheck
@@ -29,6 +29,7 @@ from respawn_jobs.ledger.limits import check_text
 from respawn_jobs.ledger.operations import Operations
 from respawn_jobs.ledger.owning import OwningLedger
 from respawn_jobs.ledger.port import LedgerRunner
+from respawn_jobs.ledger.rotation import OldHook
 from respawn_jobs.ledger.service import ActorService
 from respawn_jobs.ledger.store_check import StoreCheck
 from respawn_jobs.ledger.surroundings import ChannelRules, Observer
@@ -244,6 +245,18 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
     def store_check(self, *, deep: bool = False) -> StoreCheck:
         """Return what checks records against blobs; `deep` reads all bytes."""
         return StoreCheck(self._context, deep=deep)
+
+    def key_file(self) -> Keyring:
+        """Return the service's own keys. Raises `InvalidInput` where there are none."""
+        return rotation.ring_of(self._context)
+
+    def rotate_key(self, purpose: Purpose, keep: timedelta, actor: str) -> Key:
+        """Replace one of the service's own keys; the one before it is accepted for as long as `keep` says."""
+        return rotation.rotate(self._context, purpose, keep, actor)
+
+    def old_hooks(self) -> list[OldHook]:
+        """Return the webhooks whose secret comes from a key that was replaced."""
+        return rotation.old_hooks(self._context)
 
     def close(self) -> None:
         """Close all connections."""
