@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from respawn_jobs.cli.entry import run_command
-from respawn_jobs.errors import Forbidden
+from respawn_jobs.errors import Forbidden, NotFound, Unauthenticated
 from respawn_jobs.ledger.hooks import sign
 from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest
@@ -164,3 +165,29 @@ def test_an_administrator_retires_a_namespace(
     assert left.call().status_code == 409
     status, listed = as_root("admin", "namespaces")
     assert {one["name"]: one["state"] for one in listed}["former/dora.1"] == "retired"
+
+
+@pytest.mark.parametrize("changes", [False, True], ids=["looks", "changes something"])
+def test_a_right_that_is_taken_away_ends_within_seconds(hub: RunningHub, changes: bool) -> None:
+    made = hub.hub_api("POST", "/users/root/tokens", json={"note": "short"}).json()
+    service = RemoteService(hub.service_url, made["token"])
+    ask = (lambda: service.cancel("run-0000000000")) if changes else service.jobs
+    with suppress(NotFound):
+        ask()
+    hub.hub_api("DELETE", f"/users/root/tokens/{made['id']}").raise_for_status()
+    ended_at = time.monotonic()
+
+    def refused() -> bool:
+        try:
+            ask()
+        except Unauthenticated:
+            return True
+        except NotFound:
+            pass
+        return False
+
+    wait_for(refused, 30, "the end of the right")
+    assert time.monotonic() - ended_at < (3 if changes else 8), (
+        "what docs/how-to/add-to-a-hub.md says, and slack"
+    )
+    service.close()
