@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 
 from respawn_hub.hub import Hub, HubUser
 from respawn_jobs.access import Actor
@@ -13,14 +15,19 @@ from respawn_jobs.service_namespaces import MoveRequest, Namespace
 
 logger = logging.getLogger(__name__)
 _USER = "user/"
+_DOUBT_SECONDS = 10.0
+"""For how long a list that cannot be believed is not asked for again, whoever comes in."""
 
 
 class People:
     """Ties namespaces to the hub's users; safe to share between threads."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger
         self._hub: Hub | None = None
+        self._now = monotonic
+        self._doubt: Conflict | None = None
+        self._doubted_until = 0.0
         self._one = threading.Lock()
 
     def attach(self, hub: Hub) -> None:
@@ -48,6 +55,8 @@ class People:
     def look(self) -> None:
         """Compare owners with the hub's users. Raises `Unavailable` when not all of them can be seen."""
         with self._one:
+            if self._doubt is not None and self._now() < self._doubted_until:
+                raise self._doubt
             directory = self._known_hub().directory
             users = directory.users()
             if not users:
@@ -57,11 +66,13 @@ class People:
             users |= directory.identities(self._ledger.missing_owners(users))
             settled = self._ledger.settle_owners(users)
             if settled.doubted:
-                raise Conflict(
+                self._doubt = Conflict(
                     f"{settled.doubted} owners of namespaces seem to be gone from the hub at once; nothing "
                     "was suspended. If that is so, retire their namespaces; if the hub's database is a new "
                     "one, move each namespace to itself: respawn admin move user/NAME user/NAME"
                 )
+                self._doubted_until = self._now() + _DOUBT_SECONDS
+                raise self._doubt
             if settled.changed:
                 names = [*settled.suspended, *settled.moved, *settled.moved.values(), *settled.set_aside]
                 self._known_hub().forget([name.removeprefix(_USER) for name in names])

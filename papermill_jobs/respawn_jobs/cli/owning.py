@@ -62,7 +62,7 @@ def retire(namespace: str, yes: bool, as_json: bool) -> int:
         printing.document(retired.model_dump(mode="json"))
     else:
         old = printing.plain(namespace)
-        click.echo(f"{old} is retired; its {retired.jobs} jobs are kept under {retired.name}")
+        click.echo(f"{old} is retired; what it held ({_jobs(retired.jobs)}) is kept under {retired.name}")
     return 0
 
 
@@ -83,8 +83,12 @@ def move(namespace: str, new: str, as_json: bool) -> int:
     if as_json:
         printing.document(moved.model_dump(mode="json"))
     else:
-        click.echo(f"{printing.plain(namespace)} is {moved.name} now, which holds {moved.jobs} jobs")
+        click.echo(f"{printing.plain(namespace)} is {moved.name} now, which holds {_jobs(moved.jobs)}")
     return 0
+
+
+def _jobs(count: int) -> str:
+    return f"{count} job{'' if count == 1 else 's'}"
 
 
 COMMANDS = (namespaces, retire, move)

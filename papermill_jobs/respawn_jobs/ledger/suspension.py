@@ -34,5 +34,7 @@ def said(row: NamespaceRow) -> str:
 def check_at_work(session: Session, namespace: str) -> None:
     """Raise `Conflict` where a namespace is not active: nothing new is made in it."""
     row = session.get(NamespaceRow, namespace)
+    if row is None and namespace.startswith("former/"):
+        raise Conflict(f"{namespace} is nobody's: name user/<name> or team/<group>", namespace=namespace)
     if row is not None and row.state != ACTIVE:
         raise Conflict(f"{said(row)}. An administrator can move it", namespace=namespace, state=row.state)

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from respawn_hub.hub import Hub
+from respawn_hub.hub import Hub, HubUser
 from respawn_hub.hub_directory import HubDirectory
 from respawn_hub.people import People
 from respawn_hub.settings import HubSettings
 from respawn_jobs.access import Actor
-from respawn_jobs.errors import Unavailable
+from respawn_jobs.errors import Conflict, Unavailable
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.service import Promotion
 from support.notebooks import notebook, text
@@ -143,3 +143,24 @@ def test_nobody_is_suspended_without_a_list_of_all(people: People, ledger: Ledge
         with pytest.raises(Unavailable):
             looked(people, hub)
     assert states(ledger) == {"user/ada": "active", "user/bob": "active"}
+
+
+def test_a_hub_with_another_database_lets_nobody_into_what_others_left(
+    ledger: Ledger,
+) -> None:
+    root = ledger.as_actor(Actor.owner("root"))
+    for number in range(4):
+        assert ledger.admit(f"u{number}", f"2025-01-0{number + 1}T00:00:00.5Z")
+        root.promote(Promotion(name="report", namespace=f"user/u{number}", notebook=text(notebook("1"))))
+    asked: list[str] = []
+    hub = PlayedHub("u0", "u1", "u2", "u3")
+    hub.meanwhile = lambda: asked.append("list")
+    people, user = People(ledger), HubUser("u0", "user", frozenset(), frozenset(), CREATED)
+    with pytest.raises(Conflict, match="4 owners of namespaces seem to be gone from the hub at once"):
+        looked(people, hub)
+    with pytest.raises(Conflict, match="move user/NAME user/NAME"):
+        people.admit(user)
+    assert len(asked) == 2, "two pages: who comes in does not make the hub tell all its users each time"
+    assert set(states(ledger).values()) == {"active"}
+    ledger.move_namespace(Actor.owner("root"), "user/u0", "user/u0", CREATED)
+    people.admit(user)

@@ -298,6 +298,8 @@ def test_only_administrators_decide(nightly: Nightly, new_ada: Service, root: Se
         root.move("user/nobody", "team/risk")
     with pytest.raises(InvalidInput, match="nobody's"):
         root.move("user/ada", "former/x")
+    with pytest.raises(Conflict, match="nobody's"):
+        root.promote(Promotion(name="report", namespace="former/x", notebook=SOURCE))
 
 
 @pytest.mark.parametrize(
