@@ -163,13 +163,16 @@ def forget_calls(context: Context) -> None:
 
 def _take(context: Context, hook: HookRow, signature: str, given: dict[str, Any]) -> HookAnswer:
     with context.database.session(write=True) as session:
+        known = session.get(HookRow, hook.id)
+        if known is None:  # removed since it was looked up
+            raise Unauthenticated(_REFUSED)
+        job = session.get_one(JobRow, known.job_id)
+        check_at_work(session, job.namespace)
         try:
             with session.begin_nested():
                 session.add(HookCallRow(hook_id=hook.id, signature=signature, at=context.clock()))
         except IntegrityError:
             return _repeated(session, hook, signature)
-        job = session.get_one(JobRow, session.get_one(HookRow, hook.id).job_id)
-        check_at_work(session, job.namespace)
         version = find_version(session, job)
         parameters = {**hook.parameters, **given}
         try:

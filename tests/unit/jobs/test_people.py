@@ -115,7 +115,10 @@ def new_ada(ledger: Ledger) -> Service:
 
 def test_nothing_of_a_user_who_is_gone_runs_any_more(nightly: Nightly, ledger: Ledger, root: Service) -> None:
     fails(ledger, nightly.upstream)
+    assert nightly.call().state is RunState.QUEUED
     settled = ledger.settle_owners(BOB)
+    with pytest.raises(Conflict, match="is suspended"):
+        nightly.call()  # this very call was taken before, and would be answered with its run
     assert settled.suspended == ["user/ada"]
     assert nightly.triggers() == []
     with pytest.raises(Conflict, match=r"user/ada is suspended since .*: the hub has no user ada any more"):
