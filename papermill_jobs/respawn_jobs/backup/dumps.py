@@ -14,6 +14,7 @@ from sqlalchemy import URL, inspect, text
 from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Conflict, Unavailable
+from respawn_jobs.private_files import new_private_file
 from respawn_jobs.store.columns import Base
 from respawn_jobs.store.database import Database
 
@@ -51,8 +52,9 @@ def check_empty(database: Database) -> None:
     """Raise `Conflict` when a database has tables of ours."""
     if database.kind == "sqlite":
         file = Path(str(database.engine.url.database))
-        if file.exists():
-            raise Conflict(f"{file} is there already: restore into an empty place", file=str(file))
+        for path in (file, file.with_name(f"{file.name}-wal")):
+            if path.exists() and path.stat().st_size:
+                raise Conflict(f"{path} is not empty: restore into an empty place", file=str(path))
         return
     with database.session() as session:
         found = sorted({*inspect(session.connection()).get_table_names()} & {*_tables()})
@@ -72,8 +74,10 @@ def load(database: Database, file: Path) -> None:
     """
     check_empty(database)
     if database.kind == "sqlite":
+        database.close()
         wanted = Path(str(database.engine.url.database))
         beside = wanted.with_name(f".{wanted.name}.restored")
+        new_private_file(beside)
         shutil.copyfile(file, beside)
         with beside.open("rb") as written:
             os.fsync(written.fileno())
@@ -86,6 +90,7 @@ def load(database: Database, file: Path) -> None:
 def _copy_sqlite(database: Database, file: Path) -> None:
     # In one read transaction, so writers go on; the backup interface of SQLite would begin anew with each
     # write of another process.
+    new_private_file(file)
     try:
         connection = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
         try:

@@ -64,7 +64,7 @@ def back_up(
         listing = copy.all(scratch / "names", names, progress)
         ring = context.keyring
         document = Document(
-            id=f"{made_at:%Y%m%dT%H%M%SZ}-{new_id('bak').removeprefix('bak-')}",
+            id=f"{made_at:%Y%m%dT%H%M%S.%fZ}-{new_id('bak').removeprefix('bak-')}",
             made_at=made_at,
             version=version("jupyterhub-respawn"),
             database=context.database.kind,

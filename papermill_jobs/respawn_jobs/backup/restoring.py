@@ -30,8 +30,8 @@ from respawn_jobs.store.service_tables import ReplicaRow
 from respawn_jobs.store.tables import AttemptRow, RunRow
 
 _ACTOR = "respawn"
-_OF_A_STORE = ("respawn.db", "respawn.db-wal", OLDER_KEYS, ANCHOR)
-"""What a data directory must not have; blobs and keys are looked at by themselves."""
+_OF_A_STORE = (OLDER_KEYS, ANCHOR)
+"""What a data directory must not have; database, blobs and keys are looked at by themselves."""
 _OPEN = [state.value for state in RunState if not state.final]
 _REASON = "the store was restored from a backup that was made while the run executed"
 

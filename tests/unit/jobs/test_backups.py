@@ -76,7 +76,8 @@ def _back(place, target, clock, **options):
 
 
 def _files(target):
-    return [path for path in target.data.rglob("*") if path.is_file()]
+    """What is there, but for the empty file that a database which is opened makes."""
+    return [path for path in target.data.rglob("*") if path.is_file() and path.stat().st_size]
 
 
 def _rows(ledger):
@@ -293,9 +294,7 @@ def test_a_backup_in_which_any_byte_is_wrong_is_never_restored(
             file.unlink() if damaged is None else file.write_bytes(damaged)
             with pytest.raises((Corrupt, NotFound)):
                 _back(place, target, clock)
-            assert not (target.data / "respawn.db").exists()
-            if target.database.kind == "postgresql":
-                assert target.database.revision() is None
+            assert target.database.revision() is None
             shutil.rmtree(target.data)
             target.data.mkdir()
         file.write_bytes(content)
