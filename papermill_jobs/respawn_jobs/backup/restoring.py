@@ -30,8 +30,8 @@ from respawn_jobs.store.service_tables import ReplicaRow
 from respawn_jobs.store.tables import AttemptRow, RunRow
 
 _ACTOR = "respawn"
-_OF_A_STORE = (OLDER_KEYS, ANCHOR)
-"""What a data directory must not have; database, blobs and keys are looked at by themselves."""
+_OF_A_STORE = ("respawn.db", "respawn.db-wal", OLDER_KEYS, ANCHOR)
+"""What a data directory must not have, unless it is empty; blobs and keys are looked at by themselves."""
 _OPEN = [state.value for state in RunState if not state.final]
 _REASON = "the store was restored from a backup that was made while the run executed"
 
@@ -125,7 +125,8 @@ def _check(document: Document, store: Store) -> None:
             f"backup {document.id} is of {document.database}, and {store.database.url} is "
             f"{store.database.kind}: RESPAWN_DB_URL must name a database of the same kind"
         )
-    found = [name for name in _OF_A_STORE if (store.data / name).exists()]
+    paths = (store.data / name for name in _OF_A_STORE)
+    found = [path.name for path in paths if path.exists() and path.stat().st_size]
     if found:
         raise Conflict(
             f"the data directory {store.data} is not empty, it has {found[0]}: restore into an empty one",
