@@ -66,7 +66,8 @@ class LonelyService:
         """Whether it says that it is well."""
         assert self.process.poll() is None, "the service ended"
         try:
-            return httpx.get(f"{self.url}/api/health").status_code == 200
+            answers = [httpx.get(url) for url in (f"{self.url}/api/health", f"{self.runner_url}/health")]
+            return all(answer.status_code == 200 for answer in answers)
         except httpx.HTTPError:
             return False
 

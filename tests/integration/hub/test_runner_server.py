@@ -20,7 +20,7 @@ from respawn_jobs.ledger.surroundings import Unobserved
 from respawn_jobs.models import RunState
 from respawn_jobs.remote import RemoteRunner
 from respawn_jobs.service import Promotion, RunRequest, Service
-from support.lonely import TOKEN, LonelyService, answering_hub, lonely_service
+from support.lonely import TOKEN, LonelyService, answering_hub, lonely_service, start_service
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 from support.waiting import wait_for
@@ -59,22 +59,31 @@ def test_a_run_keeps_its_lease_while_the_process_that_answers_people_stands_stil
     runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
     runner.begin()
     lease = str(LEASE_SECONDS)
-    with answering_hub() as hub, lonely_service(tmp_path, hub, RESPAWN_LEASE_SECONDS=lease) as service:
-        assert heartbeat(service, runner) == 200
-        people = psutil.Process(service.process.pid)
-        people.suspend()  # as if it held its interpreter for longer than a lease
+    with answering_hub() as hub:
+        service = start_service(tmp_path, hub, RESPAWN_LEASE_SECONDS=lease)
         try:
-            until = time.monotonic() + 3 * LEASE_SECONDS
-            while time.monotonic() < until:
-                began = time.monotonic()
-                assert heartbeat(service, runner) == 200
-                assert time.monotonic() - began < 1
-                time.sleep(0.3)
+            wait_for(lambda: runner.port.heartbeat() and service.healthy(), 60, "the service")
+            _outlives(service, runner)
+            assert ada.show(runner.run).run.state is RunState.RUNNING
         finally:
-            people.resume()
-        wait_for(service.healthy, 30, "the service")
-        assert heartbeat(service, runner) == 200
-        assert ada.show(runner.run).run.state is RunState.RUNNING
+            service.process.terminate()
+            service.process.wait(30)
+
+
+def _outlives(service: LonelyService, runner: PlayedRunner) -> None:
+    """Stop the process that answers people for several leases; the runner must be heard all the while."""
+    people = psutil.Process(service.process.pid)
+    people.suspend()  # as if it held its interpreter for longer than a lease
+    try:
+        until = time.monotonic() + 3 * LEASE_SECONDS
+        while time.monotonic() < until:
+            began = time.monotonic()
+            assert heartbeat(service, runner) == 200
+            assert time.monotonic() - began < 1
+            time.sleep(0.3)
+    finally:
+        people.resume()
+    wait_for(lambda: heartbeat(service, runner) == 200 and service.healthy(), 30, "the service")
 
 
 def test_what_runners_say_is_counted_and_wakes_the_service(
