@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from respawn_hub.app import create_app
 from respawn_hub.data_lock import DataLock, Holder
+from respawn_hub.deadlines import server_config
 from respawn_hub.listening import CannotListen, listeners
 from respawn_hub.services.ending import Ending
 from respawn_hub.services.runner_server import RunnerServer
@@ -108,9 +109,7 @@ def _serve(settings: Settings, hub_settings: HubSettings) -> int:
         )
     except Conflict as error:  # a store of a newer version
         return _refused(str(error), NO_STORE)
-    # Live pages hold their connections open; they are not waited for.
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
-    server = Server(app, config, lock)
+    server = Server(app, server_config(app), lock)
     with suppress(KeyboardInterrupt):  # the hub interrupts what it stops
         server.run(sockets)
     return 0 if server.started else CANNOT_LISTEN

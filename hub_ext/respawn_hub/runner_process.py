@@ -22,6 +22,7 @@ from contextlib import suppress
 import uvicorn
 
 from respawn_hub.app import open_ledger
+from respawn_hub.deadlines import server_config
 from respawn_hub.runner_api import RunnerApi
 from respawn_hub.runner_app import create_runner_app
 from respawn_hub.runner_reports import Reports
@@ -45,14 +46,7 @@ def main(arguments: list[str]) -> int:
         told = Reports(pipe)
         ledger.attach(NoChannels(), told)
         api = RunnerApi(ledger=ledger, uploads=settings.uploads, wake=told.wake)
-        config = uvicorn.Config(
-            create_runner_app(api),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=2,
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(server_config(create_runner_app(api), lifespan="off"))
         threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listening])

@@ -21,7 +21,12 @@ from respawn_jobs.errors import Corrupt, InvalidInput, NotFound, RespawnError, U
 
 _CREDENTIALS = re.compile(r"//[^\s/\"']*@")
 _SINGLE_PUT = 5 * 2**30
-PIECE = 4 * 2**20
+_OF_AN_OBJECT = 2**20
+"""Bytes that are read at once of an object."""
+_IN_MEMORY = 2**22
+"""Bytes of a file that are read as a whole to be put into an object store."""
+_OF_A_FILE = 2**18
+"""Bytes that are read at once of a file. Whoever reads an answer slowly keeps as many in memory."""
 _REMOVE_SECONDS = 10.0
 
 
@@ -156,9 +161,11 @@ class Objects:
         path = f"{self.url}/{name}"
         with self._translated(name):
             size = int(self._filesystem.info(path)["size"])
-        for start in range(0, size, PIECE):
+        for start in range(0, size, _OF_AN_OBJECT):
             with self._translated(name):
-                piece = bytes(self._filesystem.cat_file(path, start=start, end=min(start + PIECE, size)))
+                piece = bytes(
+                    self._filesystem.cat_file(path, start=start, end=min(start + _OF_AN_OBJECT, size))
+                )
             yield piece
 
     def write(self, name: str, source: bytes | Path) -> None:
@@ -169,7 +176,7 @@ class Objects:
         s3 = urlsplit(self.url).scheme == "s3"
         with self._translated(name):
             try:
-                if s3 and isinstance(source, Path) and size > PIECE:
+                if s3 and isinstance(source, Path) and size > _IN_MEMORY:
                     self._put_file(name, source)
                 elif isinstance(source, Path) and not s3:
                     self._filesystem.put_file(str(source), f"{self.url}/{name}")
@@ -284,7 +291,7 @@ def shown(url: str) -> str:
 
 
 def _read(file: BinaryIO) -> Iterator[bytes]:
-    while piece := file.read(PIECE):
+    while piece := file.read(_OF_A_FILE):
         yield piece
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import threading
-import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 
 import httpx
 import psutil
 import pytest
 
+from support.heartbeats import heartbeats
 from support.lonely import TOKEN, LonelyService
 from support.routes import routes
 from support.runners import PlayedRunner
@@ -42,29 +40,6 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "digits": lambda size: _filled(size, "", "9", ""),
     "escapes": lambda size: _filled(size, '{"job":"', '\\"', ""),
 }
-
-
-@contextmanager
-def heartbeats(service: LonelyService, runner: PlayedRunner) -> Iterator[list[float]]:
-    """Send the heartbeats of a running run meanwhile; yields how long each waited, in seconds."""
-    waits: list[float] = []
-    over = threading.Event()
-    headers = {"Authorization": f"Bearer {runner.token}"}
-
-    def beat() -> None:
-        with httpx.Client(headers=headers, timeout=60) as client:
-            while not waits or not over.wait(0.05):
-                began = time.monotonic()
-                answer = client.post(f"{service.url}/runner/{runner.attempt}/heartbeat")
-                waits.append(time.monotonic() - began if answer.status_code == 200 else 60.0)
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    try:
-        yield waits
-    finally:
-        over.set()
-        thread.join()
 
 
 def cost(service: LonelyService, send: Callable[[], httpx.Response]) -> tuple[httpx.Response, float, int]:
