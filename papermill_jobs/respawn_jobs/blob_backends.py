@@ -27,6 +27,7 @@ _IN_MEMORY = 2**22
 """Bytes of a file that are read as a whole to be put into an object store."""
 _OF_A_FILE = 2**18
 """Bytes that are read at once of a file. Whoever reads an answer slowly keeps as many in memory."""
+_INCOMPLETE = ".incomplete-"
 _REMOVE_SECONDS = 10.0
 
 
@@ -50,6 +51,7 @@ class Backend(Protocol):
     def beginning(self, name: str, size: int) -> bytes: ...  # noqa: D102
     def remove(self, name: str) -> None: ...  # noqa: D102
     def listed(self) -> Iterator[Listed]: ...  # noqa: D102
+    def remove_incomplete(self, before: datetime) -> int: ...  # noqa: D102
 
 
 class Files:
@@ -126,6 +128,21 @@ class Files:
                         yield Listed(str(path.relative_to(self.root)), told.st_size, at)
         except OSError as error:
             raise _unavailable(str(self.root), error) from error
+
+    def remove_incomplete(self, before: datetime) -> int:
+        """Remove what writes that broke off before a moment have left; return how many files."""
+        removed = 0
+        try:
+            for directory, _, names in os.walk(self.root):
+                for name in names:
+                    path = Path(directory) / name
+                    with suppress(FileNotFoundError):  # Race: a write that was just completed
+                        if name.startswith(_INCOMPLETE) and path.stat().st_mtime < before.timestamp():
+                            path.unlink()
+                            removed += 1
+        except OSError as error:
+            raise _unavailable(str(self.root), error) from error
+        return removed
 
 
 class Objects:
@@ -266,6 +283,10 @@ class Objects:
         except Exception as error:  # botocore, aiohttp and OSError: all mean that the store did not answer
             raise _unavailable(self.url, error) from error
 
+    def remove_incomplete(self, before: datetime) -> int:
+        """Return zero: what is put by a single PUT is there as a whole or not at all."""
+        return 0
+
 
 def _not_found(name: str) -> NotFound:
     digest = name.rpartition("/")[2]
@@ -309,7 +330,7 @@ def _copy(source: Path, path: Path) -> None:
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
     """Write a file piece by piece; it is there, on the disk, when the block ends, or absent."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".incomplete-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_INCOMPLETE)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -128,6 +129,10 @@ class BlobStore:
     def remove_file(self, name: str) -> None:
         """Remove a file by the name that `listed` told."""
         self._backend.remove(name)
+
+    def remove_incomplete(self, before: datetime) -> int:
+        """Remove what writes that broke off before a moment have left; return how many files."""
+        return self._backend.remove_incomplete(before)
 
     def listed(self) -> Iterator[tuple[Listed, str | None]]:
         """Yield every file of the store, with its digest; None for one that is no blob by its name."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from respawn_hub.auth import AskedFirst, FormDep, PageServiceDep, ServiceDep
 from respawn_hub.handlers.problems import PROBLEMS, sends, takes
 from respawn_hub.handlers.streams import streamed
 from respawn_hub.runtime import RuntimeDep
+from respawn_hub.uploads import upload_file
 from respawn_jobs.errors import InvalidInput, Unavailable
 from respawn_jobs.models import Run
 from respawn_jobs.service_history import Collected, ImportRequest, OrphanRequest, Orphans, Pinned
@@ -53,7 +53,7 @@ async def import_run(
     wanted = ImportRequest(namespace=namespace, job=job)
     service.may_import(wanted)
     most = runtime.settings.import_megabytes << 20
-    async with _uploaded(request, runtime.settings.data / "uploads", most) as path:
+    async with _uploaded(request, runtime.settings.uploads, most) as path:
         return await run_in_threadpool(service.import_run, path, wanted)
 
 
@@ -79,9 +79,8 @@ def press_pin(run: str, form: FormDep, service: PageServiceDep, runtime: Runtime
 @asynccontextmanager
 async def _uploaded(request: Request, directory: Path, most: int) -> AsyncIterator[Path]:
     """Write the body to a file, which is gone when the block ends."""
-    directory.mkdir(parents=True, exist_ok=True)
     size = 0
-    with tempfile.NamedTemporaryFile(dir=directory) as file:
+    with upload_file(directory) as (file, path):
         try:
             async for chunk in request.stream():
                 size += len(chunk)
@@ -95,4 +94,4 @@ async def _uploaded(request: Request, directory: Path, most: int) -> AsyncIterat
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise Unavailable("the service's disk is full; free some space and try again") from error
-        yield Path(file.name)
+        yield path

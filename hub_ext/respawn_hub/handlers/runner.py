@@ -8,9 +8,7 @@ would run in the threads that everything else shares.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request, Response
@@ -21,6 +19,7 @@ from respawn_hub.handlers.problems import TO_RUNNERS, sends, takes
 from respawn_hub.handlers.streams import BYTES, streamed
 from respawn_hub.limits import check_size
 from respawn_hub.runner_api import RunnerApi, RunnerApiDep
+from respawn_hub.uploads import upload_file
 from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ledger.port import LedgerRunner
 from respawn_jobs.logs import about
@@ -125,13 +124,11 @@ async def put_blob(digest: str, request: Request, port: PortDep, api: RunnerApiD
     in_thread = api.threads.run
     if not await in_thread(port.missing, [digest]):
         return
-    uploads = api.uploads
-    uploads.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=uploads) as file:
+    with upload_file(api.uploads) as (file, path):
         async for chunk in request.stream():
             await in_thread(file.write, chunk)
         file.flush()
-        await in_thread(port.put_blob, digest, Path(file.name))
+        await in_thread(port.put_blob, digest, path)
 
 
 @router.get("/blobs/{digest}", response_class=Response, responses=sends(BYTES))

@@ -8,7 +8,6 @@ them.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Hashable
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +32,7 @@ from respawn_jobs.models import Imported, Run
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.service_history import ImportRequest
 from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointRow, JobRow, RunRow, VersionRow
+from respawn_jobs.workspace import Workspace
 
 _IN_MEMORY = 8 << 20
 _LARGEST = 2**53
@@ -139,11 +139,12 @@ def _put(context: Context, namespace: str, archive: Archive) -> None:
             if member.size <= _IN_MEMORY:
                 holdings.put(context, namespace, member.digest, file.read())
                 continue
-            with tempfile.NamedTemporaryFile(prefix="respawn-import-") as copy:
-                while piece := file.read(_IN_MEMORY):
-                    copy.write(piece)
-                copy.flush()
-                holdings.put(context, namespace, member.digest, Path(copy.name))
+            with Workspace() as workspace:  # the next one removes it, should this process be killed
+                copy = workspace.path / "member"
+                with copy.open("wb") as copied:
+                    while piece := file.read(_IN_MEMORY):
+                        copied.write(piece)
+                holdings.put(context, namespace, member.digest, copy)
 
 
 def _job(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from respawn_jobs.ledger import ends, retention
 from respawn_jobs.ledger.collecting import Collector
 from respawn_jobs.ledger.context import Context
+
+_BROKEN_OFF = timedelta(hours=1)
+"""After this time without a byte, nobody writes a file any more."""
 
 
 class KeepingLedger:
@@ -23,6 +28,10 @@ class KeepingLedger:
     def remove_old_records(self) -> None:
         """Remove notices and backfills of long ago."""
         retention.remove_old_records(self._context)
+
+    def remove_incomplete(self) -> int:
+        """Remove what writes of blobs that a kill broke off have left; return how many files."""
+        return self._context.blobs.remove_incomplete(self._context.clock() - _BROKEN_OFF)
 
     def collector(self) -> Collector:
         """Return what removes blobs that nothing names, step by step."""
