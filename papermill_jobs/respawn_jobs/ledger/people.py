@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 BY = "respawn:owners"
 """Who the audit trail names."""
 _USER = "user/"
+_SERVICE = "user/service:"
+"""Of the hub's services, which are none of its users; they come and go by its configuration."""
 _MANY = 3
 """Fewer that are gone at once are believed in any case."""
 
@@ -125,12 +127,14 @@ def settle(context: Context, users: Mapping[str, str | None]) -> Settled:
 
 def _owned(session: Session, *, lock: bool = False) -> dict[str, NamespaceRow]:
     """Return the rows of all users' namespaces, also of those that have jobs and no row yet."""
-    query = select(NamespaceRow).where(NamespaceRow.namespace.startswith(_USER, autoescape=True))
-    query = query.order_by(NamespaceRow.namespace)
+    mine = NamespaceRow.namespace.startswith(_USER, autoescape=True)
+    others = NamespaceRow.namespace.startswith(_SERVICE, autoescape=True)
+    query = select(NamespaceRow).where(mine, ~others).order_by(NamespaceRow.namespace)
     rows = {row.namespace: row for row in session.scalars(query.with_for_update() if lock else query)}
     with_jobs = select(JobRow.namespace).distinct()
     for namespace in session.scalars(with_jobs):
-        if namespace.startswith(_USER) and namespace not in rows:
+        users = namespace.startswith(_USER) and not namespace.startswith(_SERVICE)
+        if users and namespace not in rows:
             rows[namespace] = NamespaceRow(namespace=namespace, state=ACTIVE, audit_from=0)
             if lock:
                 session.add(rows[namespace])

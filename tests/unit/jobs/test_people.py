@@ -147,6 +147,13 @@ def test_a_list_without_proof_suspends_nobody(nightly: Nightly, ledger: Ledger, 
     assert nightly.call().state is RunState.QUEUED
 
 
+def test_a_service_of_the_hub_is_not_taken_for_a_user_who_is_gone(ledger: Ledger) -> None:
+    reports = ledger.as_actor(Actor("service:reports", frozenset({"custom:respawn:edit"})))
+    reports.promote(Promotion(name="report", notebook=SOURCE))
+    assert not ledger.settle_owners(BOB).changed
+    assert reports.run(RunRequest(job="report")).state is RunState.QUEUED
+
+
 def test_a_list_that_lacks_most_owners_suspends_nobody(ledger: Ledger, root: Service) -> None:
     for number in range(5):
         root.promote(Promotion(name="report", namespace=f"user/u{number}", notebook=SOURCE))
