@@ -10,6 +10,7 @@ from respawn_hub.metrics import Metrics
 from respawn_hub.services.hub_watch import HubWatch
 from respawn_hub.services.notifier import Collector, Deadlines, Notifier
 from respawn_hub.services.probe import Probe
+from respawn_hub.services.writes import Writes
 from respawn_hub.settings import HubSettings, Settings
 from respawn_jobs.clock import Clock
 from respawn_jobs.ledger import Ledger
@@ -32,8 +33,11 @@ def watching(
     operations = ledger.operations()
     channels = Channels.load(settings.channels_file)
     metrics = Metrics(operations.figures)
+    writes = Writes(operations, settings.data)
     probe = Probe(
-        operations, queue_alarm_seconds=settings.queue_alarm_seconds, more=lambda: {"hub": hub_watch.part}
+        operations,
+        queue_alarm_seconds=settings.queue_alarm_seconds,
+        more=lambda: {"hub": hub_watch.part, **writes.parts()},
     )
     ledger.attach(channels, metrics)
     base = hub_settings.public_url or hub_settings.prefix
@@ -46,6 +50,7 @@ def watching(
             "deadlines": Deadlines(operations, clock=clock).tick,
             "notifier": Notifier(operations, channels, lambda path: f"{base}{path}").tick,
             "health": probe.tick,
+            "writes": writes.tick,
             **hub_watch.loops(),
         },
     )

@@ -24,10 +24,13 @@ from blake3 import blake3
 from respawn_jobs.blob_backends import Backend, Files, Listed, Objects, shown, whole
 from respawn_jobs.errors import Corrupt, InvalidInput, SentWrong
 from respawn_jobs.private_files import closed_directory
+from respawn_jobs.room import BYTES
 from respawn_kernels.digest import digest_of, digest_of_file
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PARALLEL = 16
+_PROBE = ".incomplete-probe"
+"""Where one is left, it is removed with what broken writes have left."""
 
 
 class BlobStore:
@@ -52,6 +55,16 @@ class BlobStore:
         """Close a directory of blobs to other accounts. Raises `InvalidInput` when that is not possible."""
         if isinstance(self._backend, Files):
             closed_directory(self._backend.root)
+
+    @property
+    def of_files(self) -> bool:
+        """Whether the blobs are files of a directory, and not objects of a store elsewhere."""
+        return isinstance(self._backend, Files)
+
+    def prove_writes(self) -> None:
+        """Write a small file that is no blob, and remove it. Raises `Unavailable`."""
+        self._backend.write(_PROBE, bytes(BYTES if self.of_files else 1))
+        self._backend.remove(_PROBE)
 
     def put(self, digest: str, source: bytes | Path) -> None:
         """Store bytes, or a file's, under `digest`. Raises `SentWrong` when they do not match it.

@@ -47,6 +47,19 @@ class Operations:
         """Return the state of the whole service. Raises `Unavailable`."""
         return figures(self._context)
 
+    @property
+    def blobs_are_files(self) -> bool:
+        """Whether the blob store is a directory."""
+        return self._context.blobs.of_files
+
+    def prove_database_writes(self) -> None:
+        """Prove that the database takes a write. Raises `Unavailable`."""
+        self._context.database.prove_writes()
+
+    def prove_blob_writes(self) -> None:
+        """Prove that the blob store takes a write. Raises `Unavailable`."""
+        self._context.blobs.prove_writes()
+
     def probe_blobs(self) -> None:
         """Ask the blob store for something that it need not have. Raises `Unavailable`."""
         self._context.blobs.exists(_NO_BLOB)

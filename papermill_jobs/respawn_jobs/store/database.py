@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Conflict, InvalidInput, Unavailable
+from respawn_jobs.room import prove_room
 from respawn_jobs.store import postgresql, sqlite
 from respawn_jobs.store.failures import translated
 
@@ -61,6 +62,8 @@ class Database:
         self._reader = self.engine.execution_options(**kind.READS)
         self._writer = self.engine.execution_options(**kind.WRITES)
         self._waiting = False
+        # SQLite writes into pages that it has, and into its log, for a while after its disk is full.
+        self._file = Path(parsed.database) if self._sqlite and parsed.database else None
 
     @property
     def kind(self) -> Literal["sqlite", "postgresql"]:
@@ -113,6 +116,19 @@ class Database:
         """Ask for a sign of life. Raises `Unavailable` when there is none."""
         with self.session() as session:
             session.execute(text("SELECT version_num FROM alembic_version"))
+
+    def prove_writes(self) -> None:
+        """Commit a change that changes nothing, where there is room for more. Raises `Unavailable`."""
+        if self._file is not None:
+            try:
+                prove_room(self._file.parent)
+            except OSError as error:
+                raise Unavailable(
+                    f"the disk of the database {self.url} takes no writes: {error.strerror}",
+                    database=self.url,
+                ) from error
+        with self.session(write=True) as session:
+            session.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
     def close(self) -> None:
         """Close all connections."""

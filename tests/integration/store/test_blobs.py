@@ -34,6 +34,12 @@ def test_bytes_come_back(store):
         assert store.exists(digest)
 
 
+def test_a_proof_of_writes_leaves_nothing(store):
+    store.prove_writes()
+    store.prove_writes()
+    assert list(store.listed()) == []
+
+
 def test_a_file_is_stored_under_its_digest(store, tmp_path):
     source = tmp_path / "source"
     source.write_bytes(b"content" * 1000)

@@ -50,6 +50,16 @@ def database(db_url):
     database.close()
 
 
+def test_a_proof_of_writes_changes_nothing_and_leaves_nothing(db_url, tmp_path):
+    database = Database(db_url)
+    database.prove_writes()
+    database.prove_writes()
+    database.check()
+    assert database.revision() == HEAD
+    database.close()
+    assert not list(tmp_path.rglob(".incomplete-*"))
+
+
 def a_job(**more):
     return JobRow(
         **{
