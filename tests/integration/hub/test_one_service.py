@@ -120,6 +120,30 @@ def test_a_killed_service_is_named_as_the_cause_by_the_next_one_at_once(tmp_path
     assert detail.run.error.value.startswith("the service that ran it was killed")
 
 
+def test_a_runner_that_stands_still_is_not_said_to_be_dead(tmp_path: Path) -> None:
+    ledger = Ledger.embedded(tmp_path / "data")
+    ada = ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="long", notebook=text(notebook("import time", "time.sleep(600)"))))
+    run = ada.run(RunRequest(job="long")).id
+    with (
+        answering_hub() as hub,
+        lonely_service(tmp_path / "data", hub, RESPAWN_LEASE_SECONDS="3") as service,
+    ):
+        wait_for(lambda: ada.show(run).run.cells_done == 1, 60, "the first cell")
+        stopped = [one for one in service.processes() if "respawn_jobs.warm" in one.cmdline()]
+        try:
+            for runner in stopped:
+                runner.suspend()
+            wait_for(lambda: ada.show(run).run.state.final, 30, "the end of the lease")
+        finally:
+            for runner in stopped:
+                runner.resume()
+    told = ada.show(run).run.error
+    ledger.close()
+    assert told is not None
+    assert told.value.startswith("the runner's process lives but was not heard for")
+
+
 def test_a_refused_token_is_told_and_ends_nothing(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with answering_hub() as hub:  # it knows ada's token alone

@@ -142,6 +142,74 @@ def test_an_attempt_that_no_runner_of_a_service_takes_costs_the_run_nothing(queu
     assert "no runner claimed" in ended.error.value
 
 
+def _report(ledger, replica):
+    ledger.say_present(replica, host="node-7", places=1, busy=1, draining=False, health={})
+
+
+def _claimed(ledger, replica):
+    [taken] = ledger.take("local", replica, 1)
+    ledger.runner(taken.attempt, taken.token).claim()
+    return taken.attempt
+
+
+def test_a_run_whose_service_fell_silent_with_it_says_so(queue, ledger, ada, clock):
+    run = queue()
+    _report(ledger, "rep-a")
+    _claimed(ledger, "rep-a")
+    clock.forward(seconds=16)
+    _report(ledger, "rep-b")
+    ledger.expire()
+    told = ada.show(run.id).run.error
+    assert told.name == "RunnerLost"
+    assert told.value.startswith("the service that ran it was killed, or its machine went away")
+    assert "on node-7, last heard at" in told.value
+
+
+def test_a_run_whose_service_is_forgotten_says_so_too(queue, ledger, ada, clock):
+    run = queue()
+    _claimed(ledger, "rep-a")
+    clock.forward(seconds=16)
+    ledger.expire()
+    assert ada.show(run.id).run.error.value.startswith("the service that ran it was killed")
+
+
+def test_a_run_whose_service_is_well_blames_its_runner(queue, ledger, ada, clock):
+    run = queue()
+    _claimed(ledger, "rep-a")
+    clock.forward(seconds=16)
+    _report(ledger, "rep-a")
+    ledger.expire()
+    assert ada.show(run.id).run.error.value.startswith("the runner stopped answering")
+
+
+def test_a_run_whose_runner_lives_unheard_blames_the_machine(queue, ledger, ada, clock):
+    run = queue()
+    attempt = _claimed(ledger, "rep-a")
+    watch = ledger.watch()
+    watch.expire({attempt})
+    for _ in range(3):
+        clock.forward(seconds=8)
+        _report(ledger, "rep-a")
+        watch.expire({attempt})
+    told = ada.show(run.id).run.error.value
+    assert told.startswith("the runner's process lives but was not heard for")
+    assert "the machine was too busy (load average" in told
+
+
+def test_what_a_killed_replica_ran_is_lost_at_once_and_nothing_else(queue, ledger, ada):
+    runs = {queue().id for _ in range(3)}
+    [executing] = ledger.take("local", "rep-a", 1)
+    ledger.runner(executing.attempt, executing.token).claim()
+    [unclaimed] = ledger.take("local", "rep-a", 1)
+    [waiting] = runs - {executing.run, unclaimed.run}
+    _report(ledger, "rep-a")
+    assert set(ledger.lose_replica("rep-a")) == {executing.run, unclaimed.run}
+    assert ada.show(executing.run).run.error.value.startswith("the service that ran it was killed")
+    assert ada.show(unclaimed.run).run.state == "queued", "nobody had begun it"
+    assert ada.show(waiting).attempts == []
+    assert ledger.lose_replica("rep-a") == []
+
+
 @pytest.mark.parametrize("place", range(8))
 def test_a_lost_attempt_can_commit_nothing(queue, ledger, ada, clock, place):
     run = queue("a = 1")
