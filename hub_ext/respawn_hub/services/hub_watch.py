@@ -19,7 +19,8 @@ from respawn_hub.services.probe import Part
 from respawn_jobs.errors import Unavailable
 
 logger = logging.getLogger(__name__)
-_PROCESS_SECONDS = 1.0
+_PROCESS_SECONDS = 0.2
+"""Between the hub's end and this look runs may still be begun, only to be requeued."""
 _TOKEN_SECONDS = 15.0
 _TROUBLE_SECONDS = 5.0
 _SILENT = Part(status="degraded", said="does not answer: nobody can sign in")

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -27,6 +28,7 @@ from support.waiting import wait_for
 
 FAULTS = ("hub", "service", "both", "proxy")
 SIGN_IN_SECONDS = 30.0
+_NOTICED = timedelta(seconds=2)
 _QUEUED = 3
 """Runs that are queued before each fault; one at a time executes."""
 _MARK = "import time\nwith open(path, 'a') as f:\n    f.write(name + '\\n')\ntime.sleep(0.5)"
@@ -43,12 +45,14 @@ class Report:
     restarts: int = 0
     """How often the hub was started after the first time."""
     runs: int = 0
+    waited: int = 0
+    """How many of them no runner had begun when their fault came."""
     wrong: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         """One line with all figures."""
         took = ", ".join(f"{fault} {seconds:.1f} s" for fault, seconds in self.seconds.items())
-        counts = f"{self.runs} runs, {self.restarts} restarts of the hub"
+        counts = f"{self.runs} runs ({self.waited} queued at the fault), {self.restarts} restarts of the hub"
         return f"seed {self.seed}: {took}; {counts}; wrong: {self.wrong or 'nothing'}"
 
 
@@ -76,9 +80,8 @@ class _Story:
         self._chance = chance
         self._marks = hub.directory / "marks"
         self._ada = hub.service("ada")
-        self._waiting: set[str] = set()
-        """Runs that no runner had begun when a fault came."""
-        self._all: list[str] = []
+        self._faults: dict[str, datetime] = {}
+        """Each run, and when the fault before which it was queued was over."""
 
     def prepare(self) -> None:
         source = notebook("path = ''\nname = ''", _MARK, tags={0: ["parameters"]})
@@ -88,8 +91,9 @@ class _Story:
         """Queue some runs, do one fault, and wait until all is well again."""
         runs = [self._queue(fault, number) for number in range(_QUEUED)]
         time.sleep(self._chance.uniform(0, 2.0))  # the moment of the fault is what chance decides
-        self._waiting |= {run for run in runs if self._show(run).run.state is RunState.QUEUED}
         self._kill(fault)
+        # A service whose hub was killed sees that a moment later, and may begin a run until then.
+        self._faults |= dict.fromkeys(runs, datetime.now(UTC) + _NOTICED)
         began = time.monotonic()
         wait_for(
             lambda: self._signed_in(began), SIGN_IN_SECONDS * 3, f"a sign-in after {fault}", interval=0.2
@@ -99,9 +103,7 @@ class _Story:
 
     def _queue(self, fault: str, number: int) -> str:
         given = {"path": str(self._marks), "name": f"{fault}-{number}"}
-        run = self._ada.run(RunRequest(job="mark", parameters=given)).id
-        self._all.append(run)
-        return run
+        return self._ada.run(RunRequest(job="mark", parameters=given)).id
 
     def _kill(self, fault: str) -> None:
         faults: dict[str, Callable[[], None]] = {
@@ -152,16 +154,18 @@ class _Story:
     def check(self) -> None:
         """Compare what ran with what was queued."""
         begun = Counter(self._marks.read_text().split())
-        self._report.runs = len(self._all)
-        for run in self._all:
+        self._report.runs = len(self._faults)
+        for run, fault in self._faults.items():
             detail = self._show(run)
             name, state = str(detail.run.parameters["name"]), detail.run.state
-            if run in self._waiting and (state is not RunState.SUCCEEDED or begun[name] != 1):
-                self._report.wrong.append(
-                    f"{run} ({name}) waited, is {state.value}, and began {begun[name]} times"
-                )
-            if state not in (RunState.SUCCEEDED, RunState.LOST) or begun[name] > len(detail.attempts):
-                self._report.wrong.append(f"{run} ({name}) is {state.value} and began {begun[name]} times")
+            claimed = [attempt.started_at for attempt in detail.attempts if attempt.started_at is not None]
+            said = f"{run} ({name}) is {state.value} and began {begun[name]} times in {len(claimed)} attempts"
+            waited = all(at > fault for at in claimed)
+            self._report.waited += waited
+            if waited and (state, begun[name], len(claimed)) != (RunState.SUCCEEDED, 1, 1):
+                self._report.wrong.append(f"{said}, although none had begun at the fault")
+            if state not in (RunState.SUCCEEDED, RunState.LOST) or begun[name] > len(claimed):
+                self._report.wrong.append(said)
         services = self._services()
         if len(services) != 1:
             self._report.wrong.append(f"{len(services)} services run")
