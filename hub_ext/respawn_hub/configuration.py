@@ -18,6 +18,8 @@ from respawn_hub.one_person import for_one_person, value
 from respawn_hub.quick_restart import notice_ended_services
 
 SERVICE = "respawn"
+_TEMPLATES = Path(__file__).parent / "hub_templates"
+"""Where the hub finds its page for a service that does not answer."""
 SCOPES: dict[str, dict[str, Any]] = {
     "custom:respawn:read": {"description": "See jobs, runs and their outputs."},
     "custom:respawn:run": {
@@ -125,6 +127,7 @@ def configure(
         **({"api_token": external_token} if external_url else started),
     }
     _append(c.JupyterHub, "services", service)
+    _append(c.JupyterHub, "template_paths", str(_TEMPLATES))
     notice_ended_services()
     _add_rights(c, everyone)
     servers = dict(value(c.Spawner, "environment", {}))

@@ -10,9 +10,12 @@ from tornado import web
 
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.models import JobSettings, Model, Run
-from respawn_jobs.service import Promotion, ResumeRequest
+from respawn_jobs.service import Promotion, ResumeRequest, Service
 from respawn_server.promotion import ScheduleBody, inspect_notebook, promote
 from respawn_server.shared import KEY, RespawnHandler
+
+_MAX_RESUMES = 20
+"""Resumes, one of the other, that are followed."""
 
 
 class ResumeBody(Model):
@@ -72,6 +75,24 @@ class RestartHandler(RespawnHandler):
         """Answer `{"run", "url"}`."""
         run, request = await _resume_request(self)
         _answer_run(self, await self.call(lambda service: service.restart(run, request)))
+
+
+class OutcomeHandler(RespawnHandler):
+    """GET outcome?path=: what became of the run that a debug notebook is of."""
+
+    auth_resource = KEY
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer `{"run", "last"}`: the run, and the last of those that go on from it, or null."""
+        run_id, _ = await self.shared.notebooks.run_of(self.get_query_argument("path"))
+        run, last = await self.call(lambda service: _outcome(service, run_id))
+        document = {
+            "run": run.model_dump(mode="json"),
+            "last": last.model_dump(mode="json") if last else None,
+        }
+        self.answer(document)
 
 
 class InspectHandler(RespawnHandler):
@@ -140,6 +161,16 @@ async def _resume_request(handler: RespawnHandler) -> tuple[str, ResumeRequest]:
     return run, request
 
 
+def _outcome(service: Service, run_id: str) -> tuple[Run, Run | None]:
+    """Return a run, and the last of those that go on from it."""
+    run = last = service.show(run_id).run
+    for _ in range(_MAX_RESUMES):
+        if last.resumed_by is None:
+            break
+        last = service.show(last.resumed_by).run
+    return run, None if last is run else last
+
+
 def _answer_run(handler: RespawnHandler, run: Run) -> None:
     pages = handler.shared.pages
     url = f"{pages}/runs/{run.id}" if pages else None
@@ -159,6 +190,7 @@ ROUTES: list[tuple[str, Any]] = [
     ("api/plan", PlanHandler),
     ("api/resume", ResumeHandler),
     ("api/restart", RestartHandler),
+    ("api/outcome", OutcomeHandler),
     ("api/inspect", InspectHandler),
     ("api/promote", PromoteHandler),
     ("api/preview", PreviewHandler),

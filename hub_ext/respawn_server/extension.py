@@ -16,6 +16,7 @@ from respawn_server.notebooks import Notebooks
 from respawn_server.openings import Openings
 from respawn_server.pages import ROUTES as PAGE_ROUTES
 from respawn_server.shared import KEY, Shared
+from respawn_server.terminals import add_command
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -42,3 +43,4 @@ def load(server: ServerApp) -> None:
     routes = [(url_path_join(base, "respawn", route), handler) for route, handler in PAGE_ROUTES + API_ROUTES]
     static = (url_path_join(base, "respawn/static/(.*)"), FileFindHandler, {"path": [str(STATIC)]})
     web_app.add_handlers(".*$", [*routes, static])  # type: ignore[no-untyped-call]
+    add_command(server)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -79,11 +81,14 @@ def test_what_could_not_be_stored_is_made_again_once_that_is_agreed(form: Page) 
 
 def test_a_value_that_does_not_fit_comes_back_with_its_reason(form: Page) -> None:
     form.get_by_text("Change parameters").click()
-    form.get_by_label("rate").fill("high")
+    form.get_by_label("years").fill("soon")
     form.get_by_role("button", name="Show the plan").click()
 
-    expect(form.get_by_role("alert").first).to_contain_text("expected float")
-    expect(form.get_by_label("rate")).to_have_value("high")
+    expect(form.get_by_role("alert").first).to_contain_text("expected list")
+    years = form.get_by_label("years")
+    expect(years).to_have_value("soon")
+    expect(years).to_have_accessible_description(re.compile("expected list"))
+    expect(years).to_be_focused()
 
 
 def test_the_plan_fits_a_narrow_window(form: Page) -> None:

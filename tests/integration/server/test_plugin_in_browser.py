@@ -21,6 +21,14 @@ def edit(server: Server, path: str, cell: str, source: str) -> None:
     nbformat.write(notebook, server.home / path)
 
 
+def add(server: Server, path: str, before: str, *sources: str) -> None:
+    """Put cells before one of a notebook."""
+    notebook = nbformat.read(server.home / path, as_version=4)
+    place = next(at for at, cell in enumerate(notebook.cells) if cell.id == before)
+    notebook.cells[place:place] = [v4.new_code_cell(source) for source in sources]
+    nbformat.write(notebook, server.home / path)
+
+
 def show(page: Page, server: Server, path: str) -> None:
     # `reset`: without the tabs that an earlier test left open.
     page.goto(f"{server.hub.url}/hub/login?next=/user/{server.user}/lab/tree/{path}%3Freset")
@@ -142,3 +150,36 @@ def test_promotion_waits_for_a_schedule_that_can_be_and_then_says_the_version(
         "Europe/Berlin",
         {"year": 2026},
     )
+
+
+def test_scratch_cell_is_dropped_and_the_bar_tells_what_became_of_the_run(
+    page: Page, hub: RunningHub, server: Server
+) -> None:
+    run = fail(hub, "looked-at", ["rows = [1, 2, 3]", "1 / 0", "print(rows)"])
+    path = server.open(run.id)[-1]["path"]
+    edit(server, path, "c1", "pass")
+    add(server, path, "c1", "len(rows), max(rows)", "total = sum(rows)")
+    show(page, server, path)
+    expect(page.locator('.jp-Cell[data-respawn-cell="cell 1"]')).to_contain_text("len(rows)")
+    expect(page.locator('.jp-Cell[data-respawn-cell="cell 3"]')).to_contain_class("respawn-failing-cell")
+    bar = page.get_by_role("toolbar", name="Respawn")
+    bar.get_by_role("button", name="Resume…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("row").filter(has_text="len(rows)")).to_have_count(1)
+    dialog.get_by_role("group", name="New cells").get_by_role("checkbox", name="len(rows)").uncheck()
+    expect(dialog.get_by_role("row").filter(has_text="len(rows)")).to_have_count(0)
+    expect(dialog.get_by_role("row").filter(has_text="total = sum(rows)")).to_contain_text("new")
+    picture(page, "lab-resume-scratch")
+    dialog.get_by_role("button", name="Resume", exact=True).click()
+    link = page.get_by_role("link", name="Open its page")
+    resumed = finished(hub, str(link.get_attribute("href")).rpartition("/")[2])
+    assert resumed.state is RunState.SUCCEEDED
+    page.get_by_role("dialog").get_by_role("button", name="Close").last.click()
+    expect(bar).to_contain_text(f"{run.id} was resumed: {resumed.id} succeeded")
+    expect(bar.get_by_role("button", name="Resume…")).to_have_count(0)
+    picture(page, "lab-bar-after-resume")
+    page.reload()
+    expect(bar).to_contain_text("succeeded")
+    service = hub.service("ada")
+    titles = [cell.source for cell in v4.reads(service.notebook(resumed.id)).cells]
+    assert titles == ["rows = [1, 2, 3]", "total = sum(rows)", "pass", "print(rows)"]

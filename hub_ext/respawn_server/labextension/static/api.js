@@ -28,6 +28,11 @@ export class Api {
     return this._call("POST", "restart", { path });
   }
 
+  /** The debugged run, and the last of those that go on from it: null where there is none. */
+  outcome(path) {
+    return this._call("GET", `outcome?${new URLSearchParams({ path })}`);
+  }
+
   inspect(path) {
     return this._call("GET", `inspect?${new URLSearchParams({ path })}`);
   }

@@ -1,6 +1,7 @@
 // A debug notebook: the bar above it, and the failing cell brought into view and marked.
 
 import { element, pageLink, webAddress } from "./dom.js";
+import { outcomeBox } from "./outcome.js";
 
 export const SCRATCH = "respawn:scratch";
 const FAILING = "respawn-failing-cell";
@@ -26,11 +27,12 @@ export function addBar(lab, panel, info, pages, { resume, restart }) {
       element("strong", {}, `Debugging ${info.run}`),
       info.error ? ` · ${info.error}` : "",
     ),
+    outcomeBox(),
     element(
       "span",
       { class: "respawn-bar-buttons" },
       info.failing_cell_id ? button("Failing cell", show, "jp-mod-reject", "Show the cell that failed") : null,
-      button("Resume…", resume, "jp-mod-accept", "Save, and go on from the failing cell in a new run"),
+      button("Resume…", resume, "jp-mod-accept respawn-bar-resume", "Save, and go on from the failing cell in a new run"),
       button("Restart…", restart, "jp-mod-reject", "Save, and run everything again in a new run"),
       runPage ? pageLink(runPage, "Run page", { class: "respawn-bar-link" }) : null,
     ),

@@ -2,6 +2,7 @@
 
 import { Api } from "./api.js";
 import { addBar, debugInfo, markFailingCell, showFailingCell } from "./debugging.js";
+import { followOutcome } from "./outcome.js";
 import { promote } from "./promote.js";
 import { restart, resume } from "./resume.js";
 
@@ -18,8 +19,8 @@ export function makePlugin(lab) {
     activate: (app, tracker, palette, menu) => {
       const api = new Api(lab);
       addCommands(lab, app, api, tracker, palette, menu);
-      tracker.widgetAdded.connect((_, panel) => void prepare(lab, app, panel));
-      tracker.forEach((panel) => void prepare(lab, app, panel));
+      tracker.widgetAdded.connect((_, panel) => void prepare(lab, app, api, panel));
+      tracker.forEach((panel) => void prepare(lab, app, api, panel));
     },
   };
 }
@@ -44,7 +45,7 @@ function addCommands(lab, app, api, tracker, palette, menu) {
   tracker.currentChanged.connect(() => app.commands.notifyCommandChanged());
 }
 
-async function prepare(lab, app, panel) {
+async function prepare(lab, app, api, panel) {
   await panel.context.ready;
   if (panel.isDisposed) return;
   const info = debugInfo(panel);
@@ -52,12 +53,15 @@ async function prepare(lab, app, panel) {
     addPromoteButton(lab, app, panel);
     return;
   }
-  const run = (command) => () => {
+  let look = async () => {};
+  const run = (command) => async () => {
     app.shell.activateById(panel.id);
-    void app.commands.execute(command);
+    await app.commands.execute(command);
+    await look();
   };
   const pages = lab.coreutils.PageConfig.getOption("respawnPages");
-  addBar(lab, panel, info, pages, { resume: run("respawn:resume"), restart: run("respawn:restart") });
+  const bar = addBar(lab, panel, info, pages, { resume: run("respawn:resume"), restart: run("respawn:restart") });
+  look = followOutcome({ api, panel, node: bar.node.firstElementChild, pages });
   markFailingCell(panel, info);
   await panel.revealed;
   await showFailingCell(panel, info);

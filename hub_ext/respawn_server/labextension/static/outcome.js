@@ -1,0 +1,67 @@
+// What became of a debugged run: the bar above its notebook says which run goes on from it, and how that ended.
+
+import { element, pageLink } from "./dom.js";
+
+const PAUSE_MS = 5000;
+const WORDS = { timed_out: "timed out" };
+
+/**
+ * Keep the bar as it is at the service: after a resume it offers no second one.
+ *
+ * @param {{api, panel, node: HTMLElement, pages: string}} options `node` is the bar; parts of it are found by their class
+ * @returns {() => Promise<void>} looks again now
+ */
+export function followOutcome({ api, panel, node, pages }) {
+  const box = node.querySelector(".respawn-bar-outcome");
+  let timer = 0;
+
+  const show = ({ run, last }) => {
+    const state = last ? last.state : "";
+    for (const one of node.querySelectorAll(".respawn-bar-resume")) one.hidden = Boolean(last);
+    node.querySelector(".respawn-bar-text").hidden = Boolean(last);
+    node.dataset.outcome = state;
+    panel.node.classList.toggle("respawn-went-well", state === "succeeded");
+    if (!last) return box.replaceChildren();
+    const page = pages ? pageLink(`${pages}/runs/${encodeURIComponent(last.id)}`, last.id) : last.id;
+    const debug = pages && ["failed", "timed_out", "lost"].includes(state);
+    // Only what has changed is written, so that a screen reader says it once.
+    const said = `${last.id} ${state}`;
+    if (box.dataset.said === said) return undefined;
+    box.dataset.said = said;
+    return box.replaceChildren(
+      `${run.id} was resumed: `,
+      page,
+      ` ${WORDS[state] || (state === "running" ? "is running" : state === "queued" ? "is queued" : state)}`,
+      ...(debug ? [" · ", pageLink(`${pages}/debug/${encodeURIComponent(last.id)}`, "Debug it")] : []),
+    );
+  };
+
+  const look = async () => {
+    window.clearTimeout(timer);
+    if (panel.isDisposed) return;
+    let going = false;
+    try {
+      const outcome = await api.outcome(panel.context.path);
+      if (panel.isDisposed) return;
+      show(outcome);
+      going = outcome.last !== null && ["queued", "running"].includes(outcome.last.state);
+    } catch {
+      going = node.dataset.outcome === "running" || node.dataset.outcome === "queued";
+    }
+    if (going) timer = window.setTimeout(look, PAUSE_MS);
+  };
+
+  const seen = () => document.visibilityState === "visible" && void look();
+  document.addEventListener("visibilitychange", seen);
+  panel.disposed.connect(() => {
+    window.clearTimeout(timer);
+    document.removeEventListener("visibilitychange", seen);
+  });
+  void look();
+  return look;
+}
+
+/** The part of the bar that says it. */
+export function outcomeBox() {
+  return element("span", { class: "respawn-bar-outcome", role: "status", "aria-live": "polite" });
+}
