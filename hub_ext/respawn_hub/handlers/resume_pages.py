@@ -71,7 +71,7 @@ async def go_on(
             uploaded
             or form.get("planned", parameters_hash({})) != parameters_hash(given)
             or form.get("planned_strict", strict) != strict
-            or form.getlist("planned_scratch") != form.getlist("scratch")
+            or form.getlist("planned_scratch") != _scratch(form)
         )
         if form.get("button") != "start" or unseen:
             return planned(request, None)
@@ -100,8 +100,9 @@ def _declared(service: Service, run: Run) -> list[Parameter]:
 
 
 def _scratch(form: FormData) -> list[str]:
-    """Return the ids of added cells that are to be left out."""
-    return [str(cell) for cell in form.getlist("scratch")]
+    """Return the ids of added cells that are to be left out: those that were offered and are not ticked."""
+    kept = form.getlist("keep")
+    return [str(cell) for cell in form.getlist("offered") if cell not in kept]
 
 
 def _notebook(form: FormData, upload: bytes | None) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from nbformat import v4
 
 from respawn_hub import auth
 from respawn_hub.app import create_app
@@ -17,6 +18,7 @@ from respawn_hub.settings import HubSettings, Settings
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import CellError, CellState
+from respawn_jobs.notebooks import read_notebook, write_notebook
 from respawn_jobs.protocol import Outcome
 from respawn_jobs.service import Promotion, RunRequest
 from support.notebooks import notebook, text
@@ -190,3 +192,28 @@ def test_a_cell_that_a_cancel_stopped_did_not_fail(browse, ledger):
     cell = page[page.index('id="cell-1"') :]
     assert "cancelled" in cell[: cell.index("</header>")]
     assert "failed" not in re.findall(r'class="badge[^>]*>([^<]*)', page)
+
+
+def test_an_added_cell_is_left_out_by_its_tick_after_its_plan_was_shown(browse, ledger):
+    ada = ledger.as_actor(Actor.owner("ada"))
+    runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
+    runner.begin()
+    runner.execute(0)
+    runner.fail(1)
+    nb = read_notebook(ada.debug(runner.run).notebook)
+    nb.cells[1].source = "a = 2"
+    nb.cells.insert(1, v4.new_code_cell("print(rows)", id="look"))
+    address = f"/services/respawn/runs/{runner.run}/resume"
+    page = browse(
+        "POST", address, data={"button": "plan"}, files={"notebook": ("n.ipynb", write_notebook(nb))}
+    ).text
+    form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
+    assert form["offered"] == "look"
+    # The first press shows the plan without the cell; only the second one starts it.
+    page = browse("POST", address, data={**form, "button": "start"}).text
+    assert "scratch, left out" in page
+    form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
+    answer = browse("POST", address, data={**form, "button": "start"})
+    assert answer.status_code == 303
+    stored = read_notebook(ledger.blobs.get(ada.versions("report")[0].notebook).decode())
+    assert [cell.source for cell in stored.cells[1:]] == ["a = 2"]
