@@ -2,6 +2,7 @@
 
 import { ask, tellProblem } from "./ask.js";
 import { element, pageLink, problemBox } from "./dom.js";
+import { kindOf, parameterControl, shownDefault } from "./parameters.js";
 import { scheduleFields } from "./schedule.js";
 
 const NAME = "[a-z0-9][a-z0-9._\\-]{0,62}";
@@ -121,17 +122,15 @@ function parameterTable(parameters, values) {
       "tr",
       {},
       element("td", {}, element("code", {}, parameter.name)),
-      element("td", {}, parameter.type || "any"),
-      element("td", {}, parameter.required ? "required" : element("code", {}, parameter.default_source)),
+      element("td", {}, kindOf(parameter)),
+      element("td", {}, parameter.required ? "required" : element("code", {}, shownDefault(parameter))),
       element("td", {}, parameter.help),
       element(
         "td",
         {},
-        element("input", {
-          class: "jp-mod-styled",
+        parameterControl(parameter, {
           name: VALUE + parameter.name,
           value: values[VALUE + parameter.name] || "",
-          placeholder: parameter.default_source,
           "aria-label": `Value of ${parameter.name} when scheduled`,
         }),
       ),
