@@ -266,3 +266,10 @@ def test_a_session_answers_to_people_and_not_to_scripts_of_others(
         assert token[1] not in answer.text, f"{method} {path} shows the form token"
     own = visitor.get(f"runs/{failed.id}/head", headers={**script, "X-Form-Token": token[1]})
     assert own.status_code == 200
+
+
+def test_the_hubs_page_for_what_does_not_answer_knows_the_service(hub: RunningHub) -> None:
+    page = httpx.get(f"{hub.url}/hub/error/503").text
+    assert "The Respawn service does not answer" in page
+    assert "Your server appears to be down" in page
+    assert '"/services/respawn"' in page
