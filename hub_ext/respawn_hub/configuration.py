@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from respawn_hub.data_lock import held_port
+from respawn_hub.data_lock import holder_of, without_hub
 from respawn_hub.one_person import for_one_person, value
 from respawn_hub.quick_restart import notice_ended_services
 
@@ -193,7 +193,8 @@ def _kept_port(data: Path) -> int:
     """
     path = data / "service-port"
     wanted = int(path.read_text()) if path.exists() and path.read_text().strip().isdigit() else 0
-    if wanted and held_port(data) == wanted:
+    holder = holder_of(data)
+    if wanted and holder is not None and holder.port == wanted and without_hub(holder):
         return wanted
     for candidate in (wanted, 0):
         with socket.socket() as probe:
@@ -203,6 +204,7 @@ def _kept_port(data: Path) -> int:
             except OSError:
                 continue
             port = int(probe.getsockname()[1])
-        path.write_text(f"{port}\n")
+        if holder is None:  # else it is the port of a service that lives, for its own next start
+            path.write_text(f"{port}\n")
         return port
     raise OSError("no free port on the loopback interface")

@@ -158,8 +158,8 @@ class _Taking:
         )
 
 
-def held_port(data: Path) -> int | None:
-    """Return the port of the service that holds a directory now; None when none does."""
+def holder_of(data: Path) -> Holder | None:
+    """Return the service that holds a directory now; None when none does."""
     try:
         file = os.open(data / FILE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -167,13 +167,17 @@ def held_port(data: Path) -> int | None:
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = _read(file)
-        return holder.port if holder else None
+        return _read(file)
     except OSError:  # a file system without locks
         return None
     finally:
         os.close(file)
     return None
+
+
+def without_hub(holder: Holder) -> bool:
+    """Tell whether a holder was started by a hub of this machine that is gone."""
+    return holder.hub is not None and holder.host == socket.gethostname() and not _lives(holder.hub)
 
 
 def _lock(file: int, data: Path) -> bool:

@@ -16,11 +16,16 @@ from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import RunState
 from respawn_jobs.service import Promotion, RunRequest
+from support.hub import running_hub
 from support.lonely import answering_hub, lonely_service, start_service
 from support.notebooks import notebook, text
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
+_SILENT = """
+configure = respawn_hub.configure
+respawn_hub.configure = lambda c, **given: configure(c, **{**given, "jobs_share_an_account": False})
+"""
 _SLEEPER = [sys.executable, "-c", "import time\ntime.sleep(600)"]
 
 
@@ -60,6 +65,28 @@ def test_a_second_service_in_one_directory_takes_nothing_and_names_the_first(tmp
         assert f"process {first.process.pid}" in said
         assert "RESPAWN_DATA" in said
         assert first.healthy()
+
+
+def test_a_second_hub_with_the_same_directory_does_not_start_and_the_first_goes_on(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "first") as first:
+        (tmp_path / "second").mkdir()
+        (tmp_path / "second" / "respawn").symlink_to(first.data)
+        service = first.service_process()
+        refused = pytest.raises(AssertionError, match="the hub ended with status 1")
+        with refused, running_hub(tmp_path / "second"):
+            raise NotImplementedError("it has started")
+        said = (tmp_path / "second" / "hub.log").read_text()
+        assert f"process {service.pid}" in said
+        assert f"the hub of process {first.process.pid}" in said
+        assert first.service("ada").jobs() == []
+        assert first.service_process() == service
+
+
+def test_a_hub_for_two_people_does_not_start_unless_its_administrator_agrees(tmp_path: Path) -> None:
+    refused = pytest.raises(AssertionError, match="the hub ended with status 1")
+    with refused, running_hub(tmp_path / "hub", users=("ada", "bob"), extra=_SILENT):
+        raise NotImplementedError("it has started")
+    assert "jobs_share_an_account=True" in (tmp_path / "hub" / "hub.log").read_text()
 
 
 def test_a_port_in_use_is_named_before_anything_is_taken(tmp_path: Path) -> None:

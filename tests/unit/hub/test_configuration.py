@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -218,17 +220,22 @@ def test_a_port_taken_meanwhile_is_replaced(tmp_path: Path) -> None:
     assert not _service(config)["url"].endswith(f":{taken}")
 
 
-def test_the_port_of_a_service_that_is_left_behind_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hub_lives", [False, True])
+def test_only_the_port_of_a_service_without_its_hub_is_taken_over(tmp_path: Path, hub_lives: bool) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    hub = os.getpid() if hub_lives else ended.pid
     with socket.create_server(("127.0.0.1", 0)) as left:
         port = left.getsockname()[1]
         lock = DataLock(tmp_path)
-        lock.take(Holder.this_process(port, "rep-left", None))
+        lock.take(Holder.this_process(port, "rep-left", hub))
         (tmp_path / "service-port").write_text(f"{port}\n")
         config = Config()
         respawn_hub.configure(config, data=tmp_path)
         lock.release()
 
-    assert _service(config)["url"].endswith(f":{port}")
+    assert _service(config)["url"].endswith(f":{port}") is not hub_lives
+    assert (tmp_path / "service-port").read_text() == f"{port}\n"
 
 
 @pytest.mark.parametrize(

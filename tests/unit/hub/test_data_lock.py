@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from respawn_hub import data_lock
-from respawn_hub.data_lock import DataLock, Holder, held_port
+from respawn_hub.data_lock import DataLock, Holder, holder_of
 from respawn_jobs.errors import Conflict
 from support.waiting import wait_for
 
@@ -77,6 +77,12 @@ def _take(data: Path, me: Holder) -> Holder | None:
         lock.release()
 
 
+def _port(data: Path) -> int:
+    holder = holder_of(data)
+    assert holder is not None
+    return holder.port
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_lock, "_PATIENCE", 0.3)
@@ -113,7 +119,7 @@ def test_a_service_whose_hub_lives_is_left_alone_and_named(hold: HoldFor, tmp_pa
         _take(tmp_path, _me(os.getpid() if mine else None))
     assert f"the hub of process {os.getppid()} started" in str(refused.value)
     assert first.poll() is None
-    assert held_port(tmp_path) == 4321
+    assert _port(tmp_path) == 4321
 
 
 def test_a_replica_that_no_hub_started_is_left_alone(hold: HoldFor, tmp_path: Path) -> None:
@@ -159,12 +165,12 @@ def test_a_killed_holder_is_told_to_the_next_one_and_holds_nothing(hold: HoldFor
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "\0" * 100])
 def test_whatever_the_file_says_a_directory_that_nobody_holds_is_free(tmp_path: Path, text: str) -> None:
     (tmp_path / data_lock.FILE).write_text(text)
-    assert held_port(tmp_path) is None
+    assert holder_of(tmp_path) is None
     assert _take(tmp_path, _me(None)) is None
 
 
 def test_the_lock_goes_with_the_process(hold: HoldFor, tmp_path: Path) -> None:
     first = hold(None)
-    assert held_port(tmp_path) == 4321
+    assert _port(tmp_path) == 4321
     first.kill()
-    wait_for(lambda: held_port(tmp_path) is None, 10, "the lock to go")
+    wait_for(lambda: holder_of(tmp_path) is None, 10, "the lock to go")
