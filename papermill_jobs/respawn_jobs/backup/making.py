@@ -15,6 +15,7 @@ from respawn_jobs.backup.dumps import snapshot
 from respawn_jobs.backup.place import BackupPlace, Document, Piece, copied
 from respawn_jobs.ids import new_id
 from respawn_jobs.keyring import PURPOSES
+from respawn_jobs.ledger import rotation
 from respawn_jobs.ledger.audit_anchor import Head
 from respawn_jobs.ledger.backups import blobs_kept
 from respawn_jobs.ledger.context import Context
@@ -53,7 +54,12 @@ def back_up(
 
     Returns:
         The backup. It names what could not be copied because the store itself lacks it.
+
+    Raises:
+        Conflict: the service has keys, and this machine has not.
     """
+    if context.keyring is not None:
+        rotation.check_there(context)
     with tempfile.TemporaryDirectory(prefix="respawn-backup-") as directory, blobs_kept(context):
         scratch = Path(directory)
         with snapshot(context.database, scratch / "database") as session:

@@ -132,7 +132,7 @@ def check(context: Context, kept: Head | None = None) -> AuditCheck:
     anchored, damaged = _anchored(context)
     noted = [head for head in (*anchored.broken, anchored.head, kept) if head is not None]
     walk = _Walk(
-        keys={key.id: key for key in context.keyring.all("audit")} if context.keyring else {},
+        keys={},
         signed_from=anchored.signed_from,
         kept={(head.seq, head.hash) for head in noted},
     )
@@ -152,6 +152,8 @@ def _read(context: Context, walk: _Walk, noted: list[Head]) -> Fault | None:
     with context.database.session() as session:
         head = session.get(AuditHeadRow, 1)
         last = head.seq if head else 0
+        # After the transaction has begun: it sees no record that was signed with a later key.
+        walk.keys = {key.id: key for key in context.keyring.all("audit")} if context.keyring else {}
         for row in session.scalars(query):
             if row.seq > last:
                 return (

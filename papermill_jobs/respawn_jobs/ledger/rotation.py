@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from respawn_jobs.errors import InvalidInput
+from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.keyring import Key, Keyring, Purpose
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.convert import ref_of
-from respawn_jobs.store.tables import AuditHeadRow, JobRow
+from respawn_jobs.store.tables import AuditHeadRow, AuditRow, JobRow
 from respawn_jobs.store.trigger_tables import HookRow
 
 KEPT: dict[Purpose, timedelta] = {
@@ -46,8 +46,12 @@ def rotate(context: Context, purpose: Purpose, keep: timedelta, actor: str) -> K
 
     Returns:
         The new key.
+
+    Raises:
+        Conflict: the keys are not those of the store's service, or come from `RESPAWN_COOKIE_SECRET`.
     """
     ring = ring_of(context)
+    _check_own(context, ring)
     before = ring.all(purpose)
     with context.database.session(write=True) as session:
         # Who writes an audit record has this row: none is being signed with the old key after its time.
@@ -59,6 +63,34 @@ def rotate(context: Context, purpose: Purpose, keep: timedelta, actor: str) -> K
             key=new.id, before=before[0].id if before else None, accepted_until=until.isoformat(),
         )  # fmt: skip
     return new
+
+
+def check_there(context: Context) -> None:
+    """Raise `Conflict` where a store has signed records, and this machine no keys: it would make others."""
+    ring = ring_of(context)
+    if not ring.path.exists() and _last_signer(context) is not None:
+        raise _others(ring, "does not exist, and the service has keys")
+
+
+def _check_own(context: Context, ring: Keyring) -> None:
+    """Raise `Conflict` when these keys are not those by which the store's last audit record is signed."""
+    check_there(context)
+    last = _last_signer(context)
+    if last is not None and last not in {key.id for key in ring.all("audit")}:
+        raise _others(ring, "has other keys than the service")
+
+
+def _last_signer(context: Context) -> str | None:
+    query = select(AuditRow.key).where(AuditRow.key.is_not(None)).order_by(AuditRow.seq.desc()).limit(1)
+    with context.database.session() as session:
+        return session.scalar(query)
+
+
+def _others(ring: Keyring, what: str) -> Conflict:
+    return Conflict(
+        f"{ring.path} {what}: set RESPAWN_DATA or RESPAWN_KEYS_FILE as the service has them",
+        file=str(ring.path),
+    )
 
 
 def old_hooks(context: Context) -> list[OldHook]:

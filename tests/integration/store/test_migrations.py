@@ -39,7 +39,7 @@ def old_url(db_url: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
     cluster.drop(url)
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0007"])
 def test_a_store_of_an_earlier_version_goes_on_with_its_runs(
     db_url: str, old_url: str, tmp_path: Path, revision: str
 ) -> None:

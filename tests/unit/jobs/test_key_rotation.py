@@ -170,6 +170,20 @@ def test_the_command_rotates_each_key_says_what_changes_and_leaves_a_record(
         assert not [key for key in ledger.context.keyring.all(purpose) if key.secret in printed]
 
 
+def test_keys_of_another_machine_are_not_rotated_for_a_store(
+    queue, on_this_machine, tmp_path, monkeypatch, capsys
+):
+    queue()
+    monkeypatch.setenv("RESPAWN_DATA", str(tmp_path / "somewhere else"))
+    assert run_command(["admin", "rotate-key", "audit"]) == 2
+    assert "as the service has them" in capsys.readouterr().err
+    assert run_command(["admin", "backup", str(tmp_path / "target"), "--with-keys"]) == 2
+    assert "as the service has them" in capsys.readouterr().err
+    assert not (tmp_path / "target").exists()
+    assert not (tmp_path / "somewhere else" / "keys.json").exists(), "nor are any made"
+    assert on_this_machine.check_audit().fault is None
+
+
 def test_the_trail_is_whole_when_its_key_is_rotated_beside_those_who_write(queue, ada, ledger):
     """No record is signed with the old key after its time, also when it has none left."""
     queue()
