@@ -66,7 +66,10 @@ class RespawnHandler(APIHandler):
 
     def body(self) -> dict[str, Any]:
         """Return the request's JSON object. Raises InvalidInput for anything else."""
-        document = self.get_json_body()
+        try:
+            document = self.get_json_body()
+        except UnicodeDecodeError as error:
+            raise InvalidInput("the request's body is not UTF-8 text") from error
         if not isinstance(document, dict):
             raise InvalidInput("the request's body must be a JSON object")
         return document
