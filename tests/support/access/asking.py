@@ -94,7 +94,7 @@ _BODIES: dict[str, Fields] = {
     "POST /runner/{attempt}/finish": lambda things: {"state": "failed"},
     "POST /hooks/{hook}": lambda things: b'{"parameters": {"alpha": 2.0}}',
     "POST /runs/{run}/pin": lambda things: {"pinned": "yes"},
-    "POST /runs/{run}/{way}": lambda things: {"button": "start", "planned": "{}", "strict": "no"},
+    "POST /runs/{run}/{way}": lambda things: {"button": "start"},
     "POST /jobs/{kind}/{owner}/{name}/run": lambda things: {"parameter:where": "here"},
     "POST /jobs/{kind}/{owner}/{name}/schedules": lambda things: {"cron": "0 4 * * *", "tz": "UTC"},
 }
@@ -151,7 +151,7 @@ def _plain(route: str, things: Things) -> dict[str, str]:
 
 
 def _fresh(things: Things) -> bytes:
-    return f"new bytes of {things.namespace}".encode()
+    return f"new bytes of {things.namespace}".encode(errors="surrogatepass")
 
 
 def _artifact(things: Things) -> dict[str, Any]:
