@@ -15,6 +15,7 @@ from respawn_jobs.access import Actor
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.service_history import ImportRequest
 from respawn_jobs.store import database as module
 from respawn_jobs.store.database import HEAD, Database
 from respawn_jobs.store.tables import ArtifactRow, BlobRow, NamespaceBlobRow, RunRow
@@ -78,6 +79,35 @@ def test_a_store_of_an_earlier_version_goes_on_with_its_runs(
     resumed = PlayedRunner(after, ada.resume(failed, ResumeRequest()).id)
     assert resumed.assignment.resume is not None
     assert resumed.assignment.resume.first == ada.show(failed).cells[-1].index, "all that was done is reused"
+    after.close()
+
+
+def test_runs_that_were_imported_before_are_still_the_archives(
+    db_url: str, old_url: str, tmp_path: Path
+) -> None:
+    clock = MovedClock(datetime(2026, 3, 2, 8, 0, 30, tzinfo=UTC))
+    before = _opened(db_url, tmp_path, clock)
+    ada = before.as_actor(_ADA)
+    ada.promote(Promotion(name="report", notebook=notebook_text(notebook("b = 2", "c = d"))))
+    failed = ada.run(RunRequest(job="report")).id
+    runner = PlayedRunner(before, failed)
+    runner.begin()
+    runner.execute(0)
+    runner.fail(1)
+    ada.export_run(failed, tmp_path / "run.zip")
+    imported = ada.import_run(tmp_path / "run.zip", ImportRequest(namespace="team/risk", job="imported"))
+    resumed = ada.resume(imported.id, ResumeRequest())
+    version = ada.version(imported.id)
+    told = {run.id: run.authors for run in (ada.show(imported.id).run, ada.show(resumed.id).run)}
+    before.close()
+    _copy(db_url, old_url, "0008")
+
+    after = _opened(old_url, tmp_path, clock)
+    ada = after.as_actor(_ADA)
+    archive = [f"archive of {failed}, exported by {_ADA.name}"]
+    assert told[imported.id] == archive
+    assert {run: ada.show(run).run.authors for run in told} == told
+    assert ada.version(imported.id).authors == version.authors == archive
     after.close()
 
 
