@@ -98,8 +98,8 @@ def _serve(settings: Settings, hub_settings: HubSettings) -> int:
     replica = new_id("rep")
     lock = DataLock(settings.data)
     before = lock.take(Holder.this_process(port, replica, settings.hub_pid))
-    sockets = listeners(host, port)
     try:
+        sockets = listeners(host, port)
         app = create_app(
             settings,
             hub_settings,
@@ -107,8 +107,11 @@ def _serve(settings: Settings, hub_settings: HubSettings) -> int:
             replica=replica,
             killed=before.replica if before else None,
         )
-    except Conflict as error:  # a store of a newer version
-        return _refused(str(error), NO_STORE)
+    except (CannotListen, RespawnError, OSError) as error:
+        lock.begun_nothing()
+        if isinstance(error, Conflict):  # a store of a newer version
+            return _refused(str(error), NO_STORE)
+        raise
     server = Server(app, server_config(app), lock)
     with suppress(KeyboardInterrupt):  # the hub interrupts what it stops
         server.run(sockets)

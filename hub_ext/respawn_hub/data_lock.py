@@ -64,6 +64,7 @@ class DataLock:
         self._path = data / FILE
         self._monotonic = monotonic
         self._file: int | None = None
+        self._before = b""
 
     def take(self, me: Holder) -> Holder | None:
         """Hold the directory, after whoever holds it and must not.
@@ -77,6 +78,7 @@ class DataLock:
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _Taking(file, self._path.parent, me, self._monotonic).run()
+            self._before = os.pread(file, _MOST_BYTES, 0)
             before = _read(file)
             _write(file, json.dumps(asdict(me)).encode())
         except BaseException:
@@ -84,6 +86,11 @@ class DataLock:
             raise
         self._file = file
         return before
+
+    def begun_nothing(self) -> None:
+        """Let the file say again what it said before: this process ends before it has used the directory."""
+        if self._file is not None:
+            _write(self._file, self._before)
 
     def stopped_in_order(self) -> None:
         """Note that everything was handed on; the lock itself is held until the process ends."""

@@ -102,6 +102,7 @@ def test_a_port_in_use_is_named_before_anything_is_taken(tmp_path: Path) -> None
     assert status == 3
     assert f"127.0.0.1:{port} cannot be listened on" in said
     assert (detail.run.state, detail.attempts) == (RunState.QUEUED, [])
+    assert (tmp_path / "data" / "service.lock").read_text() == "", "nobody is said to have been killed"
 
 
 def test_a_service_whose_hub_is_gone_ends_by_itself_and_requeues_its_runs(tmp_path: Path) -> None:

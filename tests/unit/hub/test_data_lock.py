@@ -162,6 +162,21 @@ def test_a_killed_holder_is_told_to_the_next_one_and_holds_nothing(hold: HoldFor
     assert (before.pid, before.replica) == (first.pid, "rep-first")
 
 
+def test_one_that_ends_before_it_begins_tells_the_next_one_of_the_holder_before_it(
+    hold: HoldFor, tmp_path: Path
+) -> None:
+    first = hold(os.getppid())
+    first.kill()
+    first.wait()
+    lock = DataLock(tmp_path)
+    lock.take(_me(None))
+    lock.begun_nothing()
+    lock.release()
+    before = _take(tmp_path, _me(None))
+    assert before is not None
+    assert before.replica == "rep-first"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "\0" * 100])
 def test_whatever_the_file_says_a_directory_that_nobody_holds_is_free(tmp_path: Path, text: str) -> None:
     (tmp_path / data_lock.FILE).write_text(text)
