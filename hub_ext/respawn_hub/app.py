@@ -66,6 +66,7 @@ from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.ledger.audit_anchor import FILE as ANCHOR_FILE
+from respawn_jobs.ledger.quotas import Quotas
 from respawn_jobs.private_files import private_directory
 from respawn_jobs.store.database import Database
 
@@ -244,7 +245,7 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
     database.prepare_when_it_answers()
     blobs = BlobStore(settings.blobs_url or (data / "blobs").as_uri())
     blobs.protect()
-    return Ledger(
+    ledger = Ledger(
         database,
         blobs,
         clock=clock,
@@ -254,6 +255,9 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
         inbox_url=settings.inbox_url,
         blob_grace_seconds=settings.blob_grace_seconds,
     )
+    megabytes = settings.quota_stored_megabytes
+    ledger.set_quotas(Quotas(megabytes * 1_000_000 if megabytes else None, settings.quota_waiting_runs))
+    return ledger
 
 
 def all_routes() -> APIRouter:

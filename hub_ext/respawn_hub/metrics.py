@@ -142,6 +142,8 @@ def _gauges(figures: Figures) -> Iterator[Metric]:
         "respawn_heartbeat_age_seconds", "The longest silence of a runner that executes",
         value=figures.heartbeat_seconds,
     )  # fmt: skip
+    yield _family("respawn_stored_bytes", "What a namespace stores", "namespace", figures.stored)
+    yield _family("respawn_waiting_runs", "Runs of a namespace that wait", "namespace", figures.waiting)
     yield _family("respawn_replicas", "Replicas of the service", "state", figures.replicas)
     yield GaugeMetricFamily(
         "respawn_notices_waiting", "Notices that are yet to be sent", value=figures.notices_waiting

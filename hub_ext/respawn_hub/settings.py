@@ -109,6 +109,10 @@ class Settings(BaseSettings):
     """How long data are kept that nothing names any more, since they were last stored or asked for."""
     import_megabytes: int = Field(default=10_240, ge=1)
     """How large an archive may be that is imported."""
+    quota_stored_megabytes: int | None = Field(default=None, ge=1)
+    """How many MB (of a million bytes) each namespace may store; None for any number."""
+    quota_waiting_runs: int | None = Field(default=10_000, ge=1)
+    """How many runs of each namespace may wait."""
     shared: bool = True
     """Whether more than one person may use the hub; `respawn_hub.configure` says where it is certain not."""
     jobs_share_an_account: bool = False

@@ -57,6 +57,13 @@ class Unauthenticated(RespawnError):
     status = 401
 
 
+class QuotaExceeded(RespawnError):
+    """The namespace stores, or lets wait, as much as it may; the message names the quota and the fix."""
+
+    code = "quota_exceeded"
+    status = 403
+
+
 class Conflict(RespawnError):
     """The thing is in a state that does not allow it: already resumed, already finished, name taken."""
 
@@ -99,6 +106,7 @@ _BY_CODE: dict[str, type[RespawnError]] = {
         NotFound,
         Forbidden,
         Unauthenticated,
+        QuotaExceeded,
         Conflict,
         Fenced,
         Corrupt,

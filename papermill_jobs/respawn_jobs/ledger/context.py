@@ -21,6 +21,7 @@ from respawn_jobs.inputs import Look
 from respawn_jobs.keyring import Keyring
 from respawn_jobs.ledger.audit_anchor import AuditAnchor
 from respawn_jobs.ledger.limits import NAMESPACE, check_text
+from respawn_jobs.ledger.quotas import Quotas
 from respawn_jobs.ledger.surroundings import ChannelRules, NoChannels, Observer, Unobserved
 from respawn_jobs.named_files import Newer
 from respawn_jobs.store.database import Database
@@ -71,6 +72,8 @@ class Context:
     """Where the end of the audit trail is noted outside of the database."""
     inbox: Inbox | None = None
     """Where objects appear that make runs."""
+    quotas: Quotas = field(default_factory=Quotas)
+    """How much each namespace may store and let wait."""
     blob_grace: timedelta = timedelta(days=1)
     """How long a blob that nothing names is kept after it was last touched."""
     look: Look | None = None

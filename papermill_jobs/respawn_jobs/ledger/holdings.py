@@ -34,7 +34,8 @@ def put(context: Context, namespace: str, digest: str, source: bytes | Path) -> 
     """
     announce(context, [digest])
     context.blobs.put(digest, source)
-    _hold(context, namespace, digest)
+    size = source.stat().st_size if isinstance(source, Path) else len(source)
+    _hold(context, namespace, digest, size)
 
 
 def encoded(text: str) -> bytes:
@@ -50,13 +51,19 @@ def there(context: Context, namespace: str, digests: list[str]) -> set[str]:
     return known - set(context.blobs.missing(sorted(known)))
 
 
-def _hold(context: Context, namespace: str, digest: str) -> None:
+def _hold(context: Context, namespace: str, digest: str, size: int) -> None:
     with context.database.session() as session:
         if held(session, namespace, [digest]):
             return
     with context.database.session(write=True) as session:
         secure(session, [digest])
-        insert_new(session, NamespaceBlobRow, [{"namespace": namespace, "digest": digest}])
+        insert_new(session, NamespaceBlobRow, [{"namespace": namespace, "digest": digest, "size": size}])
+
+
+def new_to(context: Context, namespace: str, digest: str) -> bool:
+    """Tell whether a namespace does not hold a blob yet."""
+    with context.database.session() as session:
+        return not held(session, namespace, [digest])
 
 
 def held(session: Session, namespace: str, digests: list[str]) -> set[str]:

@@ -48,6 +48,7 @@ def import_run(context: Context, actor: Actor, path: Path, request: ImportReques
         name = check_job_name(request.job or manifest.version.job.rpartition("/")[2])
         _check(manifest)
         _check_notebooks(archive)
+        context.quotas.check_room(context, namespace, _size(manifest))
         _put(context, namespace, archive)
     try:
         with context.database.session(write=True) as session:
@@ -128,6 +129,12 @@ def _check_notebooks(archive: Archive) -> None:
                 read_notebook(file.read().decode())
             except UnicodeDecodeError as error:
                 raise InvalidInput(f"{name} is no notebook: {error}") from error
+
+
+def _size(manifest: Manifest) -> int:
+    """Return how many bytes an archive brings."""
+    named = manifest.digests()
+    return sum(member.size for member in manifest.members.values() if member.digest in named)
 
 
 def _put(context: Context, namespace: str, archive: Archive) -> None:

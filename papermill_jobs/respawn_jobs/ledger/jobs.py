@@ -45,6 +45,7 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Version:
         check_text("directory", request.directory)
     notebook = read_notebook(request.notebook)
     content = describe(context, notebook, request.notebook, request.kernel)
+    context.quotas.check_room(context, namespace, len(request.notebook))
     store(context, namespace, request.notebook)
     try:
         with context.database.session(write=True) as session:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from respawn_jobs.ledger import ends, retention
 from respawn_jobs.ledger.collecting import Collector
 from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.quotas import Quotas
 
 _BROKEN_OFF = timedelta(hours=1)
 """After this time without a byte, nobody writes a file any more."""
@@ -16,6 +17,10 @@ class KeepingLedger:
     """The part of `Ledger` that removes what is no longer kept."""
 
     _context: Context
+
+    def set_quotas(self, quotas: Quotas) -> None:
+        """Bound what each namespace may store and let wait, from now on."""
+        self._context.quotas = quotas
 
     def remove_old_runs(self) -> dict[str, int]:
         """Remove up to a hundred old runs of each job; return how many, by job."""

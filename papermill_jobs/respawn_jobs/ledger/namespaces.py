@@ -127,10 +127,10 @@ def transfer(session: Session, namespace: str, new: str) -> None:
     session.execute(update(RunRow).where(RunRow.namespace == namespace).values(namespace=new))
     held = NamespaceBlobRow.__table__
     known = select(held.c.digest).where(held.c.namespace == new)
-    both = select(literal(new), held.c.digest).where(
+    both = select(literal(new), held.c.digest, held.c.size).where(
         held.c.namespace == namespace, held.c.digest.not_in(known)
     )
-    session.execute(insert(NamespaceBlobRow).from_select(["namespace", "digest"], both))
+    session.execute(insert(NamespaceBlobRow).from_select(["namespace", "digest", "size"], both))
     session.execute(delete(NamespaceBlobRow).where(NamespaceBlobRow.namespace == namespace))
     session.expire_all()
 

@@ -155,8 +155,15 @@ class LedgerRunner:
         return self._lacking(digests)
 
     def put_blob(self, digest: str, source: bytes | Path) -> None:
-        """Store bytes under their digest. Raises `Corrupt` when they do not match it."""
-        holdings.put(self._context, self._namespace(), digest, source)
+        """Store bytes under their digest.
+
+        Raises `Corrupt` when they do not match it, `QuotaExceeded` when the namespace stores enough.
+        """
+        namespace = self._namespace()
+        if holdings.new_to(self._context, namespace, digest):
+            size = source.stat().st_size if isinstance(source, Path) else len(source)
+            self._context.quotas.check_room(self._context, namespace, size)
+        holdings.put(self._context, namespace, digest, source)
 
     def get_blob(self, digest: str) -> bytes:
         """Return a blob that this attempt may read. Raises `NotFound` for any other."""

@@ -158,6 +158,7 @@ def restart(context: Context, actor: Actor, run_id: str, request: ResumeRequest)
 
 def _put_version(context: Context, past: Past, following: Next) -> None:
     if following.content is not None:
+        context.quotas.check_room(context, past.job.namespace, len(following.text))
         store(context, past.job.namespace, following.text)
 
 
@@ -236,6 +237,7 @@ def _insert(
             context, session, actor.name, "promote", job.namespace, ref_of(job),
             version=version.number, parent=before, notebook=version.notebook, kernel=version.kernel,
         )  # fmt: skip
+    context.quotas.check_waiting(session, job.namespace)
     row = new_run(
         context, session, job, version, actor.name, trigger,
         parameters=following.parameters, lock=following.lock, origin=past.run.id,

@@ -137,6 +137,7 @@ def run(context: Context, actor: Actor, request: RunRequest) -> Run:
     with context.database.session(write=True) as session:
         job = session.get_one(JobRow, job.id)
         check_at_work(session, job.namespace)
+        context.quotas.check_waiting(session, job.namespace)
         row = new_run(context, session, job, version, actor.name, "person", parameters=given, lock=lock)
         audit.write(
             context, session, actor.name, "run", job.namespace, row.id, job=ref_of(job), version=row.version

@@ -62,6 +62,8 @@ def queue(context: Context, session: Session, job: JobRow, occasion: Occasion) -
     logical_at = occasion.logical_at or context.clock()
     given = with_due(version, dict(occasion.parameters), logical_at)
     problem = occasion.problem or misfit(version, given)
+    if problem is None and occasion.trigger != "backfill":  # which waits for its own places
+        problem = context.quotas.waiting_problem(session, job.namespace)
     columns = {
         "trigger_id": occasion.trigger_id,
         "trigger_key": occasion.key,

@@ -285,10 +285,15 @@ class NamespaceBlobRow(Base):
     """A blob whose bytes came from this namespace, so that its runners may name it."""
 
     __tablename__ = "namespace_blobs"
-    __table_args__ = (Index("namespace_blobs_of_digest", "digest"),)
+    __table_args__ = (
+        Index("namespace_blobs_of_digest", "digest"),
+        Index("namespace_blobs_sizes", "namespace", "size"),
+    )
 
     namespace: Mapped[str] = mapped_column(String(255), primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    size: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Bytes, which count for the namespace's quota."""
 
 
 class BlobRow(Base):
