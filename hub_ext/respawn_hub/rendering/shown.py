@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Literal
 
 from markupsafe import Markup
@@ -42,6 +44,8 @@ class ShownOutput:
     picture: Picture | None = None
     alt: str = ""
     """What the notebook says that a picture shows."""
+    version: str = ""
+    """Changes with what a frame or a picture shows, as when a display is updated."""
     why: str = ""
     """Why more than this cannot be shown; empty when all is."""
 
@@ -74,11 +78,12 @@ def _shown(outputs: Sequence[dict[str, Any]], index: int) -> list[ShownOutput]:
     if kind == BOKEH_LOAD or not data:  # the former only loads the library, as each frame does for itself
         return []
     if is_framed(kind):
-        return [ShownOutput("frame", index)]
+        return [ShownOutput("frame", index, version=_version(data))]
     if kind in PICTURES:
         picture = picture_of(output)
         if picture is not None:
-            return [ShownOutput("image", index, picture=picture, alt=_alt(output))]
+            alt, version = _alt(output), _version(data)
+            return [ShownOutput("image", index, picture=picture, alt=alt, version=version)]
     return [_text(outputs, index, "text", why=_why(data, kind))]
 
 
@@ -110,6 +115,10 @@ def _why(data: dict[str, Any], kind: str | None) -> str:
     if not foreign:
         return ""
     return f"This page cannot show {', '.join(foreign)[:300]}. Open the notebook in JupyterLab to see it."
+
+
+def _version(data: dict[str, Any]) -> str:
+    return blake2b(json.dumps(data, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def _alt(output: dict[str, Any]) -> str:

@@ -81,7 +81,8 @@
 
   // Tells whether an output that is there stands for the new one, and brings it up to date.
   function taken(there, item) {
-    if (item.dataset.kind === "frame") return true; // what a finished display holds does not change
+    const source = (output) => output.querySelector("iframe")?.getAttribute("src");
+    if (item.dataset.kind === "frame") return source(there) === source(item); // an updated display has another
     const [log, freshLog] = [there.querySelector(".log"), item.querySelector(".log")];
     if (log && freshLog) {
       respawn.logs.update(log, freshLog);

@@ -256,6 +256,14 @@ def test_libraries_of_the_web_are_ours_where_we_have_them(address: str, file: st
     assert own_scripts(element, "/v/") == expected
 
 
+def test_an_updated_display_has_another_version_and_others_keep_theirs() -> None:
+    before = shown([_display(text__html="<p>1"), _display(image__png=PIXEL)])
+    after = shown([_display(text__html="<p>2"), _display(image__png=PIXEL), _stream("more")])
+
+    assert before[0].version != after[0].version
+    assert before[1].version == after[1].version != ""
+
+
 def test_what_cannot_be_shown_says_why() -> None:
     outputs = shown([_display() | {"data": {"application/geo+json": {}, "text/plain": "<GeoJSON>"}}])
 
