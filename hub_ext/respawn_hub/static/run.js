@@ -74,9 +74,10 @@
     for (const item of [...old.children]) if (!items.includes(item)) item.remove();
     // One that is moved in the document is loaded again, so only new ones are put into it.
     items.forEach((item, place) => {
-      if (old.children[place] !== item) old.insertBefore(item, old.children[place] ?? null);
+      if (old.children[place] === item) return;
+      old.insertBefore(item, old.children[place] ?? null);
+      for (const box of item.querySelectorAll(".output")) respawn.logs.toEnd(box); // like a terminal
     });
-    for (const item of items) if (item.scrollToEnd) respawn.logs.toEnd(item.scrollToEnd);
   }
 
   // Tells whether an output that is there stands for the new one, and brings it up to date.
@@ -96,7 +97,6 @@
       if (follows) respawn.logs.toEnd(text);
       return true;
     }
-    if (freshLog) item.scrollToEnd = freshLog.querySelector(".log-scroll");
     return there.isEqualNode(item);
   }
 

@@ -1,7 +1,6 @@
 "use strict";
-// Bokeh's own script, which follows in the document, finds the library; where it is missing, it would wait for ever.
-if (window.Bokeh) window.Bokeh.set_log_level("error");
-else addEventListener("DOMContentLoaded", () => respawnFrame.missing("Bokeh"));
+// After the library and before Bokeh's own script, which draws into the element that the notebook displays.
+window.Bokeh?.set_log_level("error");
 addEventListener("DOMContentLoaded", () => {
   for (const root of document.querySelectorAll("[data-root-id]")) root.classList.add("light");
 });

@@ -30,6 +30,15 @@ window.respawnFrame = (() => {
       why(`This output asks for ${what} from ${host}, and this page loads nothing from elsewhere. Open the notebook in JupyterLab to see all of it.`);
     }
   });
+  // A library that is not there: without a word, what it draws would stay blank.
+  addEventListener(
+    "error",
+    ({ target }) => {
+      const file = target instanceof HTMLScriptElement && /\/frames\/vendor\/(.+)$/.exec(target.src)?.[1];
+      if (file) why(`This output needs ${file}, which this service was installed without. Its administrator can add it.`);
+    },
+    true,
+  );
   addEventListener("message", ({ source, data }) => {
     if (source !== parent || !data || !["light", "dark"].includes(data.respawnTheme)) return;
     if (root.dataset.theme === data.respawnTheme) return;
@@ -47,7 +56,6 @@ window.respawnFrame = (() => {
     output: () => document.getElementById("output"),
     theme: () => root.dataset.theme ?? "light",
     onTheme: (change) => themes.push(change),
-    missing: (name) => why(`This output needs ${name}, which is not installed with this service. Its administrator can add it: see “Add Respawn to your JupyterHub”.`),
     failed: (name, error) => why(`${name} could not draw this: ${error?.message ?? error}`),
   };
 })();

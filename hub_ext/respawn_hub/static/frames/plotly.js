@@ -2,7 +2,7 @@
 // A chart of Plotly, from the JSON that its figure displays.
 (() => {
   const frame = respawnFrame;
-  if (!window.Plotly) return frame.missing("Plotly");
+  if (!window.Plotly) return;
   const { data, layout = {}, frames, config = {} } = frame.data();
   const chart = frame.output();
   const own = { paper: layout.paper_bgcolor, plot: layout.plot_bgcolor, font: layout.font?.color };

@@ -2,7 +2,7 @@
 // A chart of Vega or Vega-Lite. Its expressions are interpreted (`ast`), since nothing here may be compiled.
 (() => {
   const frame = respawnFrame;
-  if (!window.vegaEmbed) return frame.missing("Vega");
+  if (!window.vegaEmbed) return;
   const spec = frame.data();
   let drawn = Promise.resolve();
 
