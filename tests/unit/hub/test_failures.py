@@ -39,11 +39,23 @@ def test_a_runner_that_dies_in_an_upload_is_no_error_of_the_services(
             wait_for(_uploading(tmp_path), 20, "the upload to begin")
         wait_for(lambda: "broken off by its sender" in caplog.text, 20, "the service to notice")
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    wait_for(lambda: not _uploading(tmp_path)(), 20, "the service to close what came of it")
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
 def _uploading(data: Path) -> Callable[[], bool]:
-    return lambda: (data / "uploads").exists() and any((data / "uploads").iterdir())
+    """Tell whether this process, in which the service runs, has a file open in the directory of uploads."""
+    uploads = str(data / "uploads")
+    return lambda: any(
+        _leads_to(descriptor).startswith(uploads) for descriptor in Path("/proc/self/fd").iterdir()
+    )
+
+
+def _leads_to(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:  # closed since it was listed
+        return ""
 
 
 def test_a_method_that_an_address_does_not_take_is_told_which_it_takes(

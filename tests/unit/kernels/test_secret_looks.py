@@ -45,7 +45,7 @@ ORDINARY = {
     "MODEL": "sentence-transformers/all-MiniLM-L6-v2",
     "RUN": "experiment-2024-run-01-of-12",
     "WHEN": "2024-01-02T03:04:05.678901+00:00",
-    "PATHS": "/usr/lib:/usr/local/lib:/opt/lib64",
+    "PATHS": "/usr/lib:/usr/local/lib:/usr/lib64",
     "CLASS": "MyVeryLongClassNameHere",
     "NUMBERS": "1234567890123456789012345",
     "CUDA_VISIBLE_DEVICES": "0,1,2,3",

@@ -43,7 +43,7 @@ SECRETS = {
 }
 NEEDED = {
     "PATH": "/bin",
-    "HOME": "/home/ada",
+    "HOME": "/srv/ada",
     "LANG": "C.UTF-8",
     "LC_TIME": "de_DE.UTF-8",
     "TZ": "Europe/Berlin",
