@@ -16,7 +16,8 @@ from respawn_jobs.errors import Unavailable
 
 NEEDED = ("list:users", "read:users")
 """The scopes that the service needs, each without a filter."""
-_PAGE = 200
+_PAGE = 100
+"""Users that the hub lists at once: it answers nobody else meanwhile."""
 
 Ask = Callable[[str, Mapping[str, str]], httpx.Response]
 """Asks the hub's API for a path, with a query, as the service."""

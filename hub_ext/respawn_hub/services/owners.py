@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from respawn_hub.people import People
 
+_SHARE = 20.0
+"""A hub of many users takes long to list them, and does little else meanwhile: one part in so many."""
+
 
 class Owners:
     """Compares owners of namespaces with the hub's users."""
@@ -24,9 +27,11 @@ class Owners:
 
         Returns the seconds to rest.
         """
-        rest = self._next - self._now()
-        if rest > 0:
-            return rest
+        began = self._now()
+        if began < self._next:
+            return self._next - began
         self._people.look()
-        self._next = self._now() + self._every
-        return self._every
+        took = self._now() - began
+        rest = max(self._every, _SHARE * took)
+        self._next = began + took + rest
+        return rest

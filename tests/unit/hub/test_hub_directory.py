@@ -13,6 +13,7 @@ import pytest
 from respawn_hub.hub import Hub, HubUser
 from respawn_hub.hub_directory import HubDirectory
 from respawn_hub.people import People
+from respawn_hub.services.owners import Owners
 from respawn_hub.settings import HubSettings
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict, Unavailable
@@ -164,3 +165,19 @@ def test_a_hub_with_another_database_lets_nobody_into_what_others_left(
     assert set(states(ledger).values()) == {"active"}
     ledger.move_namespace(Actor.owner("root"), "user/u0", "user/u0", CREATED)
     people.admit(user)
+
+
+@pytest.mark.parametrize(("took", "rest"), [(0.5, 60.0), (15.0, 300.0)])
+def test_listing_users_takes_a_small_part_of_a_hubs_time(took: float, rest: float) -> None:
+    now = [100.0]
+
+    class Slow(People):
+        def look(self) -> None:
+            now[0] += took
+
+    loop = Owners(Slow.__new__(Slow), every_seconds=60.0, monotonic=lambda: now[0])
+    assert loop.tick() == rest
+    now[0] += 10
+    assert loop.tick() == rest - 10, "woken for something else, it does not ask again"
+    now[0] += rest
+    assert loop.tick() == rest
