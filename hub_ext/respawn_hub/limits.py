@@ -21,10 +21,13 @@ from respawn_jobs.wire import check_elements
 MEGABYTE = 1 << 20
 PEOPLE = 64 * MEGABYTE
 """Bytes of a request from a person: notebooks, forms with an uploaded notebook."""
+WORDS = MEGABYTE
+"""Bytes of a form without files: each sign of it costs its parser as much as a whole field would."""
 RUNNERS = 16 * MEGABYTE
 """Bytes of a runner's JSON document."""
 HOOKS = MOST_BYTES
 """Bytes of a call of a webhook, which comes from who knows whom."""
+_WORDS = "application/x-www-form-urlencoded"
 _HOOK = re.compile(r"/hooks/[^/]*$")
 _RUNNER = re.compile(r"/runner/[^/]+/")
 _ARCHIVE = "/api/runs/import"
@@ -61,6 +64,8 @@ class BodyLimits:
             return None
         if _HOOK.match(path):
             return HOOKS
+        if _WORDS in Headers(scope=scope).get("Content-Type", "").lower():
+            return WORDS
         return RUNNERS if _RUNNER.match(path) else PEOPLE
 
 

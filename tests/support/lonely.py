@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,9 +39,8 @@ class LonelyService:
     process: subprocess.Popen[bytes]
 
     def peak(self) -> int:
-        """Return the most memory that the process ever had, in MB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) // 1024
+        """Return the most memory that its two processes ever had, in MB."""
+        return sum(_peak(pid) for pid in (self.process.pid, self.hearing().pid))
 
     def connections(self) -> int:
         """Return how many connections the process has, both ways."""
@@ -50,7 +49,7 @@ class LonelyService:
 
     def hearing(self) -> psutil.Process:
         """Return the process that hears the runners."""
-        (found,) = (p for p in self.processes() if "respawn_hub.runner_process" in p.cmdline())
+        (found,) = (p for p in self.processes() if "respawn_hub.runner_process" in _command(p))
         return found
 
     def processes(self) -> list[psutil.Process]:
@@ -70,6 +69,30 @@ class LonelyService:
             return all(answer.status_code == 200 for answer in answers)
         except httpx.HTTPError:
             return False
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has just ended
+        return []
+
+
+def _peak(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+
+def cost(service: LonelyService, send: Callable[[], httpx.Response]) -> tuple[httpx.Response, float, int]:
+    """Return an answer, the seconds of processors that it took, and by how many MB the service grew."""
+    processes = [psutil.Process(service.process.pid), service.hearing()]
+
+    def used() -> float:
+        return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+    peak, before = service.peak(), used()
+    answer = send()
+    return answer, used() - before, service.peak() - peak
 
 
 @contextmanager

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from functools import partial
 
 import httpx
-import psutil
 import pytest
 
 from support.heartbeats import heartbeats
-from support.lonely import TOKEN, LonelyService
+from support.lonely import TOKEN, LonelyService, cost
 from support.routes import routes
 from support.runners import PlayedRunner
 
@@ -42,15 +41,6 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
 }
 
 
-def cost(service: LonelyService, send: Callable[[], httpx.Response]) -> tuple[httpx.Response, float, int]:
-    """Return an answer, the seconds of the processor that it took, and by how many MB the service grew."""
-    process = psutil.Process(service.process.pid)
-    peak, before = service.peak(), process.cpu_times()
-    answer = send()
-    after = process.cpu_times()
-    return answer, after.user + after.system - before.user - before.system, service.peak() - peak
-
-
 def documents() -> list[tuple[str, str]]:
     """Every route that takes a document."""
     taken = ("POST", "PUT", "PATCH")
@@ -71,7 +61,8 @@ def test_every_route_bears_every_document(service: LonelyService, runner: Played
                 there = there.replace("{run}", runner.run).replace("{digest}", "0" * 64)
                 headers = PEOPLE | ({"Authorization": f"Bearer {runner.token}"} if of_runner else {})
 
-                send = partial(client.request, method, f"{service.url}{there}", content=body, headers=headers)
+                door = service.runner_url if of_runner else service.url
+                send = partial(client.request, method, f"{door}{there}", content=body, headers=headers)
                 answer, seconds, grown = cost(service, send)
                 told = f"{method} {path}, {shape}: {answer.status_code}, {seconds:.2f} s, {grown} MB"
                 assert 400 <= answer.status_code < 500 or (answer.status_code < 300 and "{}" not in shape), (
@@ -92,7 +83,8 @@ def test_the_largest_document_costs_what_its_size_says(
 ) -> None:
     body = SHAPES[shape](size)
     of_runner = {"Authorization": f"Bearer {runner.token}"} if path.startswith("runner") else {}
-    address = f"{service.url}/{path.replace('{attempt}', runner.attempt)}"
+    door = service.runner_url if path.startswith("runner") else service.url
+    address = f"{door}/{path.replace('{attempt}', runner.attempt)}"
     with heartbeats(service, runner) as waits:
         answer, seconds, grown = cost(
             service, lambda: httpx.post(address, content=body, headers=PEOPLE | of_runner, timeout=60)
@@ -100,6 +92,28 @@ def test_the_largest_document_costs_what_its_size_says(
     assert 400 <= answer.status_code < 500
     assert seconds < 5
     assert grown < 100 + 6 * size // MEGABYTE
+    assert max(waits) < 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "path"), documents())
+def test_every_route_bears_every_document_of_its_limit(
+    service: LonelyService, runner: PlayedRunner, method: str, path: str
+) -> None:
+    of_runner = path.startswith("/runner/")
+    size = 15 * MEGABYTE if of_runner else 60 * MEGABYTE
+    there = path.replace("{attempt}", runner.attempt).replace("{run}", runner.run)
+    door = service.runner_url if of_runner else service.url
+    headers = PEOPLE | ({"Authorization": f"Bearer {runner.token}"} if of_runner else {})
+    with heartbeats(service, runner) as waits, httpx.Client(timeout=60, headers=headers) as client:
+        for shape, made in SHAPES.items():
+            address = f"{door}{there.replace('{digest}', '0' * 64)}"
+            send = partial(client.request, method, address, content=made(size))
+            answer, seconds, grown = cost(service, send)
+            told = f"{shape}: {answer.status_code}, {seconds:.2f} s, {grown} MB"
+            assert answer.status_code < 500, told
+            assert seconds < 5, told
+            assert grown < 100 + 6 * size // MEGABYTE, told
     assert max(waits) < 3
 
 
