@@ -52,9 +52,8 @@ def check_empty(database: Database) -> None:
     """Raise `Conflict` when a database has tables of ours."""
     if database.kind == "sqlite":
         file = Path(str(database.engine.url.database))
-        for path in (file, file.with_name(f"{file.name}-wal")):
-            if path.exists() and path.stat().st_size:
-                raise Conflict(f"{path} is not empty: restore into an empty place", file=str(path))
+        if not is_empty_file(file):
+            raise Conflict(f"{file} is not empty: restore into an empty place", file=str(file))
         return
     with database.session() as session:
         found = sorted({*inspect(session.connection()).get_table_names()} & {*_tables()})
@@ -63,6 +62,20 @@ def check_empty(database: Database) -> None:
             f"the database {database.url} is not empty, it has {found[0]}: restore into a new one",
             database=database.url,
         )
+
+
+def is_empty_file(file: Path) -> bool:
+    """Tell whether an SQLite file is not there, or has no table, as one that was only opened."""
+    if not file.exists():
+        return True
+    try:
+        connection = sqlite3.connect(file)
+        try:
+            return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return False
 
 
 def load(database: Database, file: Path) -> None:
@@ -81,6 +94,8 @@ def load(database: Database, file: Path) -> None:
         shutil.copyfile(file, beside)
         with beside.open("rb") as written:
             os.fsync(written.fileno())
+        for left in ("-wal", "-shm"):  # of the empty one
+            wanted.with_name(wanted.name + left).unlink(missing_ok=True)
         beside.replace(wanted)
         return
     options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")

@@ -1,7 +1,7 @@
 """The way back from a backup: into an empty place, verified, and into a state from which a service goes on.
 
 The database comes last, so that no service can start on a half of it. Blobs of this very backup that are in
-the target already stay: a restore that broke off goes on where it was, once its data directory is emptied.
+the target already stay, and so do its keys: a restore that broke off goes on where it was.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import delete, select
 
-from respawn_jobs.backup.dumps import check_empty, load
+from respawn_jobs.backup.dumps import check_empty, is_empty_file, load
 from respawn_jobs.backup.place import BackupPlace, Document, copied, listed
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.clock import Clock, utc_now
@@ -30,8 +30,8 @@ from respawn_jobs.store.service_tables import ReplicaRow
 from respawn_jobs.store.tables import AttemptRow, RunRow
 
 _ACTOR = "respawn"
-_OF_A_STORE = ("respawn.db", "respawn.db-wal", OLDER_KEYS, ANCHOR)
-"""What a data directory must not have, unless it is empty; blobs and keys are looked at by themselves."""
+_OF_A_STORE = (OLDER_KEYS, ANCHOR)
+"""What a data directory must not have; database, blobs and keys are looked at by themselves."""
 _OPEN = [state.value for state in RunState if not state.final]
 _REASON = "the store was restored from a backup that was made while the run executed"
 
@@ -94,6 +94,8 @@ def restore(
     """
     _check(document, store)
     keys = keys or place.keys(document)
+    if keys is not None and store.keyring.path.exists() and store.keyring.path.read_text() == keys:
+        keys = None  # a restore that broke off has put them there
     _check_keys(document, store, keys, new_keys=new_keys)
     done = Restored(document)
     with tempfile.TemporaryDirectory(prefix="respawn-restore-") as directory:
@@ -125,8 +127,9 @@ def _check(document: Document, store: Store) -> None:
             f"backup {document.id} is of {document.database}, and {store.database.url} is "
             f"{store.database.kind}: RESPAWN_DB_URL must name a database of the same kind"
         )
-    paths = (store.data / name for name in _OF_A_STORE)
-    found = [path.name for path in paths if path.exists() and path.stat().st_size]
+    found = [name for name in _OF_A_STORE if (store.data / name).exists()]
+    if not is_empty_file(store.data / "respawn.db"):
+        found.append("respawn.db")
     if found:
         raise Conflict(
             f"the data directory {store.data} is not empty, it has {found[0]}: restore into an empty one",

@@ -270,18 +270,19 @@ def test_a_target_that_is_not_empty_is_refused_and_left_alone(failed, ledger, pl
 
 
 def test_a_restore_that_broke_off_goes_on(failed, ledger, place, target, clock, opened):
-    back_up(ledger.context, place)
+    back_up(ledger.context, place, with_keys=True)
 
     def stop(there: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _back(place, target, clock, progress=stop)
-    assert target.data / "respawn.db" not in _files(target)
-    (target.data / "keys.json").unlink(missing_ok=True)
-    done = _back(place, target, clock)
+        _back(place, target, clock, new_keys=False, progress=stop)
+    assert target.database.revision() is None
+    done = _back(place, target, clock, new_keys=False)
     assert done.blobs == place.document().blobs
-    assert _fault_kinds(opened()) == {"manifest"}
+    after = opened()
+    assert _fault_kinds(after) == {"manifest"}
+    assert after.check_audit().fault is None
 
 
 def test_a_backup_in_which_any_byte_is_wrong_is_never_restored(
