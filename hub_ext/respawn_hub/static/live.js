@@ -33,6 +33,7 @@
 
   async function look() {
     const answer = await respawn.fetch(location.href.split("#")[0], { headers: { Accept: "text/html" } });
+    if (respawn.refused(answer)) return;
     if (!answer.ok) throw new Error(`${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {

@@ -80,6 +80,13 @@ window.respawn = (() => {
     connection.replaceChildren(box);
   }
 
+  // Who is no longer signed in, or may no longer look, is told so by the page itself: that is not a lost connection.
+  function refused(answer) {
+    if (![401, 403, 404].includes(answer.status)) return false;
+    location.reload();
+    return true;
+  }
+
   function found() {
     if (!lostAt) return;
     lostAt = null;
@@ -88,5 +95,5 @@ window.respawn = (() => {
 
   refresh();
   setInterval(refresh, 1000);
-  return { refresh, lost, found, fetch: fetchWithToken, prefix: document.body.dataset.prefix };
+  return { refresh, lost, found, refused, fetch: fetchWithToken, prefix: document.body.dataset.prefix };
 })();

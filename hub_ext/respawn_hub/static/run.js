@@ -112,6 +112,7 @@
     stream = new AbortController();
     try {
       const answer = await respawn.fetch(`${respawn.prefix}api/runs/${run}/events`, { signal: stream.signal });
+      if (respawn.refused(answer)) return;
       if (!answer.ok) throw new Error(`events: ${answer.status}`);
       respawn.found();
       if (await told(answer.body.pipeThrough(new TextDecoderStream()).getReader())) return;
