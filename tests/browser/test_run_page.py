@@ -211,11 +211,13 @@ def test_outputs_reach_neither_the_page_nor_its_cookies_nor_the_network(page: Pa
     with listening() as (elsewhere, heard):
         run = ended(hub, started(hub, "hostile", hostile_notebook(elsewhere)))
         assert run.state is RunState.SUCCEEDED, run.error
-        opened(page, hub, run.id)
-        title, address = page.title(), page.url
         gone: list[str] = []
+        refused: list[str] = []
+        # Before the page is opened: frames that are near load at once.
         page.on("requestfinished", lambda request: gone.append(request.url))
         page.on("popup", lambda popup: gone.append(f"popup {popup.url}"))
+        page.on("console", lambda said: refused.append(said.text) if said.type == "error" else None)
+        opened(page, hub, run.id)
         frames = page.locator("iframe")
         assert frames.count() == 11
         for place in range(frames.count()):
@@ -223,10 +225,13 @@ def test_outputs_reach_neither_the_page_nor_its_cookies_nor_the_network(page: Pa
             page.wait_for_timeout(400)
         page.wait_for_timeout(1000)  # what an output does later than at once, it does by now
 
+        attacks = [text for text in refused if elsewhere in text and "Content Security Policy" in text]
+        assert len(attacks) > 10, "the attacks must have been tried, and refused"
         assert heard == []
-        own = (f"{hub.service_url}/static/frames/", f"{hub.service_url}/runs/{run.id}/")
-        assert [url for url in gone if not url.startswith((*own, "data:", "blob:"))] == []
-        assert (page.title(), page.url) == (title, address)
+        assert [url for url in gone if not url.startswith((f"{hub.url}/", "data:", "blob:"))] == []
+        assert [url for url in gone if url.startswith(f"{hub.service_url}/api/")] == []
+        assert "harmed" not in page.title()
+        assert page.url == f"{hub.service_url}/runs/{run.id}"
         assert page.evaluate(
             "[...document.querySelectorAll('iframe')].every(frame => !frame.contentDocument)"
         )
