@@ -30,10 +30,16 @@ def things(service: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 @pytest.fixture(scope="module")
-def store(service: Place, things: dict[str, Things]) -> Iterator[Stored]:
-    """The store as it is with all of that in it."""
+def filled(service: Place, things: dict[str, Things]) -> Iterator[Stored]:
     with stored(service.data) as found:
         yield found
+
+
+@pytest.fixture
+def store(filled: Stored) -> Stored:
+    """The store as it was first, with all of that in it."""
+    filled.go_back()
+    return filled
 
 
 @pytest.fixture(scope="module")

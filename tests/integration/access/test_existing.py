@@ -191,7 +191,7 @@ def judge(world: World, request: Sent, *, everything: bool) -> None:
             world.store.go_back()
 
 
-@settings(QUICK, max_examples=400)
+@settings(QUICK, max_examples=250)
 @given(st.data())
 def test_nobody_reaches_what_is_somebody_elses_by_a_name_that_nearly_fits(
     world: World, data: st.DataObject
@@ -199,7 +199,7 @@ def test_nobody_reaches_what_is_somebody_elses_by_a_name_that_nearly_fits(
     judge(world, data.draw(sent(world, "token-of-bob")), everything=False)
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=100)
 @given(st.data())
 def test_an_administrator_breaks_nothing_by_a_name_that_nearly_fits(
     world: World, data: st.DataObject

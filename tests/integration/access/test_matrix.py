@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from respawn_hub.runner_app import HEALTH, create_runner_app
 from support.access.asking import Asked, asked
 from support.access.people import NAMESPACES, Place
 from support.access.promise import PAGE, Line, holders, lines
@@ -12,7 +13,7 @@ from support.access.stored import Stored
 from support.access.things import Things, source
 from support.access.ways import WHO, YES, Way, ways
 from support.notebooks import text
-from support.routes import everything
+from support.routes import everything, routes
 
 pytestmark = pytest.mark.integration
 LINES = lines()
@@ -27,6 +28,13 @@ def test_every_route_has_its_line_and_every_line_its_route(service: Place) -> No
     rights = {right for held in holders().values() for right in held}
     unknown = {line.needs for line in LINES.values() if "session" in line.taken} - rights
     assert unknown == set(), "what a line needs is a column of the first table"
+
+
+def test_the_process_for_runners_answers_what_runners_ask_and_nothing_else(service: Place) -> None:
+    answered = routes(create_runner_app(service.app.state.runner_api))
+
+    of_runners = {route for route, line in LINES.items() if line.taken == "attempt token"}
+    assert set(answered) == {*of_runners, ("GET", HEALTH)}
 
 
 def send(client: httpx.Client, line: Line, request: Asked, way: Way) -> httpx.Response:
