@@ -10,7 +10,6 @@ import http.client
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from respawn_hub.listening import tcp_listener
 from respawn_hub.runner_app import HEALTH
 from respawn_hub.runner_reports import receive
 from respawn_jobs.errors import RespawnError, Unavailable
@@ -25,7 +25,6 @@ from respawn_jobs.ledger.surroundings import Observer, Unobserved
 
 logger = logging.getLogger(__name__)
 _HOST = "127.0.0.1"
-_BACKLOG = 512
 _LOOK_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
 """How long a sign of life may take; starting the process takes a few seconds on a busy machine."""
@@ -64,7 +63,7 @@ class RunnerServer:
         Raises:
             OSError: the port cannot be listened on.
         """
-        self._listener = socket.create_server((_HOST, port), backlog=_BACKLOG)
+        self._listener = tcp_listener((_HOST, port))
         self._port: int = self._listener.getsockname()[1]
         self.url = f"http://{_HOST}:{self._port}"
         """Where runners on this machine reach the service."""
