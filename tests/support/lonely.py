@@ -25,6 +25,7 @@ from support.ports import free_port
 from support.waiting import wait_for
 
 TOKEN = "token-of-ada"
+_SERVICE_TOKEN = "of-the-service"
 ENTERS = "access:services!service=respawn"
 ADA = {TOKEN: ("ada", ["custom:respawn:edit!user=ada"])}
 
@@ -114,7 +115,7 @@ def start_service(data: Path, hub_port: int, *, log: Path | None = None, **envir
     """
     origin, heard = f"http://127.0.0.1:{free_port()}", free_port()
     told = {
-        "JUPYTERHUB_API_TOKEN": "not-used",
+        "JUPYTERHUB_API_TOKEN": _SERVICE_TOKEN,
         "JUPYTERHUB_API_URL": f"http://127.0.0.1:{hub_port}/hub/api",
         "JUPYTERHUB_CLIENT_ID": "service-respawn",
         "JUPYTERHUB_SERVICE_URL": origin,
@@ -161,6 +162,9 @@ class _Answers(BaseHTTPRequestHandler):
         known = self.people.get((self.headers.get("Authorization") or "").removeprefix("token "))
         name, scopes = known or ("", ())
         found = {"name": name, "kind": "user", "scopes": [ENTERS, *scopes], "groups": []}
+        if self.headers.get("Authorization") == f"token {_SERVICE_TOKEN}":
+            known = ("respawn", ())
+            found = {"name": "respawn", "kind": "service", "scopes": []}
         body = json.dumps(found if known else {})
         self.send_response(200 if known else 403)
         self.send_header("Content-Length", str(len(body)))

@@ -138,6 +138,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runner(data: Path) -> PlayedRunner:
     """A runner at work, from before the service started."""
+    return at_work(data)
+
+
+def at_work(data: Path) -> PlayedRunner:
+    """Return a runner at work on a run of ada's, in the store of a directory that no service uses yet."""
     ledger = Ledger.embedded(data, lease_seconds=600)
     ada = ledger.as_actor(Actor.owner("ada"))
     ada.promote(Promotion(name="report", notebook=text(notebook("1", "2"))))

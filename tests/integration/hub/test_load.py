@@ -17,6 +17,8 @@ from support.lonely import TOKEN, LonelyService, lonely_service, silent_hub
 from support.runners import PlayedRunner
 from support.waiting import wait_for
 
+from .conftest import at_work
+
 pytestmark = pytest.mark.integration
 MEGABYTE = 1 << 20
 JSON = {"Content-Type": "application/json"}
@@ -127,16 +129,15 @@ def test_a_damaged_blob_is_never_taken_for_a_whole_one(
     assert httpx.get(url, headers=ada).status_code == 404
 
 
-def test_a_runner_is_heard_while_people_wait_for_a_hub_that_does_not_answer(
-    data: Path, runner: PlayedRunner
-) -> None:
+def test_a_runner_is_heard_while_people_wait_for_a_hub_that_does_not_answer(tmp_path: Path) -> None:
     ended = threading.Event()
+    runner = at_work(tmp_path)
 
     def ask(url: str, number: int) -> None:
         while not ended.is_set():
             httpx.get(f"{url}/api/whoami", headers={"Authorization": f"token x{number}"}, timeout=60)
 
-    with silent_hub() as hub, lonely_service(data, hub) as service:
+    with silent_hub() as hub, lonely_service(tmp_path, hub) as service:
         crowd = [threading.Thread(target=ask, args=(service.url, number)) for number in range(60)]
         for person in crowd:
             person.start()

@@ -174,8 +174,8 @@ def test_a_runner_that_stands_still_is_not_said_to_be_dead(tmp_path: Path) -> No
 
 def test_a_refused_token_is_told_and_ends_nothing(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with answering_hub() as hub:  # it knows ada's token alone
-        service = start_service(tmp_path / "data", hub, log=log)
+    with answering_hub() as hub:
+        service = start_service(tmp_path / "data", hub, log=log, JUPYTERHUB_API_TOKEN="of-an-earlier-hub")
         try:
             wait_for(service.healthy, 60, "the service")
             wait_for(lambda: "with a valid one: nobody can sign in" in log.read_text(), 20, "the message")

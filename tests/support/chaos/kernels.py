@@ -123,7 +123,8 @@ class _Replicas:
     """Services that are started again when they were killed."""
 
     def __init__(self, directory: Path, db_url: str, hub_port: int) -> None:
-        self.services: list[LonelyService] = []
+        self.services: dict[int, LonelyService] = {}
+        """By their numbers, each of which has a data directory of its own."""
         self._directory = directory
         self._hub_port = hub_port
         self._environment = {
@@ -135,25 +136,23 @@ class _Replicas:
         }
         self._seen: set[psutil.Process] = set()
 
-    def start(self) -> None:
-        """Start one more."""
-        self.services.append(
-            start_service(
-                self._directory / "data", self._hub_port, log=self._directory / "log", **self._environment
-            )
+    def start(self, number: int) -> None:
+        """Start one, or start it again where it was."""
+        data = self._directory / f"data-{number}"
+        self.services[number] = start_service(
+            data, self._hub_port, log=self._directory / "log", **self._environment
         )
 
     def mend(self) -> None:
         """Start those again that are gone."""
-        gone = [service for service in self.services if service.process.poll() is not None]
-        for service in gone:
-            self.services.remove(service)
-            self.start()
+        for number, service in list(self.services.items()):
+            if service.process.poll() is not None:
+                self.start(number)
 
     def processes(self, part: str) -> list[psutil.Process]:
         """Return the processes of all services with this part of a command line."""
         found: list[psutil.Process] = []
-        for service in self.services:
+        for service in self.services.values():
             with suppress(psutil.Error):
                 found += service.processes()
         self._seen.update(found)
@@ -162,9 +161,9 @@ class _Replicas:
     def close(self) -> None:
         """End all services; what they started must end with them."""
         self.processes("")
-        for service in self.services:
+        for service in self.services.values():
             service.process.terminate()
-        for service in self.services:
+        for service in self.services.values():
             service.process.wait(60)
         left = psutil.wait_procs(list(self._seen), timeout=20)[1]
         for one in left:
@@ -177,9 +176,9 @@ def _replicas(count: int, directory: Path, db_url: str) -> Iterator[_Replicas]:
     with answering_hub() as hub_port:
         replicas = _Replicas(directory, db_url, hub_port)
         try:
-            for _ in range(count):
-                replicas.start()
-            for service in replicas.services:
+            for number in range(count):
+                replicas.start(number)
+            for service in replicas.services.values():
                 wait_for(service.healthy, 60, "a replica")
             yield replicas
         finally:
@@ -213,7 +212,7 @@ def _disturb(
         if kind == "cut connections":
             cut()
         elif kind == "kill a replica":
-            chance.choice(replicas.services).process.kill()
+            chance.choice(list(replicas.services.values())).process.kill()
         else:
             found = replicas.processes(_PARTS[kind])
             if not found:

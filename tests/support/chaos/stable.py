@@ -29,8 +29,8 @@ from respawn_hub.app import create_app
 from respawn_hub.settings import HubSettings, Settings
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.ledger import Ledger, attempts
+from respawn_jobs.lifelines import die_with
 from respawn_jobs.store.database import Database
-from respawn_jobs.warm import _die_with as die_with
 from support.chaos.journal import Journal
 from support.chaos.nursery import NurseryExecutor
 from support.chaos.playing import Orders, play
