@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select
 from respawn_jobs.access import Actor
 from respawn_jobs.artifact_parts import sealed
 from respawn_jobs.errors import InvalidInput, Unavailable
-from respawn_jobs.ledger import Ledger, collecting
+from respawn_jobs.ledger import Ledger, named_blobs
 from respawn_jobs.models import Artifact, ArtifactPart, CellError, CellState, Checkpoint, JobSettings
 from respawn_jobs.protocol import ArtifactCommit, CheckpointCommit, Outcome
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
@@ -207,9 +207,4 @@ def _unnamed_after_all(ledger: Ledger, clock: HurriedClock) -> set[str]:
 
 def _named(ledger: Ledger) -> set[str]:
     with ledger.database.session() as session:
-        return {
-            digest
-            for column in collecting._NAMES
-            for digest in session.scalars(select(column))
-            if digest is not None
-        }
+        return {digest for page in named_blobs.all_named(session) for digest in page}
