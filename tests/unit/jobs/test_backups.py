@@ -296,7 +296,8 @@ def test_a_backup_in_which_any_byte_is_wrong_is_never_restored(
             with pytest.raises((Corrupt, NotFound)):
                 _back(place, target, clock)
             assert target.database.revision() is None
-            shutil.rmtree(target.data)
+            if target.data.exists():  # what is damaged may be the list of what there is
+                shutil.rmtree(target.data)
             target.data.mkdir()
         file.write_bytes(content)
     assert _back(place, target, clock).blobs == place.document().blobs
