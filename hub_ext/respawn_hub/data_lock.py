@@ -20,7 +20,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -76,14 +76,13 @@ class DataLock:
             Conflict: another service holds the directory, and goes on holding it.
         """
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
+        with ExitStack() as closing:
+            closing.callback(os.close, file)
             _Taking(file, self._path.parent, me, self._monotonic).run()
             self._before = os.pread(file, _MOST_BYTES, 0)
             before = _read(file)
             _write(file, json.dumps(asdict(me)).encode())
-        except BaseException:
-            os.close(file)
-            raise
+            closing.pop_all()
         self._file = file
         return before
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import time
+from contextlib import ExitStack
 
 _BACKLOG = 2048
 _WAIT_SECONDS = 5.0
@@ -49,14 +50,12 @@ def tcp_listener(address: tuple[str, int], family: int = socket.AF_INET) -> sock
 
 def _bound(host: str, port: int) -> list[socket.socket]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    made: list[socket.socket] = []
-    try:
-        for family, address in dict.fromkeys((family, address) for family, *_, address in found):
-            made.append(tcp_listener((str(address[0]), int(address[1])), family))
-    except BaseException:
-        for one in made:
-            one.close()
-        raise
+    with ExitStack() as closing:
+        made = [
+            closing.enter_context(tcp_listener((str(address[0]), int(address[1])), family))
+            for family, address in dict.fromkeys((family, address) for family, *_, address in found)
+        ]
+        closing.pop_all()
     return made
 
 
