@@ -29,7 +29,6 @@ from respawn_jobs.store.tables import JobRow, RunRow
 from respawn_jobs.store.trigger_tables import BackfillRow
 
 logger = logging.getLogger(__name__)
-_OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
 _SHOWN = 3
 """Items at the beginning and at the end that a preview shows."""
 _MOST_LISTED = 200
@@ -117,7 +116,7 @@ def stop(context: Context, actor: Actor, backfill_id: str, *, cancel: bool) -> B
             job=ref_of(job), made=row.made, cancel=cancel,
         )  # fmt: skip
     if cancel:
-        _cancel_open(context, actor, backfill_id)
+        cancelling.cancel_open(context, actor, RunRow.trigger_id == backfill_id)
     return show(context, actor, backfill_id)
 
 
@@ -175,7 +174,7 @@ def _to_look_at() -> Select[str]:
 
 
 def _open_runs(which: ColumnElement[bool]) -> ScalarSelect[int]:
-    counted = select(func.count()).select_from(RunRow).where(which, RunRow.state.in_(_OPEN))
+    counted = select(func.count()).select_from(RunRow).where(which, RunRow.state.in_(cancelling.OPEN))
     return counted.correlate(BackfillRow).scalar_subquery()
 
 
@@ -183,17 +182,6 @@ def _plan(context: Context, actor: Actor, request: BackfillRequest) -> tuple[Job
     with context.database.session() as session:
         job = find_job(session, actor, request.job, "run")
         return job, planned(session, job, find_version(session, job), request, context.clock())
-
-
-def _cancel_open(context: Context, actor: Actor, backfill_id: str) -> None:
-    with context.database.session() as session:
-        query = select(RunRow.id).where(RunRow.trigger_id == backfill_id, RunRow.state.in_(_OPEN))
-        still_open = session.scalars(query).all()
-    for run_id in still_open:
-        try:
-            cancelling.cancel(context, actor, run_id)
-        except (Conflict, NotFound):  # it ended, and may be gone, since the look above
-            continue
 
 
 def _find(

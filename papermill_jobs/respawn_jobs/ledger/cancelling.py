@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor
-from respawn_jobs.errors import Conflict
+from respawn_jobs.errors import Conflict, NotFound
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.attempts import end_attempt, settle
 from respawn_jobs.ledger.changes import by, check_unchanged, last_change, turn, what_happened
@@ -17,6 +18,9 @@ from respawn_jobs.ledger.records import add_note, assemble_at_end, close_cells, 
 from respawn_jobs.models import Run, RunState
 from respawn_jobs.service import Seen
 from respawn_jobs.store.tables import AttemptRow, RunRow
+
+OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
+"""The states of runs that have not ended."""
 
 
 def cancel(context: Context, actor: Actor, run_id: str, seen: Seen | None = None) -> Run:
@@ -30,6 +34,17 @@ def cancel(context: Context, actor: Actor, run_id: str, seen: Seen | None = None
     settle(context, run_id)
     with context.database.session() as session:
         return run_of(session, session.get_one(RunRow, run_id))
+
+
+def cancel_open(context: Context, actor: Actor, which: ColumnElement[bool]) -> None:
+    """Cancel those runs of a condition on `RunRow` that have not ended."""
+    with context.database.session() as session:
+        still_open = session.scalars(select(RunRow.id).where(which, RunRow.state.in_(OPEN))).all()
+    for run_id in still_open:
+        try:
+            cancel(context, actor, run_id)
+        except (Conflict, NotFound):  # it ended, and may be gone, since the look above
+            continue
 
 
 def _cancelled(context: Context, actor: Actor, run_id: str, seen: Seen) -> bool:

@@ -10,12 +10,10 @@ from respawn_jobs.errors import Conflict, InvalidInput, NotFound
 from respawn_jobs.ledger import audit, cancelling, namespaces
 from respawn_jobs.ledger.context import Context, known_namespace
 from respawn_jobs.ledger.suspension import ACTIVE, RETIRED, said
-from respawn_jobs.models import RunState
 from respawn_jobs.service_namespaces import Namespace, same_identity
 from respawn_jobs.store.service_tables import NamespaceRow
 from respawn_jobs.store.tables import JobRow, RunRow
 
-_OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
 _NAMED = 5
 
 
@@ -39,7 +37,7 @@ def retire(context: Context, actor: Actor, namespace: str) -> Namespace:
             row = aside
         audit.write(context, session, actor.name, "retire", row.namespace, row.namespace, before=namespace)
         name = row.namespace
-    _cancel_open(context, actor, name)
+    cancelling.cancel_open(context, actor, RunRow.namespace == name)
     with context.database.session() as session:
         return namespaces.shown_of(session, name, session.get(NamespaceRow, name))
 
@@ -106,14 +104,3 @@ def _check_names(session: Session, namespace: str, new: str) -> None:
             f"{namespace} and {new} both hold jobs named {', '.join(both[:_NAMED])}{more}; nothing was moved",
             jobs=list(both),
         )
-
-
-def _cancel_open(context: Context, actor: Actor, namespace: str) -> None:
-    with context.database.session() as session:
-        query = select(RunRow.id).where(RunRow.namespace == namespace, RunRow.state.in_(_OPEN))
-        still_open = session.scalars(query).all()
-    for run_id in still_open:
-        try:
-            cancelling.cancel(context, actor, run_id)
-        except (Conflict, NotFound):  # it ended, and may be gone, since the look above
-            continue
