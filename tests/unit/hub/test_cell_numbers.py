@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import nbformat
 import pytest
 
-from respawn_hub import auth
-from respawn_hub.app import create_app
 from respawn_hub.messages import rendered
-from respawn_hub.settings import HubSettings, Settings
 from respawn_jobs.access import Actor
 from respawn_jobs.cli import printing
 from respawn_jobs.debug import debug_notebook
@@ -28,6 +23,7 @@ from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
 from respawn_jobs.store.tables import RunRow
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
+from support.signed_in import signed_in
 
 NUMBER = 6
 """Of `df.price`: behind prose, parameters, the cell that gives them, a raw cell, code, and prose."""
@@ -63,22 +59,14 @@ def failed(ledger: Ledger) -> PlayedRunner:
 @pytest.fixture
 def browse(ledger: Ledger, tmp_path: Path) -> Callable[[str], str]:
     """Return a page as ada's browser gets it; no loop runs."""
-    origin = "http://testserver"
-    hub = HubSettings(
-        api_token="not-used", api_url=f"{origin}/hub/api", client_id="service-respawn", service_url=origin
-    )
-    app = create_app(Settings(data=tmp_path), hub, ledger=ledger)
-    form_token = app.state.runtime.sessions.form_token("hub-token")
-    visitor = auth.Visitor(Actor.owner("ada"), form_token, "hub-token")
-    app.dependency_overrides[auth.visitor] = lambda: visitor
+    browser = signed_in(ledger, tmp_path)
 
-    async def ask(path: str) -> str:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=origin) as client:
-            answer = await client.get(f"/services/respawn/{path}", headers={"Accept": "text/html"})
-            assert answer.status_code == 200
-            return answer.text
+    def page(path: str) -> str:
+        answer = browser.ask("GET", f"/services/respawn/{path}")
+        assert answer.status_code == 200
+        return answer.text
 
-    return lambda path: asyncio.run(ask(path))
+    return page
 
 
 def numbers(words: str) -> set[int]:

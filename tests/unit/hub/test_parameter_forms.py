@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from nbformat import v4
 
-from respawn_hub import auth
-from respawn_hub.app import create_app
-from respawn_hub.settings import HubSettings, Settings
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import CellError, CellState
@@ -23,6 +20,7 @@ from respawn_jobs.protocol import Outcome
 from respawn_jobs.service import Promotion, RunRequest
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
+from support.signed_in import signed_in
 
 PAGE = "/services/respawn/jobs/user/ada/report"
 DECLARED = """\
@@ -56,25 +54,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture
 def browse(ledger: Ledger, tmp_path: Path) -> Callable[..., httpx.Response]:
     """Ask for something as ada's browser does, signed in; no loop runs."""
-    origin = "http://testserver"
-    hub = HubSettings(
-        api_token="not-used", api_url=f"{origin}/hub/api", client_id="service-respawn", service_url=origin
-    )
-    app = create_app(Settings(data=tmp_path), hub, ledger=ledger)
-    form_token = app.state.runtime.sessions.form_token("hub-token")
-    visitor = auth.Visitor(Actor.owner("ada"), form_token, "hub-token")
-    app.dependency_overrides[auth.visitor] = lambda: visitor
+    browser = signed_in(ledger, tmp_path)
 
-    async def ask(method: str, path: str, **options: object) -> httpx.Response:
-        transport = httpx.ASGITransport(app)
-        if "data" in options:
-            options["data"] = {**options["data"], auth.FORM_FIELD: form_token}  # type: ignore[dict-item]
-        async with httpx.AsyncClient(
-            transport=transport, base_url=origin, headers={"Accept": "text/html"}
-        ) as client:
-            return await client.request(method, path, **options)  # type: ignore[arg-type]
+    def ask(method: str, path: str, **options: Any) -> httpx.Response:
+        return browser.ask(method, path, form=options.pop("data", None), **options)
 
-    return lambda method, path, **options: asyncio.run(ask(method, path, **options))
+    return ask
 
 
 def sent(browse: Callable[..., httpx.Response], **values: str) -> httpx.Response:

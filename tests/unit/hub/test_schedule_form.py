@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from respawn_hub import auth
-from respawn_hub.app import create_app
-from respawn_hub.settings import HubSettings, Settings
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.service import Promotion
 from support.notebooks import notebook, text
+from support.signed_in import signed_in
 
 PAGE = "/services/respawn/jobs/user/ada/report"
 FORM = {"cron": "0 3 * * *", "tz": "UTC"}
@@ -32,20 +29,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture
 def browse(ledger: Ledger, tmp_path: Path) -> Callable[..., httpx.Response]:
     """Ask for something as ada's browser does, signed in; no loop runs."""
-    origin = "http://testserver"
-    hub = HubSettings(
-        api_token="not-used", api_url=f"{origin}/hub/api", client_id="service-respawn", service_url=origin
-    )
-    app = create_app(Settings(data=tmp_path), hub, ledger=ledger)
-    form_token = app.state.runtime.sessions.form_token("hub-token")
-    visitor = auth.Visitor(Actor.owner("ada"), form_token, "hub-token")
-    app.dependency_overrides[auth.visitor] = lambda: visitor
-
-    async def ask(method: str, path: str, form: dict[str, str] | None) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=origin) as client:
-            return await client.request(method, path, data=form and {**form, auth.FORM_FIELD: form_token})
-
-    return lambda method, path, form=None: asyncio.run(ask(method, path, form))
+    browser = signed_in(ledger, tmp_path)
+    return lambda method, path, form=None: browser.ask(method, path, form=form)
 
 
 @pytest.mark.parametrize("missed", ["latest", "all", "skip"])

@@ -1,0 +1,52 @@
+"""The service's pages as a signed-in person's browser gets them: no hub, no socket, no loop."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from respawn_hub import auth
+from respawn_hub.app import create_app
+from respawn_hub.settings import HubSettings, Settings
+from respawn_jobs.access import Actor
+from respawn_jobs.ledger import Ledger
+
+_ORIGIN = "http://testserver"
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A browser in which somebody is signed in."""
+
+    app: FastAPI
+    form_token: str
+
+    def ask(
+        self, method: str, path: str, *, form: dict[str, Any] | None = None, **options: Any
+    ) -> httpx.Response:
+        """Ask for a path of the service; a form is sent as its pages do."""
+        if form is not None:
+            options["data"] = {**form, auth.FORM_FIELD: self.form_token}
+        return asyncio.run(self._ask(method, path, options))
+
+    async def _ask(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
+        transport, accepts = httpx.ASGITransport(self.app), {"Accept": "text/html"}
+        async with httpx.AsyncClient(transport=transport, base_url=_ORIGIN, headers=accepts) as client:
+            return await client.request(method, path, **options)
+
+
+def signed_in(ledger: Ledger, data: Path, name: str = "ada") -> SignedIn:
+    """Sign the owner of `user/<name>` in at a service over `ledger` with its files in `data`."""
+    hub = HubSettings(
+        api_token="not-used", api_url=f"{_ORIGIN}/hub/api", client_id="service-respawn", service_url=_ORIGIN
+    )
+    app = create_app(Settings(data=data), hub, ledger=ledger)
+    form_token = app.state.runtime.sessions.form_token("hub-token")
+    visitor = auth.Visitor(Actor.owner(name), form_token, "hub-token")
+    app.dependency_overrides[auth.visitor] = lambda: visitor
+    return SignedIn(app, form_token)
