@@ -112,6 +112,8 @@ class Version(Model):
     """Hash of the kernel environment's lock file; None for a kernel that has none."""
     directory: str | None = None
     """Where the notebook lay: the working directory of local runs while it exists."""
+    source: str | None = None
+    """The file that it came from; None where that is not known."""
     git: GitState | None = None
     parameters: Many[Parameter] = []
     created_by: str
@@ -155,6 +157,9 @@ class Job(Model):
     last_run: Run | None = None
     suspended: str | None = None
     """Why nothing of it runs: its namespace is not active; None when it is."""
+    archived_at: datetime | None = None
+    """Since when it is archived; None for a job at work."""
+    archived_by: str | None = None
 
     @property
     def ref(self) -> str:

@@ -33,6 +33,7 @@ from respawn_jobs.service_history import HistoryService
 from respawn_jobs.service_namespaces import NamespaceService
 from respawn_jobs.service_queueing import QueueingService
 from respawn_jobs.service_triggers import TriggerService
+from respawn_jobs.service_versions import Agreement
 
 MISSED_MOST = 100
 """Missed times that a schedule makes up for, unless it says otherwise."""
@@ -52,9 +53,16 @@ class Promotion(Model):
     kernel: str | None = None
     """None: the one that the notebook names."""
     directory: str | None = None
+    source: str | None = None
+    """The file that it comes from: an absolute path where there is one, else one on its Jupyter server. By it
+    a promotion tells one notebook from another."""
     git: GitState | None = None
     settings: JobSettings | None = None
     """None: keep those of the job, or the defaults for a new one."""
+    seen: int | None = None
+    """The current version as the person saw it, 0 for a job that was not there; None acts in any case."""
+    agreed: list[Agreement] = Field(default=[], max_length=10)
+    """What the person agreed to of the questions that `preview_promotion` tells."""
 
 
 class RunRequest(Model):

@@ -36,6 +36,20 @@ class JobRow(Base):
     last_run: Mapped[str | None] = mapped_column(String(32))
     next_deadline: Mapped[datetime | None] = mapped_column(index=True)
     """When its runs must have succeeded, next; None without a deadline."""
+    filed: Mapped[int | None]
+    """The version that the promoted file held when it was last promoted; None where that is not known."""
+    archived_at: Mapped[datetime | None]
+    archived_by: Mapped[str | None] = mapped_column(String(255))
+
+
+class FormerNameRow(Base):
+    """A name that a job had; it leads to the job until another one takes it."""
+
+    __tablename__ = "former_names"
+
+    namespace: Mapped[str] = mapped_column(String(255), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
 
 
 class VersionRow(Base):
@@ -55,6 +69,7 @@ class VersionRow(Base):
     language: Mapped[str] = mapped_column(String(80))
     lock: Mapped[str | None] = mapped_column(String(128))
     directory: Mapped[str | None]
+    source: Mapped[str | None]
     git: Mapped[dict[str, Any] | None]
     parameters: Mapped[list[Any]]
     created_by: Mapped[str] = mapped_column(String(255))

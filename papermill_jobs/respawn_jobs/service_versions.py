@@ -1,0 +1,162 @@
+"""Versions and the life of jobs, as people and their tools see them: what a promotion would do, what
+versions hold and how they differ, which one new runs use, and names, archives and ends of jobs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import Field
+
+from respawn_jobs.models import Job, JobSettings, Missed, Model, Schedule
+
+if TYPE_CHECKING:
+    from respawn_jobs.service import Promotion
+
+Agreement = Literal["replace_fix", "take_over", "undo_roll_back"]
+"""What a promotion may do that a person must agree to. replace_fix: the current version holds a fix that
+the file lacks. take_over: the job was promoted from another notebook. undo_roll_back: it is a version that
+somebody went back from."""
+
+
+class DiffLine(Model):
+    """A line of a cell's source in a comparison."""
+
+    kind: Literal["same", "added", "removed"]
+    text: str
+
+
+class CellChange(Model):
+    """What became of one cell between two notebooks."""
+
+    kind: Literal["same", "changed", "added", "removed"]
+    cell_type: str
+    old: int | None
+    """Its place in the old notebook, from 0 over all cells; None for one that was added."""
+    new: int | None
+    """Its place in the new notebook; None for one that was removed."""
+    lines: list[DiffLine] = []
+    """Its source, line by line; empty when nothing changed."""
+    tags: list[str] | None = None
+    """Its tags in the new notebook, when they are others than in the old one."""
+
+
+class Comparison(Model):
+    """How two versions of a job differ, or a version and a file."""
+
+    old: int
+    """The number of the older version."""
+    new: int | None
+    """The number of the newer version; None for a file that is none yet."""
+    cells: list[CellChange]
+    kernels: tuple[str, str] | None = None
+    """The kernels of both, when they differ."""
+
+    @property
+    def changed(self) -> int:
+        """How many cells differ."""
+        return sum(cell.kind != "same" for cell in self.cells)
+
+
+class PromotionQuestion(Model):
+    """What a person must agree to before a notebook is promoted."""
+
+    code: Agreement
+    message: str
+    """One or two sentences that name the versions, the people and the cells."""
+
+
+class PromotionPreview(Model):
+    """What a promotion would do."""
+
+    job: str
+    outcome: Literal["new_job", "new_version", "unchanged"]
+    version: int
+    """The number that the job's current version has afterwards."""
+    current: int | None
+    """The current version now, to be given as `Promotion.seen`; None for a job that is not there."""
+    same_as: int | None = None
+    """An older version that holds the same notebook."""
+    message: str
+    """What will happen, in one sentence."""
+    questions: list[PromotionQuestion] = []
+    comparison: Comparison | None = None
+    """From the current version to the file; None for a new job."""
+    schedules: list[Schedule] = []
+    """Those that will run the new version."""
+    settings: JobSettings | None = None
+    """Those that the job has now; None for a new one."""
+
+
+class CurrentRequest(Model):
+    """Which version new runs use from now on."""
+
+    version: int
+    seen: int | None = None
+    """The current version as the person saw it; None acts in any case."""
+
+
+class JobChange(Model):
+    """A change of a job itself; what is None stays."""
+
+    name: str | None = None
+    archived: bool | None = None
+
+
+class ScheduleChange(Model):
+    """A change of a schedule; what is None stays."""
+
+    paused: bool | None = None
+    cron: str | None = None
+    tz: str | None = None
+    parameters: dict[str, Any] | None = None
+    missed: Missed | None = None
+    missed_most: int | None = Field(default=None, ge=1, le=1000)
+
+
+class VersionService(Protocol):
+    """The part of `Service` that is about what versions hold and what a promotion would do."""
+
+    def preview_promotion(self, request: Promotion) -> PromotionPreview:
+        """Tell what `promote` would do; changes nothing. Raises what `promote` would raise for bad input."""
+
+    def version_notebook(self, ref: str, number: int) -> str:
+        """Return the text of a version's notebook, byte for byte."""
+
+    def compare_versions(self, ref: str, old: int, new: int) -> Comparison:
+        """Tell how two versions of a job differ."""
+
+    def change_schedule(self, schedule: str, change: ScheduleChange) -> Schedule:
+        """Change a schedule. Raises `Conflict` when the job has one like it already."""
+
+
+class JobLifeService(Protocol):
+    """The part of `Service` that is about which version runs, and names, archives and ends of jobs."""
+
+    def make_current(self, ref: str, request: CurrentRequest) -> Job:
+        """Let new runs use a version, older or newer. Raises `Conflict` when the current one is not as
+        seen."""
+
+    def change_job(self, ref: str, change: JobChange) -> Job:
+        """Rename a job, archive it, or take it out of the archive.
+
+        An archived job makes no runs: its triggers rest, nobody can start it, and lists leave it out; its
+        runs can be looked at. Due times that pass meanwhile make no runs later. A job that was renamed is
+        found by its former name until another job takes that name.
+
+        Raises:
+            Conflict: another job has the name, or runs of a job that is to be archived have not ended.
+        """
+
+    def remove_job(self, ref: str) -> None:
+        """Remove an archived job with its versions, runs, triggers and settings, for good.
+
+        Raises:
+            Conflict: it is not archived, runs have not ended, or another job's rule waits for it.
+        """
+
+    def remove_version(self, ref: str, number: int) -> None:
+        """Remove a version. Raises `Conflict` for the current one, and one that runs or versions name."""
+
+    def remove_run(self, run: str) -> None:
+        """Remove an ended run with all it keeps. Raises `Conflict` while it is not ended, or is pinned."""
