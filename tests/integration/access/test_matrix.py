@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -64,8 +66,21 @@ def leaked(answer: httpx.Response, request: Asked, things: dict[str, Things]) ->
     return [word for one in things.values() for word in one.private() if word in text and word not in known]
 
 
-@pytest.mark.parametrize("namespace", NAMESPACES)
-@pytest.mark.parametrize("route", [f"{method} {path}" for method, path in LINES])
+def _questions() -> list[Any]:
+    """Every route about every namespace; a quick run asks each route about one of them, in turn."""
+    return [
+        pytest.param(
+            f"{method} {path}",
+            namespace,
+            marks=() if place % len(NAMESPACES) == turn else pytest.mark.slow,
+            id=f"{method} {path}-{namespace}",
+        )
+        for place, (method, path) in enumerate(LINES)
+        for turn, namespace in enumerate(NAMESPACES)
+    ]
+
+
+@pytest.mark.parametrize(("route", "namespace"), _questions())
 def test_a_route_answers_those_who_may_and_tells_and_does_nothing_for_others(
     route: str, namespace: str, service: Place, things: dict[str, Things], store: Stored, client: httpx.Client
 ) -> None:

@@ -21,21 +21,34 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 _SEED = int(os.environ.get("RESPAWN_CHAOS_SEED", "20270328"))
 
 
-def test_nothing_is_lost_or_doubled_whatever_is_killed(postgres: Postgres, tmp_path: Path) -> None:
+_LENGTHS = [pytest.param(10, 6, id="short"), pytest.param(24, 14, id="long", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("due_times", "strikes"), _LENGTHS)
+def test_nothing_is_lost_or_doubled_whatever_is_killed(
+    postgres: Postgres, tmp_path: Path, due_times: int, strikes: int
+) -> None:
     url = postgres.prepared()
+    plan = Plan(_SEED, due_times=due_times, strikes=strikes)
     try:
-        report = run(Plan(_SEED, due_times=24, strikes=14), tmp_path, url, lambda: postgres.disconnect(url))
+        report = run(plan, tmp_path, url, lambda: postgres.disconnect(url))
     finally:
         postgres.drop(url)
     _judge(report)
 
 
-def test_one_replica_on_sqlite_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("due_times", "strikes"),
+    [pytest.param(4, 3, id="short"), pytest.param(8, 6, id="long", marks=pytest.mark.slow)],
+)
+def test_one_replica_on_sqlite_that_is_killed_loses_and_doubles_nothing(
+    tmp_path: Path, due_times: int, strikes: int
+) -> None:
     url = f"sqlite:///{tmp_path}/respawn.db"
     database = Database(url)
     database.prepare()
     database.close()
-    report = run(Plan(_SEED + 1, due_times=8, strikes=6, replicas=1), tmp_path, url)
+    report = run(Plan(_SEED + 1, due_times=due_times, strikes=strikes, replicas=1), tmp_path, url)
     _judge(report)
 
 

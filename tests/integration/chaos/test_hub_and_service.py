@@ -23,7 +23,7 @@ _MANY = range(_SEED, _SEED + 10)
 def test_a_hub_whose_parts_are_killed_is_back_within_thirty_seconds_and_starts_runs_once(
     tmp_path: Path,
 ) -> None:
-    report = play(_SEED, tmp_path)
+    report = play(_SEED, tmp_path, ("both", "proxy"))
     print(report)
     assert not report.wrong, str(report)
 

@@ -51,7 +51,10 @@ def documents() -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("size", [64 * KILOBYTE, MEGABYTE], ids=["64 kB", "1 MB"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(64 * KILOBYTE, id="64 kB"), pytest.param(MEGABYTE, id="1 MB", marks=pytest.mark.slow)],
+)
 def test_every_route_bears_every_document(service: LonelyService, runner: PlayedRunner, size: int) -> None:
     with heartbeats(service, runner) as waits, httpx.Client(timeout=60) as client:
         for method, path in documents():

@@ -72,7 +72,10 @@ def forms() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("size", [64 * KILOBYTE, MEGABYTE], ids=["64 kB", "1 MB"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(64 * KILOBYTE, id="64 kB"), pytest.param(MEGABYTE, id="1 MB", marks=pytest.mark.slow)],
+)
 def test_every_form_bears_every_content(
     service: LonelyService, runner: PlayedRunner, ada: tuple[httpx.Client, str], size: int
 ) -> None:

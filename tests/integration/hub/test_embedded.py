@@ -99,7 +99,7 @@ def test_the_first_start_makes_one_job_that_runs_and_one_that_has_failed(tmp_pat
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_it_starts_says_where_and_ends_with_all_its_children(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "respawn").mkdir()
     (tmp_path / "respawn" / "seeded.json").write_text('{"failed_run": "run-example000"}')

@@ -10,7 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.lonely import LonelyService, answering_hub, lonely_service
+from respawn_hub.services import writes
+from respawn_hub.settings import Settings
+from support.executors import NoPlaces
+from support.lonely import answering_hub, lonely_service
+from support.service import whole_service
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -41,23 +45,37 @@ def _fill(disk: Path) -> Path:
             return ballast
 
 
-def _troubles(service: LonelyService) -> set[str]:
-    parts = service.health()["parts"]
+def _troubles(service: str) -> set[str]:
+    parts = httpx.get(f"{service}/api/health").json()["parts"]
     return {name for name, part in parts.items() if "no room left" in part["said"]}
 
 
-def test_a_full_disk_is_named_by_health_until_there_is_room(small_disk: Path) -> None:
-    data = small_disk / "data"
-    with answering_hub() as hub, lonely_service(data, hub) as service:
-        assert _troubles(service) == set()
-        ballast = _fill(small_disk)
-        every = {"database writes", "blob writes", "data directory"}
-        wait_for(lambda: _troubles(service) == every, 40, "health to name the full disk")
-        answer = httpx.get(f"{service.url}/api/health")
-        assert answer.json()["status"] == "degraded"
-        assert answer.status_code == 200, "what is stored can still be read"
-        assert str(small_disk) not in answer.text
-        ballast.unlink()
-        wait_for(lambda: _troubles(service) == set(), 20, "health to name nothing")
-        left = [name for _, _, names in os.walk(data) for name in names if name.startswith(".incomplete")]
-        assert left == []
+def _is_named_until_there_is_room(service: str, disk: Path) -> None:
+    assert _troubles(service) == set()
+    ballast = _fill(disk)
+    every = {"database writes", "blob writes", "data directory"}
+    wait_for(lambda: _troubles(service) == every, 40, "health to name the full disk")
+    answer = httpx.get(f"{service}/api/health")
+    assert answer.json()["status"] == "degraded"
+    assert answer.status_code == 200, "what is stored can still be read"
+    assert str(disk) not in answer.text
+    ballast.unlink()
+    wait_for(lambda: _troubles(service) == set(), 20, "health to name nothing")
+    left = [name for _, _, names in os.walk(disk) for name in names if name.startswith(".incomplete")]
+    assert left == []
+
+
+def test_a_full_disk_is_named_by_health_until_there_is_room(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for often in ("_FILES_SECONDS", "_TROUBLE_SECONDS"):
+        monkeypatch.setattr(writes, often, 0.2)
+    settings = Settings(data=small_disk / "data")
+    with answering_hub() as hub, whole_service(settings, hub_port=hub, executor=NoPlaces()) as service:
+        _is_named_until_there_is_room(service, small_disk)
+
+
+@pytest.mark.slow
+def test_a_service_that_looks_as_often_as_it_does_names_a_full_disk(small_disk: Path) -> None:
+    with answering_hub() as hub, lonely_service(small_disk / "data", hub) as service:
+        _is_named_until_there_is_room(service.url, small_disk)

@@ -67,6 +67,7 @@ def test_a_second_service_in_one_directory_takes_nothing_and_names_the_first(tmp
         assert first.healthy()
 
 
+@pytest.mark.slow  # two hubs; of one service beside another, see above
 def test_a_second_hub_with_the_same_directory_does_not_start_and_the_first_goes_on(tmp_path: Path) -> None:
     with running_hub(tmp_path / "first") as first:
         (tmp_path / "second").mkdir()
@@ -82,6 +83,7 @@ def test_a_second_hub_with_the_same_directory_does_not_start_and_the_first_goes_
         assert first.service_process() == service
 
 
+@pytest.mark.slow  # a whole hub; of the service alone, see above
 def test_a_hub_for_two_people_does_not_start_unless_its_administrator_agrees(tmp_path: Path) -> None:
     refused = pytest.raises(AssertionError, match="the hub ended with status 1")
     with refused, running_hub(tmp_path / "hub", users=("ada", "bob"), extra=_SILENT):

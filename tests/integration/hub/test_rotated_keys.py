@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +18,7 @@ import pytest
 
 from respawn_jobs.ledger import Ledger
 from support.hub import RunningHub, running_hub
-from support.lonely import start_service
-from support.ports import free_port
+from support.lonely import answering_hub, start_service
 from support.waiting import wait_for
 
 from .conftest import Visitor
@@ -58,16 +58,20 @@ def test_a_session_and_a_form_outlive_the_rotation_and_end_at_once_after_a_theft
 
 
 def test_people_sign_in_while_hub_and_replica_have_different_tokens(tmp_path: Path) -> None:
-    data, origin, old = tmp_path / "replica", f"http://127.0.0.1:{free_port()}", "the-token-before"
+    data, old = tmp_path / "replica", "the-token-before"
     Ledger.embedded(data).close()
     new = _command(data, "admin", "rotate-key", "hub-token")["token"]
+    # A hub that starts waits half a minute for a service that does not answer yet.
+    stand_in = ExitStack()
+    origin = f"http://127.0.0.1:{stand_in.enter_context(answering_hub())}"
     service = {
         "name": "second", "url": origin, "api_token": new, "oauth_no_confirm": True,
         "oauth_client_allowed_scopes": ["custom:respawn:edit"],
     }  # fmt: skip
     roles = [{"name": "user", "scopes": ["self", "access:services!service=second"]}]
     extra = f"c.JupyterHub.services.append({service!r})"
-    with running_hub(tmp_path / "hub", users=("ada",), roles=roles, extra=extra) as hub:
+    with stand_in, running_hub(tmp_path / "hub", users=("ada",), roles=roles, extra=extra) as hub:
+        stand_in.close()
         asked = httpx.get(f"{hub.url}/hub/api/user", headers={"Authorization": f"token {old}"})
         assert asked.status_code == 403, "the hub knows the old token no more"
         replica = start_service(

@@ -113,7 +113,7 @@ def test_another_process_hears_the_runners_when_it_is_killed(
     wait_for(service.healthy, 30, "the service")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_it_ends_with_the_service(tmp_path: Path, number: signal.Signals) -> None:
     with answering_hub() as hub, lonely_service(tmp_path, hub) as service:
         hearing = service.hearing()

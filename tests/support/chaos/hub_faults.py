@@ -61,9 +61,9 @@ def order_of(seed: int) -> tuple[str, ...]:
     return tuple(random.Random(seed).sample(FAULTS, len(FAULTS)))
 
 
-def play(seed: int, directory: Path) -> Report:
-    """Play one story in an empty directory."""
-    report = Report(seed, order_of(seed))
+def play(seed: int, directory: Path, faults: tuple[str, ...] = FAULTS) -> Report:
+    """Play one story in an empty directory, with all `faults` or those that are given."""
+    report = Report(seed, tuple(fault for fault in order_of(seed) if fault in faults))
     with running_hub(directory, users=("ada",), service_environment={"RESPAWN_MAX_RUNNING": "1"}) as hub:
         story = _Story(hub, report, random.Random(seed))
         story.prepare()
