@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from respawn_jobs.cli.entry import run_command
+from support.lengths import quick
 from support.notebooks import notebook, text
 from support.waiting import wait_for
 
@@ -255,7 +256,7 @@ def test_help_needs_no_heavy_imports() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["debug", "RUN"], ["resume", "RUN", "--plan", "--notebook", "broken.ipynb"]]
+    "arguments", quick({1}, [["debug", "RUN"], ["resume", "RUN", "--plan", "--notebook", "broken.ipynb"]])
 )
 def test_commands_compile_no_grammars(respawn, arguments: list[str]) -> None:
     write("broken.ipynb", "1/0")
@@ -290,7 +291,7 @@ def test_debugging_an_imported_run_without_a_terminal_needs_yes(respawn, importe
     assert point["agreed_by"] == os.getuid(), "the kernel does not ask again"
 
 
-@pytest.mark.parametrize(("answer", "written"), [("y", True), ("n", False), ("", False)])
+@pytest.mark.parametrize(("answer", "written"), quick({0, 2}, [("y", True), ("n", False), ("", False)]))
 def test_person_at_a_terminal_is_asked_whose_code_is_loaded(
     imported: str, answer: str, written: bool
 ) -> None:

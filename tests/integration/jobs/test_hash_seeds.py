@@ -46,8 +46,8 @@ def notes(detail: RunDetail) -> str:
     ("first", "then", "seed"),
     [
         pytest.param(None, None, UNLOCKED, id="ours"),
-        pytest.param("77", "77", "77", id="a person's"),
-        pytest.param("77", None, "77", id="a person's, not set any more"),
+        pytest.param("77", "77", "77", id="a person's", marks=pytest.mark.slow),
+        pytest.param("77", None, "77", id="a person's, not set any more", marks=pytest.mark.slow),
         pytest.param(None, "77", UNLOCKED, id="set for the resume"),
     ],
 )

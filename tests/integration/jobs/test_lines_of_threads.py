@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from respawn_jobs.models import JobSettings, RunDetail
+from support.lengths import quick
 from support.notebooks import notebook
 
 pytestmark = pytest.mark.integration
@@ -28,7 +29,7 @@ def printed(bench: Any, detail: RunDetail) -> list[str]:
     return "".join(bench.printed(detail.run.id, cell.index) for cell in detail.cells).splitlines()
 
 
-@pytest.mark.parametrize("share", [0.03, 1.0])
+@pytest.mark.parametrize("share", quick({0}, [0.03, 1.0]))
 def test_no_line_that_a_thread_prints_is_lost_or_out_of_order(bench, share: float) -> None:
     detail = bench.run(*CELLS, settings=JobSettings(checkpoint_share=share))
     assert printed(bench, detail) == [f"{number:04}" for number in range(1000)]
@@ -52,7 +53,7 @@ one = Loud()
 """
 
 
-@pytest.mark.parametrize("fork", [False, True])
+@pytest.mark.parametrize("fork", quick({1}, [False, True]))
 def test_what_is_printed_by_pickling_is_no_output(bench, fork: bool) -> None:
     settings = JobSettings(snapshot_fork=fork, checkpoint_share=1.0)
     detail = bench.run(PICKLES, "x = 1", "1/0", "type(one).__name__", settings=settings)

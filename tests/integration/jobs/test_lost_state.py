@@ -13,6 +13,7 @@ from respawn_jobs.notebooks import strip_debug
 from respawn_jobs.service import ResumeRequest
 from respawn_kernels.restore import run_directory
 from support.kernels import running_kernel
+from support.lengths import quick
 from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
@@ -112,11 +113,14 @@ def test_the_debug_notebook_lists_the_cells_and_runs_them_when_asked_to(
 
 @pytest.mark.parametrize(
     "holds",
-    [
-        "held = {'fd': number, 'n': 0}",
-        "held = types.SimpleNamespace(fd=number)",
-        "class Log:\n    pass\nheld = Log()\nheld.inner = {'all': [number]}",
-    ],
+    quick(
+        {2},
+        [
+            "held = {'fd': number, 'n': 0}",
+            "held = types.SimpleNamespace(fd=number)",
+            "class Log:\n    pass\nheld = Log()\nheld.inner = {'all': [number]}",
+        ],
+    ),
 )
 def test_a_descriptor_that_something_holds_is_named(bench, holds: str) -> None:
     first = f"import os, types\nnumber = os.open('log', os.O_CREAT | os.O_RDWR)\n{holds}"

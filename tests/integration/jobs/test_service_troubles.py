@@ -14,6 +14,7 @@ from respawn_jobs.errors import Corrupt, Unavailable
 from respawn_jobs.models import JobSettings, RunDetail, RunState
 from respawn_jobs.protocol import RunnerPort
 from respawn_jobs.runner import execute_attempt
+from support.lengths import quick
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +43,7 @@ def execute(bench, run: str, *, output: Path | None = None, **instead: Callable[
     return bench.service.show(run)
 
 
-@pytest.mark.parametrize("error", [Unavailable("the store is away"), Corrupt("not what it says")])
+@pytest.mark.parametrize("error", quick({0}, [Unavailable("the store is away"), Corrupt("not what it says")]))
 def test_a_checkpoint_that_cannot_be_stored_is_noted_and_the_run_goes_on(bench, error: Exception) -> None:
     run = bench.queue("x = 1", "print(x)", settings=JobSettings(checkpoint_share=1))
     detail = execute(bench, run, missing=refuse(error))

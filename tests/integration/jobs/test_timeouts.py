@@ -15,6 +15,7 @@ from respawn_jobs.models import Cause, CellState, JobSettings, RunDetail, RunSta
 from respawn_jobs.policies import RetryPolicy
 from respawn_jobs.protocol import DRAINED, TERMINATED, CellEvent
 from respawn_jobs.runner import execute_attempt
+from support.lengths import quick
 
 pytestmark = pytest.mark.integration
 SLEEPS = "import time\nprint('so far', flush=True)\ntime.sleep(60)"
@@ -51,7 +52,7 @@ def state_before_is_kept(bench, detail: RunDetail, cell: int) -> None:
     assert detail.checkpoints[0].unstored == []
 
 
-@pytest.mark.parametrize("source", [SLEEPS, IGNORES, BUSY], ids=["sleeps", "ignores", "busy"])
+@pytest.mark.parametrize("source", quick({1}, [SLEEPS, IGNORES, BUSY]), ids=["sleeps", "ignores", "busy"])
 def test_a_cell_that_takes_too_long_leaves_the_state_before_it(
     bench, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

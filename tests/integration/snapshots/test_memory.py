@@ -12,6 +12,7 @@ from respawn_jobs.held import adopting, end_all
 from respawn_kernels.budget import proportional_bytes
 from respawn_kernels.held import MEGABYTE, Options, Place
 from support.kernels import AGENT, running_kernel
+from support.lengths import quick
 from support.processes import held_and_writers, runs
 from support.waiting import wait_for
 
@@ -43,7 +44,7 @@ class Watch(threading.Thread):
         return self.most
 
 
-@pytest.mark.parametrize("pause", [0.02, 0.002])
+@pytest.mark.parametrize("pause", quick({1}, [0.02, 0.002]))
 def test_kernel_and_child_stay_within_the_budget_while_a_cell_rewrites_an_array(
     tmp_path: Path, pause: float
 ) -> None:
