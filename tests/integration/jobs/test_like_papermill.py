@@ -230,6 +230,7 @@ def test_a_version_3_notebook_runs_the_same(tmp_path: Path) -> None:
     done.same()
 
 
+@pytest.mark.slow
 def test_a_cell_that_may_raise_fails_papermill_and_no_run(tmp_path: Path) -> None:
     done = execute(tmp_path, document(code("1/0", "raises-exception"), code("print('after')")))
     assert done.statuses == (1, 1, 0), done
@@ -237,6 +238,7 @@ def test_a_cell_that_may_raise_fails_papermill_and_no_run(tmp_path: Path) -> Non
     assert done.respawn.cells[1]["outputs"][0]["text"] == ["after\n"]
 
 
+@pytest.mark.slow
 def test_a_cell_that_shows_an_error_and_goes_on_fails_the_run_at_its_end(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("1/0\n")
     done = execute(tmp_path, document(code("x = 1"), code("%run script.py"), code("print('after', x)")))
@@ -246,6 +248,7 @@ def test_a_cell_that_shows_an_error_and_goes_on_fails_the_run_at_its_end(tmp_pat
     assert '"ename": "ZeroDivisionError"' in json.dumps(done.respawn.own_cells[1]["outputs"])
 
 
+@pytest.mark.slow
 def test_a_clean_exit_ends_the_notebook_well(tmp_path: Path) -> None:
     done = execute(tmp_path, document(code("x = 1"), code("import sys; sys.exit()"), code("print('after')")))
     assert done.statuses == (0, 0, 0), done
@@ -319,7 +322,7 @@ PARAMETERS = document(
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        pytest.param(("-p", "n", "1", "-p", "other", "1"), "'other'", id="unknown"),
+        pytest.param(("-p", "n", "1", "-p", "other", "1"), "'other'", id="unknown", marks=pytest.mark.slow),
         pytest.param(("-p", "n", "many"), "'n'", id="of another type", marks=pytest.mark.slow),
         pytest.param(
             ("-p", "n", "1", "-p", "n", "2"), "more than once", id="given twice", marks=pytest.mark.slow

@@ -58,6 +58,13 @@ def test_an_exception_that_a_cell_is_tagged_to_raise_does_not_end_the_run(bench)
     assert (detail.run.state, states(detail)) == (RunState.SUCCEEDED, ["executed", "executed"])
 
 
+def test_a_cell_that_shows_an_error_and_goes_on_fails_the_run_at_its_end(bench) -> None:
+    (bench.directory / "script.py").write_text("1/0\n")
+    detail = bench.run("x = 1", "%run script.py", "print('after', x)")
+    assert (detail.run.state, detail.run.error.name) == (RunState.FAILED, "ZeroDivisionError")
+    assert bench.printed(detail.run.id, 2) == "after 1\n"
+
+
 def test_a_clean_exit_ends_the_run_as_a_success(bench) -> None:
     detail = bench.run("x = 1", "import sys; sys.exit(0)", "x")
     assert (detail.run.state, states(detail)) == (RunState.SUCCEEDED, ["executed", "executed", "skipped"])
