@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -71,11 +73,37 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """Start the S3 server once for the session, and remove it with its data."""
     if os.geteuid() != 0:
         pytest.skip("the S3 server (Ceph's gateway) can only be started by root")
-    directory = tmp_path_factory.mktemp("s3") / "server"
+    root = tmp_path_factory.getbasetemp()
+    with _shared(root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) as server:
+        yield server
+
+
+@contextmanager
+def _shared(root: Path) -> Iterator[S3]:
+    """Yield the server below `root`: whichever process comes first starts it, the last to go removes it."""
+    directory, users = root / "s3" / "server", root / "s3" / "users"
+    users.mkdir(parents=True, exist_ok=True)
+    own = users / str(os.getpid())
+    with _alone(root / "s3.lock"):
+        started = root / "s3" / "variables"
+        if not started.exists():
+            started.write_text(_call("start", directory, "--port", str(free_port())))
+        own.touch()
     try:
-        yield S3(_variables(_call("start", directory, "--port", str(free_port()))))
+        yield S3(_variables(started.read_text()))
     finally:
-        _call("wipe", directory)
+        with _alone(root / "s3.lock"):
+            own.unlink()
+            if not any(users.iterdir()):
+                started.unlink()
+                _call("wipe", directory)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture
