@@ -73,7 +73,8 @@ def make(version: str, base: Interpreter) -> None:
             print(f"environment of Python {version} in {directory.relative_to(ROOT)}", flush=True)
             made = [*uv, "venv", "--clear", "--seed", "--python", str(base.path), str(directory)]
             subprocess.run(made, check=True)
-            subprocess.run([*install, "-r", str(_LOCK)], check=True)
+            # Where PYTHONDONTWRITEBYTECODE is set, each process would compile what it imports.
+            subprocess.run([*install, "--compile-bytecode", "-r", str(_LOCK)], check=True)
             packages.touch()
         if not project.exists():
             ours = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
