@@ -45,7 +45,7 @@ def _write(path: str, content: str) -> None:
 
 
 def test_what_a_reused_cell_names_is_told_when_it_was_written_since(
-    each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    newest_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import pandas as pd
 
@@ -59,21 +59,21 @@ def test_what_a_reused_cell_names_is_told_when_it_was_written_since(
     sources = [*CELLS, *UNCHANGED]
     Path("report.ipynb").write_text(text(notebook(*sources, "1/0")))
     Path("fixed.ipynb").write_text(text(notebook(*sources, "print(rows)")))
-    run = str(ran(each_python, "run", "report.ipynb", status=1)["run"])
-    quiet = ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
+    run = str(ran(newest_python, "run", "report.ipynb", status=1)["run"])
+    quiet = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
     assert [cell["changed_inputs"] for cell in quiet["cells"]] == [[]] * (len(sources) + 1)
     for path in filter(None, CELLS.values()):
         if path.endswith(".parquet"):
             pd.DataFrame({"a": [1, 2]}).to_parquet(path)
         else:
             _write(path, "print(22)\n" if path.endswith(".py") else "a\n1\n2\n")
-    plan = ran(each_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
+    plan = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
     for cell, (source, path) in zip(plan["cells"], CELLS.items(), strict=False):
         told = " ".join(cell["changed_inputs"])
         assert Path(path).name in told or cell["action"] == "run", f"{source}: {plan}"
     for cell in plan["cells"][len(CELLS) :]:
         assert cell["changed_inputs"] == []
-    ended = ran(each_python, "resume", run, "--notebook", "fixed.ipynb")
+    ended = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb")
     notes = [cell["note"] for cell in ended["cells"]]
     assert any("names.txt was written since" in (note or "") for note in notes), notes
 
@@ -89,7 +89,7 @@ HELPERS = [
 
 
 def test_modules_that_read_the_notebooks_variables_tie_their_callers_to_them(
-    each_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    newest_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for number, source in enumerate(HELPERS):
@@ -99,7 +99,7 @@ def test_modules_that_read_the_notebooks_variables_tie_their_callers_to_them(
     shown = f"print({', '.join(f'got{number}' for number in range(len(HELPERS)))})"
     Path("report.ipynb").write_text(text(notebook(imports, "LIMIT = 1", *calls, "1/0", shown)))
     Path("fixed.ipynb").write_text(text(notebook(imports, "LIMIT = 2", *calls, "", shown)))
-    run = str(ran(each_python, "run", "report.ipynb", status=1)["run"])
-    ended = ran(each_python, "resume", run, "--notebook", "fixed.ipynb")
+    run = str(ran(newest_python, "run", "report.ipynb", status=1)["run"])
+    ended = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb")
     outputs = json.loads(Path(ended["notebook"]).read_text())["cells"][-1]["outputs"]
     assert "".join(outputs[0]["text"]) == "2 2 2 2 2\n"

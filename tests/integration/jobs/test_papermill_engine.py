@@ -15,6 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import RunDetail, RunState
 from respawn_jobs.workspace import data_directory, owner
+from support.lengths import quick
 from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
@@ -88,7 +89,7 @@ def test_parameters_that_a_notebook_does_not_declare_are_injected_all_the_same(t
     assert _recorded().run.state is RunState.SUCCEEDED
 
 
-@pytest.mark.parametrize("first", ["papermill", "respawn_jobs.engine", "respawn_jobs.session"])
+@pytest.mark.parametrize("first", quick({1}, ["papermill", "respawn_jobs.engine", "respawn_jobs.session"]))
 def test_papermill_finds_the_engine_whatever_is_imported_first(first: str) -> None:
     code = f"import {first}, papermill.engines as e; print(e.papermill_engines.get_engine('respawn'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
