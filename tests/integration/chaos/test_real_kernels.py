@@ -16,12 +16,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 _SEED = int(os.environ.get("RESPAWN_CHAOS_SEED", "20270404"))
 
 
+@pytest.mark.parametrize(
+    ("runs", "strikes"),
+    [pytest.param(4, 6, id="short"), pytest.param(8, 12, id="long", marks=pytest.mark.slow)],
+)
 def test_runs_go_on_with_their_state_when_kernels_runners_and_replicas_are_killed(
-    postgres: Postgres, tmp_path: Path
+    postgres: Postgres, tmp_path: Path, runs: int, strikes: int
 ) -> None:
     url = postgres.prepared()
     try:
-        story = run(_SEED, 8, 12, tmp_path, url, lambda: postgres.disconnect(url))
+        story = run(_SEED, runs, strikes, tmp_path, url, lambda: postgres.disconnect(url))
     finally:
         postgres.drop(url)
     told = f"seed {story.seed}, harms {dict(story.harms)}, {story.attempts} attempts, {story.resumed} resumed"

@@ -24,7 +24,7 @@ from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
-KILLS = {"kernel": 30, "held child": 15, "writer": 10, "runner": 15}
+KILLS = {"kernel": 12, "held child": 6, "writer": 5, "runner": 6}
 LONG_KILLS = {"kernel": 90, "held child": 40, "writer": 30, "runner": 40}
 _CELLS = 60
 _LATEST = 0.4

@@ -18,6 +18,7 @@ import pytest
 from respawn_jobs.models import RunState
 from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion, RunRequest
+from support.lengths import quick
 from support.lonely import TOKEN, LonelyService, answering_hub, start_service
 from support.notebooks import notebook, text
 from support.waiting import wait_for
@@ -49,7 +50,7 @@ class Place:
         return json.loads(done.stdout)
 
 
-@pytest.fixture(params=["sqlite and files", "postgresql and s3"])
+@pytest.fixture(params=quick({0}, ["sqlite and files", "postgresql and s3"]))
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Place, Place, str]]:
     """The store that will be lost, the empty one that it is restored into, and the target of backups."""
     names = tmp_path / "first", tmp_path / "second"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from support.notebooks import notebook
 from support.small_programs import checkpoint, empty, execute, shape
 
 EXAMPLES = int(os.environ.get("RESPAWN_PLAN_EXAMPLES", "400"))
+_EXAMPLES = [pytest.param(100, id="some"), pytest.param(EXAMPLES, id="many", marks=pytest.mark.slow)]
 NAMES = ("a", "b", "c", "d", "x", "y")
 FUNCTIONS = ("f", "g")
 
@@ -220,19 +222,24 @@ def check(made: Case) -> Plan:
     return plan
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None, suppress_health_check=list(HealthCheck))
-@given(chance=st.randoms(use_true_random=False))
-def test_a_plan_leaves_what_the_fixed_notebook_leaves(chance: random.Random) -> None:
-    check(case(chance))
+@pytest.mark.parametrize("examples", _EXAMPLES)
+def test_a_plan_leaves_what_the_fixed_notebook_leaves(examples: int) -> None:
+    @settings(max_examples=examples // 4, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(chance=st.randoms(use_true_random=False))
+    def tried(chance: random.Random) -> None:
+        check(case(chance))
+
+    tried()
 
 
-def test_thousands_of_plans_leave_what_their_notebooks_leave_and_most_cells_are_reused() -> None:
+@pytest.mark.parametrize("examples", _EXAMPLES)
+def test_many_plans_leave_what_their_notebooks_leave_and_most_cells_are_reused(examples: int) -> None:
     reused = cells = again = 0
-    for seed in range(EXAMPLES):
+    for seed in range(examples):
         plan = check(case(random.Random(seed)))
         reused += sum(cell.action is PlanAction.REUSE for cell in plan.cells)
         cells += len(plan.cells)
         again += bool(plan.rerun)
     # The proof would be worth little if everything always ran.
     assert reused > cells / 4
-    assert again > EXAMPLES / 10
+    assert again > examples / 10
