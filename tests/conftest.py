@@ -18,6 +18,7 @@ pytest_plugins = [
     "support.overdue",
     "support.postgres",
     "support.s3",
+    "support.schemas",
 ]
 
 _FOREIGN = (
