@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels import artifacts, hash_seed, session_state
+from respawn_kernels import artifacts, hash_seed, session_state, unseen
 from respawn_kernels.boundary import Boundary, Session
 from respawn_kernels.digest import write_whole
 from respawn_kernels.evidence.watch import forget_state, watch
@@ -159,6 +159,7 @@ def restore(
     report = _restore(directory, cell, report_to, None)
     if makers:
         _unchanged = Unchanged(report.manifest, _shell(), makers)
+        unseen.begin(_shell())
     return report
 
 
@@ -178,6 +179,7 @@ def restore_again(directory: str, cell: int, report_to: str | None = None) -> Re
     after, _unchanged = _unchanged, None
     if after is None:
         raise SnapshotError("restore was not told which cells were going to run")
+    unseen.end(_shell())
     manifest = read_manifest(Path(directory), cell)
     namespace = _shell().user_ns
     known = {variable.name for variable in manifest.variables}

@@ -13,6 +13,7 @@ from typing import Any
 from respawn_kernels import artifacts, session_state
 from respawn_kernels.agent import read_manifest
 from respawn_kernels.arrivals import DownloadedBlobs, use
+from respawn_kernels.callbacks import named_by_callbacks
 from respawn_kernels.describe import type_name
 from respawn_kernels.diff import Diff, compare
 from respawn_kernels.digest import write_whole
@@ -38,6 +39,7 @@ from respawn_kernels.state_table import (
     missing_row,
 )
 from respawn_kernels.unchanged import Unchanged, as_python
+from respawn_kernels.unseen import Unseen, unseen
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def restore(reference: str, shell: Any) -> Debugged:
     """
     directory, point = _read_point(reference)
     session_state.watch()
+    Unseen.of(shell)
     artifacts.attach(run_directory(point.run) / "artifacts", point.run)
     if point.cell is None:
         return Debugged(point, None, [])
@@ -132,7 +135,8 @@ def run_again(held: Debugged, shell: Any) -> Debugged:
     """
     before = set(user_names(shell.user_ns))
     after = _unchanged(held, shell)
-    rerun = [_rerun(shell, cell.index, cell.source) for cell in held.point.always]
+    with unseen(shell):
+        rerun = [_rerun(shell, cell.index, cell.source) for cell in held.point.always]
     if held.point.cell is None or not rerun:
         return replace(held, rerun=rerun)
     directory, point = _read_point(held.point.reference)
@@ -140,7 +144,11 @@ def run_again(held: Debugged, shell: Any) -> Debugged:
     known = {variable.name for variable in manifest.variables} | {u.name for u in manifest.unstored}
     for name in set(user_names(shell.user_ns)) - before - known:
         del shell.user_ns[name]
-    return Debugged(point, _restore(point, manifest, directory, shell, after), rerun)
+    restored = _restore(point, manifest, directory, shell, after)
+    if restored.lazy is not None:
+        # What the cells registered was made while nothing was pending: it would not find what is now.
+        restored.lazy.load_through(named_by_callbacks(session_state.capture().values()))
+    return Debugged(point, restored, rerun)
 
 
 def table(held: Debugged, namespace: dict[str, Any], pattern: str | None = None) -> StateTable:

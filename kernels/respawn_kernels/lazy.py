@@ -199,7 +199,7 @@ class LazyNames:
         """
         with suppress(Exception), self._lock:
             self.prune()
-            self._load_through(mentioned(source))
+            self.load_through(mentioned(source))
 
     def load_read_by(self, values: Iterable[Any]) -> None:
         """Load what functions read, or the methods of classes and of objects, directly or through others.
@@ -208,9 +208,10 @@ class LazyNames:
         """
         for value in values:
             with suppress(Exception), self._lock:
-                self._load_through(named_by(value))
+                self.load_through(named_by(value))
 
-    def _load_through(self, todo: set[str] | None) -> None:
+    def load_through(self, todo: set[str] | None) -> None:
+        """Load names and what the functions, classes and objects of these names read; everything for None."""
         seen = set[str]()
         while todo is not None and todo - seen:
             new = todo - seen

@@ -3,7 +3,8 @@
 Whatever such a cell changed gets the checkpoint's value again, as a new object; the rest stays the object
 that it is, for what the cell made may refer to it (`rows = (parse(line) for line in lines)`). Changed is what
 is pickled otherwise than before. Only what the cell may reach is looked at: the names in it, what shares
-objects with them, and the global names that functions among these read.
+objects with them, the global names that functions among these read, and those that functions of the notebook
+read which somebody else calls: handlers, hooks, callbacks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 
 from cloudpickle import cloudpickle as _internals
 
-from respawn_kernels import likeness
+from respawn_kernels import likeness, session_state
+from respawn_kernels.callbacks import named_by_callbacks
 from respawn_kernels.class_reductions import is_notebooks
 from respawn_kernels.closed import immutables, nobodys
 from respawn_kernels.describe import type_name
@@ -91,10 +93,12 @@ class Unchanged:
         return found
 
     def _look(self, sources: Iterable[str]) -> None:
-        names: set[str] = set()
+        reached = [named_by_callbacks(session_state.capture().values())]
         for source in sources:
-            for some in (touched_names(source), mentioned(source)):
-                names |= self._place.keys() if some is None else some
+            reached += [touched_names(source), mentioned(source)]
+        names: set[str] = set()
+        for some in reached:
+            names |= self._place.keys() if some is None else some
         waiting = [place for name in names if (place := self._place.get(name)) is not None]
         while waiting:
             place = waiting.pop()

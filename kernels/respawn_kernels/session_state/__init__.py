@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from respawn_kernels.session_state.state import note_settings as note_settings
     from respawn_kernels.session_state.state import reached_by_libraries as reached_by_libraries
     from respawn_kernels.session_state.state import reaching_notebook as reaching_notebook
+    from respawn_kernels.session_state.state import registered_by_notebook as registered_by_notebook
     from respawn_kernels.session_state.state import restore as restore
     from respawn_kernels.session_state.state import title as title
     from respawn_kernels.session_state.state import watch as watch
@@ -40,6 +41,7 @@ _OF_STATE = {
         "note_settings",
         "reached_by_libraries",
         "reaching_notebook",
+        "registered_by_notebook",
         "restore",
         "title",
         "watch",

@@ -10,6 +10,9 @@ from respawn_kernels.session_state import registry
 from respawn_kernels.session_state.calls import settings
 from respawn_kernels.session_state.patching import baseline, helper_parts
 from respawn_kernels.session_state.probe import Lost, Marks, NotSet, Parts, Probe
+from respawn_kernels.session_state.probes.ipython_hooks import (
+    registered_by_notebook as registered_by_notebook,
+)
 from respawn_kernels.session_state.registry import title as title
 
 

@@ -51,7 +51,7 @@ class ShellHooks:
         self._mark = tuple(
             (key, id(value))
             for key, value in _everything()
-            if self._start.get(key) != id(value) and _is_notebooks(value)
+            if self._start.get(key) != id(value) and registered_by_notebook(value)
         )
         return self._mark
 
@@ -59,7 +59,7 @@ class ShellHooks:
         """Return those that were not there at the beginning."""
         found = Parts()
         for key, value in _everything():
-            if self._start.get(key) != id(value) and _is_notebooks(value):
+            if self._start.get(key) != id(value) and registered_by_notebook(value):
                 found[" ".join(map(str, key[:2])) + f" {len(found)}"] = (key, value)
         return found or None
 
@@ -149,7 +149,8 @@ def _handler(wrapped: Any) -> Any:
     return cells["handler"].cell_contents
 
 
-def _is_notebooks(value: Any) -> bool:
+def registered_by_notebook(value: Any) -> bool:
+    """Tell whether what a shell calls is the notebook's own, or something that it registered."""
     if isinstance(value, tuple):
         return True
     while isinstance(value, functools.partial):

@@ -1,0 +1,100 @@
+"""Cells of ours, and cells that run again, of which the notebook is told nothing.
+
+A notebook that counts its cells (a callback of `pre_run_cell`, `In`, the prompt's number) must count the same
+in a session that was restored as in one that ran from the top. There `%respawn rerun` is no cell, and a cell
+that makes again what could not be stored was counted where it stands.
+
+Limit: IPython transforms a cell before it tells of it, so the notebook's own transformers see ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from respawn_kernels.session_state import registered_by_notebook
+
+_OURS = re.compile(r"%(respawn|load_ext)\b")
+_UNCOUNTED = re.compile(r"%respawn\s+(rerun|state|diff|checkpoint)\b")
+"""Those that bring a state back say themselves which number comes next."""
+
+
+class Unseen:
+    """Stands before the callbacks of a shell. One shell has one, see `of`."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._events = shell.events
+        self._trigger = shell.events.trigger
+        self.hiding = 0
+        """How many ask that no cell be told of, whatever it is."""
+
+    @classmethod
+    def of(cls, shell: Any) -> Unseen:
+        """Return the one of a shell; it stands there from now on."""
+        present = getattr(vars(shell.events).get("trigger"), "__self__", None)
+        if isinstance(present, cls):
+            return present
+        made = cls(shell)
+        shell.events.trigger = made.trigger
+        return made
+
+    def trigger(self, event: str, *arguments: Any, **named: Any) -> None:
+        """Call the callbacks of an event, without the notebook's where it is an event of a cell of ours."""
+        lines = self._lines()
+        ours = bool(lines) and all(map(_OURS.match, lines))
+        if ours and all(map(_UNCOUNTED.match, lines)) and not self.hiding:
+            self._leave_no_trace(event)
+        if ours or self.hiding:
+            with self._withheld(event):
+                self._trigger(event, *arguments, **named)
+        else:
+            self._trigger(event, *arguments, **named)
+
+    @contextmanager
+    def _withheld(self, event: str) -> Iterator[None]:
+        those = self._events.callbacks[event]
+        withheld = [(place, one) for place, one in enumerate(those) if registered_by_notebook(one)]
+        those[:] = [one for one in those if not registered_by_notebook(one)]
+        try:
+            yield
+        finally:
+            for place, one in withheld:
+                those.insert(place, one)
+
+    def _leave_no_trace(self, event: str) -> None:
+        """Let the cell be no input of the session, and the next one get its number."""
+        history = self._shell.history_manager
+        if event == "pre_run_cell":
+            history.store_inputs = lambda *_, **__: None
+        elif event == "post_run_cell" and vars(history).pop("store_inputs", None) is not None:
+            self._shell.execution_count -= 1
+
+    def _lines(self) -> list[str]:
+        """Return the lines of the request that is being answered; none outside a kernel."""
+        parent = getattr(self._shell, "get_parent", None)
+        message = parent() if parent is not None else None
+        code = message.get("content", {}).get("code") if isinstance(message, dict) else None
+        return [line.strip() for line in str(code or "").splitlines() if line.strip()]
+
+
+@contextmanager
+def unseen(shell: Any) -> Iterator[None]:
+    """Tell the notebook's callbacks of no cell meanwhile."""
+    begin(shell)
+    try:
+        yield
+    finally:
+        end(shell)
+
+
+def begin(shell: Any) -> None:
+    """Tell the notebook's callbacks of no cell from now on."""
+    Unseen.of(shell).hiding += 1
+
+
+def end(shell: Any) -> None:
+    """Tell them again, as before `begin`."""
+    Unseen.of(shell).hiding -= 1
