@@ -105,9 +105,11 @@ OF_HOOKS = """(
 
 
 @pytest.mark.parametrize(
-    ("state", "look"), [(CLASSES, OF_CLASSES), (HOOKS, OF_HOOKS)], ids=["classes", "hooks"]
+    ("state", "look", "again"),
+    [(CLASSES, OF_CLASSES, "always = 1"), (HOOKS, OF_HOOKS, "always = 1"), (HOOKS, OF_HOOKS, HOOKS)],
+    ids=["classes", "hooks", "hooks by the cell that runs again"],
 )
-def test_what_is_registered_is_registered_once(tmp_path: Path, state: str, look: str) -> None:
+def test_what_is_registered_is_registered_once(tmp_path: Path, state: str, look: str, again: str) -> None:
     spool, first, second = tmp_path / "spool", tmp_path / "first", tmp_path / "second"
     for place in (spool, first, second):
         place.mkdir()
@@ -119,8 +121,9 @@ def test_what_is_registered_is_registered_once(tmp_path: Path, state: str, look:
         expected = kernel.value(look)
     with running_kernel(second) as kernel:
         kernel.silent(f"{AGENT}.start({str(second / 'spool')!r}, {os.getpid()})")
-        kernel.silent(f"{AGENT}.restore({str(spool)!r}, 0, None, ['always = 1'])")
+        kernel.silent(f"{AGENT}.restore({str(spool)!r}, 0, None, [{again!r}])")
         assert kernel.value(look) == expected
+        kernel.client.execute_interactive(again, store_history=False)
         kernel.silent(f"{AGENT}.restore_again({str(spool)!r}, 0)")
         kernel.run("__import__('gc').collect()")
         assert kernel.value(look) == expected

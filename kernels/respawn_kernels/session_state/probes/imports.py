@@ -10,6 +10,7 @@ from typing import Any
 
 from respawn_kernels.session_state.patching import written_words
 from respawn_kernels.session_state.probe import Lost, NotSet, Parts
+from respawn_kernels.session_state.twins import is_twin
 
 _path_before = list(sys.path)
 
@@ -96,7 +97,7 @@ class Finders:
         """Take them out."""
         for key, one in value.items():
             finders = getattr(sys, key.partition(".")[0])
-            finders[:] = [other for other in finders if other is not one]
+            finders[:] = [other for other in finders if not is_twin(other, one)]
 
 
 class LoadedModules:

@@ -13,6 +13,7 @@ from typing import Any
 
 from respawn_kernels.names import live_shell
 from respawn_kernels.session_state.probe import NotSet, Parts
+from respawn_kernels.session_state.twins import is_twin
 
 _PASSED_BY = (
     "IPython",
@@ -93,7 +94,7 @@ class ShellHooks:
 
 
 def _remove(those: list[Any], one: Any) -> None:
-    those[:] = [other for other in those if other is not one]
+    those[:] = [other for other in those if not is_twin(other, one)]
 
 
 def _values() -> Iterator[Any]:
