@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 from respawn_kernels.session_state import registered_by_notebook
+from respawn_kernels.session_state.patching.baseline import baseline
 
 _OURS = re.compile(r"%(respawn|load_ext)\b")
 _UNCOUNTED = re.compile(r"%respawn\s+(rerun|state|diff|checkpoint)\b")
@@ -56,8 +58,8 @@ class Unseen:
     @contextmanager
     def _withheld(self, event: str) -> Iterator[None]:
         those = self._events.callbacks[event]
-        withheld = [(place, one) for place, one in enumerate(those) if registered_by_notebook(one)]
-        those[:] = [one for one in those if not registered_by_notebook(one)]
+        withheld = [(place, one) for place, one in enumerate(those) if _is_notebooks(one)]
+        those[:] = [one for one in those if not _is_notebooks(one)]
         try:
             yield
         finally:
@@ -78,6 +80,17 @@ class Unseen:
         message = parent() if parent is not None else None
         code = message.get("content", {}).get("code") if isinstance(message, dict) else None
         return [line.strip() for line in str(code or "").splitlines() if line.strip()]
+
+
+def _is_notebooks(callback: Any) -> bool:
+    """Tell whether a callback may count for the notebook; a library is told of our cells as of others."""
+    owner, function = getattr(callback, "__self__", None), getattr(callback, "__func__", callback)
+    of_library = (
+        type(function) is FunctionType
+        and "__main__" not in (function.__module__, type(owner).__module__)
+        and not baseline.is_local(function.__module__ or "")
+    )
+    return registered_by_notebook(callback) and not of_library
 
 
 @contextmanager

@@ -114,6 +114,20 @@ def test_a_cell_that_a_reader_adds_is_a_cell_as_any_other(tmp_path: Path) -> Non
         assert int(kernel.run("print(len(begun))")) == before + 2
 
 
+def test_callbacks_of_libraries_are_told_of_all_cells(tmp_path: Path) -> None:
+    registers = "import pprint\nget_ipython().events.register('pre_run_cell', pprint.pprint)"
+    with restored(tmp_path, "debug", registers, MAKES, always=1) as kernel:
+        assert "ExecutionInfo" in kernel.run("%respawn state")
+
+
+def test_callbacks_of_a_helper_module_are_told_of_the_notebooks_cells(tmp_path: Path) -> None:
+    (tmp_path / "steps.py").write_text("begun = []\ndef begins(*_):\n    begun.append(1)\n")
+    cells = ("import steps\nget_ipython().events.register('pre_run_cell', steps.begins)", MAKES)
+    expected = from_the_top(tmp_path, *cells, "print(len(steps.begun))")
+    with restored(tmp_path, WAYS[1], *cells, always=1) as kernel:
+        assert kernel.run("print(len(steps.begun))") == expected
+
+
 def test_what_stands_before_the_callbacks_is_no_part_of_what_is_saved(tmp_path: Path) -> None:
     with restored(tmp_path, WAYS[1], CALLBACKS, MAKES, always=1) as kernel:
         told = kernel.run("%respawn checkpoint mine")
