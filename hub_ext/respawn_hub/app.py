@@ -34,6 +34,7 @@ from respawn_hub.handlers import (
     runner,
     trigger_pages,
     triggers,
+    versions,
 )
 from respawn_hub.headers import SafeHeaders
 from respawn_hub.hub import Hub
@@ -285,6 +286,7 @@ def all_routes() -> APIRouter:
         resume_pages,
         trigger_pages,
         triggers,
+        versions,
         debug,
     ):
         routes.include_router(module.router)

@@ -36,6 +36,7 @@ def prepare(
         notebook=read_checked(path),
         kernel=kernel,
         directory=str(path.resolve().parent),
+        source=str(path.resolve()),
         git=git_state(path),
         settings=settings,
     )

@@ -44,7 +44,9 @@ from respawn_jobs.remote_link import CONNECT_SECONDS, Link, body, part, query
 from respawn_jobs.remote_namespaces import RemoteNamespaces
 from respawn_jobs.remote_queueing import RemoteQueueing
 from respawn_jobs.remote_triggers import RemoteTriggers
+from respawn_jobs.remote_versions import RemoteVersions
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Seen
+from respawn_jobs.service_versions import ScheduleChange
 from respawn_jobs.stopping import lease_clock
 
 _CHUNK = 1 << 20
@@ -53,7 +55,9 @@ _BYTES_PER_SECOND = 5_000_000
 """How fast an upload is stored at the least."""
 
 
-class RemoteService(RemoteHistory, RemoteTriggers, RemoteBackfills, RemoteQueueing, RemoteNamespaces):
+class RemoteService(
+    RemoteVersions, RemoteHistory, RemoteTriggers, RemoteBackfills, RemoteQueueing, RemoteNamespaces
+):
     """A hub's service as its people see it; made from the service's URL and a hub token."""
 
     def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
@@ -161,7 +165,7 @@ class RemoteService(RemoteHistory, RemoteTriggers, RemoteBackfills, RemoteQueuei
 
     def pause(self, schedule: str, *, paused: bool) -> Schedule:
         """Pause a schedule or let it go on."""
-        return self._one(Schedule, "PATCH", f"api/schedules/{part(schedule)}", json={"paused": paused})
+        return self.change_schedule(schedule, ScheduleChange(paused=paused))
 
     def unschedule(self, schedule: str) -> None:
         """Remove a schedule."""

@@ -14,7 +14,7 @@ Five fields, minutes at finest, read as Debian's cron reads them. What happens w
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -54,6 +54,14 @@ def next_fires(cron: str, tz: str, after: datetime, count: int) -> list[datetime
     """
     fires = fires_after(cron, tz, after)
     return [next(fires) for _ in range(count)]
+
+
+def meaning(cron: str) -> Hashable:
+    """Return what tells an expression from others: equal for two that are due at the same times.
+
+    White space, cases, names of days and months, and the order of lists do not count. Raises `InvalidInput`.
+    """
+    return _Times(cron, datetime(2000, 1, 1)).meaning
 
 
 def latest_fires(cron: str, tz: str, after: datetime, until: datetime, most: int) -> list[datetime]:
@@ -113,6 +121,10 @@ class _Times:
         self.every_hour = len(self._simulation.hours) == 24
         self.interval = self.every_hour or fields[0].startswith("*")
         """Whether it follows elapsed time, and so is due both times in an hour that is repeated."""
+        told = self._simulation
+        days = frozenset((0 if day == 7 else day) for day in told.weekdays)
+        sets = (told.minutes, told.hours, told.days, told.months)
+        self.meaning: Hashable = (*map(frozenset, sets), days, told.day_and, self.interval)
 
     def __next__(self) -> datetime:
         try:

@@ -33,7 +33,7 @@ from respawn_jobs.service_history import HistoryService
 from respawn_jobs.service_namespaces import NamespaceService
 from respawn_jobs.service_queueing import QueueingService
 from respawn_jobs.service_triggers import TriggerService
-from respawn_jobs.service_versions import Agreement
+from respawn_jobs.service_versions import Agreement, VersionService
 
 MISSED_MOST = 100
 """Missed times that a schedule makes up for, unless it says otherwise."""
@@ -110,14 +110,27 @@ class ScheduleRequest(Model):
     missed_most: int = Field(default=MISSED_MOST, ge=1, le=1000)
 
 
-class Service(HistoryService, TriggerService, BackfillService, QueueingService, NamespaceService, Protocol):
+class Service(
+    VersionService,
+    HistoryService,
+    TriggerService,
+    BackfillService,
+    QueueingService,
+    NamespaceService,
+    Protocol,
+):
     """What a person can do, within their scopes; every method may raise `RespawnError`s."""
 
     def whoami(self) -> str:
         """Return the caller's name."""
 
     def promote(self, request: Promotion) -> Version:
-        """Make a version. The same bytes and kernel as the current version give that one again."""
+        """Make a version. The same bytes and kernel as the current version give that one again.
+
+        Raises:
+            Conflict: the current version is not the one that the person saw (`Promotion.seen`), or the person
+                did not agree to what `preview_promotion` asks; then its field `questions` lists that.
+        """
 
     def jobs(self, namespace: str | None = None) -> list[Job]:
         """Return the jobs that the caller may see, by name."""

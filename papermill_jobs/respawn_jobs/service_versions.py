@@ -36,7 +36,9 @@ class CellChange(Model):
     new: int | None
     """Its place in the new notebook; None for one that was removed."""
     lines: list[DiffLine] = []
-    """Its source, line by line; empty when nothing changed."""
+    """Its source, line by line; empty when its source did not change."""
+    left_out: int = 0
+    """How many lines are not given, because the comparison would be too long."""
     tags: list[str] | None = None
     """Its tags in the new notebook, when they are others than in the old one."""
 
@@ -76,7 +78,7 @@ class PromotionPreview(Model):
     current: int | None
     """The current version now, to be given as `Promotion.seen`; None for a job that is not there."""
     same_as: int | None = None
-    """An older version that holds the same notebook."""
+    """The newest other version that holds the same notebook for the same kernel."""
     message: str
     """What will happen, in one sentence."""
     questions: list[PromotionQuestion] = []

@@ -24,7 +24,7 @@ from respawn_jobs.models import (
     Schedule,
     Version,
 )
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Seen
+from respawn_jobs.service import ResumeRequest, RunRequest, ScheduleRequest, Seen
 
 
 class Whoami(BaseModel):
@@ -41,12 +41,6 @@ class Kernel(BaseModel):
     language: str
 
 
-class Paused(BaseModel):
-    """Whether a schedule is paused."""
-
-    paused: bool
-
-
 NOTEBOOK = "application/x-ipynb+json"
 router = APIRouter(prefix="/api", tags=["people"], responses=PROBLEMS, route_class=AskedFirst)
 
@@ -55,12 +49,6 @@ router = APIRouter(prefix="/api", tags=["people"], responses=PROBLEMS, route_cla
 def whoami(actor: CallerDep) -> Whoami:
     """Tell whom the token stands for."""
     return Whoami(name=actor.name)
-
-
-@router.post("/versions", status_code=201)
-def promote(request: Promotion, service: ServiceDep) -> Version:
-    """Make a notebook a version of a job, and the job where it is new."""
-    return service.promote(request)
 
 
 @router.get("/jobs")
@@ -195,14 +183,6 @@ def preview(
 ) -> list[datetime]:
     """Return the next fires of a schedule, in its zone."""
     return service.preview(cron, tz, count)
-
-
-@router.patch("/schedules/{schedule}")
-def pause(schedule: str, change: Paused, service: ServiceDep, runtime: RuntimeDep) -> Schedule:
-    """Pause a schedule, or let it go on."""
-    changed = service.pause(schedule, paused=change.paused)
-    runtime.wake()
-    return changed
 
 
 @router.delete("/schedules/{schedule}", status_code=204)

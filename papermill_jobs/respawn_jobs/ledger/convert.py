@@ -59,6 +59,7 @@ def version_of(row: VersionRow, job: JobRow) -> Version:
         language=row.language,
         lock=row.lock,
         directory=row.directory,
+        source=row.source,
         git=GitState.model_validate(row.git) if row.git else None,
         parameters=row.parameters,
         created_by=row.created_by,

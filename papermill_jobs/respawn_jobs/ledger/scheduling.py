@@ -26,6 +26,7 @@ from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of, schedule_of
 from respawn_jobs.ledger.limits import CRON, ZONE, check_text
 from respawn_jobs.ledger.runs import check_parameters
+from respawn_jobs.ledger.schedule_checks import check_once
 from respawn_jobs.ledger.suspension import at_work
 from respawn_jobs.ledger.triggered import Occasion
 from respawn_jobs.models import Schedule
@@ -55,6 +56,7 @@ def schedule(context: Context, actor: Actor, request: ScheduleRequest) -> Schedu
     with context.database.session(write=True) as session:
         job = find_job(session, actor, request.job, "edit")
         first = schedules.next_fires(request.cron, request.tz, now, 1)[0]
+        session.get_one(JobRow, job.id, with_for_update=True)  # who adds the same at this moment takes a turn
         row = ScheduleRow(
             id=new_id("sch"),
             job_id=job.id,
@@ -69,6 +71,7 @@ def schedule(context: Context, actor: Actor, request: ScheduleRequest) -> Schedu
             created_by=actor.name,
             created_at=now,
         )
+        check_once(session, job, {"cron": row.cron, "tz": row.tz, "parameters": row.parameters})
         session.add(row)
         audit.write(
             context, session, actor.name, "schedule", job.namespace, row.id,
@@ -79,26 +82,10 @@ def schedule(context: Context, actor: Actor, request: ScheduleRequest) -> Schedu
         return schedule_of(row, job)
 
 
-def pause(context: Context, actor: Actor, schedule_id: str, *, paused: bool) -> Schedule:
-    """Pause a schedule or let it go on from now; what was due meanwhile is not made up for."""
-    with context.database.session(write=True) as session:
-        row, job = _find(session, actor, schedule_id, "edit")
-        if row.paused != paused:
-            row.paused = paused
-            now = context.clock()
-            row.next_due = None if paused else schedules.next_fires(row.cron, row.tz, now, 1)[0]
-            row.decided_until = now
-            action = "pause" if paused else "unpause"
-            audit.write(context, session, actor.name, action, job.namespace, row.id, job=ref_of(job))
-            session.flush()
-            session.expire(row)
-        return schedule_of(row, job)
-
-
 def unschedule(context: Context, actor: Actor, schedule_id: str) -> None:
     """Remove a schedule; its runs stay."""
     with context.database.session(write=True) as session:
-        row, job = _find(session, actor, schedule_id, "edit")
+        row, job = find(session, actor, schedule_id, "edit")
         session.delete(row)
         audit.write(
             context, session, actor.name, "unschedule", job.namespace, schedule_id,
@@ -134,7 +121,7 @@ def _queue_next(context: Context, now: datetime, aside: list[str]) -> list[str] 
         schedule_id = row.id
         try:
             with session.begin_nested():
-                runs = _queue(context, session, row, now)
+                runs = queue_owed(context, session, row, now)
                 if row.next_due is None or row.next_due <= now:
                     aside.append(schedule_id)
                 return runs
@@ -202,7 +189,7 @@ def _take_back(context: Context, schedule_id: str, now: datetime) -> bool:
         return True
 
 
-def _queue(context: Context, session: Session, row: ScheduleRow, now: datetime) -> list[str]:
+def queue_owed(context: Context, session: Session, row: ScheduleRow, now: datetime) -> list[str]:
     """Queue what a schedule, which the session has locked, owes by `now`, and move it on."""
     if row.next_due is None:
         return []
@@ -257,7 +244,14 @@ def _active() -> Select[ScheduleRow]:
     return select(ScheduleRow).where(ScheduleRow.paused.is_(False), at_work(ScheduleRow.job_id))
 
 
-def _find(session: Session, actor: Actor, schedule_id: str, action: Action) -> tuple[ScheduleRow, JobRow]:
+def is_due(session: Session, row: ScheduleRow, now: datetime) -> bool:
+    """Tell whether a schedule owes a run by `now`."""
+    query = _active().where(ScheduleRow.id == row.id, ScheduleRow.next_due <= now)
+    return session.scalar(query.with_only_columns(ScheduleRow.id)) is not None
+
+
+def find(session: Session, actor: Actor, schedule_id: str, action: Action) -> tuple[ScheduleRow, JobRow]:
+    """Find a schedule, which is locked, and its job. Raises `NotFound`, or `Forbidden` naming whose it is."""
     query = select(ScheduleRow).where(ScheduleRow.id == check_text("schedule", schedule_id))
     row = session.scalar(query.with_for_update())
     if row is None:

@@ -14,6 +14,7 @@ from respawn_jobs.ledger.actor_history import ActorHistory
 from respawn_jobs.ledger.actor_namespaces import ActorNamespaces
 from respawn_jobs.ledger.actor_queueing import ActorQueueing
 from respawn_jobs.ledger.actor_triggers import ActorTriggers
+from respawn_jobs.ledger.actor_versions import ActorVersions
 from respawn_jobs.models import (
     Artifact,
     AuditRecord,
@@ -26,21 +27,20 @@ from respawn_jobs.models import (
     Schedule,
     Version,
 )
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Seen
+from respawn_jobs.service import ResumeRequest, RunRequest, ScheduleRequest, Seen
+from respawn_jobs.service_versions import ScheduleChange
 
 _MOST_FIRES = 100
 
 
-class ActorService(ActorHistory, ActorTriggers, ActorBackfills, ActorQueueing, ActorNamespaces):
+class ActorService(
+    ActorVersions, ActorHistory, ActorTriggers, ActorBackfills, ActorQueueing, ActorNamespaces
+):
     """What one actor can do; each method is told in `respawn_jobs.service.Service`."""
 
     def whoami(self) -> str:
         """Return the caller's name."""
         return self.actor.name
-
-    def promote(self, request: Promotion) -> Version:
-        """Make a version."""
-        return jobs.promote(self._context, self.actor, request)
 
     def jobs(self, namespace: str | None = None) -> list[Job]:
         """Return the jobs that the caller may see, by name."""
@@ -147,7 +147,7 @@ class ActorService(ActorHistory, ActorTriggers, ActorBackfills, ActorQueueing, A
 
     def pause(self, schedule: str, *, paused: bool) -> Schedule:
         """Pause a schedule or let it go on."""
-        return scheduling.pause(self._context, self.actor, schedule, paused=paused)
+        return self.change_schedule(schedule, ScheduleChange(paused=paused))
 
     def unschedule(self, schedule: str) -> None:
         """Remove a schedule; its runs stay."""

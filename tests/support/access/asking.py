@@ -46,6 +46,8 @@ _QUERIES: dict[str, Fields] = {
     "GET /api/backfills": lambda things: {"job": things.job},
     "GET /api/job": lambda things: {"ref": things.job},
     "GET /api/job/versions": lambda things: {"ref": things.job},
+    "GET /api/job/versions/{number}/notebook": lambda things: {"ref": things.job},
+    "GET /api/job/compare": lambda things: {"ref": things.job, "old": "1", "new": "1"},
     "GET /api/job/triggers": lambda things: {"ref": things.job},
     "PATCH /api/job/settings": lambda things: {"ref": things.job},
     "PATCH /api/after": lambda things: {"job": things.downstream},
@@ -57,6 +59,11 @@ _QUERIES: dict[str, Fields] = {
 }
 _BODIES: dict[str, Fields] = {
     "POST /api/versions": lambda things: {
+        "name": JOB,
+        "namespace": things.namespace,
+        "notebook": text(source("another")),
+    },
+    "POST /api/versions/preview": lambda things: {
         "name": JOB,
         "namespace": things.namespace,
         "notebook": text(source("another")),
@@ -144,7 +151,14 @@ def _plain(route: str, things: Things) -> dict[str, str]:
     kind, _, owner = things.namespace.partition("/")
     name = JOB if "/jobs/" in route else things.ids["artifact"]
     name = "downstream" if "/after/" in route else name
-    words = {"cell": "0", "index": "0", "way": "resume", "action": "pause", "path": "respawn.css"}
+    words = {
+        "cell": "0",
+        "index": "0",
+        "number": "1",
+        "way": "resume",
+        "action": "pause",
+        "path": "respawn.css",
+    }
     if route.endswith("/prose"):
         words["cell"] = "2"
     return {"kind": kind, "owner": owner, "name": name, **words}

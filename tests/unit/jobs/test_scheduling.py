@@ -46,8 +46,8 @@ def test_of_missed_times_only_the_latest_makes_a_run(report, ada, ledger, clock)
 
 
 def test_many_schedulers_make_one_run_per_due_time(report, ada, ledger, clock, tmp_path, store_url):
-    for _ in range(5):
-        ada.schedule(every_minute())
+    for zone in ("UTC", "Europe/Berlin", "Europe/Paris", "Europe/Rome", "Asia/Tokyo"):
+        ada.schedule(every_minute(tz=zone))
     replicas = [Ledger.embedded(tmp_path / "data", db_url=store_url, clock=clock) for _ in range(4)]
     clock.forward(seconds=90)
     with ThreadPoolExecutor(4) as pool:
@@ -135,7 +135,7 @@ def test_the_next_fires_are_shown_in_the_zone(ada):
 
 
 def test_a_schedule_that_can_no_longer_be_read_is_paused_and_the_others_fire(report, ada, ledger, clock):
-    gone, fine = ada.schedule(every_minute()), ada.schedule(every_minute())
+    gone, fine = ada.schedule(every_minute()), ada.schedule(every_minute(tz="Asia/Tokyo"))
     with ledger.database.session(write=True) as session:
         session.get_one(ScheduleRow, gone.id).tz = "Europe/Gone"
     clock.forward(seconds=60)
@@ -156,7 +156,7 @@ def test_a_schedule_that_can_no_longer_be_read_is_paused_and_the_others_fire(rep
 def test_a_schedule_with_unforeseen_trouble_holds_up_no_other_and_is_tried_again(
     report, ada, ledger, clock, monkeypatch, caplog
 ):
-    first, second = ada.schedule(every_minute()), ada.schedule(every_minute())
+    first, second = ada.schedule(every_minute()), ada.schedule(every_minute(tz="Asia/Tokyo"))
     clock.forward(seconds=60)
     insert = scheduling._insert
 

@@ -48,8 +48,9 @@ def days(first, last, **more):
 
 
 def test_replicas_that_race_make_one_run_for_each_missed_time(report, ada, replicas, clock):
-    request = ScheduleRequest(job="report", cron="*/10 * * * *", tz="UTC", missed="all")
-    made = {ada.schedule(request).id for _ in range(3)}
+    zones = ("UTC", "Europe/Berlin", "Asia/Tokyo")
+    wanted = [ScheduleRequest(job="report", cron="*/10 * * * *", tz=zone, missed="all") for zone in zones]
+    made = {ada.schedule(request).id for request in wanted}
     clock.forward(hours=1)
     all_at_once(replicas, Ledger.queue_due)
     replicas[0].queue_due()

@@ -1,0 +1,251 @@
+"""What a promotion would do to a job, and what a person must agree to before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from respawn_jobs.errors import Conflict
+from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.jobs import next_number
+from respawn_jobs.models import GitState, Job, Schedule
+from respawn_jobs.notebook_diff import FixedCell, compare, lacking
+from respawn_jobs.notebooks import read_notebook
+from respawn_jobs.service import Promotion
+from respawn_jobs.service_versions import Comparison, PromotionPreview, PromotionQuestion
+from respawn_jobs.store.tables import JobRow, VersionRow
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+State = tuple[str, int, int | None, int] | None
+"""Of a job what a promotion depends on: its id, its current version, the version that its file held, and the
+number of the next one."""
+_SAME = ("notebook", "kernel", "lock")
+_MOST_NAMED = 6
+"""Cells and schedules that a message names."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a promotion would do to a job in a certain state."""
+
+    state: State
+    preview: PromotionPreview
+
+    def check_agreed(self, agreed: Sequence[str]) -> None:
+        """Raise `Conflict` naming the questions that were not agreed to."""
+        still = [question for question in self.preview.questions if question.code not in agreed]
+        if not still:
+            return
+        codes = [question.code for question in still]
+        options = " ".join(f"--agree {code}" for code in codes)
+        raise Conflict(
+            f"{' '.join(question.message for question in still)} Nothing was changed. To promote all the "
+            f'same, agree: {options} (in the API: "agreed": [{", ".join(map(repr, codes))}])',
+            job=self.preview.job,
+            questions=[question.model_dump(mode="json") for question in still],
+        )
+
+
+@dataclass(frozen=True)
+class _Past:
+    """The versions of a job, as plain values: their rows may be gone by the time they are looked at."""
+
+    state: State
+    current: VersionRow | None
+    base: VersionRow | None
+    """What the fix that is current was made from; None where there is none."""
+    last: VersionRow | None
+    """The newest that knows its file."""
+    same: VersionRow | None
+    """The newest other one that holds the same notebook for the same kernel."""
+
+
+def state_of(session: Session, job: JobRow | None) -> State:
+    """Return what a promotion depends on; None where there is no job."""
+    return None if job is None else (job.id, job.version, job.filed, next_number(session, job))
+
+
+def examined(
+    context: Context,
+    ref: str,
+    job: Job | None,
+    request: Promotion,
+    notebook: NotebookNode,
+    content: dict[str, Any],
+) -> Examined:
+    """Work out what a promotion would do.
+
+    Args:
+        context: the store and the blobs.
+        ref: the job's full name.
+        job: the job, as people see it; None when it is new.
+        request: the promotion.
+        notebook: its notebook.
+        content: the columns of its version that follow from the notebook and the kernel.
+    """
+    past = _past(context, job, content)
+    if job is None or past.current is None:
+        new = PromotionPreview(
+            job=ref, outcome="new_job", version=past.state[3] if past.state else 1, current=None,
+            message=f"New job: {ref} begins with version 1.",
+        )  # fmt: skip
+        return Examined(past.state, new)
+    held = read_notebook(context.blobs.get(past.current.notebook).decode())
+    unchanged = all(getattr(past.current, name) == content[name] for name in _SAME)
+    unchanged &= request.directory in (None, past.current.directory)
+    questions, lost = ([], []) if unchanged else _questions(context, job, request, past, held, notebook)
+    kernels = (past.current.kernel, str(content["kernel"]))
+    comparison = Comparison(
+        old=job.version, new=None, cells=compare(held, notebook),
+        kernels=kernels if kernels[0] != kernels[1] else None,
+    )  # fmt: skip
+    number = past.state[3] if past.state else 1
+    outcome: Literal["new_version", "unchanged"] = "unchanged" if unchanged else "new_version"
+    told = PromotionPreview(
+        job=ref,
+        outcome=outcome,
+        version=job.version if unchanged else number,
+        current=job.version,
+        same_as=past.same.number if past.same is not None else None,
+        message=_message(job, request, past, comparison, None if unchanged else number, bool(lost)),
+        questions=questions,
+        comparison=comparison,
+        schedules=job.schedules,
+        settings=job.settings,
+    )
+    return Examined(past.state, told)
+
+
+def _past(context: Context, job: Job | None, content: dict[str, Any]) -> _Past:
+    with context.database.session() as session:
+        row = session.get(JobRow, job.id) if job is not None else None
+        if row is None:
+            return _Past(None, None, None, None, None)
+        state = state_of(session, row)
+        its = select(VersionRow).where(VersionRow.job_id == row.id).order_by(VersionRow.number.desc())
+        current = session.scalar(its.where(VersionRow.number == row.version))
+        same = its.where(VersionRow.notebook == content["notebook"], VersionRow.kernel == content["kernel"])
+        found = _Past(
+            state=state,
+            current=current,
+            base=_base(session, row, current),
+            last=session.scalar(its.where(VersionRow.source.is_not(None)).limit(1)),
+            same=session.scalar(same.where(VersionRow.number != row.version).limit(1)),
+        )
+        session.expunge_all()
+        return found
+
+
+def _base(session: Session, job: JobRow, current: VersionRow | None) -> VersionRow | None:
+    """Return the version that the file held last, or was made from, when all since then are fixes."""
+    version, passed = current, False
+    while version is not None and version.number != job.filed and version.parent is not None:
+        passed = True
+        version = session.scalar(
+            select(VersionRow).where(VersionRow.job_id == job.id, VersionRow.number == version.parent)
+        )
+    return version if passed else None
+
+
+def _questions(
+    context: Context,
+    job: Job,
+    request: Promotion,
+    past: _Past,
+    held: NotebookNode,
+    notebook: NotebookNode,
+) -> tuple[list[PromotionQuestion], list[FixedCell]]:
+    """Return what a person must agree to, and the cells of a fix that would be lost."""
+    questions, lost = [], []
+    current = past.current
+    if past.base is not None and current is not None:
+        base = read_notebook(context.blobs.get(past.base.notebook).decode())
+        lost = lacking(base, held, notebook)
+        if lost:
+            message = _fix_message(job, current, past.base, lost)
+            questions.append(PromotionQuestion(code="replace_fix", message=message))
+    if past.last is not None and not _same_file(past.last, request):
+        message = _take_over_message(job, past.last, request)
+        questions.append(PromotionQuestion(code="take_over", message=message))
+    if past.same is not None and past.same.number > job.version:
+        message = (
+            f"The notebook is that of version {past.same.number} of {job.ref}, by {past.same.created_by} at "
+            f"{past.same.created_at:%Y-%m-%d %H:%M} UTC, which somebody went back from to version "
+            f"{job.version}."
+        )
+        questions.append(PromotionQuestion(code="undo_roll_back", message=message))
+    return questions, lost
+
+
+def _same_file(last: VersionRow, request: Promotion) -> bool:
+    """Tell whether a promotion comes from the file of a version; True where that is not known."""
+    if last.source is None or request.source is None or last.source == request.source:
+        return True
+    git = GitState.model_validate(last.git) if last.git else None
+    if git is None or request.git is None or git.path != request.git.path:
+        return False
+    return PurePosixPath(last.source).name == PurePosixPath(request.source).name
+
+
+def _fix_message(job: Job, current: VersionRow, base: VersionRow, lost: list[FixedCell]) -> str:
+    old = [cell.index for cell in lost if not cell.otherwise]
+    other = [cell.index for cell in lost if cell.otherwise]
+    lacks = [f"lacks it in {_cells(old)}"] if old else []
+    lacks += (
+        [f"has {'something else' if old else 'neither the fix nor the old text'} in {_cells(other)}"]
+        if other
+        else []
+    )
+    return (
+        f"Version {current.number} of {job.ref} holds a fix of version {base.number}, made by "
+        f"{current.created_by} at {current.created_at:%Y-%m-%d %H:%M} UTC; this file {' and '.join(lacks)}."
+    )
+
+
+def _take_over_message(job: Job, last: VersionRow, request: Promotion) -> str:
+    running = [schedule for schedule in job.schedules if not schedule.paused]
+    then = f" and {_schedules(running)} would run it" if running else ""
+    return (
+        f"{job.ref} was made from {last.source} by {last.created_by} (version {last.number}, "
+        f"{last.created_at:%Y-%m-%d %H:%M} UTC). {request.source} would take the job over{then}."
+    )
+
+
+def _schedules(schedules: Sequence[Schedule]) -> str:
+    named = [f"{one.cron!r} in {one.tz}" for one in schedules[:_MOST_NAMED]]
+    more = [f"{len(schedules) - _MOST_NAMED} more"] if len(schedules) > _MOST_NAMED else []
+    return f"{'its schedule' if len(schedules) == 1 else 'its schedules'} {_listed(named + more)}"
+
+
+def _cells(places: Sequence[int]) -> str:
+    named = [str(place) for place in places[:_MOST_NAMED]]
+    more = [f"{len(places) - _MOST_NAMED} more"] if len(places) > _MOST_NAMED else []
+    return f"{'cell' if len(places) == 1 else 'cells'} {_listed(named + more)}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _message(
+    job: Job, request: Promotion, past: _Past, comparison: Comparison, number: int | None, lost: bool
+) -> str:
+    """Tell in a sentence what will happen; `number` is that of the new version."""
+    if number is None:
+        settings = request.settings is not None and request.settings != job.settings
+        also = "; its settings change" if settings else ""
+        return f"Unchanged: version {job.version} of {job.ref} has the same notebook already{also}."
+    changed = comparison.changed
+    how = f"differs from version {job.version} in {changed} cell{'' if changed == 1 else 's'}"
+    if not changed:
+        how = f"has the code of version {job.version}"
+    fix = ", which holds a fix that this file lacks" if lost else ""
+    same = f"; version {past.same.number} has the same notebook" if past.same is not None else ""
+    return f"Existing job: {job.ref} becomes version {number}, {how}{fix}{same}."

@@ -1,0 +1,38 @@
+"""What versions of a job hold, and how they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from respawn_jobs.access import Actor
+from respawn_jobs.ledger.context import Context, find_job, find_version
+from respawn_jobs.notebook_diff import compare
+from respawn_jobs.notebooks import read_notebook
+from respawn_jobs.service_versions import Comparison
+
+
+def notebook(context: Context, actor: Actor, ref: str, number: int) -> str:
+    """Return the text of a version's notebook; see `VersionService.version_notebook`."""
+    return context.blobs.get(_digest(context, actor, ref, number)).decode()
+
+
+def stream_notebook(context: Context, actor: Actor, ref: str, number: int) -> Iterator[bytes]:
+    """Return what `notebook` does, in pieces; access is checked at once."""
+    return context.blobs.stream(_digest(context, actor, ref, number))
+
+
+def compare_versions(context: Context, actor: Actor, ref: str, old: int, new: int) -> Comparison:
+    """Tell how two versions of a job differ; see `VersionService.compare_versions`."""
+    with context.database.session() as session:
+        job = find_job(session, actor, ref)
+        rows = [find_version(session, job, number) for number in (old, new)]
+        digests, kernels = [row.notebook for row in rows], (rows[0].kernel, rows[1].kernel)
+    before, after = (read_notebook(context.blobs.get(digest).decode()) for digest in digests)
+    return Comparison(
+        old=old, new=new, cells=compare(before, after), kernels=kernels if kernels[0] != kernels[1] else None
+    )
+
+
+def _digest(context: Context, actor: Actor, ref: str, number: int) -> str:
+    with context.database.session() as session:
+        return find_version(session, find_job(session, actor, ref), number).notebook
