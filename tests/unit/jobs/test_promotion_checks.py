@@ -127,7 +127,7 @@ def test_a_version_that_somebody_went_back_from_is_asked_about(ada, ledger):
     ada.promote(promotion("a = 1"))
     ada.promote(promotion("a = 2"))
     rolled_back(ledger, 1)
-    with pytest.raises(Conflict, match="version 2 .*went back from to version 1"):
+    with pytest.raises(Conflict, match=r"version 2 .*went back from to version 1"):
         ada.promote(promotion("a = 2"))
     assert ada.promote(promotion("a = 2", agreed=["undo_roll_back"])).number == 3
 
