@@ -174,7 +174,8 @@ def test_a_plan_is_made_anew_with_what_a_cell_was_seen_to_do(
     ada: Service, ledger: Ledger, connect: Connect
 ) -> None:
     sources = ("x = 1", "a = 1", "y = x", "1/0")
-    version = ada.promote(Promotion(name="anew", notebook=text(notebook(*sources))))
+    over_the_other = Promotion(name="anew", notebook=text(notebook(*sources)), agreed=["replace_fix"])
+    version = ada.promote(over_the_other)
     first = ada.run(RunRequest(job=version.job)).id
     played = PlayedRunner(ledger, first)
     played.begin()

@@ -67,6 +67,7 @@ def test_the_reference_lists_every_route_for_people() -> None:
         operations,
         queueing,
         triggers,
+        versions,
     )
 
     routes = {
@@ -81,6 +82,7 @@ def test_the_reference_lists_every_route_for_people() -> None:
             operations,
             queueing,
             triggers,
+            versions,
         )
         for route in module.router.routes
         if isinstance(route, APIRoute)

@@ -52,12 +52,11 @@ def test_the_unfixed_file_does_not_replace_a_fix_unless_that_is_agreed(ada, fixe
     told = ada.preview_promotion(promotion(*BROKEN))
     assert [question.code for question in told.questions] == ["replace_fix"]
     assert told.message == (
-        "Existing job: user/ada/report becomes version 3, differs from version 2 in 1 cell, which holds a fix "
-        "that this file lacks; version 1 has the same notebook."
+        "Existing job: user/ada/report becomes version 3, differs from version 2 in 1 cell, which holds a "
+        "fix that this file lacks; version 1 has the same notebook."
     )
-    with pytest.raises(
-        Conflict, match=r"fix of version 1.*ada.*lacks it in cell 1\..*--agree replace_fix"
-    ) as no:
+    asks = r"fix of version 1.*ada.*lacks it in cell 1\..*--agree replace_fix"
+    with pytest.raises(Conflict, match=asks) as no:
         ada.promote(promotion(*BROKEN))
     assert [question["code"] for question in no.value.fields["questions"]] == ["replace_fix"]
     assert (ada.job("report").version, len(ada.versions("report"))) == (2, 2)
