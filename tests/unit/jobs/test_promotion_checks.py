@@ -20,7 +20,7 @@ FIXED = ("x = 1", "1/1", "y = x")
 
 def promotion(*cells, **more):
     return Promotion(
-        **{"name": "report", "notebook": text(notebook(*cells)), "source": "/home/ada/report.ipynb", **more}
+        **{"name": "report", "notebook": text(notebook(*cells)), "source": "/srv/ada/report.ipynb", **more}
     )
 
 
@@ -95,19 +95,19 @@ def test_a_promotion_that_saw_the_version_before_a_resume_is_refused_naming_it(a
 def test_another_notebook_takes_a_job_over_only_when_that_is_agreed(ada):
     ada.promote(promotion(*BROKEN))
     ada.schedule(ScheduleRequest(job="report", cron="* * * * *", tz="UTC"))
-    other = promotion("z = 1", source="/home/ada/other.ipynb")
+    other = promotion("z = 1", source="/srv/ada/other.ipynb")
     with pytest.raises(
         Conflict, match=r"report\.ipynb by ada.*other\.ipynb would take.*'\* \* \* \* \*' in UTC"
     ):
         ada.promote(other)
     assert ada.job("report").version == 1
-    assert ada.promote(other.model_copy(update={"agreed": ["take_over"]})).source == "/home/ada/other.ipynb"
+    assert ada.promote(other.model_copy(update={"agreed": ["take_over"]})).source == "/srv/ada/other.ipynb"
 
 
 def test_the_same_file_of_a_repository_in_another_checkout_is_no_other_notebook(ada):
     git = GitState(commit="0" * 40, dirty=False, path="jobs/report.ipynb")
-    ada.promote(promotion(*BROKEN, git=git, source="/home/ada/a/jobs/report.ipynb"))
-    again = promotion("x = 2", git=git, source="/home/bob/b/jobs/report.ipynb")
+    ada.promote(promotion(*BROKEN, git=git, source="/srv/ada/a/jobs/report.ipynb"))
+    again = promotion("x = 2", git=git, source="/srv/bob/b/jobs/report.ipynb")
     assert ada.preview_promotion(again).questions == []
     assert [
         question.code for question in ada.preview_promotion(again.model_copy(update={"git": None})).questions
@@ -118,7 +118,7 @@ def test_nobody_is_asked_where_a_file_is_not_known(ada):
     ada.promote(promotion(*BROKEN, source=None))
     assert ada.preview_promotion(promotion("x = 2")).questions == []
     ada.promote(promotion(*BROKEN))
-    assert ada.versions("report")[0].source == "/home/ada/report.ipynb"
+    assert ada.versions("report")[0].source == "/srv/ada/report.ipynb"
     assert ada.preview_promotion(promotion("x = 2", source=None)).questions == []
 
 
