@@ -18,6 +18,7 @@ from respawn_jobs.cli import (
     promoting,
     queueing,
     triggering,
+    versioning,
 )
 from respawn_jobs.cli.options import (
     given_settings,
@@ -182,6 +183,7 @@ def retry(run_id: str, output: Path | None, as_json: bool) -> int:
 
 for command in (
     *promoting.COMMANDS,
+    *versioning.COMMANDS,
     *backfilling.COMMANDS,
     *history.COMMANDS,
     *looking.COMMANDS,

@@ -12,8 +12,10 @@ from respawn_jobs.cli.job_settings import given_job_settings, job_options
 from respawn_jobs.cli.options import json_option, parameter_option, settings_options
 
 if TYPE_CHECKING:
-    from respawn_jobs.models import Job, Parameter, Schedule
-    from respawn_jobs.service import Service
+    from respawn_jobs.cli.connection import Connection
+    from respawn_jobs.models import Job, Parameter, Schedule, Version
+    from respawn_jobs.service import ScheduleRequest, Service
+    from respawn_jobs.service_versions import Agreement, PromotionPreview
 
 
 def parsed(declared: list[Parameter], given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
@@ -46,6 +48,13 @@ def parsed_for_run(service: Service, run: str, given: tuple[tuple[str, str], ...
 @click.option("--name", required=True, help="The job's name.")
 @click.option("--namespace", help="user/NAME or team/GROUP; your own when left out.")
 @click.option("--kernel", help="Kernel, instead of the one that the notebook names.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would happen; change nothing.")
+@click.option(
+    "--agree",
+    multiple=True,
+    type=click.Choice(["replace_fix", "take_over", "undo_roll_back"]),
+    help="Agree to what the promotion asks; can be repeated.",
+)
 @settings_options
 @job_options
 @json_option
@@ -54,12 +63,15 @@ def promote(
     name: str,
     namespace: str | None,
     kernel: str | None,
+    dry_run: bool,
+    agree: tuple[Agreement, ...],
     as_json: bool,
     **options: Any,
 ) -> int:
     """Make a notebook a version of a job."""
     from respawn_jobs.changing import with_changes
     from respawn_jobs.cli import printing
+    from respawn_jobs.cli.asking import asked, show_preview
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.models import JobSettings
     from respawn_jobs.promotion import prepare
@@ -68,10 +80,31 @@ def promote(
     settings = with_changes(JobSettings(), given) if given else None
     promotion = prepare(notebook, name, namespace=namespace, kernel=kernel, settings=settings)
     with connection() as connected:
+        if dry_run:
+            preview = connected.service.preview_promotion(promotion)
+            if as_json:
+                printing.document(preview.model_dump(mode="json"))
+            else:
+                show_preview(preview)
+            return 0
+        promotion, told = asked(connected.service, promotion, agree, ask=not as_json)
         version = connected.service.promote(promotion)
     if as_json:
         printing.document(version.model_dump(mode="json"))
         return 0
+    _say(told, version)
+    return 0
+
+
+def _say(told: PromotionPreview, version: Version) -> None:
+    """Print what has come of a promotion."""
+    from respawn_jobs.cli import printing
+
+    if told.outcome == "unchanged":
+        click.echo(f"unchanged: version {version.number} of {version.job} has the same notebook already")
+        return
+    if told.outcome == "new_version":
+        click.echo(told.message)
     click.echo(f"{version.job} is at version {version.number}, kernel {version.kernel}")
     if version.git is not None:
         changed = " with uncommitted changes" if version.git.dirty else ""
@@ -82,7 +115,6 @@ def promote(
     ]
     if rows:
         printing.table(["parameter", "type", "default", "help"], rows)
-    return 0
 
 
 @click.command()
@@ -96,6 +128,7 @@ def promote(
 )
 @click.option("--missed-most", type=click.IntRange(1, 1000), help="With --missed all: the newest so many.")
 @click.option("--preview", is_flag=True, help="Only show when --cron would run it; save nothing.")
+@click.option("--change", metavar="SCHEDULE", help="Give a schedule what --cron, --tz, --missed and -p say.")
 @click.option("--pause", metavar="SCHEDULE", help="Let a schedule rest.")
 @click.option("--unpause", metavar="SCHEDULE", help="Let a paused schedule go on.")
 @click.option("--remove", metavar="SCHEDULE", help="Remove a schedule; its runs stay.")
@@ -108,6 +141,7 @@ def schedule(
     missed: Literal["latest", "all", "skip"] | None,
     missed_most: int | None,
     preview: bool,
+    change: str | None,
     pause: str | None,
     unpause: str | None,
     remove: str | None,
@@ -121,9 +155,12 @@ def schedule(
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.service import MISSED_MOST, ScheduleRequest
+    from respawn_jobs.service_versions import ScheduleChange
 
-    if cron is None and (preview or tz or parameters or missed):
-        raise click.UsageError("--preview, --tz, --missed and -p belong to --cron")
+    if change is not None and (preview or pause or unpause or remove):
+        raise click.UsageError("--change goes with --cron, --tz, --missed and -p only")
+    if change is None and cron is None and (preview or tz or parameters or missed):
+        raise click.UsageError("--preview, --tz, --missed and -p belong to --cron or --change")
     if missed_most is not None and missed != "all":
         raise click.UsageError("--missed-most belongs to --missed all")
     if sum(option is not None for option in (cron, pause, unpause, remove)) > 1:
@@ -131,25 +168,19 @@ def schedule(
     with connection() as connected:
         service = connected.service
         found = service.job(job)
-        if cron is not None:
-            tz = tz or "UTC"
+        if change is not None:
+            values = parsed_for_job(service, job, parameters) or None
+            wanted = ScheduleChange(
+                cron=cron, tz=tz, parameters=values, missed=missed, missed_most=missed_most
+            )
+            service.change_schedule(_own(found, change).id, wanted)
+        elif cron is not None:
             values = parsed_for_job(service, job, parameters)
-            fires = service.preview(cron, tz)
-            if not as_json:
-                click.echo(f"{cron!r} in {tz} is next due")
-                for fire in fires:
-                    click.echo(f"  {fire:%a %Y-%m-%d %H:%M %Z}")
             request = ScheduleRequest(
-                job=job, cron=cron, tz=tz, parameters=values, missed=missed or "latest",
+                job=job, cron=cron, tz=tz or "UTC", parameters=values, missed=missed or "latest",
                 missed_most=missed_most or MISSED_MOST,
             )  # fmt: skip
-            made = None if preview else service.schedule(request)
-            if as_json:
-                printing.document({"schedule": made and made.model_dump(mode="json"), "next": fires})
-            elif made is not None:
-                click.echo(f"{made.id} runs {found.ref} at these times")
-            if made is not None and connected.ledger is not None:
-                click.echo("note: only a hub runs what is due; nothing does in this store", err=True)
+            _add(connected, found, request, preview=preview, as_json=as_json)
             return 0
         if remove is not None:
             _own(found, remove)
@@ -163,6 +194,24 @@ def schedule(
         rows = [[s.id, s.cron, s.tz, _next(s), _missed(s)] for s in schedules]
         printing.table(["schedule", "cron", "zone", "next", "missed"], rows)
     return 0
+
+
+def _add(connected: Connection, job: Job, request: ScheduleRequest, *, preview: bool, as_json: bool) -> None:
+    """Tell when a schedule would run a job, and add it unless that is only to be shown."""
+    from respawn_jobs.cli import printing
+
+    fires = connected.service.preview(request.cron, request.tz)
+    if not as_json:
+        click.echo(f"{request.cron!r} in {request.tz} is next due")
+        for fire in fires:
+            click.echo(f"  {fire:%a %Y-%m-%d %H:%M %Z}")
+    made = None if preview else connected.service.schedule(request)
+    if as_json:
+        printing.document({"schedule": made and made.model_dump(mode="json"), "next": fires})
+    elif made is not None:
+        click.echo(f"{made.id} runs {job.ref} at these times")
+    if made is not None and connected.ledger is not None:
+        click.echo("note: only a hub runs what is due; nothing does in this store", err=True)
 
 
 def _next(schedule: Schedule) -> str:
