@@ -40,6 +40,7 @@ from respawn_jobs.protocol import (
 )
 from respawn_jobs.remote_backfills import RemoteBackfills
 from respawn_jobs.remote_history import RemoteHistory
+from respawn_jobs.remote_job_life import RemoteJobLife
 from respawn_jobs.remote_link import CONNECT_SECONDS, Link, body, part, query
 from respawn_jobs.remote_namespaces import RemoteNamespaces
 from respawn_jobs.remote_queueing import RemoteQueueing
@@ -56,7 +57,13 @@ _BYTES_PER_SECOND = 5_000_000
 
 
 class RemoteService(
-    RemoteVersions, RemoteHistory, RemoteTriggers, RemoteBackfills, RemoteQueueing, RemoteNamespaces
+    RemoteVersions,
+    RemoteHistory,
+    RemoteTriggers,
+    RemoteBackfills,
+    RemoteQueueing,
+    RemoteNamespaces,
+    RemoteJobLife,
 ):
     """A hub's service as its people see it; made from the service's URL and a hub token."""
 
@@ -79,9 +86,9 @@ class RemoteService(
         """Make a version of a job."""
         return self._one(Version, "POST", "api/versions", **body(request))
 
-    def jobs(self, namespace: str | None = None) -> list[Job]:
+    def jobs(self, namespace: str | None = None, *, archived: bool = False) -> list[Job]:
         """Return the jobs that the caller may see."""
-        return self._many(Job, "api/jobs", **query(namespace=namespace))
+        return self._many(Job, "api/jobs", **query(namespace=namespace, archived=archived or None))
 
     def job(self, ref: str) -> Job:
         """Return one job."""

@@ -33,7 +33,7 @@ from respawn_jobs.service_history import HistoryService
 from respawn_jobs.service_namespaces import NamespaceService
 from respawn_jobs.service_queueing import QueueingService
 from respawn_jobs.service_triggers import TriggerService
-from respawn_jobs.service_versions import Agreement, VersionService
+from respawn_jobs.service_versions import Agreement, JobLifeService, VersionService
 
 MISSED_MOST = 100
 """Missed times that a schedule makes up for, unless it says otherwise."""
@@ -117,6 +117,7 @@ class Service(
     BackfillService,
     QueueingService,
     NamespaceService,
+    JobLifeService,
     Protocol,
 ):
     """What a person can do, within their scopes; every method may raise `RespawnError`s."""
@@ -132,11 +133,14 @@ class Service(
                 did not agree to what `preview_promotion` asks; then its field `questions` lists that.
         """
 
-    def jobs(self, namespace: str | None = None) -> list[Job]:
-        """Return the jobs that the caller may see, by name."""
+    def jobs(self, namespace: str | None = None, *, archived: bool = False) -> list[Job]:
+        """Return the jobs that the caller may see, by name: those at work, or the archived ones."""
 
     def job(self, ref: str) -> Job:
-        """Return one job by `namespace/name`, by bare name in the caller's own namespace, or by id."""
+        """Return one job by `namespace/name`, by bare name in the caller's own namespace, or by id.
+
+        A job that was renamed is found by its former name too, until another job takes that.
+        """
 
     def versions(self, ref: str) -> list[Version]:
         """Return a job's versions, newest first."""

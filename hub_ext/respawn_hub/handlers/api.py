@@ -52,9 +52,9 @@ def whoami(actor: CallerDep) -> Whoami:
 
 
 @router.get("/jobs")
-def jobs(service: ServiceDep, namespace: str | None = None) -> list[Job]:
-    """List the jobs that the caller may see."""
-    found = service.jobs(namespace)
+def jobs(service: ServiceDep, namespace: str | None = None, archived: bool = False) -> list[Job]:
+    """List the jobs that the caller may see: those at work, or the archived ones."""
+    found = service.jobs(namespace, archived=archived)
     return [job.model_copy(update={"last_run": _listed(job.last_run)}) for job in found]
 
 

@@ -21,6 +21,7 @@ from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.graph import check_no_cycle
 from respawn_jobs.ledger.limits import NAME, ZONE, check_text
 from respawn_jobs.ledger.shown_parameters import shown_by_trigger
+from respawn_jobs.ledger.suspension import check_not_archived
 from respawn_jobs.ledger.triggered import check_rule
 from respawn_jobs.service_triggers import After, AfterRequest, Source
 from respawn_jobs.store.tables import AuditHeadRow, JobRow
@@ -36,6 +37,7 @@ def follow(context: Context, actor: Actor, request: AfterRequest) -> After:
     schedules.check("0 0 * * *", request.tz)
     with context.database.session(write=True) as session:
         job = find_job(session, actor, request.job, "edit")
+        check_not_archived(job)
         upstream = [find_job(session, actor, ref) for ref in request.after]
         _take_turns(session, [job, *upstream])
         ids = list(dict.fromkeys(one.id for one in upstream))

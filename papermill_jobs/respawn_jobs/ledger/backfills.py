@@ -22,7 +22,7 @@ from respawn_jobs.ledger.backfill_items import Planned, planned
 from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import check_text
-from respawn_jobs.ledger.suspension import at_work
+from respawn_jobs.ledger.suspension import at_work, check_not_archived
 from respawn_jobs.models import RunState
 from respawn_jobs.service_backfills import Backfill, BackfillPreview, BackfillRequest
 from respawn_jobs.store.tables import JobRow, RunRow
@@ -148,6 +148,8 @@ def _fill(context: Context, backfill_id: str) -> list[str]:
         room = max(0, row.parallel - still_open)
         # Locked before the first run is inserted: two triggers of one job that make several would deadlock.
         job = session.get_one(JobRow, row.job_id, with_for_update=True)
+        if job.archived_at is not None:
+            return []
         new: list[str] = []
         for place in range(row.made, min(row.total, row.made + room)):
             item = row.items[place]
@@ -181,6 +183,7 @@ def _open_runs(which: ColumnElement[bool]) -> ScalarSelect[int]:
 def _plan(context: Context, actor: Actor, request: BackfillRequest) -> tuple[JobRow, Planned]:
     with context.database.session() as session:
         job = find_job(session, actor, request.job, "run")
+        check_not_archived(job)
         return job, planned(session, job, find_version(session, job), request, context.clock())
 
 

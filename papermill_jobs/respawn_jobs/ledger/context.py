@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from random import random
 from typing import Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Action, Actor, check_namespace
@@ -25,7 +25,7 @@ from respawn_jobs.ledger.quotas import Quotas
 from respawn_jobs.ledger.surroundings import ChannelRules, NoChannels, Observer, Unobserved
 from respawn_jobs.named_files import Newer
 from respawn_jobs.store.database import Database
-from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
+from respawn_jobs.store.tables import FormerNameRow, JobRow, RunRow, VersionRow
 
 _MOST_VERSIONS = 2**31
 _KERNEL_MEMORY = timedelta(seconds=10)
@@ -119,7 +119,10 @@ def known_namespace(namespace: str) -> str:
 
 
 def find_job(session: Session, actor: Actor, ref: str, action: Action = "read") -> JobRow:
-    """Find a job by reference or id. Raises `NotFound`, or `Forbidden` before telling whether it exists."""
+    """Find a job by reference, a former one included, or by id.
+
+    Raises `NotFound`, or `Forbidden` before telling whether it exists.
+    """
     if is_id("job", ref):
         by_id = session.get(JobRow, ref)
         if by_id is not None:
@@ -129,8 +132,17 @@ def find_job(session: Session, actor: Actor, ref: str, action: Action = "read") 
     actor.require(action, namespace, f"{namespace}/{name}")
     job = session.scalar(select(JobRow).where(JobRow.namespace == namespace, JobRow.name == name))
     if job is None:
+        former = (FormerNameRow.namespace == namespace, FormerNameRow.name == name)
+        job = session.scalar(select(JobRow).join(FormerNameRow).where(*former))
+    if job is None:
         raise NotFound(f"there is no job {namespace}/{name}", job=f"{namespace}/{name}")
     return job
+
+
+def take_name(session: Session, namespace: str, name: str) -> None:
+    """Let a name that a job had lead there no more: another job takes it."""
+    former = (FormerNameRow.namespace == namespace, FormerNameRow.name == name)
+    session.execute(delete(FormerNameRow).where(*former))
 
 
 def find_run(

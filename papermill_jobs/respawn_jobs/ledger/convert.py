@@ -120,6 +120,8 @@ def _jobs_of(session: Session, rows: Sequence[JobRow]) -> list[Job]:
             ],
             last_run=last_runs.get(ref_of(row)),
             suspended=suspended.get(row.namespace),
+            archived_at=row.archived_at,
+            archived_by=row.archived_by,
         )
         for row in rows
     ]

@@ -18,8 +18,8 @@ from respawn_jobs import schedules
 from respawn_jobs.errors import InvalidInput, Unavailable
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.convert import ref_of, run_of
-from respawn_jobs.ledger.notices import add, described, locked_job
-from respawn_jobs.ledger.suspension import at_work
+from respawn_jobs.ledger.notices import add, described
+from respawn_jobs.ledger.suspension import at_work, locked_job
 from respawn_jobs.logs import about
 from respawn_jobs.models import JobSettings, Run, RunState
 from respawn_jobs.notices import Told

@@ -44,7 +44,7 @@ def check_no_cycle(session: Session, actor: Actor, job: JobRow, upstream: Collec
     if job.id in cycle:
         place = cycle.index(job.id)
         cycle = cycle[place:] + cycle[:place]
-    names = [_name(session, actor, one) for one in (*cycle, cycle[0])]
+    names = [shown_name(session, actor, one) for one in (*cycle, cycle[0])]
     raise InvalidInput(
         f"{ref_of(job)} cannot run after itself: {' → '.join(names)}. Leave one of these out",
         job=ref_of(job),
@@ -118,6 +118,7 @@ def _edges_into(session: Session, jobs: Collection[str]) -> list[tuple[str, str]
     return found
 
 
-def _name(session: Session, actor: Actor, job_id: str) -> str:
+def shown_name(session: Session, actor: Actor, job_id: str) -> str:
+    """Return the full name of a job, or that it is one that the actor may not see."""
     job = session.get_one(JobRow, job_id)
     return ref_of(job) if actor.allows("read", job.namespace) else _HIDDEN

@@ -33,7 +33,7 @@ from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.ledger.runs import check_parameters, with_due
 from respawn_jobs.ledger.shown_parameters import shown_by_trigger
-from respawn_jobs.ledger.suspension import check_at_work
+from respawn_jobs.ledger.suspension import check_at_work, check_not_archived, locked_job
 from respawn_jobs.ledger.triggered import Occasion, check_rule, made, queue
 from respawn_jobs.models import RunState
 from respawn_jobs.service_triggers import Hook, HookAnswer, HookRequest, NewHook
@@ -60,6 +60,7 @@ def hook(context: Context, actor: Actor, request: HookRequest) -> NewHook:
     accepts = [check_text("parameter", name, NAME) for name in dict.fromkeys(request.accepts)]
     with context.database.session(write=True) as session:
         job = find_job(session, actor, request.job, "edit")
+        check_not_archived(job)
         row = HookRow(
             id=new_id("hok"),
             job_id=job.id,
@@ -129,7 +130,7 @@ def call(context: Context, hook_id: str, timestamp: str, signature: str, body: b
         Unauthenticated: unsigned, too old, unknown or wrongly signed; in this order, so that a made-up call
             costs one look into the database at most.
         InvalidInput: the body cannot be read, or gives parameters that the hook or notebook does not take.
-        Conflict: the call was taken before, and its run has been removed since.
+        Conflict: the call was taken before, and its run has been removed since; or the job is archived.
     """
     signed = _SIGNATURE.fullmatch(signature)
     if signed is None or _TIMESTAMP.fullmatch(timestamp) is None:
@@ -166,8 +167,9 @@ def _take(context: Context, hook: HookRow, signature: str, given: dict[str, Any]
         known = session.get(HookRow, hook.id)
         if known is None:  # removed since it was looked up
             raise Unauthenticated(_REFUSED)
-        job = session.get_one(JobRow, known.job_id)
+        job = locked_job(session, known.job_id)
         check_at_work(session, job.namespace)
+        check_not_archived(job)
         try:
             with session.begin_nested():
                 session.add(HookCallRow(hook_id=hook.id, signature=signature, at=context.clock()))

@@ -22,7 +22,7 @@ from respawn_jobs.archive import Archive, Manifest, verified
 from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import artifacts, audit, authors, holdings
-from respawn_jobs.ledger.context import Context, known_namespace
+from respawn_jobs.ledger.context import Context, known_namespace, take_name
 from respawn_jobs.ledger.convert import ref_of, run_of
 from respawn_jobs.ledger.jobs import add_version, check_job_name
 from respawn_jobs.ledger.limits import NAME, check_digest, check_text, cleaned
@@ -163,6 +163,7 @@ def _job(
     if job is None:
         # Whom to tell, and of what, is for people here to say.
         settings = manifest.settings.model_copy(update={"notify": [], "deadline": None})
+        take_name(session, namespace, name)
         job = JobRow(
             id=new_id("job"), namespace=namespace, name=name, version=0,
             settings=settings.model_dump(mode="json"),

@@ -84,14 +84,15 @@ def add_version(
 
 
 def next_number(session: Session, job: JobRow) -> int:
-    """Return the number that the job's next version has."""
+    """Return the number that the job's next version has; numbers of removed versions are not used again."""
     last = session.scalar(select(func.max(VersionRow.number)).where(VersionRow.job_id == job.id)) or 0
-    return last + 1
+    return max(last, job.numbered or 0) + 1
 
 
-def jobs(context: Context, actor: Actor, namespace: str | None) -> list[Job]:
+def jobs(context: Context, actor: Actor, namespace: str | None, *, archived: bool = False) -> list[Job]:
     """Return the jobs that the actor may read, by name; see `Service.jobs`."""
-    query = select(JobRow).order_by(JobRow.namespace, JobRow.name)
+    kept = JobRow.archived_at.is_not(None) if archived else JobRow.archived_at.is_(None)
+    query = select(JobRow).where(kept).order_by(JobRow.namespace, JobRow.name)
     readable = actor.readable()
     if namespace is not None:
         actor.require("read", known_namespace(namespace))

@@ -80,7 +80,7 @@ def move(context: Context, actor: Actor, namespace: str, new: str, identity: str
         elif row is not None and namespace != new:
             row.state, row.reason, row.since = ACTIVE, None, None
         session.flush()
-        namespaces.restart_clocks(context, session, new)
+        namespaces.restart_clocks(context, session, JobRow.namespace == new)
         audit.write(context, session, actor.name, "move", new, new, before=namespace)
         return namespaces.shown_of(session, new, session.get(NamespaceRow, new))
 

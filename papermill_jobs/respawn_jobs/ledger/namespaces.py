@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from respawn_jobs import schedules
@@ -24,6 +24,7 @@ from respawn_jobs.store.pieces import in_pieces
 from respawn_jobs.store.service_tables import NamespaceRow
 from respawn_jobs.store.tables import (
     AuditHeadRow,
+    FormerNameRow,
     JobRow,
     NamespaceBlobRow,
     RunRow,
@@ -68,13 +69,13 @@ def activate(context: Context, session: Session, row: NamespaceRow) -> None:
     """Let a namespace go on from now; what was due meanwhile is not made up for."""
     row.state, row.reason, row.since = ACTIVE, None, None
     session.flush()
-    restart_clocks(context, session, row.namespace)
+    restart_clocks(context, session, JobRow.namespace == row.namespace)
 
 
-def restart_clocks(context: Context, session: Session, namespace: str) -> None:
-    """Let schedules and deadlines of a namespace count from now."""
+def restart_clocks(context: Context, session: Session, which: ColumnElement[bool]) -> None:
+    """Let schedules and deadlines count from now, of those jobs that a condition on `JobRow` tells."""
     now = context.clock()
-    of_it = select(JobRow.id).where(JobRow.namespace == namespace)
+    of_it = select(JobRow.id).where(which)
     due = select(ScheduleRow).where(ScheduleRow.job_id.in_(of_it), ScheduleRow.paused.is_(False))
     for schedule in session.scalars(due.with_for_update()):
         try:
@@ -82,9 +83,7 @@ def restart_clocks(context: Context, session: Session, namespace: str) -> None:
         except InvalidInput:  # its zone is gone: it is paused, and that is said, when it comes due
             schedule.next_due = now
         schedule.decided_until = now
-    for job in session.scalars(
-        select(JobRow).where(JobRow.namespace == namespace, JobRow.next_deadline.is_not(None))
-    ):
+    for job in session.scalars(select(JobRow).where(which, JobRow.next_deadline.is_not(None))):
         deadline = JobSettings.model_validate(job.settings).deadline
         job.next_deadline = next_deadline(deadline, now) if deadline is not None else None
 
@@ -123,6 +122,7 @@ def set_aside(
 
 def transfer(session: Session, namespace: str, new: str) -> None:
     """Give jobs, runs and held blobs of a namespace to another one, which has no job of these names."""
+    _transfer_former_names(session, namespace, new)
     session.execute(update(JobRow).where(JobRow.namespace == namespace).values(namespace=new))
     session.execute(update(RunRow).where(RunRow.namespace == namespace).values(namespace=new))
     held = NamespaceBlobRow.__table__
@@ -133,6 +133,21 @@ def transfer(session: Session, namespace: str, new: str) -> None:
     session.execute(insert(NamespaceBlobRow).from_select(["namespace", "digest", "size"], both))
     session.execute(delete(NamespaceBlobRow).where(NamespaceBlobRow.namespace == namespace))
     session.expire_all()
+
+
+def _transfer_former_names(session: Session, namespace: str, new: str) -> None:
+    """Give former names to another namespace, but for those that lead to a job there already."""
+    former, name = FormerNameRow.namespace, FormerNameRow.name
+    coming = select(JobRow.name).where(JobRow.namespace == namespace)
+    there = select(JobRow.name).where(JobRow.namespace == new)
+    kept = select(FormerNameRow.name).where(former == new)
+    for gone in (
+        delete(FormerNameRow).where(former == new, name.in_(coming)),
+        delete(FormerNameRow).where(former == namespace, or_(name.in_(there), name.in_(kept))),
+    ):
+        session.execute(gone.execution_options(synchronize_session=False))
+    moved = update(FormerNameRow).where(former == namespace).values(namespace=new)
+    session.execute(moved.execution_options(synchronize_session=False))
 
 
 def disown(session: Session, jobs: Sequence[str], author: str) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.errors import RespawnError, Unavailable
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.ends import ended, take
+from respawn_jobs.ledger.suspension import locked_job
 from respawn_jobs.logs import about
 from respawn_jobs.models import JobSettings, RunState
 from respawn_jobs.notebooks import read_notebook, title
@@ -78,13 +79,6 @@ def add(context: Context, session: Session, job: JobRow, kind: Kind, key: str, t
         session.flush()
         count += 1
     return count
-
-
-def locked_job(session: Session, job_id: str) -> JobRow:
-    """Lock a job's row for this transaction; runs can be queued meanwhile."""
-    # Not the lock that a plain FOR UPDATE takes: it would hold up whoever inserts a run of the job.
-    query = select(JobRow).where(JobRow.id == job_id).with_for_update(key_share=True)
-    return session.scalars(query.execution_options(populate_existing=True)).one()
 
 
 def zone_of(session: Session, job: JobRow, schedule_id: str | None = None) -> str:

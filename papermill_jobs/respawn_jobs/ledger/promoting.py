@@ -17,14 +17,14 @@ from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import audit
-from respawn_jobs.ledger.context import Context, find_version, known_namespace
+from respawn_jobs.ledger.context import Context, find_version, known_namespace, take_name
 from respawn_jobs.ledger.convert import jobs_of, ref_of, version_of
 from respawn_jobs.ledger.deadlines import settings_changed
 from respawn_jobs.ledger.holdings import store
 from respawn_jobs.ledger.jobs import add_version, check_job_name, describe
 from respawn_jobs.ledger.limits import check_text
 from respawn_jobs.ledger.promotion_checks import Examined, examined, state_of
-from respawn_jobs.ledger.suspension import check_at_work
+from respawn_jobs.ledger.suspension import check_at_work, check_not_archived
 from respawn_jobs.models import JobSettings, Version
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.service import Promotion
@@ -169,15 +169,12 @@ def _check(session: Session, job: JobRow | None, ref: str, request: Promotion) -
 
 
 def _check_archive(job: JobRow | None) -> None:
-    if job is not None and job.archived_at is not None:
-        raise Conflict(
-            f"{ref_of(job)} was archived by {job.archived_by} at {job.archived_at:%Y-%m-%d %H:%M} UTC; take "
-            "it out of the archive, or choose another name",
-            job=ref_of(job),
-        )
+    if job is not None:
+        check_not_archived(job)
 
 
 def _new_job(context: Context, session: Session, actor: Actor, namespace: str, request: Promotion) -> JobRow:
+    take_name(session, namespace, request.name)
     job = JobRow(
         id=new_id("job"),
         namespace=namespace,

@@ -28,7 +28,7 @@ from respawn_jobs.ledger.jobs import add_version
 from respawn_jobs.ledger.records import INHERITED
 from respawn_jobs.ledger.registry import secure
 from respawn_jobs.ledger.runs import new_run
-from respawn_jobs.ledger.suspension import check_at_work
+from respawn_jobs.ledger.suspension import check_at_work, check_not_archived, said_of_archive
 from respawn_jobs.ledger.taken_over import TakenOver, chosen_state, taken_over
 from respawn_jobs.models import Artifact, JobSettings, Plan, PlanAction, Run, Trigger
 from respawn_jobs.notebooks import code_cells, source_hash, write_notebook
@@ -188,6 +188,8 @@ def plan_of(context: Context, past: Past, following: Next, request: ResumeReques
             "the fixed notebook serves this run alone"
         )
     problems = [*planned.problems, *following.problems]
+    if (archived := said_of_archive(past.job)) is not None:
+        problems.append(archived)
     if past.resumed_by is not None:
         problems.append(gone_on(past.run.id, past.resumed_by).message)
     more = {"run": past.run.id, "notices": notices, "problems": problems, "new": following.new}
@@ -223,6 +225,7 @@ def _insert(
 ) -> RunRow:
     job = session.scalars(select(JobRow).where(JobRow.id == past.job.id).with_for_update()).one()
     check_at_work(session, job.namespace)
+    check_not_archived(job)
     version = past.version
     if following.content is not None:
         before = version.number

@@ -46,7 +46,8 @@ UNSENT = timedelta(days=1)
 """How long a run stays for a notice of it that has not been sent."""
 NOTICES = timedelta(days=30)
 BACKFILLS = timedelta(days=90)
-_AT_ONCE = 100
+AT_ONCE = 100
+"""How many runs one transaction removes."""
 _FINAL = [state.value for state in RunState if state.final]
 _OPEN = [state.value for state in RunState if not state.final]
 _ROWS = (ArtifactBlobRow, ArtifactRow, CheckpointBlobRow, CheckpointRow, CellRow, AttemptRow)
@@ -103,7 +104,7 @@ def _remove_of_job(context: Context, job_id: str) -> tuple[str, int]:
         query = select(RunRow).where(RunRow.id.in_(wanted), *_removable(job_id, now))
         runs = session.scalars(query.order_by(RunRow.id).with_for_update(skip_locked=True, of=RunRow)).all()
         if runs:
-            _remove(session, runs)
+            remove_rows(session, runs)
             audit.write(
                 context, session, ACTOR, "remove runs", job.namespace, ref_of(job),
                 count=len(runs), runs=[run.id for run in runs],
@@ -125,7 +126,7 @@ def _beyond(session: Session, job: JobRow, settings: JobSettings, now: datetime)
     if not beyond:
         return []
     query = select(RunRow.id).where(or_(*beyond), *_removable(job.id, now))
-    return session.scalars(query.order_by(RunRow.created_at, RunRow.id).limit(_AT_ONCE)).all()
+    return session.scalars(query.order_by(RunRow.created_at, RunRow.id).limit(AT_ONCE)).all()
 
 
 def _removable(job_id: str, now: datetime) -> list[ColumnElement[bool]]:
@@ -152,7 +153,8 @@ def _removable(job_id: str, now: datetime) -> list[ColumnElement[bool]]:
     ]
 
 
-def _remove(session: Session, runs: Sequence[RunRow]) -> None:
+def remove_rows(session: Session, runs: Sequence[RunRow]) -> None:
+    """Remove runs with what belongs to them; a period of a rule that made its run makes no other."""
     ids = [run.id for run in runs]
     spent = [
         {"trigger_id": run.trigger_id, "trigger_key": run.trigger_key}

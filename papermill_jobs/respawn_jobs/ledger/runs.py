@@ -32,7 +32,7 @@ from respawn_jobs.ledger.records import (
     cells_of,
     checkpoints_of,
 )
-from respawn_jobs.ledger.suspension import check_at_work
+from respawn_jobs.ledger.suspension import check_at_work, check_not_archived, locked_job
 from respawn_jobs.models import (
     CellRecord,
     DebugBundle,
@@ -85,7 +85,8 @@ def new_run(
 ) -> RunRow:
     """Insert a queued run of a version, with the job's settings as they are now.
 
-    A notebook that declares `respawn_due` and is given none gets the run's logical date.
+    A notebook that declares `respawn_due` and is given none gets the run's logical date. The caller has
+    locked the job's row, and knows that the job is not archived.
     """
     now = context.clock()
     settings = JobSettings.model_validate(job.settings)
@@ -135,8 +136,10 @@ def run(context: Context, actor: Actor, request: RunRequest) -> Run:
         given = check_parameters(version, request.parameters)
     lock = context.kernel(version.kernel).lock
     with context.database.session(write=True) as session:
-        job = session.get_one(JobRow, job.id)
+        job = locked_job(session, job.id)
         check_at_work(session, job.namespace)
+        check_not_archived(job)
+        version = find_version(session, job, version.number)
         context.quotas.check_waiting(session, job.namespace)
         row = new_run(context, session, job, version, actor.name, "person", parameters=given, lock=lock)
         audit.write(

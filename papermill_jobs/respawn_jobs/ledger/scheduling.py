@@ -27,7 +27,7 @@ from respawn_jobs.ledger.convert import ref_of, schedule_of
 from respawn_jobs.ledger.limits import CRON, ZONE, check_text
 from respawn_jobs.ledger.runs import check_parameters
 from respawn_jobs.ledger.schedule_checks import check_once
-from respawn_jobs.ledger.suspension import at_work
+from respawn_jobs.ledger.suspension import at_work, check_not_archived
 from respawn_jobs.ledger.triggered import Occasion
 from respawn_jobs.models import Schedule
 from respawn_jobs.service import ScheduleRequest
@@ -55,6 +55,7 @@ def schedule(context: Context, actor: Actor, request: ScheduleRequest) -> Schedu
     check_text("time zone", request.tz, ZONE)
     with context.database.session(write=True) as session:
         job = find_job(session, actor, request.job, "edit")
+        check_not_archived(job)
         first = schedules.next_fires(request.cron, request.tz, now, 1)[0]
         session.get_one(JobRow, job.id, with_for_update=True)  # who adds the same at this moment takes a turn
         row = ScheduleRow(

@@ -11,6 +11,7 @@ from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger import artifacts, audit, cancelling, jobs, resume, runs, scheduling, trying
 from respawn_jobs.ledger.actor_backfills import ActorBackfills
 from respawn_jobs.ledger.actor_history import ActorHistory
+from respawn_jobs.ledger.actor_job_life import ActorJobLife
 from respawn_jobs.ledger.actor_namespaces import ActorNamespaces
 from respawn_jobs.ledger.actor_queueing import ActorQueueing
 from respawn_jobs.ledger.actor_triggers import ActorTriggers
@@ -34,7 +35,13 @@ _MOST_FIRES = 100
 
 
 class ActorService(
-    ActorVersions, ActorHistory, ActorTriggers, ActorBackfills, ActorQueueing, ActorNamespaces
+    ActorVersions,
+    ActorHistory,
+    ActorTriggers,
+    ActorBackfills,
+    ActorQueueing,
+    ActorNamespaces,
+    ActorJobLife,
 ):
     """What one actor can do; each method is told in `respawn_jobs.service.Service`."""
 
@@ -42,9 +49,9 @@ class ActorService(
         """Return the caller's name."""
         return self.actor.name
 
-    def jobs(self, namespace: str | None = None) -> list[Job]:
+    def jobs(self, namespace: str | None = None, *, archived: bool = False) -> list[Job]:
         """Return the jobs that the caller may see, by name."""
-        return jobs.jobs(self._context, self.actor, namespace)
+        return jobs.jobs(self._context, self.actor, namespace, archived=archived)
 
     def job(self, ref: str) -> Job:
         """Return one job."""

@@ -20,6 +20,7 @@ from respawn_jobs.ledger import overlap
 from respawn_jobs.ledger.context import Context, find_version
 from respawn_jobs.ledger.ends import note_end
 from respawn_jobs.ledger.runs import PARAMETER_DUE, check_parameters, new_run, with_due
+from respawn_jobs.ledger.suspension import locked_job
 from respawn_jobs.models import CellError, Parameter, RunState, Trigger
 from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
 from respawn_jobs.store.trigger_tables import SpentRow
@@ -52,8 +53,12 @@ def queue(context: Context, session: Session, job: JobRow, occasion: Occasion) -
     whoever looks for its run must find one. Other runs meet the job's overlap policy, a backfill's apart.
 
     Returns:
-        The run; None when the occasion made its run before, here or in another replica, kept or not.
+        The run; None when the occasion made its run before, here or in another replica, kept or not, and
+        where the job was archived since the trigger was looked at.
     """
+    job = locked_job(session, job.id)
+    if job.archived_at is not None:
+        return None
     if made(session, occasion.trigger_id, occasion.key) is not None:
         return None
     if session.get(SpentRow, (occasion.trigger_id, occasion.key)) is not None:

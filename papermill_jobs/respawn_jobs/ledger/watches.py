@@ -26,7 +26,7 @@ from respawn_jobs.ledger.context import Context, find_job, find_version
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.ledger.limits import NAME, check_text
 from respawn_jobs.ledger.shown_parameters import shown_by_trigger
-from respawn_jobs.ledger.suspension import at_work
+from respawn_jobs.ledger.suspension import at_work, check_not_archived, locked_job
 from respawn_jobs.ledger.triggered import Occasion, check_rule, queue
 from respawn_jobs.service_triggers import ObjectWatch, WatchRequest
 from respawn_jobs.store.pieces import in_pieces
@@ -54,6 +54,7 @@ def watch(context: Context, actor: Actor, request: WatchRequest) -> ObjectWatch:
     prefix = check_text("prefix", request.prefix.strip("/"))
     with context.database.session() as session:
         job = find_job(session, actor, request.job, "edit")
+        check_not_archived(job)
         fixed = check_rule(find_version(session, job), request.parameters, later)
     present = inbox.look(job.namespace, prefix)
     with context.database.session(write=True) as session:
@@ -206,12 +207,15 @@ def _fire(context: Context, watch_id: str, appeared: Appeared) -> str | None:
         row = session.get(WatchedRow, (watch_id, name_hash))
         if watch is None or row is None or row.fired or row.mark != appeared.mark:
             return None
+        job = locked_job(session, watch.job_id)
+        if job.archived_at is not None:
+            return None
         given = {} if watch.parameter is None else {watch.parameter: appeared.address}
         occasion = Occasion(
             "object", watch.id, f"{name_hash}-{_hash(appeared.mark)}", watch.created_by,
             {**watch.parameters, **given},
         )  # fmt: skip
-        run = queue(context, session, session.get_one(JobRow, watch.job_id), occasion)
+        run = queue(context, session, job, occasion)
         row.fired = True
         return None if run is None else run.id
 

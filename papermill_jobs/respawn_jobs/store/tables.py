@@ -38,6 +38,8 @@ class JobRow(Base):
     """When its runs must have succeeded, next; None without a deadline."""
     filed: Mapped[int | None]
     """The version that the promoted file held when it was last promoted; None where that is not known."""
+    numbered: Mapped[int | None]
+    """The highest number that a version of it had, once that one was removed: no number is used twice."""
     archived_at: Mapped[datetime | None]
     archived_by: Mapped[str | None] = mapped_column(String(255))
 

@@ -23,10 +23,11 @@ from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleR
 from respawn_jobs.service_backfills import BackfillRequest
 from respawn_jobs.service_history import ImportRequest as ImportRequest
 from respawn_jobs.service_triggers import AfterRequest, HookRequest, WatchRequest
+from respawn_jobs.service_versions import JobChange
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
-JOB, DOWNSTREAM = "report", "downstream"
+JOB, DOWNSTREAM, ATTIC = "report", "downstream", "attic"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Things:
     def downstream(self) -> str:
         """The full name of the job that follows it."""
         return f"{self.namespace}/{DOWNSTREAM}"
+
+    @property
+    def attic(self) -> str:
+        """The full name of a job in the archive; its second version is current."""
+        return f"{self.namespace}/{ATTIC}"
 
     def signed(self, body: bytes = b"", *, at: float | None = None) -> dict[str, str]:
         """Return the headers of a call of the webhook."""
@@ -101,6 +107,9 @@ def settle(ledger: Ledger, namespace: str, word: str, scratch: Path) -> Things:
     unclaimed = PlayedRunner(ledger, owner.run(RunRequest(job=job, parameters=given)).id, claim=False)
     hook = owner.hook(HookRequest(job=job, parameters=given, accepts=["alpha"]))
     owner.follow(AfterRequest(job=f"{namespace}/{DOWNSTREAM}", after=[job], parameters=given))
+    for said in (word, f"{word} again"):
+        owner.promote(Promotion(namespace=namespace, name=ATTIC, notebook=text(source(said))))
+    owner.change_job(f"{namespace}/{ATTIC}", JobChange(archived=True))
     archive = scratch / "archive.zip"
     owner.export_run(failed.run, archive)
     ids = {

@@ -15,7 +15,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("versions", sa.Column("source", sa.String(), nullable=True))
-    op.add_column("jobs", sa.Column("filed", sa.Integer(), nullable=True))
+    op.add_column("jobs", sa.Column("filed", sa.BigInteger(), nullable=True))
+    op.add_column("jobs", sa.Column("numbered", sa.BigInteger(), nullable=True))
     op.add_column("jobs", sa.Column("archived_at", Utc(), nullable=True))
     op.add_column("jobs", sa.Column("archived_by", sa.String(255), nullable=True))
     op.create_table(
