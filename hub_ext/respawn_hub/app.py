@@ -23,6 +23,7 @@ from respawn_hub.handlers import (
     history,
     hooks,
     job_life,
+    job_life_pages,
     job_pages,
     login,
     namespaces,
@@ -36,6 +37,7 @@ from respawn_hub.handlers import (
     trigger_pages,
     triggers,
     versions,
+    version_pages,
 )
 from respawn_hub.headers import SafeHeaders
 from respawn_hub.hub import Hub
@@ -279,6 +281,8 @@ def all_routes() -> APIRouter:
         login,
         job_life,
         job_pages,
+        job_life_pages,
+        version_pages,
         notebooks,
         namespaces,
         operations,

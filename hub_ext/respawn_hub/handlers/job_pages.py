@@ -17,9 +17,10 @@ from respawn_hub.handlers.triggers import with_links
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_hub.setting_words import words
 from respawn_hub.templating import job_path, page
-from respawn_jobs.errors import InvalidInput
+from respawn_jobs.errors import Conflict, InvalidInput, RespawnError
 from respawn_jobs.models import Job, Version
 from respawn_jobs.service import RunRequest, ScheduleRequest, Service
+from respawn_jobs.service_versions import ScheduleChange
 
 router = APIRouter(include_in_schema=False)
 _RUNS_ON_PAGE = 25
@@ -81,14 +82,15 @@ def schedule(
     """Add a schedule."""
     try:
         service.schedule(_schedule_request(ref, form))
-    except InvalidInput as error:
-        return _job_page(runtime, visitor, service, ref, form=form, schedule_problem=error.message)
+    except (Conflict, InvalidInput) as error:
+        return _job_page(runtime, visitor, service, ref, form=form, schedule_problem=error)
     runtime.wake()
     return _back(runtime, ref)
 
 
 @router.get("/jobs/{kind}/{owner}/{name}/run")
 @router.get("/jobs/{kind}/{owner}/{name}/schedules")
+@router.get("/jobs/{kind}/{owner}/{name}/schedules/{schedule}/{action}")
 def after_a_form(ref: RefDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Go back to the job: a refused form is at this address, and browsers ask for it again."""
     return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(service.job(ref).ref)}", status_code=303)
@@ -96,15 +98,28 @@ def after_a_form(ref: RefDep, service: PageServiceDep, runtime: RuntimeDep) -> R
 
 @router.post("/jobs/{kind}/{owner}/{name}/schedules/{schedule}/{action}")
 def change_schedule(
-    ref: RefDep, schedule: str, action: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep,
+    schedule: str,
+    action: str,
+    form: FormDep,
+    visitor: VisitorDep,
+    service: PageServiceDep,
+    runtime: RuntimeDep,
 ) -> Response:
-    """Pause, go on with, or remove a schedule."""
+    """Pause, go on with, change, or remove a schedule."""
     if action == "remove":
         service.unschedule(schedule)
     elif action in ("pause", "unpause"):
         service.pause(schedule, paused=action == "pause")
+    elif action == "change":
+        try:
+            service.change_schedule(schedule, _schedule_change(form))
+        except (Conflict, InvalidInput) as error:
+            return _job_page(
+                runtime, visitor, service, ref, form=form, schedule_problem=error, edited=schedule
+            )
     else:
-        raise InvalidInput(f"a schedule can be paused, unpaused or removed, not {action!r}")
+        raise InvalidInput(f"a schedule can be paused, unpaused, changed or removed, not {action!r}")
     runtime.wake()
     return _back(runtime, ref)
 
@@ -115,6 +130,16 @@ def _schedule_request(ref: str, form: FormData) -> ScheduleRequest:
     given = {name: value for name, value in fields.items() if value or name in ("cron", "tz")}
     try:
         return ScheduleRequest.model_validate({"job": ref, **given})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise InvalidInput(f"{' '.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
+
+
+def _schedule_change(form: FormData) -> ScheduleChange:
+    """Return what a form changes. Raises `InvalidInput` for what the change's fields do not take."""
+    fields = {name: str(form.get(name, "")).strip() for name in ("cron", "tz", "missed")}
+    try:
+        return ScheduleChange.model_validate({name: value for name, value in fields.items() if value})
     except ValidationError as error:
         wrong = error.errors()[0]
         raise InvalidInput(f"{' '.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
@@ -137,9 +162,12 @@ def _job_page(
     before: str | None = None,
     form: FormData | None = None,
     run_problem: InvalidInput | None = None,
-    schedule_problem: str | None = None,
+    schedule_problem: RespawnError | None = None,
+    edited: str | None = None,
 ) -> Response:
     job = service.job(ref)
+    if job.ref != ref:  # it was renamed
+        return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(job.ref)}", status_code=303)
     versions = service.versions(ref)
     runs = service.runs(job=job.ref, limit=_RUNS_ON_PAGE + 1, before=before)
     current = next(version for version in versions if version.number == job.version)
@@ -148,7 +176,7 @@ def _job_page(
         runtime,
         visitor,
         "job.html",
-        status=422 if run_problem or schedule_problem else 200,
+        status=problem.status if (problem := run_problem or schedule_problem) else 200,
         job=job,
         versions=versions,
         current=current,
@@ -164,4 +192,6 @@ def _job_page(
         filled=filled,
         run_problem=run_problem.message if run_problem else None,
         schedule_problem=schedule_problem,
+        edited=edited,
+        at_work=job.suspended is None and job.archived_at is None,
     )

@@ -120,7 +120,7 @@ def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str,
     run = detail.run
     job = service.job(run.job)
     may_run = visitor.actor.allows("run", job.namespace)
-    may_start = may_run and job.suspended is None
+    may_start = may_run and job.suspended is None and job.archived_at is None
     return {
         "run": run,
         "run_key": run_key(run),
@@ -132,6 +132,7 @@ def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str,
         "last_checkpoint": _last_checkpoint(detail),
         "may_debug": run.state.resumable,
         "may_pin": may_run and run.state.final,
+        "may_remove": run.state.final and not run.pinned and visitor.actor.allows("edit", job.namespace),
         "may_resume": may_start and run.state.resumable and run.resumed_by is None,
         "may_restart": may_start and run.state.final,
         "may_retry": may_start
