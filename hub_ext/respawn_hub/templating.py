@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +18,6 @@ from respawn_hub.auth import FORM_FIELD, Visitor
 from respawn_hub.headers import POLICY
 from respawn_hub.runtime import Runtime
 from respawn_jobs.models import CellRecord, CellState, Run, RunState
-from respawn_jobs.service_versions import CellChange
 
 HERE = Path(__file__).parent
 _BADGES = {
@@ -131,12 +128,6 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
 
 
-def runs_of_cells(cells: Sequence[CellChange]) -> list[tuple[str, list[CellChange]]]:
-    """Return changes in pieces: those that are the same together, and those that are not."""
-    pieces = groupby(cells, key=lambda cell: "same" if cell.kind == "same" else "other")
-    return [(kind, list(found)) for kind, found in pieces]
-
-
 def literal(value: Any) -> str:
     """Return a parameter's value on one line."""
     return json.dumps(value, ensure_ascii=False)
@@ -149,6 +140,8 @@ def highlighted(source: str, language: str) -> Markup:
     from pygments.lexers import get_lexer_by_name
     from pygments.util import ClassNotFound
 
+    if not language:
+        return escape(source)
     try:
         lexer = get_lexer_by_name("ipython3" if language == "python" else language)
     except ClassNotFound:
@@ -176,7 +169,6 @@ def _environment() -> Environment:
         job_path=job_path,
         literal=literal,
         moment=moment,
-        runs_of_cells=runs_of_cells,
         sentence=sentence,
         size=size,
     )

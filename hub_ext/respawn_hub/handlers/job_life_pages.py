@@ -1,4 +1,4 @@
-"""Forms that rename, archive and remove jobs, and the list of archived ones."""
+"""Names, archives and ends of jobs and runs: the list of archived jobs, and the forms that change them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
-from respawn_hub.handlers.job_pages import RefDep
+from respawn_hub.handlers.job_pages import Problems, RefDep, job_page
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_hub.templating import job_path, page
-from respawn_jobs.errors import InvalidInput
+from respawn_jobs.errors import Conflict, InvalidInput
+from respawn_jobs.models import Job
+from respawn_jobs.service import Service
 from respawn_jobs.service_versions import JobChange
 
 router = APIRouter(include_in_schema=False)
@@ -22,28 +25,45 @@ Change = Literal["rename", "archive", "restore", "remove"]
 @router.get("/archived")
 def archived(visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """List the archived jobs that the visitor may see."""
-    return page(runtime, visitor, "archived.html", jobs=service.jobs(archived=True))
+    found = service.jobs(archived=True)
+    own = f"user/{visitor.actor.name}"
+    found.sort(key=lambda job: (job.namespace != own, job.namespace, job.name))
+    return page(runtime, visitor, "archived.html", jobs=found)
 
 
 @router.post("/jobs/{kind}/{owner}/{name}/manage/{change}")
 def manage(
-    ref: RefDep, change: Change, form: FormDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep,
+    change: Change,
+    form: FormDep,
+    visitor: VisitorDep,
+    service: PageServiceDep,
+    runtime: RuntimeDep,
 ) -> Response:
     """Rename a job, archive it, take it out of the archive, or remove it."""
-    job = service.job(ref)
+    try:
+        changed = _changed(service, service.job(ref), change, form)
+    except (Conflict, InvalidInput) as error:
+        problems: Problems = {"archive" if change == "restore" else change: error}
+        return job_page(runtime, visitor, service, ref, form=form, problems=problems)
+    runtime.wake()
+    return _to(runtime, job_path(changed.ref) if changed else "archived")
+
+
+def _changed(service: Service, job: Job, change: Change, form: FormData) -> Job | None:
+    """Do what a form asks for, and return the job; None when it is gone."""
     if change == "remove":
         # Nobody removes a job by a slip of the hand: its name is typed.
         if str(form.get("typed", "")).strip() != job.name:
-            raise InvalidInput(f"type the job's name, {job.name}, to remove it", job=job.ref)
+            raise InvalidInput(f"type the job's name, {job.name}, to remove it")
         service.remove_job(job.ref)
-        return _to(runtime, "archived")
+        return None
     if change == "rename":
-        asked = JobChange(name=str(form.get("name", "")).strip())
-    else:
-        asked = JobChange(archived=change == "archive")
-    changed = service.change_job(job.ref, asked)
-    runtime.wake()
-    return _to(runtime, job_path(changed.ref))
+        wanted = str(form.get("name", "")).strip()
+        if not wanted:
+            raise InvalidInput("type the name that the job is to have")
+        return service.change_job(job.ref, JobChange(name=wanted))
+    return service.change_job(job.ref, JobChange(archived=change == "archive"))
 
 
 @router.get("/jobs/{kind}/{owner}/{name}/manage/{change}")
@@ -57,7 +77,7 @@ def remove_run(run: str, form: FormDep, service: PageServiceDep, runtime: Runtim
     """Remove an ended run with all that it keeps."""
     job = service.show(run).run.job
     service.remove_run(run)
-    return _to(runtime, job_path(job))
+    return _to(runtime, job_path(service.job(job).ref))
 
 
 @router.get("/runs/{run}/remove")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from starlette.datastructures import FormData
@@ -24,6 +25,10 @@ from respawn_jobs.service_versions import ScheduleChange
 
 router = APIRouter(include_in_schema=False)
 _RUNS_ON_PAGE = 25
+_VERSIONS_ON_PAGE = 15
+_DIGITS = 9
+Problems = Mapping[Literal["run", "schedule", "rename", "archive", "remove"], RespawnError]
+"""Why a form of the page was refused, by what the form is for."""
 
 
 def job_ref(kind: str, owner: str, name: str) -> str:
@@ -56,9 +61,11 @@ def job(
     service: PageServiceDep,
     runtime: RuntimeDep,
     before: str | None = None,
+    below: Annotated[int | None, Query(ge=1, le=10**9)] = None,
 ) -> Response:
-    """Show one job."""
-    return _job_page(runtime, visitor, service, ref, before=before)
+    """Show one job; `before` pages its runs, `below` its versions."""
+    job = service.job(ref)
+    return moved(runtime, job, ref) or job_page(runtime, visitor, service, ref, before=before, below=below)
 
 
 @router.post("/jobs/{kind}/{owner}/{name}/run")
@@ -69,8 +76,8 @@ def run(
     version = _current(service, service.job(ref))
     try:
         queued = service.run(RunRequest(job=ref, parameters=given_parameters(form, version.parameters)))
-    except InvalidInput as error:
-        return _job_page(runtime, visitor, service, ref, form=form, run_problem=error)
+    except (Conflict, InvalidInput) as error:
+        return job_page(runtime, visitor, service, ref, form=form, problems={"run": error})
     runtime.wake()
     return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{queued.id}", status_code=303)
 
@@ -83,7 +90,7 @@ def schedule(
     try:
         service.schedule(_schedule_request(ref, form))
     except (Conflict, InvalidInput) as error:
-        return _job_page(runtime, visitor, service, ref, form=form, schedule_problem=error)
+        return job_page(runtime, visitor, service, ref, form=form, problems={"schedule": error})
     runtime.wake()
     return _back(runtime, ref)
 
@@ -115,9 +122,8 @@ def change_schedule(
         try:
             service.change_schedule(schedule, _schedule_change(form))
         except (Conflict, InvalidInput) as error:
-            return _job_page(
-                runtime, visitor, service, ref, form=form, schedule_problem=error, edited=schedule
-            )
+            problems: Problems = {"schedule": error}
+            return job_page(runtime, visitor, service, ref, form=form, problems=problems, edited=schedule)
     else:
         raise InvalidInput(f"a schedule can be paused, unpaused, changed or removed, not {action!r}")
     runtime.wake()
@@ -153,32 +159,60 @@ def _current(service: Service, job: Job) -> Version:
     return next(version for version in service.versions(job.ref) if version.number == job.version)
 
 
-def _job_page(
+def moved(runtime: Runtime, job: Job, ref: str, rest: str = "") -> Response | None:
+    """Return the way to the page of a job that was asked for by a former name; None for its present one."""
+    if job.ref == ref:
+        return None
+    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(job.ref)}{rest}", status_code=303)
+
+
+def seen_version(form: FormData) -> int | None:
+    """Return which version was current on the page whose button was pressed."""
+    text = str(form.get("seen", ""))
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
+
+
+def job_page(
     runtime: Runtime,
     visitor: VisitorDep,
     service: Service,
     ref: str,
     *,
     before: str | None = None,
+    below: int | None = None,
     form: FormData | None = None,
-    run_problem: InvalidInput | None = None,
-    schedule_problem: RespawnError | None = None,
+    problems: Problems | None = None,
     edited: str | None = None,
 ) -> Response:
+    """Return a job's page.
+
+    Args:
+        runtime: the running service.
+        visitor: who looks.
+        service: the ledger as they may use it.
+        ref: the job's full name.
+        before: the run below which its list of runs begins.
+        below: the version below which its list of versions begins.
+        form: what was sent, when a form comes back to be corrected.
+        problems: why it comes back.
+        edited: the schedule whose form it is.
+    """
+    problems = problems or {}
     job = service.job(ref)
-    if job.ref != ref:  # it was renamed
-        return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(job.ref)}", status_code=303)
-    versions = service.versions(ref)
+    versions = service.versions(job.ref)
+    listed = [version for version in versions if below is None or version.number < below]
     runs = service.runs(job=job.ref, limit=_RUNS_ON_PAGE + 1, before=before)
     current = next(version for version in versions if version.number == job.version)
-    filled = {name: str(value) for name, value in form.items()} if form else {}
+    run_problem = problems.get("run")
     return page(
         runtime,
         visitor,
         "job.html",
-        status=problem.status if (problem := run_problem or schedule_problem) else 200,
+        status=next((problem.status for problem in problems.values()), 200),
         job=job,
-        versions=versions,
+        versions=listed[:_VERSIONS_ON_PAGE],
+        older_versions=listed[_VERSIONS_ON_PAGE - 1].number if len(listed) > _VERSIONS_ON_PAGE else None,
+        newest_versions=below is None,
         current=current,
         runs=runs[:_RUNS_ON_PAGE],
         older=runs[_RUNS_ON_PAGE - 1].id if len(runs) > _RUNS_ON_PAGE else None,
@@ -189,9 +223,8 @@ def _job_page(
         may_run=visitor.actor.allows("run", job.namespace),
         may_edit=visitor.actor.allows("edit", job.namespace),
         fields=fields(current.parameters, form if run_problem else None, run_problem),
-        filled=filled,
-        run_problem=run_problem.message if run_problem else None,
-        schedule_problem=schedule_problem,
+        filled={name: str(value) for name, value in form.items()} if form else {},
+        problems=problems,
         edited=edited,
         at_work=job.suspended is None and job.archived_at is None,
     )

@@ -17,7 +17,8 @@ from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_jobs.models import Run
 
 router = APIRouter(include_in_schema=False)
-_CLOSED = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+CLOSED = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+"""Headers of a notebook that is sent as a file: opened all the same, it does nothing."""
 
 
 @router.get("/runs/{run}/notebook")
@@ -27,7 +28,7 @@ async def notebook(run: str, service: PageServiceDep) -> Response:
     answer = await streamed(
         lambda: service.stream_notebook(run), run_in_threadpool, media_type="application/x-ipynb+json"
     )
-    answer.headers.update(attachment(f"{_name(detail.run)}.ipynb") | _CLOSED)
+    answer.headers.update(attachment(f"{_name(detail.run)}.ipynb") | CLOSED)
     return answer
 
 
@@ -36,7 +37,7 @@ def html(run: str, service: PageServiceDep) -> Response:
     """Send the executed notebook, as far as it came, as a page to save: whole in itself, without scripts."""
     text = service.notebook(run)
     name = _name(service.show(run).run)
-    headers = attachment(f"{name}.html") | _CLOSED
+    headers = attachment(f"{name}.html") | CLOSED
     return Response(page_of(text, name), media_type="text/html; charset=utf-8", headers=headers)
 
 
@@ -55,6 +56,10 @@ def to_server(path: str, visitor: VisitorDep, runtime: Runtime) -> Response:
     return RedirectResponse(f"{hub.hub_pages}spawn/{user}?{urlencode({'next': target})}", 302)
 
 
+def file_name(job: str) -> str:
+    """Return a job's name as the name of a file."""
+    return re.sub(r"[^\w.-]", "_", job).lstrip(".") or "notebook"
+
+
 def _name(run: Run) -> str:
-    job = re.sub(r"[^\w.-]", "_", run.job.rpartition("/")[2]).lstrip(".") or "notebook"
-    return f"{job}-{run.id}"
+    return f"{file_name(run.job.rpartition('/')[2])}-{run.id}"

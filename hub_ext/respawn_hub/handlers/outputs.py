@@ -46,7 +46,7 @@ def output(
     frame = frame_of(outputs, index, static, widgets)
     if frame is None:
         raise NotFound(f"cell {cell} of {run} has no output {index} that is shown in a frame")
-    return _framed(frame, request, runtime)
+    return framed(frame, request, runtime)
 
 
 @router.get("/runs/{run}/cells/{cell}/prose")
@@ -56,7 +56,7 @@ def prose(run: str, cell: Index, request: Request, service: PageServiceDep, runt
     if cell >= len(cells) or cells[cell].get("cell_type") != "markdown":
         raise NotFound(f"{run} has no text cell {cell}")
     source = cells[cell].get("source", "")
-    return _framed(prose_frame("".join(source), f"{runtime.hub_settings.prefix}static/"), request, runtime)
+    return framed(prose_frame("".join(source), f"{runtime.hub_settings.prefix}static/"), request, runtime)
 
 
 @router.get("/runs/{run}/cells/{cell}/outputs/{index}/picture")
@@ -118,7 +118,8 @@ def search(
     return page(runtime, visitor, "_text_found.html", found=found, count=count, most=most, word=q)
 
 
-def _framed(frame: Frame, request: Request, runtime: Runtime) -> Response:
+def framed(frame: Frame, request: Request, runtime: Runtime) -> Response:
+    """Return a frame's document with its policy, which keeps it in its sandbox also when opened by itself."""
     hub = runtime.hub_settings
     rules = policy(frame.scripts, request.headers.get("Host", ""), hub.prefix)
     return HTMLResponse(frame.html, headers={"Content-Security-Policy": rules, "Cache-Control": "no-store"})

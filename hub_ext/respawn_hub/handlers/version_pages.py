@@ -1,67 +1,74 @@
-"""The pages of versions: what one holds, how two differ, and which of them new runs use."""
+"""The pages of versions: one with its source, how two differ, and what can be done with each."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
-from nbformat import NotebookNode
+from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
+from respawn_hub.comparing import blocks, counted
 from respawn_hub.fields import fields, given_parameters
-from respawn_hub.handlers.job_pages import RefDep
+from respawn_hub.handlers.job_pages import RefDep, moved, seen_version
+from respawn_hub.handlers.notebooks import CLOSED, file_name
+from respawn_hub.handlers.outputs import framed
 from respawn_hub.handlers.streams import attachment
-from respawn_hub.rendering import Prose, policy, prose, prose_frame
+from respawn_hub.rendering import Prose, prose, prose_frame
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_hub.templating import job_path, page
-from respawn_jobs.errors import InvalidInput, NotFound
-from respawn_jobs.models import Version
-from respawn_jobs.notebooks import read_notebook
+from respawn_jobs.errors import Conflict, InvalidInput, NotFound, RespawnError
+from respawn_jobs.models import Job, Run, Version
 from respawn_jobs.service import RunRequest, Service
 from respawn_jobs.service_versions import CurrentRequest
 
-router = APIRouter(include_in_schema=False)
-_CLOSED = {"Content-Security-Policy": "sandbox; default-src 'none'"}
-_MOST = 10**9
-_DIGITS = 9
-Number = Annotated[int, Path(ge=1, le=_MOST)]
-Asked = Annotated[int, Query(ge=1, le=_MOST)]
-_VERSION = "/jobs/{kind}/{owner}/{name}/versions/{number}"
+router = APIRouter(include_in_schema=False, prefix="/jobs/{kind}/{owner}/{name}")
+Number = Annotated[int, Path(ge=1, le=10**9)]
+Compared = Annotated[int, Query(ge=1, le=10**9)]
+_COLOURED = 200_000
+"""Characters of sources that get their colours; the rest of a larger notebook is shown without."""
+_SHOWN = 2_000_000
+"""Characters of sources that a page shows; a larger notebook is told to be downloaded."""
+_RUNS_LOOKED_AT = 200
 
 
 @dataclass(frozen=True)
 class SourceCell:
-    """A cell of a version's notebook as the page shows it: its source, and of text cells what it says."""
+    """A cell of a version as its page shows it."""
 
     index: int
     kind: str
     source: str
+    language: str
+    """Empty where the source gets no colours."""
     tags: list[str]
     prose: Prose | None
 
 
-@router.get(_VERSION)
+@router.get("/versions/{number}")
 def version(
     ref: RefDep, number: Number, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
 ) -> Response:
-    """Show what a version holds."""
-    return _version_page(runtime, visitor, service, ref, number)
+    """Show a version."""
+    job = service.job(ref)
+    return moved(runtime, job, ref, f"/versions/{number}") or _page(runtime, visitor, service, job, number)
 
 
-@router.get(_VERSION + "/notebook")
+@router.get("/versions/{number}/notebook")
 def notebook(ref: RefDep, number: Number, service: PageServiceDep) -> Response:
     """Send a version's notebook, byte for byte, as a file to save."""
-    text = service.version_notebook(ref, number)
-    name = f"{service.job(ref).name.lstrip('~') or 'notebook'}-version-{number}.ipynb"
-    return Response(text, media_type="application/x-ipynb+json", headers=attachment(name) | _CLOSED)
+    job = service.job(ref)
+    headers = attachment(f"{file_name(job.name)}-v{number}.ipynb") | CLOSED
+    text = service.version_notebook(job.ref, number)
+    return Response(text.encode(), media_type="application/x-ipynb+json", headers=headers)
 
 
-@router.get(_VERSION + "/cells/{cell}/prose")
-def framed_prose(
+@router.get("/versions/{number}/cells/{cell}/prose")
+def text_cell(
     ref: RefDep,
     number: Number,
     cell: Annotated[int, Path(ge=0, le=10**6)],
@@ -69,44 +76,61 @@ def framed_prose(
     service: PageServiceDep,
     runtime: RuntimeDep,
 ) -> Response:
-    """Return a text cell of a version for its frame."""
-    cells = read_notebook(service.version_notebook(ref, number)).cells
-    if cell >= len(cells) or cells[cell].cell_type != "markdown":
+    """Return a text cell for its frame."""
+    cells = json.loads(service.version_notebook(ref, number)).get("cells", [])
+    if cell >= len(cells) or cells[cell].get("cell_type") != "markdown":
         raise NotFound(f"version {number} of {ref} has no text cell {cell}")
-    prefix = runtime.hub_settings.prefix
-    frame = prose_frame(cells[cell].source, f"{prefix}static/")
-    rules = policy(frame.scripts, request.headers.get("Host", ""), prefix)
-    return HTMLResponse(frame.html, headers={"Content-Security-Policy": rules, "Cache-Control": "no-store"})
+    source = "".join(cells[cell].get("source", ""))
+    return framed(prose_frame(source, f"{runtime.hub_settings.prefix}static/"), request, runtime)
 
 
-@router.get("/jobs/{kind}/{owner}/{name}/compare")
+@router.get("/compare")
 def compare(
-    ref: RefDep, old: Asked, new: Asked, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep,
+    old: Compared,
+    new: Compared,
+    visitor: VisitorDep,
+    service: PageServiceDep,
+    runtime: RuntimeDep,
 ) -> Response:
-    """Show how two versions differ, cell by cell."""
+    """Show how two versions of a job differ."""
     job = service.job(ref)
+    if elsewhere := moved(runtime, job, ref, f"/compare?old={old}&new={new}"):
+        return elsewhere
+    comparison = service.compare_versions(job.ref, old, new)
+    versions = service.versions(job.ref)
     return page(
         runtime,
         visitor,
         "compare.html",
         job=job,
-        versions=service.versions(job.ref),
-        comparison=service.compare_versions(job.ref, old, new),
-        may_edit=visitor.actor.allows("edit", job.namespace),
+        versions=versions,
+        old=_found(versions, job, old),
+        new=_found(versions, job, new),
+        comparison=comparison,
+        blocks=blocks(comparison),
+        counted=counted(comparison),
     )
 
 
-@router.post(_VERSION + "/current")
+@router.post("/versions/{number}/current")
 def make_current(
-    ref: RefDep, number: Number, form: FormDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep,
+    number: Number,
+    form: FormDep,
+    visitor: VisitorDep,
+    service: PageServiceDep,
+    runtime: RuntimeDep,
 ) -> Response:
-    """Let new runs use this version."""
-    job = service.make_current(ref, CurrentRequest(version=number, seen=_seen(form)))
-    runtime.wake()
-    return _to(runtime, f"{job_path(job.ref)}#versions")
+    """Let new runs use a version."""
+    try:
+        job = service.make_current(ref, CurrentRequest(version=number, seen=seen_version(form)))
+    except Conflict as error:
+        return _page(runtime, visitor, service, service.job(ref), number, problem=error)
+    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(job.ref)}#versions", status_code=303)
 
 
-@router.post(_VERSION + "/run")
+@router.post("/versions/{number}/run")
 def run(
     ref: RefDep,
     number: Number,
@@ -115,91 +139,119 @@ def run(
     service: PageServiceDep,
     runtime: RuntimeDep,
 ) -> Response:
-    """Run this version now, with the parameters of the form; empty fields take the default."""
-    chosen = _version(service, ref, number)
+    """Run a version now, whichever is current; empty fields take the default."""
+    job = service.job(ref)
+    declared = _found(service.versions(job.ref), job, number).parameters
     try:
-        given = given_parameters(form, chosen.parameters)
-        queued = service.run(RunRequest(job=ref, version=number, parameters=given))
-    except InvalidInput as error:
-        return _version_page(runtime, visitor, service, ref, number, form=form, problem=error)
+        request = RunRequest(job=job.ref, parameters=given_parameters(form, declared), version=number)
+        queued = service.run(request)
+    except (InvalidInput, Conflict) as error:
+        return _page(runtime, visitor, service, job, number, form=form, run_problem=error)
     runtime.wake()
-    return _to(runtime, f"runs/{queued.id}")
+    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{queued.id}", status_code=303)
 
 
-@router.post(_VERSION + "/remove")
+@router.post("/versions/{number}/remove")
 def remove(
-    ref: RefDep, number: Number, form: FormDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep,
+    number: Number,
+    form: FormDep,
+    visitor: VisitorDep,
+    service: PageServiceDep,
+    runtime: RuntimeDep,
 ) -> Response:
-    """Remove this version."""
-    service.remove_version(ref, number)
-    return _to(runtime, f"{job_path(service.job(ref).ref)}#versions")
+    """Remove a version that nothing names."""
+    try:
+        service.remove_version(ref, number)
+    except Conflict as error:
+        return _page(runtime, visitor, service, service.job(ref), number, problem=error)
+    job = service.job(ref)
+    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(job.ref)}#versions", status_code=303)
 
 
-@router.get(_VERSION + "/current")
-@router.get(_VERSION + "/run")
-@router.get(_VERSION + "/remove")
+@router.get("/versions/{number}/current")
+@router.get("/versions/{number}/run")
+@router.get("/versions/{number}/remove")
 def after_a_form(ref: RefDep, number: Number, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Go back to the version: a refused form is at this address, and browsers ask for it again."""
-    return _to(runtime, f"{job_path(service.job(ref).ref)}/versions/{number}")
+    there = f"{runtime.hub_settings.prefix}{job_path(service.job(ref).ref)}/versions/{number}"
+    return RedirectResponse(there, status_code=303)
 
 
-def _version_page(
+def _page(
     runtime: Runtime,
     visitor: VisitorDep,
     service: Service,
-    ref: str,
+    job: Job,
     number: int,
     *,
     form: FormData | None = None,
-    problem: InvalidInput | None = None,
+    run_problem: RespawnError | None = None,
+    problem: RespawnError | None = None,
 ) -> Response:
-    job = service.job(ref)
-    if job.ref != ref:
-        return _to(runtime, f"{job_path(job.ref)}/versions/{number}")
     versions = service.versions(job.ref)
-    chosen = _version(service, job.ref, number)
+    shown = _found(versions, job, number)
+    wrong = run_problem or problem
+    cells, too_long = _cells(service.version_notebook(job.ref, number), shown.language)
+    may_edit = visitor.actor.allows("edit", job.namespace)
     at_work = job.suspended is None and job.archived_at is None
     return page(
         runtime,
         visitor,
         "version.html",
-        status=422 if problem else 200,
+        status=wrong.status if wrong else 200,
         job=job,
-        version=chosen,
-        versions=versions,
+        version=shown,
+        current=shown.number == job.version,
+        others=[one for one in versions if one.number != number],
         before=max((one.number for one in versions if one.number < number), default=None),
-        cells=_cells(read_notebook(service.version_notebook(job.ref, number))),
+        cells=cells,
+        too_long=too_long,
+        may_edit=may_edit,
         may_run=at_work and visitor.actor.allows("run", job.namespace),
-        may_edit=visitor.actor.allows("edit", job.namespace),
-        fields=fields(chosen.parameters, form, problem),
+        fields=fields(shown.parameters, form, run_problem),
+        run_problem=run_problem.message if run_problem else None,
         problem=problem.message if problem else None,
+        **_history(service, job, shown, versions),
     )
 
 
-def _cells(notebook: NotebookNode) -> list[SourceCell]:
-    return [
-        SourceCell(
-            index=index,
-            kind=cell.cell_type,
-            source=cell.source,
-            tags=[str(tag) for tag in cell.metadata.get("tags", [])],
-            prose=prose(cell.source) if cell.cell_type == "markdown" else None,
-        )
-        for index, cell in enumerate(notebook.cells)
-    ]
+def _history(service: Service, job: Job, shown: Version, versions: list[Version]) -> dict[str, Any]:
+    """Return the newest runs of a version, the run that it fixed, and the versions made from it."""
+    looked_at = service.runs(job=job.ref, limit=_RUNS_LOOKED_AT)
+    of_version = [one for one in looked_at if one.version == shown.number]
+    return {
+        "runs": of_version[:5],
+        "fixed": _fixed(of_version) if shown.parent is not None else None,
+        "made_from_it": [one.number for one in versions if one.parent == shown.number],
+    }
 
 
-def _version(service: Service, ref: str, number: int) -> Version:
-    for version in service.versions(ref):
-        if version.number == number:
-            return version
-    raise NotFound(f"{ref} has no version {number}", version=number)
+def _fixed(of_version: list[Run]) -> Run | None:
+    """Return the first run of a fix, which went on from the run that it fixed."""
+    first = of_version[-1] if of_version else None
+    return first if first is not None and first.origin is not None else None
 
 
-def _seen(form: FormData) -> int | None:
-    text = str(form.get("seen", ""))
-    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
+def _found(versions: list[Version], job: Job, number: int) -> Version:
+    for one in versions:
+        if one.number == number:
+            return one
+    raise NotFound(f"{job.ref} has no version {number}", job=job.ref, version=number)
 
 
-def _to(runtime: Runtime, path: str) -> Response:
-    return RedirectResponse(f"{runtime.hub_settings.prefix}{path}", status_code=303)
+def _cells(text: str, language: str) -> tuple[list[SourceCell], bool]:
+    """Return a notebook's cells, without outputs, and whether some are left out for their length."""
+    found: list[SourceCell] = []
+    length = 0
+    for index, cell in enumerate(json.loads(text).get("cells", [])):
+        source = "".join(cell.get("source", ""))
+        length += len(source)
+        if length > _SHOWN:
+            return found, True
+        kind = str(cell.get("cell_type"))
+        coloured = kind == "code" and length <= _COLOURED
+        text_of = prose(source) if kind == "markdown" and length <= _COLOURED else None
+        tags = [str(tag) for tag in cell.get("metadata", {}).get("tags", [])]
+        found.append(SourceCell(index, kind, source, language if coloured else "", tags, text_of))
+    return found, False
