@@ -36,8 +36,8 @@ from respawn_hub.handlers import (
     runner,
     trigger_pages,
     triggers,
-    versions,
     version_pages,
+    versions,
 )
 from respawn_hub.headers import SafeHeaders
 from respawn_hub.hub import Hub

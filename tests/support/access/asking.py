@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from respawn_kernels.digest import digest_of
-from support.access.things import JOB, Things, source
+from support.access.things import ATTIC, JOB, Things, source
 from support.notebooks import text
 
 
@@ -48,6 +48,7 @@ _QUERIES: dict[str, Fields] = {
     "GET /api/job/versions": lambda things: {"ref": things.job},
     "GET /api/job/versions/{number}/notebook": lambda things: {"ref": things.job},
     "GET /api/job/compare": lambda things: {"ref": things.job, "old": "1", "new": "1"},
+    "GET /jobs/{kind}/{owner}/{name}/compare": lambda things: {"old": "1", "new": "1"},
     "GET /api/job/triggers": lambda things: {"ref": things.job},
     "PATCH /api/job/settings": lambda things: {"ref": things.job},
     "PATCH /api/job": lambda things: {"ref": things.job},
@@ -108,6 +109,7 @@ _BODIES: dict[str, Fields] = {
     "POST /hooks/{hook}": lambda things: b'{"parameters": {"alpha": 2.0}}',
     "POST /runs/{run}/pin": lambda things: {"pinned": "yes"},
     "POST /runs/{run}/{way}": lambda things: {"button": "start"},
+    "POST /jobs/{kind}/{owner}/{name}/manage/{change}": lambda things: {"name": "renamed"},
     "POST /jobs/{kind}/{owner}/{name}/run": lambda things: {"parameter:where": "here"},
     "POST /jobs/{kind}/{owner}/{name}/schedules": lambda things: {"cron": "0 4 * * *", "tz": "UTC"},
 }
@@ -163,10 +165,13 @@ def _plain(route: str, things: Things) -> dict[str, str]:
         "number": "1",
         "way": "resume",
         "action": "pause",
+        "change": "rename",
         "path": "respawn.css",
     }
     if route.endswith("/prose"):
-        words["cell"] = "2"
+        words["cell"] = "1" if "/versions/" in route else "2"  # an executed notebook has a cell more
+    if route.endswith("/versions/{number}/remove"):
+        name = ATTIC
     return {"kind": kind, "owner": owner, "name": name, **words}
 
 

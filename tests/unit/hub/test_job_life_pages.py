@@ -1,4 +1,4 @@
-"""The forms of a job's page that rename, archive, restore and remove it, and that of a run that removes it."""
+"""The forms of a page that rename, archive, restore and remove a job, and the one that removes a run."""
 
 from __future__ import annotations
 
