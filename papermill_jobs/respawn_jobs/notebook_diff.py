@@ -75,7 +75,9 @@ def lacking(base: NotebookNode, fixed: NotebookNode, file: NotebookNode) -> list
     in_file = dict(_both(pair_cells(fixed.cells, file.cells)))
     from_base = dict(_both(pair_cells(base.cells, file.cells)))
     by_id = {cell.get("id"): cell for cell in file.cells}
-    left = Counter(_essence(cell) for cell in file.cells)
+    kept = {cell.get("id") for cell in fixed.cells}
+    more = Counter(_essence(cell) for cell in file.cells)
+    more.subtract(_essence(cell) for cell in fixed.cells)
     found = []
     for before, after in pair_cells(base.cells, fixed.cells):
         old = None if before is None else base.cells[before]
@@ -88,11 +90,12 @@ def lacking(base: NotebookNode, fixed: NotebookNode, file: NotebookNode) -> list
         partners = [file.cells[place] for place in places if place is not None]
         partners += [by_id[cell.get("id")]] if cell.get("id") in by_id else []
         if new is None:
-            held = not partners and not left[_essence(cell)]
+            otherwise = more[_essence(cell)] <= 0
+            held = otherwise and (cell.get("id") not in by_id or cell.get("id") in kept)
         else:
+            otherwise = old is not None and not any(_same(old, partner) for partner in partners)
             held = any(_same(new, partner) for partner in partners)
         if not held:
-            otherwise = old is not None and not any(_same(old, partner) for partner in partners)
             found.append(FixedCell(int(after if after is not None else before or 0), otherwise))
     return found
 

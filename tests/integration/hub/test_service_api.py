@@ -12,6 +12,7 @@ from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, NotFound, Una
 from respawn_jobs.models import CellState, Run, RunState
 from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.service_versions import ScheduleChange
 from support.hub import RunningHub, command_of
 from support.notebooks import notebook, text
 from support.waiting import wait_for
@@ -178,6 +179,41 @@ def test_bad_input_is_told_over_http_as_it_is(hub: RunningHub, ada: RemoteServic
     answer = httpx.post(f"{hub.service_url}/api/runs", headers=headers, json={"jobb": "x"})
     assert answer.status_code == 422
     assert "jobb" in answer.json()["message"]
+
+
+def test_a_promotion_is_weighed_and_versions_are_compared_over_http(
+    hub: RunningHub, ada: RemoteService
+) -> None:
+    first = Promotion(name="weighed", notebook=text(notebook("a = 1")), source="/srv/ada/weighed.ipynb")
+    second = first.model_copy(update={"notebook": text(notebook("a = 2")), "source": "/srv/ada/b.ipynb"})
+    ada.promote(first)
+    told = ada.preview_promotion(second)
+    assert (told.outcome, told.version, told.current) == ("new_version", 2, 1)
+    with pytest.raises(Conflict, match="take the job over") as refused:
+        ada.promote(second)
+    assert [question["code"] for question in refused.value.fields["questions"]] == ["take_over"]
+    with pytest.raises(Conflict, match="you saw no job"):
+        ada.promote(second.model_copy(update={"seen": 0}))
+    ada.promote(second.model_copy(update={"seen": 1, "agreed": ["take_over"]}))
+    assert ada.version_notebook("weighed", 1) == first.notebook
+    compared = ada.compare_versions("weighed", 1, 2)
+    assert [(line.kind, line.text) for line in compared.cells[0].lines] == [
+        ("removed", "a = 1"),
+        ("added", "a = 2"),
+    ]
+    headers = {"Authorization": f"token {hub.token('ada')}"}
+    again = second.model_dump(mode="json")
+    assert httpx.post(f"{hub.service_url}/api/versions", json=again, headers=headers).status_code == 200
+
+
+def test_a_schedule_is_changed_and_not_doubled_over_http(ada: RemoteService) -> None:
+    ada.promote(Promotion(name="yearly", notebook=GOOD))
+    request = ScheduleRequest(job="yearly", cron="0 0 1 1 *", tz="UTC")
+    made = ada.schedule(request)
+    with pytest.raises(Conflict, match=made.id):
+        ada.schedule(request)
+    changed = ada.change_schedule(made.id, ScheduleChange(cron="0 0 2 1 *", tz="Europe/Berlin"))
+    assert (changed.cron, changed.tz, changed.paused) == ("0 0 2 1 *", "Europe/Berlin", False)
 
 
 def test_the_openapi_document_tells_every_route(hub: RunningHub) -> None:
