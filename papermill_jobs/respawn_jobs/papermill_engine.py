@@ -92,11 +92,18 @@ def _recorded_run(service: Service, nb: NotebookNode, kernel: str, input_path: A
     from respawn_jobs.errors import InvalidInput
     from respawn_jobs.notebooks import strip_debug, write_notebook
     from respawn_jobs.service import Promotion, RunRequest
+    from respawn_jobs.service_versions import RUN_ANYHOW
     from respawn_jobs.workspace import plain_json, scratch_name
 
     def promote(text: str) -> str:
         version = service.promote(
-            Promotion(name=scratch_name(input_path), notebook=text, kernel=kernel, directory=os.getcwd())  # noqa: PTH109
+            Promotion(
+                name=scratch_name(input_path),
+                notebook=text,
+                kernel=kernel,
+                directory=os.getcwd(),  # noqa: PTH109
+                agreed=list(RUN_ANYHOW),
+            )
         )
         return version.job
 

@@ -17,6 +17,8 @@ Agreement = Literal["replace_fix", "take_over", "undo_roll_back"]
 """What a promotion may do that a person must agree to. replace_fix: the current version holds a fix that
 the file lacks. take_over: the job was promoted from another notebook. undo_roll_back: it is a version that
 somebody went back from."""
+RUN_ANYHOW: tuple[Agreement, ...] = ("replace_fix", "take_over", "undo_roll_back")
+"""For a notebook that is only to be run: its scratch job, which files of one name share, keeps its runs."""
 
 
 class DiffLine(Model):

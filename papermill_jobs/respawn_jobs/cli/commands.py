@@ -218,10 +218,11 @@ def _queue_notebook(
     """Make the notebook a version of its scratch job, and queue a run of it."""
     from respawn_jobs.promotion import prepare
     from respawn_jobs.service import RunRequest
+    from respawn_jobs.service_versions import RUN_ANYHOW
     from respawn_jobs.workspace import scratch_name
 
     promotion = prepare(path, scratch_name(path), kernel=kernel, settings=settings)
-    version = connected.service.promote(promotion)
+    version = connected.service.promote(promotion.model_copy(update={"agreed": list(RUN_ANYHOW)}))
     values = given.together(promoting.parsed(version.parameters, given.typed))
     return connected.service.run(RunRequest(job=version.job, parameters=values, version=version.number))
 

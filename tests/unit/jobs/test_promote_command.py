@@ -70,3 +70,12 @@ def test_a_schedule_is_changed_and_not_doubled(respawn):
     assert (status, made in err) == (2, True)
     status, out, _ = respawn("schedule", "report", "--change", made, "--cron", "0 4 * * *")
     assert (status, "0 4 * * *" in out) == (0, True)
+
+
+def test_a_notebook_that_is_only_run_is_asked_nothing(respawn):
+    Path("elsewhere").mkdir()
+    Path("elsewhere/report.ipynb").write_text(Path("other.ipynb").read_text())
+    told = [
+        json.loads(respawn("run", path, "--json")[1]) for path in ("report.ipynb", "elsewhere/report.ipynb")
+    ]
+    assert [(run["job"].rpartition("/")[2], run["state"]) for run in told] == [("~report", "succeeded")] * 2
