@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jupyter_server.utils import ApiPath, ensure_async, to_os_path
@@ -20,6 +22,17 @@ RUNS_DIRECTORY = "respawn-runs"
 _MAX_COPIES = 1000
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A notebook as it is saved, with where it lies."""
+
+    text: str
+    directory: str | None
+    source: str
+    """Its absolute path where the contents are files of this machine, else its path at the server."""
+    git: GitState | None
+
+
 class Notebooks:
     """Reads and writes notebooks.
 
@@ -29,17 +42,21 @@ class Notebooks:
 
     def __init__(self, contents: Any) -> None:
         self._contents = contents
+        self._remembered: tuple[str, Any, Saved] | None = None
 
     async def text(self, path: str) -> str:
         """Return a saved notebook byte for byte. Raises NotFound naming the path."""
+        text: str = (await self._model(path, content=True, type="file", format="text"))["content"]
+        return text
+
+    async def _model(self, path: str, *, content: bool = False, **form: str) -> dict[str, Any]:
         try:
-            model = await ensure_async(self._contents.get(path, content=True, type="file", format="text"))
+            model: dict[str, Any] = await ensure_async(self._contents.get(path, content=content, **form))
         except HTTPError as error:
             if error.status_code == 404:
                 raise NotFound(f"there is no notebook {path!r} on this server", path=path) from error
             raise InvalidInput(f"{path!r} cannot be read: {error.log_message or error.reason}") from error
-        text: str = model["content"]
-        return text
+        return model
 
     def directory(self, path: str) -> str | None:
         """Return the real directory of a notebook, None when the contents are not files of this machine."""
@@ -49,12 +66,51 @@ class Notebooks:
         directory = Path(to_os_path(ApiPath(path), str(root))).parent
         return str(directory) if directory.is_dir() else None
 
-    def git(self, path: str) -> GitState | None:
-        """Return the state of the repository that a notebook lies in."""
+    async def saved(self, path: str) -> Saved:
+        """Return a saved notebook with where it lies. Raises NotFound naming the path."""
         from respawn_jobs.promotion import git_state
 
-        directory = self.directory(path)
-        return git_state(Path(directory) / Path(path).name) if directory else None
+        text, directory = await self.text(path), self.directory(path)
+        if directory is None:
+            return Saved(text, None, path, None)
+        file = Path(directory) / PurePosixPath(path).name
+        return Saved(text, directory, str(file), await asyncio.to_thread(git_state, file))
+
+    async def remembered(self, path: str) -> Saved:
+        """Return what `saved` does, read again only when the file has changed; it is asked as one types."""
+        changed = (await self._model(path))["last_modified"]
+        if self._remembered is None or self._remembered[:2] != (path, changed):
+            self._remembered = (path, changed, await self.saved(path))
+        return self._remembered[2]
+
+    def path_of(self, source: str) -> str | None:
+        """Return the path at this server of the notebook that `source` names as `Saved.source` does.
+
+        None for one that is not below the server's root.
+
+        A link, to a file or to a directory on the way, counts as outside: what it leads to may be anything.
+        """
+        root = getattr(self._contents, "root_dir", None)
+        if not root:
+            return None if Path(source).is_absolute() else source
+        top, file = Path(root), Path(source)
+        if not file.is_absolute() or "\0" in source or ".." in file.parts or not file.is_relative_to(top):
+            return None
+        inside = file.relative_to(top)
+        if file.resolve() != top.resolve() / inside or not file.is_file():
+            return None
+        return inside.as_posix()
+
+    async def document(self, path: str) -> tuple[NotebookNode, Any]:
+        """Return a notebook as a document of version 4, and when it was changed last. Raises NotFound."""
+        model = await self._model(path, content=True, type="notebook")
+        return model["content"], model["last_modified"]
+
+    async def replace(self, path: str, notebook: NotebookNode, changed: Any) -> None:
+        """Write a notebook, whole or not at all, unless its file was changed since. Raises Conflict then."""
+        if (await self._model(path))["last_modified"] != changed:
+            raise Conflict(f"{path} was changed meanwhile: look at the changes again", path=path)
+        await self._save(path, notebook)
 
     async def run_of(self, path: str) -> tuple[str, str]:
         """Return the run that a debug notebook is of, and the notebook's text.

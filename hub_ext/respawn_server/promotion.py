@@ -1,4 +1,4 @@
-"""Making a notebook of this server a job: what it would be, and the promotion with its schedule."""
+"""Making a notebook of this server a job: what that would do, and the promotion with its schedule."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from respawn_jobs.models import Model, Parameter, Schedule, Version
-from respawn_jobs.service import Promotion, ScheduleRequest, Service
+from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, RespawnError
+from respawn_jobs.models import Model, Parameter, Run, Schedule, Version
+from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest, Service
+from respawn_jobs.service_versions import PromotionPreview, ScheduleChange
+
+VALUE = "value of "
+"""What the name of a field for a parameter's value begins with."""
+_FIELDS = {"name": "name", "namespace": "namespace", "kernel": "kernel", "cron": "cron", "tz": "tz"}
 
 
 class ScheduleBody(Model):
@@ -31,6 +37,24 @@ class Inspection(Model):
     parameters: list[Parameter]
 
 
+class Problem(Model):
+    """Why a promotion would be refused."""
+
+    field: str
+    """The field of the form that it is about; empty where it is about none."""
+    message: str
+
+
+class Previewed(Model):
+    """What a promotion as typed so far would do."""
+
+    preview: PromotionPreview | None
+    """None where it would be refused."""
+    problems: list[Problem]
+    next_due: list[str] = []
+    """The next times of the schedule that it would add."""
+
+
 def inspect_notebook(path: str, text: str, owner: str) -> Inspection:
     """Return what a notebook would be as a job of `owner`. Raises InvalidInput for what is not a notebook."""
     from respawn_jobs.notebooks import read_notebook
@@ -47,30 +71,131 @@ def inspect_notebook(path: str, text: str, owner: str) -> Inspection:
     )
 
 
+def preview(service: Service, promotion: Promotion, schedule: ScheduleBody | None) -> Previewed:
+    """Tell what a promotion with its schedule would do, and all that would be refused of it.
+
+    Raises:
+        RespawnError: The service does not answer, or not to this server.
+    """
+    problems: list[Problem] = []
+    seen: PromotionPreview | None = None
+    try:
+        seen = service.preview_promotion(promotion)
+    except (InvalidInput, Forbidden, Conflict) as error:
+        problems.append(Problem(field=_field(error), message=error.message))
+    fires: list[str] = []
+    if schedule is not None:
+        for check in (
+            lambda: fires.extend(t.isoformat() for t in service.preview(schedule.cron, schedule.tz)),
+            lambda: _scheduled_values(promotion.notebook, schedule.parameters),
+            lambda: _refuse_double(promotion.notebook, schedule, seen.schedules if seen else []),
+        ):
+            try:
+                check()
+            except (InvalidInput, Conflict) as error:
+                problem = Problem(field=_field(error), message=error.message)
+                if problem not in problems:
+                    problems.append(problem)
+    return Previewed(preview=seen, problems=problems, next_due=fires)
+
+
 def promote(
     service: Service, promotion: Promotion, schedule: ScheduleBody | None
 ) -> tuple[Version, Schedule | None]:
     """Promote a notebook and schedule it.
 
     Raises:
-        RespawnError: What `service` raises. A schedule that cannot be is refused before anything is promoted.
+        RespawnError: What `service` raises. A schedule that cannot be, or that the job has already, is
+            refused before anything is promoted.
     """
     if schedule is None:
         return service.promote(promotion), None
     values = _scheduled_values(promotion.notebook, schedule.parameters)
     service.preview(schedule.cron, schedule.tz, 1)
+    _refuse_double(promotion.notebook, schedule, service.preview_promotion(promotion).schedules)
     version = service.promote(promotion)
     request = ScheduleRequest(job=version.job, cron=schedule.cron, tz=schedule.tz, parameters=values)
-    return version, service.schedule(request)
+    try:
+        return version, service.schedule(request)
+    except Conflict as error:
+        # Somebody added the same schedule between the look and the promotion.
+        message = f"The job has version {version.number}, and the schedule was not added: {error.message}"
+        raise Conflict(message, **error.fields) from error
+
+
+def change_schedule(
+    service: Service, schedule: str, change: ScheduleChange, typed: dict[str, str] | None, job: str
+) -> Schedule:
+    """Change a schedule.
+
+    Args:
+        service: where it is.
+        schedule: its id.
+        change: what becomes of it, without its parameters.
+        typed: its parameters' values as typed; None leaves them.
+        job: the job whose current version declares them.
+    """
+    if typed is not None:
+        declared = _declared(service, job, None)
+        values = {name: _parse(declared, name, value) for name, value in typed.items()}
+        change = change.model_copy(update={"parameters": values})
+    return service.change_schedule(schedule, change)
+
+
+def run_now(service: Service, job: str, version: int | None, typed: dict[str, str]) -> Run:
+    """Queue a run of a job with parameters as they were typed. Raises what `Service.run` raises."""
+    declared = _declared(service, job, version)
+    values = {name: _parse(declared, name, value) for name, value in typed.items()}
+    return service.run(RunRequest(job=job, parameters=values, version=version))
+
+
+def _declared(service: Service, job: str, version: int | None) -> list[Parameter]:
+    number = version if version is not None else service.job(job).version
+    found = next((one for one in service.versions(job) if one.number == number), None)
+    return list(found.parameters) if found else []
+
+
+def _parse(declared: list[Parameter], name: str, value: str) -> Any:
+    from respawn_jobs.parameters import parse
+
+    return parse(declared, name, value)
+
+
+def _refuse_double(text: str, schedule: ScheduleBody, there: list[Schedule]) -> None:
+    """Raise Conflict when one of the schedules that are there is the same."""
+    values = _scheduled_values(text, schedule.parameters)
+    for one in there:
+        same = _spelled(one.cron) == _spelled(schedule.cron) and one.tz == schedule.tz.strip()
+        if same and one.parameters == values:
+            state = " (paused)" if one.paused else ""
+            raise Conflict(
+                f"the job has this schedule already: {one.id}, {one.cron} in {one.tz}{state}",
+                field="cron",
+                schedule=one.id,
+            )
+
+
+def _spelled(cron: str) -> str:
+    return " ".join(cron.upper().split())
+
+
+def _field(error: RespawnError) -> str:
+    """Return the form's field that an error is about."""
+    if error.fields.get("field"):
+        return str(error.fields["field"])
+    if "parameter" in error.fields:
+        return f"{VALUE}{error.fields['parameter']}"
+    named = next((field for key, field in _FIELDS.items() if key in error.fields), "")
+    return named or ("namespace" if isinstance(error, Forbidden) else "")
 
 
 def _scheduled_values(text: str, typed: dict[str, str]) -> dict[str, Any]:
     from respawn_jobs.notebooks import read_notebook
-    from respawn_jobs.parameters import check, inspectable, parse
+    from respawn_jobs.parameters import check, inspectable
 
     notebook = read_notebook(text)
     declared = _parameters(notebook)
-    values = {name: parse(declared, name, value) for name, value in typed.items()}
+    values = {name: _parse(declared, name, value) for name, value in typed.items()}
     return check(declared, values) if inspectable(_language(notebook)) else values
 
 

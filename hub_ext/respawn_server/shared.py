@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jupyter_server.base.handlers import APIHandler
+from pydantic import ValidationError
 
 from respawn_jobs.errors import InvalidInput, RespawnError
+from respawn_jobs.models import Model, Run
 from respawn_jobs.service import Service
 from respawn_server.connection import Connection
 from respawn_server.kernel import Kernels
@@ -19,6 +21,7 @@ from respawn_server.openings import Openings
 
 KEY = "respawn"
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -78,3 +81,19 @@ class RespawnHandler(APIHandler):
         """Finish with a JSON document."""
         self.set_status(status)
         self.finish(json.dumps(document, default=str))
+
+    def answer_run(self, run: Run) -> None:
+        """Finish with a run that was made, and the address of its page."""
+        pages = self.shared.pages
+        url = f"{pages}/runs/{run.id}" if pages else None
+        self.answer({"run": run.model_dump(mode="json"), "url": url}, status=201)
+
+
+def read_body(model: type[M], document: dict[str, Any]) -> M:
+    """Return a request's document as what it must be. Raises InvalidInput that names the field."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"{where}: {first['msg']}", field=where) from error

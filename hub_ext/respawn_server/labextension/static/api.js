@@ -2,10 +2,11 @@
 
 /** What the server refused: its message is meant for people. */
 export class Refused extends Error {
-  constructor(message, code, status) {
+  constructor(message, code, status, fields = {}) {
     super(message);
     this.code = code;
     this.status = status;
+    this.fields = fields;
   }
 }
 
@@ -41,6 +42,29 @@ export class Api {
     return this._call("POST", "promote", request);
   }
 
+  /** What `promote` would do, and what it would refuse; changes nothing. */
+  previewPromotion(request) {
+    return this._call("POST", "promote/preview", request);
+  }
+
+  /** @param {{schedule: string, job: string}} change with what becomes of it; `remove` ends it */
+  changeSchedule(change) {
+    return this._call("POST", "schedule", change);
+  }
+
+  runNow(request) {
+    return this._call("POST", "run", request);
+  }
+
+  /** What writing the fix of a debug notebook to its job's file would do. */
+  fix(path) {
+    return this._call("GET", `write-back?${new URLSearchParams({ path })}`);
+  }
+
+  writeBack(path, seen) {
+    return this._call("POST", "write-back", { path, seen });
+  }
+
   preview(cron, tz) {
     return this._call("GET", `preview?${new URLSearchParams({ cron, tz })}`);
   }
@@ -53,12 +77,12 @@ export class Api {
     try {
       response = await this._connection.makeRequest(url, init, settings);
     } catch {
-      throw new Refused("The Jupyter server does not answer.", "unavailable", 0);
+      throw new Refused("Your Jupyter server does not answer. Is it still running?", "unavailable", 0);
     }
     const document = await response.json().catch(() => ({}));
     if (!response.ok) {
       const message = document.message || `The Jupyter server answered ${response.status}.`;
-      throw new Refused(message, document.error || "error", response.status);
+      throw new Refused(message, document.error || "error", response.status, document.fields || {});
     }
     return document;
   }

@@ -1,7 +1,7 @@
 // A debug notebook: the bar above it, and the failing cell brought into view and marked.
 
 import { element, pageLink, webAddress } from "./dom.js";
-import { outcomeBox } from "./outcome.js";
+import { fixBox, outcomeBox } from "./outcome.js";
 
 export const SCRATCH = "respawn:scratch";
 const FAILING = "respawn-failing-cell";
@@ -28,6 +28,7 @@ export function addBar(lab, panel, info, pages, { resume, restart }) {
       info.error ? ` · ${info.error}` : "",
     ),
     outcomeBox(),
+    fixBox(),
     element(
       "span",
       { class: "respawn-bar-buttons" },

@@ -31,3 +31,8 @@ export function pageLink(url, text, attributes = {}) {
 export function problemBox(message) {
   return element("p", { class: "respawn-problem", role: "alert", hidden: !message }, message || "");
 }
+
+/** A button inside of a dialog's body. */
+export function button(label, click, attributes = {}) {
+  return element("button", { type: "button", class: "jp-mod-styled jp-mod-reject respawn-button", click, ...attributes }, label);
+}

@@ -8,10 +8,11 @@ const WORDS = { timed_out: "timed out" };
 /**
  * Keep the bar as it is at the service: after a resume it offers no second one.
  *
- * @param {{api, panel, node: HTMLElement, pages: string}} options `node` is the bar; parts of it are found by their class
+ * @param {{api, panel, node: HTMLElement, pages: string, succeeded: () => Promise<void>}} options
+ *   `node` is the bar; parts of it are found by their class; `succeeded` is called once a run that goes on from it has
  * @returns {() => Promise<void>} looks again now
  */
-export function followOutcome({ api, panel, node, pages }) {
+export function followOutcome({ api, panel, node, pages, succeeded }) {
   const box = node.querySelector(".respawn-bar-outcome");
   let timer = 0;
 
@@ -28,6 +29,7 @@ export function followOutcome({ api, panel, node, pages }) {
     const said = `${last.id} ${state}`;
     if (box.dataset.said === said) return undefined;
     box.dataset.said = said;
+    if (state === "succeeded") void succeeded();
     return box.replaceChildren(
       `${run.id} was resumed: `,
       page,
@@ -64,4 +66,9 @@ export function followOutcome({ api, panel, node, pages }) {
 /** The part of the bar that says it. */
 export function outcomeBox() {
   return element("span", { class: "respawn-bar-outcome", role: "status", "aria-live": "polite" });
+}
+
+/** The part of the bar that offers to write the fix to its file. */
+export function fixBox() {
+  return element("span", { class: "respawn-bar-fix" });
 }

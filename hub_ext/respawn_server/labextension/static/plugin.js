@@ -5,6 +5,7 @@ import { addBar, debugInfo, markFailingCell, showFailingCell } from "./debugging
 import { followOutcome } from "./outcome.js";
 import { promote } from "./promote.js";
 import { restart, resume } from "./resume.js";
+import { offerFix } from "./write_back.js";
 
 const CATEGORY = "Respawn";
 
@@ -61,7 +62,9 @@ async function prepare(lab, app, api, panel) {
   };
   const pages = lab.coreutils.PageConfig.getOption("respawnPages");
   const bar = addBar(lab, panel, info, pages, { resume: run("respawn:resume"), restart: run("respawn:restart") });
-  look = followOutcome({ api, panel, node: bar.node.firstElementChild, pages });
+  const node = bar.node.firstElementChild;
+  const succeeded = offerFix({ lab, api, app, panel, box: node.querySelector(".respawn-bar-fix") });
+  look = followOutcome({ api, panel, node, pages, succeeded });
   markFailingCell(panel, info);
   await panel.revealed;
   await showFailingCell(panel, info);

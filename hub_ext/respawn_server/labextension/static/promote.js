@@ -1,155 +1,131 @@
-// Promote: the saved notebook becomes a version of a job, with a schedule when one is given.
+// Promote: the saved notebook becomes a version of a job. What that does is told as the form is filled in.
 
 import { ask, tellProblem } from "./ask.js";
-import { element, pageLink, problemBox } from "./dom.js";
-import { kindOf, parameterControl, shownDefault } from "./parameters.js";
-import { scheduleFields } from "./schedule.js";
+import { element, pageLink } from "./dom.js";
+import { promotionOutcome } from "./outcome_of_promotion.js";
+import { promoteForm } from "./promote_form.js";
+import { runNow } from "./run_now.js";
+import { scheduleList } from "./schedules.js";
 
-const NAME = "[a-z0-9][a-z0-9._\\-]{0,62}";
-const VALUE = "value of ";
+const PAUSE_MS = 300;
 
 /** Show the form until it is promoted or given up. */
 export async function promote(lab, api, panel) {
   try {
     await panel.context.save();
-    const path = panel.context.path;
-    const info = await api.inspect(path);
-    let values = { name: info.name, namespace: info.namespace };
-    let problem = "";
-    for (;;) {
-      const form = promoteForm(api, info, values, problem);
-      const accepted = await ask(lab, {
-        title: "Promote to a job",
-        node: form.node,
-        accept: "Promote",
-        focus: "input[name=name]",
-        ready: form.follow,
-      });
-      form.close();
-      if (!accepted) return;
-      values = form.values();
-      try {
-        await promoted(lab, values, await api.promote(request(path, values)));
-        return;
-      } catch (error) {
-        problem = error.message;
-      }
-    }
+    const info = await api.inspect(panel.context.path);
+    const view = promotion(api, info, panel.context.path);
+    await ask(lab, {
+      title: "Promote to a job",
+      node: view.node,
+      accept: "Promote",
+      focus: "input[name=name]",
+      ready: view.follow,
+      submit: view.submit,
+    });
+    view.close();
+    if (view.done()) await promoted(lab, api, info, view.done());
   } catch (error) {
     await tellProblem(lab, "Promote", error);
   }
 }
 
-function request(path, values) {
-  const minutes = Number(values.timeout);
-  const settings = {};
-  if (values.attempts) settings.max_attempts = Number(values.attempts);
-  if (minutes > 0) settings.timeout_seconds = 60 * minutes;
-  return {
-    path,
-    name: values.name,
-    namespace: values.namespace || null,
-    settings: Object.keys(settings).length ? settings : null,
-    schedule: values.cron ? { cron: values.cron, tz: values.tz, parameters: scheduledValues(values) } : null,
-  };
-}
+/** The form with what it would do: `submit` promotes, and says false while the dialog is to stay. */
+function promotion(api, info, path) {
+  let setReady = () => {};
+  let seen = null; // what the service said of the form as it is; null while it has not answered
+  let asked = 0;
+  let timer = 0;
+  let result = null;
+  const outcome = promotionOutcome({ changed: () => check(), again: () => void look() });
+  const schedules = scheduleList({ api, parameters: info.parameters, changed: () => void look() });
+  const form = promoteForm(api, info, [outcome.node, schedules.node]);
+  const idle = () => seen?.preview.outcome === "unchanged" && !form.saves();
+  const label = () => (idle() ? "Close" : seen?.preview.outcome === "unchanged" ? "Save settings" : "Promote");
+  const check = () => setReady(Boolean(seen) && outcome.settled() && form.valid(), label());
 
-function scheduledValues(values) {
-  const typed = Object.entries(values).filter(([key, value]) => key.startsWith(VALUE) && value !== "");
-  return Object.fromEntries(typed.map(([key, value]) => [key.slice(VALUE.length), value]));
-}
-
-function promoteForm(api, info, values, problem) {
-  const schedule = scheduleFields(api, values);
-  const form = element(
-    "form",
-    { class: "respawn-body respawn-form", submit: (event) => event.preventDefault() },
-    problemBox(problem),
-    element(
-      "div",
-      { class: "respawn-pair" },
-      field("Job name", { name: "name", value: values.name, required: true, pattern: NAME }, {
-        hint: "small letters, digits, . _ -",
-      }),
-      field("Namespace", { name: "namespace", value: values.namespace, required: true }, {
-        hint: "user/… for yourself, team/… for a group",
-      }),
-    ),
-    element("p", {}, "Kernel: ", element("strong", {}, info.display_name || "none named in the notebook")),
-    schedule.node,
-    parameterTable(info.parameters, values),
-    element(
-      "div",
-      { class: "respawn-pair" },
-      field("Timeout in minutes", { name: "timeout", type: "number", min: "0", step: "any", value: values.timeout }, {
-        hint: "empty: none, or as before",
-      }),
-      field("Attempts", { name: "attempts", type: "number", min: "1", max: "20", value: values.attempts }, {
-        hint: "empty: 1, or as before",
-      }),
-    ),
-  );
-  const follow = (setReady) => {
-    const check = () => setReady(form.checkValidity() && schedule.valid());
-    schedule.follow(check);
-    form.addEventListener("input", check);
+  const show = (answer) => {
+    form.quiet();
+    for (const { field, message } of answer.problems) form.tell(field, message);
+    if (answer.preview) {
+      outcome.show(answer.preview);
+      schedules.show(answer.preview.schedules, answer.preview.job);
+      form.settingsOf(answer.preview.settings);
+    } else {
+      outcome.refuse(answer.problems.some(({ field }) => field === "") ? "" : "It cannot be promoted like this: see below.");
+      schedules.show([], "");
+    }
+    seen = answer.preview && answer.problems.length === 0 ? answer : null;
     check();
   };
+  const look = async () => {
+    window.clearTimeout(timer);
+    const mine = (asked += 1);
+    seen = null;
+    outcome.wait();
+    check();
+    try {
+      const answer = await api.previewPromotion(form.request(path));
+      // An answer to what is no longer typed must not be shown.
+      if (mine === asked) show(answer);
+    } catch (error) {
+      if (mine !== asked) return;
+      outcome.refuse(error.message, true);
+      check();
+    }
+  };
+  const typed = () => {
+    window.clearTimeout(timer);
+    asked += 1;
+    seen = null;
+    outcome.wait();
+    check();
+    timer = window.setTimeout(look, PAUSE_MS);
+  };
+  const submit = async () => {
+    if (idle()) return true;
+    try {
+      const preview = seen.preview;
+      const request = { ...form.request(path), seen: preview.current ?? 0, agreed: outcome.agreed() };
+      result = { ...(await api.promote(request)), job: preview.job };
+      return true;
+    } catch (error) {
+      // Somebody else may have changed the job meanwhile: what happens now is another thing, and said.
+      await look();
+      const { field, parameter } = error.fields || {};
+      if (parameter) form.tell(`value of ${parameter}`, error.message);
+      else if (["name", "namespace", "kernel", "cron", "tz"].includes(field)) form.tell(field, error.message);
+      else outcome.tell(error.message);
+      return false;
+    }
+  };
   return {
-    node: form,
-    follow,
-    close: schedule.close,
-    values: () => Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, value.trim()])),
+    node: form.node,
+    submit,
+    done: () => result,
+    follow: (set) => {
+      setReady = set;
+      form.follow(typed, check);
+      void look();
+    },
+    close: () => {
+      asked += 1;
+      window.clearTimeout(timer);
+      form.close();
+      schedules.close();
+    },
   };
 }
 
-function field(label, attributes, { hint }) {
-  return element(
-    "label",
-    { class: "respawn-field" },
-    element("span", {}, label),
-    element("input", { class: "jp-mod-styled", autocomplete: "off", spellcheck: "false", ...attributes }),
-    element("small", {}, hint),
-  );
-}
-
-function parameterTable(parameters, values) {
-  if (!parameters.length) {
-    return element("p", {}, "Parameters: none. Tag a cell with ", element("code", {}, "parameters"), " to have some.");
-  }
-  const row = (parameter) =>
-    element(
-      "tr",
-      {},
-      element("td", {}, element("code", {}, parameter.name)),
-      element("td", {}, kindOf(parameter)),
-      element("td", {}, parameter.required ? "required" : element("code", {}, shownDefault(parameter))),
-      element("td", {}, parameter.help),
-      element(
-        "td",
-        {},
-        parameterControl(parameter, {
-          name: VALUE + parameter.name,
-          value: values[VALUE + parameter.name] || "",
-          "aria-label": `Value of ${parameter.name} when scheduled`,
-        }),
-      ),
-    );
-  const head = ["Parameter", "Type", "Default", "Help", "When scheduled"].map((text) => element("th", { scope: "col" }, text));
-  return element(
-    "div",
-    { class: "respawn-plan" },
-    element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...parameters.map(row))),
-  );
-}
-
-async function promoted(lab, values, { version, schedule, url }) {
+async function promoted(lab, api, info, { version, schedule, url, job, new: fresh }) {
+  const what = fresh ? ` has version ${version.number}.` : `: version ${version.number} has this notebook already; its settings are saved.`;
   const when = schedule ? ` It runs at ${schedule.cron} (${schedule.tz}).` : "";
   const node = element(
     "div",
     { class: "respawn-body" },
-    element("p", {}, element("strong", {}, `${values.namespace}/${values.name}`), ` has version ${version.number}.${when}`),
+    element("p", {}, element("strong", {}, job), what, when),
     url ? element("p", {}, pageLink(url, "Open the job's page", { class: "respawn-open-job" })) : null,
+    runNow(api, { job: version.job, version: version.number, parameters: info.parameters }),
   );
-  await ask(lab, { title: "Promoted", node, accept: null });
+  await ask(lab, { title: fresh ? "Promoted" : "Saved", node, accept: null });
 }
