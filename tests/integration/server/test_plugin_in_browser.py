@@ -8,8 +8,9 @@ from nbformat import v4
 from playwright.sync_api import Page, expect
 
 from respawn_jobs.models import CellState, RunState
-from support.browser import picture, sign_in
+from support.browser import picture
 from support.hub import RunningHub
+from support.lab import show_notebook
 from support.servers import Server, fail, finished
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
@@ -29,18 +30,11 @@ def add(server: Server, path: str, before: str, *sources: str) -> None:
     nbformat.write(notebook, server.home / path)
 
 
-def show(page: Page, server: Server, path: str) -> None:
-    # `reset`: without the tabs that an earlier test left open.
-    page.goto(f"{server.hub.url}/hub/login?next=/user/{server.user}/lab/tree/{path}%3Freset")
-    sign_in(page, server.user, server.hub.password)
-    expect(page.locator(".lm-DockPanel-tabBar .lm-mod-current")).to_contain_text(path.rpartition("/")[2])
-
-
 def test_failing_cell_is_selected_and_marked_and_the_bar_names_the_run(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
     run = fail(hub, "in-view", [*[f"x{n} = {n}" for n in range(30)], "x1 / x0", "x2"])
-    show(page, server, server.open(run.id)[-1]["path"])
+    show_notebook(page, server, server.open(run.id)[-1]["path"])
     failing = page.locator(".respawn-failing-cell")
     expect(failing).to_contain_text("x1 / x0")
     expect(failing).to_contain_class("jp-mod-active")
@@ -60,7 +54,7 @@ def test_cell_with_side_effects_runs_again_only_when_agreed(
     path = server.open(run.id)[-1]["path"]
     edit(server, path, "c0", "to = ['ada', 'bob']")
     edit(server, path, "c2", "sent")
-    show(page, server, path)
+    show_notebook(page, server, path)
     page.get_by_role("button", name="Resume…").click()
     dialog = page.get_by_role("dialog")
     accept = dialog.get_by_role("button", name="Resume", exact=True)
@@ -88,7 +82,7 @@ def test_variable_that_cannot_be_restored_is_named_and_made_again_when_agreed(
     run = fail(hub, "generator", ["numbers = (n for n in range(3)); kept = 1", "1 / 0", "list(numbers)"])
     path = server.open(run.id)[-1]["path"]
     edit(server, path, "c1", "pass")
-    show(page, server, path)
+    show_notebook(page, server, path)
     page.get_by_role("button", name="Resume…").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("alert")).to_contain_text("numbers")
@@ -112,7 +106,7 @@ def test_variable_that_only_a_cell_with_side_effects_makes_stops_the_resume(
     run = fail(hub, "generator-once", cells, c0=["respawn:once"])
     path = server.open(run.id)[-1]["path"]
     edit(server, path, "c1", "pass")
-    show(page, server, path)
+    show_notebook(page, server, path)
     page.get_by_role("button", name="Resume…").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("alert")).to_contain_text("numbers")
@@ -127,19 +121,19 @@ def test_promotion_waits_for_a_schedule_that_can_be_and_then_says_the_version(
     cell = v4.new_code_cell("year: int", id="parameters", metadata={"tags": ["parameters"]})
     spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(v4.new_notebook(cells=[cell], metadata=spec), server.home / "Nightly.ipynb")
-    show(page, server, "Nightly.ipynb")
+    show_notebook(page, server, "Nightly.ipynb")
     page.get_by_role("button", name="Promote…").locator("visible=true").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("Job name")).to_have_value("nightly")
     accept = dialog.get_by_role("button", name="Promote", exact=True)
     dialog.get_by_label("Cron (optional)").fill("61 * * * *")
-    expect(dialog.locator(".respawn-fires .respawn-problem")).to_contain_text("61")
+    expect(dialog.get_by_role("alert").filter(has_text="61 * * * *")).to_be_visible()
     expect(accept).to_be_disabled()
     dialog.get_by_label("Cron (optional)").fill("30 2 * * *")
     dialog.get_by_label("Time zone").fill("Europe/Berlin")
     expect(dialog.locator(".respawn-fires li")).to_have_count(5)
-    accept.click()
     expect(page.get_by_role("alert").filter(has_text="'year' is required")).to_be_visible()
+    expect(accept).to_be_disabled()
     page.get_by_label("Value of year when scheduled").fill("2026")
     expect(accept).to_be_enabled()
     accept.click()
@@ -159,7 +153,7 @@ def test_scratch_cell_is_dropped_and_the_bar_tells_what_became_of_the_run(
     path = server.open(run.id)[-1]["path"]
     edit(server, path, "c1", "pass")
     add(server, path, "c1", "len(rows), max(rows)", "total = sum(rows)")
-    show(page, server, path)
+    show_notebook(page, server, path)
     expect(page.locator('.jp-Cell[data-respawn-cell="cell 1"]')).to_contain_text("len(rows)")
     expect(page.locator('.jp-Cell[data-respawn-cell="cell 3"]')).to_contain_class("respawn-failing-cell")
     bar = page.get_by_role("toolbar", name="Respawn")

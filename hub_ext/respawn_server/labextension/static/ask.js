@@ -49,7 +49,9 @@ export async function ask(lab, { title, node, accept, cancel = "Cancel", focus, 
     mayAccept = value;
     show();
     const text = button()?.querySelector(".jp-Dialog-buttonLabel");
-    if (label && text) text.textContent = label;
+    if (!label || !text) return;
+    text.textContent = label;
+    button().setAttribute("aria-label", label); // JupyterLab's own stays as the button was made
   };
   // Registered before the dialog's own listener: Enter must not accept what the button refuses.
   dialog.node.addEventListener(
