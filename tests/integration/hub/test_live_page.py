@@ -53,12 +53,12 @@ def test_the_next_fires_are_shown_while_a_schedule_is_written(
     ada.promote(Promotion(name="steps", notebook=text(notebook(STEPS, "1/0"))))
     page.goto(f"{hub.service_url}/jobs/user/ada/steps")
 
-    page.fill("#cron", "0 6 * * 1")
-    page.fill("#tz", "Europe/Berlin")
-    expect(page.locator("#fires li")).to_have_count(4)
-    expect(page.locator("#fires li").first).to_contain_text("Mon")
-    page.fill("#cron", "0 0 30 2 *")
-    expect(page.locator("#fires")).to_contain_text("30 2")
+    page.fill("#cron-new", "0 6 * * 1")
+    page.fill("#tz-new", "Europe/Berlin")
+    expect(page.locator("#new-schedule .fires li")).to_have_count(4)
+    expect(page.locator("#new-schedule .fires li").first).to_contain_text("Mon")
+    page.fill("#cron-new", "0 0 30 2 *")
+    expect(page.locator("#new-schedule .fires")).to_contain_text("30 2")
 
 
 @pytest.mark.parametrize("path", ["", "jobs/user/ada/steps"])
