@@ -13,6 +13,7 @@ from respawn_jobs.cli import (
     auditing,
     backfilling,
     history,
+    job_life,
     keeping,
     looking,
     promoting,
@@ -184,6 +185,7 @@ def retry(run_id: str, output: Path | None, as_json: bool) -> int:
 for command in (
     *promoting.COMMANDS,
     *versioning.COMMANDS,
+    *job_life.COMMANDS,
     *backfilling.COMMANDS,
     *history.COMMANDS,
     *looking.COMMANDS,

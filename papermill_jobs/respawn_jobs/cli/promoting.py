@@ -226,14 +226,15 @@ def _missed(schedule: Schedule) -> str:
 
 @click.command()
 @click.option("--namespace", help="Only this namespace.")
+@click.option("--archived", is_flag=True, help="The archived ones.")
 @json_option
-def jobs(namespace: str | None, as_json: bool) -> int:
+def jobs(namespace: str | None, archived: bool, as_json: bool) -> int:
     """List jobs."""
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
 
     with connection() as connected:
-        found = connected.service.jobs(namespace)
+        found = connected.service.jobs(namespace, archived=archived)
     if as_json:
         printing.document([job.model_dump(mode="json") for job in found])
         return 0
