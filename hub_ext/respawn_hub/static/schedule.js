@@ -52,7 +52,8 @@
     // A folded form asks when it is opened: a job may have many schedules.
     const fold = form.closest("details");
     if (fold) fold.addEventListener("toggle", () => fold.open && preview());
-    if (!fold || fold.open) preview();
+    // What the service refused stands at its field already.
+    if ((!fold || fold.open) && !form.querySelector(".is-invalid")) preview();
   }
 
   function inZone(when, zone) {
