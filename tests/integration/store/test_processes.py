@@ -58,8 +58,10 @@ def test_schedulers_in_many_processes_make_one_run_per_due_time_although_one_is_
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1, minutes=1)
     ledger = Ledger.embedded(data, clock=lambda: an_hour_ago)
     ada = ledger.as_actor(Actor.owner("ada"))
-    hourly = ScheduleRequest(job="report", cron=f"{an_hour_ago.minute} * * * *", tz="UTC")
-    schedules = {ada.schedule(hourly).id for _ in range(15)}
+    cron, schedules = f"{an_hour_ago.minute} * * * *", set()
+    for number in range(15):
+        version = ada.promote(Promotion(name=f"report-{number}", notebook=text(notebook("a = 1"))))
+        schedules.add(ada.schedule(ScheduleRequest(job=version.job, cron=cron, tz="UTC")).id)
 
     started = [start(SCHEDULER, data) for _ in range(3)]
     for process in started:
