@@ -53,6 +53,7 @@ def respawn() -> None:
 @parameter_option
 @source_options
 @click.option("-k", "--kernel", help="Kernel for a notebook, instead of the one that it names.")
+@click.option("--version", type=click.IntRange(1), help="A version of a job, instead of the current one.")
 @settings_options
 @output_option
 @json_option
@@ -60,6 +61,7 @@ def run(
     target: str,
     parameters: tuple[tuple[str, str], ...],
     kernel: str | None,
+    version: int | None,
     output: Path | None,
     as_json: bool,
     **options: Any,
@@ -74,8 +76,10 @@ def run(
         if kernel or given_settings(options):
             raise click.UsageError("--kernel and settings belong to notebooks; a job has its own")
         with connection() as connected:
-            queued = _queue_job(connected, target, values)
+            queued = _queue_job(connected, target, values, version)
             return _finish(connected, queued, output, as_json)
+    if version is not None:
+        raise click.UsageError("--version belongs to jobs; a notebook file runs as it is")
     if output is not None and output.resolve() == path.resolve():
         raise click.UsageError("--output is the notebook itself; it would be replaced by what was executed")
     # The kernel boots while the rest of the program is imported; on a hub it will run elsewhere.
@@ -229,11 +233,11 @@ def _queue_notebook(
     return connected.service.run(RunRequest(job=version.job, parameters=values, version=version.number))
 
 
-def _queue_job(connected: Connection, ref: str, given: Values) -> Run:
+def _queue_job(connected: Connection, ref: str, given: Values, version: int | None) -> Run:
     from respawn_jobs.service import RunRequest
 
-    values = given.together(promoting.parsed_for_job(connected.service, ref, given.typed))
-    return connected.service.run(RunRequest(job=ref, parameters=values))
+    values = given.together(promoting.parsed_for_job(connected.service, ref, given.typed, version))
+    return connected.service.run(RunRequest(job=ref, parameters=values, version=version))
 
 
 def _finish(

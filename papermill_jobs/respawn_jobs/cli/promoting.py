@@ -25,13 +25,22 @@ def parsed(declared: list[Parameter], given: tuple[tuple[str, str], ...]) -> dic
     return {name: parse(declared, name, text) for name, text in given}
 
 
-def parsed_for_job(service: Service, ref: str, given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """Return what `-p` options mean for a job's current version."""
+def parsed_for_job(
+    service: Service, ref: str, given: tuple[tuple[str, str], ...], number: int | None = None
+) -> dict[str, Any]:
+    """Return what `-p` options mean for a version of a job, by default its current one.
+
+    Raises `NotFound` when the job has no such version.
+    """
     if not given:
         return {}
-    current = service.job(ref).version
-    version = next(version for version in service.versions(ref) if version.number == current)
-    return parsed(version.parameters, given)
+    from respawn_jobs.errors import NotFound
+
+    wanted = service.job(ref).version if number is None else number
+    for version in service.versions(ref):
+        if version.number == wanted:
+            return parsed(version.parameters, given)
+    raise NotFound(f"{ref} has no version {wanted}", job=ref, version=wanted)
 
 
 def parsed_for_run(service: Service, run: str, given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
