@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from nbformat import NotebookNode
 
 from respawn_jobs.models import Model, Run, RunState, Version
+from respawn_jobs.notebook_diff import diff_lines, pair_cells
 from respawn_jobs.service import Service
 from respawn_jobs.service_versions import DiffLine
 
 _MAX_RESUMES = 20
 """Resumes, one of the other, that are followed."""
-_MAX_LINES = 2000
-"""Lines of a cell up to which its two texts are compared line by line: the time grows with their product."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +126,7 @@ def merge(old: NotebookNode, new: NotebookNode, mine: NotebookNode) -> Merge:
 
 
 def pairs(old: Sequence[NotebookNode], new: Sequence[NotebookNode]) -> dict[int, int]:
-    """Return which cell of `new` each cell of `old` became: by its id, then by its text, then by its place
-    between others that are paired."""
+    """Return which cell of `new` each cell of `old` became: by its id wherever it lies, the rest in order."""
     by_id = {cell["id"]: place for place, cell in enumerate(new) if cell.get("id")}
     found: dict[int, int] = {}
     for place, cell in enumerate(old):
@@ -137,33 +134,12 @@ def pairs(old: Sequence[NotebookNode], new: Sequence[NotebookNode]) -> dict[int,
         if to is not None and new[to].cell_type == cell.cell_type:
             found[place] = by_id.pop(cell["id"])
     left = [place for place in range(len(old)) if place not in found]
-    free = [place for place in range(len(new)) if place not in set(found.values())]
-    ours = [(old[place].cell_type, old[place].source) for place in left]
-    theirs = [(new[place].cell_type, new[place].source) for place in free]
-    for how, first, last, begin, end in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
-        if how == "equal" or (how == "replace" and last - first == end - begin):
-            for a, b in zip(range(first, last), range(begin, end), strict=True):
-                if ours[a][0] == theirs[b][0]:
-                    found[left[a]] = free[b]
+    taken = set(found.values())
+    free = [place for place in range(len(new)) if place not in taken]
+    for a, b in pair_cells([old[place] for place in left], [new[place] for place in free]):
+        if a is not None and b is not None and old[left[a]].cell_type == new[free[b]].cell_type:
+            found[left[a]] = free[b]
     return found
-
-
-def diff_lines(old: str, new: str) -> list[DiffLine]:
-    """Return how one text became another, line by line; of very long ones all of both."""
-    before, after = old.splitlines(), new.splitlines()
-    if max(len(before), len(after)) > _MAX_LINES:
-        return [*_lines("removed", before), *_lines("added", after)]
-    lines: list[DiffLine] = []
-    for how, first, last, begin, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if how == "equal":
-            lines += _lines("same", before[first:last])
-        else:
-            lines += [*_lines("removed", before[first:last]), *_lines("added", after[begin:end])]
-    return lines
-
-
-def _lines(kind: Literal["same", "added", "removed"], texts: Sequence[str]) -> list[DiffLine]:
-    return [DiffLine(kind=kind, text=text) for text in texts]
 
 
 def _change(

@@ -7,6 +7,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from respawn_jobs import schedules
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, RespawnError
 from respawn_jobs.models import Model, Parameter, Run, Schedule, Version
 from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest, Service
@@ -165,18 +166,15 @@ def _refuse_double(text: str, schedule: ScheduleBody, there: list[Schedule]) -> 
     """Raise Conflict when one of the schedules that are there is the same."""
     values = _scheduled_values(text, schedule.parameters)
     for one in there:
-        same = _spelled(one.cron) == _spelled(schedule.cron) and one.tz == schedule.tz.strip()
-        if same and one.parameters == values:
+        if one.tz != schedule.tz or one.parameters != values:
+            continue
+        if schedules.same_times(schedule.cron, one.cron):
             state = " (paused)" if one.paused else ""
             raise Conflict(
                 f"the job has this schedule already: {one.id}, {one.cron} in {one.tz}{state}",
                 field="cron",
                 schedule=one.id,
             )
-
-
-def _spelled(cron: str) -> str:
-    return " ".join(cron.upper().split())
 
 
 def _field(error: RespawnError) -> str:

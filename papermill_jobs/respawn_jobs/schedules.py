@@ -64,6 +64,18 @@ def meaning(cron: str) -> Hashable:
     return _Times(cron, datetime(2000, 1, 1)).meaning
 
 
+def same_times(cron: str, other: str) -> bool:
+    """Tell whether two expressions are due at the same times; one in `other` that cannot be read is not.
+
+    Raises `InvalidInput` when `cron` cannot be read.
+    """
+    meant = meaning(cron)
+    try:
+        return meaning(other) == meant
+    except InvalidInput:
+        return False
+
+
 def latest_fires(cron: str, tz: str, after: datetime, until: datetime, most: int) -> list[datetime]:
     """Return the last instants due after `after` until `until` inclusive: `most` at most, ascending, in UTC.
 

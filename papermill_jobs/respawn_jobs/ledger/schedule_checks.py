@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs import schedules
-from respawn_jobs.errors import Conflict, InvalidInput
+from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger.convert import ref_of
 from respawn_jobs.store.tables import JobRow, ScheduleRow
 
@@ -23,9 +23,11 @@ def check_once(session: Session, job: JobRow, wanted: dict[str, Any], *, but: st
         but: the id of the schedule that is changed.
     """
     its = select(ScheduleRow).where(ScheduleRow.job_id == job.id, ScheduleRow.tz == wanted["tz"])
-    meant = schedules.meaning(wanted["cron"])
     for other in session.scalars(its.order_by(ScheduleRow.created_at, ScheduleRow.id)):
-        if other.id == but or other.parameters != wanted["parameters"] or _meaning(other) != meant:
+        if other.id == but or other.parameters != wanted["parameters"]:
+            continue
+        # One that cannot be read any more is paused when it comes due.
+        if not schedules.same_times(wanted["cron"], other.cron):
             continue
         paused = ", which is paused" if other.paused else ""
         raise Conflict(
@@ -35,10 +37,3 @@ def check_once(session: Session, job: JobRow, wanted: dict[str, Any], *, but: st
             job=ref_of(job),
             schedule=other.id,
         )
-
-
-def _meaning(row: ScheduleRow) -> object:
-    try:
-        return schedules.meaning(row.cron)
-    except InvalidInput:  # one that cannot be read any more is paused when it comes due
-        return None
