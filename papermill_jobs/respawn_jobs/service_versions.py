@@ -163,4 +163,9 @@ class JobLifeService(Protocol):
         """Remove a version. Raises `Conflict` for the current one, and one that runs or versions name."""
 
     def remove_run(self, run: str) -> None:
-        """Remove an ended run with all it keeps. Raises `Conflict` while it is not ended, or is pinned."""
+        """Remove an ended run with all it keeps.
+
+        Raises:
+            Conflict: it has not ended, it is pinned, a run goes on from it, or the service has yet to act on
+                its end.
+        """

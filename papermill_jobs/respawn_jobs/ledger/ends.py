@@ -51,6 +51,13 @@ def take(session: Session, consumer: Consumer, run_id: str) -> bool:
     return True
 
 
+def awaited(session: Session, run_id: str) -> bool:
+    """Tell whether a service has yet to act on a run's end; never where none works on this store."""
+    served = exists().where(ReplicaRow.id.is_not(None))
+    query = select(RunEndRow.run_id).where(RunEndRow.run_id == run_id, served).limit(1)
+    return session.scalar(query) is not None
+
+
 def forget(context: Context) -> None:
     """Forget ends of more than a day ago, unless a service works on this store: its loops act on them."""
     old = RunEndRow.at < context.clock() - _FORGOTTEN

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict
-from respawn_jobs.ledger import audit
+from respawn_jobs.ledger import audit, ends
 from respawn_jobs.ledger.cancelling import OPEN
 from respawn_jobs.ledger.context import Context, find_job, find_run, find_version
 from respawn_jobs.ledger.convert import ref_of
@@ -95,8 +95,7 @@ def remove_run(context: Context, actor: Actor, run_id: str) -> None:
         job = locked_job(session, found.id)
         run, _ = find_run(session, actor, run_id, "edit", lock=True)
         _check_run(session, run)
-        ended = RunEndRow.run_id == run_id
-        session.execute(delete(RunEndRow).where(ended))
+        session.execute(delete(RunEndRow).where(RunEndRow.run_id == run_id))
         session.execute(delete(NoticeRow).where(NoticeRow.run_id == run_id))
         remove_rows(session, [run])
         if job.last_run == run_id:
@@ -117,6 +116,12 @@ def _check_run(session: Session, run: RunRow) -> None:
         )
     if run.pinned:
         raise Conflict(f"{run.id} cannot be removed: it is pinned. Let it go first", run=run.id)
+    if ends.awaited(session, run.id):
+        raise Conflict(
+            f"{run.id} cannot be removed yet: jobs after it, or people, are still to be told of its end. "
+            "Try again in a moment",
+            run=run.id,
+        )
     following = select(RunRow.id).where(RunRow.resume_of == run.id, RunRow.state.in_(OPEN))
     other = session.scalar(following)
     if other is not None:

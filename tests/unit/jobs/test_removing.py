@@ -174,6 +174,20 @@ def test_a_removed_run_is_gone_with_all_it_kept(ada, ledger):
     assert removed == [first.id, second.id]
 
 
+def test_a_run_is_not_removed_before_the_jobs_after_it_were_told(ada, ledger):
+    promoted(ada, "a = 1", "b = a")
+    promoted(ada, "c = 1", name="downstream")
+    ada.follow(AfterRequest(job="downstream", after=["report"], needs="any", waits_for="end"))
+    ledger.say_present("rep-1", host="here", places=1, busy=0, draining=False, health={})
+    run = failed(ada, ledger)
+    with pytest.raises(Conflict, match="still to be told of its end"):
+        ada.remove_run(run.id)
+    made, _ = ledger.follow_ends()
+    ledger.operations().collect()
+    ada.remove_run(run.id)
+    assert [one.id for one in ada.runs(job="downstream")] == made
+
+
 def test_a_run_that_is_open_pinned_or_gone_on_from_is_not_removed(ada, ledger):
     promoted(ada, "a = 1", "b = a")
     queued = ada.run(RunRequest(job="report"))
