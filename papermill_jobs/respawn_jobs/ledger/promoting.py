@@ -23,7 +23,7 @@ from respawn_jobs.ledger.deadlines import settings_changed
 from respawn_jobs.ledger.holdings import store
 from respawn_jobs.ledger.jobs import add_version, check_job_name, describe
 from respawn_jobs.ledger.limits import check_text
-from respawn_jobs.ledger.promotion_checks import Examined, examined, state_of
+from respawn_jobs.ledger.promotion_checks import Examined, examined, preview_of, state_of
 from respawn_jobs.ledger.suspension import check_at_work, check_not_archived
 from respawn_jobs.models import JobSettings, Version
 from respawn_jobs.notebooks import read_notebook
@@ -57,7 +57,8 @@ def preview(context: Context, actor: Actor, request: Promotion) -> PromotionPrev
         job = _find(session, namespace, request.name)
         _check_archive(job)
         found = jobs_of(session, [job])[0] if job is not None else None
-    return examined(context, f"{namespace}/{request.name}", found, request, notebook, content).preview
+    decided = examined(context, f"{namespace}/{request.name}", found, request, notebook, content)
+    return preview_of(context, decided, found, request, notebook)
 
 
 def promote(context: Context, actor: Actor, request: Promotion) -> Promoted:
@@ -123,7 +124,7 @@ def _settle(
             if job is None:
                 job = _new_job(context, session, actor, namespace, request)
             changed = _settings(context, job, request)
-            made = decided.preview.outcome != "unchanged"
+            made = decided.outcome != "unchanged"
             version = (
                 _version(context, session, actor, job, request, content)
                 if made
@@ -132,7 +133,7 @@ def _settle(
             job.filed = version.number
             version.source = version.source or request.source
             if made or changed:
-                agreed = [question.code for question in decided.preview.questions]
+                agreed = [question.code for question in decided.questions]
                 more = {"agreed": agreed} if agreed else {}
                 audit.write(
                     context, session, actor.name, "promote", namespace, ref_of(job),

@@ -26,31 +26,10 @@ if TYPE_CHECKING:
 State = tuple[str, int, int | None, int] | None
 """Of a job what a promotion depends on: its id, its current version, the version that its file held, and the
 number of the next one."""
+Outcome = Literal["new_job", "new_version", "unchanged"]
 _SAME = ("notebook", "kernel", "lock")
 _MOST_NAMED = 6
 """Cells and schedules that a message names."""
-
-
-@dataclass(frozen=True)
-class Examined:
-    """What a promotion would do to a job in a certain state."""
-
-    state: State
-    preview: PromotionPreview
-
-    def check_agreed(self, agreed: Sequence[str]) -> None:
-        """Raise `Conflict` naming the questions that were not agreed to."""
-        still = [question for question in self.preview.questions if question.code not in agreed]
-        if not still:
-            return
-        codes = [question.code for question in still]
-        options = " ".join(f"--agree {code}" for code in codes)
-        raise Conflict(
-            f"{' '.join(question.message for question in still)} Nothing was changed. To promote all the "
-            f'same, agree: {options} (in the API: "agreed": [{", ".join(map(repr, codes))}])',
-            job=self.preview.job,
-            questions=[question.model_dump(mode="json") for question in still],
-        )
 
 
 @dataclass(frozen=True)
@@ -67,6 +46,42 @@ class _Past:
     """The newest other one that holds the same notebook for the same kernel."""
 
 
+@dataclass(frozen=True)
+class Examined:
+    """What a promotion would do to a job in a certain state."""
+
+    ref: str
+    state: State
+    outcome: Outcome
+    questions: list[PromotionQuestion]
+    kernel: str
+    past: _Past
+
+    @property
+    def number(self) -> int:
+        """The number that the job's next version has."""
+        return self.state[3] if self.state else 1
+
+    @property
+    def loses_fix(self) -> bool:
+        """Whether the current version holds a fix that the file lacks."""
+        return any(question.code == "replace_fix" for question in self.questions)
+
+    def check_agreed(self, agreed: Sequence[str]) -> None:
+        """Raise `Conflict` naming the questions that were not agreed to."""
+        still = [question for question in self.questions if question.code not in agreed]
+        if not still:
+            return
+        codes = [question.code for question in still]
+        options = " ".join(f"--agree {code}" for code in codes)
+        raise Conflict(
+            f"{' '.join(question.message for question in still)} Nothing was changed. To promote all the "
+            f'same, agree: {options} (in the API: "agreed": [{", ".join(map(repr, codes))}])',
+            job=self.ref,
+            questions=[question.model_dump(mode="json") for question in still],
+        )
+
+
 def state_of(session: Session, job: JobRow | None) -> State:
     """Return what a promotion depends on; None where there is no job."""
     return None if job is None else (job.id, job.version, job.filed, next_number(session, job))
@@ -80,7 +95,7 @@ def examined(
     notebook: NotebookNode,
     content: dict[str, Any],
 ) -> Examined:
-    """Work out what a promotion would do.
+    """Work out what a promotion would do, and what must be agreed to. Notebooks are read only for a fix.
 
     Args:
         context: the store and the blobs.
@@ -91,36 +106,53 @@ def examined(
         content: the columns of its version that follow from the notebook and the kernel.
     """
     past = _past(context, job, content)
+    outcome: Outcome = "new_version"
+    questions: list[PromotionQuestion] = []
     if job is None or past.current is None:
-        new = PromotionPreview(
-            job=ref, outcome="new_job", version=past.state[3] if past.state else 1, current=None,
-            message=f"New job: {ref} begins with version 1.",
+        outcome = "new_job"
+    elif _holds(past.current, content, request):
+        outcome = "unchanged"
+    else:
+        questions = _questions(context, job, request, past, notebook)
+    return Examined(ref, past.state, outcome, questions, str(content["kernel"]), past)
+
+
+def _holds(version: VersionRow, content: dict[str, Any], request: Promotion) -> bool:
+    """Tell whether a version is what a promotion would make."""
+    same = all(getattr(version, name) == content[name] for name in _SAME)
+    return same and request.directory in (None, version.directory)
+
+
+def preview_of(
+    context: Context, found: Examined, job: Job | None, request: Promotion, notebook: NotebookNode
+) -> PromotionPreview:
+    """Tell what was worked out, with the cells that differ; the arguments are those of `examined`."""
+    current = found.past.current
+    if job is None or current is None:
+        return PromotionPreview(
+            job=found.ref, outcome="new_job", version=found.number, current=None,
+            message=f"New job: {found.ref} begins with version 1.",
         )  # fmt: skip
-        return Examined(past.state, new)
-    held = read_notebook(context.blobs.get(past.current.notebook).decode())
-    unchanged = all(getattr(past.current, name) == content[name] for name in _SAME)
-    unchanged &= request.directory in (None, past.current.directory)
-    questions, lost = ([], []) if unchanged else _questions(context, job, request, past, held, notebook)
-    kernels = (past.current.kernel, str(content["kernel"]))
     comparison = Comparison(
-        old=job.version, new=None, cells=compare(held, notebook),
-        kernels=kernels if kernels[0] != kernels[1] else None,
+        old=job.version, new=None, cells=compare(_notebook(context, current), notebook),
+        kernels=(current.kernel, found.kernel) if current.kernel != found.kernel else None,
     )  # fmt: skip
-    number = past.state[3] if past.state else 1
-    outcome: Literal["new_version", "unchanged"] = "unchanged" if unchanged else "new_version"
-    told = PromotionPreview(
-        job=ref,
-        outcome=outcome,
-        version=job.version if unchanged else number,
+    return PromotionPreview(
+        job=found.ref,
+        outcome=found.outcome,
+        version=job.version if found.outcome == "unchanged" else found.number,
         current=job.version,
-        same_as=past.same.number if past.same is not None else None,
-        message=_message(job, request, past, comparison, None if unchanged else number, bool(lost)),
-        questions=questions,
+        same_as=found.past.same.number if found.past.same is not None else None,
+        message=_message(job, request, found, comparison),
+        questions=found.questions,
         comparison=comparison,
         schedules=job.schedules,
         settings=job.settings,
     )
-    return Examined(past.state, told)
+
+
+def _notebook(context: Context, version: VersionRow) -> NotebookNode:
+    return read_notebook(context.blobs.get(version.notebook).decode())
 
 
 def _past(context: Context, job: Job | None, content: dict[str, Any]) -> _Past:
@@ -155,21 +187,14 @@ def _base(session: Session, job: JobRow, current: VersionRow | None) -> VersionR
 
 
 def _questions(
-    context: Context,
-    job: Job,
-    request: Promotion,
-    past: _Past,
-    held: NotebookNode,
-    notebook: NotebookNode,
-) -> tuple[list[PromotionQuestion], list[FixedCell]]:
-    """Return what a person must agree to, and the cells of a fix that would be lost."""
-    questions, lost = [], []
-    current = past.current
-    if past.base is not None and current is not None:
-        base = read_notebook(context.blobs.get(past.base.notebook).decode())
-        lost = lacking(base, held, notebook)
+    context: Context, job: Job, request: Promotion, past: _Past, notebook: NotebookNode
+) -> list[PromotionQuestion]:
+    """Return what a person must agree to."""
+    questions = []
+    if past.base is not None and past.current is not None:
+        lost = lacking(_notebook(context, past.base), _notebook(context, past.current), notebook)
         if lost:
-            message = _fix_message(job, current, past.base, lost)
+            message = _fix_message(job, past.current, past.base, lost)
             questions.append(PromotionQuestion(code="replace_fix", message=message))
     if past.last is not None and not _same_file(past.last, request):
         message = _take_over_message(job, past.last, request)
@@ -181,7 +206,7 @@ def _questions(
             f"{job.version}."
         )
         questions.append(PromotionQuestion(code="undo_roll_back", message=message))
-    return questions, lost
+    return questions
 
 
 def _same_file(last: VersionRow, request: Promotion) -> bool:
@@ -234,18 +259,16 @@ def _listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _message(
-    job: Job, request: Promotion, past: _Past, comparison: Comparison, number: int | None, lost: bool
-) -> str:
-    """Tell in a sentence what will happen; `number` is that of the new version."""
-    if number is None:
+def _message(job: Job, request: Promotion, found: Examined, comparison: Comparison) -> str:
+    """Tell in a sentence what will happen."""
+    if found.outcome == "unchanged":
         settings = request.settings is not None and request.settings != job.settings
         also = "; its settings change" if settings else ""
         return f"Unchanged: version {job.version} of {job.ref} has the same notebook already{also}."
-    changed = comparison.changed
+    changed, other = comparison.changed, found.past.same
     how = f"differs from version {job.version} in {changed} cell{'' if changed == 1 else 's'}"
     if not changed:
         how = f"has the code of version {job.version}"
-    fix = ", which holds a fix that this file lacks" if lost else ""
-    same = f"; version {past.same.number} has the same notebook" if past.same is not None else ""
-    return f"Existing job: {job.ref} becomes version {number}, {how}{fix}{same}."
+    fix = ", which holds a fix that this file lacks" if found.loses_fix else ""
+    same = f"; version {other.number} has the same notebook" if other is not None else ""
+    return f"Existing job: {job.ref} becomes version {found.number}, {how}{fix}{same}."
