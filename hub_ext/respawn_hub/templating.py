@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -68,6 +68,11 @@ def page(
     return HTMLResponse(
         html, status_code=status, headers={"Cache-Control": "no-store", "Content-Security-Policy": POLICY}
     )
+
+
+def see_other(runtime: Runtime, path: str) -> RedirectResponse:
+    """Send the browser on to a page, given below the service's prefix: after a form, from a former address."""
+    return RedirectResponse(f"{runtime.hub_settings.prefix}{path}", status_code=303)
 
 
 def job_path(ref: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from respawn_hub.auth import AskedFirst, CallerDep, ServiceDep
 from respawn_hub.handlers.problems import PROBLEMS, sends
-from respawn_hub.handlers.streams import BYTES, streamed
+from respawn_hub.handlers.streams import BYTES, NOTEBOOK, streamed
 from respawn_hub.runtime import RuntimeDep
 from respawn_jobs.models import (
     AuditRecord,
@@ -41,7 +41,6 @@ class Kernel(BaseModel):
     language: str
 
 
-NOTEBOOK = "application/x-ipynb+json"
 router = APIRouter(prefix="/api", tags=["people"], responses=PROBLEMS, route_class=AskedFirst)
 
 

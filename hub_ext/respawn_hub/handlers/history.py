@@ -9,12 +9,12 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse
 
 from respawn_hub.auth import AskedFirst, FormDep, PageServiceDep, ServiceDep
 from respawn_hub.handlers.problems import PROBLEMS, sends, takes
 from respawn_hub.handlers.streams import streamed
 from respawn_hub.runtime import RuntimeDep
+from respawn_hub.templating import see_other
 from respawn_hub.uploads import upload_file
 from respawn_jobs.errors import InvalidInput, Unavailable
 from respawn_jobs.models import Run
@@ -73,7 +73,7 @@ def orphans(request: OrphanRequest, service: ServiceDep) -> Orphans:
 def press_pin(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Keep a run, or let it go, from its page."""
     service.pin(run, pinned=form.get("pinned") == "yes")
-    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{run}", status_code=303)
+    return see_other(runtime, f"runs/{run}")
 
 
 @asynccontextmanager

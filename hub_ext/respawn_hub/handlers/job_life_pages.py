@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter
-from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
 from respawn_hub.handlers.job_pages import Problems, RefDep, job_page
-from respawn_hub.runtime import Runtime, RuntimeDep
-from respawn_hub.templating import job_path, page
+from respawn_hub.runtime import RuntimeDep
+from respawn_hub.templating import job_path, page, see_other
 from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.models import Job
 from respawn_jobs.service import Service
@@ -47,7 +46,7 @@ def manage(
         problems: Problems = {"archive" if change == "restore" else change: error}
         return job_page(runtime, visitor, service, ref, form=form, problems=problems)
     runtime.wake()
-    return _to(runtime, job_path(changed.ref) if changed else "archived")
+    return see_other(runtime, job_path(changed.ref) if changed else "archived")
 
 
 def _changed(service: Service, job: Job, change: Change, form: FormData) -> Job | None:
@@ -69,7 +68,7 @@ def _changed(service: Service, job: Job, change: Change, form: FormData) -> Job 
 @router.get("/jobs/{kind}/{owner}/{name}/manage/{change}")
 def after_a_form(ref: RefDep, change: Change, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Go back to the job: a refused form is at this address, and browsers ask for it again."""
-    return _to(runtime, job_path(service.job(ref).ref))
+    return see_other(runtime, job_path(service.job(ref).ref))
 
 
 @router.post("/runs/{run}/remove")
@@ -77,14 +76,10 @@ def remove_run(run: str, form: FormDep, service: PageServiceDep, runtime: Runtim
     """Remove an ended run with all that it keeps."""
     job = service.show(run).run.job
     service.remove_run(run)
-    return _to(runtime, job_path(service.job(job).ref))
+    return see_other(runtime, job_path(service.job(job).ref))
 
 
 @router.get("/runs/{run}/remove")
 def after_removal(run: str, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Go back to the run: a refused form is at this address, and browsers ask for it again."""
-    return _to(runtime, f"runs/{service.show(run).run.id}")
-
-
-def _to(runtime: Runtime, path: str) -> Response:
-    return RedirectResponse(f"{runtime.hub_settings.prefix}{path}", status_code=303)
+    return see_other(runtime, f"runs/{service.show(run).run.id}")

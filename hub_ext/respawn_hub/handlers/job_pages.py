@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 from starlette.responses import Response
@@ -17,7 +16,7 @@ from respawn_hub.fields import fields, given_parameters
 from respawn_hub.handlers.triggers import with_links
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_hub.setting_words import words
-from respawn_hub.templating import job_path, page
+from respawn_hub.templating import job_path, page, see_other
 from respawn_jobs.errors import Conflict, InvalidInput, RespawnError
 from respawn_jobs.models import Job, Version
 from respawn_jobs.service import RunRequest, ScheduleRequest, Service
@@ -79,7 +78,7 @@ def run(
     except (Conflict, InvalidInput) as error:
         return job_page(runtime, visitor, service, ref, form=form, problems={"run": error})
     runtime.wake()
-    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{queued.id}", status_code=303)
+    return see_other(runtime, f"runs/{queued.id}")
 
 
 @router.post("/jobs/{kind}/{owner}/{name}/schedules")
@@ -100,7 +99,7 @@ def schedule(
 @router.get("/jobs/{kind}/{owner}/{name}/schedules/{schedule}/{action}")
 def after_a_form(ref: RefDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Go back to the job: a refused form is at this address, and browsers ask for it again."""
-    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(service.job(ref).ref)}", status_code=303)
+    return see_other(runtime, job_path(service.job(ref).ref))
 
 
 @router.post("/jobs/{kind}/{owner}/{name}/schedules/{schedule}/{action}")
@@ -152,7 +151,7 @@ def _schedule_change(form: FormData) -> ScheduleChange:
 
 
 def _back(runtime: Runtime, ref: str) -> Response:
-    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(ref)}#schedules", status_code=303)
+    return see_other(runtime, f"{job_path(ref)}#schedules")
 
 
 def _current(service: Service, job: Job) -> Version:
@@ -163,7 +162,7 @@ def moved(runtime: Runtime, job: Job, ref: str, rest: str = "") -> Response | No
     """Return the way to the page of a job that was asked for by a former name; None for its present one."""
     if job.ref == ref:
         return None
-    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(job.ref)}{rest}", status_code=303)
+    return see_other(runtime, f"{job_path(job.ref)}{rest}")
 
 
 def seen_version(form: FormData) -> int | None:

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
 from respawn_hub.auth import PageServiceDep, VisitorDep
-from respawn_hub.handlers.streams import attachment, streamed
+from respawn_hub.handlers.streams import NOTEBOOK, attachment, streamed
 from respawn_hub.rendering.export import page_of
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_jobs.models import Run
@@ -25,9 +25,7 @@ CLOSED = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 async def notebook(run: str, service: PageServiceDep) -> Response:
     """Send the executed notebook, as far as it came, as a file to save."""
     detail = await run_in_threadpool(service.show, run)
-    answer = await streamed(
-        lambda: service.stream_notebook(run), run_in_threadpool, media_type="application/x-ipynb+json"
-    )
+    answer = await streamed(lambda: service.stream_notebook(run), run_in_threadpool, media_type=NOTEBOOK)
     answer.headers.update(attachment(f"{_name(detail.run)}.ipynb") | CLOSED)
     return answer
 

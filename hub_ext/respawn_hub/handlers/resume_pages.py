@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
@@ -16,7 +15,7 @@ from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
 from respawn_hub.fields import FIELD, NONE, fields, given_parameters
 from respawn_hub.handlers.run_pages import seen
 from respawn_hub.runtime import RuntimeDep
-from respawn_hub.templating import page
+from respawn_hub.templating import page, see_other
 from respawn_jobs.errors import Conflict, InvalidInput, RespawnError
 from respawn_jobs.models import Parameter, Plan, PlanAction, Run
 from respawn_jobs.parameters import parameters_hash
@@ -80,7 +79,7 @@ async def go_on(
         except Conflict as error:
             return planned(request, error)
         runtime.wake()
-        return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{begun}", status_code=303)
+        return see_other(runtime, f"runs/{begun}")
 
     upload = await uploaded.read() if uploaded else None
     try:

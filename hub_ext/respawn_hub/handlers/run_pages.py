@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
@@ -15,7 +14,7 @@ from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
 from respawn_hub.handlers.events import cell_key, run_key
 from respawn_hub.rendering import Prose, ShownOutput, prose, shown, terminal_html
 from respawn_hub.runtime import RuntimeDep
-from respawn_hub.templating import page
+from respawn_hub.templating import page, see_other
 from respawn_jobs.errors import NotFound
 from respawn_jobs.models import CellRecord, Checkpoint, RunDetail, RunState
 from respawn_jobs.numbering import executions_as_cells
@@ -91,7 +90,7 @@ def cancel(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep
     """Stop a run."""
     service.cancel(run, seen(form))
     runtime.wake()
-    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{run}", status_code=303)
+    return see_other(runtime, f"runs/{run}")
 
 
 @router.post("/runs/{run}/retry")
@@ -99,7 +98,7 @@ def retry(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep)
     """Try a run again: now, where it waits for its next try; else in a new run that goes on."""
     again = service.retry(run, seen(form))
     runtime.wake()
-    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{again.id}", status_code=303)
+    return see_other(runtime, f"runs/{again.id}")
 
 
 @router.get("/runs/{run}/cancel")
@@ -107,7 +106,7 @@ def retry(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep)
 @router.get("/runs/{run}/pin")
 def after_a_form(run: str, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Go back to the run: a refused form is at this address, and browsers ask for it again."""
-    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{service.show(run).run.id}", status_code=303)
+    return see_other(runtime, f"runs/{service.show(run).run.id}")
 
 
 def seen(form: FormData) -> Seen:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from fastapi.responses import StreamingResponse
 
 BYTES = "application/octet-stream"
+NOTEBOOK = "application/x-ipynb+json"
 
 
 async def streamed(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep
 from respawn_hub.handlers.job_pages import RefDep
 from respawn_hub.runtime import Runtime, RuntimeDep
-from respawn_hub.templating import job_path
+from respawn_hub.templating import job_path, see_other
 
 router = APIRouter(include_in_schema=False, prefix="/jobs/{kind}/{owner}/{name}")
 
@@ -36,4 +35,4 @@ def unwatch(ref: RefDep, watch: str, form: FormDep, service: PageServiceDep, run
 
 
 def _back(runtime: Runtime, ref: str) -> Response:
-    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(ref)}#triggers", status_code=303)
+    return see_other(runtime, f"{job_path(ref)}#triggers")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
@@ -17,10 +16,10 @@ from respawn_hub.fields import fields, given_parameters
 from respawn_hub.handlers.job_pages import RefDep, moved, seen_version
 from respawn_hub.handlers.notebooks import CLOSED, file_name
 from respawn_hub.handlers.outputs import framed
-from respawn_hub.handlers.streams import attachment
+from respawn_hub.handlers.streams import NOTEBOOK, attachment
 from respawn_hub.rendering import Prose, prose, prose_frame
 from respawn_hub.runtime import Runtime, RuntimeDep
-from respawn_hub.templating import job_path, page
+from respawn_hub.templating import job_path, page, see_other
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound, RespawnError
 from respawn_jobs.models import Job, Run, Version
 from respawn_jobs.service import RunRequest, Service
@@ -64,7 +63,7 @@ def notebook(ref: RefDep, number: Number, service: PageServiceDep) -> Response:
     job = service.job(ref)
     headers = attachment(f"{file_name(job.name)}-v{number}.ipynb") | CLOSED
     text = service.version_notebook(job.ref, number)
-    return Response(text.encode(), media_type="application/x-ipynb+json", headers=headers)
+    return Response(text.encode(), media_type=NOTEBOOK, headers=headers)
 
 
 @router.get("/versions/{number}/cells/{cell}/prose")
@@ -127,7 +126,7 @@ def make_current(
         job = service.make_current(ref, CurrentRequest(version=number, seen=seen_version(form)))
     except Conflict as error:
         return _page(runtime, visitor, service, service.job(ref), number, problem=error)
-    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(job.ref)}#versions", status_code=303)
+    return see_other(runtime, f"{job_path(job.ref)}#versions")
 
 
 @router.post("/versions/{number}/run")
@@ -148,7 +147,7 @@ def run(
     except (InvalidInput, Conflict) as error:
         return _page(runtime, visitor, service, job, number, form=form, run_problem=error)
     runtime.wake()
-    return RedirectResponse(f"{runtime.hub_settings.prefix}runs/{queued.id}", status_code=303)
+    return see_other(runtime, f"runs/{queued.id}")
 
 
 @router.post("/versions/{number}/remove")
@@ -166,7 +165,7 @@ def remove(
     except Conflict as error:
         return _page(runtime, visitor, service, service.job(ref), number, problem=error)
     job = service.job(ref)
-    return RedirectResponse(f"{runtime.hub_settings.prefix}{job_path(job.ref)}#versions", status_code=303)
+    return see_other(runtime, f"{job_path(job.ref)}#versions")
 
 
 @router.get("/versions/{number}/current")
@@ -174,8 +173,7 @@ def remove(
 @router.get("/versions/{number}/remove")
 def after_a_form(ref: RefDep, number: Number, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Go back to the version: a refused form is at this address, and browsers ask for it again."""
-    there = f"{runtime.hub_settings.prefix}{job_path(service.job(ref).ref)}/versions/{number}"
-    return RedirectResponse(there, status_code=303)
+    return see_other(runtime, f"{job_path(service.job(ref).ref)}/versions/{number}")
 
 
 def _page(

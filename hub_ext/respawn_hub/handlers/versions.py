@@ -7,13 +7,12 @@ from fastapi.concurrency import run_in_threadpool
 
 from respawn_hub.auth import AskedFirst, ServiceDep
 from respawn_hub.handlers.problems import PROBLEMS, sends
-from respawn_hub.handlers.streams import streamed
+from respawn_hub.handlers.streams import NOTEBOOK, streamed
 from respawn_hub.runtime import RuntimeDep
 from respawn_jobs.models import Schedule, Version
 from respawn_jobs.service import Promotion
 from respawn_jobs.service_versions import Comparison, PromotionPreview, ScheduleChange
 
-NOTEBOOK = "application/x-ipynb+json"
 router = APIRouter(prefix="/api", tags=["people"], responses=PROBLEMS, route_class=AskedFirst)
 
 
