@@ -71,7 +71,7 @@ def page(
 
 
 def see_other(runtime: Runtime, path: str) -> RedirectResponse:
-    """Send the browser on to a page, given below the service's prefix: after a form, from a former address."""
+    """Send the browser to a page, given below the service's prefix: after a form, from a former address."""
     return RedirectResponse(f"{runtime.hub_settings.prefix}{path}", status_code=303)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
 
 _ORIGIN = "http://testserver"
+Browse = Callable[..., httpx.Response]
+"""Asks as a signed-in browser does: a method, a path, and what a form holds."""
 
 
 @dataclass(frozen=True)

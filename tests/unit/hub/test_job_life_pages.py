@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from respawn_jobs.access import Actor
@@ -15,11 +14,10 @@ from respawn_jobs.ledger.service import ActorService
 from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest
 from respawn_jobs.service_versions import JobChange
 from support.notebooks import notebook, text
-from support.signed_in import signed_in
+from support.signed_in import Browse
 
 SERVICE = "/services/respawn"
 JOB = f"{SERVICE}/jobs/user/ada/report"
-Browse = Callable[..., httpx.Response]
 
 
 @pytest.fixture
@@ -30,18 +28,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         ada.promote(Promotion(name=name, notebook=text(notebook("a = 1"))))
     yield ledger
     ledger.close()
-
-
-@pytest.fixture
-def ada(ledger: Ledger) -> ActorService:
-    return ledger.as_actor(Actor.owner("ada"))
-
-
-@pytest.fixture
-def browse(ledger: Ledger, tmp_path: Path) -> Browse:
-    """Ask for something as ada's browser does, signed in; no loop runs."""
-    browser = signed_in(ledger, tmp_path)
-    return lambda method, path, form=None: browser.ask(method, path, form=form)
 
 
 def test_a_renamed_job_is_found_at_its_former_address(browse: Browse, ada: ActorService) -> None:

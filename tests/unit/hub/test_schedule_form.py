@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.service import Promotion
 from support.notebooks import notebook, text
-from support.signed_in import signed_in
 
 PAGE = "/services/respawn/jobs/user/ada/report"
 FORM = {"cron": "0 3 * * *", "tz": "UTC"}
@@ -24,13 +22,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger.as_actor(Actor.owner("ada")).promote(Promotion(name="report", notebook=text(notebook("a = 1"))))
     yield ledger
     ledger.close()
-
-
-@pytest.fixture
-def browse(ledger: Ledger, tmp_path: Path) -> Callable[..., httpx.Response]:
-    """Ask for something as ada's browser does, signed in; no loop runs."""
-    browser = signed_in(ledger, tmp_path)
-    return lambda method, path, form=None: browser.ask(method, path, form=form)
 
 
 @pytest.mark.parametrize("missed", ["latest", "all", "skip"])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from respawn_jobs.access import Actor
@@ -15,12 +14,11 @@ from respawn_jobs.ledger.service import ActorService
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
-from support.signed_in import signed_in
+from support.signed_in import Browse
 
 JOB = "/services/respawn/jobs/user/ada/report"
 FIRST = notebook("md:# About", "a = 1", "b = a + 1", parameters="alpha: float = 0.5  # how much")
 SECOND = notebook("md:# About", "a = 1", "b = a + 2", parameters="alpha: float = 0.5  # how much")
-Browse = Callable[..., httpx.Response]
 
 
 @pytest.fixture
@@ -30,18 +28,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         ledger.as_actor(Actor.owner("ada")).promote(Promotion(name="report", notebook=text(source)))
     yield ledger
     ledger.close()
-
-
-@pytest.fixture
-def ada(ledger: Ledger) -> ActorService:
-    return ledger.as_actor(Actor.owner("ada"))
-
-
-@pytest.fixture
-def browse(ledger: Ledger, tmp_path: Path) -> Browse:
-    """Ask for something as ada's browser does, signed in; no loop runs."""
-    browser = signed_in(ledger, tmp_path)
-    return lambda method, path, form=None: browser.ask(method, path, form=form)
 
 
 def plain(page: str) -> str:

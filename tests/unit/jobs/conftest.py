@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.cli.entry import run_command
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import JobSettings, Run
 from respawn_jobs.service import Promotion, RunRequest, Service
@@ -97,4 +98,19 @@ def failed(queue: Callable[..., Run], ledger: Ledger) -> Run:
     runner.execute(0)
     runner.execute(1)
     runner.fail(2)
+    return run
+
+
+@pytest.fixture
+def command(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command line in a fresh directory; returns the exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = run_command(arguments)
+        return (status, *capsys.readouterr())
+
     return run

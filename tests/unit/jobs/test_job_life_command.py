@@ -7,24 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.cli.entry import run_command
 from support.notebooks import notebook, text
 
 
 @pytest.fixture
-def respawn(capsys, tmp_path, monkeypatch):
-    """Run a command line; returns the exit status, stdout and stderr. There is a job with two versions."""
-    monkeypatch.chdir(tmp_path)
-
-    def respawn(*arguments):
-        capsys.readouterr()
-        status = run_command(arguments)
-        return (status, *capsys.readouterr())
-
+def respawn(command):
+    """A store with a job of two versions."""
     for code in ("a = 1", "a = 2"):
         Path("report.ipynb").write_text(text(notebook(code)))
-        assert respawn("promote", "report.ipynb", "--name", "report")[0] == 0
-    return respawn
+        assert command("promote", "report.ipynb", "--name", "report")[0] == 0
+    return command
 
 
 def listed(respawn, *options):

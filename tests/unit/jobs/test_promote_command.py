@@ -7,24 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.cli.entry import run_command
 from support.notebooks import notebook, text
 
 
 @pytest.fixture
-def respawn(capsys, tmp_path, monkeypatch):
-    """Run a command line; returns the exit status, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def respawn(*arguments):
-        capsys.readouterr()
-        status = run_command(arguments)
-        return (status, *capsys.readouterr())
-
+def respawn(command):
+    """A store with a job."""
     for name, code in (("report", "a = 1\nb = 2"), ("other", "a = 1\nb = 3")):
         Path(f"{name}.ipynb").write_text(text(notebook(code)))
-    assert respawn("promote", "report.ipynb", "--name", "report")[0] == 0
-    return respawn
+    assert command("promote", "report.ipynb", "--name", "report")[0] == 0
+    return command
 
 
 def test_the_same_notebook_again_is_told_as_unchanged(respawn):
