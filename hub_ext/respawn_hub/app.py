@@ -68,6 +68,7 @@ from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import Executor
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ids import new_id
+from respawn_jobs.keyring import Keyring
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.ledger.audit_anchor import FILE as ANCHOR_FILE
 from respawn_jobs.ledger.quotas import Quotas
@@ -105,13 +106,7 @@ def create_app(
     service_url = hub_settings.service_url.rstrip("/") + hub_settings.prefix.rstrip("/")
     keyring = settings.keyring(clock)
     keyring.current("cookies")  # what is wrong with the keys is told at the start
-    people = People(store)
-    hub = Hub(
-        hub_settings,
-        tokens=lambda: [key.secret for key in keyring.accepted("hub-token")],
-        admit=people.admit,
-    )
-    people.attach(hub)
+    hub, people = _hub_and_people(hub_settings, keyring, store)
     process = HubProcess(settings.hub_pid) if settings.hub_pid is not None else None
     hub_watch = HubWatch(hub, process, lambda: os.kill(os.getpid(), signal.SIGTERM))
     watched = watching(settings, hub_settings, store, clock, hub_watch)
@@ -125,12 +120,7 @@ def create_app(
         hub_settings=hub_settings,
         hub=hub,
         people=people,
-        sessions=Sessions(
-            keyring,
-            path=hub_settings.prefix,
-            secure=hub_settings.secure,
-            seconds=settings.session_seconds,
-        ),
+        sessions=_sessions(settings, hub_settings, keyring),
         ledger=store,
         wake=ending.supervisor.wake,
         health=ending.supervisor.health,
@@ -158,6 +148,23 @@ def create_app(
     app.state.runner_api = RunnerApi(ledger=store, uploads=settings.uploads, wake=ending.supervisor.wake)
     app.state.ending = ending
     return app
+
+
+def _sessions(settings: Settings, hub_settings: HubSettings, keyring: Keyring) -> Sessions:
+    path, secure = hub_settings.prefix, hub_settings.secure
+    return Sessions(keyring, path=path, secure=secure, seconds=settings.session_seconds)
+
+
+def _hub_and_people(hub_settings: HubSettings, keyring: Keyring, store: Ledger) -> tuple[Hub, People]:
+    """Return the hub as this service asks it, and the people whom it knows."""
+    people = People(store)
+    hub = Hub(
+        hub_settings,
+        tokens=lambda: [key.secret for key in keyring.accepted("hub-token")],
+        admit=people.admit,
+    )
+    people.attach(hub)
+    return hub, people
 
 
 def _application(prefix: str, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
