@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ import pytest
 from support.ports import free_port
 
 SCRIPT = Path(__file__).with_name("s3-server")
+STARTS = 3
+"""How often the server is started: it has three ports, and binds them one after the other."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,17 @@ def _call(command: str, directory: Path, *options: str) -> str:
     return done.stdout
 
 
+def _started(directory: Path) -> str:
+    """Start the server and return its variables: again when something took one of its ports meanwhile."""
+    for _ in range(STARTS - 1):
+        try:
+            return _call("start", directory, "--port", str(free_port()))
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            _call("wipe", directory)
+    return _call("start", directory, "--port", str(free_port()))
+
+
 def _variables(text: str) -> dict[str, str]:
     pairs = (line.split("=", 1) for line in text.splitlines() if line.startswith("AWS_"))
     return dict(pairs)
@@ -87,7 +101,7 @@ def _shared(root: Path) -> Iterator[S3]:
     with _alone(root / "s3.lock"):
         started = root / "s3" / "variables"
         if not started.exists():
-            started.write_text(_call("start", directory, "--port", str(free_port())))
+            started.write_text(_started(directory))
         own.touch()
     try:
         yield S3(_variables(started.read_text()))
