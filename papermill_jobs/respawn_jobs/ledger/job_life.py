@@ -21,9 +21,10 @@ from respawn_jobs.ledger.graph import shown_name
 from respawn_jobs.ledger.jobs import check_job_name
 from respawn_jobs.ledger.namespaces import restart_clocks
 from respawn_jobs.ledger.suspension import locked_job
+from respawn_jobs.ledger.switches import last_switch
 from respawn_jobs.models import Job
 from respawn_jobs.service_versions import CurrentRequest, JobChange
-from respawn_jobs.store.tables import AuditRow, FormerNameRow, JobRow, RunRow, ScheduleRow, VersionRow
+from respawn_jobs.store.tables import FormerNameRow, JobRow, RunRow, ScheduleRow, VersionRow
 from respawn_jobs.store.trigger_tables import AfterJobRow, AfterRow
 
 
@@ -146,11 +147,8 @@ def _lock_schedules(session: Session, job: JobRow) -> None:
 
 def _who_made(session: Session, job: JobRow) -> str:
     """Return who made a job's current version what it is, as far as is recorded."""
-    query = select(AuditRow).where(
-        AuditRow.subject == ref_of(job), AuditRow.action.in_(("promote", "make_current"))
-    )
-    last = session.scalar(query.order_by(AuditRow.seq.desc()).limit(1))
-    if last is not None and last.details.get("version") == job.version:
+    last = last_switch(session, job)
+    if last is not None:
         return f": {last.actor} made it so at {last.at:%Y-%m-%d %H:%M:%S} UTC"
     made = select(VersionRow.created_by).where(VersionRow.job_id == job.id, VersionRow.number == job.version)
     return f", made by {session.scalar(made)}"

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.jobs import next_number
+from respawn_jobs.ledger.switches import Switch, last_switch
 from respawn_jobs.models import GitState, Job, Schedule
 from respawn_jobs.notebook_diff import FixedCell, compare, lacking
 from respawn_jobs.notebooks import read_notebook
@@ -44,6 +45,8 @@ class _Past:
     """The newest that knows its file."""
     same: VersionRow | None
     """The newest other one that holds the same notebook for the same kernel."""
+    switch: Switch | None = None
+    """Who made the current version current."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,7 @@ def _past(context: Context, job: Job | None, content: dict[str, Any]) -> _Past:
             base=_base(session, row, current),
             last=session.scalar(its.where(VersionRow.source.is_not(None)).limit(1)),
             same=session.scalar(same.where(VersionRow.number != row.version).limit(1)),
+            switch=last_switch(session, row),
         )
         session.expunge_all()
         return found
@@ -200,11 +204,7 @@ def _questions(
         message = _take_over_message(job, past.last, request)
         questions.append(PromotionQuestion(code="take_over", message=message))
     if past.same is not None and past.same.number > job.version:
-        message = (
-            f"The notebook is that of version {past.same.number} of {job.ref}, by {past.same.created_by} at "
-            f"{past.same.created_at:%Y-%m-%d %H:%M} UTC, which somebody went back from to version "
-            f"{job.version}."
-        )
+        message = _roll_back_message(job, past.same, past.switch)
         questions.append(PromotionQuestion(code="undo_roll_back", message=message))
     return questions
 
@@ -240,6 +240,16 @@ def _take_over_message(job: Job, last: VersionRow, request: Promotion) -> str:
     return (
         f"{job.ref} was made from {last.source} by {last.created_by} (version {last.number}, "
         f"{last.created_at:%Y-%m-%d %H:%M} UTC). {request.source} would take the job over{then}."
+    )
+
+
+def _roll_back_message(job: Job, same: VersionRow, switch: Switch | None) -> str:
+    who = "Somebody went back"
+    if switch is not None and switch.back:
+        who = f"{switch.actor} went back at {switch.at:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"{who} from version {same.number} of {job.ref} to version {job.version}. The notebook is that of "
+        f"version {same.number}, which {same.created_by} made."
     )
 
 

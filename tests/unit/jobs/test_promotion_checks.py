@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict, Forbidden
 from respawn_jobs.models import GitState, JobSettings
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.service_versions import CurrentRequest, JobChange
 from respawn_jobs.store.tables import JobRow
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
@@ -35,11 +37,6 @@ def fixed(ada, ledger):
     played.fail(1)
     ada.resume(run, ResumeRequest(notebook=text(notebook(*FIXED))))
     assert ada.job("report").version == 2
-
-
-def rolled_back(ledger, version):
-    with ledger.database.session(write=True) as session:
-        session.query(JobRow).one().version = version
 
 
 def test_a_new_job_is_told(ada):
@@ -122,13 +119,30 @@ def test_nobody_is_asked_where_a_file_is_not_known(ada):
     assert ada.preview_promotion(promotion("x = 2", source=None)).questions == []
 
 
-def test_a_version_that_somebody_went_back_from_is_asked_about(ada, ledger):
-    ada.promote(promotion("a = 1"))
-    ada.promote(promotion("a = 2"))
-    rolled_back(ledger, 1)
-    with pytest.raises(Conflict, match=r"version 2 .*went back from to version 1"):
-        ada.promote(promotion("a = 2"))
-    assert ada.promote(promotion("a = 2", agreed=["undo_roll_back"])).number == 3
+def test_a_version_that_somebody_went_back_from_is_asked_about(ada, ledger, clock):
+    team = {"namespace": "team/risk"}
+    ada, eve = ledger.as_actor(Actor.owner("ada")), ledger.as_actor(Actor.owner("eve"))
+    ada.promote(promotion("a = 1", **team))
+    ada.promote(promotion("a = 2", **team))
+    clock.forward(hours=1)
+    eve.make_current("team/risk/report", CurrentRequest(version=1))
+    clock.forward(hours=1)
+    eve.promote(promotion("a = 1", settings=JobSettings(max_attempts=3), **team))
+    (question,) = ada.preview_promotion(promotion("a = 2", **team)).questions
+    assert question.code == "undo_roll_back"
+    assert question.message == (
+        "eve went back at 2026-03-02 09:00 UTC from version 2 of team/risk/report to version 1. The notebook "
+        "is that of version 2, which ada made."
+    )
+    with pytest.raises(Conflict, match="eve went back at"):
+        ada.promote(promotion("a = 2", **team))
+    ada.change_job("team/risk/report", JobChange(name="summary"))
+    with pytest.raises(Conflict, match=r"eve went back at .* from version 2 of team/risk/summary"):
+        ada.promote(promotion("a = 2", name="summary", **team))
+    with pytest.raises(Conflict, match="is 1, not 2: eve made it so at 2026-03-02 09:00:00 UTC"):
+        ada.make_current("team/risk/summary", CurrentRequest(version=2, seen=2))
+    agreed = promotion("a = 2", name="summary", agreed=["undo_roll_back"], **team)
+    assert ada.promote(agreed).number == 3
 
 
 def test_an_archived_job_takes_no_promotion(ada, ledger, clock):
