@@ -42,8 +42,8 @@ class Block:
         return f"cell {first}" if first == last else f"cells {first} to {last}"
 
     @property
-    def moved(self) -> bool:
-        """Whether a cell that is in both notebooks stands at another place."""
+    def elsewhere(self) -> bool:
+        """Whether a cell that is in both notebooks has another number."""
         cell = self.cells[0]
         return cell.old is not None and cell.new is not None and cell.old != cell.new
 
@@ -61,9 +61,9 @@ def blocks(comparison: Comparison) -> list[Block]:
 
 def counted(comparison: Comparison) -> str:
     """Return how many cells became what, such as "2 cells changed, 1 added"; empty when all are the same."""
-    kinds = [cell.kind for cell in comparison.cells]
+    kinds = ["changed and moved" if c.kind == "changed" and c.moved else c.kind for c in comparison.cells]
     told: list[str] = []
-    for kind in ("changed", "added", "removed"):
+    for kind in ("changed", "changed and moved", "moved", "added", "removed"):
         if number := kinds.count(kind):
             noun = "" if told else " cell" if number == 1 else " cells"
             told.append(f"{number}{noun} {kind}")

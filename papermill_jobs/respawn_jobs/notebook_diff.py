@@ -1,8 +1,7 @@
 """How two notebooks differ, cell by cell and line by line, and which cells of a fix a file lacks.
 
 Outputs count for nothing. Cells are paired by id, what has no partner by its source, and the rest by where
-it lies. Pairs keep the order of both notebooks, so a cell that was moved is removed in one place and added
-in another.
+it lies. Pairs keep the order of both notebooks; a comparison brings together what was moved out of it.
 
 Every step costs little more than a sort of what it compares. Only short stretches of lines without a line
 that tells them apart go to difflib, whose cost may grow with the cube of their length.
@@ -17,13 +16,13 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
+from respawn_jobs.moved_cells import Pair, brought_together
 from respawn_jobs.notebooks import cell_tags
 from respawn_jobs.service_versions import CellChange, DiffLine
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-Pair = tuple[int | None, int | None]
 MOST_SHOWN = 1_000_000
 """Characters of lines in one comparison; each cell beyond them tells only that it changed."""
 _SHORT = 30
@@ -50,15 +49,22 @@ def compare(old: NotebookNode, new: NotebookNode) -> list[CellChange]:
         new: the newer one.
 
     Returns:
-        Their cells in the order of both. Past `MOST_SHOWN` characters, changed cells come without lines and
-        say how many were left out.
+        Their cells in the order of both, one that was moved where it is now. Past `MOST_SHOWN`
+        characters, changed cells come without lines and say how many were left out.
     """
     room = MOST_SHOWN
     changes: list[CellChange] = []
-    for before, after in pair_cells(old.cells, new.cells):
+    pairs = pair_cells(old.cells, new.cells)
+    together = brought_together(old.cells, new.cells, pairs)
+    moved = set(together) - set(pairs)
+    for before, after in together:
         was = None if before is None else old.cells[before]
         now = None if after is None else new.cells[after]
         change = _change(was, now, before, after, room)
+        if (before, after) in moved and was is not None and now is not None:
+            change = change.model_copy(
+                update={"moved": True, "kind": "moved" if change.kind == "same" else change.kind}
+            )
         room -= sum(len(line.text) + 1 for line in change.lines)
         changes.append(change)
     return changes

@@ -34,9 +34,9 @@ class RemoteTriggers(RemoteBase):
         """Remove a job's rule; its runs stay."""
         self._link.call("DELETE", "api/after", **query(job=job))
 
-    def graph(self, namespace: str | None = None) -> Graph:
+    def graph(self, namespace: str | None = None, *, archived: bool = False) -> Graph:
         """Return which jobs run after which."""
-        return self._one(Graph, "GET", "api/graph", **query(namespace=namespace))
+        return self._one(Graph, "GET", "api/graph", **query(namespace=namespace, archived=archived or None))
 
     def hook(self, request: HookRequest) -> NewHook:
         """Add a webhook to a job."""

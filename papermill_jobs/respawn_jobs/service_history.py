@@ -65,7 +65,8 @@ class HistoryService(Protocol):
         """Take over an archived run under a fresh id, pinned; its job is made when it is missing.
 
         Debugging or resuming it executes what is in its state. Raises `InvalidInput` for an archive that is
-        damaged, newer than this version, or none; nothing is changed then.
+        damaged, newer than this version, or none, and `Conflict` for an archived job; nothing is changed
+        then.
         """
 
     def collect(self) -> Collected:

@@ -149,6 +149,7 @@ class GraphNode(Model):
     run: str | None = None
     next_due: datetime | None = None
     """When the clock runs it next."""
+    archived: bool = False
 
 
 class GraphEdge(Model):
@@ -185,8 +186,11 @@ class TriggerService(Protocol):
     def unfollow(self, job: str) -> None:
         """Remove a job's rule; its runs stay."""
 
-    def graph(self, namespace: str | None = None) -> Graph:
-        """Return which jobs run after which: all, or those around a namespace's jobs."""
+    def graph(self, namespace: str | None = None, *, archived: bool = False) -> Graph:
+        """Return which jobs run after which: all, or those around a namespace's jobs.
+
+        With `archived` also the archived ones, and the rules that name them.
+        """
 
     def hook(self, request: HookRequest) -> NewHook:
         """Add a webhook to a job; its secret is told this once."""

@@ -31,7 +31,8 @@ class DiffLine(Model):
 class CellChange(Model):
     """What became of one cell between two notebooks."""
 
-    kind: Literal["same", "changed", "added", "removed"]
+    kind: Literal["same", "changed", "moved", "added", "removed"]
+    """moved: it stands elsewhere among the others, and is the same."""
     cell_type: str
     old: int | None
     """Its place in the old notebook, from 0 over all cells; None for one that was added."""
@@ -43,6 +44,8 @@ class CellChange(Model):
     """How many lines are not given, because the comparison would be too long."""
     tags: list[str] | None = None
     """Its tags in the new notebook, when they are others than in the old one."""
+    moved: bool = False
+    """Whether it stands elsewhere among the others; it may have changed as well."""
 
 
 class Comparison(Model):
@@ -145,11 +148,12 @@ class JobLifeService(Protocol):
         """Rename a job, archive it, or take it out of the archive.
 
         An archived job makes no runs: its triggers rest, nobody can start it, and lists leave it out; its
-        runs can be looked at. Due times that pass meanwhile make no runs later. A job that was renamed is
-        found by its former name until another job takes that name.
+        runs can be looked at. Due times that pass, and objects that appear, meanwhile make no runs later. A
+        job that was renamed is found by its former name until another job takes that name.
 
         Raises:
             Conflict: another job has the name, or runs of a job that is to be archived have not ended.
+            Unavailable: an inbox that a job watches which is to be restored does not answer.
         """
 
     def remove_job(self, ref: str) -> None:

@@ -12,7 +12,7 @@ from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
 from respawn_hub.handlers.job_pages import Problems, RefDep, job_page
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import job_path, page, see_other
-from respawn_jobs.errors import Conflict, InvalidInput
+from respawn_jobs.errors import Conflict, InvalidInput, Unavailable
 from respawn_jobs.models import Job
 from respawn_jobs.service import Service
 from respawn_jobs.service_versions import JobChange
@@ -42,7 +42,7 @@ def manage(
     """Rename a job, archive it, take it out of the archive, or remove it."""
     try:
         changed = _changed(service, service.job(ref), change, form)
-    except (Conflict, InvalidInput) as error:
+    except (Conflict, InvalidInput, Unavailable) as error:
         problems: Problems = {"archive" if change == "restore" else change: error}
         return job_page(runtime, visitor, service, ref, form=form, problems=problems)
     runtime.wake()

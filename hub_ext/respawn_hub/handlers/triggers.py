@@ -54,9 +54,9 @@ def unfollow(job: str, service: ServiceDep) -> None:
 
 
 @router.get("/graph")
-def graph(service: ServiceDep, namespace: str | None = None) -> Graph:
+def graph(service: ServiceDep, namespace: str | None = None, archived: bool = False) -> Graph:
     """Return which jobs run after which, as far as the caller may see them."""
-    return service.graph(namespace)
+    return service.graph(namespace, archived=archived)
 
 
 @router.post("/hooks", status_code=201)

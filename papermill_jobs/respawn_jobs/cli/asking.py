@@ -62,7 +62,9 @@ def show_comparison(comparison: Comparison) -> None:
         if cell.kind == "same":
             continue
         place = cell.new if cell.new is not None else cell.old
-        click.secho(f"cell {place} ({cell.cell_type}): {cell.kind}", bold=True)
+        moved = f", moved from {cell.old}" if cell.moved and cell.kind != "moved" else ""
+        moved = f" from {cell.old}" if cell.kind == "moved" else moved
+        click.secho(f"cell {place} ({cell.cell_type}): {cell.kind}{moved}", bold=True)
         if cell.tags is not None:
             click.echo(f"  tags: {', '.join(cell.tags) or 'none'}")
         if cell.left_out:

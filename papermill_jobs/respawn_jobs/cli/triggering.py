@@ -191,14 +191,15 @@ def watch(
 
 @click.command()
 @click.option("--namespace", help="Only what has to do with this namespace's jobs.")
+@click.option("--archived", is_flag=True, help="The archived ones as well.")
 @json_option
-def graph(namespace: str | None, as_json: bool) -> int:
+def graph(namespace: str | None, archived: bool, as_json: bool) -> int:
     """Show which jobs run after which."""
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
 
     with connection() as connected:
-        found = connected.service.graph(namespace)
+        found = connected.service.graph(namespace, archived=archived)
     if as_json:
         printing.document(found.model_dump(mode="json"))
     else:
@@ -268,6 +269,7 @@ def _show_graph(found: Graph) -> None:
         node, rule = nodes[job], rules.get(job)
         words = [printing.plain(job)]
         words += [printing.coloured(node.state.value)] if node.state else []
+        words += ["[dim]archived[/]"] if node.archived else []
         words += [f"next {printing.moment(node.next_due)}"] if node.next_due else []
         if rule is not None:
             how = "ended" if rule.waits_for == "end" else "succeeded"

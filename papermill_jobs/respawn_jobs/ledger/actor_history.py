@@ -9,6 +9,7 @@ from respawn_jobs.ledger import archives, importing, pins
 from respawn_jobs.ledger.actor_base import ActorBase
 from respawn_jobs.ledger.collecting import Collector
 from respawn_jobs.ledger.context import known_namespace
+from respawn_jobs.ledger.jobs import check_job_name
 from respawn_jobs.ledger.orphans import orphans
 from respawn_jobs.models import Run
 from respawn_jobs.service_history import Collected, ImportRequest, OrphanRequest, Orphans
@@ -33,8 +34,11 @@ class ActorHistory(ActorBase):
                 file.write(piece)
 
     def may_import(self, request: ImportRequest) -> None:
-        """Raise what an import would raise for want of access, before the archive is sent."""
-        self.actor.require("edit", known_namespace(request.namespace or self.actor.namespace))
+        """Raise what an import would raise for want of access, or for an archived job, before it is sent."""
+        namespace = known_namespace(request.namespace or self.actor.namespace)
+        self.actor.require("edit", namespace)
+        if request.job is not None:
+            importing.check_target(self._context, namespace, check_job_name(request.job))
 
     def import_run(self, archive: Path, request: ImportRequest) -> Run:
         """Take over an archived run under a fresh id."""

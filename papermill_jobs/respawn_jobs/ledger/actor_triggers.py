@@ -42,9 +42,9 @@ class ActorTriggers(ActorBase):
         """Remove a job's rule; its runs stay."""
         after.unfollow(self._context, self.actor, job)
 
-    def graph(self, namespace: str | None = None) -> Graph:
+    def graph(self, namespace: str | None = None, *, archived: bool = False) -> Graph:
         """Return which jobs run after which."""
-        return graph.graph(self._context, self.actor, namespace)
+        return graph.graph(self._context, self.actor, namespace, archived=archived)
 
     def hook(self, request: HookRequest) -> NewHook:
         """Add a webhook to a job."""

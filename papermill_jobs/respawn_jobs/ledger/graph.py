@@ -52,8 +52,11 @@ def check_no_cycle(session: Session, actor: Actor, job: JobRow, upstream: Collec
     )
 
 
-def graph(context: Context, actor: Actor, namespace: str | None) -> Graph:
-    """Return the jobs that follow others or are followed, as far as the actor may read them."""
+def graph(context: Context, actor: Actor, namespace: str | None, *, archived: bool = False) -> Graph:
+    """Return the jobs that follow others or are followed, as far as the actor may read them.
+
+    Archived ones, and the rules that name them, are in it only when they are asked for.
+    """
     down, up = JobRow.__table__.alias("down"), JobRow.__table__.alias("up")
     query = (
         select(AfterRow, down.c.id, up.c.id)
@@ -62,6 +65,8 @@ def graph(context: Context, actor: Actor, namespace: str | None) -> Graph:
         .join(up, up.c.id == AfterJobRow.job_id)
         .order_by(down.c.namespace, down.c.name, up.c.namespace, up.c.name)
     )
+    if not archived:
+        query = query.where(down.c.archived_at.is_(None), up.c.archived_at.is_(None))
     readable = actor.readable()
     if namespace is not None:
         actor.require("read", known_namespace(namespace))
@@ -100,7 +105,8 @@ def _nodes(session: Session, ids: set[str]) -> dict[str, GraphNode]:
                 job=ref_of(job),
                 state=RunState(state) if state else None,
                 run=job.last_run if state else None,
-                next_due=due.get(job.id),
+                next_due=due.get(job.id) if job.archived_at is None else None,
+                archived=job.archived_at is not None,
             )
     return nodes
 

@@ -27,7 +27,7 @@ from respawn_jobs.ledger.convert import ref_of, run_of
 from respawn_jobs.ledger.jobs import add_version, check_job_name
 from respawn_jobs.ledger.limits import NAME, check_digest, check_text, cleaned
 from respawn_jobs.ledger.registry import secure
-from respawn_jobs.ledger.suspension import check_at_work
+from respawn_jobs.ledger.suspension import check_at_work, check_not_archived
 from respawn_jobs.models import Imported, Run
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.service_history import ImportRequest
@@ -46,6 +46,7 @@ def import_run(context: Context, actor: Actor, path: Path, request: ImportReques
     with verified(path) as archive:
         manifest = archive.manifest
         name = check_job_name(request.job or manifest.version.job.rpartition("/")[2])
+        check_target(context, namespace, name)
         _check(manifest)
         _check_notebooks(archive)
         context.quotas.check_room(context, namespace, _size(manifest))
@@ -66,6 +67,15 @@ def import_run(context: Context, actor: Actor, path: Path, request: ImportReques
         raise Conflict(
             f"{namespace}/{name} was changed at the same moment; try again", job=f"{namespace}/{name}"
         ) from error
+
+
+def check_target(context: Context, namespace: str, name: str) -> None:
+    """Raise `Conflict` where nothing is imported: into an archived job, or where nothing is at work."""
+    with context.database.session() as session:
+        check_at_work(session, namespace)
+        job = session.scalar(select(JobRow).where(JobRow.namespace == namespace, JobRow.name == name))
+        if job is not None:
+            check_not_archived(job)
 
 
 def _check(manifest: Manifest) -> None:
@@ -160,7 +170,9 @@ def _job(
     """Return the job, made when missing, and its version; new runs of a job that was there keep theirs."""
     query = select(JobRow).where(JobRow.namespace == namespace, JobRow.name == name)
     job = session.scalar(query.with_for_update())
-    if job is None:
+    if job is not None:
+        check_not_archived(job)
+    else:
         # Whom to tell, and of what, is for people here to say.
         settings = manifest.settings.model_copy(update={"notify": [], "deadline": None})
         take_name(session, namespace, name)

@@ -22,6 +22,7 @@ from respawn_jobs.ledger.jobs import check_job_name
 from respawn_jobs.ledger.namespaces import restart_clocks
 from respawn_jobs.ledger.suspension import locked_job
 from respawn_jobs.ledger.switches import last_switch
+from respawn_jobs.ledger.watches_resting import pass_over
 from respawn_jobs.models import Job
 from respawn_jobs.service_versions import CurrentRequest, JobChange
 from respawn_jobs.store.tables import FormerNameRow, JobRow, RunRow, ScheduleRow, VersionRow
@@ -60,6 +61,10 @@ def change_job(context: Context, actor: Actor, ref: str, change: JobChange) -> J
     """Rename a job, archive it or restore it; see `JobLifeService.change_job`."""
     if change.name is not None:
         check_job_name(change.name)
+    if change.archived is False:
+        with context.database.session() as session:
+            job_id = find_job(session, actor, ref, "edit").id
+        pass_over(context, job_id)
     try:
         with context.database.session(write=True) as session:
             if change.archived is False:

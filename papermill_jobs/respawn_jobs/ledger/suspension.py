@@ -62,7 +62,8 @@ def said_of_archive(job: JobRow) -> str | None:
         return None
     return (
         f"{job.namespace}/{job.name} is archived, since {job.archived_at:%Y-%m-%d %H:%M} UTC "
-        f"by {job.archived_by}: take it out of the archive first"
+        f"by {job.archived_by}: restore it first, on its page or with "
+        f"`respawn job restore {job.namespace}/{job.name}`"
     )
 
 

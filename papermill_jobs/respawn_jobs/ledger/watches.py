@@ -72,7 +72,7 @@ def watch(context: Context, actor: Actor, request: WatchRequest) -> ObjectWatch:
         session.add(row)
         session.flush()
         session.add_all(
-            WatchedRow(watch_id=row.id, name_hash=_hash(one.name), mark=one.mark, fired=True)
+            WatchedRow(watch_id=row.id, name_hash=hash_of(one.name), mark=one.mark, fired=True)
             for one in present
         )
         audit.write(
@@ -175,7 +175,7 @@ def _settled(context: Context, watch_id: str, seen: Sequence[Appeared]) -> list[
     """Remember what a look saw; return what is as the look before saw it, and has made no run yet."""
     settled: list[Appeared] = []
     for piece in in_pieces(seen):
-        some = {_hash(one.name): one for one in piece}
+        some = {hash_of(one.name): one for one in piece}
         with context.database.session(write=True) as session:
             watch = select(WatchRow.id).where(WatchRow.id == watch_id)
             if session.scalar(watch.with_for_update()) is None:
@@ -201,7 +201,7 @@ def _settled(context: Context, watch_id: str, seen: Sequence[Appeared]) -> list[
 
 def _fire(context: Context, watch_id: str, appeared: Appeared) -> str | None:
     """Make the run of an object that has settled; None when another replica has."""
-    name_hash = _hash(appeared.name)
+    name_hash = hash_of(appeared.name)
     with context.database.session(write=True) as session:
         watch = session.scalar(select(WatchRow).where(WatchRow.id == watch_id).with_for_update())
         row = session.get(WatchedRow, (watch_id, name_hash))
@@ -212,7 +212,7 @@ def _fire(context: Context, watch_id: str, appeared: Appeared) -> str | None:
             return None
         given = {} if watch.parameter is None else {watch.parameter: appeared.address}
         occasion = Occasion(
-            "object", watch.id, f"{name_hash}-{_hash(appeared.mark)}", watch.created_by,
+            "object", watch.id, f"{name_hash}-{hash_of(appeared.mark)}", watch.created_by,
             {**watch.parameters, **given},
         )  # fmt: skip
         run = queue(context, session, job, occasion)
@@ -229,5 +229,6 @@ def _inbox(context: Context) -> Inbox:
     return context.inbox
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """Return what a name, or a mark, is remembered by."""
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

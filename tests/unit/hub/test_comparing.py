@@ -33,7 +33,7 @@ def test_unchanged_cells_in_a_row_are_one_block_and_others_are_each_their_own() 
         None, "changed", "removed", None,
     ]  # fmt: skip
     assert (found[0].places, found[-1].places) == ("cells 0 to 1", "cell 3")
-    assert [block.moved for block in found] == [False, False, False, True]
+    assert [block.elsewhere for block in found] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,17 @@ def test_unchanged_cells_in_a_row_are_one_block_and_others_are_each_their_own() 
         (["changed"], "1 cell changed"),
         (["changed", "changed", "added"], "2 cells changed, 1 added"),
         (["removed", "same", "removed"], "2 cells removed"),
+        (["moved", "same", "added"], "1 cell moved, 1 added"),
     ],
 )
 def test_what_became_of_cells_is_counted(kinds: list[str], words: str) -> None:
     cells = [cell(kind, place, place) for place, kind in enumerate(kinds)]
     assert counted(Comparison(old=1, new=2, cells=cells)) == words
+
+
+def test_a_cell_that_changed_and_was_moved_is_counted_as_both() -> None:
+    cells = [cell("changed", 0, 1, moved=True), cell("changed", 1, 0)]
+    assert counted(Comparison(old=1, new=2, cells=cells)) == "1 cell changed, 1 changed and moved"
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,18 @@ def test_a_comparison_shows_the_changed_lines_with_signs_and_folds_the_rest(brow
     assert "a = 1" not in plain(page)
 
 
+def test_a_comparison_shows_a_moved_cell_once(browse: Browse, ada: ActorService) -> None:
+    moved = notebook("md:# About", "a = 1", "b = a + 2", parameters="alpha: float = 0.5  # how much")
+    moved.cells.append(moved.cells.pop(1))
+    ada.promote(Promotion(name="report", notebook=text(moved)))
+
+    page = plain(browse("GET", f"{JOB}/compare?old=2&new=3").text)
+
+    assert "1 cell moved." in page
+    assert "moved was cell 1" in page
+    assert "removed" not in page
+
+
 def test_versions_without_a_difference_say_so(browse: Browse) -> None:
     assert "These are the same version." in browse("GET", f"{JOB}/compare?old=2&new=2").text
 

@@ -16,6 +16,7 @@ from respawn_jobs.models import Artifact, ArtifactPart, RunState
 from respawn_jobs.protocol import ArtifactCommit
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.service_triggers import AfterRequest, Source
+from respawn_jobs.service_versions import JobChange
 from respawn_jobs.store.service_tables import RunEndRow
 from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text
@@ -285,6 +286,19 @@ def test_what_cannot_be_followed_now_holds_up_nothing_and_is_tried_again(
     assert [ada.show(run).run.job for run in queued] == ["user/ada/d"]
     assert len(troubled) == 1
     assert [run.job for run in following(ledger, ada)] == ["user/ada/b"]
+
+
+def test_the_graph_leaves_archived_jobs_out_until_they_are_asked_for(make, ada):
+    make("a", "b", "c", "d")
+    ada.follow(AfterRequest(job="b", after=["a"]))
+    ada.follow(AfterRequest(job="d", after=["b", "c"]))
+    ada.change_job("b", JobChange(archived=True))
+    seen = ada.graph()
+    assert [(edge.upstream, edge.job) for edge in seen.edges] == [("user/ada/c", "user/ada/d")]
+    assert [node.job for node in seen.nodes] == ["user/ada/c", "user/ada/d"]
+    seen = ada.graph(archived=True)
+    assert len(seen.edges) == 3
+    assert [node.job for node in seen.nodes if node.archived] == ["user/ada/b"]
 
 
 def test_the_graph_shows_only_what_one_may_see(make, play, ada, bob, ledger):

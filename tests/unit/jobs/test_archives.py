@@ -15,6 +15,7 @@ from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import CellState, Run, RunState
 from respawn_jobs.service import ResumeRequest
 from respawn_jobs.service_history import ImportRequest
+from respawn_jobs.service_versions import JobChange
 from respawn_kernels.digest import digest_of
 from respawn_kernels.evidence import CellEvidence
 from support.postgres import Postgres
@@ -108,6 +109,22 @@ def test_a_run_comes_back_into_its_own_store_as_another(archive: Path, failed: R
     assert len({failed.id, run.id, again.id}) == 3
     assert (run.job, run.version, again.job) == ("user/ada/report", failed.version, "user/ada/copy")
     assert ada.job("report").version == failed.version
+
+
+def test_nothing_is_imported_into_an_archived_job(archive: Path, failed: Run, ada):
+    ada.change_job("report", JobChange(archived=True))
+    refused = r"user/ada/report is archived.* restore it first.*`respawn job restore user/ada/report`"
+    before = len(ada.audit())
+    for request in (ImportRequest(), ImportRequest(job="report")):
+        with pytest.raises(Conflict, match=refused):
+            ada.import_run(archive, request)
+    with pytest.raises(Conflict, match=refused):
+        ada.may_import(ImportRequest(job="report"))
+    assert (len(ada.runs(job="report")), len(ada.versions("report"))) == (1, 1)
+    assert len(ada.audit()) == before
+    ada.change_job("report", JobChange(archived=False))
+    ada.may_import(ImportRequest(job="report"))
+    assert ada.import_run(archive, ImportRequest()).job == "user/ada/report"
 
 
 def test_without_state_there_is_nothing_to_go_on_from_but_all_else(failed: Run, ada, cid, tmp_path: Path):

@@ -173,7 +173,7 @@ def test_an_archived_job_makes_no_runs(two, ada, ledger, clock):
     clock.forward(hours=5)
     assert ledger.queue_due() == []
     assert ledger.next_due() is None
-    refused = "user/ada/report is archived, since 2026-03-02 08:00 UTC by ada: take it out of the archive"
+    refused = "user/ada/report is archived, since 2026-03-02 08:00 UTC by ada: restore it first, on its page"
     stamp = str(int(clock().timestamp()))
     for act in (
         lambda: ada.run(RunRequest(job="report")),

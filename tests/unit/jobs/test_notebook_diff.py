@@ -55,8 +55,52 @@ def test_an_edited_cell_without_an_id_of_its_own_is_told_as_changed():
     assert kinds == ["same", "changed", "same"]
 
 
-def test_a_moved_cell_is_removed_and_added():
-    kinds = [change.kind for change in compare(book("a", "b", ids="xy"), book("b", "a", ids="yx"))]
+def told(old, new):
+    return [(change.kind, change.old, change.new, change.moved) for change in compare(old, new)]
+
+
+@given(SOURCES, SOURCES, IDS, IDS)
+def test_a_comparison_tells_each_cell_once(old, new, old_ids, new_ids):
+    changes = compare(book(*old, ids=old_ids), book(*new, ids=new_ids))
+    assert sorted(one.old for one in changes if one.old is not None) == list(range(len(old)))
+    assert [one.new for one in changes if one.new is not None] == list(range(len(new)))
+
+
+def test_a_moved_cell_is_told_once_where_it_is_now():
+    old = book("a = 1", "b = 2", "c = 3", ids="xyz")
+    assert told(old, book("b = 2", "c = 3", "a = 1", ids="yzx")) == [
+        ("same", 1, 0, False), ("same", 2, 1, False), ("moved", 0, 2, True),
+    ]  # fmt: skip
+
+
+def test_a_moved_cell_that_was_edited_too_shows_its_edit():
+    old = book("a = 1\nq = 0", "b = 2", "c = 3", ids="xyz")
+    changes = compare(old, book("b = 2", "c = 3", "a = 4\nq = 0", ids="yzx"))
+    assert [(one.kind, one.old, one.new, one.moved) for one in changes][-1] == ("changed", 0, 2, True)
+    assert [(line.kind, line.text) for line in changes[-1].lines] == [
+        ("removed", "a = 1"), ("added", "a = 4"), ("same", "q = 0"),
+    ]  # fmt: skip
+
+
+def test_a_cell_whose_id_is_another_is_found_moved_by_its_source():
+    old = book("a = 1", "b = 2", "c = 3", "d = 4", "c = 3", ids="abcde")
+    assert told(old, book("b = 2", "c = 3", "d = 4", "c = 3", "a = 1", ids="vwxyz"))[-1] == (
+        "moved",
+        0,
+        4,
+        True,
+    )
+
+
+def test_a_new_cell_in_the_place_of_one_that_was_moved_is_no_edit_of_it():
+    old = book("a = 1", "b = 2", "c = 3", ids="xyz")
+    assert told(old, book("n = 0", "b = 2", "c = 3", "a = 1", ids="nyzx")) == [
+        ("added", None, 0, False), ("same", 1, 1, False), ("same", 2, 2, False), ("moved", 0, 3, True),
+    ]  # fmt: skip
+
+
+def test_cells_without_text_are_not_told_as_moved():
+    kinds = [change.kind for change in compare(book("", "b = 2", ids="ab"), book("b = 2", "", ids="yz"))]
     assert sorted(kinds) == ["added", "removed", "same"]
 
 

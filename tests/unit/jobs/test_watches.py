@@ -14,6 +14,7 @@ from respawn_jobs.inbox import Inbox
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.service import Promotion
 from respawn_jobs.service_triggers import WatchRequest
+from respawn_jobs.service_versions import JobChange
 from respawn_jobs.store.database import Database
 from support.notebooks import notebook, text
 
@@ -96,6 +97,35 @@ def test_an_object_that_is_written_again_makes_another_run(report, ada, look, in
     assert len(look()) == 1
     os.utime(path, (1_000_000, 1_000_000))  # as it was before: that made its run
     assert look() == look() == []
+
+
+def test_what_appears_while_the_job_is_archived_makes_no_run_later(report, ada, look, inbox):
+    path = inbox / "user/ada/in"
+    (path / "changed.csv").write_text("1")
+    watching(ada)
+    (path / "half.csv").write_text("1")
+    assert look() == []  # seen once
+    ada.change_job("report", JobChange(archived=True))
+    (path / "new.csv").write_text("1")
+    (path / "changed.csv").write_text("12")
+    assert look() == []
+    ada.change_job("report", JobChange(archived=False))
+    (path / "later.csv").write_text("1")
+    assert look() == []
+    (run,) = look()
+    assert run.parameters == {"path": str(path / "later.csv")}
+    assert look() == []
+
+
+def test_a_job_whose_inbox_is_away_stays_archived_until_it_watches_no_more(report, ada, look, inbox):
+    made = watching(ada)
+    ada.change_job("report", JobChange(archived=True))
+    inbox.rename(inbox.with_name("away"))
+    with pytest.raises(Unavailable, match=f"the job stays archived.*or remove the watch {made.id} first"):
+        ada.change_job("report", JobChange(archived=False))
+    assert ada.job("report").archived_at is not None
+    ada.unwatch(made.id)
+    assert ada.change_job("report", JobChange(archived=False)).archived_at is None
 
 
 def test_hidden_names_links_and_other_namespaces_are_left_alone(report, ada, look, inbox, tmp_path):

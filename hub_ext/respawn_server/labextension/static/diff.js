@@ -60,7 +60,8 @@ export function comparison(found, open) {
   if (!cells.length && !found?.kernels) return null;
   const title = (cell) => {
     const place = cell.new === null ? `cell ${cell.old} of version ${found.old}` : `cell ${cell.new}`;
-    return `${place[0].toUpperCase()}${place.slice(1)}: ${cell.kind}`;
+    const moved = cell.kind !== "moved" && cell.moved ? ", moved" : "";
+    return `${place[0].toUpperCase()}${place.slice(1)}: ${cell.kind}${moved}${cell.moved ? ` from cell ${cell.old}` : ""}`;
   };
   const count = `${cells.length} ${cells.length === 1 ? "cell differs" : "cells differ"} from version ${found.old}`;
   return element(
