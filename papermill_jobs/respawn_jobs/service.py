@@ -126,7 +126,7 @@ class Service(
         """Return the caller's name."""
 
     def promote(self, request: Promotion) -> Version:
-        """Make a version. The same bytes and kernel as the current version give that one again.
+        """Make a version. The same content and kernel as the current version give that one again.
 
         Raises:
             Conflict: the current version is not the one that the person saw (`Promotion.seen`), or the person

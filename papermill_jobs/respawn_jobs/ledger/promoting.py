@@ -64,7 +64,8 @@ def preview(context: Context, actor: Actor, request: Promotion) -> PromotionPrev
 def promote(context: Context, actor: Actor, request: Promotion) -> Promoted:
     """Make a version, and the job with it when it is new; see `Service.promote`.
 
-    The current version is answered again when bytes, kernel, lock and directory are the same.
+    The current version is answered again when kernel, lock and directory are the same, and the notebook has
+    the same content (see `respawn_jobs.notebook_content`).
 
     Raises:
         Conflict: the current version is not the one that the person saw, the promotion does what the person
@@ -82,7 +83,7 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Promoted:
             found = jobs_of(session, [job])[0] if job is not None else None
         decided = examined(context, ref, found, request, notebook, content)
         decided.check_agreed(request.agreed)
-        if not stored:
+        if not stored and decided.outcome != "unchanged":
             store(context, namespace, request.notebook)
             stored = True
         promoted = _settle(context, actor, namespace, request, content, decided)

@@ -15,6 +15,7 @@ from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.jobs import next_number
 from respawn_jobs.ledger.switches import Switch, last_switch
 from respawn_jobs.models import GitState, Job, Schedule
+from respawn_jobs.notebook_content import same_content
 from respawn_jobs.notebook_diff import FixedCell, compare, lacking
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.service import Promotion
@@ -28,9 +29,11 @@ State = tuple[str, int, int | None, int] | None
 """Of a job what a promotion depends on: its id, its current version, the version that its file held, and the
 number of the next one."""
 Outcome = Literal["new_job", "new_version", "unchanged"]
-_SAME = ("notebook", "kernel", "lock")
+_AROUND = ("kernel", "lock")
 _MOST_NAMED = 6
 """Cells and schedules that a message names."""
+_MOST_READ = 10
+"""Versions that somebody went back from whose notebooks are compared with the file."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ class _Past:
     last: VersionRow | None
     """The newest that knows its file."""
     same: VersionRow | None
-    """The newest other one that holds the same notebook for the same kernel."""
+    """The newest other one that holds the same bytes for the same kernel."""
+    newer: list[VersionRow]
+    """Those that somebody went back from, for the same kernel: newest first, the latest ones."""
     switch: Switch | None = None
     """Who made the current version current."""
 
@@ -59,6 +64,8 @@ class Examined:
     questions: list[PromotionQuestion]
     kernel: str
     past: _Past
+    same: VersionRow | None
+    """The newest other version that holds the same notebook for the same kernel."""
 
     @property
     def number(self) -> int:
@@ -98,7 +105,9 @@ def examined(
     notebook: NotebookNode,
     content: dict[str, Any],
 ) -> Examined:
-    """Work out what a promotion would do, and what must be agreed to. Notebooks are read only for a fix.
+    """Work out what a promotion would do, and what must be agreed to.
+
+    The current version's notebook is read where its bytes are others, more only for a fix and a roll-back.
 
     Args:
         context: the store and the blobs.
@@ -111,19 +120,32 @@ def examined(
     past = _past(context, job, content)
     outcome: Outcome = "new_version"
     questions: list[PromotionQuestion] = []
+    same = None
     if job is None or past.current is None:
         outcome = "new_job"
-    elif _holds(past.current, content, request):
+    elif _holds(context, past.current, content, request, notebook):
         outcome = "unchanged"
     else:
-        questions = _questions(context, job, request, past, notebook)
-    return Examined(ref, past.state, outcome, questions, str(content["kernel"]), past)
+        same = next((one for one in past.newer if _runs(context, one, content, notebook)), past.same)
+        questions = _questions(context, job, request, past, same, notebook)
+    return Examined(ref, past.state, outcome, questions, str(content["kernel"]), past, same)
 
 
-def _holds(version: VersionRow, content: dict[str, Any], request: Promotion) -> bool:
+def _holds(
+    context: Context, version: VersionRow, content: dict[str, Any], request: Promotion, notebook: NotebookNode
+) -> bool:
     """Tell whether a version is what a promotion would make."""
-    same = all(getattr(version, name) == content[name] for name in _SAME)
-    return same and request.directory in (None, version.directory)
+    around = all(getattr(version, name) == content[name] for name in _AROUND)
+    return (
+        around
+        and request.directory in (None, version.directory)
+        and _runs(context, version, content, notebook)
+    )
+
+
+def _runs(context: Context, version: VersionRow, content: dict[str, Any], notebook: NotebookNode) -> bool:
+    """Tell whether a version holds a notebook, or one with the same content."""
+    return version.notebook == content["notebook"] or same_content(_notebook(context, version), notebook)
 
 
 def preview_of(
@@ -145,7 +167,7 @@ def preview_of(
         outcome=found.outcome,
         version=job.version if found.outcome == "unchanged" else found.number,
         current=job.version,
-        same_as=found.past.same.number if found.past.same is not None else None,
+        same_as=found.same.number if found.same is not None else None,
         message=_message(job, request, found, comparison),
         questions=found.questions,
         comparison=comparison,
@@ -162,17 +184,18 @@ def _past(context: Context, job: Job | None, content: dict[str, Any]) -> _Past:
     with context.database.session() as session:
         row = session.get(JobRow, job.id) if job is not None else None
         if row is None:
-            return _Past(None, None, None, None, None)
+            return _Past(None, None, None, None, None, [])
         state = state_of(session, row)
         its = select(VersionRow).where(VersionRow.job_id == row.id).order_by(VersionRow.number.desc())
         current = session.scalar(its.where(VersionRow.number == row.version))
-        same = its.where(VersionRow.notebook == content["notebook"], VersionRow.kernel == content["kernel"])
+        kernel = its.where(VersionRow.kernel == content["kernel"], VersionRow.number != row.version)
         found = _Past(
             state=state,
             current=current,
             base=_base(session, row, current),
             last=session.scalar(its.where(VersionRow.source.is_not(None)).limit(1)),
-            same=session.scalar(same.where(VersionRow.number != row.version).limit(1)),
+            same=session.scalar(kernel.where(VersionRow.notebook == content["notebook"]).limit(1)),
+            newer=list(session.scalars(kernel.where(VersionRow.number > row.version).limit(_MOST_READ))),
             switch=last_switch(session, row),
         )
         session.expunge_all()
@@ -191,7 +214,12 @@ def _base(session: Session, job: JobRow, current: VersionRow | None) -> VersionR
 
 
 def _questions(
-    context: Context, job: Job, request: Promotion, past: _Past, notebook: NotebookNode
+    context: Context,
+    job: Job,
+    request: Promotion,
+    past: _Past,
+    same: VersionRow | None,
+    notebook: NotebookNode,
 ) -> list[PromotionQuestion]:
     """Return what a person must agree to."""
     questions = []
@@ -203,8 +231,8 @@ def _questions(
     if past.last is not None and not _same_file(past.last, request):
         message = _take_over_message(job, past.last, request)
         questions.append(PromotionQuestion(code="take_over", message=message))
-    if past.same is not None and past.same.number > job.version:
-        message = _roll_back_message(job, past.same, past.switch)
+    if same is not None and same.number > job.version:
+        message = _roll_back_message(job, same, past.switch)
         questions.append(PromotionQuestion(code="undo_roll_back", message=message))
     return questions
 
@@ -275,7 +303,7 @@ def _message(job: Job, request: Promotion, found: Examined, comparison: Comparis
         settings = request.settings is not None and request.settings != job.settings
         also = "; its settings change" if settings else ""
         return f"Unchanged: version {job.version} of {job.ref} has the same notebook already{also}."
-    changed, other = comparison.changed, found.past.same
+    changed, other = comparison.changed, found.same
     how = f"differs from version {job.version} in {changed} cell{'' if changed == 1 else 's'}"
     if not changed:
         how = f"has the code of version {job.version}"

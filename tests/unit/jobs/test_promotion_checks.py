@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from nbformat import v4
 
 from respawn_jobs.access import Actor
 from respawn_jobs.errors import Conflict, Forbidden
@@ -12,6 +13,7 @@ from respawn_jobs.models import GitState, JobSettings
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.service_versions import CurrentRequest, JobChange
 from respawn_jobs.store.tables import JobRow
+from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
@@ -161,6 +163,87 @@ def test_a_promotion_of_the_same_notebook_changes_settings_and_makes_no_version(
     assert told.message.endswith("already; its settings change.")
     ada.promote(promotion("a = 1", settings=JobSettings(max_attempts=3)))
     assert (ada.job("report").version, ada.job("report").settings.max_attempts) == (1, 3)
+
+
+def saved_by_jupyterlab(*cells):
+    """Return what JupyterLab may write of these cells after they were executed and looked at."""
+    saved = notebook(*cells)
+    for number, cell in enumerate(saved.cells):
+        cell.id = f"other-{number}"
+        cell.outputs = [v4.new_output("stream", text="1\n")]
+        cell.execution_count = number + 1
+        cell.metadata = {"trusted": True, "collapsed": True, "jupyter": {"outputs_hidden": True}}
+        cell.metadata |= {"execution": {"iopub.status.busy": "2026-01-01T00:00:00Z"}, "tags": []}
+        cell.metadata["papermill"] = {"duration": 1.0, "status": "completed", "exception": False}
+    saved.metadata["kernelspec"]["display_name"] = "Python 3 (ipykernel)"
+    saved.metadata["language_info"] = {"name": "python", "version": "3.13.1"}
+    saved.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    saved.metadata["papermill"] = {"start_time": "2026-01-01T00:00:00", "version": "2.6.0"}
+    return saved
+
+
+def test_a_notebook_that_was_only_saved_anew_makes_no_version(ada):
+    ada.promote(promotion("a = 1", "a + 1"))
+    again = promotion(notebook=text(saved_by_jupyterlab("a = 1", "a + 1")))
+    told = ada.preview_promotion(again)
+    assert (told.outcome, told.version, told.questions) == ("unchanged", 1, [])
+    assert ada.promote(again).number == 1
+    assert len(ada.versions("report")) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda nb: nb.cells[0].update(source="a = 2"),
+        lambda nb: nb.cells.reverse(),
+        lambda nb: nb.cells.pop(),
+        lambda nb: nb.cells[0].metadata.update(tags=["parameters"]),
+        lambda nb: nb.cells[0].metadata.update(respawn={"timeout": 5}),
+        lambda nb: nb.cells[0].metadata.update(slideshow={"slide_type": "slide"}),
+        lambda nb: nb.metadata.update(title="Report"),
+        lambda nb: nb.metadata.update(papermill={"parameters": {"a": 2}}),
+        lambda nb: nb.metadata["kernelspec"].update(name="py39"),
+        lambda nb: nb.cells.append(v4.new_markdown_cell("What it is for")),
+        lambda nb: nb.cells.__setitem__(1, v4.new_raw_cell("a + 1")),
+    ],
+    ids=[
+        "source",
+        "order",
+        "cell",
+        "tags",
+        "respawn",
+        "slides",
+        "title",
+        "papermill",
+        "kernel",
+        "text",
+        "type",
+    ],
+)
+def test_what_a_person_changed_makes_a_version(ada, change):
+    ada.promote(promotion("a = 1", "a + 1", kernel="python3"))
+    changed = saved_by_jupyterlab("a = 1", "a + 1")
+    change(changed)
+    again = promotion(notebook=text(changed), kernel="python3")
+    assert ada.preview_promotion(again).outcome == "new_version"
+    assert ada.promote(again).number == 2
+
+
+def test_a_version_that_somebody_went_back_from_is_known_after_it_was_saved_anew(ada):
+    ada.promote(promotion("a = 1"))
+    ada.promote(promotion("a = 2"))
+    ada.make_current("report", CurrentRequest(version=1))
+    again = promotion(notebook=text(saved_by_jupyterlab("a = 2")))
+    with pytest.raises(Conflict, match=r"ada went back at .*that of version 2"):
+        ada.promote(again)
+    assert ada.preview_promotion(again).same_as == 2
+
+
+def test_the_bytes_of_a_notebook_that_makes_no_version_are_not_stored(ada, ledger):
+    ada.promote(promotion("a = 1"))
+    again = text(saved_by_jupyterlab("a = 1"))
+    ada.promote(promotion(notebook=again))
+    assert ledger.blobs.missing([digest_of(again.encode())]) == [digest_of(again.encode())]
 
 
 def test_two_that_promote_at_once_after_the_same_look_make_one_version(ada):
