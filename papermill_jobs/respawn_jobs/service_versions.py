@@ -4,7 +4,7 @@ versions hold and how they differ, which one new runs use, and names, archives a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from pydantic import Field
 
@@ -13,11 +13,11 @@ from respawn_jobs.models import Job, JobSettings, Missed, Model, Schedule
 if TYPE_CHECKING:
     from respawn_jobs.service import Promotion
 
-Agreement = Literal["replace_fix", "take_over", "undo_roll_back"]
+Agreement = Literal["replace_fix", "take_over", "undo_roll_back", "break_triggers"]
 """What a promotion may do that a person must agree to. replace_fix: the current version holds a fix that
 the file lacks. take_over: the job was promoted from another notebook. undo_roll_back: it is a version that
-somebody went back from."""
-RUN_ANYHOW: tuple[Agreement, ...] = ("replace_fix", "take_over", "undo_roll_back")
+somebody went back from. break_triggers: triggers of the job give what the version does not take."""
+RUN_ANYHOW: tuple[Agreement, ...] = get_args(Agreement)
 """For a notebook that is only to be run: its scratch job, which files of one name share, keeps its runs."""
 
 
@@ -101,6 +101,8 @@ class CurrentRequest(Model):
     version: int
     seen: int | None = None
     """The current version as the person saw it; None acts in any case."""
+    agreed: list[Literal["break_triggers"]] = []
+    """What the person agrees to: that runs of triggers fail, whose parameters the version does not take."""
 
 
 class JobChange(Model):
@@ -141,8 +143,12 @@ class JobLifeService(Protocol):
     """The part of `Service` that is about which version runs, and names, archives and ends of jobs."""
 
     def make_current(self, ref: str, request: CurrentRequest) -> Job:
-        """Let new runs use a version, older or newer. Raises `Conflict` when the current one is not as
-        seen."""
+        """Let new runs use a version, older or newer.
+
+        Raises:
+            Conflict: the current one is not as seen; or triggers give parameters that the version does not
+                take, and that was not agreed to: `fields["questions"]` tells.
+        """
 
     def change_job(self, ref: str, change: JobChange) -> Job:
         """Rename a job, archive it, or take it out of the archive.

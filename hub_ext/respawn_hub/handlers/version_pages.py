@@ -123,7 +123,11 @@ def make_current(
 ) -> Response:
     """Let new runs use a version."""
     try:
-        job = service.make_current(ref, CurrentRequest(version=number, seen=seen_version(form)))
+        agreed = ["break_triggers"] if form.get("agreed") == "break_triggers" else []
+        request = CurrentRequest.model_validate(
+            {"version": number, "seen": seen_version(form), "agreed": agreed}
+        )
+        job = service.make_current(ref, request)
     except Conflict as error:
         return _page(runtime, visitor, service, service.job(ref), number, problem=error)
     return see_other(runtime, f"{job_path(job.ref)}#versions")
@@ -210,6 +214,7 @@ def _page(
         fields=fields(shown.parameters, form, run_problem),
         run_problem=run_problem.message if run_problem else None,
         problem=problem.message if problem else None,
+        questions=problem.fields.get("questions", []) if problem else [],
         **_history(service, job, shown, versions),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -52,15 +52,30 @@ def restore(ref: str, as_json: bool) -> int:
 @job.command()
 @click.argument("ref", metavar="JOB")
 @click.argument("version", type=click.IntRange(1))
+@click.option("--agree", multiple=True, type=click.Choice(["break_triggers"]), help="Agree to what it asks.")
 @json_option
-def use(ref: str, version: int, as_json: bool) -> int:
-    """Let new runs of a job use a version, older or newer."""
+def use(ref: str, version: int, agree: tuple[Literal["break_triggers"], ...], as_json: bool) -> int:
+    """Let new runs of a job use a version, older or newer.
+
+    When triggers of the job give parameters that the version does not take, it asks first.
+    """
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
+    from respawn_jobs.errors import Conflict
     from respawn_jobs.service_versions import CurrentRequest
 
+    request = CurrentRequest(version=version, agreed=list(agree))
     with connection() as connected:
-        changed = connected.service.make_current(ref, CurrentRequest(version=version))
+        try:
+            changed = connected.service.make_current(ref, request)
+        except Conflict as error:
+            questions = error.fields.get("questions", [])
+            if as_json or not questions or not sys.stdin.isatty():
+                raise
+            click.echo(questions[0]["message"], err=True)
+            click.confirm("Use it all the same?", default=False, abort=True, err=True)
+            agreed = request.model_copy(update={"agreed": ["break_triggers"]})
+            changed = connected.service.make_current(ref, agreed)
     if as_json:
         printing.document(changed.model_dump(mode="json"))
     else:

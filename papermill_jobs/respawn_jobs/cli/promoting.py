@@ -61,7 +61,7 @@ def parsed_for_run(service: Service, run: str, given: tuple[tuple[str, str], ...
 @click.option(
     "--agree",
     multiple=True,
-    type=click.Choice(["replace_fix", "take_over", "undo_roll_back"]),
+    type=click.Choice(["replace_fix", "take_over", "undo_roll_back", "break_triggers"]),
     help="Agree to what the promotion asks; can be repeated.",
 )
 @settings_options

@@ -22,6 +22,7 @@ from respawn_jobs.ledger.jobs import check_job_name
 from respawn_jobs.ledger.namespaces import restart_clocks
 from respawn_jobs.ledger.suspension import locked_job
 from respawn_jobs.ledger.switches import last_switch
+from respawn_jobs.ledger.trigger_fit import broken_by, broken_question
 from respawn_jobs.ledger.watches_resting import pass_over
 from respawn_jobs.models import Job
 from respawn_jobs.service_versions import CurrentRequest, JobChange
@@ -48,13 +49,29 @@ def make_current(context: Context, actor: Actor, ref: str, request: CurrentReque
             )
         version = find_version(session, job, request.version)
         if version.number != job.version:
+            _check_triggers(session, job, version, request)
             before, job.version = job.version, version.number
             audit.write(
                 context, session, actor.name, "make_current", job.namespace, ref_of(job),
                 before=before, version=version.number, notebook=version.notebook,
+                **({"agreed": request.agreed} if request.agreed else {}),
             )  # fmt: skip
             session.flush()
         return jobs_of(session, [job])[0]
+
+
+def _check_triggers(session: Session, job: JobRow, then: VersionRow, request: CurrentRequest) -> None:
+    """Raise `Conflict` when triggers give what a version does not take, and nobody agreed to that."""
+    broken = broken_by(session, job, find_version(session, job), then)
+    asked = broken_question(ref_of(job), then.number, broken)
+    if not broken or asked.code in request.agreed:
+        return
+    raise Conflict(
+        f"{asked.message} Nothing was changed. Change these triggers first, or agree: --agree {asked.code} "
+        f'(in the API: "agreed": ["{asked.code}"])',
+        job=ref_of(job),
+        questions=[asked.model_dump(mode="json")],
+    )
 
 
 def change_job(context: Context, actor: Actor, ref: str, change: JobChange) -> Job:

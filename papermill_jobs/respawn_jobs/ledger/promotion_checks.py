@@ -14,6 +14,7 @@ from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.jobs import next_number
 from respawn_jobs.ledger.switches import Switch, last_switch
+from respawn_jobs.ledger.trigger_fit import broken_by, broken_question
 from respawn_jobs.models import GitState, Job, Schedule
 from respawn_jobs.notebook_content import same_content
 from respawn_jobs.notebook_diff import FixedCell, compare, lacking
@@ -52,6 +53,8 @@ class _Past:
     """Those that somebody went back from, for the same kernel: newest first, the latest ones."""
     switch: Switch | None = None
     """Who made the current version current."""
+    broken: Sequence[str] = ()
+    """Triggers whose parameters fit the current version and not the next."""
 
 
 @dataclass(frozen=True)
@@ -197,9 +200,15 @@ def _past(context: Context, job: Job | None, content: dict[str, Any]) -> _Past:
             same=session.scalar(kernel.where(VersionRow.notebook == content["notebook"]).limit(1)),
             newer=list(session.scalars(kernel.where(VersionRow.number > row.version).limit(_MOST_READ))),
             switch=last_switch(session, row),
+            broken=_broken(session, row, current, content),
         )
         session.expunge_all()
         return found
+
+
+def _broken(session: Session, job: JobRow, current: VersionRow | None, content: dict[str, Any]) -> list[str]:
+    then = VersionRow(language=content["language"], parameters=content["parameters"])
+    return broken_by(session, job, current, then) if current is not None else []
 
 
 def _base(session: Session, job: JobRow, current: VersionRow | None) -> VersionRow | None:
@@ -234,6 +243,8 @@ def _questions(
     if same is not None and same.number > job.version:
         message = _roll_back_message(job, same, past.switch)
         questions.append(PromotionQuestion(code="undo_roll_back", message=message))
+    if past.broken:
+        questions.append(broken_question(job.ref, past.state[3] if past.state else 1, past.broken))
     return questions
 
 

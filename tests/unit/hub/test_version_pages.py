@@ -126,6 +126,25 @@ def test_a_version_is_not_made_current_over_one_that_the_person_did_not_see(
     assert ada.job("report").version == 3
 
 
+def test_a_version_that_a_schedule_does_not_fit_is_asked_about_on_its_page(
+    browse: Browse, ada: ActorService
+) -> None:
+    other = notebook("a = 1", parameters="beta: float = 0.5")
+    ada.promote(Promotion(name="report", notebook=text(other)))
+    ada.schedule(ScheduleRequest(job="report", cron="0 3 * * *", tz="UTC", parameters={"beta": 1.0}))
+
+    asked = browse("POST", f"{JOB}/versions/1/current", {"seen": "3"})
+
+    assert asked.status_code == 409
+    assert "0 3 * * *" in asked.text
+    assert "unknown parameter &#39;beta&#39;" in asked.text
+    assert "Make current all the same" in asked.text
+    assert ada.job("report").version == 3
+    agreed = browse("POST", f"{JOB}/versions/1/current", {"seen": "3", "agreed": "break_triggers"})
+    assert agreed.status_code == 303
+    assert ada.job("report").version == 1
+
+
 def test_an_older_version_runs_once_with_typed_parameters(browse: Browse, ada: ActorService) -> None:
     wrong = browse("POST", f"{JOB}/versions/1/run", {"parameter:alpha": "much"})
     right = browse("POST", f"{JOB}/versions/1/run", {"parameter:alpha": "1.5"})

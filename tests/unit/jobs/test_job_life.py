@@ -92,6 +92,58 @@ def test_a_version_whose_kernel_is_gone_is_not_made_current(two, ada, ledger):
         ada.make_current("report", CurrentRequest(version=1))
 
 
+@pytest.fixture
+def renamed_parameter(ada):
+    """A job whose second version calls a parameter otherwise, with triggers that give it."""
+    for declared in ("old = 1", "new = 1"):
+        ada.promote(Promotion(name="report", notebook=text(notebook("a = 1", parameters=declared))))
+    promoted(ada, "b = 1", name="before")
+    fitting = ScheduleRequest(job="report", cron="0 1 * * *", tz="UTC")
+    schedule = ada.schedule(ScheduleRequest(job="report", cron="0 2 * * *", tz="UTC", parameters={"new": 2}))
+    ada.schedule(fitting)
+    hook = ada.hook(HookRequest(job="report", accepts=["new"]))
+    rule = ada.follow(AfterRequest(job="report", after=["before"], parameters={"new": 3}))
+    return schedule, hook.hook, rule
+
+
+def test_a_version_that_triggers_do_not_fit_is_made_current_only_when_that_is_agreed(renamed_parameter, ada):
+    schedule, hook, rule = renamed_parameter
+    with pytest.raises(Conflict) as no:
+        ada.make_current("report", CurrentRequest(version=1))
+    assert ada.job("report").version == 2
+    (asked,) = no.value.fields["questions"]
+    assert asked["code"] == "break_triggers"
+    why = "unknown parameter 'new': the notebook declares old"
+    for named in (f"the schedule '0 2 * * *' in UTC ({schedule.id})", f"the webhook {hook.id}", rule.id):
+        assert f"{named}: {why}" in asked["message"]
+    assert "0 1 * * *" not in asked["message"]
+    ada.make_current("report", CurrentRequest(version=1, agreed=["break_triggers"]))
+    assert told(ada, "make_current")[0].details["agreed"] == ["break_triggers"]
+    ada.make_current("report", CurrentRequest(version=2))
+
+
+def test_a_value_that_is_secret_now_is_not_told_where_it_does_not_fit(ada):
+    for declared in ("key: int = 1", 'key = ""  # respawn:secret'):
+        ada.promote(Promotion(name="report", notebook=text(notebook("a = 1", parameters=declared))))
+    ada.schedule(ScheduleRequest(job="report", cron="0 2 * * *", tz="UTC", parameters={"key": "hunter2"}))
+    with pytest.raises(Conflict, match="parameter 'key': expected int") as no:
+        ada.make_current("report", CurrentRequest(version=1))
+    assert "hunter2" not in str(no.value.as_dict())
+
+
+def test_a_promotion_asks_before_it_leaves_triggers_without_their_parameter(renamed_parameter, ada):
+    request = Promotion(name="report", notebook=text(notebook("a = 1", parameters="third = 1")))
+    (asked,) = ada.preview_promotion(request).questions
+    assert asked.code == "break_triggers"
+    assert asked.message.startswith("3 triggers give parameters that version 3 of user/ada/report does not")
+    with pytest.raises(Conflict, match="--agree break_triggers"):
+        ada.promote(request)
+    agreed = request.model_copy(update={"agreed": ["break_triggers"]})
+    assert ada.promote(agreed).number == 3
+    fourth = Promotion(name="report", notebook=text(notebook("a = 1", parameters="fourth = 1")))
+    assert ada.preview_promotion(fourth).questions == [], "they were broken before"
+
+
 # Names
 
 
