@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from respawn_jobs.addresses import asks_for_addresses, told_addresses
@@ -11,6 +11,7 @@ from respawn_jobs.analysis.hidden import hidden, told
 from respawn_jobs.left_files import seen_written, told_left
 from respawn_jobs.models import CellState, PlanAction, Unstored
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, source_hash
+from respawn_jobs.numbering import told_cells
 from respawn_jobs.reads import Reads
 from respawn_jobs.rerunning import Reruns, Step
 from respawn_jobs.stale_files import stale_files
@@ -134,22 +135,24 @@ class Agreements:
             users = self._after(item.cell or 0, item.name, Step.touches) if item.cell == index else []
             if users:
                 yield (
-                    f"cell {index} makes {item.name} again, without what cell {_numbers(users)}, which is "
-                    f"reused, may have done to it: tag that cell {TAG_ALWAYS} too, or restart the run"
+                    f"cell {index} makes {item.name} again, without what {_reused(users)} reused, "
+                    f"may have done to it: tag {_that(users)} {TAG_ALWAYS} too, or restart the run"
                 )
 
     def _told_inputs(self, place: int, index: int, made: str) -> Iterator[str]:
         """Say what an object is made from again that cells have changed since, this one included."""
         step = self.draft.steps[self.draft.step_of(place)]
+        inputs: dict[tuple[int, ...], list[str]] = {}
         for name in sorted(step.runs.reads):
             own = [index] if name in step.runs.writes else []
-            changers = [*own, *self._after(index, name, Step.writes)]
-            if changers:
-                left = f"{told(name)} as cell {_numbers(changers)} left it"
-                yield (
-                    f"cell {index} makes {made} again with {left}: "
-                    "from the top it has that as it was before; restart the run if it matters"
-                )
+            if changers := (*own, *self._after(index, name, Step.writes)):
+                inputs.setdefault(changers, []).append(told(name))
+        for changers, names in inputs.items():
+            left = f"{', '.join(names)} as {told_cells(changers)} left {'them' if names[1:] else 'it'}"
+            yield (
+                f"cell {index} makes {made} again with {left}: "
+                "from the top it has that as it was before; restart the run if it matters"
+            )
 
     def _guard_once(self) -> None:
         """Refuse to repeat side effects without being told to."""
@@ -280,8 +283,12 @@ def _imported(source: str) -> set[str]:
     }
 
 
-def _numbers(cells: Iterable[int]) -> str:
-    return ", ".join(map(str, cells))
+def _reused(cells: list[int]) -> str:
+    return f"{told_cells(cells)}, which {'are' if cells[1:] else 'is'}"
+
+
+def _that(cells: list[int]) -> str:
+    return "those cells" if cells[1:] else "that cell"
 
 
 def _tag(cell: int) -> str:

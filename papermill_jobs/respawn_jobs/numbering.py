@@ -32,3 +32,20 @@ def executions_as_cells(traceback: str, cells: Iterable[CellRecord]) -> str:
     named = dict.fromkeys(int(number) for number in _EXECUTION.findall(traceback))
     known = [f"In[{number}] is cell {places[number]}" for number in named if number in places]
     return ", ".join(known[:_MAX_NAMED])
+
+
+def told_cells(numbers: Iterable[int]) -> str:
+    """Return how several cells are named in a sentence: `cell 3`, or `cells 3, 5–8`.
+
+    Args:
+        numbers: The cells' numbers, at least one.
+    """
+    found = sorted(set(numbers))
+    runs: list[list[int]] = []
+    for number in found:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
+    return f"cell{'s' if len(found) > 1 else ''} {words}"

@@ -10,6 +10,9 @@ from typing import Any
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 _CELL = re.compile(r"\bcells? \d+", re.IGNORECASE)
 _NOT_RESTORED = re.compile(r"\bPlaceholder\b|\bNotRestored\b")
+_QUOTED = re.compile(r"(\bcell \d+, (?:tagged respawn:always|for .+?, which could not be stored)): .*")
+_MADE_FROM = re.compile(r"(\bmakes .+? again) with .+?(?= as cells? \d)")
+_CLASS = re.compile(r"^(\s*\w+\s{2,})\S+(\s{2,}\S.*\bcell \d+\s*)$")
 _COUNT = re.compile(r"(Cell|Input) ?(In)?\[\d+\]|In \[\d+\]")
 
 
@@ -111,9 +114,19 @@ def is_named(subject: str, words: Sequence[str]) -> bool:
     return any(_names(line, subject) for line in lines)
 
 
-def without_files(words: Sequence[str]) -> list[str]:
-    """Return what was said without the names of files: a module's file is not the variable of its name."""
-    return [_FILE.sub("a file", text) for text in words]
+def losses_in(words: Sequence[str]) -> list[str]:
+    """Return what was said of losses alone.
+
+    A module's file is not the variable of its name. A cell that runs again is quoted, what it reads is named
+    as what it makes things from, and a lost object is told with its class: none of these is said to be lost.
+    """
+    return [_lost(line) for text in words for line in text.splitlines()]
+
+
+def _lost(line: str) -> str:
+    for pattern, kept in ((_FILE, "a file"), (_QUOTED, r"\1"), (_MADE_FROM, r"\1"), (_CLASS, r"\1\2")):
+        line = pattern.sub(kept, line)
+    return line
 
 
 def _subjects(one: Difference, names: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from truth.commands import EndedElsewhere, Place, Stuck, children_cpu, reference
-from truth.comparing import Difference, announced, differences, is_named, output_differences, without_files
+from truth.comparing import Difference, announced, differences, is_named, losses_in, output_differences
 from truth.composing import Case
 from truth.playing import Played, play
 
@@ -155,7 +155,7 @@ def _compare(case: Case, places: dict[str, Place], played: Played, verdict: Verd
     right, executed = _reference(case, places["papermill"])
     found = _found(case, right, executed, played)
     names = {story.prefix: story.names() for story in case.stories}
-    words = without_files(played.words)
+    words = losses_in(played.words)
     named = [one for own in names.values() for one in own if is_named(one, words)]
     lost = {one.name for one in found} | set(played.made_again) | set(played.unstored)
     over = played.ran == played.cells  # everything was made again

@@ -27,7 +27,7 @@ class Played:
     made_again: list[str] = field(default_factory=list)
     """Variables that the plan named as lost and made again when agreed to."""
     unstored: list[str] = field(default_factory=list)
-    """Variables that the state does not hold."""
+    """Variables that the state does not hold, also those that a cell made again."""
     ended: str = ""
     """Why there is no digest."""
     refused: bool = False
@@ -120,6 +120,7 @@ def _ended(case: Case, place: Place, resumed: dict[str, Any], played: Played) ->
 def _debug(case: Case, place: Place, run: str, played: Played) -> None:
     """Open the debug notebook, restore, and run what remains in that kernel."""
     place.respawn("debug", run, "-o", "../debug.ipynb")
+    played.unstored += [one["name"] for one in _unstored(place.respawn("show", run))]
     place.seed = played.seed  # as the server starts the kernel of a debug notebook
     opened = nbformat.read(place.root / "debug.ipynb", 4)
     front = [cell for cell in opened.cells if (cell.metadata.get("respawn") or {}).get("role")]
@@ -146,8 +147,11 @@ def _notes(document: dict[str, Any]) -> list[str]:
 
 def _not_stored(document: dict[str, Any]) -> list[str]:
     """Return what `respawn show` says of states: what they do not hold, and which cell made it."""
-    unstored = [one for state in document.get("checkpoints", []) for one in state["unstored"]]
-    return [f"cell {one['cell']}: {one['name']} {one['reason']}" for one in unstored]
+    return [f"cell {one['cell']}: {one['name']} {one['reason']}" for one in _unstored(document)]
+
+
+def _unstored(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for state in document["detail"]["checkpoints"] for one in state["unstored"]]
 
 
 def _reasons(plan: dict[str, Any]) -> list[str]:

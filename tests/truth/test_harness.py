@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from truth.commands import Place, found, reference
-from truth.comparing import Difference, announced, differences, outputs
+from truth.comparing import Difference, announced, differences, is_named, losses_in, outputs
 from truth.composing import CAPTURES, WAYS, Case, case, compose, hostile_case
 from truth.harness import Verdict, judge
 from truth.playing import play
@@ -137,6 +137,22 @@ def test_announced_is_what_names_the_variable_or_probe_and_the_cell(
     name: str, words: str, is_announced: bool
 ) -> None:
     assert announced(Difference("s1_", name, "a", "b"), [words], ["s1_g"]) is is_announced
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("cell 4 reads s1_g, made by cell 3, but it could not be stored", True),
+        ("s1_g     generator  cannot pickle 'generator' object  cell 3", True),
+        ("s1_other  s1_g      a lock that is held               cell 3", False),
+        ("- cell 3, tagged respawn:always: `s1_other = list(s1_g)`", False),
+        ("- `cell 3 makes s1_other again with s1_g, s1_x as cells 4, 6–8 left them", False),
+        ("- `cell 3 makes s1_g again with s1_x as cell 4 left it", True),
+        ("the file s1_g.py, which cell 3 reads, changed", False),
+    ],
+)
+def test_a_variable_is_named_as_lost_where_that_is_what_is_said(words: str, named: bool) -> None:
+    assert is_named("s1_g", losses_in([words])) is named
 
 
 def test_pairs_that_no_case_has_are_told() -> None:
