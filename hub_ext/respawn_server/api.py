@@ -21,6 +21,7 @@ class ResumeBody(Model):
     path: str
     rerun_once: bool = False
     rerun_makers: bool = False
+    load_imported: bool = False
     strict: bool | None = None
     """None: as the job's settings say."""
 
@@ -86,7 +87,11 @@ async def _resume_request(handler: RespawnHandler) -> tuple[str, ResumeRequest]:
     body = read_body(ResumeBody, handler.body())
     run, text = await handler.shared.notebooks.run_of(body.path)
     request = ResumeRequest(
-        notebook=text, rerun_once=body.rerun_once, rerun_makers=body.rerun_makers, strict=body.strict
+        notebook=text,
+        rerun_once=body.rerun_once,
+        rerun_makers=body.rerun_makers,
+        load_imported=body.load_imported,
+        strict=body.strict,
     )
     return run, request
 

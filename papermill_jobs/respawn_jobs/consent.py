@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from respawn_jobs.models import DebugBundle
+
+ARCHIVE = "archive of "
+"""How an author begins that is an archive: what it holds was made on another hub."""
 
 
 def other_authors(bundle: DebugBundle, visitor: str) -> list[str]:
@@ -16,3 +21,8 @@ def other_authors(bundle: DebugBundle, visitor: str) -> list[str]:
     authors = {run.created_by, version.created_by, *run.authors, *version.authors}
     own = run.job.startswith(f"user/{visitor}/") and authors == {visitor} and run.imported is None
     return [] if own else sorted(authors)
+
+
+def archives(authors: Iterable[str]) -> list[str]:
+    """Return which authors of a state are archives, sorted: to load it runs code of elsewhere."""
+    return sorted({author for author in authors if author.startswith(ARCHIVE)})

@@ -440,6 +440,8 @@ class Plan(Model):
     """Variables of the checkpoint that are removed before anything runs: cells that run make them anew."""
     makers: list[int] = []
     """Cells that run again to make what could not be stored, once that is agreed."""
+    imported: list[str] = []
+    """The archives that the state it starts from came of: to load it runs their code, and needs consent."""
     strict: bool = False
     """Whether everything from the first change on runs again, whatever depends on it."""
     parameters: dict[str, Any] = {}

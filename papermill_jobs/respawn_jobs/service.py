@@ -92,6 +92,8 @@ class ResumeRequest(Seen):
     """Agree that cells tagged `respawn:once` which had finished run again."""
     rerun_makers: bool = False
     """Agree that cells run again to make what could not be stored, as the plan lists them."""
+    load_imported: bool = False
+    """Agree to load a state that came in an archive, as `Plan.imported` lists: that runs the code in it."""
     scratch: list[ScratchId] = Field(default=[], max_length=1000)
     """Ids of added cells that are left out, as if they were tagged `respawn:scratch`."""
     strict: bool | None = None
@@ -179,7 +181,8 @@ class Service(
     def retry(self, run: str, request: Seen | None = None) -> Run:
         """Try a run again: start one that waits for its next try now, or queue a run that goes on.
 
-        An ended run is gone on from as far as its states allow, else from the top. Raises `Conflict` when
+        An ended run is gone on from as far as its states allow, else from the top; nobody agrees to load a
+        state that came in an archive, so what came of one starts from the top. Raises `Conflict` when
         a cell tagged `respawn:once` would be executed again, or another run goes on from it already.
         """
 

@@ -1,4 +1,4 @@
-"""What a promotion would do, shown in a terminal, and what a person is asked before it does it."""
+"""What a promotion or a resume would do, shown in a terminal, and what a person is asked before."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from respawn_jobs.cli import printing
+
 if TYPE_CHECKING:
-    from respawn_jobs.service import Promotion, Service
+    from respawn_jobs.models import Plan
+    from respawn_jobs.service import Promotion, ResumeRequest, Service
     from respawn_jobs.service_versions import Agreement, Comparison, PromotionPreview
 
 _SIGNS = {"same": " ", "added": "+", "removed": "-"}
@@ -40,6 +43,24 @@ def asked(
             consent.append(question.code)
     seen = told.current or 0
     return promotion.model_copy(update={"agreed": consent, "seen": seen}), told
+
+
+def confirmed(service: Service, run: str, request: ResumeRequest, planned: Plan) -> ResumeRequest:
+    """Return a resume with what the person agrees to, who has seen its plan.
+
+    Raises:
+        click.Abort: the person does not agree.
+    """
+    if planned.imported and not request.load_imported:
+        made = printing.plain("; ".join(planned.imported))
+        click.confirm(
+            f"Load the state that was made elsewhere ({made})?", default=False, abort=True, err=True
+        )
+        request = request.model_copy(update={"load_imported": True})
+        planned = service.plan(run, request)
+    if not planned.problems:
+        click.confirm("Resume?", default=True, abort=True, err=True)
+    return request
 
 
 def show_preview(told: PromotionPreview) -> None:

@@ -111,7 +111,12 @@ def run(
     multiple=True,
     help="Leave out an added cell, by its id as in the plan; repeatable.",
 )
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Do not ask, and load a state that came in an archive, which runs the code in it.",
+)
 @output_option
 @json_option
 def resume(
@@ -129,6 +134,7 @@ def resume(
 ) -> int:
     """Go on from where a run stopped; a changed parameter runs again what depends on it."""
     from respawn_jobs.cli import printing
+    from respawn_jobs.cli.asking import confirmed
     from respawn_jobs.cli.connection import connection
     from respawn_jobs.promotion import read_checked
     from respawn_jobs.service import ResumeRequest
@@ -142,6 +148,7 @@ def resume(
             rerun_makers=rerun_makers,
             strict=strict,
             scratch=list(scratch),
+            load_imported=yes,
         )
         asking = not as_json and not yes and sys.stdin.isatty()
         if only_plan or asking:
@@ -152,8 +159,7 @@ def resume(
                 printing.plan(planned)
             if only_plan:
                 return 0
-            if not planned.problems:
-                click.confirm("Resume?", default=True, abort=True, err=True)
+            request = confirmed(connected.service, run_id, request, planned)
         return _finish(connected, connected.service.resume(run_id, request), output, as_json)
 
 

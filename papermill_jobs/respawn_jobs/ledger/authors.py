@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from respawn_jobs.archive import Manifest
+from respawn_jobs.consent import ARCHIVE
 from respawn_jobs.ledger.limits import NAME, cleaned
 from respawn_jobs.store.tables import RunRow, VersionRow
 
@@ -30,7 +31,7 @@ def of_fixed(version: VersionRow, by: str) -> list[str]:
 
 def of_archive(manifest: Manifest) -> list[str]:
     """Return the author of what an archive holds: the archive, which says of itself whose it is."""
-    return [cleaned(f"archive of {manifest.run.id}, exported by {manifest.exported_by}")[:NAME]]
+    return [cleaned(f"{ARCHIVE}{manifest.run.id}, exported by {manifest.exported_by}")[:NAME]]
 
 
 def _of_version(version: VersionRow) -> list[str]:

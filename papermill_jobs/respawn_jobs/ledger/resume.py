@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor
+from respawn_jobs.consent import archives
 from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger import artifacts, audit, authors
 from respawn_jobs.ledger.context import Context
@@ -187,13 +188,26 @@ def plan_of(context: Context, past: Past, following: Next, request: ResumeReques
             f"{ref_of(past.job)} has moved on to version {past.job.version}, which its new runs keep using: "
             "the fixed notebook serves this run alone"
         )
+    imported = archives(past.run.authors or []) if planned.checkpoint is not None else []
     problems = [*planned.problems, *following.problems]
+    if imported and not request.load_imported:
+        problems.append(
+            f"the state of {past.basis.run.id} was made elsewhere ({'; '.join(imported)}): loading it runs "
+            "the code in it with the rights of the job; agree to that (--yes), or restart the run"
+        )
     if (archived := said_of_archive(past.job)) is not None:
         problems.append(archived)
     if past.resumed_by is not None:
         problems.append(gone_on(past.run.id, past.resumed_by).message)
-    more = {"run": past.run.id, "notices": notices, "problems": problems, "new": following.new}
-    return planned.model_copy(update=more)
+    return planned.model_copy(
+        update={
+            "run": past.run.id,
+            "notices": notices,
+            "problems": problems,
+            "new": following.new,
+            "imported": imported,
+        }
+    )
 
 
 def _agreed(past: Past, request: ResumeRequest) -> Agreed:
@@ -246,9 +260,10 @@ def _insert(
         parameters=following.parameters, lock=following.lock, origin=past.run.id,
         logical_at=past.run.logical_at, **more,
     )  # fmt: skip
+    loaded = archives(row.authors or []) if (row.resume or {}).get("manifest") else []
     audit.write(
         context, session, actor.name, trigger, job.namespace, row.id,
-        job=ref_of(job), origin=past.run.id, version=version.number,
+        job=ref_of(job), origin=past.run.id, version=version.number, **({"loads": loaded} if loaded else {}),
     )  # fmt: skip
     return row
 

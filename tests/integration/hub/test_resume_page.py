@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -10,6 +11,7 @@ from playwright.sync_api import Page, expect
 from respawn_jobs.models import Run, RunState
 from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.service_history import ImportRequest
 from support.browser import picture, sign_in
 from support.hub import RunningHub
 from support.notebooks import notebook, text
@@ -113,3 +115,26 @@ def test_a_strict_plan_is_shown_before_it_is_started(form: Page) -> None:
     expect(form.get_by_role("cell", name="below cell 1, which changed (strict)").first).to_be_visible()
     assert "runs" in why(form, 4)
     picture(form, "resume-plan-strict", full=True)
+
+
+def test_the_state_of_an_archive_is_loaded_once_that_is_agreed(
+    page: Page, hub: RunningHub, ada: RemoteService, stopped: Run, tmp_path: Path
+) -> None:
+    ada.export_run(stopped.id, tmp_path / "run.zip")
+    imported = ada.import_run(tmp_path / "run.zip", ImportRequest(job="imported"))
+    page.goto(f"{hub.service_url}/")
+    sign_in(page, "ada", hub.password)
+    page.wait_for_url(f"{hub.service_url}/")
+    page.goto(f"{hub.service_url}/runs/{imported.id}/resume")
+    asked = page.get_by_role("alert").filter(has_text=f"archive of {stopped.id}, exported by ada")
+    expect(asked).to_be_visible()
+    page.get_by_label("Run cell 5 again").check()
+    page.get_by_role("button", name="Resume").click()
+    expect(asked.first).to_be_visible()
+    assert ada.show(imported.id).run.resumed_by is None
+    picture(page, "resume-plan-of-an-archive", full=True)
+
+    page.get_by_label("Load the state that was made elsewhere").check()
+    page.get_by_role("button", name="Resume").click()
+    page.wait_for_url(re.compile(r"/runs/run-\w+$"))
+    assert ada.show(imported.id).run.resumed_by is not None

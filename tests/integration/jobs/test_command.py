@@ -291,6 +291,32 @@ def test_debugging_an_imported_run_without_a_terminal_needs_yes(respawn, importe
     assert point["agreed_by"] == os.getuid(), "the kernel does not ask again"
 
 
+def test_resuming_an_imported_run_without_a_terminal_needs_yes(respawn, imported: str) -> None:
+    write("fixed.ipynb", "x = 1", "x")
+    status, told = respawn("resume", imported, "--notebook", "fixed.ipynb")
+    assert (status, told["error"]) == (2, "conflict")
+    assert "archive of run-" in told["message"]
+    assert "agree to that (--yes)" in told["message"]
+    status, resumed = respawn("resume", imported, "--notebook", "fixed.ipynb", "--yes")
+    assert (status, [cell["state"] for cell in resumed["cells"]]) == (0, ["reused", "executed"])
+
+
+@pytest.mark.parametrize(("answer", "resumed"), quick({0}, [("y", True), ("n", False), ("", False)]))
+def test_person_at_a_terminal_is_asked_before_a_resume_loads_an_archive(
+    respawn, imported: str, answer: str, resumed: bool
+) -> None:
+    command = str(Path(sys.executable).with_name("respawn"))
+    terminal = pexpect.spawn(command, ["resume", imported], encoding="utf-8", timeout=60)
+    terminal.expect("Load the state that was made elsewhere .*exported by")
+    terminal.sendline(answer)
+    if resumed:
+        terminal.expect("Resume?")
+        terminal.sendline("y")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert (respawn("show", imported)[1]["run"]["resumed_by"] is not None) is resumed
+
+
 @pytest.mark.parametrize(("answer", "written"), quick({0, 2}, [("y", True), ("n", False), ("", False)]))
 def test_person_at_a_terminal_is_asked_whose_code_is_loaded(
     imported: str, answer: str, written: bool

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
+from respawn_jobs.errors import Conflict
 from respawn_jobs.models import CellState, Run, RunState
 from respawn_jobs.service import ResumeRequest, RunRequest
 from respawn_jobs.service_history import ImportRequest
@@ -228,7 +229,9 @@ def test_imported_run_and_one_resumed_from_it_are_not_restored_without_consent(
     failed = fail(hub, "archived", SOURCES)
     ada.export_run(failed.id, tmp_path / "run.zip")
     imported = ada.import_run(tmp_path / "run.zip", ImportRequest(job="imported"))
-    resumed = finished(hub, ada.resume(imported.id, ResumeRequest()).id)
+    with pytest.raises(Conflict, match=f"archive of {failed.id}, exported by ada"):
+        ada.resume(imported.id, ResumeRequest())
+    resumed = finished(hub, ada.resume(imported.id, ResumeRequest(load_imported=True)).id)
     for run in (imported, resumed):
         question = server.open(run.id)[-1]
         assert (question["type"], question["job"]) == ("confirm", "user/ada/imported")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nbformat
 import pytest
 from nbformat import v4
 from playwright.sync_api import Page, expect
 
 from respawn_jobs.models import CellState, RunState
+from respawn_jobs.service_history import ImportRequest
 from support.browser import picture
 from support.hub import RunningHub
 from support.lab import show_notebook
@@ -97,6 +100,31 @@ def test_variable_that_cannot_be_restored_is_named_and_made_again_when_agreed(
     link = page.get_by_role("link", name="Open its page")
     resumed = finished(hub, str(link.get_attribute("href")).rpartition("/")[2])
     assert resumed.state is RunState.SUCCEEDED
+
+
+def test_state_of_an_archive_is_loaded_once_that_is_agreed(
+    page: Page, hub: RunningHub, server: Server, tmp_path: Path
+) -> None:
+    ada = hub.service("ada")
+    failed = fail(hub, "sent", ["kept = 1", "1 / 0", "print(kept)"])
+    ada.export_run(failed.id, tmp_path / "run.zip")
+    imported = ada.import_run(tmp_path / "run.zip", ImportRequest(job="received"))
+    path = server.open(imported.id, confirm=True)[-1]["path"]
+    edit(server, path, "c1", "pass")
+    show_notebook(page, server, path)
+    page.get_by_role("button", name="Resume…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("alert")).to_contain_text(f"archive of {failed.id}, exported by ada")
+    accept = dialog.get_by_role("button", name="Resume", exact=True)
+    expect(accept).to_be_disabled()
+    picture(page, "lab-resume-of-an-archive")
+    dialog.get_by_label("Load the state that was made elsewhere").check()
+    expect(accept).to_be_enabled()
+    accept.click()
+    link = page.get_by_role("link", name="Open its page")
+    resumed = finished(hub, str(link.get_attribute("href")).rpartition("/")[2])
+    assert resumed.state is RunState.SUCCEEDED
+    assert ada.show(resumed.id).cells[0].state is CellState.REUSED
 
 
 def test_variable_that_only_a_cell_with_side_effects_makes_stops_the_resume(

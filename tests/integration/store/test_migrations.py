@@ -97,7 +97,7 @@ def test_runs_that_were_imported_before_are_still_the_archives(
     runner.fail(1)
     ada.export_run(failed, tmp_path / "run.zip")
     imported = ada.import_run(tmp_path / "run.zip", ImportRequest(namespace="team/risk", job="imported"))
-    resumed = ada.resume(imported.id, ResumeRequest())
+    resumed = ada.resume(imported.id, ResumeRequest(load_imported=True))
     version = ada.version(imported.id)
     told = {run.id: run.authors for run in (ada.show(imported.id).run, ada.show(resumed.id).run)}
     before.close()

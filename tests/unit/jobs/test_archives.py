@@ -87,7 +87,7 @@ def test_a_run_moves_from_sqlite_to_postgresql_and_is_resumed_there(
         bundle = cid.debug(run.id)
         assert bundle.checkpoint is not None
         assert other.blobs.get(bundle.checkpoint.manifest)
-        resumed = cid.resume(run.id, ResumeRequest())
+        resumed = cid.resume(run.id, ResumeRequest(load_imported=True))
         assert resumed.resume_from == 2
         runner = PlayedRunner(other, resumed.id)
         for digest in runner.assignment.resume.blobs:
@@ -134,7 +134,7 @@ def test_without_state_there_is_nothing_to_go_on_from_but_all_else(failed: Run, 
     detail = cid.show(run.id)
     assert detail.checkpoints == []
     assert len(detail.cells) == 3
-    assert cid.resume(run.id, ResumeRequest()).resume_from == 0
+    assert cid.resume(run.id, ResumeRequest(load_imported=True)).resume_from == 0
 
 
 def test_a_run_that_has_not_ended_is_not_exported(queue, ada, tmp_path: Path):

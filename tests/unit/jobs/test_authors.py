@@ -9,13 +9,16 @@ import pytest
 
 from respawn_jobs.access import Actor
 from respawn_jobs.consent import other_authors
+from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import Run
+from respawn_jobs.models import CellError, Run
+from respawn_jobs.protocol import DRAINED, Outcome
 from respawn_jobs.service import ResumeRequest, RunRequest, Seen, Service
 from respawn_jobs.service_history import ImportRequest
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
+AGREED = ResumeRequest(load_imported=True)
 FIXED = text(notebook("a = 1", "b = a", "c = 3"))
 
 
@@ -53,8 +56,8 @@ def test_a_run_of_ones_own_has_no_other_author(failed: Run, ada: Service) -> Non
     "go_on",
     [
         lambda person, run: run,
-        lambda person, run: person.resume(run.id, ResumeRequest()),
-        lambda person, run: person.resume(run.id, ResumeRequest(notebook=FIXED)),
+        lambda person, run: person.resume(run.id, AGREED),
+        lambda person, run: person.resume(run.id, ResumeRequest(notebook=FIXED, load_imported=True)),
         lambda person, run: person.retry(run.id, Seen()),
         lambda person, run: person.restart(run.id, ResumeRequest()),
         lambda person, run: person.restart(run.id, ResumeRequest(notebook=FIXED)),
@@ -70,7 +73,7 @@ def test_an_imported_run_and_what_comes_of_it_never_becomes_ones_own(
         broken(elsewhere, following)
     assert other_authors(cid.debug(following.id), "cid") == [archive, "cid"]
     if following.trigger in ("resume", "retry"):
-        again = broken(elsewhere, cid.resume(following.id, ResumeRequest()))
+        again = broken(elsewhere, cid.resume(following.id, AGREED))
         assert archive in other_authors(cid.debug(again.id), "cid"), "through any number of resumes"
 
 
@@ -96,3 +99,45 @@ def test_an_archive_cannot_name_its_reader_as_its_author(failed: Run, ada: Servi
     ada.export_run(failed.id, tmp_path / "run.zip")
     back = ada.import_run(tmp_path / "run.zip", ImportRequest())
     assert other_authors(ada.debug(back.id), "ada") == ["ada", f"archive of {failed.id}, exported by ada"]
+
+
+def test_a_resume_loads_the_state_of_an_archive_only_with_consent(
+    imported: Run, cid: Service, elsewhere: Ledger, failed: Run
+) -> None:
+    archive = f"archive of {failed.id}, exported by ada"
+    for go_on in (lambda: imported, lambda: broken(elsewhere, cid.resume(imported.id, AGREED))):
+        run = go_on()
+        planned = cid.plan(run.id, ResumeRequest())
+        assert planned.imported == [archive]
+        assert any(archive in problem for problem in planned.problems)
+        assert cid.plan(run.id, AGREED).problems == []
+        for request in (ResumeRequest(), ResumeRequest(notebook=FIXED)):
+            with pytest.raises(Conflict, match="archive of"):
+                cid.resume(run.id, request)
+
+
+def test_consent_to_load_an_archive_is_on_the_record(imported: Run, cid: Service, failed: Run) -> None:
+    resumed = cid.resume(imported.id, AGREED)
+    (record,) = [one for one in cid.audit() if one.action == "resume"]
+    assert record.subject == resumed.id
+    assert record.details["loads"] == [f"archive of {failed.id}, exported by ada"]
+
+
+def test_trying_again_what_came_of_an_archive_starts_from_the_top(imported: Run, cid: Service) -> None:
+    tried = cid.retry(imported.id, Seen())
+    assert (tried.trigger, tried.resume_from) == ("retry", None)
+
+
+def test_a_plan_that_loads_nothing_of_an_archive_asks_nothing(imported: Run, cid: Service) -> None:
+    planned = cid.plan(imported.id, ResumeRequest(notebook=text(notebook("a = 0", "b = a", "c = 3"))))
+    assert (planned.checkpoint, planned.imported, planned.problems) == (None, [], [])
+
+
+def test_retries_of_a_resume_that_was_agreed_to_ask_nothing_again(
+    imported: Run, cid: Service, elsewhere: Ledger
+) -> None:
+    resumed = cid.resume(imported.id, AGREED)
+    runner = PlayedRunner(elsewhere, resumed.id)
+    runner.begin()
+    runner.port.finish(Outcome(state="lost", error=CellError(cell=None, name=DRAINED, value="")))
+    assert PlayedRunner(elsewhere, resumed.id).assignment.resume is not None

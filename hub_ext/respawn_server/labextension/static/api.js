@@ -16,7 +16,7 @@ export class Api {
     this._url = lab.coreutils.URLExt;
   }
 
-  /** @param {{rerunOnce: boolean, rerunMakers: boolean, strict: ?boolean}} agreement what the person agreed to */
+  /** @param {{rerunOnce: boolean, rerunMakers: boolean, loadImported: boolean, strict: ?boolean}} agreement what the person agreed to */
   plan(path, agreement) {
     return this._call("POST", "plan", resumeBody(path, agreement));
   }
@@ -88,6 +88,6 @@ export class Api {
   }
 }
 
-function resumeBody(path, { rerunOnce, rerunMakers, strict }) {
-  return { path, rerun_once: rerunOnce, rerun_makers: rerunMakers, strict };
+function resumeBody(path, { rerunOnce, rerunMakers, loadImported, strict }) {
+  return { path, rerun_once: rerunOnce, rerun_makers: rerunMakers, load_imported: loadImported, strict };
 }

@@ -12,7 +12,7 @@ export async function resume(lab, api, panel) {
   try {
     await panel.context.save();
     const path = panel.context.path;
-    const agreement = { rerunOnce: false, rerunMakers: false, strict: null };
+    const agreement = { rerunOnce: false, rerunMakers: false, loadImported: false, strict: null };
     const first = await api.plan(path, agreement);
     const view = planView(first, agreement, () => api.plan(path, agreement), (id, out) => setScratch(panel, id, out));
     const accepted = await ask(lab, {
@@ -45,7 +45,7 @@ export async function restart(lab, api, panel, info) {
 
 /**
  * The dialog's body. Cells that must not run twice, or that would run again only to make what could not be stored,
- * need a tick; the server then judges the plan anew.
+ * and a state that came in an archive need a tick; the server then judges the plan anew.
  */
 function planView(first, agreement, replan, setOut) {
   const table = element("div", { class: "respawn-plan" });
@@ -75,7 +75,8 @@ function planView(first, agreement, replan, setOut) {
       messages.replaceChildren(problemBox(error.message));
     }
   });
-  const ticks = { rerunOnce: box("rerunOnce"), rerunMakers: box("rerunMakers"), strict: box("strict") };
+  const names = ["rerunOnce", "rerunMakers", "loadImported", "strict"];
+  const ticks = Object.fromEntries(names.map((name) => [name, box(name)]));
   const offer = (tick, cells, words) => {
     tick.node.hidden = cells.length === 0;
     tick.words.textContent = `Run ${named(cells)} again, ${words}`;
@@ -88,6 +89,8 @@ function planView(first, agreement, replan, setOut) {
     added.show(plan.new);
     offer(ticks.rerunOnce, onceAgain(plan), "although tagged respawn:once");
     offer(ticks.rerunMakers, plan.makers, "to make what could not be stored");
+    ticks.loadImported.node.hidden = plan.imported.length === 0;
+    ticks.loadImported.words.textContent = `Load the state that was made elsewhere (${plan.imported.join("; ")})`;
     ticks.strict.input.checked = plan.strict;
     setReady(plan.problems.length === 0);
   };
@@ -96,7 +99,8 @@ function planView(first, agreement, replan, setOut) {
     show(first);
   };
   show(first);
-  const hopeless = first.problems.length > 0 && first.new.length === 0 && onceAgain(first).length === 0 && first.makers.length === 0;
+  const offered = [first.new, onceAgain(first), first.makers, first.imported];
+  const hopeless = first.problems.length > 0 && offered.every((some) => some.length === 0);
   const nodes = Object.values(ticks).map((tick) => tick.node);
   const node = element("div", { class: "respawn-body" }, messages, table, added.node, ...nodes);
   return { node, follow, hopeless };
