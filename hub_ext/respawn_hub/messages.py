@@ -95,10 +95,18 @@ def _suspended(message: Message, link: Link) -> tuple[str, list[str]]:
         f"{what} is suspended: {told.doing}.",
         f"What it held lies in {told.namespace} now." if told.former else "",
         f"Nothing of its {count} runs by itself any more, and its webhooks are refused; all data are kept.",
+        f"{_runs(told.stopped)} that executed {'is' if told.stopped == 1 else 'are'} cancelled; "
+        "what was computed so far is kept."
+        if told.stopped
+        else "",
         f"An administrator decides: respawn admin move {told.namespace} NEW, "
         f"or respawn admin retire {told.namespace}.",
         f"Its jobs: {link('')}",
     ]
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
 
 
 def _cell(told: Told) -> str:

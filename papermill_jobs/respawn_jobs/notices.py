@@ -40,6 +40,8 @@ class Told(Model):
     """What it was called before."""
     jobs: int = 0
     """How many jobs it has."""
+    stopped: int = 0
+    """How many of its runs were executing, and are cancelled."""
 
 
 @dataclass(frozen=True)

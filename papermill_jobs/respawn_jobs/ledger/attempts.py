@@ -267,7 +267,7 @@ def _finish_run(session: Session, run: RunRow, attempt: AttemptRow, notebook: st
     run.finished_at = attempt.finished_at
     run.error = attempt.error
     if run.cancel_requested and attempt.error is None:
-        told = CellError(cell=None, name="Cancelled", value="the run was cancelled")
+        told = CellError(cell=None, name="Cancelled", value=attempt.note or "the run was cancelled")
         run.error = told.model_dump(mode="json")
     run.notebook = notebook
 

@@ -23,31 +23,39 @@ OPEN = (RunState.QUEUED.value, RunState.RUNNING.value)
 """The states of runs that have not ended."""
 
 
-def cancel(context: Context, actor: Actor, run_id: str, seen: Seen | None = None) -> Run:
+def cancel(
+    context: Context, actor: Actor, run_id: str, seen: Seen | None = None, *, reason: str | None = None
+) -> Run:
     """Cancel a queued run at once, or ask a running one to stop; see `Service.cancel`.
 
-    Asking again changes nothing. Raises `Conflict` for a run that has ended, that somebody else has asked to
-    stop, or that is not as it was seen.
+    A reason is for the audit trail and the note on the attempt that it ends. Asking again changes nothing.
+    Raises `Conflict` for a run that has ended, that somebody else has asked to stop, or that is not as it was
+    seen.
     """
-    while not _cancelled(context, actor, run_id, seen or Seen()):
+    while not _cancelled(context, actor, run_id, seen or Seen(), reason):
         continue
     settle(context, run_id)
     with context.database.session() as session:
         return run_of(session, session.get_one(RunRow, run_id))
 
 
-def cancel_open(context: Context, actor: Actor, which: ColumnElement[bool]) -> None:
-    """Cancel those runs of a condition on `RunRow` that have not ended."""
+def cancel_open(
+    context: Context, actor: Actor, which: ColumnElement[bool], *, reason: str | None = None
+) -> list[str]:
+    """Cancel those runs of a condition on `RunRow` that have not ended; return them."""
     with context.database.session() as session:
         still_open = session.scalars(select(RunRow.id).where(which, RunRow.state.in_(OPEN))).all()
+    cancelled: list[str] = []
     for run_id in still_open:
         try:
-            cancel(context, actor, run_id)
+            cancel(context, actor, run_id, reason=reason)
         except (Conflict, NotFound):  # it ended, and may be gone, since the look above
             continue
+        cancelled.append(run_id)
+    return cancelled
 
 
-def _cancelled(context: Context, actor: Actor, run_id: str, seen: Seen) -> bool:
+def _cancelled(context: Context, actor: Actor, run_id: str, seen: Seen, reason: str | None) -> bool:
     """Cancel a run; False when it came to wait for another attempt between the look and the lock."""
     with context.database.session() as session:
         row, job = find_run(session, actor, run_id, "run")
@@ -78,7 +86,8 @@ def _cancelled(context: Context, actor: Actor, run_id: str, seen: Seen) -> bool:
                 end_attempt(session, row, attempt, context.clock(), RunState.CANCELLED)
         session.flush()
         turn(session, run_id)
-        audit.write(context, session, actor.name, "cancel", job.namespace, run_id, job=ref_of(job))
+        why = {"reason": reason} if reason is not None else {}
+        audit.write(context, session, actor.name, "cancel", job.namespace, run_id, job=ref_of(job), **why)
     return True
 
 

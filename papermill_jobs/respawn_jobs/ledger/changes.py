@@ -47,6 +47,13 @@ def what_happened(session: Session, run: RunRow) -> str:
     return f"it {state} at {run.finished_at:%Y-%m-%d %H:%M:%S} UTC" if ended else f"it is {state}"
 
 
+def why_cancelled(session: Session, run: RunRow) -> str | None:
+    """Return why a run was cancelled, and by whom, where a reason was given."""
+    asked = last_change(session, run.id, ["cancel"])
+    reason = asked.details.get("reason") if asked is not None else None
+    return f"cancelled by {asked.actor}: {reason}" if asked is not None and reason else None
+
+
 def by(record: AuditRow) -> str:
     """Return who did what is recorded, and when."""
     return f"{record.actor} at {record.at:%Y-%m-%d %H:%M:%S} UTC"

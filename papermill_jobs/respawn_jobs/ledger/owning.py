@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from respawn_jobs.access import Actor
-from respawn_jobs.ledger import moving, people
+from respawn_jobs.ledger import leavers, moving, people
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.service_namespaces import Namespace
 
@@ -25,7 +25,9 @@ class OwningLedger:
 
     def settle_owners(self, users: Mapping[str, str | None]) -> people.Settled:
         """Act on what has become of the hub's users; see `ledger.people.settle`."""
-        return people.settle(self._context, users)
+        settled = people.settle(self._context, users)
+        settled.stopped = leavers.stop(self._context, settled.left)
+        return settled
 
     def move_namespace(self, actor: Actor, namespace: str, new: str, identity: str | None) -> Namespace:
         """Give what a namespace holds to a user whom the hub has told; see `ledger.moving.move`."""

@@ -16,8 +16,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from respawn_jobs.ledger import audit, namespaces
+from respawn_jobs.ledger import audit, leavers, namespaces
 from respawn_jobs.ledger.context import Context
+from respawn_jobs.ledger.leavers import BY
 from respawn_jobs.ledger.suspension import ACTIVE, SUSPENDED, said
 from respawn_jobs.ledger.suspension_notices import tell
 from respawn_jobs.service_namespaces import same_identity
@@ -25,8 +26,6 @@ from respawn_jobs.store.service_tables import NamespaceRow
 from respawn_jobs.store.tables import JobRow
 
 logger = logging.getLogger(__name__)
-BY = "respawn:owners"
-"""Who the audit trail names."""
 _USER = "user/"
 _SERVICE = "user/service:"
 """Of the hub's services, which are none of its users; they come and go by its configuration."""
@@ -44,6 +43,10 @@ class Settled:
     set_aside: dict[str, str] = field(default_factory=dict)
     """Namespaces of an earlier user of the name, and where what they held lies now."""
     active_again: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+    """Namespaces that users who are gone have left, and why nothing of them is to execute."""
+    stopped: list[str] = field(default_factory=list)
+    """Runs that executed there and are cancelled."""
     doubted: int = 0
     """How many owners seem to be gone: too many at once to be believed, so that nothing was suspended."""
 
@@ -88,10 +91,17 @@ def _admit(context: Context, namespace: str, identity: str) -> bool:
 
 
 def missing(context: Context, users: Mapping[str, str | None]) -> list[str]:
-    """Return the names of owners of active namespaces that are not among the hub's users."""
+    """Return the names of owners of namespaces that are not among the hub's users.
+
+    Of those that were suspended before only where a run still executes, which would be cancelled.
+    """
     with context.database.session() as session:
         owned = _owned(session)
-        names = [_name(row) for row in owned.values() if row.state == ACTIVE]
+        names = [
+            _name(row)
+            for row in owned.values()
+            if row.state == ACTIVE or leavers.count(session, row.namespace)
+        ]
     return [name for name in names if name not in users]
 
 
@@ -122,7 +132,23 @@ def settle(context: Context, users: Mapping[str, str | None]) -> Settled:
         _follow_all(context, session, owned, heirs, users, done)
         for row in _owned(session, lock=True).values():
             _settle(context, session, row, users, done)
+        done.left = _left(session, heirs, users)
     return done
+
+
+def _left(session: Session, heirs: Mapping[str, str], users: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the namespaces whose user is gone, and neither renamed nor made anew, and why each is idle."""
+    query = select(NamespaceRow).where(NamespaceRow.state != ACTIVE)
+    return {
+        row.namespace: row.reason or "its user is gone"
+        for row in session.scalars(query)
+        if row.former is not None
+        or (_of_user(row.namespace) and row.namespace not in heirs and _name(row) not in users)
+    }
+
+
+def _of_user(namespace: str) -> bool:
+    return namespace.startswith(_USER) and not namespace.startswith(_SERVICE)
 
 
 def _owned(session: Session, *, lock: bool = False) -> dict[str, NamespaceRow]:
@@ -133,8 +159,7 @@ def _owned(session: Session, *, lock: bool = False) -> dict[str, NamespaceRow]:
     rows = {row.namespace: row for row in session.scalars(query.with_for_update() if lock else query)}
     with_jobs = select(JobRow.namespace).distinct()
     for namespace in session.scalars(with_jobs):
-        users = namespace.startswith(_USER) and not namespace.startswith(_SERVICE)
-        if users and namespace not in rows:
+        if _of_user(namespace) and namespace not in rows:
             rows[namespace] = NamespaceRow(namespace=namespace, state=ACTIVE, audit_from=0)
             if lock:
                 session.add(rows[namespace])
@@ -215,7 +240,7 @@ def _follow_all(
             # Jobs of both names: which of them are whose is for an administrator to say.
             reason = f"its user is called {heir} now, and {_USER}{heir} holds jobs already"
             namespaces.suspend(context, row, reason)
-            _record(context, session, row, done)
+            _record(context, session, row, done, gone=False)
 
 
 def _follow(context: Context, session: Session, row: NamespaceRow, heir: str, done: Settled) -> None:
@@ -281,10 +306,12 @@ def _begin_anew(
     row.audit_from = namespaces.next_audit(session)
 
 
-def _record(context: Context, session: Session, row: NamespaceRow, done: Settled) -> None:
+def _record(
+    context: Context, session: Session, row: NamespaceRow, done: Settled, *, gone: bool = True
+) -> None:
     done.suspended.append(row.namespace)
     audit.write(
         context, session, BY, "suspend", row.namespace, row.namespace, reason=row.reason, before=row.former
     )
-    tell(context, session, row)
+    tell(context, session, row, leavers.count(session, row.namespace) if gone else 0)
     logger.warning("%s", said(row))

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.ledger import reconsidering, starts
+from respawn_jobs.ledger.changes import why_cancelled
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.starts import Refusal, Start
 from respawn_jobs.models import Cause, CellError, JobSettings, RunState
@@ -63,7 +64,7 @@ def decide(context: Context, session: Session, run: RunRow, attempt: AttemptRow)
     Raises `Unavailable` when the blob store does not answer: what the run goes on from cannot be told.
     """
     if run.cancel_requested:
-        return Verdict()
+        return Verdict(note=why_cancelled(session, run))
     if _handed_on(attempt):
         return _hand_on(context, session, run, attempt)
     error = CellError.model_validate(attempt.error) if attempt.error else None

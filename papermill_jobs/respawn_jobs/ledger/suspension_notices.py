@@ -12,8 +12,15 @@ from respawn_jobs.store.service_tables import NamespaceRow, NoticeRow
 from respawn_jobs.store.tables import JobRow
 
 
-def tell(context: Context, session: Session, row: NamespaceRow) -> None:
-    """Write a notice for each channel of administrators, and for each that a job of the namespace names."""
+def tell(context: Context, session: Session, row: NamespaceRow, stopped: int = 0) -> None:
+    """Write a notice for each channel of administrators, and for each that a job of the namespace names.
+
+    Args:
+        context: the ledger's surroundings.
+        session: writes them.
+        row: the namespace that was suspended.
+        stopped: how many of its runs were executing, and are cancelled.
+    """
     jobs = session.scalars(
         select(JobRow).where(JobRow.namespace == row.namespace).order_by(JobRow.created_at, JobRow.id)
     ).all()
@@ -24,7 +31,9 @@ def tell(context: Context, session: Session, row: NamespaceRow) -> None:
         for channel in JobSettings.model_validate(job.settings).notify:
             about.setdefault(channel, job.id)
     now = context.clock()
-    told = Told(namespace=row.namespace, former=row.former, doing=row.reason or "", jobs=len(jobs))
+    told = Told(
+        namespace=row.namespace, former=row.former, doing=row.reason or "", jobs=len(jobs), stopped=stopped
+    )
     session.add_all(
         NoticeRow(
             key=f"suspended:{row.namespace}:{now.isoformat()}:{channel}"[:255],

@@ -15,11 +15,13 @@ import pytest
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.errors import Forbidden, NotFound, Unauthenticated
 from respawn_jobs.ledger.hooks import sign
+from respawn_jobs.models import CellState, RunState
 from respawn_jobs.remote import RemoteService
 from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest
 from respawn_jobs.service_triggers import HookRequest, NewHook
 from support.hub import RunningHub, running_hub
 from support.leaks import tolerate
+from support.notebooks import notebook, text
 from support.receivers import HttpReceiver, http_receiver
 from support.waiting import wait_for
 
@@ -43,7 +45,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory, receiver: HttpReceiver) -> Ite
     channels.chmod(0o600)
     with running_hub(
         directory / "hub",
-        users=("ada", "bob", "carl", "dora"),
+        users=("ada", "bob", "carl", "dora", "eve"),
         admins=("root",),
         service_environment={"RESPAWN_USERS_SECONDS": "1", "RESPAWN_CHANNELS_FILE": str(channels)},
     ) as running:
@@ -128,6 +130,31 @@ def test_a_user_who_is_deleted_and_made_anew_leaves_nothing_to_the_new_one(
     assert {job.name for job in again.jobs()} == {"mine", "report"}
     assert left.call().status_code == 201
     assert {"suspend", "move"} <= {record.action for record in root.audit()}
+
+
+def test_a_run_that_executes_for_a_deleted_user_is_cancelled(
+    hub: RunningHub, root: RemoteService, receiver: HttpReceiver
+) -> None:
+    eve = hub.service("eve")
+    eve.promote(Promotion(name="long", notebook=text(notebook("kept = 1", "import time; time.sleep(600)"))))
+    run = eve.run(RunRequest(job="long")).id
+
+    def executes() -> bool:
+        return [cell.state for cell in eve.show(run).cells][1:] == [CellState.RUNNING]
+
+    wait_for(executes, 60, "the second cell to execute")
+    hub.hub_api("DELETE", "/users/eve").raise_for_status()
+    hub._tokens.pop("eve", None)
+    shown = ended(root, run)
+    assert shown.state is RunState.CANCELLED
+    attempt = root.show(run).attempts[-1]
+    assert attempt.note == "cancelled by respawn:owners: the hub has no user eve any more"
+    assert root.debug(run).checkpoint is not None
+
+    def told() -> bool:
+        return any("1 run that executed is cancelled" in message["message"] for message in receiver.messages)
+
+    wait_for(told, 30, "the notice to administrators")
 
 
 def test_a_name_that_is_taken_before_anybody_looked_inherits_nothing(

@@ -16,7 +16,8 @@ from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, NotFound
 from respawn_jobs.keyring import Keyring
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.ledger.hooks import sign
-from respawn_jobs.models import Run, RunState
+from respawn_jobs.models import CellError, Run, RunState
+from respawn_jobs.protocol import Outcome
 from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Service
 from respawn_jobs.service_backfills import BackfillRequest
 from respawn_jobs.service_namespaces import same_identity
@@ -132,6 +133,85 @@ def test_nothing_of_a_user_who_is_gone_runs_any_more(nightly: Nightly, ledger: L
     [record] = [one for one in root.audit() if one.action == "suspend"]
     assert (record.actor, record.subject) == ("respawn:owners", "user/ada")
     assert ledger.settle_owners(BOB).suspended == [], "it is told once"
+
+
+def executing(ledger: Ledger, run: Run) -> PlayedRunner:
+    """Let a run execute its second cell."""
+    runner = PlayedRunner(ledger, run.id)
+    runner.begin()
+    runner.execute(0)
+    runner.start(1)
+    return runner
+
+
+def test_what_executes_for_a_user_who_is_gone_is_cancelled(
+    nightly: Nightly, ledger: Ledger, root: Service
+) -> None:
+    at_work = executing(ledger, nightly.queued)
+    ledger.open_attempt(nightly.upstream.id, "local")
+    waiting = root.run(RunRequest(job="user/ada/before"))
+    settled = ledger.settle_owners(BOB)
+    assert set(settled.stopped) == {at_work.run, nightly.upstream.id}
+    assert at_work.port.heartbeat().command == "cancel"
+    at_work.checkpoint(0)
+    error = CellError(cell=1, name="Cancelled", value="the run was cancelled")
+    at_work.port.finish(Outcome(state="cancelled", error=error))
+
+    reason = "cancelled by respawn:owners: the hub has no user ada any more"
+    for run in (at_work.run, nightly.upstream.id):
+        shown = root.show(run)
+        assert (shown.run.state, shown.attempts[-1].note) == (RunState.CANCELLED, reason)
+    assert root.debug(at_work.run).checkpoint is not None, "what was computed is kept"
+    records = [one for one in root.audit() if one.action == "cancel"]
+    assert {(one.actor, one.details["reason"]) for one in records} == {
+        ("respawn:owners", "the hub has no user ada any more")
+    }
+    assert root.show(waiting.id).run.state is RunState.QUEUED, "what waits rests"
+    assert ledger.settle_owners(BOB).stopped == []
+
+
+def test_what_a_dead_service_left_executing_is_cancelled_at_the_next_look(
+    nightly: Nightly, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = executing(ledger, nightly.queued)
+    with monkeypatch.context() as dying:
+        dying.setattr("respawn_jobs.ledger.leavers.stop", lambda *_: [])
+        assert ledger.settle_owners(BOB).suspended == ["user/ada"]
+    assert ledger.missing_owners(BOB) == ["ada"], "the hub is asked again before anything is cancelled"
+    assert ledger.settle_owners(BOB).stopped == [runner.run]
+
+
+def test_runs_of_a_user_who_came_back_or_was_renamed_go_on(nightly: Nightly, ledger: Ledger) -> None:
+    runner = executing(ledger, nightly.queued)
+    assert ledger.settle_owners({**BOB, "ada": FIRST}).stopped == []
+    assert ledger.settle_owners({**BOB, "countess": FIRST}).stopped == []
+    assert runner.port.heartbeat().command == "continue"
+
+
+def test_a_renamed_user_whose_new_name_is_taken_loses_no_run(
+    nightly: Nightly, ledger: Ledger, root: Service
+) -> None:
+    runner = executing(ledger, nightly.queued)
+    root.promote(Promotion(name="theirs", namespace="user/countess", notebook=SOURCE))
+    users = {**BOB, "countess": FIRST}
+    for _ in range(2):
+        assert ledger.settle_owners(users).stopped == []
+    assert {one.name: one.state for one in root.namespaces()}["user/ada"] == "suspended"
+    assert runner.port.heartbeat().command == "continue"
+
+
+def test_a_new_user_of_the_name_loses_no_run_to_the_one_before(
+    nightly: Nightly, ledger: Ledger, new_ada: Service
+) -> None:
+    old = executing(ledger, nightly.queued)
+    settled = ledger.settle_owners({**BOB, "ada": SECOND})
+    assert (list(settled.left), settled.stopped) == (["former/ada.1"], [old.run])
+    assert old.port.heartbeat().command == "cancel"
+
+    new_ada.promote(Promotion(name="mine", notebook=SOURCE))
+    new = executing(ledger, new_ada.run(RunRequest(job="mine")))
+    assert ledger.settle_owners({**BOB, "ada": SECOND}).stopped == []
+    assert new.port.heartbeat().command == "continue"
 
 
 def test_what_is_at_work_makes_runs(nightly: Nightly, ledger: Ledger) -> None:
