@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.backup.dumps import snapshot
 from respawn_jobs.backup.place import BackupPlace, Document, Piece, copied
+from respawn_jobs.backup.turns import turn
 from respawn_jobs.ids import new_id
 from respawn_jobs.keyring import PURPOSES
 from respawn_jobs.ledger import rotation
@@ -56,11 +57,15 @@ def back_up(
         The backup. It names what could not be copied because the store itself lacks it.
 
     Raises:
-        Conflict: the service has keys, and this machine has not.
+        Conflict: the service has keys, and this machine has not; or old backups are being removed there.
     """
     if context.keyring is not None:
         rotation.check_there(context)
-    with tempfile.TemporaryDirectory(prefix="respawn-backup-") as directory, blobs_kept(context):
+    with (
+        turn(place, "making"),
+        tempfile.TemporaryDirectory(prefix="respawn-backup-") as directory,
+        blobs_kept(context),
+    ):
         scratch = Path(directory)
         with snapshot(context.database, scratch / "database") as session:
             made_at = context.clock()

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from respawn_jobs.blob_backends import Listed
 from respawn_jobs.blobs import BlobStore
 from respawn_jobs.errors import Corrupt, InvalidInput, NotFound
 from respawn_jobs.keyring import Purpose
@@ -19,6 +20,7 @@ from respawn_kernels.digest import digest_of
 PIECE_BYTES = 64 << 20
 PARALLEL = 8
 _SUFFIX = ".json"
+_MARKS = (".making-", ".pruning-")
 
 
 class Piece(BaseModel):
@@ -99,6 +101,23 @@ class BackupPlace:
         if keys is not None:
             self._documents.write(f"{document.id}.keys", keys.encode())
         self._documents.write(document.id + _SUFFIX, (document.model_dump_json(indent=1) + "\n").encode())
+
+    def forget(self, document: Document) -> None:
+        """Make a backup be there no more; its blobs stay."""
+        self._documents.remove(document.id + _SUFFIX)
+        self._documents.remove(f"{document.id}.keys")
+
+    def marks(self) -> list[Listed]:
+        """Return the files by which those who write to the target say so."""
+        return [file for file in self._documents.listed() if file.name.startswith(_MARKS)]
+
+    def mark(self, name: str) -> None:
+        """Put such a file into the target, or make it new again."""
+        self._documents.write(name, b"")
+
+    def unmark(self, name: str) -> None:
+        """Take such a file away."""
+        self._documents.remove(name)
 
     def keys(self, document: Document) -> str | None:
         """Return the keys that were put into a backup; None when there are none."""

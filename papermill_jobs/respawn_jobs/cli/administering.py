@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from respawn_jobs.cli import key_rotation, owning
+from respawn_jobs.cli import key_rotation, owning, pruning
 from respawn_jobs.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -61,12 +61,14 @@ def verify(deep: bool, as_json: bool) -> int:
 @click.option(
     "--with-keys", is_flag=True, help="Put the service's own keys into it: guard it like them, then."
 )
+@pruning.keep_options
 @json_option
-def backup(target: str, with_keys: bool, as_json: bool) -> int:
+def backup(target: str, with_keys: bool, keep: int | None, keep_days: float | None, as_json: bool) -> int:
     """Back the whole store up, as of one moment, into a directory or an fsspec URL such as s3://bucket/prefix.
 
-    The service may go on. What the target has already is not copied again. The status is 1 when the store
-    itself lacks something: the backup then names it.
+    The service may go on. What the target has already is not copied again. With --keep or --keep-days older
+    backups are removed afterwards; see prune-backups. The status is 1 when the store itself lacks something:
+    the backup then names it.
     """
     from respawn_jobs.backup import BackupPlace, back_up
     from respawn_jobs.cli import printing
@@ -76,11 +78,16 @@ def backup(target: str, with_keys: bool, as_json: bool) -> int:
         made = back_up(ledger.context, BackupPlace(target), with_keys=with_keys, progress=progress)
         keys = ledger.context.keyring
     document = made.document
+    wanted = keep is not None or keep_days is not None
+    pruned = pruning.pruned(target, keep, keep_days) if wanted else None
     if as_json:
         copied = {"copied": made.copied, "copied_bytes": made.copied_bytes}
-        printing.document({**document.model_dump(mode="json"), **copied})
+        removed = {"pruned": pruning.told(pruned)} if pruned else {}
+        printing.document({**document.model_dump(mode="json"), **copied, **removed})
     else:
         _say_made(made)
+        if pruned is not None:
+            pruning.say(pruned)
         if keys is not None and not with_keys:
             click.echo(f"not in it: the service's keys, {keys.path}; keep a copy of them elsewhere")
     return _FAULTY if document.missing else 0
@@ -190,7 +197,7 @@ def _counted(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda there, total: bar.update(task, total=total, completed=there)
 
 
-for command in (*owning.COMMANDS, *key_rotation.COMMANDS):
+for command in (*owning.COMMANDS, *key_rotation.COMMANDS, *pruning.COMMANDS):
     admin.add_command(command)
 
 COMMANDS = (admin,)

@@ -118,7 +118,9 @@ def test_what_was_backed_up_beside_running_notebooks_is_back_and_a_failed_run_go
     made = first.command("admin", "backup", target, "--with-keys")
     assert (made["missing"], made["executing"]) == ([], 1)
     assert made["copied"] == made["blobs"] > 5
-    assert first.command("admin", "backup", target, "--with-keys")["copied"] <= 2, "only what is new"
+    old, made = made, first.command("admin", "backup", target, "--with-keys", "--keep", "1")
+    assert made["copied"] <= 2, "only what is new"
+    assert (made["pruned"]["removed"], made["pruned"]["kept"]) == ([old["id"]], [made["id"]])
     assert service.healthy()
     assert ada.show(waiting).run.state is RunState.RUNNING, "the service and its runs go on"
     ada.close()
