@@ -113,6 +113,10 @@ class Settings(BaseSettings):
     """How many MB (of a million bytes) each namespace may store; None for any number."""
     quota_waiting_runs: int | None = Field(default=10_000, ge=1)
     """How many runs of each namespace may wait."""
+    audit_heads: str | None = None
+    """Path or URL where heads of the audit trail are kept, outside of what the service can rewrite."""
+    audit_heads_seconds: float = Field(default=300.0, ge=1)
+    """How often one is sent there, when the trail has grown."""
     shared: bool = True
     """Whether more than one person may use the hub; `respawn_hub.configure` says where it is certain not."""
     jobs_share_an_account: bool = False

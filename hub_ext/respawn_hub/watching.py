@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from respawn_hub.channels import Channels
 from respawn_hub.metrics import Metrics
+from respawn_hub.services.heads import Heads
 from respawn_hub.services.hub_watch import HubWatch
 from respawn_hub.services.notifier import Collector, Deadlines, Notifier
 from respawn_hub.services.probe import Probe
 from respawn_hub.services.writes import Writes
 from respawn_hub.settings import HubSettings, Settings
 from respawn_jobs.clock import Clock
+from respawn_jobs.head_places import HeadPlace
 from respawn_jobs.ledger import Ledger
 
 
@@ -52,5 +54,14 @@ def watching(
             "health": probe.tick,
             "writes": writes.tick,
             **hub_watch.loops(),
+            **_heads(settings, ledger),
         },
     )
+
+
+def _heads(settings: Settings, ledger: Ledger) -> dict[str, Callable[[], float]]:
+    """Return the loop that keeps heads of the audit trail elsewhere, where the settings say so."""
+    if settings.audit_heads is None:
+        return {}
+    place = HeadPlace(settings.audit_heads)
+    return {"audit heads": Heads(ledger, place, every_seconds=settings.audit_heads_seconds).tick}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,12 +10,12 @@ import click
 from respawn_jobs.cli.options import json_option
 
 if TYPE_CHECKING:
+    from respawn_jobs.keyring import Keyring
     from respawn_jobs.ledger.audit_anchor import Head
     from respawn_jobs.ledger.audit_check import AuditCheck
     from respawn_jobs.models import AuditRecord
 
 _FAULTY = 1
-_HEAD = re.compile(r"([1-9][0-9]{0,14}):([0-9a-f]{64})")
 
 
 @click.group()
@@ -49,8 +49,9 @@ def list_records(limit: int, as_json: bool) -> int:
 @audit.command()
 @click.option(
     "--head",
-    metavar="NUMBER:HASH",
-    help="The head that an earlier check printed, kept elsewhere: the trail must still lead through it.",
+    metavar="NUMBER:HASH|FILE|URL",
+    help="The head that an earlier check printed, or where the service keeps heads: a file of lines or a "
+    "prefix in an object store. The trail must still lead through all of them.",
 )
 @json_option
 def verify(head: str | None, as_json: bool) -> int:
@@ -61,15 +62,17 @@ def verify(head: str | None, as_json: bool) -> int:
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.own_store import own_store
 
-    kept = _head(head)
     with own_store() as ledger:
-        checked = ledger.check_audit(kept)
+        kept = _heads(head, ledger.context.keyring)
+        checked = ledger.check_audit(*kept)
     if as_json:
-        printing.document(_told(checked))
+        printing.document({**_told(checked), "kept": len(kept)})
     elif checked.fault is not None:
         click.echo(f"{checked.fault.message}; {checked.records} records before it are right", err=True)
     else:
         _say(checked)
+        if len(kept) > 1:
+            click.echo(f"it leads through all {len(kept)} heads that were kept elsewhere")
     return _FAULTY if checked.fault else 0
 
 
@@ -104,17 +107,25 @@ def _told(checked: AuditCheck) -> dict[str, object]:
     }
 
 
-def _head(text: str | None) -> Head | None:
-    from respawn_jobs.ledger.audit_anchor import Head
+def _heads(given: str | None, keyring: Keyring | None) -> list[Head]:
+    """Return the heads that a person gives: one, or all of a place where they are kept."""
+    from respawn_jobs.errors import InvalidInput
+    from respawn_jobs.head_places import HeadPlace
+    from respawn_jobs.ledger.audit_heads import heads_of
 
-    if text is None:
-        return None
-    found = _HEAD.fullmatch(text)
-    if found is None:
+    if given is None:
+        return []
+    try:
+        return list(heads_of(given + "\n", "--head", None))
+    except InvalidInput:
+        pass
+    if "://" not in given and not Path(given).is_file():
         raise click.BadParameter(
-            "a head is NUMBER:HASH, as `respawn audit verify` prints it", param_hint="--head"
+            "a head is NUMBER:HASH, as `respawn audit verify` prints it, or a file or URL of heads",
+            param_hint="--head",
         )
-    return Head(seq=int(found.group(1)), hash=found.group(2))
+    place = HeadPlace(given)
+    return list(heads_of(place.text(), place.name, keyring))
 
 
 COMMANDS = (audit,)

@@ -9,6 +9,7 @@ missing, at the end              the head row tells of it, or the file outside o
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -56,7 +57,7 @@ class _Walk:
 
     keys: dict[str, Key]
     signed_from: int | None
-    kept: set[tuple[int, str]]
+    kept: dict[int, set[str]]
     """Records that were noted outside of the database."""
     seq: int = 0
     hash: str = ""
@@ -105,7 +106,7 @@ class _Walk:
         return None
 
     def _otherwise_kept(self, row: AuditRow) -> Fault | None:
-        if all(seq != row.seq or noted == row.hash for seq, noted in self.kept):
+        if self.kept.get(row.seq, {row.hash}) == {row.hash}:
             return None
         return _changed(row.seq, "it is not the record of this number that was noted outside of the database")
 
@@ -122,20 +123,19 @@ class _Walk:
                 self.used.append(row.key)
 
 
-def check(context: Context, kept: Head | None = None) -> AuditCheck:
+def check(context: Context, kept: Sequence[Head] = ()) -> AuditCheck:
     """Read the whole trail, and tell whether it is as it was written.
 
     Args:
         context: the ledger's, with the keys and the file outside of the database.
-        kept: a record as an earlier check told of it, which was kept elsewhere.
+        kept: records as earlier checks told of them, or as they were sent, which were kept elsewhere.
     """
     anchored, damaged = _anchored(context)
-    noted = [head for head in (*anchored.broken, anchored.head, kept) if head is not None]
-    walk = _Walk(
-        keys={},
-        signed_from=anchored.signed_from,
-        kept={(head.seq, head.hash) for head in noted},
-    )
+    noted = [head for head in (*anchored.broken, anchored.head, *kept) if head is not None]
+    hashes: dict[int, set[str]] = {}
+    for head in noted:
+        hashes.setdefault(head.seq, set()).add(head.hash)
+    walk = _Walk(keys={}, signed_from=anchored.signed_from, kept=hashes)
     fault = _read(context, walk, noted) or _broken(anchored) or damaged
     return AuditCheck(
         records=walk.seq,

@@ -17,10 +17,20 @@ from respawn_jobs.inbox import Inbox
 from respawn_jobs.keyring import FILE as KEYS
 from respawn_jobs.keyring import OLDER_FILE as OLDER_KEYS
 from respawn_jobs.keyring import Key, Keyring, Purpose
-from respawn_jobs.ledger import attempts, audit_check, backfills, queue, replicas, rotation, scheduling
+from respawn_jobs.ledger import (
+    attempts,
+    audit_check,
+    audit_heads,
+    backfills,
+    queue,
+    replicas,
+    rotation,
+    scheduling,
+)
 from respawn_jobs.ledger.audit_anchor import FILE as ANCHOR_FILE
 from respawn_jobs.ledger.audit_anchor import AuditAnchor, Head
 from respawn_jobs.ledger.audit_check import AuditCheck
+from respawn_jobs.ledger.audit_heads import SignedHead
 from respawn_jobs.ledger.collecting import GRACE
 from respawn_jobs.ledger.context import Context, KernelCheck, installed_kernel
 from respawn_jobs.ledger.convert import runs_of
@@ -238,9 +248,13 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
             raise Corrupt(checked.fault.message, seq=checked.fault.seq)
         return checked.records
 
-    def check_audit(self, kept: Head | None = None) -> AuditCheck:
-        """Check the whole audit trail, and that it still leads through a head that was `kept` elsewhere."""
-        return audit_check.check(self._context, kept)
+    def check_audit(self, *kept: Head | None) -> AuditCheck:
+        """Check the whole audit trail, and that it still leads through heads that were `kept` elsewhere."""
+        return audit_check.check(self._context, [head for head in kept if head is not None])
+
+    def signed_head(self) -> SignedHead | None:
+        """Return the audit trail's last record as it is kept elsewhere; None where there is none yet."""
+        return audit_heads.signed_head(self._context)
 
     def store_check(self, *, deep: bool = False) -> StoreCheck:
         """Return what checks records against blobs; `deep` reads all bytes."""

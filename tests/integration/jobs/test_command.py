@@ -314,7 +314,7 @@ def test_person_at_a_terminal_is_asked_before_a_resume_loads_an_archive(
         terminal.sendline("y")
     terminal.expect(pexpect.EOF)
     terminal.close()
-    assert (respawn("show", imported)[1]["run"]["resumed_by"] is not None) is resumed
+    assert (respawn("show", imported)[1]["resumed_by"] is not None) is resumed
 
 
 @pytest.mark.parametrize(("answer", "written"), quick({0, 2}, [("y", True), ("n", False), ("", False)]))
