@@ -47,10 +47,12 @@ async def go_on(
     uploaded = file if isinstance(file, UploadFile) and file.filename else None
 
     def planned(request: ResumeRequest, problem: RespawnError | None) -> Response:
+        status = problem.status if problem else 200
+        if way == "resume" and problem is not None and "problems" in problem.fields:
+            problem = None  # the plan tells them, beside what can be agreed to
         wanted = way == "resume" and not isinstance(problem, Conflict)
         plan = service.plan(run, request) if wanted else None
         context = _context(service, run, way, plan, request=request, problem=problem, form=form)
-        status = problem.status if problem else 200
         return page(runtime, visitor, "resume.html", status=status, **context)
 
     def answer() -> Response:
