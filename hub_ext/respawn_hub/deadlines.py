@@ -1,7 +1,6 @@
 """How long a connection may wait for its peer, so that nobody holds any without sending or reading.
 
-uvicorn closes a connection that is idle between two requests, and waits for ever within one. Here each
-connection looks at itself every few seconds, and ends where
+uvicorn waits for ever within a request. Here each connection looks at itself every few seconds, and ends where
 
     the head of a request       is not whole within `HEAD_SECONDS`
     the body of a request       brings fewer than `BODY_BYTES` in `BODY_SECONDS`
@@ -9,6 +8,10 @@ connection looks at itself every few seconds, and ends where
 
 What the service itself keeps waiting does not count: a body that nobody reads yet, an answer that is not
 written yet, a live page in which nothing happens.
+
+Between two requests a connection may rest for `REST_SECONDS`. The hub's proxy keeps connections without a limit
+of its own, and answers 503 where one is closed while its next request is under way: so the service is in no
+hurry to close them, as JupyterHub's own servers are not (`idle_connection_timeout` of Tornado's HTTPServer).
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 logger = logging.getLogger(__name__)
+REST_SECONDS = 3600
 _TOO_LATE = (
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: %d\r\n\r\n%s"
@@ -45,6 +49,7 @@ def server_config(
         lifespan=lifespan,
         log_config=None,
         access_log=False,
+        timeout_keep_alive=REST_SECONDS,
         # Live pages hold their connections open; they are not waited for.
         timeout_graceful_shutdown=2,
         **more,
