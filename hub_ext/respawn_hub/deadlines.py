@@ -1,6 +1,7 @@
 """How long a connection may wait for its peer, so that nobody holds any without sending or reading.
 
-uvicorn waits for ever within a request. Here each connection looks at itself every few seconds, and ends where
+uvicorn waits for ever within a request. Here each connection looks at itself every few seconds, and ends
+where
 
     the head of a request       is not whole within `HEAD_SECONDS`
     the body of a request       brings fewer than `BODY_BYTES` in `BODY_SECONDS`
@@ -9,9 +10,9 @@ uvicorn waits for ever within a request. Here each connection looks at itself ev
 What the service itself keeps waiting does not count: a body that nobody reads yet, an answer that is not
 written yet, a live page in which nothing happens.
 
-Between two requests a connection may rest for `REST_SECONDS`. The hub's proxy keeps connections without a limit
-of its own, and answers 503 where one is closed while its next request is under way: so the service is in no
-hurry to close them, as JupyterHub's own servers are not (`idle_connection_timeout` of Tornado's HTTPServer).
+Between two requests a connection may rest for `REST_SECONDS`. The hub's proxy keeps connections without a
+limit of its own, and answers 503 where one is closed while its next request is under way. So the service is
+in no hurry to close them, as JupyterHub's own servers are not (Tornado's `idle_connection_timeout`).
 """
 
 from __future__ import annotations
