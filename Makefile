@@ -85,6 +85,9 @@ $(PACKAGES_STAMP): $(VENV_STAMP)
 	    /^Installing/ { if (tty) printf "\r\033[K"; print "    installing" }
 	    { fflush() }' \
 	  || { tail -n 30 $(LOGS)/packages.log >&2; echo "make: packages failed; all of its output is in $(LOGS)/packages.log" >&2; exit 1; }
+	# jsonschema does without it. With it, each start of JupyterHub, JupyterLab and papermill compiles grammars for a
+	# second, to check the formats of IRIs, which nothing here has.
+	$(BIN)/python -m pip uninstall --quiet --yes rfc3987-syntax lark 2>>$(LOGS)/packages.log
 	echo "    done in $$((SECONDS - start)) s"
 	rm -f $(STAMPS)/packages-*; touch $@
 

@@ -26,6 +26,7 @@ from respawn_jobs import logs
 from respawn_jobs.errors import Conflict, RespawnError
 from respawn_jobs.ids import new_id
 from respawn_jobs.private_files import keep_new_files_private, private_directory, private_file
+from respawn_jobs.quick_imports import leave_out_grammars
 
 logger = logging.getLogger("respawn_hub")
 WRONG_SETTING, CANNOT_LISTEN, NO_STORE, IN_USE = 2, 3, 4, 5
@@ -65,6 +66,7 @@ def main() -> int:
     Returns the exit status: 2 when it was not started by a hub or a setting is wrong, 3 when it cannot
     listen, 4 when its store cannot be used, 5 when another service has its data directory.
     """
+    leave_out_grammars()
     logs.configure(os.environ.get("RESPAWN_LOG_FORMAT", "text"))
     try:
         hub_settings = HubSettings.from_environment()

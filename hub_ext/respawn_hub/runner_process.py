@@ -30,12 +30,14 @@ from respawn_hub.settings import Settings
 from respawn_jobs import logs
 from respawn_jobs.ledger.surroundings import NoChannels
 from respawn_jobs.lifelines import die_with
+from respawn_jobs.quick_imports import leave_out_grammars
 
 logger = logging.getLogger("respawn_hub.runner_process")
 
 
 def main(arguments: list[str]) -> int:
     """Answer runners until the service closes this process's stdin; return the exit status."""
+    leave_out_grammars()
     parent, listener, reports = (int(argument) for argument in arguments)
     die_with(parent)
     os.set_inheritable(reports, False)

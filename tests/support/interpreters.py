@@ -75,6 +75,10 @@ def make(version: str, base: Interpreter) -> None:
             subprocess.run(made, check=True)
             # Where PYTHONDONTWRITEBYTECODE is set, each process would compile what it imports.
             subprocess.run([*install, "--compile-bytecode", "-r", str(_LOCK)], check=True)
+            # As `make packages` does: with it, each start of papermill compiles grammars for a second.
+            subprocess.run(
+                [*uv, "pip", "uninstall", "--python", install[-1], "rfc3987-syntax", "lark"], check=True
+            )
             packages.touch()
         if not project.exists():
             ours = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
