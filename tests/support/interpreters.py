@@ -37,17 +37,40 @@ def _slow(version: str) -> Any:
     return pytest.param(version, marks=pytest.mark.slow)
 
 
+def _stamps() -> tuple[str, str]:
+    """Return the names of the files that say what an environment was made from: its packages, and Respawn."""
+    return (
+        f"packages-{_hash(_LOCK.read_bytes() + str(ROOT).encode())}",
+        f"project-{_hash((ROOT / 'pyproject.toml').read_bytes())}",
+    )
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
 def python_of(version: str) -> Path:
     """Return the program of the environment of a Python. Skips the test when there is none, saying why."""
     if version == python_versions()[0]:
         return Path(sys.executable)
     directory = PLACE / version
-    if not all((directory / stamp).exists() for stamp in _stamps()):
+    if not _is_made(version):
         found = any(one.minor == version for one in find_interpreters())
         pytest.skip(
             f"`make pythons` makes it: {directory}" if found else f"no Python {version} on this machine"
         )
     return directory / "bin" / "python"
+
+
+def _is_made(version: str) -> bool:
+    """Whether the environment of a Python is there; that of the present one always is."""
+    return version == python_versions()[0] or all((PLACE / version / stamp).exists() for stamp in _stamps())
+
+
+def _newest_first() -> list[Any]:
+    """Return the tested versions: first the newest whose environment is there, then all others as slow."""
+    newest = max(filter(_is_made, python_versions()), key=lambda version: [*map(int, version.split("."))])
+    return [newest, *(_slow(version) for version in python_versions() if version != newest)]
 
 
 @pytest.fixture(params=python_versions())
@@ -56,9 +79,9 @@ def each_python(request: pytest.FixtureRequest) -> Path:
     return python_of(request.param)
 
 
-@pytest.fixture(params=[*python_versions()[-1:], *(_slow(one) for one in python_versions()[:-1])])
+@pytest.fixture(params=_newest_first())
 def newest_python(request: pytest.FixtureRequest) -> Path:
-    """As `each_python`, but the older versions are for `make test-all`."""
+    """As `each_python`, but a quick run takes only the newest version whose environment is there."""
     return python_of(request.param)
 
 
@@ -99,18 +122,6 @@ def main() -> int:
             print(f"the environment of Python {version} cannot be made: {error}", file=sys.stderr)
             return 1
     return 0
-
-
-def _stamps() -> tuple[str, str]:
-    """Return the names of the files that say what an environment was made from: its packages, and Respawn."""
-    return (
-        f"packages-{_hash(_LOCK.read_bytes() + str(ROOT).encode())}",
-        f"project-{_hash((ROOT / 'pyproject.toml').read_bytes())}",
-    )
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
 
 
 @contextmanager
