@@ -66,15 +66,20 @@ def test_every_route_bears_every_document(service: LonelyService, runner: Played
 
                 door = service.runner_url if of_runner else service.url
                 send = partial(client.request, method, f"{door}{there}", content=body, headers=headers)
-                answer, seconds, grown = cost(service, send)
-                told = f"{method} {path}, {shape}: {answer.status_code}, {seconds:.2f} s, {grown} MB"
-                assert 400 <= answer.status_code < 500 or (answer.status_code < 300 and "{}" not in shape), (
-                    told
-                )
-                assert seconds < 2, told
-                assert grown < 100, told
-                assert len(answer.content) < 20_000, told
+                _bearable(service, send, f"{method} {path}, {shape}", seconds=2, megabytes=100)
     assert max(waits) < 2
+
+
+def _bearable(
+    service: LonelyService, send: Callable[[], httpx.Response], sent: str, *, seconds: float, megabytes: int
+) -> None:
+    """Send a document, and bound what it costs. A route that reads none of it may do what it does."""
+    answer, used, grown = cost(service, send)
+    told = f"{sent}: {answer.status_code}, {used:.2f} s, {grown} MB"
+    assert 200 <= answer.status_code < 300 or 400 <= answer.status_code < 500, told
+    assert used < seconds, told
+    assert grown < megabytes, told
+    assert len(answer.content) < 20_000, told
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -112,11 +117,7 @@ def test_every_route_bears_every_document_of_its_limit(
         for shape, made in SHAPES.items():
             address = f"{door}{there.replace('{digest}', '0' * 64)}"
             send = partial(client.request, method, address, content=made(size))
-            answer, seconds, grown = cost(service, send)
-            told = f"{shape}: {answer.status_code}, {seconds:.2f} s, {grown} MB"
-            assert answer.status_code < 500, told
-            assert seconds < 5, told
-            assert grown < 100 + 6 * size // MEGABYTE, told
+            _bearable(service, send, shape, seconds=5, megabytes=100 + 6 * size // MEGABYTE)
     assert max(waits) < 3
 
 
