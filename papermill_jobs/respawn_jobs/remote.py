@@ -109,13 +109,13 @@ class RemoteService(
         states: Sequence[RunState] = (),
         limit: int = 50,
         before: datetime | str | None = None,
+        version: int | None = None,
     ) -> list[Run]:
         """Return runs, newest first."""
         before_text = before.isoformat() if isinstance(before, datetime) else before
         states_text = [state.value for state in states] or None
-        return self._many(
-            Run, "api/runs", **query(job=job, state=states_text, limit=limit, before=before_text)
-        )
+        wanted = query(job=job, state=states_text, limit=limit, before=before_text, version=version)
+        return self._many(Run, "api/runs", **wanted)
 
     def show(self, run: str) -> RunDetail:
         """Return a run with its cells."""

@@ -157,8 +157,12 @@ class Service(
         states: Sequence[RunState] = (),
         limit: int = 50,
         before: datetime | str | None = None,
+        version: int | None = None,
     ) -> list[Run]:
-        """Return runs, newest first; `before` pages: older than a time, or below a run (its id)."""
+        """Return runs, newest first; `before` pages: older than a time, or below a run (its id).
+
+        With a job, `version` leaves only the runs of one of its versions.
+        """
 
     def show(self, run: str) -> RunDetail:
         """Return a run with its cells."""

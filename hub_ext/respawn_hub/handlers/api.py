@@ -84,9 +84,10 @@ def runs(
     state: Annotated[list[RunState] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: str | None = None,
+    version: Annotated[int | None, Query(ge=1)] = None,
 ) -> list[Run]:
     """List runs, newest first; `before` pages: runs older than a time, or below the last run that came."""
-    found = service.runs(job=job, states=state or (), limit=limit, before=before)
+    found = service.runs(job=job, states=state or (), limit=limit, before=before, version=version)
     return [_listed(run) for run in found]
 
 

@@ -21,8 +21,9 @@ from respawn_hub.rendering import Prose, prose, prose_frame
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_hub.templating import job_path, page, see_other
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound, RespawnError
-from respawn_jobs.models import Job, Run, Version
-from respawn_jobs.service import RunRequest, Service
+from respawn_jobs.ledger.service import ActorService
+from respawn_jobs.models import Job, Version
+from respawn_jobs.service import RunRequest
 from respawn_jobs.service_versions import CurrentRequest
 
 router = APIRouter(include_in_schema=False, prefix="/jobs/{kind}/{owner}/{name}")
@@ -32,7 +33,7 @@ _COLOURED = 200_000
 """Characters of sources that get their colours; the rest of a larger notebook is shown without."""
 _SHOWN = 2_000_000
 """Characters of sources that a page shows; a larger notebook is told to be downloaded."""
-_RUNS_LOOKED_AT = 200
+_RUNS_ON_PAGE = 10
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,17 @@ class SourceCell:
 
 @router.get("/versions/{number}")
 def version(
-    ref: RefDep, number: Number, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep,
+    number: Number,
+    visitor: VisitorDep,
+    service: PageServiceDep,
+    runtime: RuntimeDep,
+    before: str | None = None,
 ) -> Response:
-    """Show a version."""
+    """Show a version; `before` pages its runs."""
     job = service.job(ref)
-    return moved(runtime, job, ref, f"/versions/{number}") or _page(runtime, visitor, service, job, number)
+    elsewhere = moved(runtime, job, ref, f"/versions/{number}")
+    return elsewhere or _page(runtime, visitor, service, job, number, before=before)
 
 
 @router.get("/versions/{number}/notebook")
@@ -183,10 +190,11 @@ def after_a_form(ref: RefDep, number: Number, service: PageServiceDep, runtime: 
 def _page(
     runtime: Runtime,
     visitor: VisitorDep,
-    service: Service,
+    service: ActorService,
     job: Job,
     number: int,
     *,
+    before: str | None = None,
     form: FormData | None = None,
     run_problem: RespawnError | None = None,
     problem: RespawnError | None = None,
@@ -215,25 +223,24 @@ def _page(
         run_problem=run_problem.message if run_problem else None,
         problem=problem.message if problem else None,
         questions=problem.fields.get("questions", []) if problem else [],
-        **_history(service, job, shown, versions),
+        **_history(service, job, shown, versions, before),
     )
 
 
-def _history(service: Service, job: Job, shown: Version, versions: list[Version]) -> dict[str, Any]:
-    """Return the newest runs of a version, the run that it fixed, and the versions made from it."""
-    looked_at = service.runs(job=job.ref, limit=_RUNS_LOOKED_AT)
-    of_version = [one for one in looked_at if one.version == shown.number]
+def _history(
+    service: ActorService, job: Job, shown: Version, versions: list[Version], before: str | None
+) -> dict[str, Any]:
+    """Return a page of a version's runs, the run that it fixed, and the versions made from it."""
+    runs = service.runs(job=job.ref, version=shown.number, limit=_RUNS_ON_PAGE + 1, before=before)
+    # The first run of a fix went on from the run that it fixed.
+    first = service.first_run(job.ref, shown.number) if shown.parent is not None else None
     return {
-        "runs": of_version[:5],
-        "fixed": _fixed(of_version) if shown.parent is not None else None,
+        "runs": runs[:_RUNS_ON_PAGE],
+        "older": runs[_RUNS_ON_PAGE - 1].id if len(runs) > _RUNS_ON_PAGE else None,
+        "newest": before is None,
+        "fixed": first if first is not None and first.origin is not None else None,
         "made_from_it": [one.number for one in versions if one.parent == shown.number],
     }
-
-
-def _fixed(of_version: list[Run]) -> Run | None:
-    """Return the first run of a fix, which went on from the run that it fixed."""
-    first = of_version[-1] if of_version else None
-    return first if first is not None and first.origin is not None else None
 
 
 def _found(versions: list[Version], job: Job, number: int) -> Version:

@@ -26,8 +26,9 @@ _POLL_SECONDS = 0.5
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many at most."
 )
+@click.option("--version", type=click.IntRange(1), help="With --job: only runs of this version of it.")
 @json_option
-def runs(job: str | None, states: tuple[str, ...], limit: int, as_json: bool) -> int:
+def runs(job: str | None, states: tuple[str, ...], limit: int, version: int | None, as_json: bool) -> int:
     """List runs, newest first."""
     from respawn_jobs.cli import printing
     from respawn_jobs.cli.connection import connection
@@ -38,7 +39,9 @@ def runs(job: str | None, states: tuple[str, ...], limit: int, as_json: bool) ->
     if unknown:
         raise click.UsageError(f"{unknown[0]!r} is not a state; the states are {', '.join(known)}")
     with connection() as connected:
-        found = connected.service.runs(job=job, states=[RunState(state) for state in states], limit=limit)
+        found = connected.service.runs(
+            job=job, states=[RunState(state) for state in states], limit=limit, version=version
+        )
     if as_json:
         printing.document([{"run": run.id, **run.model_dump(mode="json")} for run in found])
         return 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from respawn_jobs.ledger import promoting, schedule_changes, versions
+from respawn_jobs.ledger import promoting, runs, schedule_changes, versions
 from respawn_jobs.ledger.actor_base import ActorBase
 from respawn_jobs.ledger.promoting import Promoted
-from respawn_jobs.models import Schedule, Version
+from respawn_jobs.models import Run, Schedule, Version
 from respawn_jobs.service import Promotion
 from respawn_jobs.service_versions import Comparison, PromotionPreview, ScheduleChange
 
@@ -38,6 +38,10 @@ class ActorVersions(ActorBase):
     def compare_versions(self, ref: str, old: int, new: int) -> Comparison:
         """Tell how two versions of a job differ."""
         return versions.compare_versions(self._context, self.actor, ref, old, new)
+
+    def first_run(self, ref: str, number: int) -> Run | None:
+        """Return the oldest run of a version that is kept."""
+        return runs.first_of_version(self._context, self.actor, ref, number)
 
     def change_schedule(self, schedule: str, change: ScheduleChange) -> Schedule:
         """Change a schedule."""

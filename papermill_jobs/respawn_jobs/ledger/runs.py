@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs import parameters
 from respawn_jobs.access import Actor
-from respawn_jobs.errors import Conflict, NotFound
+from respawn_jobs.errors import Conflict, InvalidInput, NotFound
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import artifacts, audit, authors, paging
 from respawn_jobs.ledger.assemble import outputs_of
@@ -155,6 +155,7 @@ def runs(
     states: Sequence[RunState],
     limit: int,
     before: datetime | str | None,
+    version: int | None = None,
 ) -> list[Run]:
     """Return runs that the actor may read, newest first; see `Service.runs`."""
     limit = min(max(0, limit), _MOST)
@@ -162,10 +163,24 @@ def runs(
         place = paging.place_of(session, actor, before)
         parts: list[dict[str, str]] = [{}]
         if job is not None:
-            parts = [{"job_id": find_job(session, actor, job).id}]
+            row = find_job(session, actor, job)
+            parts = [{"job_id": row.id}]
+            if version is not None:
+                parts = [{"version_id": find_version(session, row, version).id}]
+        elif version is not None:
+            raise InvalidInput("a version is one of a job: name the job as well")
         elif (readable := actor.readable()) is not None:
             parts = [{"namespace": namespace} for namespace in sorted(readable)]
         return runs_of(session, paging.newest(session, parts, states, place, limit), context)
+
+
+def first_of_version(context: Context, actor: Actor, ref: str, number: int) -> Run | None:
+    """Return the oldest run of a version that is kept; None where there is none."""
+    with context.database.session() as session:
+        version = find_version(session, find_job(session, actor, ref), number)
+        its = select(RunRow).where(RunRow.version_id == version.id)
+        first = session.scalar(its.order_by(RunRow.created_at, RunRow.id).limit(1))
+        return None if first is None else run_of(session, first)
 
 
 def show(context: Context, actor: Actor, run_id: str) -> RunDetail:

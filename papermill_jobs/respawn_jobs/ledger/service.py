@@ -72,9 +72,10 @@ class ActorService(
         states: Sequence[RunState] = (),
         limit: int = 50,
         before: datetime | str | None = None,
+        version: int | None = None,
     ) -> list[Run]:
         """Return runs, newest first."""
-        return runs.runs(self._context, self.actor, job, states, limit, before)
+        return runs.runs(self._context, self.actor, job, states, limit, before, version)
 
     def show(self, run: str) -> RunDetail:
         """Return a run with its cells."""

@@ -111,6 +111,7 @@ class RunRow(Base):
         Index("runs_triggered_once", "trigger_id", "trigger_key", unique=True),
         Index("runs_of_job", "job_id", "created_at"),
         Index("runs_of_job_in_state", "job_id", "state", "created_at"),
+        Index("runs_of_version", "version_id", "created_at"),
         Index("runs_of_period", "job_id", "logical_at"),
         Index("runs_in_state", "state", "created_at"),
         Index("runs_of_namespace", "namespace", "created_at"),

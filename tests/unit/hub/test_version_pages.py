@@ -171,6 +171,24 @@ def test_a_version_is_removed_unless_something_names_it(browse: Browse, ada: Act
     assert [version.number for version in ada.versions("report")] == [3, 2]
 
 
+def test_the_runs_of_a_version_are_paged_however_many_others_the_job_has(
+    browse: Browse, ada: ActorService
+) -> None:
+    own = [ada.run(RunRequest(job="report", version=1)).id for _ in range(12)]
+    for _ in range(30):
+        ada.run(RunRequest(job="report"))
+
+    newest = browse("GET", f"{JOB}/versions/1").text
+    older = browse("GET", f"{JOB}/versions/1?before={own[2]}").text
+
+    shown = [run for run in own if run in newest]
+    assert shown == own[2:]
+    assert f'href="{JOB}/versions/1?before={own[2]}#runs"' in newest
+    assert [run for run in own if f"runs/{run}" in older] == own[:2]
+    assert "Newest runs" in older
+    assert [run.id for run in ada.runs(job="report", version=1, limit=3)] == own[:-4:-1]
+
+
 def test_a_fix_names_the_version_and_the_run_that_it_fixed(
     browse: Browse, ada: ActorService, ledger: Ledger
 ) -> None:

@@ -113,7 +113,7 @@ def test_a_version_that_triggers_do_not_fit_is_made_current_only_when_that_is_ag
     assert ada.job("report").version == 2
     (asked,) = no.value.fields["questions"]
     assert asked["code"] == "break_triggers"
-    why = "unknown parameter 'new': the notebook declares old"
+    why = "unknown parameter 'new'"
     for named in (f"the schedule '0 2 * * *' in UTC ({schedule.id})", f"the webhook {hook.id}", rule.id):
         assert f"{named}: {why}" in asked["message"]
     assert "0 1 * * *" not in asked["message"]
