@@ -276,6 +276,7 @@ def all_routes() -> APIRouter:
     routes = APIRouter()
     routes.include_router(artifacts.pages)
     routes.include_router(history.pages)
+    routes.include_router(queueing.pages)
     routes.include_router(operations.metrics_router)
     for module in (
         api,

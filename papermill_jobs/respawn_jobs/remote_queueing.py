@@ -6,7 +6,7 @@ from typing import Any
 
 from respawn_jobs.models import Job
 from respawn_jobs.remote_link import RemoteBase, body, query
-from respawn_jobs.service_queueing import Limit, LimitRequest, Replica
+from respawn_jobs.service_queueing import Limit, LimitRequest, Replica, Usage
 
 
 class RemoteQueueing(RemoteBase):
@@ -24,6 +24,10 @@ class RemoteQueueing(RemoteBase):
         """Set or remove a limit."""
         found = self._link.call("PUT", "api/limits", **body(request)).json()
         return [Limit.model_validate(item) for item in found]
+
+    def usage(self) -> list[Usage]:
+        """Return what namespaces use."""
+        return self._many(Usage, "api/usage")
 
     def replicas(self) -> list[Replica]:
         """Return the service's replicas."""

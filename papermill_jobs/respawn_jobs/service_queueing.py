@@ -38,6 +38,20 @@ class LimitRequest(Model):
     """0 lets nothing start; None removes the limit."""
 
 
+class Usage(Model):
+    """What a namespace uses, and how much it may; None for no limit."""
+
+    namespace: str
+    stored_bytes: int
+    stored_limit: int | None = None
+    unmeasured: int = 0
+    """How many blobs do not count yet: they were stored before sizes were counted."""
+    waiting: int
+    waiting_limit: int | None = None
+    executing: int
+    executing_limit: int | None = None
+
+
 class Replica(Model):
     """A process of the service, as it last said of itself."""
 
@@ -76,6 +90,9 @@ class QueueingService(Protocol):
 
     def limit(self, request: LimitRequest) -> list[Limit]:
         """Set or remove a limit, and return all; for administrators of all namespaces."""
+
+    def usage(self) -> list[Usage]:
+        """Return what the namespaces use that the caller may read, by name."""
 
     def replicas(self) -> list[Replica]:
         """Return the service's replicas, oldest first; for administrators of all namespaces."""

@@ -1,18 +1,21 @@
-"""The REST API for queues: the `QueueingService` interface, one route per method."""
+"""The REST API for queues: the `QueueingService` interface, one route per method; and the page of usage."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
-from respawn_hub.auth import AskedFirst, ServiceDep
+from respawn_hub.auth import AskedFirst, PageServiceDep, ServiceDep, VisitorDep
 from respawn_hub.handlers.problems import PROBLEMS
 from respawn_hub.runtime import RuntimeDep
+from respawn_hub.templating import page
 from respawn_jobs.models import Job
-from respawn_jobs.service_queueing import Limit, LimitRequest, Replica
+from respawn_jobs.service_queueing import Limit, LimitRequest, Replica, Usage
 
 router = APIRouter(prefix="/api", tags=["people"], responses=PROBLEMS, route_class=AskedFirst)
+pages = APIRouter(include_in_schema=False)
 
 
 @router.patch("/job/settings")
@@ -35,6 +38,20 @@ def limit(request: LimitRequest, service: ServiceDep, runtime: RuntimeDep) -> li
     changed = service.limit(request)
     runtime.wake()
     return changed
+
+
+@router.get("/usage")
+def usage(service: ServiceDep) -> list[Usage]:
+    """List what namespaces use, and how much they may."""
+    return service.usage()
+
+
+@pages.get("/usage")
+def usage_page(visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+    """Show what the namespaces use that the visitor may see."""
+    own = f"user/{visitor.actor.name}"
+    found = sorted(service.usage(), key=lambda one: (one.namespace != own, one.namespace))
+    return page(runtime, visitor, "usage.html", found=found)
 
 
 @router.get("/replicas")

@@ -1,5 +1,7 @@
 """Removes what is no longer kept: old runs, old records, and then the blobs that nothing names any more.
 
+Once after its start it also measures, piece by piece, blobs that were stored before their sizes were counted.
+
 The ledger decides what, in transactions that any number of replicas may try at once; this loop only chooses
 when to ask. Each round is bounded, so that a large store is cleaned up in many small pieces.
 """
@@ -31,6 +33,8 @@ class Housekeeper:
         self._collector = ledger.collector()
         self._monotonic = monotonic
         self._looked = float("-inf")
+        self._measured: str | None = ""
+        """Up to which blob the sizes are known; None when all are."""
 
     def tick(self) -> float:
         """Remove some of what is no longer kept. Returns the seconds to rest."""
@@ -42,7 +46,11 @@ class Housekeeper:
         step = self._collector.step()
         if step.removed:
             logger.info("%d blobs that nothing named were removed", step.removed)
-        more = not step.ended or any(count >= _MANY for count in removed.values())
+        if self._measured is not None:
+            self._measured = self._ledger.measure_blobs(self._measured)
+        more = (
+            not step.ended or self._measured is not None or any(count >= _MANY for count in removed.values())
+        )
         return _SHORT_REST if more else _REST
 
     def _remove_incomplete(self) -> None:

@@ -1,4 +1,4 @@
-"""The commands for queues: `settings`, `limits`, `replicas`."""
+"""The commands for queues: `settings`, `limits`, `usage`, `replicas`."""
 
 from __future__ import annotations
 
@@ -93,6 +93,39 @@ def limits(kind: Any, name: str | None, most: int | None, remove: bool, as_json:
 
 @click.command()
 @json_option
+def usage(as_json: bool) -> int:
+    """List what your namespaces store, let wait and execute, and how much each may."""
+    from respawn_jobs.cli import printing
+    from respawn_jobs.cli.connection import connection
+    from respawn_jobs.cli.keeping import size
+
+    with connection() as connected:
+        found = connected.service.usage()
+    if as_json:
+        printing.document([one.model_dump(mode="json") for one in found])
+        return 0
+
+    def of(used: object, most: object | None) -> str:
+        return str(used) if most is None else f"{used} of {most}"
+
+    rows = [
+        [
+            printing.plain(one.namespace),
+            of(size(one.stored_bytes), None if one.stored_limit is None else size(one.stored_limit)),
+            of(one.waiting, one.waiting_limit),
+            of(one.executing, one.executing_limit),
+        ]
+        for one in found
+    ]
+    printing.table(["namespace", "stored", "waiting runs", "executing"], rows)
+    unmeasured = sum(one.unmeasured for one in found)
+    if unmeasured:
+        click.echo(f"{unmeasured} blobs of before sizes were counted are not measured yet", err=True)
+    return 0
+
+
+@click.command()
+@json_option
 def replicas(as_json: bool) -> int:
     """List the replicas of the service, for administrators."""
     from respawn_jobs.cli import printing
@@ -125,4 +158,4 @@ def _told(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
 
 
-COMMANDS = (settings, limits, replicas)
+COMMANDS = (settings, limits, usage, replicas)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from respawn_jobs.ledger import configuring, replicas
+from respawn_jobs.ledger import configuring, replicas, usage
 from respawn_jobs.ledger.actor_base import ActorBase
 from respawn_jobs.models import Job
-from respawn_jobs.service_queueing import Limit, LimitRequest, Replica
+from respawn_jobs.service_queueing import Limit, LimitRequest, Replica, Usage
 
 
 class ActorQueueing(ActorBase):
@@ -24,6 +24,10 @@ class ActorQueueing(ActorBase):
     def limit(self, request: LimitRequest) -> list[Limit]:
         """Set or remove a limit."""
         return configuring.set_limit(self._context, self.actor, request)
+
+    def usage(self) -> list[Usage]:
+        """Return what namespaces use."""
+        return usage.usage(self._context, self.actor)
 
     def replicas(self) -> list[Replica]:
         """Return the service's replicas."""

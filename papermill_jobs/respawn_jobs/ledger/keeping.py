@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from respawn_jobs.ledger import ends, retention
+from respawn_jobs.ledger import ends, retention, usage
 from respawn_jobs.ledger.collecting import Collector
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.quotas import Quotas
@@ -33,6 +33,10 @@ class KeepingLedger:
     def remove_old_records(self) -> None:
         """Remove notices and backfills of long ago."""
         retention.remove_old_records(self._context)
+
+    def measure_blobs(self, after: str) -> str | None:
+        """Measure some blobs that were stored before sizes were counted; see `ledger.usage.measure`."""
+        return usage.measure(self._context, after)
 
     def remove_incomplete(self) -> int:
         """Remove what writes of blobs that a kill broke off have left; return how many files."""
