@@ -25,9 +25,14 @@ def clock() -> MovedClock:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Let the tests of files that say `BOTH_DATABASES = True` run on each; see `database_kind`."""
-    if "database_kind" in metafunc.fixturenames and getattr(metafunc.module, "BOTH_DATABASES", False):
-        metafunc.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+    """Let the tests of files that have `BOTH_DATABASES` run on each; see `database_kind`."""
+    both = getattr(metafunc.module, "BOTH_DATABASES", False)
+    if "database_kind" in metafunc.fixturenames and both:
+        unknown = set() if both is True else both - set(vars(metafunc.module))
+        assert not unknown, f"no tests of these names: {unknown}"
+        quick = both is True or metafunc.function.__name__ in both
+        postgresql = pytest.param("postgresql", marks=[] if quick else pytest.mark.slow)
+        metafunc.parametrize("database_kind", ["sqlite", postgresql], indirect=True)
 
 
 @pytest.fixture
@@ -36,6 +41,8 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
     `RESPAWN_TEST_DATABASE=postgresql pytest tests/unit/jobs` runs every test of the ledger on PostgreSQL.
     Files whose promises rest on locks and unique constraints say `BOTH_DATABASES = True` and run on both.
+    Where it is a set of names, the quick run tries these tests on PostgreSQL: what happens at once,
+    constraints, orders, times. On the other tests the database has little bearing; there they are slow.
     """
     return str(getattr(request, "param", os.environ.get("RESPAWN_TEST_DATABASE", "sqlite")))
 

@@ -15,7 +15,18 @@ from respawn_jobs.store.tables import AttemptRow
 from respawn_kernels.digest import digest_of
 from support.runners import PlayedRunner
 
-BOTH_DATABASES = True
+BOTH_DATABASES = {
+    "test_one_of_many_callers_opens_the_attempt",
+    "test_an_attempt_is_claimed_only_once",
+    "test_a_silent_runner_is_lost_and_what_its_finished_cells_made_is_kept",
+    "test_a_heartbeat_keeps_the_lease",
+    "test_what_a_killed_replica_ran_is_lost_at_once_and_nothing_else",
+    "test_a_lost_attempt_can_commit_nothing",
+    "test_a_replaced_attempt_is_fenced_and_the_new_one_goes_on",
+    "test_a_run_whose_settling_was_interrupted_is_settled_by_expire",
+    "test_events_are_stored_all_or_none",
+    "test_a_run_cancelled_just_before_it_is_tried_again_keeps_its_notebook",
+}
 
 
 def calls(runner: PlayedRunner):

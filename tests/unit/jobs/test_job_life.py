@@ -16,7 +16,12 @@ from respawn_jobs.service_versions import CurrentRequest, JobChange
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
-BOTH_DATABASES = True
+BOTH_DATABASES = {
+    "test_a_version_is_made_current_by_who_saw_the_one_before",
+    "test_a_former_name_goes_to_the_job_that_takes_it",
+    "test_former_names_go_along_when_a_namespace_moves",
+    "test_an_archived_job_makes_no_runs",
+}
 
 
 def promoted(ada, *cells, name="report"):

@@ -27,7 +27,13 @@ from support.clocks import MovedClock
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
-BOTH_DATABASES = True
+BOTH_DATABASES = {
+    "test_nothing_of_a_user_who_is_gone_runs_any_more",
+    "test_a_renamed_user_keeps_everything",
+    "test_two_users_who_swap_their_names_get_nothing_of_each_other",
+    "test_a_retired_namespace_ends_its_runs_and_frees_its_name",
+    "test_identities_are_compared_as_finely_as_the_hub_keeps_them",
+}
 FIRST, SECOND, OTHER = "2026-01-01T08:00:00.100000Z", "2026-06-01T08:00:00.200000Z", "2025-05-05T05:05:05.5Z"
 BOB = {"bob": OTHER}
 SOURCE = text(notebook("a = 1", "b = a", "c = d"))

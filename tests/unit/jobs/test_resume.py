@@ -20,7 +20,13 @@ from support.notebooks import notebook, text
 from support.runners import PlayedRunner, printed
 
 AGAIN = ResumeRequest()
-BOTH_DATABASES = True
+BOTH_DATABASES = {
+    "test_a_resumed_run_takes_over_what_is_before_the_failing_cell",
+    "test_the_second_resume_of_a_run_is_refused_naming_the_first",
+    "test_of_resumes_at_the_same_moment_one_is_taken_and_nothing_is_left_of_the_others",
+    "test_of_resumes_of_both_at_the_same_moment_one_is_taken",
+    "test_a_runner_that_dies_between_begin_and_its_first_event_keeps_the_reused_cells",
+}
 
 
 def fixed(ada, run, place: int, source: str) -> ResumeRequest:

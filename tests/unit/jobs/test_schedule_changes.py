@@ -12,7 +12,10 @@ from respawn_jobs.service import Promotion, ScheduleRequest
 from respawn_jobs.service_versions import ScheduleChange
 from support.notebooks import notebook, text
 
-BOTH_DATABASES = True
+BOTH_DATABASES = {
+    "test_people_who_add_the_same_at_once_add_one",
+    "test_what_was_due_just_before_a_change_makes_its_run",
+}
 
 
 @pytest.fixture
