@@ -11,7 +11,7 @@ from respawn_jobs.models import Model
 from respawn_jobs.service import ResumeRequest
 from respawn_server.api_promotion import ROUTES as PROMOTION_ROUTES
 from respawn_server.api_write_back import ROUTES as WRITE_BACK_ROUTES
-from respawn_server.fixes import outcome_of
+from respawn_server.outcomes import outcome_of
 from respawn_server.shared import KEY, RespawnHandler, read_body
 
 
@@ -73,12 +73,13 @@ class OutcomeHandler(RespawnHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer `{"run", "last"}`: the run, and the last of those that go on from it, or null."""
+        """Answer `{"run", "last", "restarted"}`: the run, the last of those made from it or null, and how."""
         run_id, _ = await self.shared.notebooks.run_of(self.get_query_argument("path"))
-        run, last = await self.call(lambda service: outcome_of(service, run_id))
+        outcome = await self.call(lambda service: outcome_of(service, run_id))
         document = {
-            "run": run.model_dump(mode="json"),
-            "last": last.model_dump(mode="json") if last else None,
+            "run": outcome.run.model_dump(mode="json"),
+            "last": outcome.last.model_dump(mode="json") if outcome.last else None,
+            "restarted": outcome.restarted,
         }
         self.answer(document)
 

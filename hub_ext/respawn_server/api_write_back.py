@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import asyncio
 from typing import Any, Literal
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from respawn_jobs.errors import Conflict, InvalidInput, NotFound
+from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.models import Model
-from respawn_server.fixes import CellFix, Fix, Merge, find_fix, merge
+from respawn_server.fixes import CellFix, merge
+from respawn_server.job_file import JobFile, replace
+from respawn_server.notebook_text import with_cells
+from respawn_server.outcomes import Fix, find_fix
 from respawn_server.shared import KEY, RespawnHandler, read_body
 
 
@@ -37,6 +39,10 @@ class WriteBack(Model):
     """The version that the file held."""
     fixed: int | None = None
     """The version with the fix."""
+    by: str | None = None
+    """Who made the version that the file held."""
+    current: bool = False
+    """Whether the job's new runs use the version with the fix."""
     cells: list[CellFix] = []
     state: Literal["none", "write", "there", "otherwise", "written"] = "none"
     """none: no target. write: some cells can be written. there: the file has the fix. otherwise: each cell
@@ -61,33 +67,48 @@ class WriteBackHandler(RespawnHandler):
     async def post(self) -> None:
         """Write, and answer a `WriteBack`. Raises Conflict when the file is not as it was seen."""
         body: WriteBackBody = read_body(WriteBackBody, self.body())
-        document, merged, changed = await _look(self, body.path)
-        if document.target is None or merged is None:
+        document, file, text = await _look(self, body.path)
+        if file is None:
             raise Conflict(f"there is no file to write to: {document.why}")
         if document.seen != body.seen:
-            raise Conflict(f"{document.target} was changed meanwhile: look at the changes again")
+            raise Conflict(
+                f"{document.target}, or the fix, was changed meanwhile. Nothing was written: look again"
+            )
         if document.state == "write":
-            await self.shared.notebooks.replace(document.target, merged.notebook, changed)
+            await asyncio.to_thread(replace, file, text)
             document = document.model_copy(update={"state": "written"})
         self.answer(document.model_dump(mode="json"))
 
 
-async def _look(handler: RespawnHandler, path: str) -> tuple[WriteBack, Merge | None, Any]:
-    """Return what writing back would do, the file with the fix, and when the file was changed last."""
+async def _look(handler: RespawnHandler, path: str) -> tuple[WriteBack, JobFile | None, str]:
+    """Return what writing back would do, the file as it is, and its text with the fix."""
     notebooks = handler.shared.notebooks
     run, _ = await notebooks.run_of(path)
     fix = await handler.call(lambda service: find_fix(service, run))
     if isinstance(fix, str):
-        return WriteBack(target=None, why=fix), None, None
-    target = notebooks.path_of(fix.source)
-    if target is None:
-        return _nowhere(fix, "is not a file below the root of this Jupyter server"), None, None
+        return WriteBack(target=None, why=fix), None, ""
     try:
-        mine, changed = await notebooks.document(target)
-    except (NotFound, InvalidInput) as error:
-        return _nowhere(fix, f"cannot be read: {error.message}"), None, None
-    seen = hashlib.sha256(json.dumps(mine, sort_keys=True).encode(errors="replace")).hexdigest()
-    merged = merge(fix.old, fix.new, mine)
+        file = await notebooks.job_file(fix.source)
+        document, text = await asyncio.to_thread(_merged, fix, file)
+    except InvalidInput as error:
+        why = f"{fix.source} {error.message}."
+        nowhere = WriteBack(
+            target=None, why=why, source=fix.source, job=fix.fixed.job, fixed=fix.fixed.number
+        )
+        return nowhere, None, ""
+    return document, file, text
+
+
+def _merged(fix: Fix, file: JobFile) -> tuple[WriteBack, str]:
+    """Return what writing the fix to the file would do, and the text that it would have."""
+    from respawn_jobs.notebooks import read_notebook
+
+    try:
+        mine = read_notebook(file.text)
+        merged = merge(fix.old, fix.new, mine, fix.between)
+        text = with_cells(file.text, merged.edits)
+    except InvalidInput as error:
+        raise InvalidInput(f"cannot take the fix: {error.message}") from error
     states = {cell.state for cell in merged.cells}
     state: Literal["write", "there", "otherwise"] = "there"
     if "write" in states:
@@ -95,22 +116,18 @@ async def _look(handler: RespawnHandler, path: str) -> tuple[WriteBack, Merge | 
     elif "otherwise" in states:
         state = "otherwise"
     document = WriteBack(
-        target=target,
+        target=file.path,
         source=fix.source,
         job=fix.fixed.job,
         base=fix.base.number,
         fixed=fix.fixed.number,
+        by=fix.base.created_by,
+        current=fix.current,
         cells=merged.cells,
         state=state,
-        seen=seen,
+        seen=f"{file.digest}-{fix.fixed.number}",
     )
-    return document, merged, changed
-
-
-def _nowhere(fix: Fix, why: str) -> WriteBack:
-    return WriteBack(
-        target=None, why=f"{fix.source} {why}.", source=fix.source, job=fix.fixed.job, fixed=fix.fixed.number
-    )
+    return document, text
 
 
 ROUTES: list[tuple[str, Any]] = [("api/write-back", WriteBackHandler)]

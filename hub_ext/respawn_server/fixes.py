@@ -14,26 +14,12 @@ from typing import Any, Literal
 
 from nbformat import NotebookNode
 
-from respawn_jobs.models import Model, Run, RunState, Version
+from respawn_jobs.models import Model
 from respawn_jobs.notebook_diff import diff_lines, pair_cells
-from respawn_jobs.service import Service
 from respawn_jobs.service_versions import DiffLine
+from respawn_server.notebook_text import Kept, Made
 
-_MAX_RESUMES = 20
-"""Resumes, one of the other, that are followed."""
-
-
-@dataclass(frozen=True)
-class Fix:
-    """What a run that succeeded was made of, and what its job's file held."""
-
-    run: Run
-    base: Version
-    fixed: Version
-    source: str
-    """The file that `base` came from."""
-    old: NotebookNode
-    new: NotebookNode
+_Essence = tuple[str, str, list[str]]
 
 
 class CellFix(Model):
@@ -58,46 +44,13 @@ class Merge:
 
     notebook: NotebookNode
     cells: list[CellFix] = field(default_factory=list)
+    edits: list[Kept | Made] = field(default_factory=list)
+    """What becomes of the cells of the file's text."""
 
 
-def outcome_of(service: Service, run_id: str) -> tuple[Run, Run | None]:
-    """Return a run, and the last of those that go on from it; None where no run does."""
-    run = last = service.show(run_id).run
-    for _ in range(_MAX_RESUMES):
-        if last.resumed_by is None:
-            break
-        last = service.show(last.resumed_by).run
-    return run, None if last is run else last
-
-
-def find_fix(service: Service, run_id: str) -> Fix | str:
-    """Return the fix that made a failed run succeed, or why there is none to write anywhere."""
-    from respawn_jobs.notebooks import read_notebook
-
-    _, last = outcome_of(service, run_id)
-    if last is None:
-        return f"{run_id} was not resumed yet."
-    if last.state is not RunState.SUCCEEDED:
-        return f"{last.id}, which goes on from it, has not succeeded."
-    by_number = {version.number: version for version in service.versions(last.job)}
-    fixed = by_number.get(last.version)
-    base, source = fixed, None
-    while base is not None:
-        source = source or base.source
-        if base.parent is None:
-            break
-        base = by_number.get(base.parent)
-    if fixed is None or base is None:
-        return f"Version {last.version} of {last.job}, or one that it was made from, is no longer kept."
-    if fixed is base:
-        return "The run was resumed with the notebook as it was: there is no fix."
-    if source is None:
-        return f"Respawn does not know which file version {base.number} came from."
-    old, new = (read_notebook(service.version_notebook(last.job, one.number)) for one in (base, fixed))
-    return Fix(last, base, fixed, source, old, new)
-
-
-def merge(old: NotebookNode, new: NotebookNode, mine: NotebookNode) -> Merge:
+def merge(
+    old: NotebookNode, new: NotebookNode, mine: NotebookNode, between: Sequence[NotebookNode] = ()
+) -> Merge:
     """Put what changed from `old` to `new` into `mine`.
 
     Args:
@@ -105,24 +58,51 @@ def merge(old: NotebookNode, new: NotebookNode, mine: NotebookNode) -> Merge:
         new: the fixed one.
         mine: the file as it is; it is changed in place, where it still has the old text. Outputs of a cell
             whose text is replaced go, for they are not of the new one; all else stays.
+        between: fixes made on the way from `old` to `new`; the file may hold one of them.
 
     Returns:
         The file with the fix, and what became of each cell of the fix.
     """
     result = Merge(mine)
     fixed, held = pairs(old.cells, new.cells), pairs(old.cells, mine.cells)
-    before = list(mine.cells)
+    before, was = list(mine.cells), [_essence(cell) for cell in mine.cells]
+    earlier = _earlier(between, new)
     for place, cell in enumerate(old.cells):
         now = before[held[place]] if place in held else None
         if place not in fixed:
             _remove(result, before, cell, now)
         else:
-            _change(result, before, cell, new.cells[fixed[place]], now, fixed[place])
-    _add(result, before, new, {to: place for place, to in fixed.items()}, held)
+            to = fixed[place]
+            _change(result, before, cell, new.cells[to], now, to, earlier.get(to, []))
+    _add(result, before, new, {to: place for place, to in fixed.items()}, held, earlier)
     result.cells.sort(
         key=lambda one: (one.fixed is None, one.fixed if one.fixed is not None else one.cell or 0)
     )
+    places = {id(cell): place for place, cell in enumerate(before)}
+    result.edits = [
+        _kept(places[id(cell)], cell, was[places[id(cell)]]) if id(cell) in places else Made(cell)
+        for cell in result.notebook.cells
+    ]
     return result
+
+
+def _kept(place: int, cell: NotebookNode, was: _Essence) -> Kept:
+    """Return what becomes of a cell of the file's text."""
+    fields: dict[str, Any] = {}
+    if cell.source != was[1]:
+        fields["source"] = cell.source
+        if cell.cell_type == "code":
+            fields |= {"outputs": [], "execution_count": None}
+    return Kept(place, fields, _tags(cell) if sorted(_tags(cell)) != was[2] else None)
+
+
+def _earlier(between: Sequence[NotebookNode], new: NotebookNode) -> dict[int, list[_Essence]]:
+    """Return how the cells of the fixed notebook were in fixes before it, by their place."""
+    found: dict[int, list[_Essence]] = {}
+    for one in between:
+        for place, to in pairs(one.cells, new.cells).items():
+            found.setdefault(to, []).append(_essence(one.cells[place]))
+    return found
 
 
 def pairs(old: Sequence[NotebookNode], new: Sequence[NotebookNode]) -> dict[int, int]:
@@ -149,9 +129,11 @@ def _change(
     new: NotebookNode,
     now: NotebookNode | None,
     fixed: int,
+    earlier: Sequence[_Essence],
 ) -> None:
-    """Give a cell of the file the fixed text, where it has the old one."""
-    if _essence(old) == _essence(new):
+    """Give a cell of the file the fixed text, where it has the old one or that of an earlier fix."""
+    known = [_essence(old), *earlier]
+    if all(one == _essence(new) for one in known):
         return
     if now is None:
         _tell(result, "changed", "otherwise", None, fixed, new, "", new.source)
@@ -159,15 +141,20 @@ def _change(
     place, text = _place(before, now), now.source
     if _essence(now) == _essence(new):
         state: Literal["write", "there", "otherwise"] = "there"
-    elif _essence(now) == _essence(old):
+    elif _essence(now) in known:
         state = "write"
-        now.source = new.source
-        _set_tags(now, _tags(new))
-        if now.cell_type == "code" and text != new.source:
-            now.outputs, now.execution_count = [], None
+        _write(now, new)
     else:
         state = "otherwise"
     _tell(result, "changed", state, place, fixed, new, text, new.source)
+
+
+def _write(now: NotebookNode, new: NotebookNode) -> None:
+    """Give a cell the text and the tags of another; outputs of other text go."""
+    if now.cell_type == "code" and now.source != new.source:
+        now.outputs, now.execution_count = [], None
+    now.source = new.source
+    _set_tags(now, _tags(new))
 
 
 def _remove(result: Merge, before: list[NotebookNode], old: NotebookNode, now: NotebookNode | None) -> None:
@@ -187,6 +174,7 @@ def _add(
     new: NotebookNode,
     origin: dict[int, int],
     held: dict[int, int],
+    earlier: dict[int, list[_Essence]],
 ) -> None:
     """Put the cells that the fix added behind those that they follow in it."""
     behind: NotebookNode | None = None
@@ -202,6 +190,15 @@ def _add(
         if same is not None:
             others = [one for one in others if one is not same]
             _tell(result, "added", "there", _place(before, same), place, cell, cell.source, cell.source)
+            behind = same
+            continue
+        before_it = earlier.get(place, [])
+        same = next((one for one in others if _essence(one) in before_it), None)
+        if same is not None:
+            others = [one for one in others if one is not same]
+            text = same.source
+            _write(same, cell)
+            _tell(result, "changed", "write", _place(before, same), place, cell, text, cell.source)
             behind = same
             continue
         fresh = _fresh(cell, result.notebook)
@@ -259,5 +256,5 @@ def _set_tags(cell: NotebookNode, tags: list[str]) -> None:
         cell.metadata.pop("tags", None)
 
 
-def _essence(cell: NotebookNode) -> tuple[str, str, list[str]]:
+def _essence(cell: NotebookNode) -> _Essence:
     return cell.cell_type, cell.source, sorted(_tags(cell))

@@ -16,6 +16,7 @@ from tornado.web import HTTPError
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound
 from respawn_jobs.ids import is_id
 from respawn_jobs.models import DebugBundle, GitState, Run
+from respawn_server.job_file import JobFile, find
 
 DEBUG_DIRECTORY = "respawn-debug"
 RUNS_DIRECTORY = "respawn-runs"
@@ -83,34 +84,9 @@ class Notebooks:
             self._remembered = (path, changed, await self.saved(path))
         return self._remembered[2]
 
-    def path_of(self, source: str) -> str | None:
-        """Return the path at this server of the notebook that `source` names as `Saved.source` does.
-
-        None for one that is not below the server's root.
-
-        A link, to a file or to a directory on the way, counts as outside: what it leads to may be anything.
-        """
-        root = getattr(self._contents, "root_dir", None)
-        if not root:
-            return None if Path(source).is_absolute() else source
-        top, file = Path(root), Path(source)
-        if not file.is_absolute() or "\0" in source or ".." in file.parts or not file.is_relative_to(top):
-            return None
-        inside = file.relative_to(top)
-        if file.resolve() != top.resolve() / inside or not file.is_file():
-            return None
-        return inside.as_posix()
-
-    async def document(self, path: str) -> tuple[NotebookNode, Any]:
-        """Return a notebook as a document of version 4, and when it was changed last. Raises NotFound."""
-        model = await self._model(path, content=True, type="notebook")
-        return model["content"], model["last_modified"]
-
-    async def replace(self, path: str, notebook: NotebookNode, changed: Any) -> None:
-        """Write a notebook, whole or not at all, unless its file was changed since. Raises Conflict then."""
-        if (await self._model(path))["last_modified"] != changed:
-            raise Conflict(f"{path} was changed meanwhile: look at the changes again", path=path)
-        await self._save(path, notebook)
+    async def job_file(self, source: str) -> JobFile:
+        """Return the file that `source` names as `Saved.source` does; raises what `job_file.find` raises."""
+        return await asyncio.to_thread(find, self._contents, source)
 
     async def run_of(self, path: str) -> tuple[str, str]:
         """Return the run that a debug notebook is of, and the notebook's text.

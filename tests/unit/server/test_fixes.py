@@ -118,6 +118,20 @@ def test_cell_that_was_edited_and_has_another_id_is_paired_by_its_place() -> Non
     assert pairs(OLD.cells, other.cells) == {0: 0, 1: 1, 2: 2}
 
 
+def test_file_that_holds_an_earlier_fix_gets_the_later_one() -> None:
+    first = edited(OLD, c1="1 / 1")
+    first.cells.append(v4.new_code_cell("done = 1", id="done"))
+    last = edited(first, c1="1 / 2", c3="done = 2")
+    result = merge(OLD, last, copy.deepcopy(first), [first])
+    assert sources(result.notebook) == ["a = 1", "1 / 2", "print(a)", "done = 2"]
+    assert [(one.kind, one.state, one.cell) for one in result.cells] == [
+        ("changed", "write", 1),
+        ("changed", "write", 3),
+    ]
+    back = merge(OLD, edited(OLD, c2="print(2)"), copy.deepcopy(first), [first])
+    assert sources(back.notebook)[:3] == ["a = 1", "1 / 0", "print(2)"]
+
+
 TEXTS = st.lists(st.sampled_from(["a", "b", "c", "d\ne"]), max_size=5)
 
 
