@@ -21,6 +21,7 @@ from respawn_hub.templating import page
 from respawn_jobs.errors import RespawnError
 
 logger = logging.getLogger(__name__)
+_REMOVED = "This was removed"
 _TITLES = {
     401: "Please sign in again",
     403: "Not allowed",
@@ -81,8 +82,9 @@ async def _answer(request: Request, status: int, document: dict[str, Any]) -> Re
     if path.startswith(("api/", "runner/")) or not wants_page:
         return Refusal(document, status_code=status)
     looks = await _visitor(request, runtime)
+    removed = status == 404 and "removed_by" in document.get("fields", {})
     context = {
-        "title": _TITLES.get(status, "Something went wrong"),
+        "title": _REMOVED if removed else _TITLES.get(status, "Something went wrong"),
         "code": status,
         "message": document["message"],
         "fields": document.get("fields", {}),

@@ -10,13 +10,14 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from respawn_hub.auth import AskedFirst, FormDep, PageServiceDep, ServiceDep
+from respawn_hub.auth import AskedFirst, FormDep, PageServiceDep, ServiceDep, VisitorDep
 from respawn_hub.handlers.problems import PROBLEMS, sends, takes
+from respawn_hub.handlers.run_pages import run_page
 from respawn_hub.handlers.streams import streamed
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import see_other
 from respawn_hub.uploads import upload_file
-from respawn_jobs.errors import InvalidInput, Unavailable
+from respawn_jobs.errors import Conflict, InvalidInput, Unavailable
 from respawn_jobs.models import Run
 from respawn_jobs.service_history import Collected, ImportRequest, OrphanRequest, Orphans, Pinned
 
@@ -70,9 +71,14 @@ def orphans(request: OrphanRequest, service: ServiceDep) -> Orphans:
 
 
 @pages.post("/runs/{run}/pin")
-def press_pin(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+def press_pin(
+    run: str, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+) -> Response:
     """Keep a run, or let it go, from its page."""
-    service.pin(run, pinned=form.get("pinned") == "yes")
+    try:
+        service.pin(run, pinned=form.get("pinned") == "yes")
+    except (Conflict, InvalidInput) as error:
+        return run_page(runtime, visitor, service, run, error)
     return see_other(runtime, f"runs/{run}")
 
 

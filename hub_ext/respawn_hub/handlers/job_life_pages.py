@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
 from respawn_hub.handlers.job_pages import Problems, RefDep, job_page
+from respawn_hub.handlers.run_pages import run_page
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import job_path, page, see_other
 from respawn_jobs.errors import Conflict, InvalidInput, Unavailable
@@ -72,10 +73,15 @@ def after_a_form(ref: RefDep, change: Change, service: PageServiceDep, runtime: 
 
 
 @router.post("/runs/{run}/remove")
-def remove_run(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+def remove_run(
+    run: str, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+) -> Response:
     """Remove an ended run with all that it keeps."""
     job = service.show(run).run.job
-    service.remove_run(run)
+    try:
+        service.remove_run(run)
+    except Conflict as error:
+        return run_page(runtime, visitor, service, run, error)
     return see_other(runtime, job_path(service.job(job).ref))
 
 

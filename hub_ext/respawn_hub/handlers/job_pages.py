@@ -17,7 +17,7 @@ from respawn_hub.handlers.triggers import with_links
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_hub.setting_words import words
 from respawn_hub.templating import job_path, page, see_other
-from respawn_jobs.errors import Conflict, InvalidInput, RespawnError
+from respawn_jobs.errors import Conflict, InvalidInput, NotFound, RespawnError
 from respawn_jobs.models import Job, Version
 from respawn_jobs.service import RunRequest, ScheduleRequest, Service
 from respawn_jobs.service_versions import ScheduleChange
@@ -26,8 +26,8 @@ router = APIRouter(include_in_schema=False)
 _RUNS_ON_PAGE = 25
 _VERSIONS_ON_PAGE = 15
 _DIGITS = 9
-Problems = Mapping[Literal["run", "schedule", "rename", "archive", "remove"], RespawnError]
-"""Why a form of the page was refused, by what the form is for."""
+Problems = Mapping[Literal["run", "schedule", "rename", "archive", "remove", "list"], RespawnError]
+"""Why a form of the page was refused, by what the form is for; list: a button of a schedule or trigger."""
 
 
 def job_ref(kind: str, owner: str, name: str) -> str:
@@ -113,18 +113,22 @@ def change_schedule(
     runtime: RuntimeDep,
 ) -> Response:
     """Pause, go on with, change, or remove a schedule."""
-    if action == "remove":
-        service.unschedule(schedule)
-    elif action in ("pause", "unpause"):
-        service.pause(schedule, paused=action == "pause")
-    elif action == "change":
-        try:
-            service.change_schedule(schedule, _schedule_change(form))
-        except (Conflict, InvalidInput) as error:
-            problems: Problems = {"schedule": error}
-            return job_page(runtime, visitor, service, ref, form=form, problems=problems, edited=schedule)
-    else:
+    if action not in ("remove", "pause", "unpause", "change"):
         raise InvalidInput(f"a schedule can be paused, unpaused, changed or removed, not {action!r}")
+    try:
+        if action == "remove":
+            service.unschedule(schedule)
+        elif action == "change":
+            service.change_schedule(schedule, _schedule_change(form))
+        else:
+            service.pause(schedule, paused=action == "pause")
+    except NotFound as error:  # somebody else removed it meanwhile
+        return job_page(runtime, visitor, service, ref, problems={"list": error})
+    except (Conflict, InvalidInput) as error:
+        if action != "change":
+            return job_page(runtime, visitor, service, ref, problems={"list": error})
+        problems: Problems = {"schedule": error}
+        return job_page(runtime, visitor, service, ref, form=form, problems=problems, edited=schedule)
     runtime.wake()
     return _back(runtime, ref)
 

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Query
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
+from respawn_hub.auth import FormDep, PageServiceDep, Visitor, VisitorDep
 from respawn_hub.handlers.events import cell_key, run_key
 from respawn_hub.rendering import Prose, ShownOutput, prose, shown, terminal_html
-from respawn_hub.runtime import RuntimeDep
+from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_hub.templating import page, see_other
-from respawn_jobs.errors import NotFound
+from respawn_jobs.errors import Conflict, InvalidInput, NotFound, RespawnError
+from respawn_jobs.ledger.service import ActorService
 from respawn_jobs.models import CellRecord, Checkpoint, RunDetail, RunState
 from respawn_jobs.numbering import executions_as_cells
 from respawn_jobs.service import Seen, Service
@@ -48,14 +49,22 @@ class ShownCell:
 @router.get("/runs/{run}")
 def run(run: str, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Show a run."""
+    return run_page(runtime, visitor, service, run)
+
+
+def run_page(
+    runtime: Runtime, visitor: Visitor, service: ActorService, run: str, problem: RespawnError | None = None
+) -> Response:
+    """Return a run's page, with why what its button asked for was refused."""
     detail = service.show(run)
     return page(
         runtime,
         visitor,
         "run.html",
+        status=problem.status if problem else 200,
         cells=_cells(service, detail),
         language=service.version(run).language,
-        **_head(service, visitor, detail),
+        **_head(service, visitor, detail, problem),
     )
 
 
@@ -86,17 +95,27 @@ def cells(
 
 
 @router.post("/runs/{run}/cancel")
-def cancel(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+def cancel(
+    run: str, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+) -> Response:
     """Stop a run."""
-    service.cancel(run, seen(form))
+    try:
+        service.cancel(run, seen(form))
+    except (Conflict, InvalidInput) as error:
+        return run_page(runtime, visitor, service, run, error)
     runtime.wake()
     return see_other(runtime, f"runs/{run}")
 
 
 @router.post("/runs/{run}/retry")
-def retry(run: str, form: FormDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
+def retry(
+    run: str, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+) -> Response:
     """Try a run again: now, where it waits for its next try; else in a new run that goes on."""
-    again = service.retry(run, seen(form))
+    try:
+        again = service.retry(run, seen(form))
+    except (Conflict, InvalidInput) as error:
+        return run_page(runtime, visitor, service, run, error)
     runtime.wake()
     return see_other(runtime, f"runs/{again.id}")
 
@@ -115,7 +134,9 @@ def seen(form: FormData) -> Seen:
     return Seen(revision=int(text) if text.isdecimal() and len(text) <= _DIGITS else None)
 
 
-def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str, Any]:
+def _head(
+    service: Service, visitor: Visitor, detail: RunDetail, problem: RespawnError | None = None
+) -> dict[str, Any]:
     run = detail.run
     job = service.job(run.job)
     may_run = visitor.actor.allows("run", job.namespace)
@@ -141,6 +162,8 @@ def _head(service: Service, visitor: VisitorDep, detail: RunDetail) -> dict[str,
         ),
         "may_cancel": may_run and not run.state.final and not run.cancel_requested,
         "waits": run.state is RunState.QUEUED,
+        "problem": problem.message if problem else None,
+        "other": problem.fields.get("resumed_by") or problem.fields.get("by") if problem else None,
     }
 
 

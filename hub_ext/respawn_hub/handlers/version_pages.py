@@ -103,16 +103,17 @@ def compare(
     job = service.job(ref)
     if elsewhere := moved(runtime, job, ref, f"/compare?old={old}&new={new}"):
         return elsewhere
-    comparison = service.compare_versions(job.ref, old, new)
     versions = service.versions(job.ref)
+    before, after = (_found(service, versions, job, number) for number in (old, new))
+    comparison = service.compare_versions(job.ref, old, new)
     return page(
         runtime,
         visitor,
         "compare.html",
         job=job,
         versions=versions,
-        old=_found(versions, job, old),
-        new=_found(versions, job, new),
+        old=before,
+        new=after,
         comparison=comparison,
         blocks=blocks(comparison),
         counted=counted(comparison),
@@ -151,7 +152,7 @@ def run(
 ) -> Response:
     """Run a version now, whichever is current; empty fields take the default."""
     job = service.job(ref)
-    declared = _found(service.versions(job.ref), job, number).parameters
+    declared = _found(service, service.versions(job.ref), job, number).parameters
     try:
         request = RunRequest(job=job.ref, parameters=given_parameters(form, declared), version=number)
         queued = service.run(request)
@@ -200,7 +201,7 @@ def _page(
     problem: RespawnError | None = None,
 ) -> Response:
     versions = service.versions(job.ref)
-    shown = _found(versions, job, number)
+    shown = _found(service, versions, job, number)
     wrong = run_problem or problem
     cells, too_long = _cells(service.version_notebook(job.ref, number), shown.language)
     may_edit = visitor.actor.allows("edit", job.namespace)
@@ -243,11 +244,11 @@ def _history(
     }
 
 
-def _found(versions: list[Version], job: Job, number: int) -> Version:
+def _found(service: ActorService, versions: list[Version], job: Job, number: int) -> Version:
     for one in versions:
         if one.number == number:
             return one
-    raise NotFound(f"{job.ref} has no version {number}", job=job.ref, version=number)
+    raise service.missing_version(job.ref, number)
 
 
 def _cells(text: str, language: str) -> tuple[list[SourceCell], bool]:

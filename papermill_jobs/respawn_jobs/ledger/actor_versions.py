@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from respawn_jobs.errors import NotFound
 from respawn_jobs.ledger import promoting, runs, schedule_changes, versions
 from respawn_jobs.ledger.actor_base import ActorBase
 from respawn_jobs.ledger.promoting import Promoted
@@ -38,6 +39,10 @@ class ActorVersions(ActorBase):
     def compare_versions(self, ref: str, old: int, new: int) -> Comparison:
         """Tell how two versions of a job differ."""
         return versions.compare_versions(self._context, self.actor, ref, old, new)
+
+    def missing_version(self, ref: str, number: int) -> NotFound:
+        """Return that a job has no such version, with who removed it and when, where that is known."""
+        return versions.missing_version(self._context, self.actor, ref, number)
 
     def first_run(self, ref: str, number: int) -> Run | None:
         """Return the oldest run of a version that is kept."""

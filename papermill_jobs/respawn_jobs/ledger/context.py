@@ -22,6 +22,7 @@ from respawn_jobs.keyring import Keyring
 from respawn_jobs.ledger.audit_anchor import AuditAnchor
 from respawn_jobs.ledger.limits import NAMESPACE, check_text
 from respawn_jobs.ledger.quotas import Quotas
+from respawn_jobs.ledger.removed import no_job, no_run
 from respawn_jobs.ledger.surroundings import ChannelRules, NoChannels, Observer, Unobserved
 from respawn_jobs.named_files import Newer
 from respawn_jobs.store.database import Database
@@ -135,7 +136,7 @@ def find_job(session: Session, actor: Actor, ref: str, action: Action = "read") 
         former = (FormerNameRow.namespace == namespace, FormerNameRow.name == name)
         job = session.scalar(select(JobRow).join(FormerNameRow).where(*former))
     if job is None:
-        raise NotFound(f"there is no job {namespace}/{name}", job=f"{namespace}/{name}")
+        raise no_job(session, actor, f"{namespace}/{name}")
     return job
 
 
@@ -152,7 +153,7 @@ def find_run(
     query = select(RunRow).where(RunRow.id == check_text("run", run_id))
     run = session.scalar(query.with_for_update() if lock else query)
     if run is None:
-        raise NotFound(f"there is no run {run_id}", run=run_id)
+        raise no_run(session, actor, run_id)
     job = session.get_one(JobRow, run.job_id)
     actor.require(action, job.namespace, run_id)
     return run, job

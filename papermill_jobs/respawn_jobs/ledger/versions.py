@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from respawn_jobs.access import Actor
+from respawn_jobs.errors import NotFound
 from respawn_jobs.ledger.context import Context, find_job, find_version
+from respawn_jobs.ledger.convert import ref_of
+from respawn_jobs.ledger.removed import no_version
 from respawn_jobs.notebook_diff import compare
 from respawn_jobs.notebooks import read_notebook
 from respawn_jobs.service_versions import Comparison
@@ -31,6 +34,12 @@ def compare_versions(context: Context, actor: Actor, ref: str, old: int, new: in
     return Comparison(
         old=old, new=new, cells=compare(before, after), kernels=kernels if kernels[0] != kernels[1] else None
     )
+
+
+def missing_version(context: Context, actor: Actor, ref: str, number: int) -> NotFound:
+    """Return that a job has no such version, with who removed it and when, where that is known."""
+    with context.database.session() as session:
+        return no_version(session, actor, ref_of(find_job(session, actor, ref)), number)
 
 
 def _digest(context: Context, actor: Actor, ref: str, number: int) -> str:

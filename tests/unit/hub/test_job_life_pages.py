@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,13 +113,89 @@ def test_a_job_at_work_is_not_removed(browse: Browse, ada: ActorService) -> None
 def test_an_ended_run_is_removed_on_its_page(browse: Browse, ada: ActorService) -> None:
     run = ada.run(RunRequest(job="report")).id
     assert f"runs/{run}/remove" not in browse("GET", f"{SERVICE}/runs/{run}").text
-    assert browse("POST", f"{SERVICE}/runs/{run}/remove", {}).status_code == 409
     ada.cancel(run)
 
     assert f"runs/{run}/remove" in browse("GET", f"{SERVICE}/runs/{run}").text
     assert browse("GET", f"{SERVICE}/runs/{run}/remove").headers["location"] == f"{SERVICE}/runs/{run}"
     assert browse("POST", f"{SERVICE}/runs/{run}/remove", {}).headers["location"] == JOB
-    assert browse("GET", f"{SERVICE}/runs/{run}").status_code == 404
+    gone = browse("GET", f"{SERVICE}/runs/{run}")
+    assert gone.status_code == 404
+    assert "This was removed" in gone.text
+
+
+REFUSED = re.compile(r'<div class="alert alert-danger[^>]*id="refused"[^>]*>(.*?)</div>', re.DOTALL)
+
+
+def test_what_a_button_of_a_run_cannot_do_is_told_on_the_runs_page(browse: Browse, ada: ActorService) -> None:
+    run = ada.run(RunRequest(job="report")).id
+    there = f"{SERVICE}/runs/{run}"
+    removed = browse("POST", f"{there}/remove", {})
+    retried = browse("POST", f"{there}/retry", {})
+    ada.cancel(run)
+    cancelled = browse("POST", f"{there}/cancel", {"revision": "0"})
+
+    for answer, words in ((removed, "still queued"), (retried, "queued"), (cancelled, "changed")):
+        assert answer.status_code == 409
+        (why,) = REFUSED.findall(answer.text)
+        assert words in why
+        assert f'<h1 class="h3 mb-0 me-1 text-break">{run}</h1>' in answer.text
+
+
+def test_what_a_button_of_a_trigger_cannot_do_is_told_on_the_jobs_page(
+    browse: Browse, ada: ActorService
+) -> None:
+    schedule = ada.schedule(ScheduleRequest(job="report", cron="0 3 * * *", tz="UTC"))
+    ada.unschedule(schedule.id)
+    buttons = [f"schedules/{schedule.id}/{act}" for act in ("remove", "pause", "unpause")]
+    for button in (*buttons, "hooks/hok-aaaaaaaaaa/remove", "watches/wch-aaaaaaaaaa/remove", "after/remove"):
+        answer = browse("POST", f"{JOB}/{button}", {})
+        assert answer.status_code == 404, button
+        assert len(REFUSED.findall(answer.text)) == 1, button
+        assert "Run now" in answer.text, button
+        assert browse("GET", f"{JOB}/{button}").headers["location"].partition("#")[0] == JOB
+
+
+def test_links_to_what_was_removed_say_by_whom_and_when(browse: Browse, ada: ActorService) -> None:
+    run = ada.run(RunRequest(job="report")).id
+    ada.cancel(run)
+    ada.remove_run(run)
+    ada.promote(Promotion(name="report", notebook=text(notebook("a = 2"))))
+    ada.remove_version("report", 1)
+    others = [ada.run(RunRequest(job="other")).id for _ in range(2)]
+    for other in others:
+        ada.cancel(other)
+    ada.change_job("other", JobChange(archived=True))
+    ada.remove_job("other")
+
+    links = {
+        f"debug/{run}": f"{run} was removed by ada",
+        f"runs/{run}": f"{run} was removed by ada",
+        f"open/{run}": f"{run} was removed by ada",
+        f"runs/{others[0]}": f"{others[0]} was removed by ada",
+        "jobs/user/ada/other": "user/ada/other was removed by ada",
+        "jobs/user/ada/report/versions/1": "version 1 of user/ada/report was removed by ada",
+        "jobs/user/ada/report/compare?old=1&new=2": "version 1 of user/ada/report was removed by ada",
+    }
+    for link, words in links.items():
+        page = browse("GET", f"{SERVICE}/{link}")
+        assert page.status_code == 404, link
+        assert words in page.text, link
+        assert "This was removed" in page.text, link
+        assert "audit trail" in page.text, link
+    never = browse("GET", f"{SERVICE}/runs/run-aaaaaaaaaa").text
+    assert "There is no such page" in never
+    assert "was removed" not in never
+
+
+def test_who_may_not_read_a_namespace_is_not_told_what_was_removed_there(
+    ada: ActorService, ledger: Ledger
+) -> None:
+    run = ada.run(RunRequest(job="report")).id
+    ada.cancel(run)
+    ada.remove_run(run)
+    bob = ledger.as_actor(Actor("bob", frozenset({"custom:respawn:edit!user=bob"})))
+    with pytest.raises(NotFound, match=f"^there is no run {run}$"):
+        bob.show(run)
 
 
 def test_a_refused_form_that_is_loaded_again_leads_back(browse: Browse) -> None:
