@@ -1,7 +1,7 @@
 """Random notebooks: what a checkpoint gives back is what was there, whatever the cells did; nothing older.
 
-`make test` tries the same 60 programs each time. `RESPAWN_PROPERTY=long` tries thousands of new
-ones. Hypothesis prints the program that failed, shrunk, and how to run it again.
+`make test` tries the same 30 programs each time, `make test-all` 60. `RESPAWN_PROPERTY=long` tries thousands
+of new ones. Hypothesis prints the program that failed, shrunk, and how to run it again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from support.programs.grammar import Cell, programs
 from support.programs.link import Worker
 
 LONG = os.environ.get("RESPAWN_PROPERTY") == "long"
-_EXAMPLES = 20_000 if LONG else 60
 _seen = {"boundaries": 0, "taken over": 0}
 
 
@@ -37,25 +36,32 @@ def restorer() -> Iterator[Worker]:
         yield worker
 
 
-@pytest.mark.timeout(24 * 3600 if LONG else 300)
-@settings(
-    max_examples=_EXAMPLES,
-    deadline=None,
-    derandomize=not LONG,
-    database=None,
-    print_blob=True,
-    phases=[Phase.generate, Phase.shrink],
-    suppress_health_check=list(HealthCheck),
-)
+def _tries(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=not LONG,
+        database=None,
+        print_blob=True,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@_tries(30)
 @given(cells=programs(), seed=st.integers(0, 3))
 def test_every_checkpoint_of_a_random_notebook_is_its_true_state(
     notebook: Worker, restorer: Worker, cells: list[Cell], seed: int
 ) -> None:
-    spool = Path(tempfile.mkdtemp(prefix="respawn-property-"))
-    try:
-        _check(notebook, restorer, cells, seed, spool / "spool")
-    finally:
-        shutil.rmtree(spool, ignore_errors=True)
+    _check(notebook, restorer, cells, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(24 * 3600 if LONG else 300)
+@_tries(20_000 if LONG else 60)
+@given(cells=programs(), seed=st.integers(0, 3))
+def test_so_is_that_of_many_more(notebook: Worker, restorer: Worker, cells: list[Cell], seed: int) -> None:
+    _check(notebook, restorer, cells, seed)
 
 
 def test_the_programs_had_something_to_take_over() -> None:
@@ -63,7 +69,15 @@ def test_the_programs_had_something_to_take_over() -> None:
     assert _seen["taken over"] > 0.2 * _seen["boundaries"] > 10
 
 
-def _check(notebook: Worker, restorer: Worker, cells: list[Cell], seed: int, spool: Path) -> None:
+def _check(notebook: Worker, restorer: Worker, cells: list[Cell], seed: int) -> None:
+    spool = Path(tempfile.mkdtemp(prefix="respawn-property-"))
+    try:
+        _compare(notebook, restorer, cells, seed, spool / "spool")
+    finally:
+        shutil.rmtree(spool, ignore_errors=True)
+
+
+def _compare(notebook: Worker, restorer: Worker, cells: list[Cell], seed: int, spool: Path) -> None:
     for number, (source, how) in zip(count(1), cells, strict=False):
         note(f"# cell {number}, {how or 'not stored'}\n{source}")
     truths = notebook.ask(cells=cells, seed=seed, spool=str(spool))["truths"]

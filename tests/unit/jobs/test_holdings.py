@@ -116,7 +116,7 @@ def test_looking_up_a_blob_reads_no_checkpoint(queue, ledger, ada):
     run = queue()
     runner = PlayedRunner(ledger, run.id)
     runner.begin()
-    digests = [runner.put(f"blob {number}") for number in range(1200)]
+    digests = [runner.put(f"blob {number}") for number in range(120)]
     for cell in range(40):
         checkpoint = Checkpoint(cell=cell, manifest=digests[cell], variables=1, size=1)
         runner.port.commit_checkpoint(CheckpointCommit(checkpoint=checkpoint, blobs=digests))
