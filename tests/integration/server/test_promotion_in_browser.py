@@ -93,20 +93,23 @@ def test_the_same_notebook_is_told_as_unchanged_and_the_same_schedule_is_refused
 ) -> None:
     written(server, "Twice.ipynb", "x = 1")
     show_notebook(page, server, "Twice.ipynb")
-    # The kernel that is ready writes its language into the notebook, which is another file then.
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("Idle")
     dialog = dialog_of(page, "twice")
     dialog.get_by_label("Cron (optional)").fill("30 2 * * *")
     dialog.get_by_role("button", name="Promote", exact=True).click()
     expect(page.get_by_role("dialog")).to_contain_text("has version 1")
     page.get_by_role("dialog").get_by_role("button", name="Close").last.click()
 
+    # The kernel writes its language into the notebook, and the cell its output: nothing that runs is other.
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("Idle")
+    page.locator(".jp-CodeCell .cm-content").click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".jp-CodeCell").first).to_contain_text("[1]:")
     dialog = dialog_of(page, "twice")
-    expect(outcome(dialog)).to_contain_text("already")
+    expect(outcome(dialog)).to_contain_text("Unchanged")
     expect(dialog.get_by_role("button", name="Promote", exact=True)).to_have_count(0)
     dialog.get_by_label("Cron (optional)").fill("30 2 * * *")
     expect(dialog.get_by_role("alert").filter(has_text="already")).to_be_visible()
-    expect(dialog.locator("button.jp-mod-accept")).to_be_disabled()
+    expect(dialog.get_by_role("button", name="Add schedule")).to_be_disabled()
     picture(page, "lab-promote-twice")
     job = hub.service("ada").job("twice")
     assert (job.version, len(job.schedules)) == (1, 1)

@@ -187,6 +187,7 @@ def test_file_that_is_no_notebook_of_today_is_left(mended: Mended, file: Path, t
     assert file.read_text() == text
 
 
+@pytest.mark.slow
 def test_path_that_goes_up_is_refused(hub: RunningHub, server: Server) -> None:
     source = f"{server.home}/jobs/../up.ipynb"
     (server.home / "up.ipynb").write_text(BY_HAND)

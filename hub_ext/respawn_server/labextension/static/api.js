@@ -10,41 +10,63 @@ export class Refused extends Error {
   }
 }
 
+/** The drive on which people edit one document together: its files are those of the server. */
+const TOGETHER = "RTC";
+
 export class Api {
-  constructor(lab) {
+  /** @param contents JupyterLab's contents, which know the drives that paths begin with */
+  constructor(lab, contents) {
     this._connection = lab.services.ServerConnection;
     this._url = lab.coreutils.URLExt;
+    this._contents = contents;
+  }
+
+  /** A document's path below the server's root, null for one of another drive. */
+  serverPath(path) {
+    return ["", TOGETHER].includes(this._contents.driveName(path)) ? this._contents.localPath(path) : null;
+  }
+
+  /** Whether a document is edited through the server by several people at once. */
+  isShared(path) {
+    return this._contents.driveName(path) === TOGETHER;
+  }
+
+  _own(path) {
+    const own = this.serverPath(path);
+    if (own !== null) return own;
+    const drive = this._contents.driveName(path);
+    throw new Refused(`${path} lies on the drive ${drive}, which is not this Jupyter server's own. Save a copy on the server, and use that.`, "invalid_input", 0);
   }
 
   /** @param {{rerunOnce: boolean, rerunMakers: boolean, loadImported: boolean, strict: ?boolean}} agreement what the person agreed to */
-  plan(path, agreement) {
-    return this._call("POST", "plan", resumeBody(path, agreement));
+  async plan(path, agreement) {
+    return this._call("POST", "plan", resumeBody(this._own(path), agreement));
   }
 
-  resume(path, agreement) {
-    return this._call("POST", "resume", resumeBody(path, agreement));
+  async resume(path, agreement) {
+    return this._call("POST", "resume", resumeBody(this._own(path), agreement));
   }
 
-  restart(path) {
-    return this._call("POST", "restart", { path });
+  async restart(path) {
+    return this._call("POST", "restart", { path: this._own(path) });
   }
 
-  /** The debugged run, and the last of those that go on from it: null where there is none. */
-  outcome(path) {
-    return this._call("GET", `outcome?${new URLSearchParams({ path })}`);
+  /** The debugged run, the last of those made from it (null where there is none), and whether by a restart. */
+  async outcome(path) {
+    return this._call("GET", `outcome?${new URLSearchParams({ path: this._own(path) })}`);
   }
 
-  inspect(path) {
-    return this._call("GET", `inspect?${new URLSearchParams({ path })}`);
+  async inspect(path) {
+    return this._call("GET", `inspect?${new URLSearchParams({ path: this._own(path) })}`);
   }
 
-  promote(request) {
-    return this._call("POST", "promote", request);
+  async promote(request) {
+    return this._call("POST", "promote", { ...request, path: this._own(request.path) });
   }
 
   /** What `promote` would do, and what it would refuse; changes nothing. */
-  previewPromotion(request) {
-    return this._call("POST", "promote/preview", request);
+  async previewPromotion(request) {
+    return this._call("POST", "promote/preview", { ...request, path: this._own(request.path) });
   }
 
   /** @param {{schedule: string, job: string}} change with what becomes of it; `remove` ends it */
@@ -57,12 +79,12 @@ export class Api {
   }
 
   /** What writing the fix of a debug notebook to its job's file would do. */
-  fix(path) {
-    return this._call("GET", `write-back?${new URLSearchParams({ path })}`);
+  async fix(path) {
+    return this._call("GET", `write-back?${new URLSearchParams({ path: this._own(path) })}`);
   }
 
-  writeBack(path, seen) {
-    return this._call("POST", "write-back", { path, seen });
+  async writeBack(path, seen) {
+    return this._call("POST", "write-back", { path: this._own(path), seen });
   }
 
   preview(cron, tz) {

@@ -27,9 +27,14 @@ export function pageLink(url, text, attributes = {}) {
   return element("a", { href: url, target: "_blank", rel: "noopener", ...attributes }, text);
 }
 
+/** A message as a sentence: those of the service begin and end as they would within one. */
+export function sentence(message) {
+  return `${message.slice(0, 1).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
+}
+
 /** A region that says what went wrong, empty when nothing did. */
 export function problemBox(message) {
-  return element("p", { class: "respawn-problem", role: "alert", hidden: !message }, message || "");
+  return element("p", { class: "respawn-problem", role: "alert", hidden: !message }, message ? sentence(message) : "");
 }
 
 /** A button inside of a dialog's body. */

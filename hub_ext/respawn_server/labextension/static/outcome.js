@@ -6,19 +6,19 @@ const PAUSE_MS = 5000;
 const WORDS = { timed_out: "timed out" };
 
 /**
- * Keep the bar as it is at the service: after a resume it offers no second one.
+ * Keep the bar as it is at the service: after a resume it offers no second one, after a restart it does.
  *
  * @param {{api, panel, node: HTMLElement, pages: string, succeeded: () => Promise<void>}} options
- *   `node` is the bar; parts of it are found by their class; `succeeded` is called once a run that goes on from it has
+ *   `node` is the bar; parts of it are found by their class; `succeeded` is called once a run that was made from it has
  * @returns {() => Promise<void>} looks again now
  */
 export function followOutcome({ api, panel, node, pages, succeeded }) {
   const box = node.querySelector(".respawn-bar-outcome");
   let timer = 0;
 
-  const show = ({ run, last }) => {
+  const show = ({ run, last, restarted }) => {
     const state = last ? last.state : "";
-    for (const one of node.querySelectorAll(".respawn-bar-resume")) one.hidden = Boolean(last);
+    for (const one of node.querySelectorAll(".respawn-bar-resume")) one.hidden = Boolean(run.resumed_by);
     node.querySelector(".respawn-bar-text").hidden = Boolean(last);
     node.dataset.outcome = state;
     panel.node.classList.toggle("respawn-went-well", state === "succeeded");
@@ -31,7 +31,7 @@ export function followOutcome({ api, panel, node, pages, succeeded }) {
     box.dataset.said = said;
     if (state === "succeeded") void succeeded();
     return box.replaceChildren(
-      `${run.id} was resumed: `,
+      `${run.id} was ${restarted ? "restarted" : "resumed"}: `,
       page,
       ` ${WORDS[state] || (state === "running" ? "is running" : state === "queued" ? "is queued" : state)}`,
       ...(debug ? [" · ", pageLink(`${pages}/debug/${encodeURIComponent(last.id)}`, "Debug it")] : []),

@@ -53,7 +53,7 @@ export function promotionOutcome({ changed, again }) {
       problems.replaceChildren(problemBox(text), ...(retry ? [button("Try again", again)] : []));
     },
     /** Tell what was refused, beside what would happen. */
-    tell: (text) => problems.replaceChildren(problemBox(text)),
+    tell: (text) => problems.append(problemBox(text)),
     agreed: () => [...ticks].filter(([, { input }]) => input.checked).map(([code]) => code),
     settled: () => [...ticks.values()].every(({ input }) => input.checked),
   };

@@ -18,7 +18,7 @@ export function makePlugin(lab) {
     requires: [lab.notebook.INotebookTracker],
     optional: [lab.apputils.ICommandPalette, lab.mainmenu.IMainMenu],
     activate: (app, tracker, palette, menu) => {
-      const api = new Api(lab);
+      const api = new Api(lab, app.serviceManager.contents);
       addCommands(lab, app, api, tracker, palette, menu);
       tracker.widgetAdded.connect((_, panel) => void prepare(lab, app, api, panel));
       tracker.forEach((panel) => void prepare(lab, app, api, panel));

@@ -1,7 +1,7 @@
 // Promote: the saved notebook becomes a version of a job. What that does is told as the form is filled in.
 
 import { ask, tellProblem } from "./ask.js";
-import { element, pageLink } from "./dom.js";
+import { element, pageLink, sentence } from "./dom.js";
 import { promotionOutcome } from "./outcome_of_promotion.js";
 import { promoteForm } from "./promote_form.js";
 import { runNow } from "./run_now.js";
@@ -13,7 +13,8 @@ const PAUSE_MS = 300;
 export async function promote(lab, api, panel) {
   try {
     await panel.context.save();
-    const info = await api.inspect(panel.context.path);
+    const info = await inspected(lab, api, panel.context.path);
+    if (info === null) return;
     const view = promotion(api, info, panel.context.path);
     await ask(lab, {
       title: "Promote to a job",
@@ -30,30 +31,54 @@ export async function promote(lab, api, panel) {
   }
 }
 
+/** What the notebook would be as a job, asked for until it is told; null when that was given up. */
+async function inspected(lab, api, path) {
+  for (;;) {
+    try {
+      return await api.inspect(path);
+    } catch (error) {
+      if (error.code !== "unavailable") throw error;
+      if (!(await tellProblem(lab, "Promote", error, { retry: true }))) return null;
+    }
+  }
+}
+
 /** The form with what it would do: `submit` promotes, and says false while the dialog is to stay. */
 function promotion(api, info, path) {
   let setReady = () => {};
-  let seen = null; // what the service said of the form as it is; null while it has not answered
+  let preview = null; // what the service said last, of whatever was typed then
+  let seen = null; // the same while it is about the form as it is, and nothing would be refused
+  let wrong = ""; // why the form as it was then would be refused
   let asked = 0;
   let timer = 0;
   let result = null;
   const outcome = promotionOutcome({ changed: () => check(), again: () => void look() });
   const schedules = scheduleList({ api, parameters: info.parameters, changed: () => void look() });
   const form = promoteForm(api, info, [outcome.node, schedules.node]);
-  const idle = () => seen?.preview.outcome === "unchanged" && !form.saves();
-  const label = () => (idle() ? "Close" : seen?.preview.outcome === "unchanged" ? "Save settings" : "Promote");
-  const check = () => setReady(Boolean(seen) && outcome.settled() && form.valid(), label());
+  const unchanged = () => preview?.outcome === "unchanged";
+  const idle = () => Boolean(seen) && unchanged() && form.saves() === null;
+  const why = () => {
+    if (!form.valid()) return form.wrong();
+    return wrong || (seen && !outcome.settled() ? "Tick first what is asked above." : "");
+  };
+  const check = () => {
+    const ready = Boolean(seen) && outcome.settled() && form.valid();
+    setReady(ready, { label: (unchanged() && form.saves()) || "Promote", why: why(), idle: idle() });
+  };
 
   const show = (answer) => {
     form.quiet();
     for (const { field, message } of answer.problems) form.tell(field, message);
+    preview = answer.preview;
+    wrong = answer.problems.map(({ message }) => sentence(message)).join(" ");
     if (answer.preview) {
       outcome.show(answer.preview);
-      schedules.show(answer.preview.schedules, answer.preview.job);
+      schedules.show(answer.preview.schedules, answer.preview);
       form.settingsOf(answer.preview.settings);
     } else {
-      outcome.refuse(answer.problems.some(({ field }) => field === "") ? "" : "It cannot be promoted like this: see below.");
-      schedules.show([], "");
+      const named = answer.problems.map(({ field }) => form.labelOf(field)).filter(Boolean);
+      outcome.refuse(`It cannot be promoted like this.${named.length ? ` To be corrected: ${[...new Set(named)].join(", ")}.` : ""}`);
+      schedules.show([], null);
     }
     seen = answer.preview && answer.problems.length === 0 ? answer : null;
     check();
@@ -61,37 +86,42 @@ function promotion(api, info, path) {
   const look = async () => {
     window.clearTimeout(timer);
     const mine = (asked += 1);
-    seen = null;
-    outcome.wait();
-    check();
+    waits();
     try {
       const answer = await api.previewPromotion(form.request(path));
       // An answer to what is no longer typed must not be shown.
       if (mine === asked) show(answer);
     } catch (error) {
-      if (mine !== asked) return;
+      if (mine !== asked) return false;
+      preview = null;
+      wrong = "What would happen is not known: try again above.";
       outcome.refuse(error.message, true);
       check();
+      return false;
     }
+    return true;
+  };
+  const waits = () => {
+    seen = null;
+    outcome.wait();
+    check();
   };
   const typed = () => {
     window.clearTimeout(timer);
     asked += 1;
-    seen = null;
-    outcome.wait();
-    check();
+    waits();
     timer = window.setTimeout(look, PAUSE_MS);
   };
   const submit = async () => {
-    if (idle()) return true;
     try {
-      const preview = seen.preview;
       const request = { ...form.request(path), seen: preview.current ?? 0, agreed: outcome.agreed() };
-      result = { ...(await api.promote(request)), job: preview.job };
+      const answer = await api.promote(request);
+      result = { ...answer, job: preview.job, saved: !unchanged() ? null : request.settings ? "its settings are saved" : "it has the schedule" };
       return true;
     } catch (error) {
       // Somebody else may have changed the job meanwhile: what happens now is another thing, and said.
-      await look();
+      const answered = await look();
+      if (!answered && error.code === "unavailable") return false;
       const { field, parameter } = error.fields || {};
       if (parameter) form.tell(`value of ${parameter}`, error.message);
       else if (["name", "namespace", "kernel", "cron", "tz"].includes(field)) form.tell(field, error.message);
@@ -117,8 +147,8 @@ function promotion(api, info, path) {
   };
 }
 
-async function promoted(lab, api, info, { version, schedule, url, job, new: fresh }) {
-  const what = fresh ? ` has version ${version.number}.` : `: version ${version.number} has this notebook already; its settings are saved.`;
+async function promoted(lab, api, info, { version, schedule, url, job, saved }) {
+  const what = saved === null ? ` has version ${version.number}.` : `: version ${version.number} has this notebook already; ${saved}.`;
   const when = schedule ? ` It runs at ${schedule.cron} (${schedule.tz}).` : "";
   const node = element(
     "div",
@@ -127,5 +157,5 @@ async function promoted(lab, api, info, { version, schedule, url, job, new: fres
     url ? element("p", {}, pageLink(url, "Open the job's page", { class: "respawn-open-job" })) : null,
     runNow(api, { job: version.job, version: version.number, parameters: info.parameters }),
   );
-  await ask(lab, { title: fresh ? "Promoted" : "Saved", node, accept: null });
+  await ask(lab, { title: saved === null ? "Promoted" : "Saved", node, accept: null });
 }

@@ -1,17 +1,18 @@
 // The form of a promotion: name, namespace, kernel, parameters, a new schedule and settings, each with its own errors.
 
-import { element } from "./dom.js";
+import { element, sentence } from "./dom.js";
 import { kindOf, parameterControl, shownDefault } from "./parameters.js";
 import { scheduleFields } from "./schedule.js";
 
 const NAME = "[a-z0-9][a-z0-9._\\-]{0,62}";
 const VALUE = "value of ";
+let made = 0;
 
 /**
  * @param api the server extension's API
  * @param info what `api.inspect` said of the notebook
  * @param {Node[]} outcome what stands below the name: what would happen, and the schedules that are there
- * @returns {{node, follow, close, request, tell, quiet, settingsOf, valid, saves}}
+ * @returns {{node, follow, close, request, tell, quiet, settingsOf, valid, wrong, saves, labelOf}}
  */
 export function promoteForm(api, info, outcome) {
   const schedule = scheduleFields(api, {});
@@ -39,10 +40,10 @@ export function promoteForm(api, info, outcome) {
   const tell = (where, message) => {
     if (where === "cron" || where === "tz") return schedule.tell(where, message);
     if (where.startsWith(VALUE) && values.tell(where.slice(VALUE.length), message)) return undefined;
-    if (where === "kernel") kernel.textContent = message;
+    if (where === "kernel") kernel.textContent = message && sentence(message);
     else if (fields[where]) fields[where].tell(message);
     else {
-      general.textContent = message;
+      general.textContent = message && sentence(message);
       general.hidden = !message;
     }
     return undefined;
@@ -59,8 +60,22 @@ export function promoteForm(api, info, outcome) {
     quiet,
     close: schedule.close,
     valid: () => node.checkValidity() && schedule.valid(),
-    /** Whether it changes something besides the notebook. */
-    saves: () => scheduled() !== null || settings.changed() !== null,
+    /** What keeps it from being valid, for people. */
+    wrong: () => {
+      const control = [...node.querySelectorAll("input, select")].find((one) => !one.validity.valid);
+      if (!control) return schedule.reason();
+      return `${control.getAttribute("aria-label") || control.closest("label")?.firstElementChild.textContent}: ${control.validationMessage}`;
+    },
+    /** What it changes besides the notebook, as a button would say it; null where that is nothing. */
+    saves: () => {
+      const [adds, sets] = [scheduled() !== null, settings.changed() !== null];
+      return adds && sets ? "Save schedule and settings" : adds ? "Add schedule" : sets ? "Save settings" : null;
+    },
+    /** The label of the field of that name, empty where there is none. */
+    labelOf: (where) => {
+      const labels = { name: "Job name", namespace: "Namespace", kernel: "Kernel", cron: "Cron", tz: "Time zone" };
+      return where.startsWith(VALUE) ? `Value of ${where.slice(VALUE.length)}` : labels[where] || "";
+    },
     settingsOf: settings.show,
     request: (path) => ({
       path,
@@ -104,14 +119,14 @@ function jobSettings({ timeout, attempts }) {
 
 function field(label, attributes, hint) {
   const id = `respawn-field-${attributes.name}`;
-  const input = element("input", { class: "jp-mod-styled", autocomplete: "off", spellcheck: "false", "aria-describedby": id, ...attributes });
+  const input = element("input", { class: "jp-mod-styled", autocomplete: "off", spellcheck: "false", "aria-describedby": `${id}-hint ${id}`, ...attributes });
   const wrong = element("small", { id, class: "respawn-wrong", role: "alert" });
-  const node = element("label", { class: "respawn-field" }, element("span", {}, label), input, element("small", { class: "respawn-hint" }, hint), wrong);
+  const node = element("label", { class: "respawn-field" }, element("span", {}, label), input, element("small", { id: `${id}-hint`, class: "respawn-hint" }, hint), wrong);
   return { node, input, tell: (message) => markWrong(input, wrong, message) };
 }
 
 function markWrong(control, box, message) {
-  box.textContent = message || "";
+  box.textContent = message ? sentence(message) : "";
   if (message) control.setAttribute("aria-invalid", "true");
   else control.removeAttribute("aria-invalid");
 }
@@ -124,8 +139,9 @@ export function parameterTable(parameters, column = "When scheduled", label = "w
   }
   const rows = new Map();
   const row = (parameter) => {
-    const control = parameterControl(parameter, { name: VALUE + parameter.name, "aria-label": `Value of ${parameter.name} ${label}` });
-    const wrong = element("small", { class: "respawn-wrong", role: "alert" });
+    const id = `respawn-value-${(made += 1)}`;
+    const control = parameterControl(parameter, { name: VALUE + parameter.name, "aria-describedby": id, "aria-label": `Value of ${parameter.name} ${label}` });
+    const wrong = element("small", { id, class: "respawn-wrong", role: "alert" });
     rows.set(parameter.name, { control, wrong });
     return element(
       "tr",

@@ -33,7 +33,7 @@ export async function restart(lab, api, panel, info) {
     const node = element(
       "div",
       { class: "respawn-body" },
-      element("p", {}, "The saved notebook becomes a new version, and a new run executes all of its cells."),
+      element("p", {}, "A new run executes all cells of the saved notebook. Where something was changed in it, it becomes a new version."),
     );
     if (!(await ask(lab, { title: `Restart ${info.run}`, node, accept: "Restart" }))) return;
     await panel.context.save();

@@ -1,6 +1,6 @@
 // Run a job now: with its defaults by one button, or with what is typed for its parameters.
 
-import { button, element, pageLink } from "./dom.js";
+import { button, element, pageLink, sentence } from "./dom.js";
 import { parameterTable } from "./promote_form.js";
 
 /** @param {{job: string, version: number, parameters: Object[]}} what the version, and the parameters it declares */
@@ -21,7 +21,7 @@ export function runNow(api, { job, version, parameters }) {
       );
     } catch (error) {
       if (!(error.fields?.parameter && table.tell(error.fields.parameter, error.message))) {
-        problem.textContent = error.message;
+        problem.textContent = sentence(error.message);
         problem.hidden = false;
       }
     }

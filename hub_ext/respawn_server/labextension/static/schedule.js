@@ -1,6 +1,6 @@
 // The fields of a schedule: a preset or a cron expression, and a time zone, with the next fires shown as they are typed.
 
-import { element } from "./dom.js";
+import { element, sentence } from "./dom.js";
 
 const PAUSE_MS = 300;
 const PRESETS = [
@@ -21,7 +21,7 @@ export function ownZone() {
  * @param api the server extension's API
  * @param {{cron?: string, tz?: string}} values what the fields begin with
  * @param {{optional: boolean}} options whether no schedule is an answer as well
- * @returns {{node, valid, value, follow, close, tell}} `follow(changed)` calls back whenever `valid()` or `value()` may
+ * @returns {{node, valid, reason, value, follow, close, tell}} `follow(changed)` calls back whenever `valid()` or `value()` may
  *   have changed; `tell(field, message)` says what is wrong with `cron` or `tz`
  */
 export function scheduleFields(api, values, { optional = true } = {}) {
@@ -50,7 +50,7 @@ export function scheduleFields(api, values, { optional = true } = {}) {
   const value = () => ({ cron: cron.value.trim(), tz: tz.value.trim() });
   const tell = (field, message) => {
     const control = field === "tz" ? tz : cron;
-    wrong[field === "tz" ? "tz" : "cron"].textContent = message || "";
+    wrong[field === "tz" ? "tz" : "cron"].textContent = message ? sentence(message) : "";
     if (message) control.setAttribute("aria-invalid", "true");
     else control.removeAttribute("aria-invalid");
   };
@@ -111,6 +111,8 @@ export function scheduleFields(api, values, { optional = true } = {}) {
       fires,
     ),
     valid: () => good,
+    /** Why it is not valid, as far as that is known. */
+    reason: () => [wrong.cron, wrong.tz].map((one) => one.textContent).filter(Boolean).join(" "),
     value,
     tell,
     follow: (check) => {

@@ -7,32 +7,42 @@ import { scheduleFields, shownTime } from "./schedule.js";
 /**
  * @param {{api, parameters: Object[], changed: () => void}} options the parameters that the notebook declares; `changed`
  *   is called when a schedule is no longer what it was
- * @returns {{node, show: (schedules: Object[], job: string) => void, close}}
+ * @returns {{node, show: (schedules: Object[], preview: ?Object) => void, close}}
  */
 export function scheduleList({ api, parameters, changed }) {
   const list = element("ul", { class: "respawn-schedules" });
+  const versions = element("p", { tabindex: "-1" });
   const node = element(
     "fieldset",
     { hidden: true },
     element("legend", {}, "Schedules of the job"),
-    element("p", {}, "They run the new version. Changes to them take effect at once."),
+    versions,
     list,
   );
   let shown = "";
+  let acted = "";
   let closers = [];
   const close = () => {
     for (const one of closers) one();
     closers = [];
   };
-  const show = (schedules, job) => {
+  const show = (schedules, preview) => {
     node.hidden = schedules.length === 0;
+    const job = preview?.job;
+    const which = preview?.outcome === "unchanged" ? `They run version ${preview.current}` : `They will run version ${preview?.version}`;
+    versions.textContent = `${which}. Changes to them take effect at once.`;
     const text = JSON.stringify([schedules, job]);
     // An open editor stays while nothing else has changed.
     if (text === shown) return;
     shown = text;
     close();
-    const one = (schedule) => scheduleItem({ api, parameters, schedule, job, changed, onClose: (end) => closers.push(end) });
+    const one = (schedule) => scheduleItem({ api, parameters, schedule, job, changed: () => { acted = schedule.id; changed(); }, onClose: (end) => closers.push(end) });
+    const within = node.contains(document.activeElement) || acted;
     list.replaceChildren(...schedules.map(one));
+    // What had the focus is gone: it goes on from the same schedule, or from the list where that is gone too.
+    const next = list.querySelector(`[data-schedule="${acted}"] button`) || (schedules.length ? versions : node.closest("form")?.querySelector("input"));
+    if (within) next?.focus();
+    acted = "";
   };
   return { node, show, close };
 }
@@ -77,7 +87,7 @@ function scheduleItem({ api, parameters, schedule, job, changed, onClose }) {
     "aria-label": `${schedule.paused ? "Let go on" : "Pause"} the schedule ${name}`,
   });
   buttons.append(edit, pause, remove);
-  return element("li", {}, element("span", { class: "respawn-schedule-text" }, ...described(schedule)), buttons, problem, editor);
+  return element("li", { "data-schedule": schedule.id }, element("span", { class: "respawn-schedule-text" }, ...described(schedule)), buttons, problem, editor);
 }
 
 function described(schedule) {
