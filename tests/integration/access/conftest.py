@@ -11,12 +11,25 @@ from support.access.people import NAMESPACES, Place, place
 from support.access.stored import Stored, stored
 from support.access.things import Things, settle
 from support.leaks import tolerate
+from support.postgres import Postgres
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def db_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """The database of the service; None for SQLite in its data directory."""
+    if request.param == "sqlite":
+        yield None
+        return
+    cluster: Postgres = request.getfixturevalue("postgres")
+    url = cluster.prepared()
+    yield url
+    cluster.drop(url)
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def service(tmp_path_factory: pytest.TempPathFactory, db_url: str | None) -> Iterator[Place]:
     """The service, with everybody signed in."""
-    with place(tmp_path_factory.mktemp("access")) as found:
+    with place(tmp_path_factory.mktemp("access"), db_url) as found:
         tolerate(found.hub.process.pid)
         yield found
 
@@ -30,8 +43,8 @@ def things(service: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 @pytest.fixture(scope="module")
-def filled(service: Place, things: dict[str, Things]) -> Iterator[Stored]:
-    with stored(service.data) as found:
+def filled(service: Place, things: dict[str, Things], db_url: str | None) -> Iterator[Stored]:
+    with stored(service.data, db_url) as found:
         yield found
 
 

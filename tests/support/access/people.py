@@ -85,8 +85,8 @@ class Place:
 
 
 @contextmanager
-def place(directory: Path) -> Iterator[Place]:
-    """Start a hub and the service; everybody is signed in."""
+def place(directory: Path, db_url: str | None = None) -> Iterator[Place]:
+    """Start a hub and the service, by default on SQLite; everybody is signed in."""
     secret = secrets.token_hex(16)
     with listening() as listener:
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -98,7 +98,7 @@ def place(directory: Path) -> Iterator[Place]:
             roles=_roles(),
             extra=_service(origin, secret),
         )
-        with hub as running_one, _served(running_one, origin, secret, listener) as found:
+        with hub as running_one, _served(running_one, origin, secret, listener, db_url) as found:
             found.people |= {name: _signed_in(found, name) for name in KINDS}
             yield found
 
@@ -124,10 +124,12 @@ def _service(origin: str, secret: str) -> str:
 
 
 @contextmanager
-def _served(hub: RunningHub, origin: str, secret: str, listener: socket.socket) -> Iterator[Place]:
+def _served(
+    hub: RunningHub, origin: str, secret: str, listener: socket.socket, db_url: str | None
+) -> Iterator[Place]:
     data, inbox = hub.directory / "matrix", hub.directory / "inbox"
     inbox.mkdir()
-    settings = Settings(data=data, inbox_url=str(inbox), blob_grace_seconds=86_400)
+    settings = Settings(data=data, db_url=db_url, inbox_url=str(inbox), blob_grace_seconds=86_400)
     ledger = open_ledger(settings)
     told = HubSettings(
         api_token=secret,
