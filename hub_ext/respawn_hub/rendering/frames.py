@@ -122,7 +122,8 @@ def _bokeh(outputs: Sequence[dict[str, Any]], index: int, static: str) -> Frame:
     names = [*_BOKEH, *(["bokeh-mathjax"] if "$$" in script or "MathText" in script else [])]
     loaded = [_script(f"{static}frames/vendor/bokeh/{name}.min.js") for name in names]
     body = f"{element}<script>{_inline(script)}</script>"
-    return Frame(_document(static, body, [*loaded, _script(f"{static}frames/bokeh.js")]), "inline")
+    scripts = [*loaded, _script(f"{static}frames/bokeh.js")]
+    return Frame(_document(static, body, scripts, raw=True), "inline")
 
 
 def _markup(kind: str, source: str, static: str) -> Frame:
@@ -134,7 +135,7 @@ def _markup(kind: str, source: str, static: str) -> Frame:
         [[pattern.pattern, f"{static}frames/vendor/{path}"] for pattern, path in ADDRESSES]
     )
     cdn = f'<script src="{static}frames/cdn.js" data-addresses="{escape(addresses)}"></script>'
-    return Frame(_document(static, body, [cdn]), "inline")
+    return Frame(_document(static, body, [cdn], raw=True), "inline")
 
 
 def _widget(data: dict[str, Any], static: str, widgets: dict[str, Any]) -> Frame:
@@ -148,7 +149,10 @@ def _widget(data: dict[str, Any], static: str, widgets: dict[str, Any]) -> Frame
         return Frame(_document(static, plain + _why(why), []), "ours")
     if foreign:
         makers = ", ".join(sorted(foreign))[:300]
-        why = f"This page does not draw widgets of {makers}. Open the notebook in JupyterLab to see it."
+        why = (
+            f"{_named(states.get(model))}: this page does not draw widgets of {makers}, so only its text is "
+            "shown. Open the notebook in JupyterLab and run its cell to see it."
+        )
         return Frame(_document(static, plain + _why(why), []), "ours")
     state = {"version_major": 2, "version_minor": 0, "state": states}
     body = (
@@ -157,6 +161,15 @@ def _widget(data: dict[str, Any], static: str, widgets: dict[str, Any]) -> Frame
     )
     loaded = [_script(f"{static}frames/vendor/widgets/embed.js"), _script(f"{static}frames/widget.js")]
     return Frame(_document(static, body, loaded), "evaluated")
+
+
+def _named(state: dict[str, Any] | None) -> str:
+    """Return what a widget is called, such as `LeafletMap (jupyter-leaflet)`."""
+    told = state or {}
+    inner = told.get("state")
+    own = inner.get("_anywidget_id") if isinstance(inner, dict) else None
+    name = str(own).rpartition(".")[2] if own else str(told.get("model_name") or "").removesuffix("Model")
+    return f"{name[:100] or 'Widget'} ({str(told.get('model_module'))[:100]})"
 
 
 def _reachable(model: str, widgets: dict[str, Any]) -> dict[str, Any]:
@@ -173,13 +186,17 @@ def _reachable(model: str, widgets: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _document(static: str, body: str, scripts: Sequence[str], styles: Sequence[str] = ()) -> str:
+def _document(
+    static: str, body: str, scripts: Sequence[str], styles: Sequence[str] = (), *, raw: bool = False
+) -> str:
+    """Return a document; in a raw one the notebook draws by itself, and knows nothing of the page's theme."""
     links = "".join(
         f'<link rel="stylesheet" href="{href}">' for href in (f"{static}frames/frame.css", *styles)
     )
+    start = '<body class="raw">' if raw else "<body>"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Output</title>'
-        f"{links}{_script(f'{static}frames/frame.js')}{''.join(scripts)}</head><body>\n{body}\n</body></html>\n"
+        f"{links}{_script(f'{static}frames/frame.js')}{''.join(scripts)}</head>{start}\n{body}\n</body></html>\n"
     )
 
 

@@ -36,7 +36,7 @@ window.respawn = (() => {
     }
   }
 
-  // Frames of outputs tell how high they are, and are told which theme the page has.
+  // Frames of outputs tell how high they are and whether JupyterLab shows more, and are told which theme the page has.
   const MAX_HEIGHT = { prose: 8000, output: 640 }; // pixels
   const frames = () => document.querySelectorAll("iframe.output-frame");
   const theme = () => document.documentElement.dataset.bsTheme;
@@ -48,6 +48,8 @@ window.respawn = (() => {
       if (frame.contentWindow !== event.source) continue;
       const most = frame.classList.contains("prose-frame") ? MAX_HEIGHT.prose : MAX_HEIGHT.output;
       frame.style.height = `${Math.min(Math.ceil(height) + 4, most)}px`;
+      const lab = frame.parentElement.querySelector(".open-in-lab");
+      if (lab) lab.hidden = event.data.respawnLab !== true;
       event.source.postMessage({ respawnTheme: theme() }, "*");
     }
   });

@@ -162,6 +162,11 @@ def test_only_markup_runs_inline_and_only_widgets_evaluate() -> None:
         ({}, "was not kept"),
         ({"m": {"model_module": "anywidget", "state": {}}}, "does not draw widgets of anywidget"),
         (
+            {"m": {"model_module": "anywidget", "state": {"_anywidget_id": "maps.Globe"}}},
+            "Globe (anywidget): this page",
+        ),
+        ({"m": {"model_module": "maps", "model_name": "MapModel", "state": 3}}, "Map (maps): this page"),
+        (
             {
                 "m": {"model_module": "@jupyter-widgets/base", "state": {"children": ["IPY_MODEL_n"]}},
                 "n": {"model_module": "<b>", "state": {}},

@@ -1,6 +1,3 @@
 "use strict";
 // After the library and before Bokeh's own script, which draws into the element that the notebook displays.
 window.Bokeh?.set_log_level("error");
-addEventListener("DOMContentLoaded", () => {
-  for (const root of document.querySelectorAll("[data-root-id]")) root.classList.add("light");
-});

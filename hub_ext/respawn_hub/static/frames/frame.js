@@ -1,13 +1,15 @@
 "use strict";
 // In each frame of an output, before anything of the notebook's: its height for the page, the page's theme, and
-// why something is not shown. A frame has no origin; it and the page exchange nothing but a number and a word.
+// why something is not shown. A frame has no origin; it and the page exchange nothing but a number, a word, and
+// whether JupyterLab would show more.
 window.respawnFrame = (() => {
   const root = document.documentElement;
   const themes = [];
   const said = new Set();
 
   function tell() {
-    parent.postMessage({ respawnHeight: root.offsetHeight }, "*");
+    const lab = [...document.querySelectorAll(".respawn-why")].some((note) => note.textContent.includes("JupyterLab"));
+    parent.postMessage({ respawnHeight: root.offsetHeight, respawnLab: lab }, "*");
   }
 
   function why(reason) {
