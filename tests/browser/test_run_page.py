@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -102,6 +103,105 @@ def test_charts_formulas_and_widgets_are_drawn(page: Page, hub: RunningHub, rich
     expect(frame(page, CDN).locator(".scatterlayer path.js-line")).to_have_count(1)
     expect(frame(page, CDN, 1).get_by_role("note")).to_contain_text("charts.example.org")
     expect(page.locator(f"#cell-{CDN}").get_by_role("note")).to_contain_text("application/x-unknown")
+
+
+HEARD = """id => {
+  const region = document.getElementById(id);
+  window.heard = [];
+  const note = () => { if (region.textContent.trim()) window.heard.push(region.textContent.trim()); };
+  new MutationObserver(note).observe(region, { childList: true, characterData: true, subtree: true });
+}"""
+"""Keeps what a screen reader is told by a live region, in its order."""
+
+
+def region_of(page: Page, name: str) -> Locator:
+    """Return a live region that screen readers hear; `window.heard` keeps what it says."""
+    region = page.locator(f"#{name}")
+    expect(region).to_have_attribute("role", "status")
+    expect(region).to_have_attribute("aria-live", "polite")
+    assert region.evaluate("node => getComputedStyle(node).display") != "none", "which nobody would hear"
+    page.evaluate(HEARD, name)
+    return region
+
+
+def test_screen_readers_are_told_how_each_cell_and_the_run_ended(
+    page: Page, hub: RunningHub, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    waits = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.05)"
+    run = started(hub, "told", notebook(waits, "1 / 0"))
+    opened(page, hub, run)
+    expect(page.locator("#cell-0 .badge").first).to_have_text("running")
+    region = region_of(page, "news")
+    go.touch()
+    expect(region).to_have_text("The run has ended: failed")
+    heard = page.evaluate("window.heard")
+    assert [one for one in heard if one.startswith("Cell")] == ["Cell 0: done", "Cell 1: failed"]
+    assert heard[-1] == "The run has ended: failed"
+
+
+def test_screen_readers_are_told_when_the_state_of_a_job_changes(
+    page: Page, hub: RunningHub, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    waits = (
+        f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.05)\n1 / 0"
+    )
+    run = started(hub, "listed", notebook(waits))
+    opened(page, hub, run)
+    expect(page.locator("#cell-0 .badge").first).to_have_text("running")
+    page.goto(f"{hub.service_url}/")
+    expect(page.locator('[data-item="user/ada/listed"]')).to_have_attribute("data-state", "running")
+    region = region_of(page, "announce")
+    go.touch()
+    expect(region).to_have_text("user/ada/listed: failed")
+
+
+def card_of(element: Locator) -> tuple[str, bool]:
+    """Return the background of what a chart is drawn in, and whether it has an edge of its own."""
+    style = element.evaluate(
+        "node => { const s = getComputedStyle(node); return [s.backgroundColor, s.boxShadow]; }"
+    )
+    return style[0], style[1] != "none"
+
+
+def test_charts_for_a_light_page_lie_on_cards_in_the_dark_theme(
+    page: Page, hub: RunningHub, rich: Run
+) -> None:
+    page.emulate_media(color_scheme="dark")
+    opened(page, hub, rich.id)
+    bokeh = frame(page, BOKEH).locator("[data-root-id] > *").first
+    html = frame(page, CDN).locator(".js-plotly-plot")
+    for chart in (bokeh, html):
+        expect(chart).to_have_css("background-color", "rgb(255, 255, 255)")
+        assert card_of(chart) == ("rgb(255, 255, 255)", True)
+    expect(frame(page, PLOTLY).locator(".js-plotly-plot")).to_have_css("box-shadow", "none")
+    for cell, name in ((BOKEH, "bokeh"), (CDN, "html"), (WIDGET, "widget")):
+        page.locator(f"#cell-{cell}").scroll_into_view_if_needed()
+        page.locator(f"#cell-{cell}").screenshot(path=picture(page, f"dark-card-{name}"))
+    page.emulate_media(color_scheme="light")
+    page.locator(f"#cell-{BOKEH}").scroll_into_view_if_needed()
+    expect(bokeh).to_have_css("box-shadow", "none")
+
+
+def test_a_widget_that_is_not_drawn_says_its_name_and_leads_to_jupyterlab(
+    page: Page, hub: RunningHub
+) -> None:
+    made = (
+        "import ipywidgets, traitlets\n"
+        "class Globe(ipywidgets.DOMWidget):\n"
+        "    _model_name = traitlets.Unicode('GlobeModel').tag(sync=True)\n"
+        "    _model_module = traitlets.Unicode('globes').tag(sync=True)\n"
+        "Globe()"
+    )
+    run = ended(hub, started(hub, "globe", notebook(made, "ipywidgets.IntSlider(value=3)")))
+    opened(page, hub, run.id)
+    expect(frame(page, 0).get_by_role("note")).to_contain_text("Globe (globes): this page does not draw")
+    link = page.locator("#cell-0").get_by_role("link", name="in JupyterLab")
+    expect(link).to_have_attribute("href", re.compile(f"/open/{run.id}$"))
+    expect(frame(page, 1).locator(".widget-readout")).to_have_text("3")
+    expect(page.locator("#cell-1").get_by_role("link", name="in JupyterLab")).to_have_count(0)
+    picture(page, "widget-of-a-third-party")
 
 
 def test_an_output_whose_library_is_missing_says_so(page: Page, hub: RunningHub, rich: Run) -> None:
