@@ -67,6 +67,7 @@ class RespawnEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
         options |= {"stdout_file": stdout_file, "stderr_file": stderr_file}
         # papermill's command logs what every library says; how our database is made concerns nobody there.
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        _as_a_job_runs_it(nb_man)
         ledger = open_store()
         try:
             ledger.expire()
@@ -85,6 +86,32 @@ class RespawnEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
         if ended.exception is not None:
             raise ended.exception
         return nb_man.nb
+
+
+def _as_a_job_runs_it(nb_man: Any) -> None:
+    """Leave scratch cells out, and give parameters the types that the notebook declares, in place.
+
+    The notebook that a job executes has no scratch cells and typed values; a resume of this run could not
+    bring the two together otherwise.
+    """
+    from respawn_jobs.injected_types import typed_source
+    from respawn_jobs.notebooks import TAG_SCRATCH, cell_tags, injected_cell
+    from respawn_jobs.parameters import kinds
+
+    nb = nb_man.nb
+    kept = [cell for cell in nb.cells if TAG_SCRATCH not in cell_tags(cell)]
+    if nb_man.pbar is not None:
+        nb_man.pbar.total -= len(nb.cells) - len(kept)
+    nb.cells = kept
+    told = (
+        nb.metadata.get("kernelspec", {}).get("language"),
+        nb.metadata.get("language_info", {}).get("name"),
+    )
+    given = nb.metadata.get("papermill", {}).get("parameters")
+    injected = injected_cell(nb)
+    # A notebook may come with an injected cell of an earlier run, which papermill has left as it is.
+    if injected is not None and given and "python" in {str(name).lower() for name in told if name}:
+        injected.source = typed_source(injected.source, kinds(nb))
 
 
 def _recorded_run(service: Service, nb: NotebookNode, kernel: str, input_path: Any) -> str:

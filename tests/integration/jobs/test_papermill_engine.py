@@ -14,6 +14,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.models import RunDetail, RunState
+from respawn_jobs.service import ResumeRequest
 from respawn_jobs.workspace import data_directory, owner
 from support.lengths import quick
 from support.notebooks import notebook, text
@@ -87,6 +88,52 @@ def test_parameters_that_a_notebook_does_not_declare_are_injected_all_the_same(t
     theirs, ours = _both(tmp_path, "print(m)", values={"m": 2})
     assert ours == theirs
     assert _recorded().run.state is RunState.SUCCEEDED
+
+
+def test_parameters_get_the_types_that_the_notebook_declares(tmp_path: Path) -> None:
+    declares = "from datetime import date\nfrom pathlib import Path\n"
+    declares += "day: date = None\nwhere: Path = Path()\nn: int = 1"
+    source, out = tmp_path / "typed.ipynb", tmp_path / "out.ipynb"
+    nb = notebook("print(repr(day), repr(where), repr(n))", parameters=declares)
+    nb.metadata["language_info"] = {"name": "python"}
+    source.write_text(text(nb))
+    values = {"day": "2026-01-31", "where": "/data", "n": "seven"}
+    execute_notebook(source, out, values, engine_name="respawn", progress_bar=False, cwd=tmp_path)
+    printed = nbformat.read(out, 4).cells[-1].outputs[0].text
+    assert printed == "datetime.date(2026, 1, 31) PosixPath('/data') 'seven'\n", "what does not fit stays"
+    execute_notebook(source, out, {"n": 2}, engine_name="respawn", progress_bar=False, cwd=tmp_path)
+    assert nbformat.read(out, 4).cells[-1].outputs[0].text.endswith(" 2\n")
+    assert _recorded().run.parameters == {"n": 2}
+
+
+def test_scratch_cells_are_left_out(tmp_path: Path) -> None:
+    source, out = tmp_path / "looked.ipynb", tmp_path / "out.ipynb"
+    nb = notebook("a = 1", "raise SystemExit('only to look')", "print(a)")
+    nb.cells[1].metadata["tags"] = ["respawn:scratch"]
+    source.write_text(text(nb))
+    execute_notebook(source, out, engine_name="respawn", progress_bar=True, cwd=tmp_path)
+    done = nbformat.read(out, 4)
+    assert [cell.source for cell in done.cells] == ["a = 1", "print(a)"]
+    assert [cell.index for cell in _recorded().cells] == [0, 1]
+
+
+def test_a_typed_run_that_failed_is_resumed_from_its_state(tmp_path: Path) -> None:
+    source, out = tmp_path / "typed.ipynb", tmp_path / "out.ipynb"
+    nb = notebook("year = day.year", "1 / 0", parameters="from datetime import date\nday: date = None")
+    nb.metadata["language_info"] = {"name": "python"}
+    source.write_text(text(nb))
+    with pytest.raises(PapermillExecutionError):
+        execute_notebook(
+            source, out, {"day": "2026-01-31"}, engine_name="respawn", progress_bar=False, cwd=tmp_path
+        )
+    failed = _recorded().run
+    ledger = Ledger.embedded(data_directory())
+    plan = ledger.as_actor(owner()).plan(failed.id, ResumeRequest())
+    ledger.close()
+    assert (plan.problems, [cell.action.value for cell in plan.cells]) == (
+        [],
+        ["reuse", "reuse", "reuse", "run"],
+    )
 
 
 @pytest.mark.parametrize("first", quick({1}, ["papermill", "respawn_jobs.engine", "respawn_jobs.session"]))
