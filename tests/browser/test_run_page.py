@@ -192,6 +192,8 @@ def test_a_widget_that_is_not_drawn_says_its_name_and_leads_to_jupyterlab(
         "class Globe(ipywidgets.DOMWidget):\n"
         "    _model_name = traitlets.Unicode('GlobeModel').tag(sync=True)\n"
         "    _model_module = traitlets.Unicode('globes').tag(sync=True)\n"
+        "    _view_name = traitlets.Unicode('GlobeView').tag(sync=True)\n"
+        "    _view_module = traitlets.Unicode('globes').tag(sync=True)\n"
         "Globe()"
     )
     run = ended(hub, started(hub, "globe", notebook(made, "ipywidgets.IntSlider(value=3)")))

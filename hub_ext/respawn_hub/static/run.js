@@ -135,7 +135,9 @@
         const field = (name) => event.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
         if (field("event") === "end") {
           clearTimeout(silence);
-          news.textContent = `The run has ended: ${JSON.parse(field("data")).state.replace("_", " ")}`;
+          const state = JSON.parse(field("data")).state.replace("_", " ");
+          // After what is still told of its cells, or that would be the last word.
+          work = work.then(() => (news.textContent = `The run has ended: ${state}`));
           return true;
         }
         if (field("event") !== "change") continue;
