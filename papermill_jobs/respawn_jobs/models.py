@@ -18,8 +18,8 @@ from respawn_jobs.evidence import Evidence
 from respawn_jobs.policies import Cause as Cause
 from respawn_jobs.policies import HashSeed as HashSeed
 from respawn_jobs.policies import JobSettings as JobSettings
+from respawn_jobs.wire import LARGEST, Many, Whole
 from respawn_jobs.wire import LONGEST_SECONDS as LONGEST_SECONDS
-from respawn_jobs.wire import Many
 from respawn_jobs.wire import Model as Model
 
 
@@ -170,7 +170,7 @@ class Job(Model):
 class CellError(Model):
     """Why an attempt stopped: a cell's exception, or what ended the kernel while the cell ran."""
 
-    cell: int | None
+    cell: Whole | None
     """None when no cell had started (the kernel did not come up, for instance)."""
     name: str
     """The exception's class, or DeadKernel, CellTimeout, RunTimeout, RunnerLost, Drained,
@@ -212,7 +212,7 @@ class Unstored(Model):
     name: str
     type: str
     reason: str
-    cell: int | None = None
+    cell: Whole | None = None
     """The cell that made its present value."""
 
 
@@ -222,7 +222,7 @@ class Unchecked(Model):
     reason: str
     names: Many[str]
     """The first of them, in the order of their names."""
-    count: int
+    count: Whole
     """How many there are."""
 
     @property
@@ -235,13 +235,13 @@ class Unchecked(Model):
 class Checkpoint(Model):
     """The kernel's variables just after a cell."""
 
-    cell: int
+    cell: Whole
     manifest: str
     """Digest of the manifest; the manifest names the blobs."""
-    variables: int
-    size: int
+    variables: Whole
+    size: Whole
     """Bytes of all blobs that the manifest names."""
-    new_bytes: int = 0
+    new_bytes: Whole = 0
     """Bytes that were not stored before."""
     seconds: float = 0.0
     """How long the kernel was kept waiting."""
@@ -253,7 +253,7 @@ class ArtifactPart(Model):
     """A piece of an artifact's bytes: see `respawn_jobs.artifact_parts`."""
 
     digest: str
-    size: int = Field(ge=0)
+    size: int = Field(ge=0, le=LARGEST)
     """Bytes of the artifact in it."""
 
 
@@ -271,13 +271,13 @@ class Artifact(Model):
     """Shape, length or value in a few words."""
     file: str
     """A name for the file when it is fetched, such as `model.parquet`."""
-    size: int = Field(ge=0)
+    size: int = Field(ge=0, le=LARGEST)
     saved_at: datetime
-    cell: int | None = None
+    cell: Whole | None = None
     """The cell that saved it, in the notebook of the run that is asked."""
     made_in: str = ""
     """The run that saved it: an earlier one, when this one goes on from there."""
-    attempt: int = 0
+    attempt: Whole = 0
     """The attempt that saved it; 0 for what was taken over."""
     meta: dict[str, Any] = {}
     """What loading it in a kernel needs to know."""

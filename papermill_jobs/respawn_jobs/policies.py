@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from respawn_jobs.wire import LONGEST_SECONDS, Many, Model
+from respawn_jobs.wire import LARGEST, LONGEST_SECONDS, Many, Model
 
 MOST_ATTEMPTS = 20
 QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -66,7 +66,7 @@ class JobSettings(Model):
     checkpoint_share: float = Field(default=0.03, ge=0, le=1)
     """What checkpoints may cost of a run while all goes well. 1: one after each cell, and waited for;
     0: only after cells that are expensive or tagged, and when a cell fails."""
-    snapshot_memory_mb: int | None = Field(default=None, gt=0)
+    snapshot_memory_mb: int | None = Field(default=None, gt=0, le=LARGEST)
     """What kernel and snapshot may take together, in MiB; None for the kernel and half of what is free."""
     snapshot_fork: bool = True
     """Whether the state before a cell may be held in a forked child; else checkpoints are taken in line."""
@@ -82,7 +82,7 @@ class JobSettings(Model):
     """What happens to a run that comes due by itself while `max_parallel` (one, when that is None) others
     have not ended. queue: it waits, if there is a limit. skip: it is recorded as cancelled and not executed.
     cancel: the others are cancelled, and it waits for their end."""
-    keep_runs: int | None = Field(default=None, ge=1)
+    keep_runs: int | None = Field(default=None, ge=1, le=LARGEST)
     """How many ended runs are kept; None for all."""
     keep_days: float | None = Field(default=None, gt=0, le=36_600)
     """How long ended runs are kept; the latest is kept in any case. None for ever."""

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from respawn_jobs.evidence import Evidence
 from respawn_jobs.models import Artifact, CellError, CellState, Checkpoint, HashSeed, Model, Prediction
-from respawn_jobs.wire import Many
+from respawn_jobs.wire import Many, Whole
 
 DRAINED = "Drained"
 """The error of an attempt whose runner was told to end, so that another one goes on."""
@@ -116,12 +116,12 @@ class HeartbeatAnswer(Model):
 class CellEvent(Model):
     """A change of one cell. Later events for the same index replace earlier ones."""
 
-    index: int
+    index: Whole
     cell_id: str
     state: CellState
     source_hash: str
     tags: Many[str] = []
-    execution_count: int | None = None
+    execution_count: Whole | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     seconds: float | None = None

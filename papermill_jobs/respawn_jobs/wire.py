@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, FailFast, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
 from respawn_jobs.errors import InvalidInput
 
@@ -32,6 +32,10 @@ class _AtFirst(FailFast):
 
 Many = Annotated[list[T], _AtFirst()]
 """A list in what comes in."""
+LARGEST = 2**53
+"""The largest integer that every reader of JSON takes for what it is; the store holds 64 bits."""
+Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+"""An integer in what comes in, unless it has closer bounds."""
 
 
 class Model(BaseModel):

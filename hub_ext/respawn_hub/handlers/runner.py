@@ -33,7 +33,7 @@ from respawn_jobs.protocol import (
     Outcome,
     Reconsidered,
 )
-from respawn_jobs.wire import Many
+from respawn_jobs.wire import Many, Whole
 
 _SMALL_BODY = 1 << 16
 """Bytes of a document that is read before the token in it is checked."""
@@ -107,7 +107,7 @@ async def begin(port: PortDep, api: RunnerApiDep, beginning: Beginning) -> None:
 
 
 @router.post("/reconsider")
-async def reconsider(port: PortDep, api: RunnerApiDep, done: Annotated[Many[int], Body()]) -> Reconsidered:
+async def reconsider(port: PortDep, api: RunnerApiDep, done: Annotated[Many[Whole], Body()]) -> Reconsidered:
     """Make the plan of a resumed attempt anew, with what was seen of the cells that ran again."""
     return await api.threads.run(port.reconsider, done)
 
