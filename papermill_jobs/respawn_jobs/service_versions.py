@@ -13,10 +13,11 @@ from respawn_jobs.models import Job, JobSettings, Missed, Model, Schedule
 if TYPE_CHECKING:
     from respawn_jobs.service import Promotion
 
-Agreement = Literal["replace_fix", "take_over", "undo_roll_back", "break_triggers"]
+Agreement = Literal["replace_fix", "take_over", "undo_roll_back", "break_triggers", "take_name"]
 """What a promotion may do that a person must agree to. replace_fix: the current version holds a fix that
 the file lacks. take_over: the job was promoted from another notebook. undo_roll_back: it is a version that
-somebody went back from. break_triggers: triggers of the job give what the version does not take."""
+somebody went back from. break_triggers: triggers of the job give what the version does not take.
+take_name: another job had the name before it was renamed, and is found by it until a new one takes it."""
 RUN_ANYHOW: tuple[Agreement, ...] = get_args(Agreement)
 """For a notebook that is only to be run: its scratch job, which files of one name share, keeps its runs."""
 

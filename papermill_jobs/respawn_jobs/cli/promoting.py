@@ -56,12 +56,12 @@ def parsed_for_run(service: Service, run: str, given: tuple[tuple[str, str], ...
 @click.argument("notebook", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="The job's name.")
 @click.option("--namespace", help="user/NAME or team/GROUP; your own when left out.")
-@click.option("--kernel", help="Kernel, instead of the one that the notebook names.")
+@click.option("-k", "--kernel", help="Kernel, instead of the one that the notebook names.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would happen; change nothing.")
 @click.option(
     "--agree",
     multiple=True,
-    type=click.Choice(["replace_fix", "take_over", "undo_roll_back", "break_triggers"]),
+    type=click.Choice(["replace_fix", "take_over", "undo_roll_back", "break_triggers", "take_name"]),
     help="Agree to what the promotion asks; can be repeated.",
 )
 @settings_options
@@ -267,7 +267,8 @@ def _own(job: Job, schedule: str) -> Schedule:
 def _type(parameter: Parameter) -> str:
     if parameter.choices:
         return " | ".join(map(repr, parameter.choices))
-    return f"{parameter.type}[{parameter.items}]" if parameter.items else parameter.type or "any"
+    kind = f"{parameter.type}[{parameter.items}]" if parameter.items else parameter.type or "any"
+    return f"{kind} | None" if parameter.nullable else kind
 
 
 def _default(parameter: Parameter) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.jobs import next_number
+from respawn_jobs.ledger.promotion_names import former_questions, told_same_file
 from respawn_jobs.ledger.switches import Switch, last_switch
 from respawn_jobs.ledger.trigger_fit import broken_by, broken_question
 from respawn_jobs.models import GitState, Job, Schedule
@@ -126,6 +127,7 @@ def examined(
     same = None
     if job is None or past.current is None:
         outcome = "new_job"
+        questions = former_questions(context, ref)
     elif _holds(context, past.current, content, request, notebook):
         outcome = "unchanged"
     else:
@@ -157,9 +159,11 @@ def preview_of(
     """Tell what was worked out, with the cells that differ; the arguments are those of `examined`."""
     current = found.past.current
     if job is None or current is None:
+        same_file = told_same_file(context, found.ref, request)
         return PromotionPreview(
             job=found.ref, outcome="new_job", version=found.number, current=None,
-            message=f"New job: {found.ref} begins with version 1.",
+            message=f"New job: {found.ref} begins with version 1.{same_file}",
+            questions=found.questions,
         )  # fmt: skip
     comparison = Comparison(
         old=job.version, new=None, cells=compare(_notebook(context, current), notebook),

@@ -166,13 +166,38 @@ def test_a_renamed_job_is_found_by_both_names(two, ada):
 def test_a_former_name_goes_to_the_job_that_takes_it(two, ada):
     old = ada.change_job("report", JobChange(name="summary"))
 
-    new = promoted(ada, "b = 1")
+    request = Promotion(name="report", notebook=text(notebook("b = 1")), agreed=["take_name"])
+    new = ada.promote(request)
 
     assert new.number == 1
     assert ada.job("report").id != old.id
     assert ada.job("summary").id == old.id
     with pytest.raises(Conflict, match="user/ada/report is another job already"):
         ada.change_job("summary", JobChange(name="report"))
+
+
+def test_a_promotion_asks_before_it_takes_a_name_that_another_job_had(two, ada):
+    ada.change_job("report", JobChange(name="daily"))
+    request = Promotion(name="report", notebook=text(notebook("b = 1")))
+    (asked,) = ada.preview_promotion(request).questions
+    assert asked.code == "take_name"
+    assert "user/ada/daily was called user/ada/report before" in asked.message
+    with pytest.raises(Conflict, match="--agree take_name"):
+        ada.promote(request)
+    assert ada.job("report").name == "daily"
+    ada.promote(request.model_copy(update={"agreed": ["take_name"]}))
+    assert (ada.job("report").name, ada.job("daily").name) == ("report", "daily")
+
+
+def test_a_preview_of_a_new_job_names_those_that_were_made_from_the_file(ada):
+    for name in ("daily", "nightly", "gone"):
+        ada.promote(Promotion(name=name, notebook=text(notebook("a = 1")), source="work/report.ipynb"))
+    ada.promote(Promotion(name="other", notebook=text(notebook("a = 1")), source="work/other.ipynb"))
+    archive(ada, "gone")
+    said = ada.preview_promotion(
+        Promotion(name="report", notebook=text(notebook("a = 1")), source="work/report.ipynb")
+    ).message
+    assert "work/report.ipynb is user/ada/daily and user/ada/nightly already" in said
 
 
 def test_a_job_gets_its_former_name_back(two, ada):
