@@ -15,7 +15,7 @@ from respawn_jobs.injected_types import plain_values
 from respawn_jobs.ledger import artifacts
 from respawn_jobs.ledger.changes import check_unchanged
 from respawn_jobs.ledger.context import Context, find_run
-from respawn_jobs.ledger.convert import checkpoint_of
+from respawn_jobs.ledger.convert import checkpoint_of, ref_of
 from respawn_jobs.ledger.jobs import describe, named_kernel
 from respawn_jobs.ledger.runs import check_parameters, with_due
 from respawn_jobs.ledger.taken_over import Recorded, executed, recorded
@@ -222,6 +222,7 @@ def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
         opened = _own_cells(opened)
         mark_scratch(opened, request.scratch, original)
     fixed = strip_debug(opened) if opened is not None else original
+    _check_same_notebook(past, original, fixed)
     named = named_kernel(fixed)
     kernel = version.kernel if named in (None, named_kernel(original)) else str(named)
     content, text, language, lock = None, "", version.language, context.lock_now(version.kernel, version.lock)
@@ -249,6 +250,26 @@ def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
         new=told_new(opened, original, executed) if opened is not None else [],
         problems=problems,
         notices=notices,
+    )
+
+
+def _check_same_notebook(past: Past, original: NotebookNode, fixed: NotebookNode) -> None:
+    """Raise `InvalidInput` for a notebook that is no edited form of the run's: it would become the job's."""
+    theirs = [cell for _, cell in code_cells(original) if cell.source.strip()]
+    ours = [cell for _, cell in code_cells(fixed) if cell.source.strip()]
+    known = {cell.get("id") for cell in theirs} | {source_hash(cell.source) for cell in theirs}
+    if theirs and not ours:
+        told = "the notebook has no code"
+    elif len(theirs) > 1 and not any(
+        cell.get("id") in known or source_hash(cell.source) in known for cell in ours
+    ):
+        told = f"the notebook has no cell of {past.run.id}, neither by its id nor by its source"
+    else:
+        return
+    raise InvalidInput(
+        f"{told}: it is another notebook, and would become a version of {ref_of(past.job)}. Promote it as a "
+        "job of its own, or give the notebook of this run with its cells edited",
+        job=ref_of(past.job),
     )
 
 

@@ -77,6 +77,29 @@ def test_the_same_cells_make_no_new_version(failed, ada):
     assert len(ada.versions("report")) == 1
 
 
+OTHERS = {
+    "none": notebook(),
+    "no code": notebook("md:# no code", " "),
+    "another notebook's": nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("z = 1", id="z")]),
+}
+
+
+@pytest.mark.parametrize("whose", OTHERS)
+@pytest.mark.parametrize("way", ["plan", "resume", "restart"])
+def test_cells_of_another_notebook_are_not_taken_for_a_fix(failed, ada, way: str, whose: str):
+    with pytest.raises(InvalidInput, match="Promote it as a job of its own"):
+        getattr(ada, way)(failed.id, ResumeRequest(notebook=text(OTHERS[whose])))
+    assert len(ada.versions("report")) == 1
+    assert ada.show(failed.id).run.resumed_by is None
+
+
+def test_a_notebook_whose_cells_all_have_other_ids_is_known_by_what_they_hold(failed, ada):
+    edited = notebook("a = 1", "b = 5", "c = b")
+    for place, cell in enumerate(edited.cells):
+        cell["id"] = f"other-{place}"
+    assert ada.resume(failed.id, ResumeRequest(notebook=text(edited))).version == 2
+
+
 def test_a_job_that_has_moved_on_keeps_its_newer_version(failed, ada, queue):
     request = fixed(ada, failed, 2, "c = b")
     queue("something = 'newer'")
