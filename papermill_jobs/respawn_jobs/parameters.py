@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _LONGEST_CELL = 100_000
 """Characters of a tagged cell: reading it takes time for each."""
+MAX_BYTES = 100_000
+"""Of all parameters of a run, as JSON in UTF-8."""
 _BLANKS = re.compile(r"[ \t\f\v]{9,}")
 _IPYTHON_LINE = re.compile(r"^[ \t]*[%!].*$|^.*\?[ \t]*$", re.MULTILINE)
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
@@ -180,8 +182,8 @@ def check(declared: list[Parameter], given: dict[str, Any]) -> dict[str, Any]:
     """
     by_name = {parameter.name: parameter for parameter in declared}
     checked: dict[str, Any] = {}
+    check_json(given)
     for name, value in given.items():
-        check_json(name, value)
         if name not in by_name:
             raise InvalidInput(_unknown(name, list(by_name)), parameter=name, known=list(by_name))
         checked[name] = _checked(by_name[name], value)
@@ -195,10 +197,26 @@ def check(declared: list[Parameter], given: dict[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def check_json(name: str, value: Any) -> None:
-    """Raise `InvalidInput` unless the name and the value can be kept as JSON in UTF-8."""
+def check_json(given: dict[str, Any]) -> None:
+    """Raise `InvalidInput` unless names and values can be kept as JSON in UTF-8, and are no longer than that.
+
+    Lists and pages show the parameters of each run.
+    """
+    total = 0
+    for name, value in given.items():
+        size = _json_size(name, value)
+        total += size
+        if total > MAX_BYTES:
+            raise InvalidInput(
+                f"parameter {name[:80]!r} has {size} bytes, and all together may have {MAX_BYTES}: keep what "
+                "is larger in a file or an object store, and give its place",
+                parameter=name[:80],
+            )
+
+
+def _json_size(name: str, value: Any) -> int:
     try:
-        json.dumps({name: value}, allow_nan=False, ensure_ascii=False).encode()
+        return len(json.dumps({name: value}, allow_nan=False, ensure_ascii=False).encode())
     except (TypeError, ValueError, RecursionError) as error:
         reason = "it holds half a character" if isinstance(error, UnicodeEncodeError) else str(error)
         raise InvalidInput(
@@ -376,7 +394,7 @@ def _item(parameter: Parameter, at: int, value: Any) -> Any:
             return value
     raise InvalidInput(
         f"parameter {parameter.name!r}, item {at}: expected {_SPELLED.get(kind, kind)}, "
-        f"got {_kind_of(value)} {_told(parameter, value)}",
+        f"got {_got(parameter, value)}",
         parameter=parameter.name,
         expected=kind,
         got=_kind_of(value),
@@ -389,8 +407,7 @@ def _is_a(kind: str, value: Any) -> bool:
 
 def _misfit(parameter: Parameter, value: Any) -> InvalidInput:
     return InvalidInput(
-        f"parameter {parameter.name!r}: expected {_expected(parameter)}, "
-        f"got {_kind_of(value)} {_told(parameter, value)}",
+        f"parameter {parameter.name!r}: expected {_expected(parameter)}, got {_got(parameter, value)}",
         parameter=parameter.name,
         expected=_expected(parameter),
         got=_kind_of(value),
@@ -405,8 +422,10 @@ def _expected(parameter: Parameter) -> str:
     return f"{words}, or None" if parameter.nullable and parameter.choices else words
 
 
-def _told(parameter: Parameter, value: Any) -> str:
-    return GONE if parameter.secret else _short(value)
+def _got(parameter: Parameter, value: Any) -> str:
+    if value is None:
+        return "None"
+    return f"{_kind_of(value)} {GONE if parameter.secret else _short(value)}"
 
 
 def _kind_of(value: Any) -> str:

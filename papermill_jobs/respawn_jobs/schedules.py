@@ -198,10 +198,15 @@ def _why_not(cron: str, said: str) -> str:
     if field == "day-of-month" and _readable(f"0 0 {day} * *"):
         return f"never fires: none of its months has a day {day}"
     return (
-        f"cannot be read: {field} is one of {_RANGES[field]}"
+        f"cannot be read: {field} {_text_of(cron, field)!r} is none of {_RANGES[field]}, a range from low to "
+        "high (1-5), or a step of 1 or more (*/5)"
         if field in _RANGES
         else f"cannot be read: {said}"
     )
+
+
+def _text_of(cron: str, field: str) -> str:
+    return cron.split()[list(_RANGES).index(field)]
 
 
 def _readable(cron: str) -> bool:

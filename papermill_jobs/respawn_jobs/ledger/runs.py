@@ -66,8 +66,7 @@ def check_parameters(version: VersionRow, given: dict[str, Any]) -> dict[str, An
     What is not given of `respawn_due` counts as given: a run gets it when it is made.
     """
     if not parameters.inspectable(version.language):
-        for name, value in given.items():
-            parameters.check_json(name, value)
+        parameters.check_json(given)
         return dict(given)
     declared = [Parameter.model_validate(document) for document in version.parameters]
     checked = parameters.check(declared, with_due(version, given, _SOME_TIME))

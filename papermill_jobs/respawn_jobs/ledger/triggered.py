@@ -146,7 +146,7 @@ def _storable(given: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in given.items():
         try:
-            parameters.check_json(name, value)
+            parameters.check_json({**kept, name: value})
         except InvalidInput:
             continue
         kept[name] = value

@@ -119,7 +119,7 @@ def test_what_was_given_is_read_back_from_the_cell_that_gives_it(source, text, h
         ("x: Decimal = Decimal('1')", "one", "expected a number"),
         ("x: list[int] = []", '[1, "2"]', "'x', item 1: expected int, got str"),
         ("x: list[date] = []", '["soon"]', "item 0: expected a date such as"),
-        ("x: str = 'a'", None, "expected str, got null"),
+        ("x: str = 'a'", None, "expected str, got None"),
     ],
 )
 def test_what_does_not_fit_is_refused_naming_what_would(source, value, says):

@@ -106,10 +106,12 @@ def test_fitting_values_are_accepted(given):
         ({"rows": True}, "'rows': expected int, got bool"),
         ({"rate": True}, "'rate': expected float, got bool"),
         ({"flag": 1}, "'flag': expected bool, got int"),
-        ({"rows": None}, "'rows': expected int, got null"),
+        ({"rows": None}, "'rows': expected int, got None$"),
         ({"columns": {"a": 1}}, "'columns': expected list, got dict"),
         ({"anything": float("nan")}, "'anything' has a value that is not JSON"),
         ({"anything": object()}, "'anything' has a value that is not JSON"),
+        ({"anything": "x" * 100_001}, "'anything' has .* bytes, and all together may have 100000: keep what"),
+        ({"anything": "ü" * 40_000, "columns": ["x" * 40_000]}, "'columns' has .* bytes, and all together"),
     ],
 )
 def test_other_values_are_refused_naming_parameter_and_expectation(given, says):
@@ -171,7 +173,7 @@ def test_a_value_nested_too_deeply_is_refused():
     for _ in range(100_000):
         value = [value]
     with pytest.raises(InvalidInput, match="'anything'"):
-        check_json("anything", value)
+        check_json({"anything": value})
 
 
 HOSTILE = {
