@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from respawn_jobs.cli.options import json_option
+from respawn_jobs.cli.options import agree, json_option
 
 if TYPE_CHECKING:
     from respawn_jobs.service_versions import JobChange
@@ -92,7 +92,7 @@ def remove_job(ref: str, yes: bool) -> int:
 
     with connection() as connected:
         found = connected.service.job(ref)
-        _agree(f"Remove {found.ref} with its versions, runs and triggers, for good?", yes)
+        agree(f"Remove {found.ref} with its versions, runs and triggers, for good?", yes)
         connected.service.remove_job(found.ref)
     click.echo(f"{found.ref} is removed")
     return 0
@@ -107,7 +107,7 @@ def remove_version(ref: str, version: int, yes: bool) -> int:
     from respawn_jobs.cli.connection import connection
 
     with connection() as connected:
-        _agree(f"Remove version {version} of {ref} for good?", yes)
+        agree(f"Remove version {version} of {ref} for good?", yes)
         connected.service.remove_version(ref, version)
     click.echo(f"version {version} of {ref} is removed")
     return 0
@@ -121,7 +121,7 @@ def remove(run_id: str, yes: bool) -> int:
     from respawn_jobs.cli.connection import connection
 
     with connection() as connected:
-        _agree(f"Remove {run_id} with its outputs, states and artifacts, for good?", yes)
+        agree(f"Remove {run_id} with its outputs, states and artifacts, for good?", yes)
         connected.service.remove_run(run_id)
     click.echo(f"{run_id} is removed")
     return 0
@@ -138,12 +138,6 @@ def _change(ref: str, change: JobChange, done: str, as_json: bool) -> int:
     else:
         click.echo(f"{changed.ref} {done}")
     return 0
-
-
-def _agree(question: str, yes: bool) -> None:
-    """Ask on a terminal, unless the person has said yes. Raises `click.Abort`."""
-    if not yes and sys.stdin.isatty():
-        click.confirm(question, abort=True, err=True)
 
 
 COMMANDS = (job, remove)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,3 +121,15 @@ _FIELDS = {"timeout": "timeout_seconds", "cell_timeout": "cell_timeout_seconds"}
 def given_settings(options: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that were given among the values of `settings_options`."""
     return {_FIELDS.get(name, name): value for name, value in options.items() if value is not None}
+
+
+def agree(question: str, yes: bool) -> None:
+    """Ask before something that cannot be undone, unless the person has said yes.
+
+    Raises `click.UsageError` where there is no terminal to ask on, `click.Abort` for a no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} There is no terminal to ask on: agree with --yes")
+    click.confirm(question, abort=True, err=True)

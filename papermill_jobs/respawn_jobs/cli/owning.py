@@ -5,11 +5,9 @@ They go through the service, so they work from anywhere; on a hub they need `cus
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from respawn_jobs.cli.options import json_option
+from respawn_jobs.cli.options import agree, json_option
 
 
 @click.command()
@@ -55,8 +53,7 @@ def retire(namespace: str, yes: bool, as_json: bool) -> int:
     from respawn_jobs.cli.connection import connection
 
     with connection() as connected:
-        if not as_json and not yes and sys.stdin.isatty():
-            click.confirm(f"Retire {namespace}, and cancel its open runs?", abort=True, err=True)
+        agree(f"Retire {namespace}, and cancel its open runs?", yes)
         retired = connected.service.retire(namespace)
     if as_json:
         printing.document(retired.model_dump(mode="json"))

@@ -186,7 +186,7 @@ def test_an_administrator_retires_a_namespace(
     status, told = as_root("admin", "move", "user/dora", "user/nobody")
     assert (status, told["error"]) == (2, "not_found")
     assert "the hub knows no user nobody" in told["message"]
-    status, told = as_root("admin", "retire", "user/dora")
+    status, told = as_root("admin", "retire", "user/dora", "--yes")
     assert (status, told["name"], told["state"]) == (0, "former/dora.1", "retired")
     assert hub.service("dora").jobs() == []
     assert left.call().status_code == 409

@@ -53,6 +53,19 @@ def test_the_version_that_runs_is_chosen_and_another_is_removed(respawn):
     assert respawn("job", "remove-version", "report", "2", "--yes")[0] == 0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("job", "remove", "report"), ("job", "remove-version", "report", "1"), ("remove", "run-aaaaaaaaaa")],
+)
+def test_nothing_is_removed_where_there_is_nobody_to_ask(respawn, words):
+    respawn("job", "use", "report", "2")
+    respawn("job", "archive", "report")
+    status, _, err = respawn(*words)
+    assert status == 2
+    assert "agree with --yes" in err
+    assert listed(respawn, "--archived") == ["report"]
+
+
 def test_a_run_that_is_not_there_cannot_be_removed(respawn):
     status, _, err = respawn("remove", "run-aaaaaaaaaa", "--yes")
     assert status != 0
