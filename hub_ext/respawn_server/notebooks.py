@@ -114,7 +114,7 @@ class Notebooks:
         """
         from respawn_jobs.debug import debug_notebook
 
-        path = debug_path(bundle)
+        path = await self._path_of(DEBUG_DIRECTORY, bundle.run)
         if await ensure_async(self._contents.file_exists(path)):
             if debugged_run(await self.text(path)) != bundle.run.id:
                 raise Conflict(
@@ -138,16 +138,17 @@ class Notebooks:
         from respawn_jobs.notebooks import read_notebook
 
         await self._make(RUNS_DIRECTORY)
-        name = f"{RUNS_DIRECTORY}/{_file_name(run.job)}-{run.id}"
         endings = [""] if run.state.final else [f"-so-far-{number}" for number in range(1, _MAX_COPIES)]
         for ending in endings:
-            path = f"{name}{ending}.ipynb"
+            path = await self._path_of(RUNS_DIRECTORY, run, ending)
             if not await ensure_async(self._contents.file_exists(path)):
                 await self._save(path, read_notebook(text))
                 return path
         if run.state.final:
             return path
-        raise Conflict(f"{RUNS_DIRECTORY} holds too many copies of {run.id}: remove some", path=name)
+        raise Conflict(
+            f"{RUNS_DIRECTORY} holds too many copies of {run.id}: remove some", path=RUNS_DIRECTORY
+        )
 
     async def store_outputs(self, path: str, cell_id: str, outputs: list[Any], count: int | None) -> None:
         """Store what a cell gave; nothing happens when somebody took the cell out."""
@@ -158,6 +159,16 @@ class Notebooks:
                 await self._save(path, model["content"])
                 return
 
+    async def _path_of(self, directory: str, run: Run, ending: str = "") -> str:
+        """Return where a run's notebook is kept; it stays there when the job is renamed."""
+        ends = f"-{run.id}{ending}.ipynb"
+        own = f"{_file_name(run.job)}{ends}"
+        names = []
+        if await ensure_async(self._contents.dir_exists(directory)):
+            model = await ensure_async(self._contents.get(directory, content=True, type="directory"))
+            names = sorted(entry["name"] for entry in model["content"] if entry["name"].endswith(ends))
+        return f"{directory}/{own if own in names or not names else names[0]}"
+
     async def _make(self, directory: str) -> None:
         if not await ensure_async(self._contents.dir_exists(directory)):
             await ensure_async(self._contents.save({"type": "directory"}, directory))
@@ -166,11 +177,6 @@ class Notebooks:
         await ensure_async(
             self._contents.save({"type": "notebook", "format": "json", "content": notebook}, path)
         )
-
-
-def debug_path(bundle: DebugBundle) -> str:
-    """Return where a run's debug notebook is kept."""
-    return f"{DEBUG_DIRECTORY}/{_file_name(bundle.run.job)}-{bundle.run.id}.ipynb"
 
 
 def _file_name(job: str) -> str:

@@ -12,6 +12,7 @@ from respawn_jobs.errors import Conflict
 from respawn_jobs.models import CellState, Run, RunState
 from respawn_jobs.service import ResumeRequest, RunRequest
 from respawn_jobs.service_history import ImportRequest
+from respawn_jobs.service_versions import JobChange
 from support.browser import sign_in
 from support.hub import RunningHub
 from support.servers import Server, fail, finished
@@ -159,6 +160,17 @@ def test_file_of_another_kind_in_the_way_is_not_overwritten(hub: RunningHub, ser
     last = server.open(run.id)[-1]
     assert (last["type"], last["error"]) == ("failed", "conflict")
     assert path.read_text() == "mine"
+
+
+def test_edits_are_there_again_after_the_job_was_renamed(hub: RunningHub, server: Server) -> None:
+    run = fail(hub, "called-so", ["1/0"])
+    path = server.open(run.id)[-1]["path"]
+    notebook = nbformat.read(server.home / path, as_version=4)
+    notebook.cells[-1].source = "1/1"
+    nbformat.write(notebook, server.home / path)
+    hub.service("ada").change_job(run.job, JobChange(name="called-otherwise"))
+    assert server.open(run.id)[-1] == {"type": "open", "path": path}
+    assert nbformat.read(server.home / path, as_version=4).cells[-1].source == "1/1"
 
 
 def test_state_that_is_lost_is_said_and_the_notebook_opens_without_it(
