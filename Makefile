@@ -97,7 +97,7 @@ $(PROJECT_STAMP): $(PACKAGES_STAMP)
 	rm -f $(STAMPS)/project-*; touch $@
 
 $(PROXY_STAMP):
-	@$(call say,configurable-http-proxy, and what draws outputs)
+	@$(call say,configurable-http-proxy and what draws outputs)
 	for tool in node npm; do
 	  command -v $$tool >/dev/null || { echo "make: $$tool is missing. Install it: apt-get install nodejs npm" >&2; exit 1; }
 	done

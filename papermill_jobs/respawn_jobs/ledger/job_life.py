@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor
-from respawn_jobs.errors import Conflict
+from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.ledger import audit
 from respawn_jobs.ledger.cancelling import OPEN
 from respawn_jobs.ledger.context import Context, find_job, find_version, take_name
@@ -132,6 +132,10 @@ def waiting_for(session: Session, actor: Actor, job: JobRow) -> list[str]:
 
 
 def _rename(context: Context, session: Session, actor: Actor, job: JobRow, name: str) -> None:
+    if name.startswith("~") and not job.name.startswith("~"):
+        raise InvalidInput(
+            f"{name!r} begins as the jobs of `respawn run FILE` do: leave out the '~'", name=name
+        )
     taken = select(JobRow.id).where(JobRow.namespace == job.namespace, JobRow.name == name)
     if session.scalar(taken) is not None:
         raise Conflict(

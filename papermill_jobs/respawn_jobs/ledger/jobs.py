@@ -46,7 +46,9 @@ def describe(context: Context, notebook: NotebookNode, text: str, kernel_name: s
     """
     name = kernel_name or named_kernel(notebook)
     if not name:
-        raise InvalidInput("the notebook names no kernel (metadata.kernelspec.name); say which one to use")
+        raise InvalidInput(
+            "the notebook names no kernel (metadata.kernelspec.name): choose one (--kernel of the command)"
+        )
     kernel = context.kernel(check_text("kernel", str(name), NAME))
     declared = parameters.inspect(notebook, name, kernel.language)
     if breaks := needed(notebook, parameterize(notebook, {}, name, kernel.language), kernel.language)[0]:

@@ -123,7 +123,8 @@ def test_scheduling_someone_elses_job_is_refused(report, ada, bob):
 
 def test_a_due_run_whose_parameters_no_longer_fit_says_so(report, ada, ledger, clock):
     ada.schedule(every_minute(parameters={"rows": 3}))
-    ada.promote(Promotion(name="report", notebook=text(notebook(parameters="lines = 1"))))
+    lines = text(notebook(parameters="lines = 1"))
+    ada.promote(Promotion(name="report", notebook=lines, agreed=["break_triggers"]))
     clock.forward(seconds=60)
     (run_id,) = ledger.queue_due()
     run = ada.show(run_id).run
