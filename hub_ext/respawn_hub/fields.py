@@ -10,13 +10,15 @@ from typing import Any
 from starlette.datastructures import FormData
 
 from respawn_jobs import parameters
-from respawn_jobs.errors import RespawnError
+from respawn_jobs.errors import InvalidInput, RespawnError
 from respawn_jobs.models import Parameter
 
 FIELD = "parameter:"
 """What the names of fields for parameters begin with."""
 NONE = "none:"
 """What the names of boxes begin with that give a parameter None."""
+EMPTY = "empty:"
+"""What the names of boxes begin with that give a parameter the empty text."""
 _PARAMETER_DUE = "respawn_due"
 _INPUTS = {
     "int": "number", "float": "number", "date": "date", "datetime": "datetime-local", "time": "time",
@@ -37,6 +39,8 @@ class Field:
     """What the form that was sent had in it."""
     none: bool
     """Whether that form gave None by the field's box."""
+    empty: bool
+    """Whether that form gave the empty text by the field's box."""
     now: str
     """What an empty field leaves in place, as a person types it; empty when it is not known."""
     computed: str
@@ -57,6 +61,13 @@ class Field:
     def may_be_none(self) -> bool:
         """Whether it has a box for None: a select has an option for it."""
         return self.parameter.nullable and self.control != "select"
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether it has a box for the empty text: an empty field gives nothing."""
+        if self.parameter.choices:
+            return "" in self.parameter.choices
+        return self.parameter.type in ("str", None) and self.control in ("text", "password")
 
 
 def fields(
@@ -83,6 +94,7 @@ def fields(
             options=_options(one),
             given=str(sent.get(FIELD + one.name, "")),
             none=NONE + one.name in sent,
+            empty=EMPTY + one.name in sent,
             now=_now(one, values),
             computed="" if _plain(one) or (values and one.name in values) else one.default_source,
             needed=one.required and not (values and one.name in values) and one.name != _PARAMETER_DUE,
@@ -93,15 +105,23 @@ def fields(
 
 
 def given_parameters(form: FormData, declared: list[Parameter]) -> dict[str, object]:
-    """Return the parameters that a form gives; fields that are left empty give none.
+    """Return the parameters that a form gives; fields that are left empty give none, boxes None or "".
 
-    Raises `InvalidInput` naming the parameter whose text cannot be read.
+    Raises `InvalidInput` naming the parameter whose text cannot be read, or that is given in two ways.
     """
     sent = {name.removeprefix(FIELD): str(value) for name, value in form.items() if name.startswith(FIELD)}
     given: dict[str, object] = {
         name: parameters.parse(declared, name, text) for name, text in sent.items() if text.strip() != ""
     }
-    return given | {name.removeprefix(NONE): None for name in form if name.startswith(NONE)}
+    for prefix, value in ((NONE, None), (EMPTY, "")):
+        for name in (box.removeprefix(prefix) for box in form if box.startswith(prefix)):
+            if name in given:
+                raise InvalidInput(
+                    f"parameter {name!r} is given in two ways: leave its field empty, or untick the box",
+                    parameter=name,
+                )
+            given[name] = value
+    return given
 
 
 def typed(value: Any) -> str:
@@ -127,7 +147,7 @@ def _control(parameter: Parameter) -> str:
 
 
 def _options(parameter: Parameter) -> list[str]:
-    options = [typed(choice) for choice in parameter.choices] or ["True", "False"]
+    options = [typed(choice) for choice in parameter.choices if choice != ""] or ["True", "False"]
     return [*options, *(["None"] if parameter.nullable else [])]
 
 

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
-from respawn_hub.fields import FIELD, NONE, fields, given_parameters
+from respawn_hub.fields import EMPTY, FIELD, NONE, fields, given_parameters
 from respawn_hub.handlers.run_pages import seen
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import page, see_other
@@ -150,7 +150,9 @@ def _context(
         "scratch": request.scratch if request else [],
         "parameters": declared,
         "fields": fields(declared, form, problem, detail.run.parameters),
-        "filled": any(form.get(name) for name in form if name.startswith((FIELD, NONE))) if form else False,
+        "filled": any(form.get(name) for name in form if name.startswith((FIELD, NONE, EMPTY)))
+        if form
+        else False,
         "planned": parameters_hash(given),
         "problem": problem.message if problem else None,
         "other": problem.fields.get("resumed_by", problem.fields.get("run")) if problem else None,

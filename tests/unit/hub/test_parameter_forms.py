@@ -119,6 +119,26 @@ def test_none_can_be_given_to_what_may_be_none(browse, ledger):
     assert run.parameters == {"note": None, "maybe": None, "rows": 5}
 
 
+def test_the_empty_text_is_given_by_its_box_and_an_empty_field_gives_nothing(browse, ledger):
+    page = browse("GET", PAGE).text
+    assert 'name="empty:name"' in page
+    assert 'name="empty:rows"' not in page
+    assert sent(browse, **{"empty:name": "yes", "note": ""}).status_code == 303
+    assert ledger.as_actor(Actor.owner("ada")).runs()[0].parameters == {"name": ""}
+
+
+@pytest.mark.parametrize("box", ["none:note", "empty:note"])
+def test_a_value_and_a_box_that_contradict_each_other_are_refused_at_the_field(browse, ledger, box):
+    answer = sent(browse, **{box: "yes", "note": "typed"})
+    assert answer.status_code == 422
+    assert "is given in two ways" in answer.text
+    assert 'value="typed"' in control(answer.text, "note")
+    ticked = re.search(rf'<input[^>]*name="{box}"[^>]*>', answer.text)
+    assert ticked, box
+    assert "checked" in ticked[0]
+    assert ledger.as_actor(Actor.owner("ada")).runs() == []
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
