@@ -166,6 +166,8 @@ class _Story:
                 self._report.wrong.append(f"{said}, although none had begun at the fault")
             if state not in (RunState.SUCCEEDED, RunState.LOST) or begun[name] > len(claimed):
                 self._report.wrong.append(said)
+        if self._report.waited == 0:
+            self._report.wrong.append("no run was queued at a fault, so nothing is proven of those")
         services = self._services()
         if len(services) != 1:
             self._report.wrong.append(f"{len(services)} services run")
