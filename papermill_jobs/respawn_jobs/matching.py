@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from respawn_jobs.models import CellRecord, CellState
-from respawn_jobs.notebooks import TAG_INJECTED, TAG_SKIP, cell_tags, source_hash
+from respawn_jobs.notebooks import TAG_INJECTED, TAG_RAISES, TAG_SKIP, cell_tags, source_hash
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -40,25 +40,45 @@ def align(
 
     Returns:
         Pairs of a record's and a cell's place, in the order of both. A pair with two places is a cell that
-        would do what it did: the same source, and skipped or not; the cell with the injected parameters is
-        one with itself, whatever its source. The other pairs are records that have no such cell, and cells
-        that are new.
+        would do what it did: the same source, and no tag that `told_tag` names; the cell with the injected
+        parameters is one with itself, whatever its source. The other pairs are records that have no such
+        cell, and cells that are new.
     """
     ours = [_essence(cell_tags(cell), source_hash(cell.source)) for cell in cells]
     theirs = [_essence(record.tags, record.source_hash) for record in records]
     pairs: list[tuple[int | None, int | None]] = []
     same = 0  # the top of both first: what is unchanged there stays in its place whatever follows
     while same < min(len(ours), len(theirs)) and ours[same] == theirs[same]:
-        pairs.append((same, same))
+        pairs += _pair(same, same, records, cells)
         same += 1
     matcher = SequenceMatcher(None, theirs[same:], ours[same:], autojunk=False)
     for how, first, last, begin, end in matcher.get_opcodes():
         if how == "equal":
-            pairs += [(same + first + step, same + begin + step) for step in range(last - first)]
+            for step in range(last - first):
+                pairs += _pair(same + first + step, same + begin + step, records, cells)
         else:
             pairs += [(same + place, None) for place in range(first, last)]
             pairs += [(None, same + place) for place in range(begin, end)]
     return pairs
+
+
+def told_tag(record: CellRecord, cell: NotebookNode) -> str | None:
+    """Return the tag by which a cell of the same source would do something else than it did; None for none.
+
+    Without `raises-exception` a cell that raises fails the run. One that gets it did not raise, or it failed.
+    """
+    tags = cell_tags(cell)
+    if (TAG_SKIP in record.tags) != (TAG_SKIP in tags):
+        return TAG_SKIP
+    return TAG_RAISES if TAG_RAISES in record.tags and TAG_RAISES not in tags else None
+
+
+def _pair(
+    record: int, cell: int, records: Sequence[CellRecord], cells: Sequence[NotebookNode]
+) -> list[tuple[int | None, int | None]]:
+    if told_tag(records[record], cells[cell]) is None:
+        return [(record, cell)]
+    return [(record, None), (None, cell)]
 
 
 def _essence(tags: Sequence[str], digest: str) -> tuple[str, bool]:

@@ -33,6 +33,14 @@ def test_a_resume_reuses_cells_and_their_variables(bench) -> None:
     assert (bench.directory / "ran").read_text() == "x"
 
 
+def test_a_cell_that_may_no_longer_raise_fails_the_resume_as_it_fails_the_notebook(bench) -> None:
+    raises = "m = 2\nraise KeyError('expected')"
+    failed = bench.run("n = 1", raises, "1/0", tags={1: ["raises-exception"]})
+    assert failed.run.error.cell == 2
+    strict = bench.resume(failed.run.id, notebook("n = 1", raises, "n / 1"))
+    assert (strict.run.state, strict.run.error.cell) == (RunState.FAILED, 1)
+
+
 def test_a_resume_that_fails_again_can_be_resumed_again(bench) -> None:
     failed = bench.run("x = 5", "1/0", "print(x)")
     again = bench.resume(failed.run.id, notebook("x = 5", "[][0]", "print(x)"))

@@ -296,6 +296,15 @@ def test_a_cell_that_is_no_longer_skipped_runs():
     assert actions(plan(ended(notebook(*FOUR), 3), skipped)) == [REUSE, RUN, RUN, RUN]
 
 
+def test_a_cell_that_may_no_longer_raise_runs_and_one_that_may_now_does_not():
+    raising = notebook(*FOUR, tags={1: ["raises-exception"]})
+    planned = plan(ended(raising, 3), notebook(*FOUR))
+    assert planned.cells[1].why == "its tag raises-exception changed"
+    assert planned.cells[1].action is RUN
+    assert actions(plan(ended(raising, 3), raising)) == [REUSE, REUSE, REUSE, RUN]
+    assert actions(plan(ended(notebook(*FOUR), 3), raising)) == [REUSE, REUSE, REUSE, RUN]
+
+
 def test_a_once_cell_that_was_skipped_never_ran():
     skipped = notebook(*FOUR, tags={1: ["respawn:once", "skip-execution"]})
     fixed = notebook(*FOUR, tags={1: ["respawn:once"]})
