@@ -42,8 +42,8 @@ def unwatch(
 
 
 @router.get("/after/remove")
-@router.get("/hooks/{trigger}/remove")
-@router.get("/watches/{trigger}/remove")
+@router.get("/hooks/{hook}/remove")
+@router.get("/watches/{watch}/remove")
 def after_a_form(ref: RefDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """Go back to the job: a refused form is at this address, and browsers ask for it again."""
     return see_other(runtime, f"{job_path(service.job(ref).ref)}#triggers")
