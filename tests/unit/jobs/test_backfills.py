@@ -120,7 +120,11 @@ WRONG = [
     ),
     ({"start": None, "end": None, "every": None, "sets": [{}] * 10_001}, "10,001 runs; 10,000 at most"),
     (
-        {"start": None, "end": None, "every": None, "sets": [{"respawn_due": "x" * 5_000_000}]},
+        {"start": None, "end": None, "every": None, "sets": [{"respawn_due": "x" * 100_001}]},
+        "set 1: parameter 'respawn_due' has .* bytes",
+    ),
+    (
+        {"start": None, "end": None, "every": None, "sets": [{"respawn_due": "x" * 90_000}] * 60},
         "bytes as JSON",
     ),
 ]
