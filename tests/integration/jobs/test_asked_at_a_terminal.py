@@ -1,0 +1,72 @@
+"""What the command asks a person at a terminal before it replaces or removes something."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from respawn_jobs.cli.entry import run_command
+from support.notebooks import notebook, text
+
+pytestmark = pytest.mark.integration
+ANSWERS: dict[str, tuple[Callable[[pexpect.spawn], object], bool]] = {
+    "yes": (lambda terminal: terminal.sendline("y"), True),
+    "no": (lambda terminal: terminal.sendline("n"), False),
+    "nothing": (lambda terminal: terminal.sendline(""), False),
+    "Ctrl-C": (lambda terminal: terminal.sendintr(), False),
+    "Ctrl-D": (lambda terminal: terminal.sendeof(), False),
+}
+
+
+@pytest.fixture
+def went_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job whose current version is the first: somebody went back from the second, which the file holds."""
+    monkeypatch.chdir(tmp_path)
+    for code in ("a = 1", "a = 2"):
+        Path("report.ipynb").write_text(text(notebook(code)))
+        assert run_command(["promote", "report.ipynb", "--name", "report"]) == 0
+    assert run_command(["job", "use", "report", "1"]) == 0
+
+
+def terminal(*words: str) -> pexpect.spawn:
+    command = str(Path(sys.executable).with_name("respawn"))
+    return pexpect.spawn(command, list(words), encoding="utf-8", timeout=60)
+
+
+def versions(capsys: pytest.CaptureFixture[str]) -> list[int]:
+    capsys.readouterr()
+    assert run_command(["versions", "report", "--json"]) == 0
+    return sorted(version["number"] for version in json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_promotion_shows_what_differs_and_does_only_what_is_agreed_to(
+    went_back: None, capsys: pytest.CaptureFixture[str], answer: str
+) -> None:
+    say, agreed = ANSWERS[answer]
+    promotes = terminal("promote", "report.ipynb", "--name", "report")
+    promotes.expect(r"a = 2[\s\S]*went back[\s\S]*Promote all the same\?")
+    say(promotes)
+    promotes.expect(pexpect.EOF)
+    promotes.close()
+    assert (promotes.exitstatus == 0) is agreed
+    assert versions(capsys) == ([1, 2, 3] if agreed else [1, 2])
+
+
+@pytest.mark.parametrize("answer", ["yes", "Ctrl-D"])
+def test_a_version_is_removed_only_when_that_is_agreed_to(
+    went_back: None, capsys: pytest.CaptureFixture[str], answer: str
+) -> None:
+    say, agreed = ANSWERS[answer]
+    removes = terminal("job", "remove-version", "report", "2")
+    removes.expect(r"Remove version 2 of report for good\?")
+    say(removes)
+    removes.expect(pexpect.EOF)
+    removes.close()
+    assert (removes.exitstatus == 0) is agreed
+    assert versions(capsys) == ([1] if agreed else [1, 2])
