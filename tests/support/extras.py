@@ -17,6 +17,8 @@ from types import ModuleType
 from typing import ClassVar
 
 PROJECT = "jupyterhub-respawn"
+LEFT_OUT = frozenset(["rfc3987-syntax"])
+"""What `make packages` takes out again: it compiles grammars, and jsonschema does without."""
 
 
 def closure(project: metadata.Distribution, extra: str) -> set[str]:
@@ -37,7 +39,8 @@ def closure(project: metadata.Distribution, extra: str) -> set[str]:
             if requirement.marker and not requirement.marker.evaluate({"extra": wanted}):
                 continue
             key = canonicalize_name(requirement.name)
-            todo.extend((key, more) for more in {"", *requirement.extras})
+            if key not in LEFT_OUT:
+                todo.extend((key, more) for more in {"", *requirement.extras})
     return {name for name, _ in found}
 
 
