@@ -33,9 +33,15 @@ def went_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_command(["job", "use", "report", "1"]) == 0
 
 
-def terminal(*words: str) -> pexpect.spawn:
+def agreed(words: list[str], question: str, say: Callable[[pexpect.spawn], object]) -> bool:
+    """Run a command at a terminal, answer its question, and tell whether it went on."""
     command = str(Path(sys.executable).with_name("respawn"))
-    return pexpect.spawn(command, list(words), encoding="utf-8", timeout=60)
+    terminal = pexpect.spawn(command, words, encoding="utf-8", timeout=60)
+    terminal.expect(question)
+    say(terminal)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    return terminal.exitstatus == 0
 
 
 def versions(capsys: pytest.CaptureFixture[str]) -> list[int]:
@@ -48,25 +54,17 @@ def versions(capsys: pytest.CaptureFixture[str]) -> list[int]:
 def test_a_promotion_shows_what_differs_and_does_only_what_is_agreed_to(
     went_back: None, capsys: pytest.CaptureFixture[str], answer: str
 ) -> None:
-    say, agreed = ANSWERS[answer]
-    promotes = terminal("promote", "report.ipynb", "--name", "report")
-    promotes.expect(r"a = 2[\s\S]*went back[\s\S]*Promote all the same\?")
-    say(promotes)
-    promotes.expect(pexpect.EOF)
-    promotes.close()
-    assert (promotes.exitstatus == 0) is agreed
-    assert versions(capsys) == ([1, 2, 3] if agreed else [1, 2])
+    say, agrees = ANSWERS[answer]
+    promote = ["promote", "report.ipynb", "--name", "report"]
+    assert agreed(promote, r"a = 2[\s\S]*went back[\s\S]*Promote all the same\?", say) is agrees
+    assert versions(capsys) == ([1, 2, 3] if agrees else [1, 2])
 
 
 @pytest.mark.parametrize("answer", ["yes", "Ctrl-D"])
 def test_a_version_is_removed_only_when_that_is_agreed_to(
     went_back: None, capsys: pytest.CaptureFixture[str], answer: str
 ) -> None:
-    say, agreed = ANSWERS[answer]
-    removes = terminal("job", "remove-version", "report", "2")
-    removes.expect(r"Remove version 2 of report for good\?")
-    say(removes)
-    removes.expect(pexpect.EOF)
-    removes.close()
-    assert (removes.exitstatus == 0) is agreed
-    assert versions(capsys) == ([1] if agreed else [1, 2])
+    say, agrees = ANSWERS[answer]
+    remove = ["job", "remove-version", "report", "2"]
+    assert agreed(remove, r"Remove version 2 of report for good\?", say) is agrees
+    assert versions(capsys) == ([1] if agrees else [1, 2])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from respawn_jobs.cli.promoting import promote
+from respawn_jobs.service_versions import RUN_ANYHOW
 from support.notebooks import notebook, text
 
 
@@ -34,6 +36,11 @@ def test_another_notebook_is_refused_without_a_terminal_until_that_is_agreed(res
     status, out, _ = respawn(*take_over, "--agree", "take_over")
     assert status == 0
     assert "becomes version 2, differs from version 1 in 1 cell" in out
+
+
+def test_all_that_a_promotion_asks_can_be_agreed_to_beforehand():
+    (agree,) = [option for option in promote.params if option.name == "agree"]
+    assert tuple(agree.type.choices) == RUN_ANYHOW
 
 
 def test_a_dry_run_shows_the_difference_and_changes_nothing(respawn):
