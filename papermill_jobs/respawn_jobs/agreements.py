@@ -11,7 +11,7 @@ from respawn_jobs.analysis.hidden import hidden, told
 from respawn_jobs.left_files import seen_written, told_left
 from respawn_jobs.models import CellState, PlanAction, Unstored
 from respawn_jobs.notebooks import TAG_ALWAYS, TAG_ONCE, cell_tags, source_hash
-from respawn_jobs.numbering import told_cells
+from respawn_jobs.numbering import cells_in_words
 from respawn_jobs.reads import Reads
 from respawn_jobs.rerunning import Reruns, Step
 from respawn_jobs.stale_files import stale_files
@@ -148,7 +148,7 @@ class Agreements:
             if changers := (*own, *self._after(index, name, Step.writes)):
                 inputs.setdefault(changers, []).append(told(name))
         for changers, names in inputs.items():
-            left = f"{', '.join(names)} as {told_cells(changers)} left {'them' if names[1:] else 'it'}"
+            left = f"{', '.join(names)} as {cells_in_words(changers)} left {'them' if names[1:] else 'it'}"
             yield (
                 f"cell {index} makes {made} again with {left}: "
                 "from the top it has that as it was before; restart the run if it matters"
@@ -284,7 +284,7 @@ def _imported(source: str) -> set[str]:
 
 
 def _reused(cells: list[int]) -> str:
-    return f"{told_cells(cells)}, which {'are' if cells[1:] else 'is'}"
+    return f"{cells_in_words(cells)}, which {'are' if cells[1:] else 'is'}"
 
 
 def _that(cells: list[int]) -> str:

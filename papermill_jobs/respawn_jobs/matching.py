@@ -40,7 +40,7 @@ def align(
 
     Returns:
         Pairs of a record's and a cell's place, in the order of both. A pair with two places is a cell that
-        would do what it did: the same source, and no tag that `told_tag` names; the cell with the injected
+        would do what it did: the same source, and no tag that `changed_tag` names; the cell with the injected
         parameters is one with itself, whatever its source. The other pairs are records that have no such
         cell, and cells that are new.
     """
@@ -62,7 +62,7 @@ def align(
     return pairs
 
 
-def told_tag(record: CellRecord, cell: NotebookNode) -> str | None:
+def changed_tag(record: CellRecord, cell: NotebookNode) -> str | None:
     """Return the tag by which a cell of the same source would do something else than it did; None for none.
 
     Without `raises-exception` a cell that raises fails the run. One that gets it did not raise, or it failed.
@@ -76,7 +76,7 @@ def told_tag(record: CellRecord, cell: NotebookNode) -> str | None:
 def _pair(
     record: int, cell: int, records: Sequence[CellRecord], cells: Sequence[NotebookNode]
 ) -> list[tuple[int | None, int | None]]:
-    if told_tag(records[record], cells[cell]) is None:
+    if changed_tag(records[record], cells[cell]) is None:
         return [(record, cell)]
     return [(record, None), (None, cell)]
 

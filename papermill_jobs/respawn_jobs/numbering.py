@@ -34,7 +34,7 @@ def executions_as_cells(traceback: str, cells: Iterable[CellRecord]) -> str:
     return ", ".join(known[:_MAX_NAMED])
 
 
-def told_cells(numbers: Iterable[int]) -> str:
+def cells_in_words(numbers: Iterable[int]) -> str:
     """Return how several cells are named in a sentence: `cell 3`, or `cells 3, 5–8`.
 
     Args:

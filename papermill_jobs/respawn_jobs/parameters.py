@@ -198,9 +198,9 @@ def check(declared: list[Parameter], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_json(given: dict[str, Any]) -> None:
-    """Raise `InvalidInput` unless names and values can be kept as JSON in UTF-8, and are no longer than that.
+    """Raise `InvalidInput` unless names and values can be kept as JSON in UTF-8, in `MAX_BYTES` together.
 
-    Lists and pages show the parameters of each run.
+    The bound is there because lists and pages show the parameters of each run.
     """
     total = 0
     for name, value in given.items():

@@ -19,7 +19,7 @@ from respawn_jobs.inputs import Look
 from respawn_jobs.inputs_since import look_at_inputs
 from respawn_jobs.left_files import LeftFiles
 from respawn_jobs.lost_state import Done, lost_state
-from respawn_jobs.matching import FINISHED, Matches, finished_of, told_tag
+from respawn_jobs.matching import FINISHED, Matches, changed_tag, finished_of
 from respawn_jobs.models import (
     CellRecord,
     CellState,
@@ -484,7 +484,7 @@ def _why_unfinished(before: CellRecord, cell: NotebookNode) -> str:
 
     if source_hash(cell.source) != before.source_hash:
         return "edited"
-    if tag := told_tag(before, cell):
+    if tag := changed_tag(before, cell):
         return f"its tag {tag} changed"
     if before.state is CellState.FAILED:
         return "failed"

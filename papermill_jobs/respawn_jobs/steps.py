@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from respawn_jobs.dependencies import NOTHING, Footprint, footprints, observed
-from respawn_jobs.matching import align, told_tag
+from respawn_jobs.matching import align, changed_tag
 from respawn_jobs.models import CellRecord
 from respawn_jobs.notebooks import TAG_INJECTED, TAG_RAISES, TAG_SKIP, cell_tags, source_hash
 from respawn_jobs.rerunning import Step
@@ -168,11 +168,11 @@ def _edits(
 
 
 def _differ(record: CellRecord, cell: NotebookNode) -> bool:
-    return record.source_hash != source_hash(cell.source) or told_tag(record, cell) is not None
+    return record.source_hash != source_hash(cell.source) or changed_tag(record, cell) is not None
 
 
 def _why_moved(same: Sequence[CellRecord], cell: NotebookNode) -> str:
-    changed = [told_tag(record, cell) for record in same]
+    changed = [changed_tag(record, cell) for record in same]
     if all(changed):
         return f"its tag {changed[0]} changed"
     return "new" if all(record.cell_id != str(cell.get("id")) for record in same) else "moved"

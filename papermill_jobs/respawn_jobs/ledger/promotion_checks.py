@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger.context import Context
 from respawn_jobs.ledger.jobs import next_number
-from respawn_jobs.ledger.promotion_names import former_questions, told_same_file
+from respawn_jobs.ledger.promotion_names import former_questions, same_file_message
 from respawn_jobs.ledger.switches import Switch, last_switch
 from respawn_jobs.ledger.trigger_fit import broken_by, broken_question
 from respawn_jobs.models import GitState, Job, Schedule
@@ -159,7 +159,7 @@ def preview_of(
     """Tell what was worked out, with the cells that differ; the arguments are those of `examined`."""
     current = found.past.current
     if job is None or current is None:
-        same_file = told_same_file(context, found.ref, request)
+        same_file = same_file_message(context, found.ref, request)
         return PromotionPreview(
             job=found.ref, outcome="new_job", version=found.number, current=None,
             message=f"New job: {found.ref} begins with version 1.{same_file}",

@@ -36,7 +36,7 @@ def former_questions(context: Context, ref: str) -> list[PromotionQuestion]:
     return [PromotionQuestion(code="take_name", message=message)]
 
 
-def told_same_file(context: Context, ref: str, request: Promotion) -> str:
+def same_file_message(context: Context, ref: str, request: Promotion) -> str:
     """Return a sentence on the jobs that were made from the same file; empty where there are none.
 
     Args:

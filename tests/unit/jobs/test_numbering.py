@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from respawn_jobs.models import CellRecord, CellState
-from respawn_jobs.numbering import executions_as_cells, told_cells
+from respawn_jobs.numbering import cells_in_words, executions_as_cells
 
 
 def record(index: int, count: int | None) -> CellRecord:
@@ -33,4 +33,4 @@ def test_executions_in_a_traceback_are_told_as_cells(traceback, says):
     [([3], "cell 3"), ([8, 3, 5, 6, 7, 7], "cells 3, 5–8"), ([1, 2], "cells 1–2"), ([0, 2], "cells 0, 2")],
 )
 def test_several_cells_are_named_as_ranges(numbers: list[int], words: str) -> None:
-    assert told_cells(numbers) == words
+    assert cells_in_words(numbers) == words
