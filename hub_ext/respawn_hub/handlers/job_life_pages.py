@@ -9,7 +9,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
-from respawn_hub.handlers.job_pages import Problems, RefDep, job_page
+from respawn_hub.handlers.job_pages import JobFormDep, Problems, RefDep, job_page
 from respawn_hub.handlers.run_pages import run_page
 from respawn_hub.runtime import RuntimeDep
 from respawn_hub.templating import job_path, page, see_other
@@ -35,7 +35,7 @@ def archived(visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) 
 def manage(
     ref: RefDep,
     change: Change,
-    form: FormDep,
+    form: JobFormDep,
     visitor: VisitorDep,
     service: PageServiceDep,
     runtime: RuntimeDep,

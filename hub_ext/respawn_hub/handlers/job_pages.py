@@ -38,6 +38,27 @@ def job_ref(kind: str, owner: str, name: str) -> str:
 RefDep = Annotated[str, Depends(job_ref)]
 
 
+def job_form(ref: RefDep, form: FormDep, service: PageServiceDep) -> FormData:
+    """Return the fields of a form of a job's page.
+
+    Raises:
+        Conflict: the page showed another job, which has another name now: this one took its name. A form
+            that does not say which job its page showed acts by name.
+    """
+    shown = form.get("shown_job")
+    job = service.job(ref)
+    if shown is not None and shown != job.id:
+        raise Conflict(
+            f"this page showed another job, which was called {job.ref} then. Nothing was changed: open the "
+            "job that you mean from the list of jobs",
+            job=job.ref,
+        )
+    return form
+
+
+JobFormDep = Annotated[FormData, Depends(job_form)]
+
+
 @router.get("/")
 def jobs(visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep) -> Response:
     """List the jobs that the visitor may see."""
@@ -69,7 +90,7 @@ def job(
 
 @router.post("/jobs/{kind}/{owner}/{name}/run")
 def run(
-    ref: RefDep, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep, form: JobFormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
 ) -> Response:
     """Run the job now, with the parameters of the form; empty fields take the default."""
     version = _current(service, service.job(ref))
@@ -83,7 +104,7 @@ def run(
 
 @router.post("/jobs/{kind}/{owner}/{name}/schedules")
 def schedule(
-    ref: RefDep, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep, form: JobFormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
 ) -> Response:
     """Add a schedule."""
     try:
@@ -107,7 +128,7 @@ def change_schedule(
     ref: RefDep,
     schedule: str,
     action: str,
-    form: FormDep,
+    form: JobFormDep,
     visitor: VisitorDep,
     service: PageServiceDep,
     runtime: RuntimeDep,

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from respawn_hub.auth import FormDep, PageServiceDep, Visitor, VisitorDep
-from respawn_hub.handlers.job_pages import RefDep, job_page
+from respawn_hub.auth import PageServiceDep, Visitor, VisitorDep
+from respawn_hub.handlers.job_pages import JobFormDep, RefDep, job_page
 from respawn_hub.runtime import Runtime, RuntimeDep
 from respawn_hub.templating import job_path, see_other
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound
@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False, prefix="/jobs/{kind}/{owner}/{name}"
 
 @router.post("/after/remove")
 def unfollow(
-    ref: RefDep, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep, form: JobFormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
 ) -> Response:
     """Remove the job's rule."""
     return _done(runtime, visitor, service, ref, lambda: service.unfollow(ref))
@@ -27,7 +27,12 @@ def unfollow(
 
 @router.post("/hooks/{hook}/remove")
 def unhook(
-    ref: RefDep, hook: str, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep,
+    hook: str,
+    form: JobFormDep,
+    visitor: VisitorDep,
+    service: PageServiceDep,
+    runtime: RuntimeDep,
 ) -> Response:
     """Remove a webhook."""
     return _done(runtime, visitor, service, ref, lambda: service.unhook(hook))
@@ -35,7 +40,12 @@ def unhook(
 
 @router.post("/watches/{watch}/remove")
 def unwatch(
-    ref: RefDep, watch: str, form: FormDep, visitor: VisitorDep, service: PageServiceDep, runtime: RuntimeDep
+    ref: RefDep,
+    watch: str,
+    form: JobFormDep,
+    visitor: VisitorDep,
+    service: PageServiceDep,
+    runtime: RuntimeDep,
 ) -> Response:
     """Remove a watch."""
     return _done(runtime, visitor, service, ref, lambda: service.unwatch(watch))

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from respawn_hub.auth import FormDep, PageServiceDep, VisitorDep
+from respawn_hub.auth import PageServiceDep, VisitorDep
 from respawn_hub.comparing import blocks, counted
 from respawn_hub.fields import fields, given_parameters
-from respawn_hub.handlers.job_pages import RefDep, moved, seen_version
+from respawn_hub.handlers.job_pages import JobFormDep, RefDep, moved, seen_version
 from respawn_hub.handlers.notebooks import CLOSED, file_name
 from respawn_hub.handlers.outputs import framed
 from respawn_hub.handlers.streams import NOTEBOOK, attachment
@@ -124,7 +124,7 @@ def compare(
 def make_current(
     ref: RefDep,
     number: Number,
-    form: FormDep,
+    form: JobFormDep,
     visitor: VisitorDep,
     service: PageServiceDep,
     runtime: RuntimeDep,
@@ -145,7 +145,7 @@ def make_current(
 def run(
     ref: RefDep,
     number: Number,
-    form: FormDep,
+    form: JobFormDep,
     visitor: VisitorDep,
     service: PageServiceDep,
     runtime: RuntimeDep,
@@ -166,7 +166,7 @@ def run(
 def remove(
     ref: RefDep,
     number: Number,
-    form: FormDep,
+    form: JobFormDep,
     visitor: VisitorDep,
     service: PageServiceDep,
     runtime: RuntimeDep,
