@@ -20,7 +20,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 LOGS := .respawn/logs
-SCIENCE_LOCK := images/science/requirements.lock
+ENVIRONMENTS := $(notdir $(patsubst %/,%,$(dir $(wildcard images/*/environment.toml))))
 
 key = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
 HERE := $(shell pwd | sha256sum | cut -c1-16)
@@ -35,7 +35,7 @@ PROXY_STAMP := node_modules/.stamp-$(call key,package-lock.json)
 LIBRARIES := hub_ext/respawn_hub/static/frames/vendor
 LIBRARIES_STAMP := $(LIBRARIES)/.stamp-$(call key,package-lock.json requirements-dev.lock hatch_build.py)
 
-.PHONY: help setup packages proxy libraries kernel pythons system up test test-all truth check bench lock clean
+.PHONY: help setup packages proxy libraries kernel pythons system containers up test test-long test-all truth check bench lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \2/' \
@@ -114,8 +114,8 @@ $(LIBRARIES_STAMP): $(PACKAGES_STAMP) $(PROXY_STAMP)
 # The program finds by itself whether there is anything to do.
 kernel: packages
 	@$(call say,Standardized kernel respawn-science)
-	$(BIN)/python -m respawn_kernels.environments create science --lock $(SCIENCE_LOCK) --project . \
-	  --root .respawn/environments --prefix $(VENV) --display-name "Science (Respawn)" $(if $(KERNEL_PYTHON),--python $(KERNEL_PYTHON))
+	$(BIN)/respawn kernels build science --root .respawn/environments --prefix $(VENV) \
+	  $(if $(KERNEL_PYTHON),--python $(KERNEL_PYTHON))
 
 # --- use ----------------------------------------------------------------------------------------------
 
@@ -138,6 +138,16 @@ system:
 	export DEBIAN_FRONTEND=noninteractive
 	$(call logged,system,eval 'apt-get update && apt-get install -y --no-install-recommends $${need[*]}')
 
+# For the tests that build images and start containers; without them these are passed over.
+CONTAINER_PACKAGES := podman buildah runc netavark aardvark-dns iptables debootstrap uidmap
+
+containers:
+	@for tool in podman buildah runc debootstrap; do command -v $$tool >/dev/null || missing=yes; done
+	if [ -z "$${missing:-}" ] || [ "$$(id -u)" != 0 ]; then exit; fi
+	$(call say,System packages for the tests of images: $(CONTAINER_PACKAGES))
+	export DEBIAN_FRONTEND=noninteractive
+	$(call logged,containers,eval 'apt-get update && apt-get install -y --no-install-recommends $(CONTAINER_PACKAGES)')
+
 $(TORCH_STAMP): $(PACKAGES_STAMP)
 	@$(call say,Torch for the coverage test)
 	$(call logged,torch,$(BIN)/python -m pip install --disable-pip-version-check -r $(TORCH_LIST))
@@ -148,21 +158,33 @@ pythons: packages
 	@$(call say,Environments of other Pythons for the tests)
 	$(BIN)/python tests/support/interpreters.py
 
-# Failures are printed as they happen, and a run that takes more than an hour ends with its summary: one that is cut
-# off from outside says nothing else.
+# Failures are printed as they happen, and a run that takes more than 75 minutes ends with its summary: one that is
+# cut off from outside says nothing else.
 PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --instafail
 
-test: setup pythons system $(TORCH_STAMP) ## set up, then run the tests but for the slow ones (choose some with ARGS='-k schedule')
-	@$(PYTEST) -m 'not slow' --session-timeout 3600 --durations 25 $(ARGS)
+test: setup pythons system $(TORCH_STAMP) ## set up, then run the quick tests, in about a quarter of an hour (choose some with ARGS='-k schedule')
+	@$(PYTEST) -m 'not slow and not long' --session-timeout 4500 --durations 25 $(ARGS)
 
-test-all: setup pythons system $(TORCH_STAMP) ## set up, then run all tests
-	@$(PYTEST) $(ARGS)
+test-long: setup pythons system $(TORCH_STAMP) ## set up, then run what CI tries beside them
+	@$(PYTEST) -m 'long and not slow' --session-timeout 4500 --durations 25 $(ARGS)
 
-check: packages ## format, lint, types, and which part may import which
+# Together the parts are all tests, each once: a test looks.
+SHARD_unit := tests/unit tests/property tests/contract tests/coverage tests/truth tests/integration/ledger
+SHARD_jobs := $(addprefix tests/integration/,examples jobs kernels notices snapshots store support test_extras.py)
+SHARD_hub := tests/browser $(addprefix tests/integration/,access chaos hub server)
+SHARD ?= unit jobs hub
+
+test-all: setup pythons system containers $(TORCH_STAMP) ## set up, then run all tests in three parts (one of them with SHARD=unit, jobs or hub)
+	@$(foreach shard,$(SHARD),$(if $(SHARD_$(shard)),,$(error SHARD=$(shard) is no part of the tests: unit, jobs, hub)))failed=
+	$(foreach shard,$(SHARD),echo "==> $(shard)"; $(PYTEST) $(SHARD_$(shard)) $(ARGS) || failed="$$failed $(shard)";)
+	[ -z "$$failed" ] || { echo "make: failed:$$failed" >&2; exit 1; }
+
+check: packages ## format, lint, types, which room may import which, the words, and that each test can be imported
 	@$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/unit/test_layers.py
+	$(BIN)/pytest -q tests/unit/test_layers.py tests/unit/test_words.py
+	collected=$$($(BIN)/pytest -qqq --collect-only --disable-warnings) || { echo "$$collected" >&2; exit 1; }
 
 truth: packages pythons ## compare resumes with papermill from the top, on N instances of stories (N=1000 SEED=1)
 	@PYTHONPATH=tests $(BIN)/python -m truth --number $(N) --seed $(SEED) --workers $(JOBS) $(ARGS)
@@ -178,11 +200,13 @@ bench: setup system $(PEERS_STAMP) ## measure against others that do the like, h
 	  $(BIN)/python $$bench
 	done
 
-lock: packages ## write all locks anew: the environment, the proxy, the standardized kernel
+lock: packages ## write all locks anew: the environment, the proxy, the standardized kernels
 	@$(BIN)/uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.11 \
 	  --generate-hashes --upgrade --custom-compile-command "make lock" --quiet -o requirements-dev.lock
-	$(BIN)/uv pip compile images/science/requirements.in --universal --python-version 3.11 \
-	  --upgrade --custom-compile-command "make lock" --no-emit-index-url --quiet -o $(SCIENCE_LOCK)
+	# Debian 12 has Python 3.11.2, and some releases of libraries ask for 3.11.5.
+	$(BIN)/uv pip compile pyproject.toml images/server.in --extra server --universal --python-version 3.11.2 \
+	  --generate-hashes --upgrade --custom-compile-command "make lock" --quiet -o images/server.lock
+	for name in $(ENVIRONMENTS); do $(BIN)/respawn kernels lock --upgrade "$$name"; done
 	$(BIN)/uv pip compile benchmarks/peers.in --constraint requirements-dev.lock --universal --python-version 3.11 \
 	  --generate-hashes --upgrade --custom-compile-command "make lock" --quiet -o $(PEERS_LOCK)
 	npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund

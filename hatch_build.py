@@ -39,17 +39,25 @@ NODE: dict[str, dict[str, str]] = {
     },
 }
 """Files of each npm package, as patterns, and where they go; a slash at the end keeps their names."""
+ENVIRONMENTS = ("base", "dask", "science", "Containerfile", "server.lock")
+"""The kernel environments that come with the product, and what makes images of them."""
 BOKEH = ("bokeh", "bokeh-gl", "bokeh-widgets", "bokeh-tables", "bokeh-mathjax")
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
-    """Puts the libraries into what is built; a checkout that is installed as it is gets them from `make`."""
+    """Puts libraries and environments into what is built; an editable install finds them in the checkout."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Bring them unless they are there; fail where they cannot be had."""
-        if version == "editable" or (VENDOR / "versions.json").exists():
+        """Bring the libraries unless they are there; fail where they cannot be had."""
+        if version == "editable":
             return
-        bring()
+        if self.target_name == "wheel":  # in a checkout they are found in images/
+            for name in ENVIRONMENTS:
+                build_data["force_include"][str(ROOT / "images" / name)] = (
+                    f"respawn_environments/images/{name}"
+                )
+        if not (VENDOR / "versions.json").exists():
+            bring()
 
 
 def bring() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 On PostgreSQL two replicas of the service, and on SQLite one, work through schedules in simulated time. They,
 their runners and their connections are killed, frozen, told to stop and cut off by chance. Then all must
-have come to its end, with every promise kept that `tests/support/chaos/verdict.py` lists. A recovery is the
+have come to its end, with every promise kept that `tests/support/chaos/checker.py` lists. A recovery is the
 time from a runner's kill to the start of the next runner of the same run. Last, runs with real kernels, in
 the machine's own time: kernels, runners and replicas are killed, and each run must compute what it would
 have.
@@ -18,13 +18,13 @@ from typing import Any
 
 from harness import place, save
 
-from respawn_jobs.models import RunState
+from respawn_jobs.model.runs import RunState
 from respawn_jobs.store.database import Database
 from support.chaos import kernels
 from support.chaos.story import Plan, Report, run
 from support.postgres import running_postgres
 
-_PATIENCE = 1800.0
+_TIME_LIMIT = 1800.0
 """Real seconds that each part of a test may take."""
 
 
@@ -53,23 +53,23 @@ def with_kernels(seed: int, runs: int, strikes: int, directory: Path) -> dict[st
     succeeded = sum(run.state is RunState.SUCCEEDED for run in story.runs)
     figures = {
         "runs": len(story.runs), "succeeded": succeeded, "attempts": story.attempts,
-        "resumed": story.resumed, "harms in all": story.harms.total(),
+        "resumed": story.resumed, "faults in all": story.faults.total(),
     }  # fmt: skip
-    for label, count in [*figures.items(), *story.harms.items(), ("violations", len(story.wrong))]:
+    for label, count in [*figures.items(), *story.faults.items(), ("violations", len(story.wrong))]:
         print(f"  {label:24} {count:6}")
     if story.wrong:
         print("\n".join([*story.wrong, story.log]), file=sys.stderr)
-    return {"name": "real kernels", **figures, "harms": dict(story.harms), "violations": story.wrong}
+    return {"name": "real kernels", **figures, "faults": dict(story.faults), "violations": story.wrong}
 
 
 def show(name: str, report: Report) -> dict[str, Any]:
     """Print what came of a test, and return it."""
     figures = report.as_dict()
     print(f"\n{name}, seed {report.plan.seed}, {figures['seconds']:.0f} s")
-    for label in ("due_times", "runs", "attempts", "harms_in_all"):
+    for label in ("due_times", "runs", "attempts", "faults_in_all"):
         print(f"  {label.replace('_', ' '):24} {figures[label]:6}")
-    for harm, count in sorted(report.harms.items(), key=lambda item: -item[1]):
-        print(f"    {harm:22} {count:6}")
+    for fault, count in sorted(report.faults.items(), key=lambda item: -item[1]):
+        print(f"    {fault:22} {count:6}")
     median, p99 = figures["recovery_median_s"], figures["recovery_p99_s"]
     print(f"  {'recovery, median':24} {median if median is not None else '-':>6} s")
     print(f"  {'recovery, p99':24} {p99 if p99 is not None else '-':>6} s")
@@ -84,9 +84,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--due", type=int, default=2000, help="due times on PostgreSQL")
-    parser.add_argument("--strikes", type=int, default=540, help="harms on PostgreSQL; some find nothing")
+    parser.add_argument("--strikes", type=int, default=540, help="faults on PostgreSQL; some find nothing")
     parser.add_argument(
-        "--kernels", type=int, default=40, help="runs with real kernels; harms are twice as many"
+        "--kernels", type=int, default=40, help="runs with real kernels; faults are twice as many"
     )
     parser.add_argument("--rate", type=float, default=40.0, help="simulated seconds in a real one")
     arguments = parser.parse_args()
@@ -95,8 +95,8 @@ def main() -> int:
         first, second, third = home / "postgresql", home / "sqlite", home / "kernels"
         for directory in (first, second, third):
             directory.mkdir()
-        large = Plan(seed, due, strikes, rate=rate, patience=_PATIENCE)
-        small = Plan(seed, due // 10, strikes // 10, rate=rate, replicas=1, patience=_PATIENCE)
+        large = Plan(seed, due, strikes, rate=rate, time_limit=_TIME_LIMIT)
+        small = Plan(seed, due // 10, strikes // 10, rate=rate, replicas=1, time_limit=_TIME_LIMIT)
         results = [
             show("PostgreSQL, two replicas", on_postgresql(large, first)),
             show("SQLite, one replica", on_sqlite(small, second)),

@@ -18,8 +18,8 @@ from pathlib import Path
 from harness import ROOT, Series, place, save, table
 from playwright.sync_api import Page, sync_playwright
 
-from respawn_jobs.models import RunState
-from respawn_jobs.service import Promotion, RunRequest, Service
+from respawn_jobs.api.service import Promotion, RunRequest, Service
+from respawn_jobs.model.runs import RunState
 from support.hub import RunningHub, running_hub
 from support.waiting import wait_for
 
@@ -34,7 +34,7 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 120_000
+TIME_LIMIT_MS = 120_000
 """Milliseconds after which an opening counts as broken."""
 
 
@@ -80,14 +80,14 @@ def open_link(page: Page, link: str) -> list[float]:
         reached.append(time.perf_counter() - start)
 
     page.goto(link, wait_until="commit")
-    page.wait_for_url("**/respawn/debug/**", wait_until="domcontentloaded", timeout=PATIENCE)
+    page.wait_for_url("**/respawn/debug/**", wait_until="domcontentloaded", timeout=TIME_LIMIT_MS)
     note()
-    page.wait_for_url("**/lab/tree/**", wait_until="commit", timeout=PATIENCE)
+    page.wait_for_url("**/lab/tree/**", wait_until="commit", timeout=TIME_LIMIT_MS)
     note()
-    page.wait_for_selector(".respawn-failing-cell", state="visible", timeout=PATIENCE)
+    page.wait_for_selector(".respawn-failing-cell", state="visible", timeout=TIME_LIMIT_MS)
     note()
     page.wait_for_selector(
-        ".jp-Notebook-ExecutionIndicator[data-status='idle']", state="visible", timeout=PATIENCE
+        ".jp-Notebook-ExecutionIndicator[data-status='idle']", state="visible", timeout=TIME_LIMIT_MS
     )
     note()
     return reached

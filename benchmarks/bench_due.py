@@ -16,7 +16,7 @@ from pathlib import Path
 from harness import Series, place, save, sleep_until, table, trivial_notebook
 from peer_scheduler import running_scheduler
 
-from respawn_jobs.service import Promotion, ScheduleRequest, Service
+from respawn_jobs.api.service import Promotion, ScheduleRequest, Service
 from support.hub import running_hub
 from support.waiting import wait_for
 

@@ -122,7 +122,7 @@ def pair(home: Path, python: Path, setup: str) -> Iterator[tuple[Kernel, Kernel]
             kernel = stack.enter_context(running_kernel(directory, python))
             kernel.silent(f"{AGENT}.start({str(directory / 'spool')!r})")
             if not watched:  # before its first cell, so it has no audit hook
-                kernel.silent("__import__('respawn_kernels.evidence.watch', fromlist=['leave']).leave()")
+                kernel.silent("__import__('respawn_kernels.evidence.recording', fromlist=['leave']).leave()")
             kernel.run(setup)
             kernels.append(kernel)
         yield kernels[0], kernels[1]

@@ -23,10 +23,10 @@ from harness import Series, place, save
 from scheduler_rows import NAMESPACES, History, fill_runs, fill_schedules, make_due
 
 from respawn_jobs.access import Actor
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.api.service import Service
+from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import RunState
-from respawn_jobs.service import Service
+from respawn_jobs.model.runs import RunState
 from respawn_jobs.store.database import Database
 from support.postgres import running_postgres
 

@@ -33,7 +33,7 @@ from snapshot_limits import limits
 from snapshot_notebook import twenty_cells
 
 PEERS = ROOT / ".respawn" / "peers" / "bin" / "python"
-_MOST_FOR_METAFLOW = 200_000_000
+_MAX_FOR_METAFLOW = 200_000_000
 """Its gzip takes a minute for each gigabyte."""
 
 
@@ -174,7 +174,7 @@ def _sweeps(options: argparse.Namespace) -> dict[str, dict[int, State]]:
 
 
 def _bearable(name: str, kind: str, point: int) -> bool:
-    return name != "metaflow" or point <= (_MOST_FOR_METAFLOW if kind == "sizes" else 1_000)
+    return name != "metaflow" or point <= (_MAX_FOR_METAFLOW if kind == "sizes" else 1_000)
 
 
 def _change(state: State) -> str:

@@ -11,9 +11,11 @@ from typing import Any
 
 import nbformat
 
-from respawn_jobs.models import CellRecord, CellState, Checkpoint
-from respawn_jobs.notebooks import code_cells, source_hash
-from respawn_jobs.plan import Ended, plan_resume
+from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.runs import CellRecord, CellState
+from respawn_jobs.notebook.document import code_cells, source_hash
+from respawn_jobs.resume.draft import EndedRun
+from respawn_jobs.resume.plan import plan_resume
 
 
 def notebook(cells: list[str]) -> Any:
@@ -47,7 +49,7 @@ def plan(case: dict[str, Any]) -> dict[str, Any]:
     evidence = case["evidence"] or [None] * len(cells)
     records = [record(place, cell, done, evidence[place]) for place, cell in cells]
     points = [Checkpoint(cell=place, manifest=f"m{place}", variables=1, size=1) for place in range(done)]
-    ended = Ended("run-1", "python3", "lock", records, points, before)
+    ended = EndedRun("run-1", "python3", "lock", records, points, before)
     made = plan_resume(ended, notebook(case["new"]), kernel="python3", lock="lock", language="python")
     return {
         "point": made.checkpoint.cell + 1 if made.checkpoint else 0,

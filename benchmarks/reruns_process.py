@@ -57,7 +57,7 @@ class Told:
     """The cell that raised, if one did."""
 
     def same(self, truth: Told) -> bool:
-        """Tell whether this is what running from the top leaves; outputs are compared by the caller."""
+        """Return whether this is what running from the top leaves; outputs are compared by the caller."""
         mine = (self.lines, self.state, self.files, self.stopped)
         return mine == (truth.lines, truth.state, truth.files, truth.stopped)
 
@@ -114,7 +114,7 @@ def _run_all(
     cells: Sequence[str], names: Sequence[str] | None, directory: Path, ends: list[Connection]
 ) -> None:
     """Run all cells in this process, which is forked for it, and never return."""
-    from respawn_kernels.evidence.watch import leave, watch
+    from respawn_kernels.evidence.recording import leave, watch
 
     code = 1
     try:
@@ -176,7 +176,7 @@ def _hold(
     point: int, shell: Any, directory: Path, ends: list[Connection], names: Sequence[str] | None
 ) -> None:
     """Leave a copy of this process that goes on from here when it is asked to."""
-    from respawn_kernels.evidence.watch import leave
+    from respawn_kernels.evidence.recording import leave
 
     drawn = random.getstate()
     if os.fork() != 0:

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import insert, select, text, update
 
-from respawn_jobs.models import JobSettings, RunState
+from respawn_jobs.model.runs import RunState
+from respawn_jobs.model.settings import JobSettings
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import AttemptRow, AuditRow, CellRow, JobRow, RunRow, ScheduleRow, VersionRow
 
@@ -72,7 +73,7 @@ def fill_schedules(database: Database, now: datetime, there: int, count: int) ->
             "id": f"sch-{number:07d}", "job_id": jobs[number % len(jobs)][0], "cron": "0 8 * * *",
             "tz": "UTC", "paused": False, "parameters": {},
             "next_due": now + timedelta(days=1, seconds=number),
-            "missed": "latest", "missed_most": 1, "created_by": "ada", "created_at": now,
+            "missed": "latest", "max_missed": 1, "created_by": "ada", "created_at": now,
         }
         for number in range(there, count)
     )  # fmt: skip
@@ -125,8 +126,8 @@ def _run(
         "id": f"run-{number:010d}", "job_id": job_id, "namespace": namespace, "version_id": f"ver-{job_id}",
         "version": 1, "kernel": "python3", "settings": {}, "state": state,
         "parameters": {"day": str(created)},
-        "trigger": "schedule", "schedule_id": f"sch-{job_id}", "due_at": created, "logical_at": created,
-        "trigger_id": f"sch-{job_id}", "trigger_key": created.isoformat(), "created_by": "ada",
+        "trigger": "schedule", "schedule_id": f"sch-{job_id}", "due_at": created, "logical_date": created,
+        "trigger_id": f"sch-{job_id}", "idempotency_key": created.isoformat(), "created_by": "ada",
         "created_at": created, "started_at": ended and created, "finished_at": ended, "attempt": 1,
         "cells_total": _CELLS, "cells_done": _CELLS, "cancel_requested": False, "revision": 9,
         "error": failed if state == RunState.FAILED.value else None, "notebook": f"{number:064x}",

@@ -14,11 +14,11 @@ from pathlib import Path
 from harness import ROOT
 
 import support.kernels
-from respawn_kernels.held import DROP, SAVE, Place
+from respawn_kernels.exchange.messages import DROP, SAVE, HeldChildFiles
 from support.kernels import AGENT, Kernel, running_kernel
 
 _PR_SET_CHILD_SUBREAPER = 36
-_PATIENCE = 900.0
+_TIME_LIMIT = 900.0
 support.kernels._SECONDS = 900
 
 RESTORE = """
@@ -29,8 +29,8 @@ from traitlets.config import Config
 config = Config()
 config.HistoryManager.enabled = False
 shell = InteractiveShell.instance(config=config)
-from respawn_kernels.agent import read_manifest
-from respawn_kernels.restoring import restore_lazily, restore_now
+from respawn_kernels.checkpoint.manifest import read_manifest
+from respawn_kernels.restore.restore import restore_lazily, restore_now
 how, place, cell, imports, *lines = sys.argv[1:]
 exec(imports)
 started = time.perf_counter()
@@ -90,7 +90,7 @@ def store(directory: Path, state: str, cells: list[str]) -> Stored:
             found.saves.append(time.perf_counter() - started)
             found.growth.append(_bytes(spool) - before)
             before = _bytes(spool)
-        Place(spool, len(cells)).tell(DROP)
+        HeldChildFiles(spool, len(cells)).tell(DROP)
     document = json.loads((spool / "manifests" / f"{len(cells)}.json").read_bytes())
     found.unstored = [f"{one['name']}: {one['reason']}" for one in document["unstored"]]
     return found
@@ -113,11 +113,11 @@ def _hold(kernel: Kernel, cell: int) -> float:
 
 
 def _save(spool: Path, cell: int) -> float:
-    place = Place(spool, cell)
+    place = HeldChildFiles(spool, cell)
     held = place.read_held()
     if held is None or held.pid is None or not place.tell(SAVE):
         raise RuntimeError(f"the state after cell {cell} is not held: {held}")
-    give_up = time.monotonic() + _PATIENCE
+    give_up = time.monotonic() + _TIME_LIMIT
     while not place.report.exists() and time.monotonic() < give_up:
         time.sleep(0.002)
     report = place.read_report()

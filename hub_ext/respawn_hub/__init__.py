@@ -14,12 +14,12 @@ __all__ = ["configure"]
 
 
 def configure(c: Any, **options: Any) -> None:
-    """Add Respawn to a hub's configuration; see `respawn_hub.configuration.configure` for the options.
+    """Add Respawn to a hub's configuration; the options are those of `hub_config.configuration.configure`.
 
     Args:
         c: the configuration object of jupyterhub_config.py.
         options: where Respawn keeps its data, and how it is reached.
     """
-    from respawn_hub.configuration import configure as configure_hub
+    from respawn_hub.hub_config.configuration import configure as configure_hub
 
     configure_hub(c, **options)

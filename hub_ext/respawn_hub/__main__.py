@@ -15,18 +15,19 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from respawn_hub.app import create_app
-from respawn_hub.data_lock import DataLock, Holder
-from respawn_hub.deadlines import server_config
-from respawn_hub.listening import CannotListen, listeners
-from respawn_hub.services.ending import Ending
-from respawn_hub.services.runner_server import RunnerServer
-from respawn_hub.settings import HubSettings, NotUnderHub, Settings
-from respawn_hub.shared_account import refusal, warning
+from respawn_hub.hub_config.data_lock import DataLock, Holder
+from respawn_hub.loops.drain import DrainingReplica
+from respawn_hub.runners.server import RunnerServer
+from respawn_hub.startup.listening import CannotListen, listeners
+from respawn_hub.startup.settings import HubSettings, NotUnderHub, Settings
+from respawn_hub.startup.shared_account import refusal, warning
+from respawn_hub.web.connection_deadlines import server_config
 from respawn_jobs import logs
 from respawn_jobs.errors import Conflict, RespawnError
+from respawn_jobs.host.fast_imports import leave_out_grammars
+from respawn_jobs.host.private_files import keep_new_files_private, private_directory, private_file
 from respawn_jobs.ids import new_id
-from respawn_jobs.private_files import keep_new_files_private, private_directory, private_file
-from respawn_jobs.quick_imports import leave_out_grammars
+from respawn_jobs.model.validation_errors import wanted
 
 logger = logging.getLogger("respawn_hub")
 WRONG_SETTING, CANNOT_LISTEN, NO_STORE, IN_USE = 2, 3, 4, 5
@@ -36,12 +37,17 @@ WRONG_SETTING, CANNOT_LISTEN, NO_STORE, IN_USE = 2, 3, 4, 5
 class Server(uvicorn.Server):
     """A server that goes on answering until its runners have ended, so that they can record how.
 
-    The first signal lets runs finish for as long as the settings say; a second one hands them on at once.
+    The first signal lets runs finish for as long as the settings say; a second one requeues them at once.
+
+    Args:
+        app: the service, from `create_app`; its `state.ending` ends the runners.
+        config: uvicorn's configuration for that app.
+        lock: the held lock of the data directory, which notes an orderly stop; None where nothing was locked.
     """
 
     def __init__(self, app: FastAPI, config: uvicorn.Config, lock: DataLock | None = None) -> None:
         super().__init__(config)
-        self._ending: Ending = app.state.ending
+        self._ending: DrainingReplica = app.state.ending
         self._lock = lock
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -76,7 +82,7 @@ def main() -> int:
         settings = Settings()
     except ValidationError as error:
         for problem in error.errors(include_input=False):
-            _refused(f"RESPAWN_{str(problem['loc'][0]).upper()}: {problem['msg']}", WRONG_SETTING)
+            _refused(f"RESPAWN_{str(problem['loc'][0]).upper()} {wanted(problem)}", WRONG_SETTING)
         return WRONG_SETTING
     if settings.shared:
         if not settings.jobs_share_an_account:

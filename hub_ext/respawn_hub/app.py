@@ -7,62 +7,35 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from respawn_hub.answering import AlwaysAnswers
-from respawn_hub.failures import add_failures, unforeseen
-from respawn_hub.handlers import (
-    api,
-    artifacts,
-    backfills,
-    debug,
-    events,
-    history,
-    hooks,
-    job_life,
-    job_life_pages,
-    job_pages,
-    login,
-    namespaces,
-    notebooks,
-    operations,
-    outputs,
-    queueing,
-    resume_pages,
-    run_pages,
-    runner,
-    trigger_pages,
-    triggers,
-    version_pages,
-    versions,
-)
-from respawn_hub.headers import SafeHeaders
-from respawn_hub.hub import Hub
-from respawn_hub.limits import BodyLimits
-from respawn_hub.people import People
-from respawn_hub.runner_api import RunnerApi
-from respawn_hub.runtime import Runtime
-from respawn_hub.services.backfiller import Backfiller
-from respawn_hub.services.dispatcher import Dispatcher
-from respawn_hub.services.ending import Ending
-from respawn_hub.services.follower import Follower
-from respawn_hub.services.housekeeper import Housekeeper
-from respawn_hub.services.hub_watch import HubProcess, HubWatch
-from respawn_hub.services.owners import Owners
-from respawn_hub.services.presence import Presence
-from respawn_hub.services.runner_server import RunnerServer
-from respawn_hub.services.scheduler import Scheduler
-from respawn_hub.services.supervisor import Supervisor
-from respawn_hub.services.watcher import Watcher
-from respawn_hub.sessions import Sessions
-from respawn_hub.settings import HubSettings, Settings
-from respawn_hub.templating import HERE
-from respawn_hub.watching import Watching, watching
+from respawn_hub.api.routes import api_routers
+from respawn_hub.auth.runtime import Runtime
+from respawn_hub.auth.sessions import Sessions
+from respawn_hub.hub.client import Hub
+from respawn_hub.hub.people import People
+from respawn_hub.loops.drain import DrainingReplica
+from respawn_hub.loops.user_sync import Owners
+from respawn_hub.loops.wiring import FREED, RUN_ENDED, build_loops
+from respawn_hub.monitoring.hub_watch import HubProcess, HubWatch
+from respawn_hub.monitoring.wiring import Monitoring, watching
+from respawn_hub.pages.errors import add_failures, unforeseen
+from respawn_hub.pages.routes import page_routers
+from respawn_hub.pages.templating import HERE
+from respawn_hub.runners import routes as runner_routes
+from respawn_hub.runners.context import RunnerApi
+from respawn_hub.runners.server import RunnerServer
+from respawn_hub.startup.settings import HubSettings, Settings
+from respawn_hub.startup.store import open_ledger
+from respawn_hub.web.body_limits import BodyLimits
+from respawn_hub.web.headers import SafeHeaders
+from respawn_hub.web.server_errors import AlwaysAnswers
 from respawn_jobs import logs
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.api.address import API
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import Executor
@@ -70,10 +43,6 @@ from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ids import new_id
 from respawn_jobs.keyring import Keyring
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.audit_anchor import FILE as ANCHOR_FILE
-from respawn_jobs.ledger.quotas import Quotas
-from respawn_jobs.private_files import private_directory
-from respawn_jobs.store.database import Database
 
 logger = logging.getLogger(__name__)
 _DESCRIPTION = "Notebooks that run without you, and come back to life where they died."
@@ -94,7 +63,7 @@ def create_app(
 
     Args:
         settings: how the service works.
-        hub_settings: what the hub told it.
+        hub_settings: what the hub gave it.
         ledger: the store; by default the one that `settings` name.
         executor: starts runners; by default local processes.
         clock: the present moment; a `ledger` that is given has its own, which must be the same.
@@ -105,7 +74,7 @@ def create_app(
     store = ledger or open_ledger(settings, clock)
     service_url = hub_settings.service_url.rstrip("/") + hub_settings.prefix.rstrip("/")
     keyring = settings.keyring(clock)
-    keyring.current("cookies")  # what is wrong with the keys is told at the start
+    keyring.current("cookies")  # what is wrong with the keys is reported at the start
     hub, people = _hub_and_people(hub_settings, keyring, store)
     process = HubProcess(settings.hub_pid) if settings.hub_pid is not None else None
     hub_watch = HubWatch(hub, process, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -113,8 +82,22 @@ def create_app(
     watched.loops["owners"] = Owners(people, every_seconds=settings.users_seconds).tick
     if runners is not None:
         watched.loops["runners"] = runners.tick
-    runners_url = runners.url if runners else service_url
-    ending = _at_work(settings, store, executor, runners_url, watched, clock, replica or new_id("rep"))
+    replica = replica or new_id("rep")
+    logs.always(replica=replica)
+    executor = executor or LocalExecutor(
+        runners.url if runners else service_url,
+        max_running=settings.max_running,
+        freed=lambda: ending.supervisor.wake(FREED),
+    )
+    ending = build_loops(
+        settings,
+        store,
+        executor,
+        replica=replica,
+        clock=clock,
+        more=watched.loops,
+        passed=watched.metrics.loop_passed,
+    )
     runtime = Runtime(
         settings=settings,
         hub_settings=hub_settings,
@@ -127,27 +110,47 @@ def create_app(
         watching=watched,
     )
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if killed is not None:
-            await run_in_threadpool(_settle, store, killed)
-        if runners is not None:
-            runners.start(watched.metrics, ending.supervisor.wake)
-        ending.supervisor.start()
-        logger.info("Respawn serves %s", service_url)
-        yield
-        await run_in_threadpool(ending.run)
-        if runners is not None:  # the runners are gone, and have recorded how far they came
-            await run_in_threadpool(runners.close)
-        hub.close()
-        if ledger is None:
-            store.close()
-
-    app = _application(hub_settings.prefix, lifespan)
+    life = _Life(store, hub, ending, watched, runners, killed, service_url, owns_store=ledger is None)
+    app = _application(hub_settings.prefix, life.lived)
     app.state.runtime = runtime
-    app.state.runner_api = RunnerApi(ledger=store, uploads=settings.uploads, wake=ending.supervisor.wake)
+    app.state.runner_api = RunnerApi(
+        ledger=store, uploads=settings.uploads, wake=lambda: ending.supervisor.wake(RUN_ENDED)
+    )
     app.state.ending = ending
     return app
+
+
+@dataclass(frozen=True)
+class _Life:
+    """What starts with the server and ends after it."""
+
+    store: Ledger
+    hub: Hub
+    ending: DrainingReplica
+    watched: Monitoring
+    runners: RunnerServer | None
+    killed: str | None
+    url: str
+    owns_store: bool
+    """Whether the store was opened here, and so is closed here."""
+
+    @asynccontextmanager
+    async def lived(self, app: FastAPI) -> AsyncIterator[None]:
+        """Start the loops, and stop them in the order in which nothing is lost."""
+        supervisor = self.ending.supervisor
+        if self.killed is not None:
+            await run_in_threadpool(_settle, self.store, self.killed)
+        if self.runners is not None:
+            self.runners.start(self.watched.metrics, lambda: supervisor.wake(RUN_ENDED))
+        supervisor.start()
+        logger.info("Respawn serves %s", self.url)
+        yield
+        await run_in_threadpool(self.ending.run)
+        if self.runners is not None:  # the runners are gone, and have recorded how far they came
+            await run_in_threadpool(self.runners.close)
+        self.hub.close()
+        if self.owns_store:
+            self.store.close()
 
 
 def _sessions(settings: Settings, hub_settings: HubSettings, keyring: Keyring) -> Sessions:
@@ -174,11 +177,12 @@ def _application(prefix: str, lifespan: Callable[[FastAPI], AbstractAsyncContext
         description=_DESCRIPTION,
         version="1",
         lifespan=lifespan,
-        openapi_url=f"{prefix}api/openapi.json",
+        openapi_url=f"{prefix.rstrip('/')}{API}/openapi.json",
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(all_routes(), prefix=prefix.rstrip("/"))
+    for router in _routers():  # each by itself: a router of routers would have each route made twice
+        app.include_router(router, prefix=prefix.rstrip("/"))
     app.mount(f"{prefix}static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(BodyLimits, prefix=prefix)
     app.add_middleware(AlwaysAnswers, page=unforeseen)
@@ -187,38 +191,8 @@ def _application(prefix: str, lifespan: Callable[[FastAPI], AbstractAsyncContext
     return app
 
 
-def _at_work(
-    settings: Settings,
-    store: Ledger,
-    executor: Executor | None,
-    service_url: str,
-    watched: Watching,
-    clock: Clock,
-    replica: str,
-) -> Ending:
-    """Return the loops of this replica, not started yet, with the way in which they end."""
-    logs.always(replica=replica)
-    executor = executor or LocalExecutor(
-        service_url, max_running=settings.max_running, freed=lambda: supervisor.wake()
-    )
-    dispatcher = Dispatcher(store, executor, max_running=settings.max_running, replica=replica)
-    presence = Presence(
-        store, dispatcher, lambda: supervisor.health(), replica=replica, places=settings.max_running
-    )
-    supervisor = Supervisor(
-        {
-            "dispatcher": dispatcher.tick,
-            "presence": presence.tick,
-            **_loops(settings, store, lambda: supervisor.wake(), clock),
-            **watched.loops,
-        },
-        passed=watched.metrics.loop_passed,
-    )
-    return Ending(supervisor, dispatcher, presence, drain_seconds=settings.drain_seconds)
-
-
 def _settle(store: Ledger, killed: str) -> None:
-    """Tell of a replica that was killed on this machine; what cannot be told now, its leases tell later."""
+    """Record that a replica was killed on this machine; where that fails, its leases end by themselves."""
     try:
         lost = store.lose_replica(killed)
     except Unavailable as error:
@@ -231,77 +205,13 @@ def _settle(store: Ledger, killed: str) -> None:
     )
 
 
-def _loops(
-    settings: Settings, store: Ledger, wake: Callable[[], None], clock: Clock
-) -> dict[str, Callable[[], float]]:
-    """Return the loops that make runs, and the one that lets old ones go."""
-    return {
-        "scheduler": Scheduler(store, wake, clock=clock).tick,
-        "backfiller": Backfiller(store, wake).tick,
-        "follower": Follower(store, wake).tick,
-        "watcher": Watcher(store, wake, every_seconds=settings.watch_seconds).tick,
-        "housekeeper": Housekeeper(store).tick,
-    }
-
-
-def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
-    """Open the store that the settings name: URLs, or files in the data directory.
-
-    A database that does not answer now may do so later: until then what needs it is `Unavailable`. Raises
-    `InvalidInput` for a URL that cannot be used, `Conflict` for a store of a newer version.
-    """
-    private_directory(settings.data)
-    data = settings.data.absolute()
-    database = Database(settings.db_url or f"sqlite:///{data / 'respawn.db'}")
-    database.prepare_when_it_answers()
-    blobs = BlobStore(settings.blobs_url or (data / "blobs").as_uri())
-    blobs.protect()
-    ledger = Ledger(
-        database,
-        blobs,
-        clock=clock,
-        lease_seconds=settings.lease_seconds,
-        keyring=settings.keyring(clock),
-        anchor=data / ANCHOR_FILE,
-        inbox_url=settings.inbox_url,
-        blob_grace_seconds=settings.blob_grace_seconds,
-    )
-    megabytes = settings.quota_stored_megabytes
-    ledger.set_quotas(Quotas(megabytes * 1_000_000 if megabytes else None, settings.quota_waiting_runs))
-    return ledger
+def _routers() -> tuple[APIRouter, ...]:
+    return (*api_routers(), *page_routers(), runner_routes.router)
 
 
 def all_routes() -> APIRouter:
     """Return the routes of the service, without its prefix."""
     routes = APIRouter()
-    routes.include_router(artifacts.pages)
-    routes.include_router(history.pages)
-    routes.include_router(queueing.pages)
-    routes.include_router(operations.metrics_router)
-    for module in (
-        api,
-        artifacts,
-        backfills,
-        events,
-        history,
-        hooks,
-        runner,
-        login,
-        job_life,
-        job_pages,
-        job_life_pages,
-        version_pages,
-        notebooks,
-        namespaces,
-        operations,
-        outputs,
-        queueing,
-        run_pages,
-        resume_pages,
-        trigger_pages,
-        triggers,
-        versions,
-        debug,
-    ):
-        routes.include_router(module.router)
+    for router in _routers():
+        routes.include_router(router)
     return routes

@@ -7,8 +7,8 @@ from typing import Any
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from respawn_jobs.models import Model
-from respawn_jobs.service import ResumeRequest
+from respawn_jobs.api.service import ResumeRequest
+from respawn_jobs.model.base import Model
 from respawn_server.api_promotion import ROUTES as PROMOTION_ROUTES
 from respawn_server.api_write_back import ROUTES as WRITE_BACK_ROUTES
 from respawn_server.outcomes import outcome_of
@@ -20,8 +20,9 @@ class ResumeBody(Model):
 
     path: str
     rerun_once: bool = False
-    rerun_makers: bool = False
+    rerun_producers: bool = False
     load_imported: bool = False
+    break_triggers: bool = False
     strict: bool | None = None
     """None: as the job's settings say."""
 
@@ -90,9 +91,10 @@ async def _resume_request(handler: RespawnHandler) -> tuple[str, ResumeRequest]:
     request = ResumeRequest(
         notebook=text,
         rerun_once=body.rerun_once,
-        rerun_makers=body.rerun_makers,
+        rerun_producers=body.rerun_producers,
         load_imported=body.load_imported,
         strict=body.strict,
+        agreed=["break_triggers"] if body.break_triggers else [],
     )
     return run, request
 

@@ -7,17 +7,20 @@ from typing import Any
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from respawn_jobs.api.service import Promotion
+from respawn_jobs.api.versions import Agreement, ScheduleChange
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.models import JobSettings, Model
-from respawn_jobs.service import Promotion
-from respawn_jobs.service_versions import Agreement, ScheduleChange
+from respawn_jobs.model.base import Model
+from respawn_jobs.model.settings import JobSettings
 from respawn_server.promotion import (
     ScheduleBody,
     change_schedule,
     inspect_notebook,
+    job_name,
     preview,
     promote,
     run_now,
+    suggested_name,
 )
 from respawn_server.shared import KEY, RespawnHandler, read_body
 
@@ -65,9 +68,11 @@ class InspectHandler(RespawnHandler):
     async def get(self) -> None:
         """Answer an `Inspection`."""
         path = self.get_query_argument("path")
-        text = await self.shared.notebooks.text(path)
+        promotion = await _promotion(self, PromoteBody(path=path, name=job_name(path)), fresh=False)
         owner = await self.call(lambda service: service.whoami())
-        self.answer(inspect_notebook(path, text, owner).model_dump(mode="json"))
+        found = inspect_notebook(promotion.name, promotion.notebook, owner)
+        name = await self.call(lambda service: suggested_name(service, promotion))
+        self.answer(found.model_copy(update={"name": name}).model_dump(mode="json"))
 
 
 class PromotePreviewHandler(RespawnHandler):
@@ -81,6 +86,8 @@ class PromotePreviewHandler(RespawnHandler):
         """Answer a `Previewed`."""
         body: PromoteBody = read_body(PromoteBody, self.body())
         promotion = await _promotion(self, body, fresh=False)
+        drift = await self.shared.drift.look(body.path, promotion.notebook, fresh=False)
+        promotion = promotion.model_copy(update={"drift": drift})
         seen = await self.call(lambda service: preview(service, promotion, body.schedule))
         self.answer(seen.model_dump(mode="json"))
 
@@ -93,15 +100,27 @@ class PromoteHandler(RespawnHandler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Answer `{"version", "new", "schedule", "url"}`; `new` is false for a version that was current."""
+        """Answer `{"version", "new", "schedule", "url", "proposal"}`.
+
+        `new` is false for a version that was current. `proposal` is the environment.toml that was written for
+        packages beside the lock which the person left out knowingly; null where there is none.
+        """
         body: PromoteBody = read_body(PromoteBody, self.body())
         promotion = await _promotion(self, body, fresh=True)
+        drift = await self.shared.drift.look(body.path, promotion.notebook, fresh=True)
+        promotion = promotion.model_copy(update={"drift": drift})
         version, schedule = await self.call(lambda service: promote(service, promotion, body.schedule))
+        proposed = None
+        if drift and "ignore_drift" in body.agreed and promotion.directory is not None:
+            proposed = await self.shared.drift.propose(
+                body.path, promotion.notebook, promotion.directory, promotion.name
+            )
         document = {
             "version": version.model_dump(mode="json"),
             "new": version.number != body.seen,
             "schedule": schedule.model_dump(mode="json") if schedule else None,
             "url": f"{self.shared.pages}/jobs/{version.job}" if self.shared.pages else None,
+            "proposal": proposed,
         }
         self.answer(document, status=201)
 
@@ -114,7 +133,11 @@ class ScheduleHandler(RespawnHandler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Answer the `Schedule` as it is now, or null when it was removed."""
+        """Answer the `Schedule` as it is now, or null when it was removed.
+
+        Raises:
+            InvalidInput: the body is no `ChangeBody`, or changes nothing.
+        """
         body: ChangeBody = read_body(ChangeBody, self.body())
         if body.remove:
             await self.call(lambda service: service.unschedule(body.schedule))

@@ -9,7 +9,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from respawn_jobs.errors import Conflict, InvalidInput
-from respawn_jobs.models import Model
+from respawn_jobs.model.base import Model
 from respawn_server.fixes import CellFix, merge
 from respawn_server.job_file import JobFile, replace
 from respawn_server.notebook_text import with_cells
@@ -101,7 +101,7 @@ async def _look(handler: RespawnHandler, path: str) -> tuple[WriteBack, JobFile 
 
 def _merged(fix: Fix, file: JobFile) -> tuple[WriteBack, str]:
     """Return what writing the fix to the file would do, and the text that it would have."""
-    from respawn_jobs.notebooks import read_notebook
+    from respawn_jobs.notebook.document import read_notebook
 
     try:
         mine = read_notebook(file.text)

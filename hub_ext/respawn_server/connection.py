@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from respawn_jobs.api.service import Service
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.service import Service
 
 
-class Connection:
+class HubConnection:
     """Makes the service's client once, when it is first needed.
 
     Args:
@@ -38,9 +38,9 @@ class Connection:
                     "This Jupyter server has no token for the Respawn service: neither RESPAWN_TOKEN nor "
                     "JUPYTERHUB_API_TOKEN is set."
                 )
-            from respawn_jobs.remote import RemoteService
+            from respawn_jobs.remote.client import RemoteService
 
-            self._service = RemoteService(url, token)
+            self._service = RemoteService.connect(url, token)
         return self._service
 
 

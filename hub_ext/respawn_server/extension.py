@@ -10,7 +10,8 @@ from jupyter_server.base.handlers import FileFindHandler
 from jupyter_server.utils import url_path_join
 
 from respawn_server.api import ROUTES as API_ROUTES
-from respawn_server.connection import Connection, pages_url
+from respawn_server.connection import HubConnection, pages_url
+from respawn_server.drift import DriftLooks
 from respawn_server.kernel import Kernels
 from respawn_server.notebooks import Notebooks
 from respawn_server.openings import Openings
@@ -27,7 +28,7 @@ STATIC = Path(__file__).parent / "static"
 def load(server: ServerApp) -> None:
     """Add the pages and the API of Respawn below `<base url>/respawn/`."""
     web_app = server.web_app
-    connection = Connection(os.environ)
+    connection = HubConnection(os.environ)
     notebooks = Notebooks(server.contents_manager)
     kernels = Kernels(server.session_manager, server.kernel_manager, server.kernel_spec_manager)
     web_app.settings[KEY] = Shared(
@@ -35,6 +36,7 @@ def load(server: ServerApp) -> None:
         notebooks=notebooks,
         kernels=kernels,
         openings=Openings(connection, notebooks, kernels, server.log),
+        drift=DriftLooks(kernels),
         pages=pages_url(os.environ),
     )
     # The JupyterLab plugin links to the service's pages by it.

@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from nbformat import NotebookNode
 
-from respawn_jobs.models import Model
-from respawn_jobs.notebook_diff import diff_lines, pair_cells
-from respawn_jobs.service_versions import DiffLine
-from respawn_server.notebook_text import Kept, Made
+from respawn_jobs.api.versions import DiffLine
+from respawn_jobs.model.base import Model
+from respawn_jobs.notebook.diff import diff_lines, pair_cells
+from respawn_server.notebook_text import AddedCell, Kept
 
 _Essence = tuple[str, str, list[str]]
 
@@ -44,7 +44,7 @@ class Merge:
 
     notebook: NotebookNode
     cells: list[CellFix] = field(default_factory=list)
-    edits: list[Kept | Made] = field(default_factory=list)
+    edits: list[Kept | AddedCell] = field(default_factory=list)
     """What becomes of the cells of the file's text."""
 
 
@@ -80,7 +80,7 @@ def merge(
     )
     places = {id(cell): place for place, cell in enumerate(before)}
     result.edits = [
-        _kept(places[id(cell)], cell, was[places[id(cell)]]) if id(cell) in places else Made(cell)
+        _kept(places[id(cell)], cell, was[places[id(cell)]]) if id(cell) in places else AddedCell(cell)
         for cell in result.notebook.cells
     ]
     return result
@@ -136,7 +136,7 @@ def _change(
     if all(one == _essence(new) for one in known):
         return
     if now is None:
-        _tell(result, "changed", "otherwise", None, fixed, new, "", new.source)
+        _record(result, "changed", "otherwise", None, fixed, new, "", new.source)
         return
     place, text = _place(before, now), now.source
     if _essence(now) == _essence(new):
@@ -146,7 +146,7 @@ def _change(
         _write(now, new)
     else:
         state = "otherwise"
-    _tell(result, "changed", state, place, fixed, new, text, new.source)
+    _record(result, "changed", state, place, fixed, new, text, new.source)
 
 
 def _write(now: NotebookNode, new: NotebookNode) -> None:
@@ -160,12 +160,12 @@ def _write(now: NotebookNode, new: NotebookNode) -> None:
 def _remove(result: Merge, before: list[NotebookNode], old: NotebookNode, now: NotebookNode | None) -> None:
     """Take a cell out of the file that the fix took out, where it is as it was."""
     if now is None:
-        _tell(result, "removed", "there", None, None, old, "", "")
+        _record(result, "removed", "there", None, None, old, "", "")
     elif _essence(now) == _essence(old):
-        _tell(result, "removed", "write", _place(before, now), None, old, now.source, "")
+        _record(result, "removed", "write", _place(before, now), None, old, now.source, "")
         result.notebook.cells = [cell for cell in result.notebook.cells if cell is not now]
     else:
-        _tell(result, "removed", "otherwise", _place(before, now), None, old, now.source, "")
+        _record(result, "removed", "otherwise", _place(before, now), None, old, now.source, "")
 
 
 def _add(
@@ -189,7 +189,7 @@ def _add(
         same = next((one for one in others if _essence(one) == _essence(cell)), None)
         if same is not None:
             others = [one for one in others if one is not same]
-            _tell(result, "added", "there", _place(before, same), place, cell, cell.source, cell.source)
+            _record(result, "added", "there", _place(before, same), place, cell, cell.source, cell.source)
             behind = same
             continue
         before_it = earlier.get(place, [])
@@ -198,14 +198,14 @@ def _add(
             others = [one for one in others if one is not same]
             text = same.source
             _write(same, cell)
-            _tell(result, "changed", "write", _place(before, same), place, cell, text, cell.source)
+            _record(result, "changed", "write", _place(before, same), place, cell, text, cell.source)
             behind = same
             continue
         fresh = _fresh(cell, result.notebook)
         cells = result.notebook.cells
         at = 0 if behind is None else _place(cells, behind) + 1
         cells.insert(at, fresh)
-        _tell(result, "added", "write", None, place, cell, "", cell.source)
+        _record(result, "added", "write", None, place, cell, "", cell.source)
         behind = fresh
 
 
@@ -224,7 +224,7 @@ def _fresh(cell: NotebookNode, into: NotebookNode) -> NotebookNode:
     return fresh
 
 
-def _tell(
+def _record(
     result: Merge,
     kind: Literal["changed", "added", "removed"],
     state: Literal["write", "there", "otherwise"],
@@ -235,8 +235,8 @@ def _tell(
     to: str,
 ) -> None:
     lines = diff_lines(text, to) if state != "there" else []
-    told = CellFix(kind=kind, state=state, cell=place, fixed=fixed, cell_type=cell.cell_type, lines=lines)
-    result.cells.append(told)
+    cell_fix = CellFix(kind=kind, state=state, cell=place, fixed=fixed, cell_type=cell.cell_type, lines=lines)
+    result.cells.append(cell_fix)
 
 
 def _place(cells: Sequence[NotebookNode], cell: NotebookNode) -> int:
@@ -244,7 +244,7 @@ def _place(cells: Sequence[NotebookNode], cell: NotebookNode) -> int:
 
 
 def _tags(cell: NotebookNode) -> list[str]:
-    from respawn_jobs.notebooks import cell_tags
+    from respawn_jobs.notebook.document import cell_tags
 
     return cell_tags(cell)
 

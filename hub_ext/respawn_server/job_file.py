@@ -84,7 +84,7 @@ def _below_root(contents: Any, source: str) -> tuple[Path, str]:
         raise InvalidInput("is not below the root of this Jupyter server")
     inside = file.relative_to(root)
     if (root / inside.parent).resolve() != root.resolve() / inside.parent:
-        raise InvalidInput("lies behind a link, and where that leads may be anywhere")
+        raise InvalidInput("is behind a link, which may lead anywhere")
     return file, inside.as_posix()
 
 
@@ -93,7 +93,7 @@ def check_writable(file: Path, held: os.stat_result) -> None:
     if not held.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(file, os.W_OK):
         raise InvalidInput("is read-only")
     if not os.access(file.parent, os.W_OK | os.X_OK):
-        raise InvalidInput("lies in a directory that is read-only")
+        raise InvalidInput("is in a directory that is read-only")
     if held.st_uid != os.geteuid() and os.geteuid() != 0:
         raise InvalidInput("belongs to another account")
 

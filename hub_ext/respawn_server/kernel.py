@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -19,6 +20,8 @@ from respawn_kernels.hash_seed import VARIABLE
 
 READY_SECONDS = 60.0
 BUSY_SECONDS = 5.0
+_DIGITS = 12
+"""Digits of a build's hash that people are shown."""
 _OUTPUTS = ("stream", "display_data", "execute_result", "error")
 # Evaluated in the kernel: which run its variables were restored from, if any.
 _RESTORED = "getattr(get_ipython().magics_manager.registry.get('RespawnMagics'), 'restored_run', None)"
@@ -48,8 +51,14 @@ class Kernels:
         self._kernels = kernels
         self._specs = specs
 
-    async def check(self, name: str, lock: str | None) -> str:
-        """Return a kernel's display name, and say so when its packages are not those of `lock`.
+    async def build(self, name: str, lock: str | None) -> tuple[str, str]:
+        """Return the name by which the server starts the build of a kernel that a run used, and what it is.
+
+        Where the kernel's name has moved on, the build that it had is installed for this person.
+
+        Args:
+            name: the kernel's name.
+            lock: the hash of the build; None for the one that the kernel has now.
 
         Raises:
             InvalidInput: This server has no such kernel; it names those that there are.
@@ -64,19 +73,32 @@ class Kernels:
                 kernel=name,
                 known=known,
             ) from error
-        here = (spec.metadata.get("respawn") or {}).get("lock")
-        changed = bool(lock) and here != lock
-        return (
-            f"{spec.display_name}, with other packages than the run had"
-            if changed
-            else str(spec.display_name)
-        )
+        shown = str(spec.display_name)
+        if lock is None or (spec.metadata.get("respawn") or {}).get("lock") == lock:
+            return name, shown
+        from respawn_environments.errors import EnvironmentMissing
+        from respawn_environments.pins import install_pinned
+
+        build = lock[:_DIGITS]
+        kernels = Path(self._specs.user_kernel_dir)
+        try:
+            pinned = await asyncio.to_thread(install_pinned, kernels, name, spec.to_dict(), lock)
+        except EnvironmentMissing:
+            return name, f"{shown}, with other packages than the run had: its build {build} is not here"
+        except OSError as error:
+            return name, f"{shown}, with other packages than the run had: {error}"
+        return pinned, f"{shown}, build {build} as the run had; a newer one exists"
 
     async def open(self, path: str, name: str, hash_seed: str | None = None) -> tuple[str, bool]:
         """Return the id of the kernel of a notebook, and whether it lived before.
 
-        A living one is taken whatever its name: the person may have chosen another kernel. One that is
-        started hashes texts by `hash_seed`, unless its kernelspec says otherwise.
+        A living one is taken whatever its name: the person may have chosen another kernel.
+
+        Args:
+            path: the notebook's path below the server's root.
+            name: name of the kernelspec of a kernel that is started.
+            hash_seed: `PYTHONHASHSEED` of a kernel that is started, unless its kernelspec sets one; None for
+                none: texts then hash by a random seed.
 
         Raises:
             Unavailable: The kernel does not start.
@@ -115,24 +137,62 @@ class Kernels:
         Raises:
             TimeoutError: The kernel is busy.
         """
+        return await self.evaluate(kernel_id, _RESTORED, BUSY_SECONDS)
+
+    async def evaluate(self, kernel_id: str, expression: str, timeout: float) -> str | None:
+        """Return the text that an expression gives in a kernel, unseen; None when it gives none.
+
+        Args:
+            kernel_id: the kernel's id at this server.
+            expression: Python whose value is a text.
+            timeout: seconds that the kernel may take.
+
+        Raises:
+            TimeoutError: The kernel is busy.
+            Unavailable: The kernel does not answer.
+        """
         async with self._client(kernel_id) as client:
             reply = await client.execute_interactive(
                 "",
                 silent=True,
-                user_expressions={"run": _RESTORED},
+                user_expressions={"value": expression},
                 allow_stdin=False,
                 output_hook=lambda _message: None,
-                timeout=BUSY_SECONDS,
+                timeout=timeout,
             )
-        told = reply["content"].get("user_expressions", {}).get("run", {})
-        text = str(told.get("data", {}).get("text/plain", "None"))
-        return None if text == "None" else text.strip("'\"")
+        found = reply["content"].get("user_expressions", {}).get("value", {})
+        try:
+            value = ast.literal_eval(str(found.get("data", {}).get("text/plain", "None")))
+        except (SyntaxError, ValueError):
+            return None
+        return value if isinstance(value, str) else None
+
+    async def idle(self, path: str) -> str | None:
+        """Return the id of the kernel that a notebook has now; None when it has none, or one that works."""
+        if not await ensure_async(self._sessions.session_exists(path=path)):
+            return None
+        session = await ensure_async(self._sessions.get_session(path=path))
+        state = session["kernel"].get("execution_state")
+        return None if state == "busy" else str(session["kernel"]["id"])
+
+    async def spec(self, name: str) -> dict[str, Any] | None:
+        """Return the contents of a kernel's kernel.json; None where this server has no such kernel."""
+        try:
+            found = await ensure_async(self._specs.get_kernel_spec(name))
+        except (NoSuchKernel, ValueError):
+            return None
+        return dict(found.to_dict())
 
     async def execute(self, kernel_id: str, code: str, *, silent: bool = False) -> Executed:
         """Execute code and collect what it shows.
 
+        Args:
+            kernel_id: the kernel's id at this server.
+            code: the source, in the kernel's language.
+            silent: whether history and execution count stay as they are (`silent` of Jupyter's messages).
+
         Raises:
-            Unavailable: The kernel died meanwhile, for instance because the state did not fit into memory.
+            Unavailable: The kernel does not answer, or it died meanwhile: out of memory, for instance.
         """
         outputs: list[Any] = []
 

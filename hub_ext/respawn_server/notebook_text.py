@@ -29,7 +29,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Made:
+class AddedCell:
     """A cell that the text does not have."""
 
     cell: Mapping[str, Any]
@@ -55,7 +55,7 @@ class _Form:
         return written.replace("\n", self.newline + (self.indent or "") * level)
 
 
-def with_cells(text: str, cells: Sequence[Kept | Made]) -> str:
+def with_cells(text: str, cells: Sequence[Kept | AddedCell]) -> str:
     """Return a notebook's text with these cells, in their order.
 
     Args:

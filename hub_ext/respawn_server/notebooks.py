@@ -15,7 +15,9 @@ from tornado.web import HTTPError
 
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound
 from respawn_jobs.ids import is_id
-from respawn_jobs.models import DebugBundle, GitState, Run
+from respawn_jobs.model.debug_bundle import DebugBundle
+from respawn_jobs.model.jobs import GitState
+from respawn_jobs.model.runs import Run
 from respawn_server.job_file import JobFile, find
 
 DEBUG_DIRECTORY = "respawn-debug"
@@ -69,7 +71,7 @@ class Notebooks:
 
     async def saved(self, path: str) -> Saved:
         """Return a saved notebook with where it lies. Raises NotFound naming the path."""
-        from respawn_jobs.promotion import git_state
+        from respawn_jobs.notebook.promotion import git_state
 
         text, directory = await self.text(path), self.directory(path)
         if directory is None:
@@ -112,7 +114,7 @@ class Notebooks:
         Raises:
             Conflict: Another file has its name.
         """
-        from respawn_jobs.debug import debug_notebook
+        from respawn_jobs.debug.notebook import debug_notebook
 
         path = await self._path_of(DEBUG_DIRECTORY, bundle.run)
         if await ensure_async(self._contents.file_exists(path)):
@@ -135,7 +137,7 @@ class Notebooks:
         Raises:
             Conflict: There are too many copies of a run that has not ended.
         """
-        from respawn_jobs.notebooks import read_notebook
+        from respawn_jobs.notebook.document import read_notebook
 
         await self._make(RUNS_DIRECTORY)
         endings = [""] if run.state.final else [f"-so-far-{number}" for number in range(1, _MAX_COPIES)]
@@ -151,7 +153,14 @@ class Notebooks:
         )
 
     async def store_outputs(self, path: str, cell_id: str, outputs: list[Any], count: int | None) -> None:
-        """Store what a cell gave; nothing happens when somebody took the cell out."""
+        """Store what a cell gave; nothing happens when somebody took the cell out.
+
+        Args:
+            path: the notebook's path below the server's root.
+            cell_id: nbformat's id of the cell.
+            outputs: nbformat outputs, in their order; they replace the cell's own.
+            count: the cell's execution count; None where the kernel gave none.
+        """
         model = await ensure_async(self._contents.get(path, content=True, type="notebook"))
         for cell in model["content"].cells:
             if cell.get("id") == cell_id:

@@ -1,4 +1,4 @@
-"""Opening a debug notebook: the steps between the link and JupyterLab, told as they happen.
+"""Opening a debug notebook: the steps between the link and JupyterLab, reported as they happen.
 
 One opening per run at a time. Any number of pages may watch it; it goes on when they are closed, and a page
 that comes late hears the earlier steps too.
@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, TypedDict
 
 from respawn_jobs.errors import Corrupt, NotFound, RespawnError
-from respawn_jobs.models import DebugBundle
-from respawn_server.connection import Connection
+from respawn_jobs.model.debug_bundle import DebugBundle
+from respawn_server.connection import HubConnection
 from respawn_server.kernel import Kernels
 from respawn_server.notebooks import Notebooks
 
@@ -41,7 +41,7 @@ class ConfirmMessage(TypedDict):
 
     type: Literal["confirm"]
     job: str
-    makers: list[str]
+    authors: list[str]
     """Whose code has made the state, sorted."""
     cell: str
 
@@ -69,7 +69,7 @@ class Openings:
     """
 
     def __init__(
-        self, connection: Connection, notebooks: Notebooks, kernels: Kernels, log: logging.Logger
+        self, connection: HubConnection, notebooks: Notebooks, kernels: Kernels, log: logging.Logger
     ) -> None:
         self._connection = connection
         self._notebooks = notebooks
@@ -97,28 +97,35 @@ class Openings:
             bundle = await opening.fetch()
             question = await opening.question(bundle)
             if question is not None:
-                opening.tell(question)
+                opening.send(question)
                 return
             path = await opening.steps(bundle)
             if opening.problem is None:
-                opening.tell({"type": "open", "path": path})
+                opening.send({"type": "open", "path": path})
             else:
-                opening.tell({"type": "failed", "error": "restore", "message": opening.problem, "path": path})
+                opening.send({"type": "failed", "error": "restore", "message": opening.problem, "path": path})
         except RespawnError as error:
             self._log.warning("respawn: opening %s: %s", opening.run, error.message)
-            opening.tell({"type": "failed", "error": error.code, "message": error.message, "path": None})
+            opening.send({"type": "failed", "error": error.code, "message": error.message, "path": None})
         except Exception as error:  # noqa: BLE001 - the page waits for an answer, whatever broke
             self._log.exception("respawn: opening %s failed", opening.run)
             text = f"{type(error).__name__}: {error}. The log of this Jupyter server says more."
-            opening.tell({"type": "failed", "error": "error", "message": text, "path": None})
+            opening.send({"type": "failed", "error": "error", "message": text, "path": None})
         finally:
             del self._running[opening.run]
 
 
 class Opening:
-    """One debug notebook on its way; `steps` does the work, `messages` tells of it."""
+    """One debug notebook on its way; `steps` does the work, `messages` reports it.
 
-    def __init__(self, run: str, connection: Connection, notebooks: Notebooks, kernels: Kernels) -> None:
+    Args:
+        run: id of the run.
+        connection: the way to the service.
+        notebooks: where the debug notebook is written.
+        kernels: where its kernel is started.
+    """
+
+    def __init__(self, run: str, connection: HubConnection, notebooks: Notebooks, kernels: Kernels) -> None:
         self.run = run
         self.confirmed = False
         """Whether the person agreed to restore what somebody else has stored."""
@@ -134,7 +141,7 @@ class Opening:
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Add a message; call it in the event loop's thread."""
         self._messages.append(message)
         self._changed.set()
@@ -164,9 +171,9 @@ class Opening:
 
     async def question(self, bundle: DebugBundle) -> ConfirmMessage | None:
         """Return what must be agreed to before the steps, if anything. Raises RespawnError."""
-        from respawn_jobs.consent import other_authors
-        from respawn_jobs.debug import failing_index
-        from respawn_jobs.notebooks import read_notebook, title
+        from respawn_jobs.debug.notebook import failing_index
+        from respawn_jobs.model.code_authors import other_authors
+        from respawn_jobs.notebook.document import read_notebook, title
 
         visitor = await asyncio.to_thread(self._connection.service().whoami)
         self.authors = other_authors(bundle, visitor)
@@ -176,24 +183,24 @@ class Opening:
         cell = "none: every cell had finished"
         if failing is not None:
             cell = f"{failing}: {title(read_notebook(bundle.notebook).cells[failing])}"
-        return {"type": "confirm", "job": bundle.run.job, "makers": self.authors, "cell": cell}
+        return {"type": "confirm", "job": bundle.run.job, "authors": self.authors, "cell": cell}
 
     async def steps(self, bundle: DebugBundle) -> str:
         """Do the steps after the first and return the notebook's path. Raises RespawnError."""
         self._step("kernel", bundle.run.kernel)
-        found = await self._kernels.check(bundle.run.kernel, bundle.version.lock)
+        kernel, found = await self._kernels.build(bundle.run.kernel, bundle.lock)
         self._step("kernel", found, done=True)
         await self._download(bundle)
         self._step("notebook")
         path, kept = await self._notebooks.keep_or_write(bundle)
         self._step("notebook", f"{path}, kept with your changes" if kept else path, done=True)
         if self.problem is None:
-            await self._restore(bundle, path)
+            await self._restore(bundle, path, kernel)
         return path
 
     async def _download(self, bundle: DebugBundle) -> None:
-        from respawn_jobs.debug_download import begin_download
-        from respawn_kernels.restore import run_directory
+        from respawn_jobs.debug.state_download import begin_download
+        from respawn_kernels.exchange.restore_point import run_directory
 
         self._step("download")
 
@@ -231,12 +238,12 @@ class Opening:
             detail = f"some of it cannot be had: {fetch.error}"
         self._step("download", detail, done=True)
 
-    async def _restore(self, bundle: DebugBundle, path: str) -> None:
-        from respawn_jobs.debug import RESTORE_ID, restore_source
+    async def _restore(self, bundle: DebugBundle, path: str, name: str) -> None:
+        from respawn_jobs.debug.notebook import RESTORE_ID, restore_source
 
         self._step("restore", "starting the kernel")
         seed = await asyncio.to_thread(_hash_seed, self.run)
-        kernel, lived = await self._kernels.open(path, bundle.run.kernel, seed)
+        kernel, lived = await self._kernels.open(path, name, seed)
         if bundle.version.language != "python":
             self._step("restore", f"a {bundle.version.language} kernel has no snapshots", done=True)
             return
@@ -244,7 +251,7 @@ class Opening:
             self._step("restore", "the kernel still runs, with your variables", done=True)
             return
         self._step("restore", "restoring the variables")
-        problem = await self._lend(kernel)
+        problem = await self._bootstrap_agent(kernel)
         result = await self._kernels.execute(kernel, restore_source(self.run))
         await self._notebooks.store_outputs(path, RESTORE_ID, result.outputs, result.execution_count)
         if result.error:
@@ -253,30 +260,30 @@ class Opening:
             self._step("restore", "", done=True)
 
     async def _in_use(self, kernel: str) -> bool:
-        """Tell whether a living kernel must be left as it is: it holds this run's state, or it works."""
+        """Return whether a living kernel must be left as it is: it holds this run's state, or it works."""
         try:
             return await self._kernels.restored_run(kernel) == self.run
         except TimeoutError:
             return True
 
-    async def _lend(self, kernel: str) -> str | None:
+    async def _bootstrap_agent(self, kernel: str) -> str | None:
         """Let a kernel of an environment without Respawn import it; return why it cannot, if so."""
-        from respawn_kernels.lend import bootstrap_code, lend
-        from respawn_kernels.restore import run_directory
+        from respawn_kernels.bootstrap import bootstrap_code, link_packages
+        from respawn_kernels.exchange.restore_point import run_directory
 
         # Not a temporary directory: the kernel imports parts of it only when it needs them.
-        lent = lend(run_directory(self.run) / "lent")
-        return (await self._kernels.execute(kernel, bootstrap_code(lent), silent=True)).error
+        packages = link_packages(run_directory(self.run) / "packages")
+        return (await self._kernels.execute(kernel, bootstrap_code(packages), silent=True)).error
 
     def _step(self, step: Step, detail: str = "", *, done: bool = False) -> None:
-        self.tell({"type": "step", "step": step, "done": done, "detail": detail})
+        self.send({"type": "step", "step": step, "done": done, "detail": detail})
 
 
 def _hash_seed(run: str) -> str | None:
     """Return the seed by which texts were hashed in the state that was downloaded, where it had one."""
+    from respawn_kernels.checkpoint.manifest import Manifest
+    from respawn_kernels.exchange.restore_point import RestorePoint, run_directory
     from respawn_kernels.hash_seed import RANDOM
-    from respawn_kernels.manifest import Manifest
-    from respawn_kernels.restore import RestorePoint, run_directory
 
     directory = run_directory(run)
     try:
@@ -291,14 +298,14 @@ def _sparingly(progress: Callable[[int, int], Any]) -> Callable[[int, int], None
     """Let through only changes of a hundredth: a page has no use for a message per small blob."""
     last = -1
 
-    def told(there: int, total: int) -> None:
+    def report(there: int, total: int) -> None:
         nonlocal last
         part = 100 * there // total if total else 100
         if part != last:
             last = part
             progress(there, total)
 
-    return told
+    return report
 
 
 def _size(count: int) -> str:

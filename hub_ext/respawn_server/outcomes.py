@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
 
-from respawn_jobs.models import Run, RunState, Version
-from respawn_jobs.service import Service
+from respawn_jobs.api.service import Service
+from respawn_jobs.model.jobs import Version
+from respawn_jobs.model.runs import Run, RunState
 
 _MAX_RUNS = 20
 """Runs, each made from the one before, that are followed."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """A run, and what came of it."""
 
     run: Run
@@ -41,7 +42,7 @@ class Fix:
     """Of the versions between both, oldest first: fixes that may be in the file already."""
 
 
-def outcome_of(service: Service, run_id: str) -> Outcome:
+def outcome_of(service: Service, run_id: str) -> RunOutcome:
     """Return what became of a run: where it was resumed and started over, what was begun last counts."""
     detail = service.show(run_id)
     run = last = detail.run
@@ -53,12 +54,12 @@ def outcome_of(service: Service, run_id: str) -> Outcome:
         detail = max((service.show(one) for one in made), key=lambda one: one.run.created_at)
         restarted = restarted or detail.run.id != last.resumed_by
         last = detail.run
-    return Outcome(run) if last is run else Outcome(run, last, restarted)
+    return RunOutcome(run) if last is run else RunOutcome(run, last, restarted)
 
 
 def find_fix(service: Service, run_id: str) -> Fix | str:
     """Return the fix that made a failed run succeed, or why there is none to write anywhere."""
-    from respawn_jobs.notebooks import read_notebook
+    from respawn_jobs.notebook.document import read_notebook
 
     last = outcome_of(service, run_id).last
     if last is None:

@@ -45,7 +45,11 @@ class OpeningStream(RespawnHandler):
     @web.authenticated
     @authorized
     async def post(self, run: str) -> None:
-        """Stream the messages of `respawn_server.openings` until the last."""
+        """Stream the messages of `respawn_server.openings` until the last.
+
+        Raises:
+            InvalidInput: the address names no run, or the body is no JSON object.
+        """
         if not is_id("run", run):
             raise InvalidInput(f"{run!r} is not the id of a run")
         confirmed = bool(self.request.body) and self.body().get("confirm") is True
@@ -84,7 +88,13 @@ class CopyHandler(RespawnHandler):
     @web.authenticated
     @authorized
     async def post(self, run: str) -> None:
-        """Answer `{"path"}`, below the server's root."""
+        """Answer `{"path"}`, below the server's root.
+
+        Raises:
+            InvalidInput: the address names no run.
+            NotFound, Forbidden: there is no such run, or this server's user may not read it.
+            Conflict: there are too many copies of a run that has not ended.
+        """
         if not is_id("run", run):
             raise InvalidInput(f"{run!r} is not the id of a run")
         # The state first: a run that ends in between counts as one that had not.

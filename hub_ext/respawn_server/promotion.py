@@ -7,11 +7,13 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from respawn_jobs import schedules
+from respawn_jobs import cron as schedules
+from respawn_jobs.api.service import Promotion, RunRequest, ScheduleRequest, Service
+from respawn_jobs.api.versions import PromotionPreview, ScheduleChange
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, RespawnError
-from respawn_jobs.models import Model, Parameter, Run, Schedule, Version
-from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest, Service
-from respawn_jobs.service_versions import PromotionPreview, ScheduleChange
+from respawn_jobs.model.base import Model
+from respawn_jobs.model.jobs import Parameter, Schedule, Version
+from respawn_jobs.model.runs import Run
 
 VALUE = "value of "
 """What the name of a field for a parameter's value begins with."""
@@ -28,7 +30,7 @@ class ScheduleBody(Model):
 
 
 class Inspection(Model):
-    """What a notebook would be as a job, told before it is promoted."""
+    """What a notebook would be as a job, shown before it is promoted."""
 
     name: str
     namespace: str
@@ -38,7 +40,7 @@ class Inspection(Model):
     parameters: list[Parameter]
 
 
-class Problem(Model):
+class PromotionProblem(Model):
     """Why a promotion would be refused."""
 
     field: str
@@ -51,19 +53,28 @@ class Previewed(Model):
 
     preview: PromotionPreview | None
     """None where it would be refused."""
-    problems: list[Problem]
+    problems: list[PromotionProblem]
     next_due: list[str] = []
     """The next times of the schedule that it would add."""
 
 
-def inspect_notebook(path: str, text: str, owner: str) -> Inspection:
-    """Return what a notebook would be as a job of `owner`. Raises InvalidInput for what is not a notebook."""
-    from respawn_jobs.notebooks import read_notebook
+def inspect_notebook(name: str, text: str, owner: str) -> Inspection:
+    """Return what a notebook would be as a job.
+
+    Args:
+        name: the name that the job would have.
+        text: the notebook as its file holds it, JSON.
+        owner: the hub's name of whose namespace, `user/<owner>`, it would be in.
+
+    Raises:
+        InvalidInput: the text is no notebook.
+    """
+    from respawn_jobs.notebook.document import read_notebook
 
     notebook = read_notebook(text)
     spec = notebook.metadata.get("kernelspec") or {}
     return Inspection(
-        name=_job_name(path),
+        name=name,
         namespace=f"user/{owner}",
         kernel=spec.get("name"),
         display_name=spec.get("display_name") or spec.get("name"),
@@ -72,18 +83,36 @@ def inspect_notebook(path: str, text: str, owner: str) -> Inspection:
     )
 
 
-def preview(service: Service, promotion: Promotion, schedule: ScheduleBody | None) -> Previewed:
-    """Tell what a promotion with its schedule would do, and all that would be refused of it.
+def suggested_name(service: Service, promotion: Promotion) -> str:
+    """Return the name of the job that the file is already, the newest of several; else the promotion's own.
 
     Raises:
         RespawnError: The service does not answer, or not to this server.
     """
-    problems: list[Problem] = []
+    try:
+        seen = service.preview_promotion(promotion)
+    except (InvalidInput, Forbidden, Conflict):  # the preview of the form tells it, at its field
+        return promotion.name
+    return seen.same_file[0].rpartition("/")[2] if seen.same_file else promotion.name
+
+
+def preview(service: Service, promotion: Promotion, schedule: ScheduleBody | None) -> Previewed:
+    """Return what a promotion with its schedule would do, and all that would be refused of it.
+
+    Args:
+        service: the service, as this server's user may use it.
+        promotion: the notebook, and the form as typed so far.
+        schedule: the schedule as typed so far; None for a promotion without one.
+
+    Raises:
+        RespawnError: The service does not answer, or not to this server.
+    """
+    problems: list[PromotionProblem] = []
     seen: PromotionPreview | None = None
     try:
         seen = service.preview_promotion(promotion)
     except (InvalidInput, Forbidden, Conflict) as error:
-        problems.append(Problem(field=_field(error), message=error.message))
+        problems.append(PromotionProblem(field=_field(error), message=error.message))
     fires: list[str] = []
     if schedule is not None:
         for check in (
@@ -94,7 +123,7 @@ def preview(service: Service, promotion: Promotion, schedule: ScheduleBody | Non
             try:
                 check()
             except (InvalidInput, Conflict) as error:
-                problem = Problem(field=_field(error), message=error.message)
+                problem = PromotionProblem(field=_field(error), message=error.message)
                 if problem not in problems:
                     problems.append(problem)
     return Previewed(preview=seen, problems=problems, next_due=fires)
@@ -105,9 +134,16 @@ def promote(
 ) -> tuple[Version, Schedule | None]:
     """Promote a notebook and schedule it.
 
+    Args:
+        service: the service, as this server's user may use it.
+        promotion: the notebook, with what the person agreed to.
+        schedule: when it is to run; None for a promotion without a schedule.
+
     Raises:
-        RespawnError: What `service` raises. A schedule that cannot be, or that the job has already, is
-            refused before anything is promoted.
+        InvalidInput: the schedule, or a parameter's value, cannot be used; nothing was promoted.
+        Conflict: the job has this schedule already, and nothing was promoted; or somebody added it meanwhile,
+            and the message names the version that the job has. Also what `Service.promote` refuses.
+        RespawnError: what else `service` raises.
     """
     if schedule is None:
         return service.promote(promotion), None
@@ -144,7 +180,18 @@ def change_schedule(
 
 
 def run_now(service: Service, job: str, version: int | None, typed: dict[str, str]) -> Run:
-    """Queue a run of a job with parameters as they were typed. Raises what `Service.run` raises."""
+    """Queue a run of a job with parameters as they were typed.
+
+    Args:
+        service: the service, as this server's user may use it.
+        job: the job, `namespace/name`.
+        version: number of the version that runs, from 1; None for the current one.
+        typed: the parameters' values as typed, by name; those that are left out take their default.
+
+    Raises:
+        InvalidInput: a value is not of the type that its parameter declares.
+        RespawnError: what else `Service.run` raises.
+    """
     declared = _declared(service, job, version)
     values = {name: _parse(declared, name, value) for name, value in typed.items()}
     return service.run(RunRequest(job=job, parameters=values, version=version))
@@ -157,7 +204,7 @@ def _declared(service: Service, job: str, version: int | None) -> list[Parameter
 
 
 def _parse(declared: list[Parameter], name: str, value: str) -> Any:
-    from respawn_jobs.parameters import parse
+    from respawn_jobs.notebook.parameter_values import parse
 
     return parse(declared, name, value)
 
@@ -188,8 +235,9 @@ def _field(error: RespawnError) -> str:
 
 
 def _scheduled_values(text: str, typed: dict[str, str]) -> dict[str, Any]:
-    from respawn_jobs.notebooks import read_notebook
-    from respawn_jobs.parameters import check, inspectable
+    from respawn_jobs.notebook.document import read_notebook
+    from respawn_jobs.notebook.parameter_values import check
+    from respawn_jobs.notebook.parameters import inspectable
 
     notebook = read_notebook(text)
     declared = _parameters(notebook)
@@ -198,7 +246,7 @@ def _scheduled_values(text: str, typed: dict[str, str]) -> dict[str, Any]:
 
 
 def _parameters(notebook: NotebookNode) -> list[Parameter]:
-    from respawn_jobs.parameters import inspect
+    from respawn_jobs.notebook.parameters import inspect
 
     kernel = (notebook.metadata.get("kernelspec") or {}).get("name") or "python3"
     return inspect(notebook, kernel, _language(notebook))
@@ -210,7 +258,7 @@ def _language(notebook: NotebookNode) -> str:
     return str(spec.get("language") or info.get("name") or "python")
 
 
-def _job_name(path: str) -> str:
+def job_name(path: str) -> str:
     """Return a job name made from a file's: small letters, digits and hyphens."""
     letters = (
         char if char.isascii() and char.isalnum() else " " for char in PurePosixPath(path).stem.lower()

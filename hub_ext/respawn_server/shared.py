@@ -11,10 +11,13 @@ from typing import Any, TypeVar
 from jupyter_server.base.handlers import APIHandler
 from pydantic import ValidationError
 
+from respawn_jobs.api.service import Service
 from respawn_jobs.errors import InvalidInput, RespawnError
-from respawn_jobs.models import Model, Run
-from respawn_jobs.service import Service
-from respawn_server.connection import Connection
+from respawn_jobs.model.base import Model
+from respawn_jobs.model.runs import Run
+from respawn_jobs.model.validation_errors import in_words
+from respawn_server.connection import HubConnection
+from respawn_server.drift import DriftLooks
 from respawn_server.kernel import Kernels
 from respawn_server.notebooks import Notebooks
 from respawn_server.openings import Openings
@@ -28,10 +31,11 @@ M = TypeVar("M", bound=Model)
 class Shared:
     """One per Jupyter server, in the web application's settings under `KEY`."""
 
-    connection: Connection
+    connection: HubConnection
     notebooks: Notebooks
     kernels: Kernels
     openings: Openings
+    drift: DriftLooks
     pages: str
     """Where the service's pages are, for a browser; empty when there is none."""
 
@@ -56,7 +60,12 @@ class RespawnHandler(APIHandler):
             super().write_error(status_code, **kwargs)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log a refusal as one line; only what nobody expected gets a traceback."""
+        """Log a refusal as one line; only what nobody expected gets a traceback.
+
+        Args:
+            typ, value, tb: the exception's type, the exception, and its traceback, as
+                `tornado.web.RequestHandler.log_exception` gets them.
+        """
         if isinstance(value, RespawnError):
             self.log.warning("respawn: %s %s: %s", self.request.method, self.request.path, value.message)
         else:
@@ -96,4 +105,4 @@ def read_body(model: type[M], document: dict[str, Any]) -> M:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"{where}: {first['msg']}", field=where) from error
+        raise InvalidInput(in_words(first, place=False), field=where) from error

@@ -12,9 +12,12 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from respawn_kernels.artifact_records import ArtifactRecord
+    from pathlib import Path
 
-__all__ = ["__version__", "artifacts", "cluster", "load", "load_ipython_extension", "save"]
+    from respawn_kernels.exchange.artifact_records import ArtifactRecord
+    from respawn_kernels.host.freeze import FrozenEnvironment
+
+__all__ = ["__version__", "artifacts", "cluster", "freeze", "load", "load_ipython_extension", "save"]
 
 __version__ = "0.1.0"
 _NONE: Any = object()
@@ -40,9 +43,9 @@ def save(name: str, value: Any, *, wait: bool = False) -> ArtifactRecord:
         What was kept: name, number, kind, size.
 
     Raises:
-        respawn_kernels.artifact_records.ArtifactError: it could not be kept; what was kept before still is.
+        ArtifactError: it could not be kept; what was kept before still is.
     """
-    from respawn_kernels.artifacts import save as keep
+    from respawn_kernels.artifacts.api import save as keep
 
     return keep(name, value, wait=wait)
 
@@ -58,18 +61,18 @@ def load(name: str, default: Any = _NONE) -> Any:
         default: what to return when there is none.
 
     Raises:
-        respawn_kernels.artifact_records.ArtifactNotFound: there is none, and no default was given.
-        respawn_kernels.artifact_records.ArtifactError: it cannot be read or fetched.
+        respawn_kernels.exchange.artifact_records.ArtifactNotFound: there is none, and no default was given.
+        respawn_kernels.exchange.artifact_records.ArtifactError: it cannot be read or fetched.
     """
-    from respawn_kernels.artifacts import REQUIRED
-    from respawn_kernels.artifacts import load as bring
+    from respawn_kernels.artifacts.api import REQUIRED
+    from respawn_kernels.artifacts.api import load as bring
 
     return bring(name, REQUIRED if default is _NONE else default)
 
 
 def artifacts() -> list[ArtifactRecord]:
     """Return what `load` would give, by name."""
-    from respawn_kernels.artifacts import artifacts as listed
+    from respawn_kernels.artifacts.api import artifacts as listed
 
     return listed()
 
@@ -78,11 +81,16 @@ def cluster(workers: int = 2, *, panel: bool = True, **options: Any) -> Any:
     """Return a Dask client on a cluster of this kernel's own, and show a panel to watch and scale it.
 
     Args:
-        workers: how many worker processes.
+        workers: how many worker processes, at least 1.
         panel: show the panel, where the widgets are installed.
-        **options: see `respawn_kernels.cluster.cluster`.
+        **options: see `respawn_kernels.dask.local_cluster.cluster`.
+
+    Raises:
+        ValueError: `workers` is not a positive number.
+        ModuleNotFoundError: dask and distributed are not installed in this environment.
+        TimeoutError: the workers did not start within a minute; nothing is left running.
     """
-    from respawn_kernels.cluster import cluster as start
+    from respawn_kernels.dask.local_cluster import cluster as start
 
     client = start(workers, **options)
     if panel and importlib.util.find_spec("respawn_widgets") and importlib.util.find_spec("anywidget"):
@@ -90,6 +98,25 @@ def cluster(workers: int = 2, *, panel: bool = True, **options: Any) -> Any:
 
         show_cluster(client)
     return client
+
+
+def freeze(directory: str | Path | None = None, *, replace: bool = False) -> FrozenEnvironment:
+    """Return the environment that this notebook runs in, as a proposal for an environment.toml.
+
+    It names what was asked for, each in the version that is installed; what those need comes by itself. What
+    no lock can pin, such as an editable install, is left out and named.
+
+    Args:
+        directory: where to write environment.toml; its name will be the environment's. None to write nothing.
+        replace: write also where there is one already.
+
+    Raises:
+        FileExistsError: there is one, and `replace` is not given.
+        OSError: it cannot be written.
+    """
+    from respawn_kernels.host.freeze import freeze as propose
+
+    return propose(directory, replace=replace)
 
 
 def load_ipython_extension(shell: Any) -> None:

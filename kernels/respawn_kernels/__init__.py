@@ -11,6 +11,6 @@ from typing import Any
 
 def load_ipython_extension(shell: Any) -> None:
     """Give the shell the `%respawn` magic; what `%load_ext respawn_kernels` calls."""
-    from respawn_kernels.magics import RespawnMagics
+    from respawn_kernels.debug.magics import RespawnMagics
 
     shell.register_magics(RespawnMagics)

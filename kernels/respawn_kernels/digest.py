@@ -1,7 +1,8 @@
 """Content addresses, and files that are whole or absent.
 
 A digest is the BLAKE3 of the bytes, as 64 hex digits. One thread does the hashing: a pool that hashing left
-behind would make forking the kernel unsafe.
+behind would make forking the kernel unsafe. A file is written under another name, which rename(2) replaces by
+its own at once.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def write_whole(path: Path, data: bytes | bytearray | memoryview, *, durable: bo
     Args:
         path: where it goes; its directory exists.
         data: the bytes.
-        durable: wait until the disk has them. A spool that is read again by the same machine alone does not
-            need it.
+        durable: wait until the disk has them (fsync(2)). A spool that is read again by the same machine alone
+            does not need it.
 
     Raises:
         OSError: it could not be written, for instance because the disk is full; nothing is left behind.

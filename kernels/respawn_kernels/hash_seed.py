@@ -1,9 +1,9 @@
-"""The seed by which Python hashes texts: one for each environment, recorded with what ran under it.
+"""The seed by which Python hashes texts (PYTHONHASHSEED): one for each environment, recorded with each run.
 
 An object that keeps the hash of a text is found in a restored dictionary only where texts hash as they did
-when the dictionary was made; sets of texts are gone through in the order of their hashes. So kernels are
-started with a seed that the next kernel can have again. Limit: hashes that are made of addresses, as
-`object.__hash__` gives them, are others in each kernel.
+when the dictionary was made; sets of texts are iterated in the order of their hashes. So kernels are started
+with a seed that the next kernel can have again. Limit: hashes that are made of addresses, as
+`object.__hash__` returns them, differ in each kernel.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 
 VARIABLE = "PYTHONHASHSEED"
 RANDOM = "random"
-"""What is recorded of a kernel that chose its seed itself: nobody knows it, and no other kernel has it."""
+"""What is recorded of a kernel that chose its seed itself: it cannot be read, and no other kernel has it."""
 UNLOCKED = "0"
 """The seed of kernels whose environment is not made from a lock."""
-_MOST = 2**32 - 1
+_MAX = 2**32 - 1
 
 
 def seed_for(lock: str | None) -> str:
@@ -31,11 +31,11 @@ def seed_for(lock: str | None) -> str:
 def chosen(value: str | None) -> str | None:
     """Return a value of PYTHONHASHSEED in one form; None when it chooses nothing.
 
-    What Python refuses is returned as it is, so that it refuses it.
+    What Python refuses is returned as it is, so that Python reports it.
     """
     if not value:
         return None
-    return str(int(value)) if value.isascii() and value.isdigit() and int(value) <= _MOST else value
+    return str(int(value)) if value.isascii() and value.isdigit() and int(value) <= _MAX else value
 
 
 def own() -> str:
@@ -47,7 +47,7 @@ def own() -> str:
 
 
 def _asked_for_random() -> bool:
-    """Tell whether the interpreter was started with -R, which overrules the environment."""
+    """Return whether the interpreter was started with -R, which overrides the environment."""
     for argument in sys.orig_argv[1:]:
         if not argument.startswith("-") or argument[1:2] in ("c", "m", "-"):
             return False
@@ -61,7 +61,10 @@ def difference(stored: str | None, here: str) -> str | None:
 
     Args:
         stored: the seed that a checkpoint records; None when an older version wrote it.
-        here: that of the kernel in which it is restored.
+        here: the seed of the kernel in which it is restored, or `random`.
+
+    Returns:
+        Two sentences; None when texts hash the same.
     """
     if stored == here != RANDOM:
         return None
@@ -69,7 +72,7 @@ def difference(stored: str | None, here: str) -> str | None:
         why = f"its kernel had no fixed hash seed ({VARIABLE})"
     else:
         why = (
-            f"it had hash seed {stored}, and this kernel has {here} (mend: start it with {VARIABLE}={stored})"
+            f"it had hash seed {stored}, and this kernel has {here} (fix: start it with {VARIABLE}={stored})"
         )
     return (
         f"Texts hash differently here than where this state was made: {why}. Sets may have another order, "

@@ -10,8 +10,11 @@ from __future__ import annotations
 import builtins
 import json
 import os
+import stat
 import time
 from typing import Any
+
+from respawn_kernels.session_start import at_session_start
 
 _OWN: dict[str, Any] = {
     "monotonic": time.monotonic,
@@ -22,11 +25,25 @@ _OWN: dict[str, Any] = {
     "getpid": os.getpid,
     "getppid": os.getppid,
     "stat": os.stat,
+    "lstat": os.lstat,
     "scandir": os.scandir,
     "open": builtins.open,
     "dumps": json.dumps,
     "loads": json.loads,
 }
+
+_kernel = 0
+
+
+@at_session_start
+def _note_kernel() -> None:
+    global _kernel
+    _kernel = os.getpid()
+
+
+def kernel_pid() -> int:
+    """Return the kernel's process id, also in the children that it forks to write its state."""
+    return _kernel
 
 
 def monotonic() -> float:
@@ -45,12 +62,12 @@ def perf_counter() -> float:
 
 
 def sleep(seconds: float) -> None:
-    """Wait."""
+    """Suspend this thread for some seconds."""
     _OWN["sleep"](seconds)
 
 
 def strftime(form: str) -> str:
-    """Return the local time as text."""
+    """Return the local time as text, in a format of strftime(3)."""
     return str(_OWN["strftime"](form))
 
 
@@ -65,9 +82,17 @@ def getppid() -> int:
 
 
 def status_of(path: str) -> os.stat_result:
-    """Return what the system knows of a file. Raises OSError when it cannot be told."""
+    """Return the result of stat(2) for a path. Raises OSError when there is none."""
     found: os.stat_result = _OWN["stat"](path)
     return found
+
+
+def is_link(path: str) -> bool:
+    """Return whether a path is a symbolic link."""
+    try:
+        return stat.S_ISLNK(_OWN["lstat"](path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def scandir(path: str) -> Any:
@@ -76,15 +101,24 @@ def scandir(path: str) -> Any:
 
 
 def open_file(path: str, mode: str = "r", **more: Any) -> Any:
-    """Open a file. Raises OSError when it cannot be opened."""
+    """Open a file.
+
+    Args:
+        path: of the file.
+        mode: as for `open`.
+        **more: other arguments of `open`.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
     return _OWN["open"](path, mode, **more)
 
 
 def dumps(value: Any, **more: Any) -> str:
-    """Return a value as JSON. Raises TypeError when it cannot be told so."""
+    """Return a value as JSON. Raises TypeError when JSON has no form for it."""
     return str(_OWN["dumps"](value, **more))
 
 
 def loads(text: str | bytes) -> Any:
-    """Return what a JSON text says. Raises ValueError when it is none."""
+    """Return the value of a JSON text. Raises ValueError when it is not JSON."""
     return _OWN["loads"](text)

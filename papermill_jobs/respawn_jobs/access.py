@@ -42,14 +42,24 @@ class Actor:
         return f"user/{self.name}"
 
     def allows(self, action: Action, namespace: str) -> bool:
-        """Tell whether the scopes allow `action` in `namespace`."""
+        """Return whether the scopes allow `action` in `namespace`."""
         return any(
             _RANK[granted] >= _RANK[action] and where in (None, namespace)
             for granted, where in self._grants()
         )
 
     def require(self, action: Action, namespace: str, what: str | None = None) -> None:
-        """Raise `Forbidden`, naming `what`, its namespace and the actor, unless the scopes allow it."""
+        """Raise unless the scopes allow an action.
+
+        Args:
+            action: what is to be done.
+            namespace: where the job is, such as `user/ada` or `team/risk`.
+            what: how the message calls what was asked for, where the actor may not even read it; None for a
+                message that names the scope that is lacking.
+
+        Raises:
+            Forbidden: no scope allows it; the message names the actor and the namespace.
+        """
         if self.allows(action, namespace):
             return
         if what is not None and not self.allows("read", namespace):
@@ -57,7 +67,7 @@ class Actor:
                 f"{what} belongs to {namespace}; you are {self.name}", actor=self.name, namespace=namespace
             )
         raise Forbidden(
-            f"{self.name} may not {_VERBS[action]} jobs in {namespace}: "
+            f"you ({self.name}) may not {_VERBS[action]} jobs in {namespace}: "
             f"that needs the scope {PREFIX}{action} for it",
             actor=self.name,
             namespace=namespace,
@@ -68,7 +78,7 @@ class Actor:
         """Raise `Forbidden` unless the scopes allow `action` in all namespaces."""
         if not any(_RANK[granted] >= _RANK[action] and where is None for granted, where in self._grants()):
             raise Forbidden(
-                f"{self.name} may not {_VERBS[action]} all namespaces: "
+                f"you ({self.name}) may not {_VERBS[action]} all namespaces: "
                 f"that needs the scope {PREFIX}{action} without a filter",
                 actor=self.name,
                 action=action,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,3 +14,10 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """Return the system's present moment in UTC."""
     return datetime.now(UTC)
+
+
+def lease_clock() -> float:
+    """Return seconds that also pass while the machine sleeps, as they do for the service."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()

@@ -1,4 +1,4 @@
-"""The errors that callers act on: mend the call, ask for access, try again, give up.
+"""The errors that callers act on: fix the call, ask for access, try again, give up.
 
 Each is a small record: `code` names the case for machines, `status` is what HTTP answers for it, and
 `fields` hold what the message names. They survive a trip over HTTP (`as_dict`, `from_dict`) and pickling.

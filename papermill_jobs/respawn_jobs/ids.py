@@ -13,7 +13,7 @@ from typing import Literal
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 10
 
-Kind = Literal["run", "att", "job", "ver", "sch", "aft", "hok", "wch", "bfl", "rep", "bak"]
+Kind = Literal["run", "att", "job", "ver", "sch", "dep", "hok", "sen", "bfl", "rep", "bak"]
 
 
 def new_id(kind: Kind) -> str:
@@ -22,5 +22,5 @@ def new_id(kind: Kind) -> str:
 
 
 def is_id(kind: Kind, text: str) -> bool:
-    """Tell whether `text` has the form of an id of this kind."""
+    """Return whether `text` has the form of an id of this kind."""
     return re.fullmatch(rf"{kind}-[{_ALPHABET}]{{{_LENGTH}}}", text) is not None

@@ -56,7 +56,7 @@ class Key(BaseModel):
     """None for the current key."""
 
     def accepted(self, at: datetime) -> bool:
-        """Tell whether the key is valid at a time."""
+        """Return whether the key is valid at a time."""
         return self.accepted_until is None or at < self.accepted_until
 
 
@@ -239,9 +239,16 @@ class Keyring:
 
 
 def write_private(path: Path, text: str, *, sync: bool = True) -> None:
-    """Write a file whole or not at all, readable by its owner only. Raises `Unavailable`.
+    """Write a file whole or not at all, readable by its owner only.
 
-    Without `sync` a power cut may take the last writes back.
+    Args:
+        path: the file, in a directory that exists; the one that was there is replaced.
+        text: all that it holds.
+        sync: whether to wait until the file is on the disk. Without it a power cut may take the last writes
+            back.
+
+    Raises:
+        Unavailable: the file cannot be written.
     """
     try:
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
@@ -259,7 +266,13 @@ def write_private(path: Path, text: str, *, sync: bool = True) -> None:
 
 
 def shown(keys: list[Key], at: datetime, word: Callable[[datetime], str]) -> str:
-    """Return keys in words, without their secrets."""
+    """Return keys in words, without their secrets.
+
+    Args:
+        keys: the keys, in the order of the message.
+        at: the time that tells whether a key which was replaced is still accepted; with a zone.
+        word: writes a time for the reader.
+    """
     return ", ".join(
         f"{key.id} ({'current' if key.accepted_until is None else _past(key, at, word)})" for key in keys
     )
@@ -291,9 +304,9 @@ def _parsed(text: str, path: Path) -> _Content:
 
 def _mark(path: Path) -> tuple[int, int, int] | None:
     try:
-        told = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise Unavailable(f"the keys in {path} cannot be read: {error.strerror}") from error
-    return told.st_mtime_ns, told.st_size, told.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -44,9 +44,13 @@ def always(**fields: str) -> None:
 
 
 def configure(form: str = "text", *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Send the process's logs to a stream, stderr by default, in one of the two forms; replaces what was set.
+    """Send the process's logs to a stream; replaces what was set.
 
-    An unknown form is taken for text, and said so: a runner must not fail over it.
+    Args:
+        form: `text` or `json`. Any other is taken for text, and a warning says so: a runner must not fail
+            over it.
+        level: the least level that is logged, as `logging` numbers them.
+        stream: where the lines go; None for stderr.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(Fields())

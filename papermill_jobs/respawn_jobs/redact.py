@@ -1,4 +1,4 @@
-"""Takes secrets out of texts that leave: notices, logs, what is said of a failure.
+"""Takes secrets out of texts that leave: notices, logs, descriptions of failures.
 
 What looks like a secret goes: credentials and tokens in URLs, headers, keys of clouds and vendors, signed
 tokens, PEM blocks, `password=…` in its many spellings; so do values of the process's environment variables
@@ -14,12 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from respawn_kernels.secret_looks import NAMES, TELLING, VENDORS
+from respawn_kernels.secret_patterns import NAMES, TELLING, VENDORS
 
 GONE = "[secret]"
 _SHORTEST = 6
 """Characters of a value that is taken for a secret because of where it comes from."""
-_MOST = 200_000
+_MAX = 200_000
 _QUOTED_OR_WORD = r"""(?:\\?"(?:\\.|[^"\\\n])*"?|\\?'(?:\\.|[^'\\\n])*'?|[^\s"',;&)}\]\\]+)"""
 
 _WEBHOOKS = (
@@ -61,8 +61,8 @@ def hide(*secrets: str) -> None:
 
 def redact(text: str) -> str:
     """Return a text without what looks like a secret; what comes after 200,000 characters is cut off."""
-    if len(text) > _MOST:
-        text = text[:_MOST] + " […]"
+    if len(text) > _MAX:
+        text = text[:_MAX] + " […]"
     for secret in _known():
         text = text.replace(secret, GONE)
     for pattern, replacement in _PATTERNS:
@@ -104,7 +104,7 @@ def _of_environment(variables: tuple[tuple[str, str], ...]) -> frozenset[str]:
 
 
 def _is_path(value: str) -> bool:
-    """Tell whether a value names a file that holds the secret, rather than being one."""
+    """Return whether a value names a file that holds the secret, rather than being one."""
     return value.startswith("/") and len(value) < 4096 and Path(value).exists()
 
 

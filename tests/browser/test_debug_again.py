@@ -21,6 +21,7 @@ def hub(tmp_path: Path) -> Iterator[RunningHub]:
         yield running
 
 
+@pytest.mark.long
 def test_nothing_runs_unseen_and_a_strict_resume_can_be_chosen(
     page: Page, hub: RunningHub, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from respawn_jobs.models import Run, RunState
+from respawn_jobs.model.runs import Run, RunState
 from support.browser import picture, sign_in
 from support.hub import RunningHub, running_hub
 from support.servers import fail
@@ -62,6 +62,7 @@ def run_code(page: Page, code: str) -> Locator:
     return page.locator(".jp-Notebook .jp-Cell.jp-mod-active .jp-OutputArea-output")
 
 
+@pytest.mark.long
 def test_variables_are_listed_loaded_on_use_and_explained_when_lost(page: Page, hub: RunningHub) -> None:
     table = opened(page, hub, fail(hub, "shop", SOURCES))
     row = table.get_by_role("row").filter(has_text="readings")
@@ -92,11 +93,12 @@ def test_variables_are_listed_loaded_on_use_and_explained_when_lost(page: Page, 
     expect(diff.get_by_role("row").filter(has_text="rates")).to_contain_text("changed")
     expect(diff.get_by_role("row").filter(has_text="title")).to_contain_text("removed")
     picture(page, "state-4-diff")
-    saved = run_code(page, "%respawn checkpoint mended")
+    saved = run_code(page, "%respawn checkpoint fixed")
     expect(saved.first).to_contain_text("To come back to it, here or in another kernel")
     picture(page, "state-5-saved")
 
 
+@pytest.mark.long
 def test_thousands_of_variables_stay_in_a_box_that_scrolls(page: Page, hub: RunningHub) -> None:
     table = opened(page, hub, fail(hub, "many", MANY))
     expect(table).to_contain_text("3,000 variables")

@@ -1,4 +1,4 @@
-"""The journey: a run failed at night; its owner opens the failure, mends the cell and resumes."""
+"""The journey: a run failed at night; its owner opens the failure, fixes the cell and resumes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from respawn_jobs.models import CellState, Run, RunState
-from respawn_jobs.promotion import prepare
-from respawn_jobs.service import RunRequest
+from respawn_jobs.api.service import RunRequest
+from respawn_jobs.model.runs import CellState, Run, RunState
+from respawn_jobs.notebook.promotion import prepare
 from support.browser import picture, sign_in
 from support.hub import RunningHub, running_hub
 from support.waiting import wait_for
@@ -46,13 +46,13 @@ def failed(hub: RunningHub) -> Run:
     return run
 
 
-def test_failed_run_is_debugged_mended_and_resumed(page: Page, hub: RunningHub, failed: Run) -> None:
+def test_failed_run_is_debugged_fixed_and_resumed(page: Page, hub: RunningHub, failed: Run) -> None:
     page.goto(f"{hub.service_url}/")
     sign_in(page, "ada", hub.password)
     _find_the_failed_run(page, failed)
     _open_the_failure(page, failed)
     _look_at_a_variable(page)
-    _mend_the_cell(page)
+    _fix_the_cell(page)
     resumed = _resume(page, failed)
     _see_it_succeed(resumed, hub, failed)
 
@@ -92,7 +92,7 @@ def _look_at_a_variable(page: Page) -> None:
     expect(page.locator(".jp-Notebook")).not_to_contain_text("sorted(search.best_params_)")
 
 
-def _mend_the_cell(page: Page) -> None:
+def _fix_the_cell(page: Page) -> None:
     failing = page.locator(".respawn-failing-cell")
     _select(page, failing)
     page.keyboard.press("Enter")
@@ -100,7 +100,7 @@ def _mend_the_cell(page: Page) -> None:
     page.keyboard.insert_text(MENDED)
     page.keyboard.press("Control+Enter")
     expect(failing.locator(".jp-OutputArea-output")).to_contain_text("mean")
-    picture(page, "journey-5-mended")
+    picture(page, "journey-5-fixed")
 
 
 def _resume(page: Page, failed: Run) -> Page:

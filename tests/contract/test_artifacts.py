@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
-from respawn_jobs.artifact_parts import sealed
+from respawn_jobs.api.runner_protocol import ArtifactCommit, Outcome, RunnerPort
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, Service
+from respawn_jobs.blobs.artifact_parts import sealed
 from respawn_jobs.errors import Fenced, InvalidInput, NotFound
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import Artifact, ArtifactPart, CellError
-from respawn_jobs.protocol import ArtifactCommit, Outcome, RunnerPort
-from respawn_jobs.remote import RemoteRunner
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, Service
+from respawn_jobs.model.artifacts import Artifact, ArtifactPart
+from respawn_jobs.model.runs import CellError
+from respawn_jobs.remote.client import RemoteRunner
 from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text
 from support.service import served

@@ -9,14 +9,22 @@ import pytest
 from pydantic import ValidationError
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.runner_protocol import (
+    PROTOCOL,
+    CellEvent,
+    CheckpointCommit,
+    Outcome,
+    RunnerPort,
+    RunnerVersion,
+)
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, Service
 from respawn_jobs.errors import Conflict, Corrupt, Fenced, InvalidInput, NotFound, Unauthenticated
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.taken_over import recorded
-from respawn_jobs.models import CellError, CellState, Checkpoint, RunState
-from respawn_jobs.notebooks import source_hash
-from respawn_jobs.protocol import CellEvent, CheckpointCommit, Outcome, RunnerPort
-from respawn_jobs.remote import RemoteRunner
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, Service
+from respawn_jobs.ledger.resume.carry_over import recorded
+from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.runs import CellError, CellState, RunState
+from respawn_jobs.notebook.document import source_hash
+from respawn_jobs.remote.client import RemoteRunner
 from respawn_jobs.store.tables import RunRow
 from respawn_kernels.digest import digest_of
 from respawn_kernels.evidence import CellEvidence
@@ -99,6 +107,14 @@ def test_claim_tells_all_that_the_attempt_needs(port: RunnerPort, run: str) -> N
     assignment = port.claim()
     assert (assignment.run, assignment.kernel, assignment.number) == (run, "python3", 1)
     assert b"x + 1" in port.get_blob(assignment.notebook)
+
+
+def test_runner_and_service_name_the_protocol_that_they_speak(
+    port: RunnerPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("api.runner_protocol", "ledger.attempts.runner_port", "remote.client"):
+        monkeypatch.setattr(f"respawn_jobs.{module}.PROTOCOL", PROTOCOL + 1)
+    assert port.claim(RunnerVersion(protocol=PROTOCOL + 1)).protocol == PROTOCOL + 1
 
 
 def test_a_second_claim_is_refused(port: RunnerPort) -> None:

@@ -15,7 +15,7 @@ from support.classes.table import COMMAND, PAGE, Outcome, journey, page
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 """All libraries are in one process, whose state is looked at a thousand times: five minutes and more."""
 
-_LEAST = 150
+_MIN = 150
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_every_class_of_a_library_comes_back_equal_and_still_shared(
 
 
 def test_there_are_enough_classes(outcomes: list[Outcome]) -> None:
-    assert len({one.type for one in outcomes if not one.case.refused and not one.problems}) >= _LEAST
+    assert len({one.type for one in outcomes if not one.case.refused and not one.problems}) >= _MIN
 
 
 def test_no_class_is_declared_twice_alike() -> None:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.integration
 
 PARTS_OF: dict[str, list[str]] = {
     "kernels": ["respawn_kernels", "respawn"],
+    "environments": ["respawn_environments", "respawn_kernels"],
     "dask": ["respawn"],
     "widgets": ["respawn_widgets"],
     "jobs": ["respawn_jobs", "respawn_kernels"],
@@ -65,6 +66,12 @@ def test_wheel_brings_the_lab_extension_and_enables_the_server_extension(wheel: 
     data = {name.partition(".data/data/")[2] for name in wheel.names}
     assert "share/jupyter/labextensions/respawn/package.json" in data
     assert "etc/jupyter/jupyter_server_config.d/respawn_server.json" in data
+
+
+def test_wheel_brings_the_environments_with_their_locks(wheel: Wheel) -> None:
+    for name in ("base", "dask", "science"):
+        for file in ("environment.toml", "requirements.lock"):
+            assert f"respawn_environments/images/{name}/{file}" in wheel.names
 
 
 def test_wheel_holds_every_module_and_marks_each_part_as_typed(wheel: Wheel) -> None:

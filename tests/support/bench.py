@@ -11,12 +11,13 @@ from typing import Any
 from nbformat import NotebookNode
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.runner_protocol import CellEvent
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, Service
+from respawn_jobs.api.versions import RUN_ANYHOW
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import JobSettings, RunDetail
-from respawn_jobs.protocol import CellEvent
-from respawn_jobs.runner import execute_attempt
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, Service
-from respawn_jobs.service_versions import RUN_ANYHOW
+from respawn_jobs.model.runs import RunDetail
+from respawn_jobs.model.settings import JobSettings
+from respawn_jobs.runner.attempt import execute_attempt
 from support.notebooks import notebook, text
 
 

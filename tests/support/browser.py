@@ -23,7 +23,7 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 60_000
+TIME_LIMIT_MS = 60_000
 """How long a page may take to show what it should, in milliseconds; these machines are slow and shared."""
 
 
@@ -39,8 +39,8 @@ def chromium() -> Iterator[Browser]:
 def context(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     """A browser nobody has used before."""
     context = chromium.new_context(viewport={"width": 1280, "height": 860})
-    context.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
+    context.set_default_timeout(TIME_LIMIT_MS)
+    expect.set_options(timeout=TIME_LIMIT_MS)
     failed_before = request.session.testsfailed
     yield context
     if request.session.testsfailed > failed_before:

@@ -8,17 +8,11 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode, v4
 
-from respawn_jobs.models import (
-    CellError,
-    CellRecord,
-    CellState,
-    Checkpoint,
-    DebugBundle,
-    Run,
-    RunState,
-    Version,
-)
-from respawn_jobs.notebooks import source_hash
+from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.debug_bundle import DebugBundle
+from respawn_jobs.model.jobs import Version
+from respawn_jobs.model.runs import CellError, CellRecord, CellState, Run, RunState
+from respawn_jobs.notebook.document import source_hash
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 RUN = "run-0123456789"

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from respawn_kernels.capture.engine import GroupsEngine
+from respawn_kernels.cell_code.write_set import WriteSet
+from respawn_kernels.checkpoint.manifest import Manifest
 from respawn_kernels.digest import write_whole
-from respawn_kernels.groups import GroupsEngine
-from respawn_kernels.loading import GroupLoader
-from respawn_kernels.manifest import Manifest
-from respawn_kernels.mapping import MappedBlobs
-from respawn_kernels.touch import Touched
+from respawn_kernels.restore.group_loader import GroupLoader
+from respawn_kernels.restore.mapped_blobs import MappedBlobs
 
 
 @contextmanager
@@ -46,7 +46,7 @@ class Notebook:
         self.spool = spool
         self.cell = -1
         self._engine = GroupsEngine()
-        self._touched = Touched(namespace)
+        self._write_set = WriteSet(namespace)
         self._parent: int | None = None
         for part in ("blobs", "manifests"):
             (spool / part).mkdir(parents=True, exist_ok=True)
@@ -54,11 +54,11 @@ class Notebook:
     def run(self, source: str) -> None:
         """Run the next cell."""
         self.cell += 1
-        self._touched.note(source)
+        self._write_set.note(source)
         try:
             run(source, self.namespace)
         finally:
-            self._touched.mark(self.cell)
+            self._write_set.mark(self.cell)
 
     def checkpoint(
         self, *, incremental: bool = True, forked: bool = False, seconds: float = 20.0
@@ -78,7 +78,7 @@ class Notebook:
             first_seen={},
             execution_count=self.cell + 1,
             parent=parent,
-            touched=None if parent is None else self._touched.since(parent),
+            write_set=None if parent is None else self._write_set.since(parent),
             forked=forked,
             variable_seconds=seconds,
         )
@@ -96,6 +96,12 @@ class Notebook:
 
 def in_a_child(work: Callable[[], object]) -> None:
     """Do work in a forked child, as a writer does; what it changes in memory is lost."""
+    # In here: this module lies beside the tests' notebooks, and what it holds would count as theirs.
+    from respawn_kernels.session_state import registry
+    from respawn_kernels.session_state.patching import baseline
+
+    baseline.look()  # as the agent does at its start: each child would look at every module anew
+    registry.probes()
     child = os.fork()
     if not child:
         status = 1

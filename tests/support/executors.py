@@ -15,6 +15,9 @@ class NoPlaces:
     def cancel(self, attempt: str) -> None:
         """Do nothing: nothing runs."""
 
+    def expect(self) -> None:
+        """Prepare nothing."""
+
     def probe(self) -> list[tuple[str, str]]:
         """Say that nobody died."""
         return []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 
 from support.lonely import LonelyService
+from support.pressure import unhindered
 from support.runners import PlayedRunner
 
 REFUSED = 60.0
@@ -18,7 +18,7 @@ REFUSED = 60.0
 
 @contextmanager
 def heartbeats(service: LonelyService, runner: PlayedRunner) -> Iterator[list[float]]:
-    """Beat where runners are heard; yields how long each heartbeat waited, in seconds."""
+    """Beat where runners are heard; yields how long each heartbeat waited for the service, in seconds."""
     waits: list[float] = []
     over = threading.Event()
     address = f"{service.runner_url}/runner/{runner.attempt}/heartbeat"
@@ -26,12 +26,12 @@ def heartbeats(service: LonelyService, runner: PlayedRunner) -> Iterator[list[fl
     def beat() -> None:
         with httpx.Client(headers={"Authorization": f"Bearer {runner.token}"}, timeout=REFUSED) as client:
             while not waits or not over.wait(0.05):
-                began = time.monotonic()
+                began = unhindered()
                 try:
                     answered = client.post(address).status_code == 200
                 except httpx.HTTPError:
                     answered = False
-                waits.append(time.monotonic() - began if answered else REFUSED)
+                waits.append(unhindered() - began if answered else REFUSED)
 
     thread = threading.Thread(target=beat)
     thread.start()

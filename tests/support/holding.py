@@ -16,10 +16,11 @@ import random
 import signal
 import struct
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from support.waiting import moment
 
 SOURCES = [
     "count += 1",
@@ -63,11 +64,12 @@ def problems(namespace: dict[str, Any], cell: int) -> list[str]:
 
 
 def _kernel(spool: Path, seed: int, cells: int) -> None:
-    from respawn_kernels.boundary import Boundary, Session
-    from respawn_kernels.groups import GroupsEngine
-    from respawn_kernels.held import DROP, SAVE, Options, Place
-    from respawn_kernels.hold import hold
-    from respawn_kernels.touch import Touched
+    from respawn_kernels.agent.boundary import Boundary, KernelSession
+    from respawn_kernels.capture.engine import GroupsEngine
+    from respawn_kernels.cell_code.write_set import WriteSet
+    from respawn_kernels.evidence.recording import leave
+    from respawn_kernels.exchange.messages import DROP, SAVE, HeldChildFiles, Options
+    from respawn_kernels.fork.fork import hold
 
     chance = random.Random(seed)
     main = sys.modules["__main__"]
@@ -75,14 +77,14 @@ def _kernel(spool: Path, seed: int, cells: int) -> None:
     with (spool / "witness").open("r+b") as file:
         witness = mmap.mmap(file.fileno(), HELD.size)
     exec(BEGIN, namespace)
-    session = Session(spool, namespace, Touched(namespace), [])
+    session = KernelSession(spool, namespace, WriteSet(namespace), [])
     before = None
     for cell in range(cells):
         HELD.pack_into(witness, 0, cell, HELD.unpack_from(witness)[1])
         session.pass_by(cell)
         boundary = Boundary(session, GroupsEngine(), cell, {}, cell, [], 20.0, True)
-        place = Place(spool, cell)
-        held = hold(place, boundary, os.getppid(), Options())
+        place = HeldChildFiles(spool, cell)
+        held = hold(place, boundary, os.getppid(), Options(), leave)
         assert held.mode == "fork", held
         place.write_held(held)
         HELD.pack_into(witness, 0, cell, cell)
@@ -92,9 +94,9 @@ def _kernel(spool: Path, seed: int, cells: int) -> None:
             place.tell(SAVE)
         before = place
         for source in SOURCES:
-            session.touched.note(source)
+            session.write_set.note(source)
             exec(compile(source, "<cell>", "exec"), namespace)
-            time.sleep(chance.random() / 1000)
+            moment(chance, 0.001)
 
 
 def _runner(spool: Path, seed: int, cells: int) -> None:
@@ -118,9 +120,9 @@ def _runner(spool: Path, seed: int, cells: int) -> None:
 def main() -> None:
     import numpy  # noqa: F401
 
-    import respawn_kernels.groups
-    import respawn_kernels.hold
-    import respawn_kernels.shared  # noqa: F401
+    import respawn_kernels.capture.engine
+    import respawn_kernels.fork.fork
+    import respawn_kernels.memory.shared_memory  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print("ready", flush=True)

@@ -24,8 +24,9 @@ from typing import Any
 import httpx
 import psutil
 
-from respawn_jobs.remote import RemoteService
+from respawn_jobs.remote.client import RemoteService
 from support.ports import free_port
+from support.processes import command_of
 from support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +123,7 @@ class RunningHub:
     api = service
 
     def has_server(self, user: str) -> bool:
-        """Tell whether a user's single-user server runs."""
+        """Return whether a user's single-user server runs."""
         answer = self.hub_api("GET", f"/users/{user}")
         return answer.status_code == 200 and bool(answer.json().get("servers"))
 
@@ -250,7 +251,7 @@ def _healthy(hub: RunningHub) -> bool:
             f"the hub ended with status {hub.process.returncode}:\n{hub.log.read_text()[-4000:]}"
         )
     try:
-        return httpx.get(f"{hub.service_url}/api/health").status_code == 200
+        return httpx.get(f"{hub.service_url}/api/v1/health").status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -259,12 +260,5 @@ def _family(pid: int) -> list[psutil.Process]:
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def command_of(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
     except psutil.NoSuchProcess:
         return []

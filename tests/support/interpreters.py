@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from respawn_kernels.interpreters import NEWEST, OLDEST, Interpreter, find_interpreters
+from respawn_environments.interpreters import NEWEST, OLDEST, Interpreter, find_interpreters
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / ".respawn" / "pythons"

@@ -22,6 +22,7 @@ import httpx
 import psutil
 
 from support.ports import free_port
+from support.processes import command_of
 from support.waiting import wait_for
 
 TOKEN = "token-of-ada"
@@ -50,7 +51,7 @@ class LonelyService:
 
     def hearing(self) -> psutil.Process:
         """Return the process that hears the runners."""
-        (found,) = (p for p in self.processes() if "respawn_hub.runner_process" in _command(p))
+        (found,) = (p for p in self.processes() if "respawn_hub.runners.process" in command_of(p))
         return found
 
     def processes(self) -> list[psutil.Process]:
@@ -59,24 +60,17 @@ class LonelyService:
 
     def health(self) -> dict[str, Any]:
         """Return what it says of its health."""
-        found: dict[str, Any] = httpx.get(f"{self.url}/api/health").json()
+        found: dict[str, Any] = httpx.get(f"{self.url}/api/v1/health").json()
         return found
 
     def healthy(self) -> bool:
         """Whether it says that it is well."""
         assert self.process.poll() is None, "the service ended"
         try:
-            answers = [httpx.get(url) for url in (f"{self.url}/api/health", f"{self.runner_url}/health")]
+            answers = [httpx.get(url) for url in (f"{self.url}/api/v1/health", f"{self.runner_url}/health")]
             return all(answer.status_code == 200 for answer in answers)
         except httpx.HTTPError:
             return False
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:  # it has just ended
-        return []
 
 
 def _peak(pid: int) -> int:
@@ -114,7 +108,7 @@ def start_service(data: Path, hub_port: int, *, log: Path | None = None, **envir
     What it says goes to the end of `log`, by default to the test's own stderr.
     """
     origin, heard = f"http://127.0.0.1:{free_port()}", free_port()
-    told = {
+    settings = {
         "JUPYTERHUB_API_TOKEN": _SERVICE_TOKEN,
         "JUPYTERHUB_API_URL": f"http://127.0.0.1:{hub_port}/hub/api",
         "JUPYTERHUB_CLIENT_ID": "service-respawn",
@@ -123,9 +117,11 @@ def start_service(data: Path, hub_port: int, *, log: Path | None = None, **envir
         "RESPAWN_RUNNER_PORT": str(heard),
         "RESPAWN_SHARED": "no",
     }
-    with log.open("ab") if log else nullcontext() as said:
+    with log.open("ab") if log else nullcontext() as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "respawn_hub"], env={**os.environ, **told, **environment}, stderr=said
+            [sys.executable, "-m", "respawn_hub"],
+            env={**os.environ, **settings, **environment},
+            stderr=output,
         )
     return LonelyService(f"{origin}/services/respawn", f"http://127.0.0.1:{heard}", process)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from respawn_kernels.groups import GroupsEngine
-from respawn_kernels.manifest import Manifest
-from respawn_kernels.restoring import restore_now
-from respawn_kernels.snapshot import RestoreReport
+from respawn_kernels.capture.engine import GroupsEngine
+from respawn_kernels.checkpoint.manifest import Manifest
+from respawn_kernels.restore.report import RestoreReport
+from respawn_kernels.restore.restore import restore_now
 
 
 def notebook(code: str) -> dict[str, Any]:

@@ -28,9 +28,9 @@ def _tasks() -> Iterator[str]:
     for task in gc.get_objects():
         # By its type: an object may answer for its class by failing, as some of the tests' do.
         if issubclass(type(task), asyncio.Task) and not task.done():
-            told = io.StringIO()
-            task.print_stack(file=told)
-            yield told.getvalue()
+            stack = io.StringIO()
+            task.print_stack(file=stack)
+            yield stack.getvalue()
 
 
 def _children() -> Iterator[str]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from nbformat import NotebookNode
 
-from respawn_jobs.models import CellRecord, CellState, Checkpoint, Plan, Unstored
-from respawn_jobs.notebooks import cell_tags, code_cells, source_hash
-from respawn_jobs.plan import Ended, plan_resume
+from respawn_jobs.model.checkpoints import Checkpoint, Unstored
+from respawn_jobs.model.plans import Plan
+from respawn_jobs.model.runs import CellRecord, CellState
+from respawn_jobs.notebook.document import cell_tags, code_cells, source_hash
+from respawn_jobs.resume.draft import EndedRun
+from respawn_jobs.resume.plan import plan_resume
 from respawn_kernels.evidence import CellEvidence
 from support.notebooks import notebook
 
 
 def ended(
     nb: NotebookNode, done: int, *, kept: set[int] | None = None, unstored: tuple[Unstored, ...] = ()
-) -> Ended:
+) -> EndedRun:
     """Return a run of `nb` whose code cells before the `done`-th finished, and that one failed."""
     cells = code_cells(nb)
     states = [CellState.EXECUTED] * done + [CellState.FAILED] + [CellState.SKIPPED] * len(cells)
-    return Ended(
+    return EndedRun(
         run="run-1",
         kernel="python3",
         lock="lock-1",
@@ -55,7 +58,7 @@ def planned_after(cells: list[tuple[str, CellEvidence | None]], edits: dict[int,
         )
         for index, cell in code_cells(ran)
     ]
-    ended = Ended(
+    ended = EndedRun(
         run="run-1",
         kernel="python3",
         lock=None,

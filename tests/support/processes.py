@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from respawn_kernels.held import process_name
+import psutil
+
+from respawn_kernels.exchange.messages import process_name
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,16 @@ def look(pid: int) -> Seen | None:
     return Seen(pid, head.partition("(")[2], fields[0], int(fields[1]))
 
 
+def command_of(process: psutil.Process) -> list[str]:
+    """Return the words of a process's command, none for one that has ended meanwhile."""
+    try:
+        return process.cmdline()
+    except psutil.Error:  # a zombie among them
+        return []
+
+
 def runs(pid: int) -> bool:
-    """Tell whether a process runs: it is there, and no zombie."""
+    """Return whether a process runs: it is there, and no zombie."""
     seen = look(pid)
     return seen is not None and seen.runs
 

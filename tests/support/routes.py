@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -16,7 +17,8 @@ def routes(router: Any = None) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for route in (router or all_routes()).routes:
         if isinstance(route, APIRoute):
-            found += [(method, route.path) for method in sorted(route.methods)]
+            path = re.sub(r":\w+}", "}", route.path)
+            found += [(method, path) for method in sorted(route.methods)]
         else:
             found += routes(route.original_router)
     return found

@@ -7,18 +7,19 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from respawn_jobs.api.runner_protocol import Assignment, CellEvent, CheckpointCommit, Outcome
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellError, CellState, Checkpoint, Unstored
-from respawn_jobs.notebooks import (
+from respawn_jobs.model.checkpoints import Checkpoint, Unstored
+from respawn_jobs.model.runs import CellError, CellState, Run
+from respawn_jobs.notebook.document import (
     cell_tags,
     code_cells,
-    parameterize,
     read_notebook,
     source_hash,
     without_outputs,
     write_notebook,
 )
-from respawn_jobs.protocol import Assignment, CellEvent, CheckpointCommit, Outcome
+from respawn_jobs.notebook.parameterization import parameterize
 from respawn_kernels.digest import digest_of
 from respawn_kernels.evidence import CellEvidence
 
@@ -113,3 +114,30 @@ class PlayedRunner:
 def printed(index: int) -> dict[str, Any]:
     """The output of a cell that printed its index."""
     return {"output_type": "stream", "name": "stdout", "text": f"cell {index}\n"}
+
+
+def fail_third_cell(ledger: Ledger, run: Run) -> Run:
+    """Play a queued run whose first two cells finish and whose third one raises; return the run as it was."""
+    runner = PlayedRunner(ledger, run.id)
+    runner.begin()
+    runner.execute(0)
+    runner.execute(1)
+    runner.fail(2)
+    return run
+
+
+def calls(runner: PlayedRunner):
+    """Every call of the protocol but `claim`."""
+    blob = digest_of(b"x")
+    commit = CheckpointCommit(checkpoint=Checkpoint(cell=0, manifest=blob, variables=0, size=0), blobs=[])
+    event = runner.event(0, CellState.RUNNING)
+    return [
+        runner.port.heartbeat,
+        lambda: runner.port.record([event]),
+        lambda: runner.port.begin(blob, [event]),
+        lambda: runner.port.missing([blob]),
+        lambda: runner.port.put_blob(blob, b"x"),
+        lambda: runner.port.get_blob(runner.assignment.notebook),
+        lambda: runner.port.commit_checkpoint(commit),
+        lambda: runner.port.finish(Outcome(state="succeeded")),
+    ]

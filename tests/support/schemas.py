@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from respawn_jobs.store.database import Database
+from respawn_jobs.store import migrating
+from respawn_jobs.store.migrating import Migration
+from respawn_jobs.store.schema import OURS, KnownSchema
 
 _OWN = "name NOT LIKE 'sqlite_%' AND sql IS NOT NULL"
 
@@ -40,20 +42,22 @@ class _Copy:
 @pytest.fixture(scope="session", autouse=True)
 def schema_once() -> Iterator[None]:
     """Let the migrations run once for all empty databases in files that this process makes."""
-    migrate = Database._migrate
+    apply_missing = migrating.apply_missing
     made: list[_Copy] = []
 
-    def copied(self: Database, connection: Connection) -> None:
-        if connection.dialect.name != "sqlite" or _has_tables(connection):
-            migrate(self, connection)
-        elif made:
+    def copied(connection: Connection, known: KnownSchema, target: str, url: str) -> list[Migration]:
+        copies = known == OURS and target == OURS.needed and connection.dialect.name == "sqlite"
+        if copies and made and not _has_tables(connection):
             made[0].put_into(connection)
-        else:
-            migrate(self, connection)
+            return []
+        empty = copies and not _has_tables(connection)
+        applied = apply_missing(connection, known, target, url)
+        if empty:
             made.append(_Copy(connection))
+        return applied
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Database, "_migrate", copied)
+        patch.setattr(migrating, "apply_missing", copied)
         yield
 
 

@@ -12,8 +12,8 @@ import nbformat
 from jupyter_client.blocking.client import BlockingKernelClient
 from nbformat import v4
 
-from respawn_jobs.models import Run
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.model.runs import Run
 from support.hub import RunningHub
 from support.waiting import wait_for
 

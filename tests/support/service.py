@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from respawn_hub.app import create_app
-from respawn_hub.settings import HubSettings, Settings
+from respawn_hub.startup.settings import HubSettings, Settings
 from respawn_jobs.ledger import Ledger
 from support.waiting import wait_for
 

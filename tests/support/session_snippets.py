@@ -13,6 +13,7 @@ FILES = {
         "URL = 'https://production'\nCACHE = {}\nCOUNT = 0\nclass Config:\n    debug = False\n"
         "def fetch():\n    return 'really fetched'\ndef count():\n    global COUNT\n    COUNT += 1\n"
         "import abc\nclass Shape(abc.ABC):\n    pass\n"
+        "import warnings\ndef old():\n    warnings.warn('old is going')\n"
         "import functools\n@functools.singledispatch\ndef describe(x):\n    return 'thing'\n"
     ),
     "first/twin.py": "WHERE = 'first'\n",
@@ -270,6 +271,10 @@ SNIPPETS: dict[str, tuple[str, str]] = {
         "(get_ipython().display_formatter.formatters['text/plain'].float_precision, "
         "get_ipython().display_formatter.formatters['text/plain'](3.14159))",
     ),
+    "points of bars": (
+        "from matplotlib.figure import Figure\nFigure().add_subplot(projection='polar').bar([0], [1])[0].get_path()",
+        "__import__('matplotlib.path').path.Path.unit_rectangle()._interpolation_steps",
+    ),
     "order of subclasses": (
         "class Registered: pass\nclass Zebra(Registered): pass\nclass Ape(Registered): pass",
         "[one.__name__ for one in Registered.__subclasses__()]",
@@ -343,6 +348,26 @@ SNIPPETS: dict[str, tuple[str, str]] = {
 
 for slows in ("autoreload", "memory that is traced"):  # each cell after them takes several times as long
     SNIPPETS[slows] = SNIPPETS.pop(slows)
+SNIPPETS["order of variables"] = (
+    "ORDER_A = 'text'; ORDER_B = [1]; ORDER_C = 3; ORDER_D = {}; ORDER_E = 2.5; ORDER_F = [ORDER_B]",
+    "[name for name in globals() if name.startswith('ORDER_')]",
+)
+SNIPPETS["psutil's handle of the kernel"] = (
+    "import os, psutil; process = psutil.Process()",
+    "(process.pid == os.getpid(), process.is_running(), process == psutil.Process())",
+)
+SNIPPETS["warnings shown once"] = (  # the last: what filters are changed after it makes Python forget
+    "import contextlib, io, settings_of_app\n"
+    "def heard(warn):\n"
+    "    with contextlib.redirect_stderr(io.StringIO()) as said:\n"
+    "        warn()\n"
+    "    return said.getvalue().count('Warning')\n"
+    "def own(): warnings.warn('own', stacklevel=1)\n"
+    "import warnings; warnings.resetwarnings(); warnings.filterwarnings('once', 'only')\n"
+    "def only(): warnings.warn('only one')\n"
+    "first = [heard(settings_of_app.old), heard(own), heard(only)]",
+    "(first, heard(settings_of_app.old), heard(own), heard(only), heard(lambda: warnings.warn('new')))",
+)
 if find_spec("torch") is None:
     del SNIPPETS["torch"]  # it is too large for the tests' environment
 LOOK = """

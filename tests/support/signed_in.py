@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from respawn_hub import auth
 from respawn_hub.app import create_app
-from respawn_hub.settings import HubSettings, Settings
+from respawn_hub.auth import dependencies
+from respawn_hub.startup.settings import HubSettings, Settings
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
 
@@ -34,7 +34,7 @@ class SignedIn:
     ) -> httpx.Response:
         """Ask for a path of the service; a form is sent as its pages do."""
         if form is not None:
-            options["data"] = {**form, auth.FORM_FIELD: self.form_token}
+            options["data"] = {**form, dependencies.FORM_FIELD: self.form_token}
         return asyncio.run(self._ask(method, path, options))
 
     async def _ask(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
@@ -43,13 +43,13 @@ class SignedIn:
             return await client.request(method, path, **options)
 
 
-def signed_in(ledger: Ledger, data: Path, name: str = "ada") -> SignedIn:
-    """Sign the owner of `user/<name>` in at a service over `ledger` with its files in `data`."""
+def signed_in(ledger: Ledger, data: Path, name: str = "ada", *, actor: Actor | None = None) -> SignedIn:
+    """Sign the owner of `user/<name>`, or `actor`, in at a service over `ledger` with files in `data`."""
     hub = HubSettings(
         api_token="not-used", api_url=f"{_ORIGIN}/hub/api", client_id="service-respawn", service_url=_ORIGIN
     )
     app = create_app(Settings(data=data), hub, ledger=ledger)
     form_token = app.state.runtime.sessions.form_token("hub-token")
-    visitor = auth.Visitor(Actor.owner(name), form_token, "hub-token")
-    app.dependency_overrides[auth.visitor] = lambda: visitor
+    visitor = dependencies.Visitor(actor or Actor.owner(name), form_token, "hub-token")
+    app.dependency_overrides[dependencies.visitor] = lambda: visitor
     return SignedIn(app, form_token)

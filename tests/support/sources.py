@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -14,6 +14,7 @@ PARTS = {
     "respawn_hub": "hub_ext",
     "respawn_server": "hub_ext",
     "respawn_jobs": "papermill_jobs",
+    "respawn_environments": "kernels",
     "respawn_kernels": "kernels",
     "respawn": "kernels",
     "respawn_widgets": "widgets",
@@ -51,6 +52,18 @@ class Module:
                 found.update(f"{base}.{alias.name}" for alias in node.names)
         return found
 
+    def imported_modules(self, known: Collection[str], *, when_loaded: bool = False) -> set[str]:
+        """Return which of some modules it imports: of `from a import b` it is a.b, where that is a module."""
+        found: set[str] = set()
+        for node in _statements(self.tree, when_loaded):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = self._absolute(node)
+                names = (f"{base}.{alias.name}" for alias in node.names)
+                found.update(name if name in known else base for name in names)
+        return (found - {self.name}).intersection(known)
+
     def _absolute(self, node: ast.ImportFrom) -> str:
         if not node.level:
             return node.module or ""
@@ -71,6 +84,7 @@ def _statements(tree: ast.AST, when_loaded: bool) -> Iterator[ast.AST]:
         yield from _statements(node, when_loaded)
 
 
+@cache
 def modules(part: str) -> list[Module]:
     """Return the modules of a part."""
     root = ROOT / PARTS[part]

@@ -15,9 +15,13 @@ from typing import Any
 import nbformat
 
 from support.sources import ROOT
+from truth.warm_command import PLAINLY
 
 INTERPRETERS = {"3.11": ROOT / ".venv" / "bin", "3.13": ROOT / ".respawn" / "pythons" / "3.13" / "bin"}
-_LIMIT = 150
+_WARM_COMMAND = Path(__file__).with_name("warm_command.py")
+SLOWER = float(os.environ.get("TRUTH_SLOWER", "1"))
+"""How much longer than on a machine of its own everything may take."""
+_LIMIT = 150 * SLOWER
 
 
 def found() -> tuple[str, ...]:
@@ -52,6 +56,8 @@ class Place:
     seed: str | None = None
     """The hash seed that kernels get; None leaves it to the command."""
     store: Path | None = None
+    warm: bool = False
+    """Whether kernels come from a zygote with its imports done, as a runner of the service has them."""
     spent: list[tuple[str, float, float]] = field(default_factory=list)
     """What each command took, in seconds, and in seconds of the processor."""
 
@@ -77,9 +83,11 @@ class Place:
         """Run a command of the environment.
 
         Raises:
-            Stuck: it did not end in time; it and what it started are killed.
+            Stuck: it did not end in time, and it and what it started are killed; or a kernel was not warm.
         """
         command = [str(INTERPRETERS[self.python] / name), *arguments]
+        if self.warm:
+            command = [str(INTERPRETERS[self.python] / "python"), str(_WARM_COMMAND), *command]
         process = subprocess.Popen(
             command,
             cwd=self.directory,
@@ -96,9 +104,11 @@ class Place:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            raise Stuck(f"{name} {' '.join(arguments[:2])} did not end in {_LIMIT} s") from None
+            raise Stuck(f"{name} {' '.join(arguments[:2])} did not end in {_LIMIT:g} s") from None
         took = (round(time.monotonic() - started, 2), round(children_cpu() - used, 2))
         self.spent.append((f"{name} {arguments[0]}", *took))
+        if PLAINLY in err:
+            raise Stuck(err[err.index(PLAINLY) :][:800])
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     def respawn(self, *arguments: str) -> dict[str, Any]:
@@ -110,7 +120,7 @@ class Place:
             raise Stuck(f"respawn {arguments[0]} printed no document: {done.stderr[-800:]}") from None
 
     def _environment(self) -> dict[str, str]:
-        kept = ("PATH", "HOME", "LANG", "LC_ALL", "USER", "TMPDIR")
+        kept = ("PATH", "HOME", "LANG", "LC_ALL", "USER", "TMPDIR", "PYTHONPATH")
         environment = {name: os.environ[name] for name in kept if name in os.environ}
         environment["PATH"] = f"{INTERPRETERS[self.python]}:{environment['PATH']}"
         # Two workers share the machine; a pool of threads in every library would only get in their way.
@@ -118,6 +128,7 @@ class Place:
         environment |= {"TRUTH_DIGEST": str(self.digest), "TRUTH_READY": str(self.ready)}
         environment |= {
             "RESPAWN_DATA": str(self.store or self.root / "store"),
+            "TRUTH_SLOWER": str(SLOWER),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
         environment |= {

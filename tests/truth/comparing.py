@@ -96,7 +96,7 @@ _DOTTED = re.compile(r"\b[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 
 
 def announced(one: Difference, words: Sequence[str], names: Sequence[str]) -> bool:
-    """Tell whether plan or note names the variable or probe, and the cell.
+    """Return whether plan or note names the variable or probe, and the cell.
 
     Args:
         one: what differs.
@@ -109,7 +109,7 @@ def announced(one: Difference, words: Sequence[str], names: Sequence[str]) -> bo
 
 
 def is_named(subject: str, words: Sequence[str]) -> bool:
-    """Tell whether a line names a variable or probe together with a cell."""
+    """Return whether a line names a variable or probe together with a cell."""
     lines = [line for text in words for line in text.splitlines() if _CELL.search(line)]
     return any(_names(line, subject) for line in lines)
 

@@ -8,17 +8,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from support.notebooks import notebook
+from truth.commands import SLOWER
 from truth.story import PLACE, Story
 
 PYTHONS = ("3.11", "3.13")
 CAPTURES = ("held", "killed", "timed out", "no fork")
 WAYS = ("resume", "retry", "parameter", "debug")
+STARTS = ("plain", "warm")
+"""How Respawn's kernels start: each by itself, or forked from a process with its imports done."""
 STORIES = 16
 """How many stories a notebook has."""
 CELL_SECONDS = 20
 """What `--cell-timeout` allows where the failing cell waits for ever."""
 
-MAX_CELL_SECONDS = 60
+MAX_CELL_SECONDS = round(60 * SLOWER)
 """What it allows otherwise: a cell that hangs after a restore is a finding."""
 
 _TURNS = ("none",) * 6 + ("tables",) * 2 + ("many",)
@@ -55,6 +58,7 @@ class Case:
     """Before which of these the failing cell stands."""
     edits: dict[int, tuple[str, str]] = field(default_factory=dict)
     """What is edited before the resume, by the place of the story."""
+    start: str = "plain"
 
     def original(self) -> Any:
         """Return the notebook that fails."""
@@ -163,7 +167,8 @@ def hostile_case(seed: int, number: int, stories: Sequence[Story]) -> Case:
     way = ("resume", "debug", "retry", "parameter")[turn % len(WAYS)]
     capture = CAPTURES[(place + turn // len(WAYS)) % len(CAPTURES)]
     python = PYTHONS[(place // len(CAPTURES) + turn) % len(PYTHONS)]
-    made = compose(seed, number, [stories[place]], python=python, capture=capture, way=way)
+    start = STARTS[(place // len(CAPTURES) // len(PYTHONS) + turn // len(PYTHONS)) % len(STARTS)]
+    made = compose(seed, number, [stories[place]], python=python, capture=capture, way=way, start=start)
     if way != "resume" or not made.stories or not made.stories[0].edits:
         return made
     return replace(made, edits={0: made.stories[0].edits[turn // len(WAYS) % len(made.stories[0].edits)]})
@@ -176,22 +181,35 @@ def case(seed: int, number: int, stories: Sequence[Story], **fixed: Any) -> Case
         seed: of all cases together.
         number: of this one.
         stories: to choose from.
-        fixed: `python`, `capture` or `way` where it is not taken in turn.
+        fixed: `python`, `capture`, `way` or `start` where it is not taken in turn.
     """
     combinations = [(p, c, w) for p in PYTHONS for c in CAPTURES for w in WAYS]
-    random.Random(f"{seed}/{number // len(combinations)}").shuffle(combinations)
-    turn = dict(zip(("python", "capture", "way"), combinations[number % len(combinations)], strict=True))
+    around, place = divmod(number, len(combinations))
+    random.Random(f"{seed}/{around}").shuffle(combinations)
+    turn = dict(zip(("python", "capture", "way"), combinations[place], strict=True))
+    starts = [*STARTS] * (len(combinations) // len(STARTS))
+    random.Random(f"{seed}/{around}/start").shuffle(starts)
+    turn["start"] = starts[place]
     return compose(seed, number, _chosen(seed, number, stories), **(turn | fixed))
 
 
-def compose(seed: int, number: int, stories: Sequence[Story], *, python: str, capture: str, way: str) -> Case:
+def compose(
+    seed: int,
+    number: int,
+    stories: Sequence[Story],
+    *,
+    python: str,
+    capture: str,
+    way: str,
+    start: str = "plain",
+) -> Case:
     """Return a case of given stories; those that its Python cannot run are left away."""
     chance = random.Random(f"{seed}/{number}")
     fits = [story for story in stories if python != "3.11" or "py312" not in story.flags]
     chosen = tuple(story.named(f"s{place}_") for place, story in enumerate(fits))
     order = _interleaved(chance, chosen)
     failing = chance.randint(len(order) // 2, len(order))  # so that most of it must come back
-    made = Case(number, python, capture, way, chosen, tuple(order), failing)
+    made = Case(number, python, capture, way, chosen, tuple(order), failing, start=start)
     return replace(made, edits=_edits(chance, made)) if way == "resume" else made
 
 

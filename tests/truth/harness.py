@@ -24,6 +24,7 @@ class Verdict:
     python: str
     capture: str
     way: str
+    start: str
     failing: int
     titles: list[str]
     """The stories, by their prefixes' numbers."""
@@ -63,6 +64,7 @@ def judge(case: Case, root: Path) -> Verdict:
         case.python,
         case.capture,
         case.way,
+        case.start,
         case.failing,
         [story.title for story in case.stories],
         {case.stories[n].title: list(edit) for n, edit in case.edits.items()},
@@ -82,6 +84,7 @@ def _judge(case: Case, root: Path, verdict: Verdict) -> None:
         places = {
             side: Place(root / f"{side}{turn}", case.python) for side in ("respawn", "papermill", "again")
         }
+        places["respawn"].warm = case.start == "warm"
         try:
             played = play(case, places["respawn"])
             if played.digest is None:
@@ -105,7 +108,7 @@ def _judge(case: Case, root: Path, verdict: Verdict) -> None:
 
 
 def _said(case: Case, culprits: list[int], played: Played) -> bool:
-    """Tell whether it was announced what ended a run, for each story that is at fault."""
+    """Return whether it was announced what ended a run, for each story that is at fault."""
     stories = [case.stories[n] for n in culprits]
     named = [[name for name in story.names() if re.search(rf"\b{name}\b", played.ended)] for story in stories]
     one = Difference("", "output", "", "")
@@ -135,7 +138,7 @@ def _count_end(
 
 
 def _ends_early(case: Case, place: Place) -> bool:
-    """Tell whether the fixed notebook ends early by papermill as well."""
+    """Return whether the fixed notebook ends early by papermill as well."""
     try:
         reference(place, case.fixed(), case.parameters())
     except Stuck:

@@ -83,9 +83,9 @@ def _resume(case: Case, place: Place, run: str, played: Played, again: int = 2) 
     unstored = (plan.get("checkpoint") or {}).get("unstored") or []
     played.unstored += [one["name"] for one in unstored]
     if plan["problems"]:
-        made = [one["name"] for one in unstored if one["cell"] in (plan.get("makers") or [])]
+        made = [one["name"] for one in unstored if one["cell"] in (plan.get("producers") or [])]
         played.made_again += made
-        given.append("--rerun-makers")
+        given.append("--rerun-producers")
     played.words += [f"cell {one['cell']}: {one['name']} {one['reason']}" for one in unstored]
     resumed = place.respawn("resume", run, *given, "-y", "-o", "../resumed.ipynb")
     error = resumed.get("error")

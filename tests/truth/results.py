@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from truth.commands import found as found_pythons
-from truth.composing import CAPTURES, WAYS
+from truth.composing import CAPTURES, STARTS, WAYS
 from truth.story import Story
 
 Line = dict[str, Any]
-DIMENSIONS = ("python", "capture", "way")
+DIMENSIONS = ("python", "capture", "way", "start")
 
 
 def read(path: Path) -> list[Line]:
@@ -22,16 +22,20 @@ def read(path: Path) -> list[Line]:
     lines = []
     for text in path.read_text().splitlines() if path.exists() else ():
         try:
-            lines.append(json.loads(text))
+            lines.append({"start": "plain", **json.loads(text)})  # older lines do not say
         except ValueError:
             continue
     return lines
 
 
 def losses(lines: Iterable[Line]) -> tuple[int, int]:
-    """Return how many variables were named as lost, and how many of them truly were."""
+    """Return how many variables were named as lost, and how many of them truly were.
+
+    A retry asks nobody: it starts over where its state lacks something, which is there again then. So what it
+    names does not count.
+    """
     named, wrongly = 0, 0
-    for line in lines:
+    for line in (one for one in lines if one["way"] != "retry"):
         named, wrongly = named + len(line["named"]), wrongly + len(line["named_wrongly"])
     return named, named - wrongly
 
@@ -68,8 +72,9 @@ def report(lines: Sequence[Line], stories: Sequence[Story]) -> str:
 
 
 def uncovered(lines: Iterable[Line], kinds: Iterable[str]) -> list[str]:
-    """Return the pairs of Python, capture, way and kind that no compared case has."""
-    values = {"python": found_pythons(), "capture": CAPTURES, "way": WAYS, "kind": tuple(sorted(kinds))}
+    """Return the pairs of Python, capture, way, start and kind that no compared case has."""
+    values = {"python": found_pythons(), "capture": CAPTURES, "way": WAYS, "start": STARTS}
+    values["kind"] = tuple(sorted(kinds))
     wanted = {
         ((one, a), (two, b)) for one, two in combinations(values, 2) for a in values[one] for b in values[two]
     }

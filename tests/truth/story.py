@@ -72,7 +72,7 @@ class Story:
 
     @property
     def tied(self) -> bool:
-        """Tell whether it may hold what no state can: then a retry starts over and proves little."""
+        """Return whether it may hold what no state can: then a retry starts over and proves little."""
         return _TIED.search("\n".join(self.cells)) is not None
 
     def named(self, prefix: str) -> Story:

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
+from support.notebooks import notebook
 from truth.commands import Place, found, reference
 from truth.comparing import Difference, announced, differences, is_named, losses_in, outputs
 from truth.composing import CAPTURES, WAYS, Case, case, compose, hostile_case
@@ -156,11 +158,12 @@ def test_a_variable_is_named_as_lost_where_that_is_what_is_said(words: str, name
 
 
 def test_pairs_that_no_case_has_are_told() -> None:
-    line = {"python": found()[0], "capture": "held", "way": "retry", "kinds": ["a"]}
+    line = {"python": found()[0], "capture": "held", "way": "retry", "start": "warm", "kinds": ["a"]}
     missing = uncovered([line], ["a", "b"])
     assert "held with retry" not in missing
     assert "killed with retry" in missing
     assert "held with b" in missing
+    assert ("retry with warm" in missing, "retry with plain" in missing) == (False, True)
 
 
 def test_outputs_are_compared_without_addresses() -> None:
@@ -182,6 +185,28 @@ def test_what_is_as_it_should_be_passes_and_a_loss_that_is_told_is_announced(tmp
     assert {one["title"] for one in verdict.announced} == {TIED.title}
 
 
+@pytest.mark.long
+@pytest.mark.integration
+def test_kernels_of_a_warm_case_are_forked_from_a_process_that_hides_what_it_has_imported(
+    tmp_path: Path,
+) -> None:
+    place = Place(tmp_path, found()[0], warm=True)
+    nb = notebook(
+        "import sys\nprint(open('/proc/self/cmdline').read().split(chr(0))[2], 'numpy' in sys.modules)"
+    )
+    nbformat.write(nb, place.directory / "story.ipynb")
+    for command in (
+        ["respawn", "run", "story.ipynb", "-o", "../out.ipynb"],
+        ["papermill", "story.ipynb", "../out.ipynb"],
+    ):
+        (tmp_path / "out.ipynb").unlink(missing_ok=True)
+        done = place.command(*command)
+        assert done.returncode == 0, done.stderr
+        printed = nbformat.read(tmp_path / "out.ipynb", 4).cells[0].outputs[0].text
+        assert printed == "respawn_environments.warm.zygote False\n"
+
+
+@pytest.mark.long
 @pytest.mark.integration
 def test_a_plan_that_overlooks_an_edit_is_found(tmp_path: Path) -> None:
     """What is resumed lacks the edit of the reference: as if the plan had reused what became stale."""
@@ -193,6 +218,7 @@ def test_a_plan_that_overlooks_an_edit_is_found(tmp_path: Path) -> None:
     assert not {name for name in wrong if name.startswith("s0_")}
 
 
+@pytest.mark.long
 @pytest.mark.integration
 def test_a_tampered_state_is_found(tmp_path: Path) -> None:
     """The failing cell of what is resumed changes a variable that the reference leaves alone."""
@@ -215,5 +241,5 @@ def _wrong(right: Case, played: Case, root: Path) -> set[str]:
 
 
 def test_a_verdict_is_a_line_of_json() -> None:
-    line = Verdict(1, "3.11", "held", "retry", 0, [], {}, [])
+    line = Verdict(1, "3.11", "held", "retry", "warm", 0, [], {}, [])
     assert json.loads(json.dumps(line.__dict__))["number"] == 1

@@ -19,7 +19,7 @@ from truth.composing import PYTHONS
 from truth.results import label, losses
 from truth.story import library
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
 SEED, NOTEBOOKS, WORKERS = 22, 12, 2
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from support.routes import routes
 from support.sources import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -46,56 +47,43 @@ def test_every_command_and_option_in_a_page_exists(page: Path) -> None:
         assert used <= known, f"respawn {name}: {used - known}"
 
 
-def test_the_reference_lists_every_command() -> None:
+def test_the_reference_lists_every_command_under_the_heading_of_its_block() -> None:
+    from respawn_jobs.cli.commands import respawn
+    from respawn_jobs.cli.common.blocks import BlockGroup
+
+    assert isinstance(respawn, BlockGroup)
+    page = (REFERENCE / "command.md").read_text()
+    parts = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    listed = {
+        block: list(dict.fromkeys(re.findall(r"^\| `([a-z]+)", parts[block], re.MULTILINE)))
+        for block in respawn.blocks
+    }
+    assert listed == respawn.blocks
+
+
+def test_the_reference_lists_every_command_of_a_group() -> None:
     from respawn_jobs.cli.commands import respawn
 
-    assert isinstance(respawn, click.Group)
-    listed = re.findall(r"^\| `([a-z]+)", (REFERENCE / "command.md").read_text(), re.MULTILINE)
-    assert sorted(listed) == sorted(respawn.commands)
+    page = (REFERENCE / "command.md").read_text()
+    listed = set(re.findall(r"`([a-z]+ [a-z-]+)[ `]", page))
+    groups = {name: group for name, group in respawn.commands.items() if isinstance(group, click.Group)}
+    assert groups
+    every = {f"{name} {command}" for name, group in groups.items() for command in group.commands}
+    assert every <= listed
 
 
 def test_the_reference_lists_every_route_for_people() -> None:
-    from fastapi.routing import APIRoute
-
-    from respawn_hub.handlers import (
-        api,
-        artifacts,
-        backfills,
-        events,
-        history,
-        job_life,
-        namespaces,
-        operations,
-        queueing,
-        triggers,
-        versions,
-    )
-
-    routes = {
-        f"{method} {route.path.removeprefix('/').replace('{schedule}', '{id}')}"
-        for module in (
-            api,
-            artifacts,
-            history,
-            job_life,
-            backfills,
-            events,
-            namespaces,
-            operations,
-            queueing,
-            triggers,
-            versions,
-        )
-        for route in module.router.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods
-    }
+    answered = [
+        f"{method} {path.removeprefix('/').replace('{schedule}', '{id}')}"
+        for method, path in routes()
+        if path.startswith("/api/")
+    ]
     told = re.findall(r"^\| `([A-Z]+ api/[^`?]*)", (REFERENCE / "api.md").read_text(), re.MULTILINE)
-    assert sorted(told) == sorted(routes)
+    assert sorted(told) == sorted(answered)
 
 
 def test_the_reference_tells_every_setting_of_the_service() -> None:
-    from respawn_hub.settings import Settings
+    from respawn_hub.startup.settings import Settings
 
     text = (REFERENCE / "configuration.md").read_text()
     by_configure = {"data", "db_url", "blobs_url"}
@@ -115,7 +103,7 @@ def test_the_reference_tells_the_versions_of_the_libraries_that_draw_outputs() -
 def test_the_reference_tells_every_option_of_configure() -> None:
     import inspect
 
-    from respawn_hub.configuration import configure
+    from respawn_hub.hub_config.configuration import configure
 
     text = (REFERENCE / "configuration.md").read_text()
     options = list(inspect.signature(configure).parameters)[1:]

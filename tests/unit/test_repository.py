@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from respawn_environments import own_wheel
+from respawn_environments.definition import EnvironmentSource
+from respawn_environments.lockfile import made_of, read_lock, versions_in
 from support.sources import ROOT
 
 PINNED = re.compile(r"^[A-Za-z0-9._-]+(\[[A-Za-z0-9,._-]+\])?==[^ ;]+( *;.*)?( \\)?$")
@@ -59,15 +62,24 @@ def test_no_file_names_a_place_of_one_machine() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
         for path in tracked()
-        if path.name not in {"test_repository.py", "Dockerfile"} and "vendor" not in path.parts
+        if path.name not in {"test_repository.py", "Containerfile", "images.md"}
+        and "vendor" not in path.parts
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if MACHINE_PATH.search(line)
     ]
     assert not wrong
 
 
+ENVIRONMENTS = sorted(path.parent.name for path in ROOT.glob("images/*/environment.toml"))
+
+
 @pytest.mark.parametrize(
-    "lock", ["requirements-dev.lock", "images/science/requirements.lock", "benchmarks/peers.lock"]
+    "lock",
+    [
+        "requirements-dev.lock",
+        *(f"images/{name}/requirements.lock" for name in ENVIRONMENTS),
+        "benchmarks/peers.lock",
+    ],
 )
 def test_lock_pins_every_package_and_names_no_index(lock: str) -> None:
     lines = (ROOT / lock).read_text().splitlines()
@@ -75,6 +87,15 @@ def test_lock_pins_every_package_and_names_no_index(lock: str) -> None:
     assert len(wanted) > 20
     assert [line for line in wanted if not PINNED.match(line)] == []
     assert [line for line in lines if "://" in line or "--index" in line or "--find-links" in line] == []
+
+
+def test_environments_come_with_the_lock_of_what_they_ask_for_and_with_what_respawn_needs() -> None:
+    assert {"base", "dask", "science"} <= set(ENVIRONMENTS)
+    for name in ENVIRONMENTS:
+        source = EnvironmentSource.read(ROOT / "images" / name)
+        assert made_of(source.lock) == source.definition.digest, f"respawn kernels lock {name}"
+        assert not own_wheel.unmet(read_lock(source.lock)), f"respawn kernels lock {name}"
+        assert versions_in(source.lock)["ipykernel"]
 
 
 def test_development_lock_checks_every_download_by_its_hash() -> None:

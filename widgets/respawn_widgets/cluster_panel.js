@@ -1,6 +1,6 @@
 // The browser's side of the cluster panel. Messages are described in messages.py.
 
-const PATIENCE_MS = 8000;
+const TIME_LIMIT_MS = 8000;
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 
 export function bytes(count) {
@@ -18,7 +18,7 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Sends requests to the kernel and gives each its answer; says so when the kernel takes its time. */
+/** Sends requests to the kernel and resolves each with its answer; calls `onSlow` when an answer takes long. */
 function connect(model, onSlow) {
   const waiting = new Map();
   let last = 0;
@@ -35,7 +35,7 @@ function connect(model, onSlow) {
       last += 1;
       const id = last;
       return new Promise((resolve, reject) => {
-        waiting.set(id, { resolve, reject, timer: setTimeout(onSlow, PATIENCE_MS) });
+        waiting.set(id, { resolve, reject, timer: setTimeout(onSlow, TIME_LIMIT_MS) });
         model.send({ id, kind, ...fields });
       });
     },
@@ -92,12 +92,15 @@ function workerRow(worker) {
   );
 }
 
+const howMany = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+
 function summary(state) {
   if (!state.open) return "closed; respawn.cluster() starts another";
   const here = state.workers.length;
   const memory = state.workers.reduce((sum, worker) => sum + worker.memory, 0);
   const limit = state.workers.reduce((sum, worker) => sum + worker.limit, 0);
-  const count = here === state.wanted ? `${here} worker${here === 1 ? "" : "s"}` : `${here} of ${state.wanted} workers`;
+  const share = here === state.wanted ? "" : `${here} of `;
+  const count = `${share}${howMany(state.wanted, "worker")}`;
   return limit ? `${count} · ${bytes(memory)} of ${bytes(limit)}` : `${count} · ${bytes(memory)}`;
 }
 

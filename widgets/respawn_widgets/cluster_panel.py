@@ -1,7 +1,7 @@
 """The cluster panel: workers and memory of a local Dask cluster, a slider, a way to close it.
 
 The state is pushed from a thread, because a kernel that computes answers no requests, and that is when people
-look. The thread starts when a browser looks for the first time and ends with the cluster or the panel.
+watch. The thread starts at a browser's first request and ends with the cluster or the panel.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from respawn_kernels.counting import how_many
 from respawn_widgets.cluster_state import is_open, read_state, scale
 from respawn_widgets.messages import Done, Refused, Reply
 
@@ -40,14 +41,14 @@ class ClusterPanel(anywidget.AnyWidget):
         state = self.state
         if not state["open"]:
             return "Dask cluster (closed)"
-        return f"Dask cluster ({len(state['workers'])} workers)"
+        return f"Dask cluster ({how_many(len(state['workers']), 'worker')})"
 
     def refresh(self) -> None:
-        """Read the cluster now; browsers hear of it only when something changed."""
+        """Read the cluster now; traitlets sends the state to browsers only when something changed."""
         self.state = dict(read_state(self._cluster, self._dashboard))
 
     def close(self) -> None:
-        """Close the panel, not the cluster: stop watching and let go of the browser."""
+        """Close the panel, not the cluster: stop watching, and close the connection to the browser."""
         self._stop.set()
         self.on_msg(self._answer, remove=True)
         super().close()

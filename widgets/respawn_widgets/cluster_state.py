@@ -11,7 +11,13 @@ _MEGABYTE = 1_000_000
 
 
 def read_state(cluster: Any, dashboard: str | None) -> ClusterState:
-    """Return what the panel shows. Safe to call from any thread: it reads a copy of the scheduler's lists."""
+    """Return what the panel shows; may be called from any thread.
+
+    Args:
+        cluster: a `distributed.LocalCluster`; None for none.
+        dashboard: address of Dask's dashboard; None for none.
+    """
+    # Race: the scheduler changes its dicts in another thread, so they are copied before they are iterated.
     if not is_open(cluster):
         return ClusterState(open=False, wanted=0, most=1, workers=[], dashboard=None)
     wanted = len(cluster.worker_spec)
@@ -32,6 +38,10 @@ def is_open(cluster: Any) -> bool:
 
 def scale(cluster: Any, workers: Any) -> None:
     """Scale the cluster; returns before the workers are there.
+
+    Args:
+        cluster: a `distributed.LocalCluster`.
+        workers: how many, from 1 to 1000; it comes from a browser and may be anything.
 
     Raises:
         ValueError: `workers` is not a possible number, or the cluster is closed.

@@ -40,7 +40,7 @@ class Request(TypedDict):
 
     id: int
     kind: Literal["look", "scale", "close"]
-    """`look`: tell the state now, and from now on when it changes."""
+    """`look`: send the state now, and from now on when it changes."""
     workers: NotRequired[int]
     """For `scale`: how many."""
 

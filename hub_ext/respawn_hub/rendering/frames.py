@@ -16,6 +16,7 @@ from typing import Any, Literal
 from markupsafe import escape
 
 from respawn_hub.rendering.cdn import ADDRESSES, own_scripts
+from respawn_hub.rendering.markdown import framed_html
 from respawn_hub.rendering.media import (
     BOKEH_RUN,
     MARKUP,
@@ -28,7 +29,6 @@ from respawn_hub.rendering.media import (
     joined,
     richest,
 )
-from respawn_hub.rendering.prose import framed_html
 from respawn_hub.rendering.terminal import storable
 
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
@@ -148,10 +148,10 @@ def _widget(data: dict[str, Any], static: str, widgets: dict[str, Any]) -> Frame
         why = "This widget's state was not kept with the run, so only its text is shown."
         return Frame(_document(static, plain + _why(why), []), "ours")
     if foreign:
-        makers = ", ".join(sorted(foreign))[:300]
+        packages = ", ".join(sorted(foreign))[:300]
         why = (
-            f"{_named(states.get(model))}: this page does not draw widgets of {makers}, so only its text is "
-            "shown. Open the notebook in JupyterLab and run its cell to see it."
+            f"{_named(states.get(model))}: this page does not draw widgets of {packages}, so only its text "
+            "is shown. Open the notebook in JupyterLab and run its cell to see it."
         )
         return Frame(_document(static, plain + _why(why), []), "ours")
     state = {"version_major": 2, "version_minor": 0, "state": states}
@@ -165,11 +165,11 @@ def _widget(data: dict[str, Any], static: str, widgets: dict[str, Any]) -> Frame
 
 def _named(state: dict[str, Any] | None) -> str:
     """Return what a widget is called, such as `LeafletMap (jupyter-leaflet)`."""
-    told = state or {}
-    inner = told.get("state")
+    saved = state or {}
+    inner = saved.get("state")
     own = inner.get("_anywidget_id") if isinstance(inner, dict) else None
-    name = str(own).rpartition(".")[2] if own else str(told.get("model_name") or "").removesuffix("Model")
-    return f"{name[:100] or 'Widget'} ({str(told.get('model_module'))[:100]})"
+    name = str(own).rpartition(".")[2] if own else str(saved.get("model_name") or "").removesuffix("Model")
+    return f"{name[:100] or 'Widget'} ({str(saved.get('model_module'))[:100]})"
 
 
 def _reachable(model: str, widgets: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def data_of(output: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_vega(kind: str) -> bool:
-    """Tell whether a media type is that of a Vega or Vega-Lite chart."""
+    """Return whether a media type is that of a Vega or Vega-Lite chart."""
     return _VEGA.fullmatch(kind) is not None
 
 
@@ -46,13 +46,13 @@ def richest(data: dict[str, Any]) -> str | None:
 
 
 def is_framed(kind: str | None) -> bool:
-    """Tell whether outputs of a media type are shown in a frame."""
+    """Return whether outputs of a media type are shown in a frame."""
     framed = (*MARKUP, "text/markdown", "text/latex", PLOTLY, WIDGET, BOKEH_RUN)
     return kind is not None and (kind in framed or is_vega(kind))
 
 
 def shows_widget(output: dict[str, Any]) -> bool:
-    """Tell whether an output is shown by the widgets' manager."""
+    """Return whether an output is shown by the widgets' manager."""
     return richest(data_of(output)) == WIDGET
 
 
@@ -74,5 +74,5 @@ def bokeh_root(outputs: Sequence[dict[str, Any]], index: int) -> int | None:
 
 
 def fills_bokeh_root(output: dict[str, Any]) -> bool:
-    """Tell whether an output is a script of Bokeh's, which fills the element of an output before it."""
+    """Return whether an output is a script of Bokeh's, which fills the element of an output before it."""
     return richest(data_of(output)) in (BOKEH_RUN, BOKEH_LOAD)

@@ -49,8 +49,8 @@ def _only_styles(text: str) -> str:
     """Return text with no escape codes but those of links and styles, each one whole and short."""
 
     def link(found: re.Match[str]) -> str:
-        said = found[1] or ""
-        return f"\x1b]{said}\x1b\\" if said.startswith("8;") else ""
+        command = found[1] or ""
+        return f"\x1b]{command}\x1b\\" if command.startswith("8;") else ""
 
     def style(found: re.Match[str]) -> str:
         return found[0] if found[2] == "m" and len(found[1]) <= _MAX_PARAMETERS else ""

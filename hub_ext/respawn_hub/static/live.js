@@ -3,7 +3,7 @@
 // while somebody looks. A changed state is told to screen readers as well.
 (() => {
   const PAUSE_MS = 5000;
-  const told = document.getElementById("announce");
+  const announced = document.getElementById("announce");
   let timer;
 
   // What a part says, apart from clocks, which page.js writes in the reader's own way.
@@ -27,7 +27,7 @@
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     if (focused) [...part.querySelectorAll("a, button")].find((one) => one.href === focused.href && one.textContent === focused.textContent)?.focus();
     const changed = [...states(part)].filter(([item, state]) => before.has(item) && before.get(item) !== state);
-    if (changed.length) told.textContent = changed.map(([item, state]) => `${item}: ${state}`).join(", ");
+    if (changed.length) announced.textContent = changed.map(([item, state]) => `${item}: ${state}`).join(", ");
     respawn.refresh();
   }
 
@@ -36,6 +36,7 @@
     if (respawn.refused(answer)) return;
     if (!answer.ok) throw new Error(`${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    await respawn.released();
     for (const part of document.querySelectorAll("[data-live]")) {
       const fresh = page.getElementById(part.id);
       if (fresh && essence(fresh) !== essence(part)) replace(part, fresh);

@@ -3,7 +3,6 @@
 respawn.logs = (() => {
   const cells = document.getElementById("cells");
   const NEAR = 40; // pixels from the end at which a reader follows
-  const number = (count) => Number(count).toLocaleString("en");
 
   async function fetched(address) {
     const answer = await respawn.fetch(address, { headers: { Accept: "text/html" } });
@@ -14,7 +13,7 @@ respawn.logs = (() => {
   function showGap(gap) {
     const left = Number(gap.dataset.end) - Number(gap.dataset.start);
     gap.hidden = left <= 0;
-    gap.querySelector("[data-part=log-gap-size]").textContent = `${number(left)} characters are not shown.`;
+    gap.querySelector("[data-part=log-gap-size]").textContent = `${respawn.howMany(left, "character is", "characters are")} not shown.`;
   }
 
   async function more(log, gap, backwards) {

@@ -1,19 +1,25 @@
 "use strict";
 // On every page: times in the reader's zone, running clocks, heights of output frames, questions before removal.
 window.respawn = (() => {
-  const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "long" });
-  const SHORT = { hour: "2-digit", minute: "2-digit" };
+  const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" });
+  const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const DIGITS = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+
+  /** A time in a zone as a day and a clock of 24 hours, whatever the browser's language makes of times. */
+  function stamp(when, zone = ZONE) {
+    const format = new Intl.DateTimeFormat("en-u-ca-gregory-nu-latn", { ...DIGITS, weekday: "short", hourCycle: "h23", timeZone: zone });
+    const part = Object.fromEntries(format.formatToParts(when).map(({ type, value }) => [type, value]));
+    const [day, clock] = [`${part.year}-${part.month}-${part.day}`, `${part.hour}:${part.minute}`];
+    return { day, clock, seconds: `${clock}:${part.second}`, weekday: part.weekday };
+  }
 
   function spoken(when, now) {
     const seconds = (when - now) / 1000;
     const size = Math.abs(seconds);
     if (size < 60) return relative.format(Math.round(seconds), "second");
     if (size < 3600) return relative.format(Math.trunc(seconds / 60), "minute");
-    const time = when.toLocaleTimeString(undefined, SHORT);
-    if (when.toDateString() === now.toDateString()) return `today ${time}`;
-    const date = { day: "numeric", month: "short" };
-    if (when.getFullYear() !== now.getFullYear()) date.year = "numeric";
-    return `${when.toLocaleDateString(undefined, date)} ${time}`;
+    const { day, clock } = stamp(when);
+    return `${day === stamp(now).day ? "today" : day} ${clock}`;
   }
 
   function lasted(seconds) {
@@ -25,11 +31,17 @@ window.respawn = (() => {
 
   function refresh() {
     const now = new Date();
-    for (const time of document.querySelectorAll("main time[datetime]")) {
+    const times = document.querySelectorAll("main time[datetime]");
+    const note = document.getElementById("zone");
+    note.hidden = times.length === 0;
+    if (!note.textContent) note.textContent = `Times are those of ${ZONE}.`;
+    for (const time of times) {
       const when = new Date(time.dateTime);
       const text = spoken(when, now);
       if (time.textContent !== text) time.textContent = text;
-      if (!time.title) time.title = when.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+      if (time.title) continue;
+      const { day, seconds, weekday } = stamp(when);
+      time.title = `${weekday} ${day} ${seconds}, ${ZONE}`;
     }
     for (const clock of document.querySelectorAll("main [data-since]")) {
       clock.textContent = lasted((now - new Date(clock.dataset.since)) / 1000);
@@ -77,8 +89,7 @@ window.respawn = (() => {
     lostAt = new Date();
     const box = document.createElement("p");
     box.className = "alert alert-warning mb-3";
-    const clock = lostAt.toLocaleTimeString(undefined, { ...SHORT, second: "2-digit" });
-    box.textContent = `The service has not answered since ${clock}. What is shown may be out of date; this page keeps trying.`;
+    box.textContent = `The service has not answered since ${stamp(lostAt).seconds}. What is shown may be out of date; this page keeps trying.`;
     connection.replaceChildren(box);
   }
 
@@ -95,7 +106,28 @@ window.respawn = (() => {
     connection.replaceChildren();
   }
 
+  // A part that is replaced while somebody presses a link or a button in it would lose the click.
+  let pressed = null;
+  let release = () => {};
+  addEventListener("pointerdown", () => {
+    pressed ??= new Promise((resolve) => {
+      release = resolve;
+    });
+  }, true);
+  for (const end of ["pointerup", "pointercancel"]) {
+    addEventListener(end, () => {
+      setTimeout(release); // the click comes right after
+      pressed = null;
+    }, true);
+  }
+
+  /** Wait until nobody presses a button of the pointer. */
+  const released = async () => pressed;
+
+  /** A number before its noun, in the form that it wants: "1 line", "2 characters are". */
+  const howMany = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+
   refresh();
   setInterval(refresh, 1000);
-  return { refresh, lost, found, refused, fetch: fetchWithToken, prefix: document.body.dataset.prefix };
+  return { refresh, lost, found, refused, howMany, stamp, released, fetch: fetchWithToken, prefix: document.body.dataset.prefix };
 })();

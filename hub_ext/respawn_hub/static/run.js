@@ -5,6 +5,7 @@
   const cells = document.getElementById("cells");
   const head = document.getElementById("run-head");
   const SILENT_MS = 40000;
+  const BETWEEN_NEWS_MS = 1000;
   if (!("live" in cells.dataset)) return;
   const news = document.getElementById("news");
   const run = cells.dataset.run;
@@ -17,7 +18,9 @@
   async function piece(address) {
     const answer = await respawn.fetch(address, { headers: { Accept: "text/html" } });
     if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
-    return parsed(await answer.text());
+    const page = parsed(await answer.text());
+    await respawn.released(); // what is fetched here is put in another's place next
+    return page;
   }
 
   function changedCells(keys) {
@@ -26,7 +29,12 @@
 
   async function update(keys) {
     if ("run" in keys && head.dataset.key !== keys.run) {
-      head.replaceChildren(...(await piece(`${here}/head`)).body.childNodes);
+      const fresh = [...(await piece(`${here}/head`)).body.childNodes];
+      const open = [...head.querySelectorAll("details")].map((fold) => fold.open);
+      head.replaceChildren(...fresh);
+      const folds = head.querySelectorAll("details");
+      if (folds.length === open.length) folds.forEach((fold, index) => { fold.open = open[index]; });
+      respawn.refresh();
       head.dataset.key = keys.run;
     }
     const changed = changedCells(keys);
@@ -47,12 +55,13 @@
   async function updateCells(indices) {
     const query = indices.map((index) => `index=${index}`).join("&");
     const fresh = await piece(`${here}/cells?${query}`);
+    const ended = [];
     for (const cell of fresh.querySelectorAll(".cell")) {
       const shown = own(cell.dataset.cell);
       if (!shown) continue;
       const folded = shown.classList.contains("cell-folded");
       const focused = shown.querySelector("header").contains(document.activeElement);
-      if (shown.dataset.state !== cell.dataset.state) tell(cell);
+      if (shown.dataset.state !== cell.dataset.state) ended.push(shown);
       shown.className = cell.className;
       shown.dataset.key = cell.dataset.key;
       shown.dataset.state = cell.dataset.state;
@@ -62,6 +71,7 @@
       respawn.cells.showState(shown);
       if (focused) shown.querySelector(".cell-fold").focus();
     }
+    tell(ended.filter((cell) => ["failed", "executed"].includes(cell.dataset.state)));
   }
 
   // Outputs that stay are left alone: frames are not loaded again, and what was fetched of a long text stays.
@@ -100,9 +110,29 @@
     return there.isEqualNode(item);
   }
 
-  function tell(cell) {
-    const word = cell.querySelector("header .badge").textContent;
-    if (["failed", "executed"].includes(cell.dataset.state)) news.textContent = `Cell ${cell.dataset.cell}: ${word}`;
+  function tell(ended) {
+    const numbers = new Map();
+    for (const cell of ended) {
+      const word = cell.querySelector("header .badge").textContent;
+      numbers.set(word, [...(numbers.get(word) ?? []), cell.dataset.cell]);
+    }
+    for (const [word, which] of numbers) say(`${which.length > 1 ? "Cells" : "Cell"} ${which.join(", ")}: ${word}`);
+  }
+
+  // Of two texts that are set one shortly after the other, screen readers say the last.
+  const unsaid = [];
+  let saying;
+  function say(text) {
+    unsaid.push(text);
+    saying ??= setTimeout(sayAll);
+  }
+
+  function sayAll() {
+    news.textContent = unsaid.splice(0).join("; ");
+    saying = setTimeout(() => {
+      saying = undefined;
+      if (unsaid.length) sayAll();
+    }, BETWEEN_NEWS_MS);
   }
 
   let stream;
@@ -111,11 +141,11 @@
   async function follow() {
     stream = new AbortController();
     try {
-      const answer = await respawn.fetch(`${respawn.prefix}api/runs/${run}/events`, { signal: stream.signal });
+      const answer = await respawn.fetch(`${respawn.prefix}api/v1/runs/${run}/events`, { signal: stream.signal });
       if (respawn.refused(answer)) return;
       if (!answer.ok) throw new Error(`events: ${answer.status}`);
       respawn.found();
-      if (await told(answer.body.pipeThrough(new TextDecoderStream()).getReader())) return;
+      if (await followed(answer.body.pipeThrough(new TextDecoderStream()).getReader())) return;
     } catch {
       if (stream.signal.aborted && stream.signal.reason !== "silent") return;
       respawn.lost();
@@ -124,7 +154,7 @@
   }
 
   // Returns whether the run has ended; an event ends with an empty line.
-  async function told(reader) {
+  async function followed(reader) {
     for (let rest = ""; ; ) {
       heard();
       const { done, value } = await reader.read();
@@ -137,7 +167,7 @@
           clearTimeout(silence);
           const state = JSON.parse(field("data")).state.replace("_", " ");
           // After what is still told of its cells, or that would be the last word.
-          work = work.then(() => (news.textContent = `The run has ended: ${state}`));
+          work = work.then(() => say(`The run has ended: ${state}`));
           return true;
         }
         if (field("event") !== "change") continue;

@@ -20,14 +20,14 @@
       if (!cron.value.trim() || !tz.value.trim()) return say("", false);
       const query = new URLSearchParams({ cron: cron.value.trim(), tz: tz.value.trim(), count: "4" });
       try {
-        const answer = await respawn.fetch(`${respawn.prefix}api/schedules/preview?${query}`);
-        const said = await answer.json();
+        const answer = await respawn.fetch(`${respawn.prefix}api/v1/schedules/preview?${query}`);
+        const found = await answer.json();
         if (mine !== latest) return; // a newer question is on its way
-        if (!answer.ok) return say(said.message, true);
-        say("Next: ", false);
+        if (!answer.ok) return say(found.message, true);
+        say(`Next, ${tz.value.trim()}: `, false);
         const list = document.createElement("ol");
         list.className = "mb-0 ps-3";
-        for (const when of said) {
+        for (const when of found) {
           const item = document.createElement("li");
           item.textContent = inZone(when, tz.value.trim());
           list.append(item);
@@ -38,7 +38,8 @@
       }
     }
 
-    form.addEventListener("input", () => {
+    form.addEventListener("input", (event) => {
+      if (event.target !== cron && event.target !== tz) return;
       clearTimeout(timer);
       timer = setTimeout(preview, 250);
     });
@@ -49,17 +50,12 @@
       cron.focus();
       preview();
     });
-    // A folded form asks when it is opened: a job may have many schedules.
-    const fold = form.closest("details");
-    if (fold) fold.addEventListener("toggle", () => fold.open && preview());
     // What the service refused stands at its field already.
-    if ((!fold || fold.open) && !form.querySelector(".is-invalid")) preview();
+    if (![cron, tz].some((field) => field.classList.contains("is-invalid"))) preview();
   }
 
   function inZone(when, zone) {
-    return new Date(when).toLocaleString(undefined, {
-      timeZone: zone, weekday: "short", day: "numeric", month: "short", year: "numeric",
-      hour: "2-digit", minute: "2-digit", timeZoneName: "short",
-    });
+    const { day, clock, weekday } = respawn.stamp(new Date(when), zone);
+    return `${weekday} ${day} ${clock}`;
   }
 })();

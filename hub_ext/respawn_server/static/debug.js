@@ -27,9 +27,9 @@ function showProblem(message, path) {
   }
 }
 
-function askConsent({ job, makers, cell }) {
+function askConsent({ job, authors, cell }) {
   byId("consent-job").textContent = job;
-  byId("consent-makers").textContent = makers.join(", ");
+  byId("consent-authors").textContent = authors.join(", ");
   byId("consent-cell").textContent = cell;
   byId("consent").hidden = byId("confirm").hidden = false;
   byId("confirm").focus();

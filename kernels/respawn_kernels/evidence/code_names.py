@@ -20,11 +20,11 @@ _NOTEBOOK = frozenset({"__main__", "user_ns", "user_global_ns"})
 """Of these, what leads to the variables of the notebook from the code of another module."""
 _WHOLE_OUTSIDE_FUNCTIONS = frozenset({"locals", "vars", "dir"})
 _FUNCTION = 0x01 | 0x02
-"""CO_OPTIMIZED and CO_NEWLOCALS: what a function has, and neither a module nor a class body."""
+"""CO_OPTIMIZED and CO_NEWLOCALS (`inspect`): set for functions, and neither for modules nor class bodies."""
 
 
 @dataclass(frozen=True)
-class Names:
+class CodeNames:
     """What one code object may do to the names of its globals."""
 
     reads: frozenset[str]
@@ -43,7 +43,7 @@ def is_module_level(code: CodeType) -> bool:
     return not code.co_flags & _FUNCTION and "__qualname__" not in code.co_names
 
 
-def names_of(code: CodeType) -> Names:
+def names_of(code: CodeType) -> CodeNames:
     """Return the global names that this code object loads and binds; nested code objects are not looked at.
 
     Attributes are not counted. A class body that binds a name before it loads it loads its own.
@@ -76,4 +76,4 @@ def names_of(code: CodeType) -> Names:
     everything = not _WHOLE.isdisjoint(names) or "__main__" in code.co_consts
     if is_module_level(code):
         everything |= not _WHOLE_OUTSIDE_FUNCTIONS.isdisjoint(names)
-    return Names(frozenset(reads), frozenset(writes), everything)
+    return CodeNames(frozenset(reads), frozenset(writes), everything)

@@ -22,11 +22,11 @@ _COMPILED = re.compile(r"/__pycache__/([^/]+?)\.[^/.]+(?:\.opt-\d)?\.pyc$")
 
 
 class Paths:
-    """Tells which paths to keep.
+    """Decides which paths to keep.
 
     Args:
-        run: the run's directory, whose files are kept wherever it is.
-        own: directories of ours, such as the spool.
+        run: absolute path of the run's directory, whose files are kept wherever it is.
+        own: absolute paths of directories of ours, such as the spool.
     """
 
     def __init__(self, run: str, own: Iterable[str]) -> None:
@@ -39,9 +39,13 @@ class Paths:
         self.kept = lru_cache(maxsize=4096)(self._kept)
 
     def passing(self, opened: set[str], written: set[str]) -> set[str]:
-        """Return those that are temporary and gone: they have other names each time.
+        """Return the paths of files that are temporary and gone: they have other names each time.
 
-        The directory for them is among those when it was written to: `tempfile` opens it to make a file.
+        The directory for them is among these when it was written to: `tempfile` opens it to make a file.
+
+        Args:
+            opened: absolute paths that were read or looked at.
+            written: absolute paths that were made, changed or removed.
         """
         return {
             path
@@ -52,7 +56,7 @@ class Paths:
         } | (written & {self._temporary.rstrip("/")})
 
     def is_written(self, path: str) -> bool:
-        """Tell whether a write of a path counts: compiling a module changes nothing of it."""
+        """Return whether a write of a path counts: compiling a module changes nothing of it."""
         prefix = sys.pycache_prefix
         return "/__pycache__" not in path and not (prefix and path.startswith(posixpath.normpath(prefix)))
 
@@ -72,7 +76,7 @@ class Paths:
 
 
 def places(paths: Iterable[str], most: int) -> set[str]:
-    """Return these paths, or the directories that they lie in where there are more than that."""
+    """Return these paths, or the directories that they lie in where there are more than `most`."""
     found = set(paths)
     while len(found) > most:
         found = {posixpath.dirname(path) for path in found}

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 
-from respawn_kernels.originals import perf_counter, scandir, status_of
+from respawn_kernels.exchange.cell_evidence import DIRECTORY, GONE
+from respawn_kernels.originals import is_link, perf_counter, scandir, status_of
 
 MAX_ENTRIES = 500
 MAX_SECONDS = 0.25
@@ -22,6 +23,7 @@ _MAX_SLOW = 5
 _MAX_KNOWN = 300
 _STORE = "respawn.db"
 """A directory with such a file is an embedded store (`RESPAWN_DATA`)."""
+_BESIDE_DATABASE = ("-journal", "-wal", "-shm")
 _PASSED_OVER = frozenset({"__pycache__", "node_modules"})
 
 Seen = dict[str, tuple[int, int, int]]
@@ -31,9 +33,9 @@ class RunDirectory:
     """The files of the run's directory as they were at the last look.
 
     Args:
-        root: the directory.
-        keep: returns the path to tell of for a path, or None for a file that is nobody's.
-        clock: seconds that pass.
+        root: absolute path of the directory.
+        keep: returns the path to report for a path, or None for a file that is not reported.
+        clock: returns seconds that pass.
     """
 
     def __init__(
@@ -45,6 +47,11 @@ class RunDirectory:
         self._clock = clock
         self._elsewhere: dict[str, None] = {}
         self._seen: Seen | None = None
+        self._before: Seen = {}
+        self._looked_at: tuple[bool, set[str]] = (False, set())
+        """Whether the look before the last was at the directory, and at which files elsewhere."""
+        self._directories: tuple[set[str], set[str]] = (set(), set())
+        """Those that there were at the look before the last, and at the last."""
         self._slow = 0
 
     def begin(self) -> None:
@@ -57,7 +64,7 @@ class RunDirectory:
         """Look at these files, too, from now on; the latest ones if there are many."""
         self._seen = {} if self._seen is None else self._seen
         for path in paths:
-            if not path.startswith(f"{self._root}/"):
+            if self.why_not is not None or not path.startswith(f"{self._root}/"):
                 self._elsewhere.pop(path, None)
                 self._elsewhere[path] = None
                 if path not in self._seen and (found := _look(path)) is not None:
@@ -74,6 +81,9 @@ class RunDirectory:
         """Return the paths of files that were made, changed or removed since the last look."""
         now: Seen = {}
         before = self._seen or {}
+        self._before = before
+        self._looked_at = (self.why_not is None, self.known)
+        self._directories = (self._directories[1], set())
         if self.why_not is None:
             start = self._clock()
             self.why_not = self._walk(now, start)
@@ -87,7 +97,26 @@ class RunDirectory:
             if (found := _look(path)) is not None:
                 now[path] = found
         self._seen = now
-        return {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}
+        there = before.keys() | now.keys()
+        return {_of_database(path, there) for path in there if before.get(path) != now.get(path)}
+
+    def found(self, path: str) -> tuple[int, int] | None:
+        """Return size and time of a file at the look before the last, `DIRECTORY` or `GONE`.
+
+        None says that it was not looked for, or that it is neither file nor directory.
+        """
+        if path in self._before:
+            return self._before[path][1], self._before[path][0]
+        if path in self._directories[0]:
+            return DIRECTORY
+        directory, elsewhere = self._looked_at
+        looked_at = path in elsewhere or (directory and self._is_looked_at(path))
+        return GONE if looked_at and not is_link(path) else None
+
+    def _is_looked_at(self, path: str) -> bool:
+        parts = path.removeprefix(f"{self._root}/").split("/")
+        hidden = any(part[:1] == "." or part in _PASSED_OVER for part in parts)
+        return path.startswith(f"{self._root}/") and not hidden and not path.endswith(".ipynb")
 
     def _walk(self, seen: Seen, start: float) -> str | None:
         """Look at every file below the root; return why not, when there are too many."""
@@ -108,6 +137,7 @@ class RunDirectory:
                     if entry.is_dir(follow_symlinks=False):
                         if entry.name not in _PASSED_OVER:
                             todo.append(entry.path)
+                            self._directories[1].add(entry.path)
                         continue
                     path = self._keep(entry.path)
                     if path is not None and not path.endswith(".ipynb") and (status := _look(entry.path)):
@@ -118,12 +148,20 @@ class RunDirectory:
 
 
 def _without_store(entries: list[os.DirEntry[str]], *, at_root: bool) -> list[os.DirEntry[str]]:
-    """Leave out Respawn's own store, which may lie in the run's directory and changes while a run goes on."""
+    """Leave out Respawn's own store, which may lie in the run's directory and changes during a run."""
     if not any(entry.name == _STORE for entry in entries):
         return entries
     if not at_root:
         return []
     return [entry for entry in entries if not entry.name.startswith(_STORE) and entry.name != "blobs"]
+
+
+def _of_database(path: str, there: Collection[str]) -> str:
+    """Return the database for a file that SQLite keeps beside it for a while (sqlite.org/tempfiles.html)."""
+    for end in _BESIDE_DATABASE:
+        if path.endswith(end) and path.removesuffix(end) in there:
+            return path.removesuffix(end)
+    return path
 
 
 def _look(path: str) -> tuple[int, int, int] | None:

@@ -1,7 +1,7 @@
 """The state of a session besides its variables: settings, generators, registrations, patches.
 
-Each part is a *probe*: it can be told apart from what it was (fingerprint), kept (capture) and given back
-(restore). It promises that a part which changed and cannot be given back is named. It does not see what
+Each part is a *probe*: it can be compared with what it was (fingerprint), stored (capture) and set again
+(restore). It promises that a part which changed and cannot be set again is named. It does not see what
 libraries keep in C, unless a probe asks for it.
 
 Plans read the catalogue alone; the probes are loaded when one of the functions is asked for.
@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from respawn_kernels.session_state.catalogue import CATALOGUE as CATALOGUE
-from respawn_kernels.session_state.probe import Lost as Lost
+from respawn_kernels.session_state.probe.interface import Lost as Lost
 
 if TYPE_CHECKING:
     from respawn_kernels.session_state.state import capture as capture
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from respawn_kernels.session_state.state import fingerprints as fingerprints
     from respawn_kernels.session_state.state import note as note
     from respawn_kernels.session_state.state import note_settings as note_settings
+    from respawn_kernels.session_state.state import prepare as prepare
     from respawn_kernels.session_state.state import reached_by_libraries as reached_by_libraries
     from respawn_kernels.session_state.state import reaching_notebook as reaching_notebook
     from respawn_kernels.session_state.state import registered_by_notebook as registered_by_notebook
@@ -39,6 +40,7 @@ _OF_STATE = {
         "fingerprints",
         "note",
         "note_settings",
+        "prepare",
         "reached_by_libraries",
         "reaching_notebook",
         "registered_by_notebook",

@@ -1,7 +1,8 @@
 """Which probes there are: Respawn's own, in the order in which they are restored, and those of libraries.
 
-A library's probe is loaded once the library is, or when a checkpoint names it: looking for session state
-never imports a library that the notebook does not use.
+A library announces its probe as an entry point (https://packaging.python.org/specifications/entry-points/).
+The probe is loaded once the library is, or when a checkpoint names it: looking for session state never
+imports a library that the notebook does not use.
 """
 
 from __future__ import annotations
@@ -11,113 +12,142 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
+from respawn_kernels.session_start import at_session_start
 from respawn_kernels.session_state.calls import settings
 from respawn_kernels.session_state.catalogue import CATALOGUE
 from respawn_kernels.session_state.patching import Helpers, Patches, Registries
-from respawn_kernels.session_state.probe import Probe
-from respawn_kernels.session_state.probes import interpreter, libraries, process
-from respawn_kernels.session_state.probes.codecs_registry import Codecs
-from respawn_kernels.session_state.probes.context import AtExit, AuditHooks, ContextVariables, Running
-from respawn_kernels.session_state.probes.counters import Counters
-from respawn_kernels.session_state.probes.descriptors import Descriptors
-from respawn_kernels.session_state.probes.forks import ForkHandlers
-from respawn_kernels.session_state.probes.imports import Finders, ImportPath, LoadedModules, ModuleNames
-from respawn_kernels.session_state.probes.ipython import (
+from respawn_kernels.session_state.probe.interface import Probe
+from respawn_kernels.session_state.probes.ipython.cell_sources import Sources
+from respawn_kernels.session_state.probes.ipython.last_error import LastError
+from respawn_kernels.session_state.probes.ipython.shell_data import (
     Annotations,
     Configuration,
     Extensions,
     Inputs,
     LastResults,
 )
-from respawn_kernels.session_state.probes.ipython_hooks import Aliases, ShellHooks
-from respawn_kernels.session_state.probes.kept_by_shell import KeptByShell
-from respawn_kernels.session_state.probes.last_error import LastError
-from respawn_kernels.session_state.probes.logging_setup import Logging
-from respawn_kernels.session_state.probes.numeric import DecimalContext, NumpyErrors, NumpyPrinting
-from respawn_kernels.session_state.probes.plotting import Figures, MatplotlibSettings
-from respawn_kernels.session_state.probes.randomness import NumpyRandom, PythonRandom, TorchRandom
-from respawn_kernels.session_state.probes.registrations import (
+from respawn_kernels.session_state.probes.ipython.shell_hooks import Aliases, ShellHooks, load_magics
+from respawn_kernels.session_state.probes.ipython.shell_internals import KeptByShell
+from respawn_kernels.session_state.probes.libraries import options
+from respawn_kernels.session_state.probes.libraries.numeric import DecimalContext, NumpyErrors, NumpyPrinting
+from respawn_kernels.session_state.probes.libraries.plotting import (
+    FigureState,
+    MatplotlibSettings,
+    UnitRectangle,
+)
+from respawn_kernels.session_state.probes.libraries.randomness import NumpyRandom, PythonRandom, TorchRandom
+from respawn_kernels.session_state.probes.python import interpreter, process
+from respawn_kernels.session_state.probes.python.codecs_registry import Codecs
+from respawn_kernels.session_state.probes.python.context import AtExit, AuditHooks, ContextVariables, Running
+from respawn_kernels.session_state.probes.python.counters import Counters
+from respawn_kernels.session_state.probes.python.descriptors import Descriptors
+from respawn_kernels.session_state.probes.python.fork_handlers import ForkHandlers
+from respawn_kernels.session_state.probes.python.imports import (
+    Finders,
+    ImportPath,
+    LoadedModules,
+    ModuleNames,
+)
+from respawn_kernels.session_state.probes.python.logging_setup import Logging
+from respawn_kernels.session_state.probes.python.registrations import (
     Dispatch,
     MimeTypes,
     Reducers,
     StandardLibrary,
     VirtualSubclasses,
 )
-from respawn_kernels.session_state.probes.sources import Sources
-from respawn_kernels.session_state.probes.sqlite import Sqlite
-from respawn_kernels.session_state.probes.subclasses import Subclasses
-from respawn_kernels.session_state.probes.warning_filters import WarningFilters
-from respawn_kernels.session_state.probes.zones import ZonePath
+from respawn_kernels.session_state.probes.python.shown_warnings import ShownWarnings
+from respawn_kernels.session_state.probes.python.sqlite import Sqlite
+from respawn_kernels.session_state.probes.python.subclasses import Subclasses
+from respawn_kernels.session_state.probes.python.time_zones import ZonePath
+from respawn_kernels.session_state.probes.python.warning_filters import WarningFilters
 
 GROUP = "respawn.session_state"
 
-_OWN: tuple[Probe, ...] = (
-    process.WorkingDirectory(),
-    process.Environment(),
-    process.TimeZone(),
-    ZonePath(),
-    process.locales(),
-    ImportPath(),
-    Finders(),
-    LoadedModules(),
-    ModuleNames(),
-    Configuration(),
-    MatplotlibSettings(),
-    # Variables are loaded here.
-    interpreter.interpreter(),
-    interpreter.Hooks(),
-    interpreter.Umask(),
-    interpreter.Loop(),
-    process.limits(),
-    process.sockets(),
-    Extensions(),
-    Aliases(),
-    ShellHooks(),
-    KeptByShell(),
-    Sources(),
-    Patches(),
-    Helpers(),
-    Registries(),
-    settings,
-    Counters(),
-    StandardLibrary(),
-    Codecs(),
-    Sqlite(),
-    Reducers(),
-    VirtualSubclasses(),
-    Subclasses(),
-    Dispatch(),
-    MimeTypes(),
-    DecimalContext(),
-    NumpyErrors(),
-    NumpyPrinting(),
-    libraries.pandas(),
-    libraries.polars(),
-    libraries.sklearn(),
-    libraries.scipy(),
-    libraries.dask(),
-    libraries.torch(),
-    Figures(),
-    ContextVariables(),
-    Annotations(),
-    Inputs(),
-    LastResults(),
-    LastError(),
-    Logging(),
-    interpreter.Streams(),
-    process.Signals(),
-    Running(),
-    Descriptors(),
-    ForkHandlers(),
-    process.scheduling(),
-    AuditHooks(),
-    AtExit(),
-    # Importing and restoring the parts above may draw numbers and add filters.
-    NumpyRandom(),
-    TorchRandom(),
-    PythonRandom(),
-    WarningFilters(),
-)
+
+def _made() -> tuple[Probe, ...]:
+    """Return Respawn's probes; what they compare with later is as it is now."""
+    load_magics()
+    return (
+        process.WorkingDirectory(),
+        process.Environment(),
+        process.TimeZone(),
+        ZonePath(),
+        process.locales(),
+        ImportPath(),
+        Finders(),
+        LoadedModules(),
+        ModuleNames(),
+        Configuration(),
+        MatplotlibSettings(),
+        UnitRectangle(),
+        # Variables are loaded here.
+        interpreter.interpreter(),
+        interpreter.Hooks(),
+        interpreter.Umask(),
+        interpreter.Loop(),
+        process.limits(),
+        process.sockets(),
+        Extensions(),
+        Aliases(),
+        ShellHooks(),
+        KeptByShell(),
+        Sources(),
+        Patches(),
+        Helpers(),
+        Registries(),
+        settings,
+        Counters(),
+        StandardLibrary(),
+        Codecs(),
+        Sqlite(),
+        Reducers(),
+        VirtualSubclasses(),
+        Subclasses(),
+        Dispatch(),
+        MimeTypes(),
+        DecimalContext(),
+        NumpyErrors(),
+        NumpyPrinting(),
+        options.pandas(),
+        options.polars(),
+        options.sklearn(),
+        options.scipy(),
+        options.dask(),
+        options.torch(),
+        FigureState(),
+        ContextVariables(),
+        Annotations(),
+        Inputs(),
+        LastResults(),
+        LastError(),
+        Logging(),
+        interpreter.Streams(),
+        process.Signals(),
+        Running(),
+        Descriptors(),
+        ForkHandlers(),
+        process.scheduling(),
+        AuditHooks(),
+        AtExit(),
+        # Importing and restoring the parts above may draw numbers and add filters.
+        NumpyRandom(),
+        TorchRandom(),
+        PythonRandom(),
+        WarningFilters(),
+        ShownWarnings(),
+    )
+
+
+_own: tuple[Probe, ...] = ()
+
+
+@at_session_start
+def _make() -> None:
+    global _own
+    _own = _made()
+
+
 _of_libraries: dict[str, Probe] = {}
 _failed: dict[str, str] = {}
 """Why a library's probe could not be loaded, by its name."""
@@ -125,19 +155,20 @@ _failed: dict[str, str] = {}
 
 def probes() -> Iterator[Probe]:
     """Return Respawn's probes and those of the libraries that are loaded."""
-    for name, point in _entry_points().items():
+    for name, point in announced().items():
         package = point.module.partition(".")[0]
         known = name in _of_libraries or name in _failed
-        # Loading one probe imports its module, which asks for all probes, the others of this module too.
+        # Loading a probe imports its module, and an import asks for all probes: for the others of this module
+        # too.
         if not known and _is_there(package) and (point.module not in sys.modules or _is_there(point.module)):
             _load(name, point)
     yield from _of_libraries.values()
-    yield from _OWN
+    yield from _own
 
 
 def own() -> tuple[Probe, ...]:
     """Return Respawn's probes in the order in which they are restored; those of libraries come before."""
-    return _OWN
+    return _own
 
 
 def broken() -> dict[str, str]:
@@ -147,10 +178,10 @@ def broken() -> dict[str, str]:
 
 def find(name: str) -> Probe | None:
     """Return the probe of a name that a checkpoint holds; a library's is imported for it."""
-    for probe in _OWN:
+    for probe in _own:
         if probe.name == name:
             return probe
-    if name not in _of_libraries and (point := _entry_points().get(name)) is not None:
+    if name not in _of_libraries and (point := announced().get(name)) is not None:
         _load(name, point)
     return _of_libraries.get(name)
 
@@ -173,11 +204,13 @@ def _load(name: str, point: importlib.metadata.EntryPoint) -> None:
 
 
 def _is_there(package: str) -> bool:
-    """Tell whether a library is loaded, wholly: its probe may lie in a module that is just being executed."""
+    """Return whether a library is loaded, wholly: its probe may be in a module that is being executed."""
+    # importlib has a module in `sys.modules` before it executes it, and marks its spec meanwhile (PEP 451).
     module = sys.modules.get(package)
     return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
 @cache
-def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+def announced() -> dict[str, importlib.metadata.EntryPoint]:
+    """Return what libraries announce, by the names of their probes; nothing of it is imported."""
     return {f"#{point.name}": point for point in importlib.metadata.entry_points(group=GROUP)}

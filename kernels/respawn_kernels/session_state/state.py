@@ -1,4 +1,4 @@
-"""All probes at once: what changed, what is kept, what comes back. One that fails harms no other."""
+"""All probes at once: what changed, what is stored, what comes back. One that fails leaves out its part."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from respawn_kernels.session_start import begin_session
 from respawn_kernels.session_state import registry
 from respawn_kernels.session_state.calls import settings
 from respawn_kernels.session_state.patching import baseline, helper_parts
-from respawn_kernels.session_state.probe import Lost, Marks, NotSet, Parts, Probe
-from respawn_kernels.session_state.probes.ipython_hooks import (
+from respawn_kernels.session_state.probe.interface import Lost, Marks, NotSet, Parts, Probe
+from respawn_kernels.session_state.probes.ipython.shell_hooks import load_magics
+from respawn_kernels.session_state.probes.ipython.shell_hooks import (
     registered_by_notebook as registered_by_notebook,
 )
 from respawn_kernels.session_state.registry import title as title
@@ -19,9 +21,9 @@ from respawn_kernels.session_state.registry import title as title
 class _Seen:
     """What was seen of the session so far.
 
-    An import of an installed library loads what a probe asks for, and adds filters, loggers, environment
-    variables and virtual subclasses of its own: that alone is no change, for whoever imports it again gets
-    the same.
+    An import of an installed library loads what a probe reads, and adds filters, loggers, environment
+    variables and virtual subclasses of its own: that alone is no change, since importing it again adds the
+    same.
     """
 
     _BY_IMPORTS = frozenset({"#warnings", "#logging", "#abc", "#singledispatch", "#dask", "#env"})
@@ -31,11 +33,12 @@ class _Seen:
         self.noted: dict[str, Hashable] = {}
         self.cells: dict[str, int] = {}
         self._same: dict[tuple[str, Hashable], Hashable] = {}
+        """Fingerprints that only imports made, by part; each stands for the fingerprint before."""
         self._before: dict[str, Hashable] | None = None
         self._helpers = 0
         """How many modules beside the notebook there were."""
         self.by_imports: set[str] = set()
-        """Parts that imports changed since somebody asked: who finds the modules loaded changes nothing."""
+        """Parts that imports changed since `changed_by_imports`: importing the same again changes nothing."""
 
     def fingerprints(self) -> dict[str, Hashable]:
         self.latest = {name: self._same.get((name, mark), mark) for name, mark in _fingerprints().items()}
@@ -51,7 +54,7 @@ class _Seen:
                 new = set(mark).difference(before if isinstance(before, Marks) else ())
                 self.cells |= {f"{name}:{part}": cell for part, _ in new}
         if len(baseline.local) != self._helpers:
-            # No fingerprint tells of what helpers hold; the cell that imports them is its cell.
+            # What helpers hold has no fingerprint: the cell that imports them counts as the one that made it.
             self._helpers = len(baseline.local)
             for part in helper_parts():
                 self.cells.setdefault(f"#helpers:{part}", cell)
@@ -75,11 +78,19 @@ class _Seen:
 
 _seen = _Seen()
 _restored: dict[str, Any] = {}
-"""What was set in this session last, of parts that can take it back."""
+"""What was set in this session last, of parts that can take it back (`withdraw`), by the probe's name."""
+
+
+def prepare() -> None:
+    """Note, in a process that forks kernels, what each would note at its beginning."""
+    registry.announced()
+    baseline.look()
 
 
 def watch() -> None:
-    """Begin: from now on modules are noted as soon as they are imported."""
+    """Begin: from now on modules are noted as soon as they are imported. A second call changes nothing."""
+    load_magics()
+    begin_session()
     if _seen not in baseline.listeners:
         baseline.listeners.append(_seen)
     baseline.watch()
@@ -87,7 +98,7 @@ def watch() -> None:
 
 
 def fingerprints() -> dict[str, Hashable]:
-    """Return what tells each part of the session's state from what it was, by the part's name."""
+    """Return a value for each part of the session's state that differs when the part does, by its name."""
     return _seen.fingerprints()
 
 
@@ -116,7 +127,7 @@ def _fingerprints() -> dict[str, Hashable]:
         try:
             found[probe.name] = probe.fingerprint()
         except Exception as error:  # noqa: BLE001  a library of another version may refuse anything
-            found[probe.name] = ("cannot be told", type(error).__name__)
+            found[probe.name] = ("unknown", type(error).__name__)
     return found
 
 
@@ -152,9 +163,9 @@ def restore(
     """Set a session to what `capture` returned of another.
 
     Args:
-        values: what was captured, or a part of it.
-        shell: the IPython shell, if there is one.
-        settled: called when a part is set, before the next one is.
+        values: what was captured, or a part of it, by names that start with `#`.
+        shell: the IPython shell; None where there is none.
+        settled: called after each part that is set, before the next one is.
 
     Returns:
         The reason for each name that could not be set.
@@ -182,7 +193,7 @@ def restore(
 
 
 def _withdraw(probe: Probe, following: Any) -> None:
-    """Take back what was restored here before: its classes are not those that come now."""
+    """Take back what was restored here before: it is of classes that the variables restored now replace."""
     withdraw = getattr(probe, "withdraw", None)
     if withdraw is not None:
         value, _restored[probe.name] = _restored.get(probe.name), following
@@ -192,7 +203,7 @@ def _withdraw(probe: Probe, following: Any) -> None:
 
 
 def comes_first(name: str) -> bool:
-    """Tell whether a part is restored before variables are loaded."""
+    """Return whether a part is restored before variables are loaded."""
     return bool(getattr(registry.find(name.partition(":")[0]), "first", False))
 
 

@@ -7,11 +7,11 @@
 What a backup holds is what one transaction saw, and the blobs that are named in it. The service may go on.
 """
 
-from respawn_jobs.backup.making import Made as Made
-from respawn_jobs.backup.making import back_up as back_up
-from respawn_jobs.backup.place import BackupPlace as BackupPlace
+from respawn_jobs.backup.creation import CreatedBackup as CreatedBackup
+from respawn_jobs.backup.creation import back_up as back_up
 from respawn_jobs.backup.pruning import Pruned as Pruned
 from respawn_jobs.backup.pruning import prune as prune
-from respawn_jobs.backup.restoring import Restored as Restored
-from respawn_jobs.backup.restoring import Store as Store
-from respawn_jobs.backup.restoring import restore as restore
+from respawn_jobs.backup.restoration import Restored as Restored
+from respawn_jobs.backup.restoration import Store as Store
+from respawn_jobs.backup.restoration import restore as restore
+from respawn_jobs.backup.target import BackupTarget as BackupTarget

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from respawn_jobs.backup.place import BackupPlace, Document, listed
-from respawn_jobs.backup.turns import turn
+from respawn_jobs.backup.target import BackupTarget, Document, listed
+from respawn_jobs.backup.target_lock import turn
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.errors import Corrupt, NotFound
+from respawn_kernels.counting import how_many
 
 
 @dataclass
@@ -40,12 +41,12 @@ class _Backup:
     """The digests of all its files, as far as it tells them."""
     fault: str | None
     """Why it does not count; None for a whole one."""
-    told: bool
+    complete: bool
     """Whether all that it needs is known."""
 
 
 def prune(
-    place: BackupPlace,
+    place: BackupTarget,
     *,
     keep: int = 1,
     keep_days: float = 0,
@@ -58,7 +59,7 @@ def prune(
         place: the target.
         keep: how many whole backups stay at least, the newest ones.
         keep_days: backups that are younger stay too.
-        dry_run: whether it is only told what would go.
+        dry_run: whether nothing is removed, and the answer names what would be.
         clock: the present moment.
 
     Raises:
@@ -72,7 +73,7 @@ def prune(
         stay = [one for one in backups if one not in gone]
         needed: set[bytes] = set().union(*(one.needs for one in stay))
         # What a backup that broke off has left goes as well. Of a damaged one the needs are not all known.
-        known = bool(stay) and all(one.told for one in stay)
+        known = bool(stay) and all(one.complete for one in stay)
         spare = [digest for digest in sizes if known and bytes.fromhex(digest) not in needed]
         if not dry_run:
             for one in gone:
@@ -88,9 +89,13 @@ def prune(
         )
 
 
-def _looked_at(place: BackupPlace, document: Document, sizes: dict[str, int]) -> _Backup:
+def _looked_at(place: BackupTarget, document: Document, sizes: dict[str, int]) -> _Backup:
     needs = {bytes.fromhex(piece.digest) for piece in (*document.dump, *document.listing)}
-    fault = f"{len(document.missing)} blobs were missing when it was made" if document.missing else None
+    fault = (
+        f"{how_many(len(document.missing), 'blob was', 'blobs were')} missing when it was made"
+        if document.missing
+        else None
+    )
     try:
         for digest, size in _blobs(place, document):
             needs.add(bytes.fromhex(digest))
@@ -98,14 +103,14 @@ def _looked_at(place: BackupPlace, document: Document, sizes: dict[str, int]) ->
                 fault = fault or f"blob {digest} is gone from the target or was cut short"
     except (NotFound, Corrupt) as error:
         return _Backup(
-            document, frozenset(needs), f"its list of blobs is damaged: {error.message}", told=False
+            document, frozenset(needs), f"its list of blobs is damaged: {error.message}", complete=False
         )
     if any(sizes.get(piece.digest) != piece.size for piece in document.dump):
         fault = fault or "its database is gone from the target or was cut short"
-    return _Backup(document, frozenset(needs), fault, told=True)
+    return _Backup(document, frozenset(needs), fault, complete=True)
 
 
-def _blobs(place: BackupPlace, document: Document) -> Iterator[tuple[str, int]]:
+def _blobs(place: BackupTarget, document: Document) -> Iterator[tuple[str, int]]:
     with tempfile.TemporaryDirectory(prefix="respawn-prune-") as directory:
         path = Path(directory) / "listing"
         place.fetch_file(document.listing, path)

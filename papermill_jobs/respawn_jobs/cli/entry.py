@@ -15,6 +15,7 @@ import click
 
 WRONG_CALL = 2
 _INTERRUPTED = 130
+_MAX_PROBLEMS = 5
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -53,10 +54,28 @@ def run_command(arguments: Sequence[str]) -> int:
         return 0
     except OSError as error:
         return _refused(as_json, {"error": "system", "message": str(error), "fields": {}})
-    except Exception as error:  # noqa: BLE001  the boundary of the program: a defect is told whole
+    except Exception as error:  # noqa: BLE001  the boundary of the program: a defect is refusal whole
+        if problems := _problems_of_request(error):
+            return _refused(as_json, {"error": "invalid_input", "message": problems, "fields": {}})
         traceback.print_exc()
-        told = {"error": "internal", "message": f"{type(error).__name__}: {error}", "fields": {}}
-        return _refused(as_json, told, quiet=True)
+        refusal = {"error": "internal", "message": f"{type(error).__name__}: {error}", "fields": {}}
+        return _refused(as_json, refusal, quiet=True)
+
+
+def _problems_of_request(error: Exception) -> str:
+    """Return in words what is wrong with a request; empty for other errors.
+
+    What the service answers is read, and refused, by `respawn_jobs.remote`.
+    """
+    if "pydantic" not in sys.modules:  # nothing was validated, and its import costs more than a help text
+        return ""
+    from pydantic import ValidationError
+
+    from respawn_jobs.model.validation_errors import in_words
+
+    if not isinstance(error, ValidationError):
+        return ""
+    return "; ".join(in_words(problem, place=False) for problem in error.errors()[:_MAX_PROBLEMS])
 
 
 def _refused(as_json: bool, error: dict[str, Any], *, quiet: bool = False) -> int:

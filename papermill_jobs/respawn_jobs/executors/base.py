@@ -23,6 +23,9 @@ class Executor(Protocol):
             Unavailable: no runner could be started.
         """
 
+    def expect(self) -> None:
+        """Prepare for an attempt that comes within seconds; returns at once, and promises nothing."""
+
     def cancel(self, attempt: str) -> None:
         """End an attempt's runner at once: it acts for nothing any more, and does not stop by itself."""
 

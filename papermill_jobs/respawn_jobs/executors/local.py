@@ -24,8 +24,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.job_environment import runner_environment
-from respawn_jobs.private_files import umask_of_jobs
+from respawn_jobs.host.private_files import umask_of_jobs
+from respawn_jobs.host.process_environment import runner_environment
+from respawn_kernels.counting import how_many
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ _TERMINATE_SECONDS = 8.0
 _SHORT_LIFE_SECONDS = 5.0
 _IDLE_SECONDS = 120.0
 """How long a runner that has nothing to do is kept, beside the one that always is."""
-_MOST_ATTEMPTS = 50
+_MAX_ATTEMPTS = 50
 """What one runner executes at most: what its libraries leave behind must not pile up."""
 
 
@@ -89,6 +90,11 @@ class LocalExecutor:
         """Give the attempt to a warm runner."""
         self._in_keeper(lambda: self._submit(attempt, token))
 
+    def expect(self) -> None:
+        """Let idle runners have a kernel come up, of the kind that each used last."""
+        with suppress(Unavailable):  # closed: nothing is expected any more
+            self._ask(self._expect)
+
     def cancel(self, attempt: str) -> None:
         """Kill the attempt's runner; `probe` tells of it."""
         runner = self._running.get(attempt)
@@ -135,9 +141,9 @@ class LocalExecutor:
         """Hear what a runner has done, until it ends."""
         with os.fdopen(reports) as lines:
             for line in lines:
-                told = json.loads(line)
+                report = json.loads(line)
                 with suppress(Unavailable):  # closed: nobody asks any more
-                    self._ask(lambda told=told: self._done(runner, told["said"])).result()  # type: ignore[misc]
+                    self._ask(lambda report=report: self._done(runner, report["error"])).result()  # type: ignore[misc]
                 self._freed()
         self._freed()
 
@@ -154,31 +160,31 @@ class LocalExecutor:
 
     def _submit(self, attempt: str, token: str) -> None:
         if len(self.living()) >= self._max_running:
-            raise Unavailable(f"{self._max_running} runs are executing here already")
+            raise Unavailable(f"{how_many(self._max_running, 'run is', 'runs are')} executing here already")
         self._idle = [runner for runner in self._idle if runner.alive]
         runner = self._idle.pop() if self._idle else self._start()
         runner.attempt = attempt
         self._running[attempt] = runner
-        order = json.dumps({"url": self._url, "attempt": attempt, "token": token})
-        assert runner.process.stdin is not None  # noqa: S101  opened as a pipe by _start
-        with suppress(BrokenPipeError):  # a runner that just died is found by probe
-            runner.process.stdin.write(order.encode() + b"\n")
-            runner.process.stdin.flush()
+        _tell(runner, {"url": self._url, "attempt": attempt, "token": token})
         try:
             self._warm()
         except Unavailable as error:  # this attempt has its runner; the next one tries again
             logger.warning("no runner could be made ready for the next attempt: %s", error.message)
 
-    def _done(self, runner: _Runner, said: str | None) -> None:
+    def _expect(self) -> None:
+        for runner in self._idle:
+            _tell(runner, {"expect": True})
+
+    def _done(self, runner: _Runner, error: str | None) -> None:
         """Take note that a runner is through with its attempt."""
         if runner.attempt is None or self._running.pop(runner.attempt, None) is None:
             return
-        if said is not None:
-            self._dead.append((runner.attempt, f"the runner gave up: {said}"))
+        if error is not None:
+            self._dead.append((runner.attempt, f"the runner gave up: {error}"))
         runner.attempt = None
         runner.served += 1
         runner.idle_since = time.monotonic()
-        if runner.served < _MOST_ATTEMPTS:
+        if runner.served < _MAX_ATTEMPTS:
             self._idle.append(runner)
         else:
             self._leaving.append(runner)
@@ -255,7 +261,7 @@ def _process(python: str) -> tuple[subprocess.Popen[bytes], int]:
         raise Unavailable(f"a runner could not be started: {error}") from error
     try:
         process = subprocess.Popen(
-            [python, "-m", "respawn_jobs.warm", str(os.getpid()), str(writing)],
+            [python, "-m", "respawn_jobs.runner.worker", str(os.getpid()), str(writing)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -269,6 +275,13 @@ def _process(python: str) -> tuple[subprocess.Popen[bytes], int]:
     finally:
         os.close(writing)
     return process, reading
+
+
+def _tell(runner: _Runner, order: dict[str, Any]) -> None:
+    assert runner.process.stdin is not None  # noqa: S101  opened as a pipe by _start
+    with suppress(BrokenPipeError):  # a runner that just died is found by probe
+        runner.process.stdin.write(json.dumps(order).encode() + b"\n")
+        runner.process.stdin.flush()
 
 
 def _died_young(runner: _Runner) -> bool:

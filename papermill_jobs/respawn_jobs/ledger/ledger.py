@@ -8,46 +8,41 @@ from pathlib import Path
 
 from sqlalchemy import URL, select
 
-from respawn_jobs import evidence
 from respawn_jobs.access import Actor
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.blobs.blob_store import BlobStore
+from respawn_jobs.blobs.inbox import Inbox
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.errors import Corrupt, NotFound
-from respawn_jobs.inbox import Inbox
+from respawn_jobs.host.private_files import private_directory, private_file
 from respawn_jobs.keyring import FILE as KEYS
 from respawn_jobs.keyring import OLDER_FILE as OLDER_KEYS
 from respawn_jobs.keyring import Key, Keyring, Purpose
-from respawn_jobs.ledger import (
-    attempts,
-    audit_check,
-    audit_heads,
-    backfills,
-    queue,
-    replicas,
-    rotation,
-    scheduling,
-)
-from respawn_jobs.ledger.audit_anchor import FILE as ANCHOR_FILE
-from respawn_jobs.ledger.audit_anchor import AuditAnchor, Head
-from respawn_jobs.ledger.audit_check import AuditCheck
-from respawn_jobs.ledger.audit_heads import SignedHead
-from respawn_jobs.ledger.collecting import GRACE
-from respawn_jobs.ledger.context import Context, KernelCheck, installed_kernel
-from respawn_jobs.ledger.convert import runs_of
-from respawn_jobs.ledger.keeping import KeepingLedger
-from respawn_jobs.ledger.limits import check_text
-from respawn_jobs.ledger.operations import Operations
-from respawn_jobs.ledger.owning import OwningLedger
-from respawn_jobs.ledger.port import LedgerRunner
-from respawn_jobs.ledger.rotation import OldHook
-from respawn_jobs.ledger.service import ActorService
-from respawn_jobs.ledger.store_check import StoreCheck
-from respawn_jobs.ledger.surroundings import ChannelRules, Observer
-from respawn_jobs.ledger.triggering import TriggerLedger
-from respawn_jobs.ledger.watch import Watch
-from respawn_jobs.models import Run, RunState
-from respawn_jobs.named_files import newer_on_disk
-from respawn_jobs.private_files import private_directory, private_file
+from respawn_jobs.ledger.attempts import dispatch, lifecycle, suspended_runs
+from respawn_jobs.ledger.attempts.lease_watch import Watch
+from respawn_jobs.ledger.attempts.runner_port import LedgerRunner
+from respawn_jobs.ledger.audit import signed_heads, verification
+from respawn_jobs.ledger.audit.signed_heads import SignedHead
+from respawn_jobs.ledger.audit.verification import AuditCheck
+from respawn_jobs.ledger.blobs.garbage_collector import GRACE
+from respawn_jobs.ledger.capacity import replicas
+from respawn_jobs.ledger.context.audit_anchor import FILE as ANCHOR_FILE
+from respawn_jobs.ledger.context.audit_anchor import AuditAnchor, Head
+from respawn_jobs.ledger.context.context import Context, KernelCheck, installed_kernel
+from respawn_jobs.ledger.context.ports import ChannelRules, Observer
+from respawn_jobs.ledger.context.text_limits import check_text
+from respawn_jobs.ledger.operations import rotation
+from respawn_jobs.ledger.operations.maintenance import KeepingLedger
+from respawn_jobs.ledger.operations.notice_ops import Operations
+from respawn_jobs.ledger.operations.owner_ops import OwningLedger
+from respawn_jobs.ledger.operations.rotation import OldHook
+from respawn_jobs.ledger.operations.store_verification import StoreCheck
+from respawn_jobs.ledger.operations.trigger_ops import TriggerLedger
+from respawn_jobs.ledger.people.actor_service import ActorService
+from respawn_jobs.ledger.runs.rows import runs_of
+from respawn_jobs.ledger.triggers import backfills, scheduling
+from respawn_jobs.model import evidence
+from respawn_jobs.model.runs import Run, RunState
+from respawn_jobs.resume.files.named_files import newer_on_disk
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import RunRow
 
@@ -78,7 +73,7 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
             new_kernel_check: finds the kernels that versions name.
             keyring: the service's own keys; None allows no webhooks and leaves the audit trail unsigned.
             anchor: the file in which the end of the audit trail is noted; None notes it nowhere.
-            inbox_url: where objects appear that make runs; None allows no watches.
+            inbox_url: where objects appear that make runs; None allows no sensors.
             blob_grace_seconds: how long a blob that nothing names is kept; an hour at least.
         """
         self.database = database
@@ -104,11 +99,18 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
         clock: Clock = utc_now,
         lease_seconds: float = 15.0,
         keyring: Keyring | None = None,
+        migrates: bool = True,
     ) -> Ledger:
-        """Open the store under the directory `data`, which is made when missing.
+        """Open the store under a directory, with its keys in it.
 
-        With `db_url` or `blobs_url` that part is elsewhere; see `open`. Its keys are in `data` too, unless
-        `keyring` is given.
+        Args:
+            data: the directory, which is made when missing.
+            db_url: the database, where it is elsewhere; None for SQLite in `data`.
+            blobs_url: the blob store, where it is elsewhere; None for files in `data`.
+            clock: returns the time now, in UTC.
+            lease_seconds: how long a runner may be silent before its attempt is lost.
+            keyring: the service's own keys; None for those in `data`.
+            migrates: whether a store of an older version is brought up to date.
         """
         data = data.expanduser().resolve()
         private_directory(data)
@@ -116,7 +118,8 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
             private_file(data / name)
             private_file(data / f".{name}.lock")
         # A URL object, not text: a path may hold characters that mean something in a URL.
-        database = Database(db_url or URL.create("sqlite", database=str(data / "respawn.db")))
+        url = db_url or URL.create("sqlite", database=str(data / "respawn.db"))
+        database = Database(url, migrates=migrates)
         ledger = cls._opened(database, blobs_url or (data / "blobs").as_uri(), clock, lease_seconds)
         ledger._context.keyring = keyring or Keyring(data / KEYS, older=data / OLDER_KEYS)
         ledger._context.anchor = AuditAnchor(data / ANCHOR_FILE)
@@ -127,7 +130,14 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
     def open(
         cls, db_url: str, blobs_url: str, *, clock: Clock = utc_now, lease_seconds: float = 15.0
     ) -> Ledger:
-        """Open a database and a blob store by their URLs, and bring the schema up to date."""
+        """Open a database and a blob store by their URLs, and bring the schema up to date.
+
+        Args:
+            db_url: URL of the database, as SQLAlchemy has it.
+            blobs_url: URL of the blob store.
+            clock: returns the time now, in UTC.
+            lease_seconds: how long a runner may be silent before its attempt is lost.
+        """
         return cls._opened(Database(db_url), blobs_url, clock, lease_seconds)
 
     @classmethod
@@ -178,22 +188,28 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
         Raises `Conflict` when the run does not wait for one: of two callers, one gets it. The attempt is
         lost when no runner claims it within 60 seconds.
         """
-        return attempts.open_attempt(self._context, run_id, executor)
+        return lifecycle.open_attempt(self._context, run_id, executor)
 
-    def take(self, executor: str, replica: str | None, places: int) -> list[queue.Taken]:
-        """Open attempts for as many waiting runs as may start now, at most `places`; see `ledger.queue`."""
-        return queue.take(self._context, executor, replica, places)
+    def claim_runs(self, executor: str, replica: str | None, slots: int) -> list[dispatch.Claimed]:
+        """Open attempts for as many waiting runs as may start now, at most `slots`; see `dispatch.claim`.
+
+        Args:
+            executor: name of what will start the runners.
+            replica: id of the service's replica that it belongs to; None outside of a service.
+            slots: how many runners it can start now.
+        """
+        return dispatch.claim(self._context, executor, replica, slots)
 
     def expire(self) -> list[str]:
         """Lose every attempt whose lease is over, and return the ids of runs that changed.
 
         For a command that looks once; a loop that may itself have been asleep uses `watch`.
         """
-        return attempts.expire(self._context)
+        return lifecycle.expire(self._context)
 
     def lose_replica(self, replica: str) -> list[str]:
         """Lose at once what a replica that was killed executed, forget it, and return the ids of the runs."""
-        lost = attempts.lose_replica(self._context, replica)
+        lost = lifecycle.lose_replica(self._context, replica)
         replicas.leave(self._context, replica)
         return lost
 
@@ -211,22 +227,45 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
 
     def open_attempts(self, attempt_ids: Collection[str]) -> set[str]:
         """Return those of the attempts that have not ended."""
-        return attempts.not_ended(self._context, attempt_ids)
+        return lifecycle.not_ended(self._context, attempt_ids)
 
     def lose(self, attempt_id: str, reason: str) -> None:
         """Mark an attempt as lost at once: its executor knows that the runner is dead."""
-        attempts.lose(self._context, attempt_id, reason)
+        lifecycle.lose(self._context, attempt_id, reason)
 
-    def hand_on(self, attempt_id: str, reason: str) -> None:
-        """End an attempt whose runner was told to end and could not say so; the run goes on."""
-        attempts.hand_on(self._context, attempt_id, reason)
+    def requeue(self, attempt_id: str, reason: str) -> None:
+        """End an attempt whose runner was asked to end and could not report it; requeue the run."""
+        lifecycle.requeue(self._context, attempt_id, reason)
 
-    def say_present(
-        self, replica: str, *, host: str, places: int, busy: int, draining: bool, health: dict[str, str]
+    def suspend(self, actor: Actor, run_id: str, reason: str) -> Run:
+        """Let a run that runs wait for a person, without an attempt; see `suspended_runs.suspend`.
+
+        Args:
+            actor: who asks; needs `run` in the job's namespace.
+            run_id: the run's id.
+            reason: what it waits for.
+        """
+        return suspended_runs.suspend(self._context, actor, run_id, reason)
+
+    def release(self, actor: Actor, run_id: str) -> Run:
+        """Queue a suspended run again, from its last kept state; see `suspended_runs.release`."""
+        return suspended_runs.release(self._context, actor, run_id)
+
+    def report_replica(
+        self, replica: str, *, host: str, slots: int, busy: int, draining: bool, health: dict[str, str]
     ) -> None:
-        """Note what a replica of the service says of itself; see `ledger.replicas.say`."""
-        replicas.say(
-            self._context, replica, host=host, places=places, busy=busy, draining=draining, health=health
+        """Note the state of a replica of the service; see `capacity.replicas.report`.
+
+        Args:
+            replica: its id.
+            host: the machine that it runs on.
+            slots: how many runs it may execute at once.
+            busy: how many it executes.
+            draining: whether it takes no new runs because it is being stopped.
+            health: the states of its loops.
+        """
+        replicas.report(
+            self._context, replica, host=host, slots=slots, busy=busy, draining=draining, health=health
         )
 
     def leave(self, replica: str) -> None:
@@ -250,11 +289,11 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
 
     def check_audit(self, *kept: Head | None) -> AuditCheck:
         """Check the whole audit trail, and that it still leads through heads that were `kept` elsewhere."""
-        return audit_check.check(self._context, [head for head in kept if head is not None])
+        return verification.check(self._context, [head for head in kept if head is not None])
 
     def signed_head(self) -> SignedHead | None:
         """Return the audit trail's last record as it is kept elsewhere; None where there is none yet."""
-        return audit_heads.signed_head(self._context)
+        return signed_heads.signed_head(self._context)
 
     def store_check(self, *, deep: bool = False) -> StoreCheck:
         """Return what checks records against blobs; `deep` reads all bytes."""
@@ -265,7 +304,13 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
         return rotation.ring_of(self._context)
 
     def rotate_key(self, purpose: Purpose, keep: timedelta, actor: str) -> Key:
-        """Replace one of the service's own keys; the one before it is accepted for as long as `keep` says."""
+        """Replace one of the service's own keys; the one before it is accepted for as long as `keep` says.
+
+        Args:
+            purpose: which key.
+            keep: for how long the one before it is accepted.
+            actor: name of who does it.
+        """
         return rotation.rotate(self._context, purpose, keep, actor)
 
     def old_hooks(self) -> list[OldHook]:

@@ -11,42 +11,46 @@ writes sees what others committed before each statement, and locks the rows that
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+from sqlalchemy import URL, Engine, create_engine, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from respawn_jobs.errors import Conflict, InvalidInput, Unavailable
-from respawn_jobs.room import prove_room
-from respawn_jobs.store import postgresql, sqlite
+from respawn_jobs.host.write_probe import prove_room
+from respawn_jobs.store import migrating, postgresql, sqlite
 from respawn_jobs.store.failures import translated
+from respawn_jobs.store.migrating import Migration
+from respawn_jobs.store.schema import OURS, AppliedMigration, KnownSchema, SchemaStanding, standing_of
+from respawn_jobs.store.service_tables import SchemaVersionRow
 
 logger = logging.getLogger(__name__)
-HEAD = "0013"
-"""The newest migration, so that a store which is up to date costs one SELECT; a test compares it."""
-
-_MIGRATIONS = Path(__file__).with_name("migrations")
 _POOL_SECONDS = 10
 _WRITE = "write"
 _AT_COMMIT = "at_commit"
-_MIGRATING = threading.Lock()
-"""Alembic keeps the migration that runs in module globals, so only one may run in a process."""
-_ADVISORY_KEY = 0x7265737061776E  # "respawn"
 
 
 class Database:
     """One database behind one SQLAlchemy URL; safe to share between threads."""
 
-    def __init__(self, url: str | URL) -> None:
-        """Open the database at `url`; nothing is connected yet. The directory of a SQLite file is made.
+    def __init__(self, url: str | URL, *, schema: KnownSchema = OURS, migrates: bool = True) -> None:
+        """Open a database; nothing is connected yet. The directory of a SQLite file is made.
 
-        Raises `InvalidInput` for a URL that cannot be used.
+        Args:
+            url: which one.
+            schema: the migrations that the code knows.
+            migrates: whether `prepare` applies those that are missing.
+
+        Raises:
+            InvalidInput: the URL cannot be used.
         """
+        self.schema = schema
+        self._migrates = migrates
+        self._message = ""
         parsed = _parsed(url)
         self.url = _shown(parsed)
         """The URL without its secrets."""
@@ -90,19 +94,34 @@ class Database:
             finish()
 
     def prepare(self) -> None:
-        """Bring the schema to `HEAD`. Raises `Conflict` when it is newer than this version knows."""
+        """Bring the schema to what this code needs, where it is older.
+
+        Raises:
+            Conflict: it is newer than this code can use; or it is older, and may not be migrated now.
+        """
         with translated(self.url):
-            if self.revision() != HEAD:
-                # Two threads or processes may get here at once: the second waits, and finds all done.
-                with _MIGRATING, self._writer.begin() as connection:
-                    _take_turns(connection)
-                    self._migrate(connection)
+            standing = self._standing()
+            if standing.older:
+                if not self._migrates:
+                    raise Conflict(
+                        f"the database {self.url} has {_named(standing.revision)}, this version needs "
+                        f"{self.schema.needed}, and RESPAWN_MIGRATE_ON_START is off: run "
+                        "respawn admin migrate",
+                        database=self.url,
+                    )
+                self.migrate(self.schema.needed)
+                standing = self._standing()
+            self._note(standing)
+            if not standing.usable:
+                raise Conflict(
+                    f"the database {self.url} cannot be used: {standing.message}", database=self.url
+                )
         if self._waiting:
             self._waiting = False
             logger.warning("the database %s answers", self.url)
 
     def prepare_when_it_answers(self) -> None:
-        """Bring the schema to `HEAD` now, or before the first transaction after the database is back.
+        """Bring the schema to what this code needs now, or before the first transaction that it answers.
 
         Until then every transaction raises `Unavailable`. Raises what `prepare` does for other reasons.
         """
@@ -139,29 +158,77 @@ class Database:
         try:
             with self._reader.connect() as connection:
                 return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        except OperationalError as error:
-            if self._sqlite and "no such table" in str(error.orig):
-                return None
-            raise
-        except ProgrammingError as error:
-            if getattr(error.orig, "sqlstate", None) == postgresql.NO_SUCH_TABLE:
+        except DBAPIError as error:
+            if _lacks_table(error):
                 return None
             raise
 
-    def _migrate(self, connection: Connection) -> None:
-        from alembic import command
-        from alembic.config import Config
-        from alembic.util import CommandError
+    def standing(self) -> SchemaStanding:
+        """Ask how the schema stands to this code, which another replica may have changed since `prepare`.
 
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        config.attributes["connection"] = connection
+        Logs what is new about it. Raises `Unavailable`.
+        """
+        with translated(self.url):
+            standing = self._standing()
+        self._note(standing)
+        return standing
+
+    def migrate(self, target: str) -> list[Migration]:
+        """Apply the migrations up to `target`, and return them. Raises as `migrating.upgrade`."""
+        with translated(self.url):
+            return migrating.upgrade(self._writer, self.schema, target, self.url)
+
+    def step_back(self, target: str, *, dry_run: bool = False) -> list[Migration]:
+        """Take the migrations after `target` back, and return them. Raises as `migrating.step_back`."""
+        with translated(self.url):
+            return migrating.step_back(self._writer, self.schema, target, self.url, dry_run=dry_run)
+
+    def _standing(self) -> SchemaStanding:
+        revision = self.revision()
+        unknown: list[AppliedMigration] = []
+        if revision is not None and revision > self.schema.head:
+            unknown = self._unknown()
+        return standing_of(self.schema, revision, unknown)
+
+    def _unknown(self) -> list[AppliedMigration]:
+        """Return what the database says of migrations after ours, oldest first."""
+        row = SchemaVersionRow
+        query = select(row.revision, row.kind, row.release, row.oldest).order_by(row.revision)
         try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise Conflict(
-                f"the database {self.url} was made by a newer version of Respawn: {error}", database=self.url
-            ) from error
+            with self._reader.connect() as connection:
+                rows = connection.execute(query.where(row.revision > self.schema.head)).all()
+        except DBAPIError as error:
+            if _lacks_table(error):
+                return []
+            raise
+        return [AppliedMigration(*one) for one in rows]
+
+    def _note(self, standing: SchemaStanding) -> None:
+        """Log what a newer version did to the database, once."""
+        if standing.message != self._message and not standing.older:
+            level = logging.WARNING if standing.usable else logging.ERROR
+            logger.log(level, "the database %s: %s", self.url, standing.message or "is of this version again")
+            self._message = standing.message
+
+
+def revision_in(session: Session) -> str:
+    """Return the revision of the schema, as a transaction sees it."""
+    revision: str = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    return revision
+
+
+def newer_in(session: Session, schema: KnownSchema) -> bool:
+    """Tell whether a newer version has changed the database, as a transaction sees it."""
+    return revision_in(session) > schema.head
+
+
+def _lacks_table(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    return state == postgresql.NO_SUCH_TABLE if state else "no such table" in str(error.orig)
+
+
+def _named(revision: str | None) -> str:
+    return "no tables" if revision is None else f"schema {revision}"
 
 
 def at_commit(session: Session, name: str, prepare: Callable[[Session], Callable[[], None]]) -> None:
@@ -177,16 +244,8 @@ def at_commit(session: Session, name: str, prepare: Callable[[Session], Callable
 
 
 def writes(session: Session) -> bool:
-    """Tell whether a session was begun to write: only such a one can lock rows."""
+    """Return whether a session was begun to write: only such a one can lock rows."""
     return bool(session.info.get(_WRITE, True))
-
-
-def _take_turns(connection: Connection) -> None:
-    """Let one process at a time migrate, for this transaction; SQLite's write lock has done so by now."""
-    if connection.dialect.name == "postgresql":
-        # A long migration of another replica is waited for, however long a lock may take otherwise.
-        connection.execute(text("SET LOCAL lock_timeout = 0"))
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_KEY})
 
 
 def _parsed(url: str | URL) -> URL:

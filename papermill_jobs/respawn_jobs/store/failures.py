@@ -44,21 +44,21 @@ def translated(url: str) -> Iterator[None]:
     except PoolTimeout as error:
         raise Unavailable(f"the database {url} has no free connection", database=url) from error
     except DBAPIError as error:
-        said = _said(error)
-        if said is None:
+        message = _message_of(error)
+        if message is None:
             raise
-        raise Unavailable(f"the database {url} {said}", database=url) from error
+        raise Unavailable(f"the database {url} {message}", database=url) from error
 
 
-def _said(error: DBAPIError) -> str | None:
-    """Return what to tell of an error that time or an administrator mends; None for one of the program."""
+def _message_of(error: DBAPIError) -> str | None:
+    """Return what to tell of an error that time or an administrator fixes; None for one of the program."""
     state = getattr(error.orig, "sqlstate", None)
     if state in _STATES:
         return _STATES[state]
     text = next(iter(str(error.orig).splitlines()), "")  # more lines are hints for who types SQL
-    for part, said in _TEXTS.items():
+    for part, message in _TEXTS.items():
         if state is None and part in text:
-            return said
+            return message
     if isinstance(error, OperationalError):
         return f"does not answer: {text}"
     return f"went away: {text}" if error.connection_invalidated else None

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Engine, event
 NO_SUCH_TABLE = "42P01"
 
 ENGINE: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 30}
-"""Up to 40 connections for each process; a server takes 100 unless it is told otherwise."""
+"""Up to 40 connections for each process; a server takes 100 unless it is configured otherwise."""
 READS: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 WRITES: dict[str, Any] = {}
 

@@ -1,4 +1,4 @@
-"""Tables of the service's loops: ends to act on, people to tell, limits, replicas."""
+"""Tables of the service: ends to act on, people to tell, limits, replicas, migrations that were applied."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from respawn_jobs.store.columns import Base
 
 
-class RunEndRow(Base):
+class RunOutboxRow(Base):
     """An ended run that one of the service's loops has yet to act on; written when the run ends."""
 
-    __tablename__ = "run_ends"
+    __tablename__ = "run_outbox"
 
     consumer: Mapped[str] = mapped_column(String(16), primary_key=True)
     run_id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -22,7 +22,7 @@ class RunEndRow(Base):
 
 
 class NoticeRow(Base):
-    """Something that people are told: written once, sent with others of its job, then kept for a while."""
+    """A notice to people: written once, sent with others of its job, then kept for a while."""
 
     __tablename__ = "notices"
     __table_args__ = (
@@ -33,7 +33,7 @@ class NoticeRow(Base):
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     key: Mapped[str] = mapped_column(String(255))
-    """What it is about, such as `failure:<run>:<channel>`: each is told once."""
+    """What it is about, such as `failure:<run>:<channel>`: each makes one notice."""
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     channel: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(16))
@@ -47,7 +47,7 @@ class NoticeRow(Base):
     """Until when the replica that sends it has it for itself."""
     tries: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[datetime | None] = mapped_column(index=True)
-    said: Mapped[str | None]
+    error: Mapped[str | None]
     """What kept it from being sent."""
 
 
@@ -58,7 +58,7 @@ class LimitRow(Base):
 
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
-    most: Mapped[int]
+    max_running: Mapped[int]
     set_by: Mapped[str] = mapped_column(String(255))
     set_at: Mapped[datetime]
 
@@ -94,7 +94,7 @@ class NamespaceRow(Base):
 
 
 class ReplicaRow(Base):
-    """A process of the service, as it last said of itself."""
+    """A process of the service, as it last reported itself."""
 
     __tablename__ = "replicas"
 
@@ -102,8 +102,25 @@ class ReplicaRow(Base):
     host: Mapped[str] = mapped_column(String(255))
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime] = mapped_column(index=True)
-    places: Mapped[int]
+    slots: Mapped[int]
     """How many runs it may execute at once."""
     busy: Mapped[int]
     draining: Mapped[bool] = mapped_column(default=False)
     health: Mapped[dict[str, Any]]
+    release: Mapped[str] = mapped_column(String(16))
+    """The release of its code: no migration may take from it what it needs."""
+
+
+class SchemaVersionRow(Base):
+    """A migration that the database has had, for code that does not know it; see `store.schema`."""
+
+    __tablename__ = "schema_versions"
+
+    revision: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """`expand` or `contract`."""
+    release: Mapped[str] = mapped_column(String(16))
+    """The first release that has it."""
+    oldest: Mapped[str] = mapped_column(String(16))
+    """The oldest release that may use the database since."""
+    applied_at: Mapped[datetime]

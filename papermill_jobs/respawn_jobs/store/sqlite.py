@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, event
 
 from respawn_jobs.errors import InvalidInput, Unavailable
-from respawn_jobs.private_files import new_private_file, private_file
+from respawn_jobs.host.private_files import new_private_file, private_file
 
 _BUSY_MILLISECONDS = 30_000
 _WAL_PAUSE_SECONDS = 0.01

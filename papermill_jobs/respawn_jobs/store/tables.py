@@ -96,7 +96,7 @@ class ScheduleRow(Base):
     decided_until: Mapped[datetime | None]
     """Of due times up to here it is decided whether they make a run; None: of those before `next_due`."""
     missed: Mapped[str] = mapped_column(String(8), default="latest", server_default="latest")
-    missed_most: Mapped[int] = mapped_column(default=100, server_default="100")
+    max_missed: Mapped[int] = mapped_column(default=100, server_default="100")
     created_by: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
 
@@ -108,11 +108,11 @@ class RunRow(Base):
     __table_args__ = (
         UniqueConstraint("schedule_id", "due_at", name="runs_due_once"),
         UniqueConstraint("resume_of", name="runs_resumed_once"),
-        Index("runs_triggered_once", "trigger_id", "trigger_key", unique=True),
+        Index("runs_triggered_once", "trigger_id", "idempotency_key", unique=True),
         Index("runs_of_job", "job_id", "created_at"),
         Index("runs_of_job_in_state", "job_id", "state", "created_at"),
         Index("runs_of_version", "version_id", "created_at"),
-        Index("runs_of_period", "job_id", "logical_at"),
+        Index("runs_of_period", "job_id", "logical_date"),
         Index("runs_in_state", "state", "created_at"),
         Index("runs_of_namespace", "namespace", "created_at"),
         Index("runs_of_namespace_in_state", "namespace", "state", "created_at"),
@@ -142,9 +142,9 @@ class RunRow(Base):
     schedule_id: Mapped[str | None] = mapped_column(String(32))
     due_at: Mapped[datetime | None]
     trigger_id: Mapped[str | None] = mapped_column(String(32))
-    trigger_key: Mapped[str | None] = mapped_column(String(255))
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
     """What of its trigger made the run, so that it makes one: a due time, a period, a call, an object."""
-    logical_at: Mapped[datetime] = mapped_column(server_default="1970-01-01 00:00:00")
+    logical_date: Mapped[datetime] = mapped_column(server_default="1970-01-01 00:00:00")
     priority: Mapped[int] = mapped_column(default=0, server_default="0")
     queue: Mapped[str] = mapped_column(String(64), default="default", server_default="default")
     not_before: Mapped[datetime | None]
@@ -176,7 +176,7 @@ class RunRow(Base):
     of Respawn made it: then those who made it and its version."""
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     revision: Mapped[int] = mapped_column(default=0)
-    turned: Mapped[int] = mapped_column(default=0, server_default="0")
+    state_revision: Mapped[int] = mapped_column(default=0, server_default="0")
     """The revision at which its state last changed, or a cancel was asked for; cells change it oftener."""
 
 
@@ -208,6 +208,10 @@ class AttemptRow(Base):
     notebook: Mapped[str | None] = mapped_column(String(64))
     hash_seed: Mapped[str | None] = mapped_column(String(16))
     """See `models.Attempt`."""
+    limits: Mapped[dict[str, Any] | None]
+    """How its kernel was held to its limits, as `models.LimitRecord`."""
+    kernel_start: Mapped[dict[str, Any] | None]
+    """See `models.Attempt`."""
 
 
 class CellRow(Base):
@@ -234,6 +238,9 @@ class CellRow(Base):
     """Under which parameters and kernel environment it ran; None for a cell that has not run."""
     evidence: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     """What was seen of it, as `CellEvidence`; only plans, archives and debug notebooks ask for it."""
+    cost: Mapped[dict[str, Any] | None]
+    """What it took of its machine, as `CellCost`."""
+    blocked_since: Mapped[datetime | None]
 
 
 class CheckpointRow(Base):
@@ -317,7 +324,7 @@ class NamespaceBlobRow(Base):
 class BlobRow(Base):
     """A blob that is stored, or about to be: one row for each digest, locked by writers and the collector.
 
-    Nobody may name a blob that is `removing`; whoever is told that a blob is there has touched it first.
+    Nobody may name a blob that is `removing`; whoever learns that a blob is there has touched it first.
     """
 
     __tablename__ = "blobs"

@@ -1,4 +1,4 @@
-"""Tables of what makes runs, but for schedules: rules, webhooks, watches, backfills."""
+"""Tables of what makes runs, but for schedules: dependencies, webhooks, sensors, backfills."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 from respawn_jobs.store.columns import Base
 
 
-class AfterRow(Base):
-    """A rule: a job runs after others, once for each period."""
+class DependencyRow(Base):
+    """A job runs after others, once for each period."""
 
-    __tablename__ = "after"
+    __tablename__ = "dependencies"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), unique=True)
-    """A job has one rule at most."""
-    needs: Mapped[str] = mapped_column(String(8))
-    """`all` or `any` of the upstream jobs."""
-    waits_for: Mapped[str] = mapped_column(String(16))
-    """`success`, or `end` for failures too."""
+    """A job has one dependency at most."""
+    trigger_rule: Mapped[str] = mapped_column(String(16))
+    """One of `api.triggers.TriggerRule`."""
     period: Mapped[str] = mapped_column(String(8))
     tz: Mapped[str] = mapped_column(String(80))
     parameters: Mapped[dict[str, Any]]
@@ -33,12 +31,12 @@ class AfterRow(Base):
     created_at: Mapped[datetime]
 
 
-class AfterJobRow(Base):
-    """A job that a rule waits for."""
+class UpstreamJobRow(Base):
+    """A job that a dependency waits for."""
 
-    __tablename__ = "after_jobs"
+    __tablename__ = "dependency_upstreams"
 
-    after_id: Mapped[str] = mapped_column(ForeignKey("after.id"), primary_key=True)
+    dependency_id: Mapped[str] = mapped_column(ForeignKey("dependencies.id"), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True, index=True)
 
 
@@ -60,19 +58,19 @@ class HookRow(Base):
 
 
 class HookCallRow(Base):
-    """A signature that a hook has accepted: it is accepted once."""
+    """A message that a hook has taken: it is taken once."""
 
     __tablename__ = "hook_calls"
 
     hook_id: Mapped[str] = mapped_column(ForeignKey("hooks.id"), primary_key=True)
-    signature: Mapped[str] = mapped_column(String(64), primary_key=True)
+    message_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
 
 
-class WatchRow(Base):
+class SensorRow(Base):
     """A prefix of the inbox; each object that appears under it makes a run."""
 
-    __tablename__ = "watches"
+    __tablename__ = "sensors"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
@@ -80,27 +78,27 @@ class WatchRow(Base):
     parameter: Mapped[str | None] = mapped_column(String(255))
     """The parameter that is given the object's address."""
     parameters: Mapped[dict[str, Any]]
-    next_look: Mapped[datetime] = mapped_column(index=True)
-    said: Mapped[str | None]
-    """What kept the last look from its end."""
+    next_poke: Mapped[datetime] = mapped_column(index=True)
+    message: Mapped[str | None]
+    """What kept the last poke from its end."""
     created_by: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
 
 
-class WatchedRow(Base):
-    """An object that a watch has seen; `fired` once it has made its run, or was there before the watch."""
+class SensorObjectRow(Base):
+    """An object that a sensor has seen; `fired` once it has made its run, or was there before the sensor."""
 
-    __tablename__ = "watched"
+    __tablename__ = "sensor_objects"
 
-    watch_id: Mapped[str] = mapped_column(ForeignKey("watches.id"), primary_key=True)
+    sensor_id: Mapped[str] = mapped_column(ForeignKey("sensors.id"), primary_key=True)
     name_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     mark: Mapped[str] = mapped_column(String(255))
-    """Its ETag, or size and time: it has settled when two looks see the same."""
+    """Its ETag, or size and time: it has settled when two pokes see the same."""
     fired: Mapped[bool]
 
 
 class BackfillRow(Base):
-    """Runs of a job for a range of dates or a list of parameter sets; made in order, as places come free."""
+    """Runs of a job for a range of dates or a list of parameter sets; made in order, as slots come free."""
 
     __tablename__ = "backfills"
 
@@ -121,10 +119,10 @@ class BackfillRow(Base):
     finished_at: Mapped[datetime | None]
 
 
-class SpentRow(Base):
-    """An occasion whose run is no longer kept: it makes no other. For triggers that may look at it again."""
+class TombstoneRow(Base):
+    """A trigger event whose run is no longer kept: it makes no other. For triggers that may meet it again."""
 
-    __tablename__ = "spent"
+    __tablename__ = "tombstones"
 
     trigger_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    trigger_key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(String(255), primary_key=True)

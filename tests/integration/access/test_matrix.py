@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from respawn_hub.runner_app import HEALTH, create_runner_app
+from respawn_hub.runners.runner_app import HEALTH, create_runner_app
 from support.access.asking import Asked, asked
 from support.access.people import NAMESPACES, Place
 from support.access.promise import PAGE, Line, holders, lines
@@ -61,7 +61,7 @@ def outcome(answer: httpx.Response) -> str:
 
 def leaked(answer: httpx.Response, request: Asked, things: dict[str, Things]) -> list[str]:
     """Return what of the namespaces an answer tells that the sender did not know."""
-    known = request.said()
+    known = request.known()
     text = answer.text + repr(answer.headers)
     return [word for one in things.values() for word in one.private() if word in text and word not in known]
 
@@ -90,7 +90,7 @@ def test_a_route_answers_those_who_may_and_tells_and_does_nothing_for_others(
     files = store.files()
     for way in ways(line, service, mine, request):
         answer = send(client, line, request, way)
-        said = f"{route} by {way.told}: {answer.status_code} {answer.text[:300]}"
+        said = f"{route} by {way.description}: {answer.status_code} {answer.text[:300]}"
         assert outcome(answer) == way.leads, said
         if way.leads != YES:
             assert answer.status_code in (302, 401, 403), said
@@ -119,7 +119,7 @@ def test_a_method_that_a_route_does_not_have_does_nothing(
 
 
 def _alike(path: str, other: str) -> bool:
-    """Tell whether an address may be of both routes: parameters stand for anything."""
+    """Return whether an address may be of both routes: parameters stand for anything."""
     pairs = list(zip(path.split("/"), other.split("/"), strict=False))
     same = path.count("/") == other.count("/") or other.startswith("/static")
     return same and all(one == two or "{" in one + two for one, two in pairs)
@@ -157,7 +157,7 @@ def test_going_on_with_another_notebook_needs_the_right_to_change_the_job(
     outcomes = {}
     for person in service.people.values():
         headers = {"Authorization": f"token {person.token}"}
-        answer = client.post(f"/api/runs/{mine.ids['run']}/{way}", json=request, headers=headers)
+        answer = client.post(f"/api/v1/runs/{mine.ids['run']}/{way}", json=request, headers=headers)
         outcomes[person.kind] = answer.status_code
         assert store.changed() is (answer.status_code == 201)
         store.go_back()
@@ -170,10 +170,10 @@ def test_a_job_follows_only_others_that_its_owner_may_read(
 ) -> None:
     headers = {"Authorization": f"token {service.people['bob'].token}"}
     own = {"name": "own", "notebook": text(source("own"))}
-    client.post("/api/versions", json=own, headers=headers).raise_for_status()
+    client.post("/api/v1/versions", json=own, headers=headers).raise_for_status()
     store.changed()
-    for wanted in ({"after": [mine.job]} for mine in things.values()):
-        answer = client.put("/api/after", json={"job": "own", **wanted}, headers=headers)
+    for wanted in ({"upstream": [mine.job]} for mine in things.values()):
+        answer = client.put("/api/v1/dependencies", json={"job": "own", **wanted}, headers=headers)
         assert (answer.status_code, store.changed()) == (403, False)
     store.go_back()
 

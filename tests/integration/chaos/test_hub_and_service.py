@@ -20,6 +20,7 @@ _SEED = int(os.environ.get("RESPAWN_CHAOS_SEED", "20271131"))
 _MANY = range(_SEED, _SEED + 10)
 
 
+@pytest.mark.long
 def test_a_hub_whose_parts_are_killed_is_back_within_thirty_seconds_and_starts_runs_once(
     tmp_path: Path,
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.models import RunState
+from respawn_jobs.model.runs import RunState
 from support.chaos.kernels import run
 from support.postgres import Postgres
 
@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 _SEED = int(os.environ.get("RESPAWN_CHAOS_SEED", "20270404"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("runs", "strikes"),
     [pytest.param(4, 6, id="short"), pytest.param(8, 12, id="long", marks=pytest.mark.slow)],
@@ -28,8 +29,10 @@ def test_runs_go_on_with_their_state_when_kernels_runners_and_replicas_are_kille
         story = run(_SEED, runs, strikes, tmp_path, url, lambda: postgres.disconnect(url))
     finally:
         postgres.drop(url)
-    told = f"seed {story.seed}, harms {dict(story.harms)}, {story.attempts} attempts, {story.resumed} resumed"
+    told = (
+        f"seed {story.seed}, faults {dict(story.faults)}, {story.attempts} attempts, {story.resumed} resumed"
+    )
     assert not story.wrong, "\n".join([told, *story.wrong, story.log])
-    assert story.harms["kill a kernel"] > 0, told
+    assert story.faults["kill a kernel"] > 0, told
     # Most do: the others were stopped between their effect and the state after it.
     assert sum(run.state is RunState.SUCCEEDED for run in story.runs) >= 2, told

@@ -12,7 +12,7 @@ from nbclient.exceptions import CellExecutionError
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
-QUICK = "\ntrees = 30  # the failure and its mend matter here, not the model"
+QUICK = "\ntrees = 30  # the failure and its fix matter here, not the model"
 
 pytestmark = pytest.mark.integration
 
@@ -36,6 +36,7 @@ def mime_types(notebook: nbformat.NotebookNode, name: str) -> set[str]:
     return {kind for output in outputs for kind in output.get("data", {})}
 
 
+@pytest.mark.long
 def test_wine_report_shows_a_table_and_a_plot() -> None:
     notebook = read("wine_report")
     execute(notebook)
@@ -43,7 +44,7 @@ def test_wine_report_shows_a_table_and_a_plot() -> None:
     assert "image/png" in mime_types(notebook, "plot")
 
 
-def test_diabetes_scores_fails_late_at_the_renamed_column_and_a_rename_mends_it() -> None:
+def test_diabetes_scores_fails_late_at_the_renamed_column_and_a_rename_fixes_it() -> None:
     notebook = read("diabetes_scores")
     cell(notebook, "parameters").source += QUICK
     with pytest.raises(CellExecutionError) as failure:
@@ -56,13 +57,14 @@ def test_diabetes_scores_fails_late_at_the_renamed_column_and_a_rename_mends_it(
     assert len(ran) >= 8
 
     notebook = read("diabetes_scores")
-    mended = cell(notebook, "score")
-    mended.source = 'patients = patients.rename(columns={"body_mass_index": "bmi"})\n' + mended.source
+    fixed = cell(notebook, "score")
+    fixed.source = 'patients = patients.rename(columns={"body_mass_index": "bmi"})\n' + fixed.source
     cell(notebook, "parameters").source += QUICK
     execute(notebook)
     assert "image/png" in mime_types(notebook, "plot")
 
 
+@pytest.mark.long
 def test_digits_sweep_computes_on_its_own_cluster() -> None:
     notebook = read("digits_sweep")
     cell(notebook, "parameters").source += "\nsteps = 2"

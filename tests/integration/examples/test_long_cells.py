@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.cli.entry import run_command
-from respawn_jobs.notebooks import read_notebook
+from respawn_jobs.notebook.document import read_notebook
 from support.notebooks import notebook, text
 from support.sources import ROOT
 
@@ -40,6 +40,7 @@ def printed(report: dict) -> str:
     return str(read_notebook(Path(report["notebook"]).read_text()).cells[-1].outputs[0].text)
 
 
+@pytest.mark.long
 def test_the_training_loop_goes_on_from_its_last_epoch(tmp_path: Path, capsys) -> None:
     setup, train, show = cells()
     plain, dying = tmp_path / "plain.ipynb", tmp_path / "dying.ipynb"

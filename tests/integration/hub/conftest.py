@@ -10,19 +10,21 @@ import httpx
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import Run, RunState
-from respawn_jobs.remote import RemoteService
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.model.runs import Run, RunState
+from respawn_jobs.remote.client import RemoteService
 from support.browser import chromium, context, page
 from support.hub import RunningHub, running_hub
 from support.leaks import tolerate
+from support.ledgers import clock, database_kind, ledger, store_url
 from support.lonely import LonelyService, answering_hub, lonely_service
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 from support.waiting import wait_for
 
-__all__ = ["chromium", "context", "page"]  # the browser's fixtures
+# The browser's fixtures, and those of a ledger in this process.
+__all__ = ["chromium", "clock", "context", "database_kind", "ledger", "page", "store_url"]
 
 GOOD = text(notebook("print('hello')", "from IPython.display import HTML\nHTML('<b>bold</b>')"))
 BAD = text(

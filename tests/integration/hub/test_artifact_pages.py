@@ -10,11 +10,11 @@ import httpx
 import pandas as pd
 import pytest
 
-from respawn_jobs.artifact_parts import fetch_parts
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.blobs.artifact_parts import fetch_parts
 from respawn_jobs.errors import Forbidden
-from respawn_jobs.models import Run, RunState
-from respawn_jobs.remote import RemoteService
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.model.runs import Run, RunState
+from respawn_jobs.remote.client import RemoteService
 from support.hub import RunningHub
 from support.notebooks import notebook, text
 
@@ -40,6 +40,7 @@ def keeper(ada: RemoteService) -> Run:
     return run
 
 
+@pytest.mark.long
 def test_the_page_lists_them_and_sends_files_to_save(sign_in: Callable[[str], Visitor], keeper: Run) -> None:
     ada = sign_in("ada")
     page = ada.get(f"runs/{keeper.id}").text
@@ -60,6 +61,7 @@ def test_the_page_lists_them_and_sends_files_to_save(sign_in: Callable[[str], Vi
     assert ada.get(f"runs/{keeper.id}/artifacts/none").status_code == 404
 
 
+@pytest.mark.long
 def test_programs_list_and_fetch_them(
     hub: RunningHub, ada: RemoteService, keeper: Run, tmp_path: Path
 ) -> None:
@@ -70,6 +72,7 @@ def test_programs_list_and_fetch_them(
     assert pd.read_parquet(file).price.tolist() == [1.5, 2.5]
 
 
+@pytest.mark.long
 def test_nobody_else_gets_them(
     sign_in: Callable[[str], Visitor], hub: RunningHub, bob: RemoteService, keeper: Run
 ) -> None:
@@ -77,4 +80,4 @@ def test_nobody_else_gets_them(
         bob.artifacts(keeper.id)
     assert sign_in("bob").get(f"runs/{keeper.id}/artifacts/prices").status_code == 403
     for path in ("artifacts", "artifacts/prices"):
-        assert httpx.get(f"{hub.service_url}/api/runs/{keeper.id}/{path}").status_code == 401
+        assert httpx.get(f"{hub.service_url}/api/v1/runs/{keeper.id}/{path}").status_code == 401

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text as sql
 
-from respawn_jobs.head_places import HeadPlace
+from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.remote import RemoteService
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.ledger.audit.head_places import AuditHeadStore
+from respawn_jobs.remote.client import RemoteService
 from support.lengths import quick
 from support.lonely import TOKEN, answering_hub, start_service
 from support.notebooks import notebook, text
@@ -32,6 +32,7 @@ def verified(data: Path, place: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", quick({0, 1}, ["file", "s3"]))
 def test_an_end_that_somebody_cut_off_is_found_by_the_heads_that_were_kept(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -42,7 +43,7 @@ def test_an_end_that_somebody_cut_off_is_found_by_the_heads_that_were_kept(
 
     def kept() -> int:
         try:
-            return len(HeadPlace(place).text().splitlines())
+            return len(AuditHeadStore(place).text().splitlines())
         except Exception:  # not there yet
             return 0
 
@@ -57,8 +58,8 @@ def test_an_end_that_somebody_cut_off_is_found_by_the_heads_that_were_kept(
                 wait_for(lambda: "audit heads" in str(service.health()), 30, "health to name the trouble")
                 Path(place).parent.mkdir()
             wait_for(lambda: kept() >= 1, 60, "the head of the promotion")
-            ada.run(RunRequest(job="report"))
             before = kept()
+            ada.run(RunRequest(job="report"))
             wait_for(lambda: kept() > before, 60, "the head of the run")
             ada.close()
         finally:

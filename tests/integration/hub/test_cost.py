@@ -51,6 +51,7 @@ def documents() -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "size",
     [pytest.param(64 * KILOBYTE, id="64 kB"), pytest.param(MEGABYTE, id="1 MB", marks=pytest.mark.slow)],
@@ -82,9 +83,10 @@ def _bearable(
     assert len(answer.content) < 20_000, told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
-    ("path", "size"), [("api/backfills", 60 * MEGABYTE), ("runner/{attempt}/begin", 15 * MEGABYTE)]
+    ("path", "size"), [("api/v1/backfills", 60 * MEGABYTE), ("runner/{attempt}/begin", 15 * MEGABYTE)]
 )
 def test_the_largest_document_costs_what_its_size_says(
     service: LonelyService, runner: PlayedRunner, path: str, size: int, shape: str
@@ -138,7 +140,7 @@ def test_an_import_document_costs_what_its_size_says(
         answer, seconds, grown = cost(
             service,
             lambda: httpx.post(
-                f"{service.url}/api/runs/import", content=file.getvalue(), headers=PEOPLE, timeout=60
+                f"{service.url}/api/v1/runs/import", content=file.getvalue(), headers=PEOPLE, timeout=60
             ),
         )
     assert answer.status_code == 422, answer.text[:300]

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from respawn_hub.sessions import Sessions
-from respawn_hub.settings import Settings
+from respawn_hub.auth.sessions import Sessions
+from respawn_hub.startup.settings import Settings
 from support.heartbeats import heartbeats
 from support.lonely import TOKEN, LonelyService, cost
 from support.routes import routes
@@ -72,6 +72,7 @@ def forms() -> list[str]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "size",
     [pytest.param(64 * KILOBYTE, id="64 kB"), pytest.param(MEGABYTE, id="1 MB", marks=pytest.mark.slow)],
@@ -105,6 +106,7 @@ def _bearable(
     assert len(answer.content) < 100_000, told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", FORMS)
 def test_the_largest_form_costs_what_its_size_says(
     service: LonelyService, runner: PlayedRunner, ada: tuple[httpx.Client, str], shape: str
@@ -131,10 +133,11 @@ QUERIES: dict[str, str] = {
     "signs": "&",
     "words": "&q=" + "a%20" * 40,
 }
-_MOST_QUERY = 12_000
+_MAX_QUERY = 12_000
 """Characters of a query: a longer head of a request is refused by the server itself."""
 
 
+@pytest.mark.long
 def test_every_page_bears_every_query(
     service: LonelyService, runner: PlayedRunner, ada: tuple[httpx.Client, str]
 ) -> None:
@@ -143,14 +146,14 @@ def test_every_page_bears_every_query(
     draw = random.Random(seed)
     own = {"Authorization": f"token {TOKEN}"}
     # What the service imports at its first use of a notebook is no cost of a query.
-    browser.get(f"{service.url}/api/runs/{runner.run}/notebook", headers=own)
+    browser.get(f"{service.url}/api/v1/runs/{runner.run}/notebook", headers=own)
     with heartbeats(service, runner) as waits:
         for method, path in routes():
             if method != "GET" or path.startswith("/runner/") or "events" in path:
                 continue
             for shape in draw.sample(list(QUERIES), 2):
                 piece = QUERIES[shape]
-                query = piece * (_MOST_QUERY // len(piece))
+                query = piece * (_MAX_QUERY // len(piece))
                 there = f"{service.url}{filled(path, runner)}?{query[1:]}"
                 headers = own if path.startswith("/api/") else {}
                 answer, seconds, grown = cost(service, lambda: browser.get(there, headers=headers))  # noqa: B023

@@ -14,11 +14,11 @@ import httpx
 import psutil
 import pytest
 
-from respawn_hub.embedded import NotPossible, check_port, kept_password, locked
-from respawn_hub.seed import EVERY_MINUTE, FAILS, seed
+from respawn_hub.embedded.example_jobs import EVERY_MINUTE, FAILS, seed
+from respawn_hub.embedded.start import NotPossible, check_port, kept_password, locked
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import RunState
+from respawn_jobs.model.runs import RunState
 from support.notebooks import notebook, text
 from support.ports import free_port
 from support.waiting import wait_for
@@ -98,6 +98,7 @@ def test_the_first_start_makes_one_job_that_runs_and_one_that_has_failed(tmp_pat
     ledger.close()
 
 
+@pytest.mark.long
 @pytest.mark.integration
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_it_starts_says_where_and_ends_with_all_its_children(tmp_path: Path, number: signal.Signals) -> None:
@@ -106,7 +107,15 @@ def test_it_starts_says_where_and_ends_with_all_its_children(tmp_path: Path, num
     port, output = free_port(), tmp_path / "output"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "respawn_hub.embedded", "--port", str(port), "--data", str(tmp_path)],
+            [
+                sys.executable,
+                "-m",
+                "respawn_hub.embedded",
+                "--port",
+                str(port),
+                "--data",
+                str(tmp_path),
+            ],
             stdout=file,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from respawn_hub.services import writes
-from respawn_hub.settings import Settings
+from respawn_hub.monitoring import write_probe
+from respawn_hub.startup.settings import Settings
 from support.executors import NoPlaces
 from support.lonely import answering_hub, lonely_service
 from support.service import whole_service
@@ -46,8 +46,8 @@ def _fill(disk: Path) -> Path:
 
 
 def _troubles(service: str) -> set[str]:
-    parts = httpx.get(f"{service}/api/health").json()["parts"]
-    return {name for name, part in parts.items() if "no room left" in part["said"]}
+    parts = httpx.get(f"{service}/api/v1/health").json()["parts"]
+    return {name for name, part in parts.items() if "no room left" in part["detail"]}
 
 
 def _is_named_until_there_is_room(service: str, disk: Path) -> None:
@@ -55,7 +55,7 @@ def _is_named_until_there_is_room(service: str, disk: Path) -> None:
     ballast = _fill(disk)
     every = {"database writes", "blob writes", "data directory"}
     wait_for(lambda: _troubles(service) == every, 40, "health to name the full disk")
-    answer = httpx.get(f"{service}/api/health")
+    answer = httpx.get(f"{service}/api/v1/health")
     assert answer.json()["status"] == "degraded"
     assert answer.status_code == 200, "what is stored can still be read"
     assert str(disk) not in answer.text
@@ -69,7 +69,7 @@ def test_a_full_disk_is_named_by_health_until_there_is_room(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for often in ("_FILES_SECONDS", "_TROUBLE_SECONDS"):
-        monkeypatch.setattr(writes, often, 0.2)
+        monkeypatch.setattr(write_probe, often, 0.2)
     settings = Settings(data=small_disk / "data")
     with answering_hub() as hub, whole_service(settings, hub_port=hub, executor=NoPlaces()) as service:
         _is_named_until_there_is_room(service, small_disk)

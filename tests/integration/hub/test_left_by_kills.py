@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.service import Promotion, RunRequest
 from support.lonely import TOKEN, answering_hub, lonely_service
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
@@ -35,7 +35,7 @@ def files(directory: Path) -> list[Path]:
 
 
 def held(pid: int, directory: Path) -> bool:
-    """Tell whether a process has a file of a directory open that has some bytes."""
+    """Return whether a process has a file of a directory open that has some bytes."""
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):  # closed since it was listed
             if str(descriptor.readlink()).startswith(f"{directory}/") and descriptor.stat().st_size:
@@ -43,6 +43,7 @@ def held(pid: int, directory: Path) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_halves_of_uploads_and_of_blobs_are_removed_after_a_kill(tmp_path: Path) -> None:
     ledger = Ledger.embedded(tmp_path, lease_seconds=600)
     ada = ledger.as_actor(Actor.owner("ada"))
@@ -51,7 +52,7 @@ def test_halves_of_uploads_and_of_blobs_are_removed_after_a_kill(tmp_path: Path)
     runner.begin()
     ledger.close()
     blob = f"PUT /runner/{runner.attempt}/blobs/{'0' * 64} HTTP/1.1\r\nAuthorization: Bearer {runner.token}"
-    archive = f"POST /services/respawn/api/runs/import HTTP/1.1\r\nAuthorization: token {TOKEN}"
+    archive = f"POST /services/respawn/api/v1/runs/import HTTP/1.1\r\nAuthorization: token {TOKEN}"
     uploads, old = tmp_path / "uploads", tmp_path / "blobs" / "ab" / ".incomplete-old"
     with answering_hub() as hub:
         with (

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from respawn_jobs.remote import RemoteService
-from respawn_jobs.service import Promotion
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.remote.client import RemoteService
 from support.hub import RunningHub
 from support.notebooks import notebook, text
+from support.servers import finished
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 STEPS = "import time\nfor i in range(6):\n    print('step', i, flush=True)\n    time.sleep(0.5)"
@@ -46,6 +47,28 @@ def test_a_run_is_followed_without_reloading(signed_in: Page, hub: RunningHub, a
     assert complaints == []
 
 
+@pytest.mark.long
+def test_a_click_is_heard_though_the_part_that_it_is_in_changes_meanwhile(
+    signed_in: Page, hub: RunningHub, ada: RemoteService
+) -> None:
+    page = signed_in
+    ada.promote(Promotion(name="pressed", notebook=text(notebook("1"))))
+    run = finished(hub, ada.run(RunRequest(job="pressed")).id)
+    page.goto(f"{hub.service_url}/jobs/user/ada/pressed")
+    page.locator("#job-runs").get_by_role("link", name=run.id).hover()
+    page.mouse.down()
+
+    later = ada.run(RunRequest(job="pressed"))
+    with page.expect_response(
+        lambda answer: "/jobs/user/ada/pressed" in answer.url and later.id in answer.text()
+    ):
+        pass
+    page.evaluate("() => new Promise((resolve) => setTimeout(resolve, 500))")
+    page.mouse.up()
+    page.wait_for_url(f"**/runs/{run.id}")
+
+
+@pytest.mark.long
 def test_the_next_fires_are_shown_while_a_schedule_is_written(
     signed_in: Page, hub: RunningHub, ada: RemoteService
 ) -> None:
@@ -61,6 +84,7 @@ def test_the_next_fires_are_shown_while_a_schedule_is_written(
     expect(page.locator("#new-schedule .fires")).to_contain_text("30 2")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["", "jobs/user/ada/steps"])
 def test_a_narrow_window_needs_no_scrolling_sideways(signed_in: Page, hub: RunningHub, path: str) -> None:
     signed_in.set_viewport_size({"width": 360, "height": 740})
@@ -69,6 +93,7 @@ def test_a_narrow_window_needs_no_scrolling_sideways(signed_in: Page, hub: Runni
     assert signed_in.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.long
 def test_a_script_of_another_page_of_the_hub_reads_nothing_and_changes_nothing(
     signed_in: Page, hub: RunningHub, ada: RemoteService
 ) -> None:
@@ -83,12 +108,12 @@ def test_a_script_of_another_page_of_the_hub_reads_nothing_and_changes_nothing(
         }"""
         return dict(page.evaluate(script, [f"{hub.service_url}/{path}", options]))
 
-    for path in ("", "jobs/user/ada/steps", "api/jobs", "api/job?ref=steps", "runs/run-x"):
+    for path in ("", "jobs/user/ada/steps", "api/v1/jobs", "api/v1/jobs/steps", "runs/run-x"):
         told = fetched(path)
         assert told["status"] in (401, 403), path
         assert "_form_token" not in str(told["text"])
     form = {"method": "POST", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
-    for path in ("jobs/user/ada/steps/run", "api/runs", "sign-out", "no/such/page"):
+    for path in ("jobs/user/ada/steps/run", "api/v1/runs", "sign-out", "no/such/page"):
         told = fetched(path, **form, body="job=steps&_form_token=")
         assert told["status"] in (401, 403, 404, 405), path
         assert 'value="' not in str(told["text"])

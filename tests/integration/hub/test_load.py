@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from respawn_jobs.models import CellState
-from respawn_jobs.remote import RemoteRunner
+from respawn_jobs.model.runs import CellState
+from respawn_jobs.remote.client import RemoteRunner
 from respawn_kernels.digest import digest_of, digest_of_file
 from support.lonely import TOKEN, LonelyService, lonely_service, silent_hub
 from support.runners import PlayedRunner
@@ -32,16 +32,18 @@ def sent(megabytes: int, head: bytes = b"", tail: bytes = b"") -> Iterator[bytes
     yield tail
 
 
+@pytest.mark.long
 def test_a_body_from_nobody_is_refused_unread(service: LonelyService) -> None:
     before = service.peak()
     for headers in ({}, {"Authorization": "token made-up"}):
         body = sent(200, b'{"name":"x","notebook":"', b'"}')
-        answer = httpx.post(f"{service.url}/api/versions", content=body, headers={**JSON, **headers})
+        answer = httpx.post(f"{service.url}/api/v1/versions", content=body, headers={**JSON, **headers})
         assert answer.status_code == 401
 
     assert service.peak() - before < 40
 
 
+@pytest.mark.long
 def test_a_runners_body_with_a_wrong_token_is_refused_unread(
     service: LonelyService, runner: PlayedRunner
 ) -> None:
@@ -69,7 +71,7 @@ def test_a_body_over_its_limit_is_refused_and_the_limit_told(
     service: LonelyService, runner: PlayedRunner
 ) -> None:
     ada = {**JSON, "Authorization": f"token {TOKEN}"}
-    url = f"{service.url}/api/versions"
+    url = f"{service.url}/api/v1/versions"
     told = httpx.post(url, content=b"a" * (65 * MEGABYTE), headers=ada)
     untold = httpx.post(url, content=sent(65), headers=ada)
     own = {**JSON, "Authorization": f"Bearer {runner.token}"}
@@ -81,6 +83,7 @@ def test_a_body_over_its_limit_is_refused_and_the_limit_told(
     assert "16 MB" in runners.json()["message"]
 
 
+@pytest.mark.long
 def test_a_large_blob_goes_through_and_never_into_memory(
     service: LonelyService, runner: PlayedRunner, tmp_path: Path
 ) -> None:
@@ -94,7 +97,7 @@ def test_a_large_blob_goes_through_and_never_into_memory(
     port.put_blob(digest, large)
     port.record([runner.event(0, CellState.PENDING, outputs=digest)])
     port.close()
-    url = f"{service.url}/api/runs/{runner.run}/blobs/{digest}"
+    url = f"{service.url}/api/v1/runs/{runner.run}/blobs/{digest}"
     fetched = tmp_path / "fetched"
     with (
         httpx.stream("GET", url, headers={"Authorization": f"token {TOKEN}"}) as answer,
@@ -118,7 +121,7 @@ def test_a_damaged_blob_is_never_taken_for_a_whole_one(
     port.record([runner.event(1, CellState.PENDING, outputs=digest)])
     port.close()
     stored = data / "blobs" / digest[:2] / digest
-    url = f"{service.url}/api/runs/{runner.run}/blobs/{digest}"
+    url = f"{service.url}/api/v1/runs/{runner.run}/blobs/{digest}"
     ada = {"Authorization": f"token {TOKEN}"}
 
     assert httpx.get(url, headers=ada).content == content
@@ -129,13 +132,14 @@ def test_a_damaged_blob_is_never_taken_for_a_whole_one(
     assert httpx.get(url, headers=ada).status_code == 404
 
 
+@pytest.mark.long
 def test_a_runner_is_heard_while_people_wait_for_a_hub_that_does_not_answer(tmp_path: Path) -> None:
     ended = threading.Event()
     runner = at_work(tmp_path)
 
     def ask(url: str, number: int) -> None:
         while not ended.is_set():
-            httpx.get(f"{url}/api/whoami", headers={"Authorization": f"token x{number}"}, timeout=60)
+            httpx.get(f"{url}/api/v1/whoami", headers={"Authorization": f"token x{number}"}, timeout=60)
 
     with silent_hub() as hub, lonely_service(tmp_path, hub) as service:
         crowd = [threading.Thread(target=ask, args=(service.url, number)) for number in range(60)]
@@ -147,7 +151,7 @@ def test_a_runner_is_heard_while_people_wait_for_a_hub_that_does_not_answer(tmp_
             for _ in range(20):
                 assert port.heartbeat().command == "continue"
             # The crowd is still there: nobody of it was answered before the hub's time was over.
-            assert httpx.get(f"{service.url}/api/health", timeout=5).status_code == 200
+            assert httpx.get(f"{service.url}/api/v1/health", timeout=5).status_code == 200
         finally:
             port.close()
             ended.set()

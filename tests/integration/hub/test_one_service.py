@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import RunState
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.model.runs import RunState
 from support.hub import running_hub
 from support.lonely import answering_hub, lonely_service, start_service
 from support.notebooks import notebook, text
+from support.processes import command_of
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -45,6 +46,7 @@ def test_a_hub_for_several_people_is_refused_until_the_administrator_agrees(tmp_
     assert not (tmp_path / "data").exists(), "nothing was changed"
 
 
+@pytest.mark.long
 def test_who_agreed_is_told_at_each_start_what_it_means(tmp_path: Path) -> None:
     agreed = {"RESPAWN_SHARED": "yes", "RESPAWN_JOBS_SHARE_AN_ACCOUNT": "yes"}
     log = tmp_path / "log"
@@ -58,6 +60,7 @@ def test_who_agreed_is_told_at_each_start_what_it_means(tmp_path: Path) -> None:
     assert "jobs of all users run as the account" in log.read_text()
 
 
+@pytest.mark.long
 def test_a_second_service_in_one_directory_takes_nothing_and_names_the_first(tmp_path: Path) -> None:
     with answering_hub() as hub, lonely_service(tmp_path / "data", hub) as first:
         status, said = _refusal(tmp_path / "data")
@@ -91,6 +94,7 @@ def test_a_hub_for_two_people_does_not_start_unless_its_administrator_agrees(tmp
     assert "jobs_share_an_account=True" in (tmp_path / "hub" / "hub.log").read_text()
 
 
+@pytest.mark.long
 def test_a_port_in_use_is_named_before_anything_is_taken(tmp_path: Path) -> None:
     ledger = Ledger.embedded(tmp_path / "data")
     ada = ledger.as_actor(Actor.owner("ada"))
@@ -107,6 +111,7 @@ def test_a_port_in_use_is_named_before_anything_is_taken(tmp_path: Path) -> None
     assert (tmp_path / "data" / "service.lock").read_text() == "", "nobody is said to have been killed"
 
 
+@pytest.mark.long
 def test_a_service_whose_hub_is_gone_ends_by_itself_and_requeues_its_runs(tmp_path: Path) -> None:
     ledger = Ledger.embedded(tmp_path / "data")
     ada = ledger.as_actor(Actor.owner("ada"))
@@ -150,6 +155,7 @@ def test_a_killed_service_is_named_as_the_cause_by_the_next_one_at_once(tmp_path
     assert detail.run.error.value.startswith("the service that ran it was killed")
 
 
+@pytest.mark.long
 def test_a_runner_that_stands_still_is_not_said_to_be_dead(tmp_path: Path) -> None:
     ledger = Ledger.embedded(tmp_path / "data")
     ada = ledger.as_actor(Actor.owner("ada"))
@@ -160,7 +166,7 @@ def test_a_runner_that_stands_still_is_not_said_to_be_dead(tmp_path: Path) -> No
         lonely_service(tmp_path / "data", hub, RESPAWN_LEASE_SECONDS="3") as service,
     ):
         wait_for(lambda: ada.show(run).run.cells_done == 1, 60, "the first cell")
-        stopped = [one for one in service.processes() if "respawn_jobs.warm" in one.cmdline()]
+        stopped = [one for one in service.processes() if "respawn_jobs.runner.worker" in command_of(one)]
         try:
             for runner in stopped:
                 runner.suspend()
@@ -174,6 +180,7 @@ def test_a_runner_that_stands_still_is_not_said_to_be_dead(tmp_path: Path) -> No
     assert told.value.startswith("the runner's process lives but was not heard for")
 
 
+@pytest.mark.long
 def test_a_refused_token_is_told_and_ends_nothing(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with answering_hub() as hub:
@@ -188,6 +195,7 @@ def test_a_refused_token_is_told_and_ends_nothing(tmp_path: Path) -> None:
             service.process.wait(30)
 
 
+@pytest.mark.long
 def test_files_that_are_open_to_others_are_closed_at_the_start(tmp_path: Path) -> None:
     data = tmp_path / "data"
     ledger = Ledger.embedded(data)
@@ -212,6 +220,7 @@ def test_files_that_are_open_to_others_are_closed_at_the_start(tmp_path: Path) -
     assert _open_to_others(data) == []
 
 
+@pytest.mark.long
 def test_jobs_keep_the_umask_that_the_service_was_started_with(tmp_path: Path) -> None:
     ledger = Ledger.embedded(tmp_path / "data")
     ada = ledger.as_actor(Actor.owner("ada"))
@@ -239,6 +248,7 @@ def test_a_directory_of_everybody_is_refused(tmp_path: Path) -> None:
     assert list(data.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_stop_in_order_leaves_no_cause_behind(tmp_path: Path) -> None:
     with answering_hub() as hub:
         service = start_service(tmp_path / "data", hub, log=tmp_path / "log")

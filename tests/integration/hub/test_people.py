@@ -6,23 +6,24 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from respawn_jobs.api.service import Promotion, RunRequest, ScheduleRequest
+from respawn_jobs.api.triggers import HookRequest, NewHook
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.errors import Forbidden, NotFound, Unauthenticated
-from respawn_jobs.ledger.hooks import sign
-from respawn_jobs.models import CellState, RunState
-from respawn_jobs.remote import RemoteService
-from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest
-from respawn_jobs.service_triggers import HookRequest, NewHook
+from respawn_jobs.model.runs import CellState, RunState
+from respawn_jobs.remote.client import RemoteService
 from support.hub import RunningHub, running_hub
 from support.leaks import tolerate
 from support.notebooks import notebook, text
 from support.receivers import HttpReceiver, http_receiver
+from support.signed_calls import headers_of, signed_call
 from support.waiting import wait_for
 
 from .conftest import BAD, GOOD, Visitor, ended
@@ -87,8 +88,7 @@ class Left:
 
     def call(self) -> httpx.Response:
         """Call the webhook as its sender would."""
-        now = str(int(time.time()))
-        headers = {"X-Respawn-Timestamp": now, "X-Respawn-Signature": sign(self.hook.secret, now, b"")}
+        headers = headers_of(signed_call(self.hook.secret, datetime.now(UTC)))
         return httpx.post(f"{self.hub.service_url}/hooks/{self.hook.hook.id}", headers=headers)
 
     def leave(self) -> None:
@@ -101,6 +101,7 @@ def states(root: RemoteService) -> dict[str, str]:
     return {one.name: one.state for one in root.namespaces()}
 
 
+@pytest.mark.long
 def test_a_user_who_is_deleted_and_made_anew_leaves_nothing_to_the_new_one(
     hub: RunningHub, root: RemoteService, receiver: HttpReceiver, as_root: Callable[..., tuple[int, Any]]
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_user_who_is_deleted_and_made_anew_leaves_nothing_to_the_new_one(
     assert {"suspend", "move"} <= {record.action for record in root.audit()}
 
 
+@pytest.mark.long
 def test_a_run_that_executes_for_a_deleted_user_is_cancelled(
     hub: RunningHub, root: RemoteService, receiver: HttpReceiver
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_run_that_executes_for_a_deleted_user_is_cancelled(
     wait_for(told, 30, "the notice to administrators")
 
 
+@pytest.mark.long
 def test_a_name_that_is_taken_before_anybody_looked_inherits_nothing(
     hub: RunningHub, root: RemoteService
 ) -> None:
@@ -179,6 +182,7 @@ def test_a_renamed_user_takes_everything_along(hub: RunningHub, root: RemoteServ
     assert "user/carl" not in states(root)
 
 
+@pytest.mark.long
 def test_an_administrator_retires_a_namespace(
     hub: RunningHub, root: RemoteService, as_root: Callable[..., tuple[int, Any]], tmp_path: Path
 ) -> None:
@@ -194,6 +198,7 @@ def test_an_administrator_retires_a_namespace(
     assert {one["name"]: one["state"] for one in listed}["former/dora.1"] == "retired"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changes", [False, True], ids=["looks", "changes something"])
 def test_a_right_that_is_taken_away_ends_within_seconds(hub: RunningHub, changes: bool) -> None:
     made = hub.hub_api("POST", "/users/root/tokens", json={"note": "short"}).json()

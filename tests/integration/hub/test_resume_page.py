@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from respawn_jobs.models import Run, RunState
-from respawn_jobs.remote import RemoteService
-from respawn_jobs.service import Promotion, RunRequest
-from respawn_jobs.service_history import ImportRequest
+from respawn_jobs.api.history import ImportRequest
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.model.runs import Run, RunState
+from respawn_jobs.remote.client import RemoteService
 from support.browser import picture, sign_in
 from support.hub import RunningHub
 from support.notebooks import notebook, text
@@ -56,6 +56,7 @@ def why(page: Page, cell: int) -> str:
     return " | ".join(row.locator("td").all_inner_texts())
 
 
+@pytest.mark.long
 def test_a_changed_parameter_shows_what_runs_again_and_why(form: Page) -> None:
     form.get_by_text("Change parameters").click()
     expect(form.get_by_label("rate")).to_have_attribute("placeholder", "0.2")
@@ -70,6 +71,7 @@ def test_a_changed_parameter_shows_what_runs_again_and_why(form: Page) -> None:
     picture(form, "resume-plan-with-parameters", full=True)
 
 
+@pytest.mark.long
 def test_what_could_not_be_stored_is_made_again_once_that_is_agreed(form: Page) -> None:
     expect(form.get_by_role("alert").first).to_contain_text("Cell 8 reads stream")
     picture(form, "resume-plan-that-needs-agreement", full=True)
@@ -81,6 +83,7 @@ def test_what_could_not_be_stored_is_made_again_once_that_is_agreed(form: Page) 
     picture(form, "resume-plan-agreed", full=True)
 
 
+@pytest.mark.long
 def test_a_value_that_does_not_fit_comes_back_with_its_reason(form: Page) -> None:
     form.get_by_text("Change parameters").click()
     form.get_by_label("years").fill("soon")
@@ -93,6 +96,7 @@ def test_a_value_that_does_not_fit_comes_back_with_its_reason(form: Page) -> Non
     expect(years).to_be_focused()
 
 
+@pytest.mark.long
 def test_the_plan_fits_a_narrow_window(form: Page) -> None:
     form.set_viewport_size({"width": 360, "height": 740})
     form.get_by_text("Change parameters").click()
@@ -101,6 +105,7 @@ def test_the_plan_fits_a_narrow_window(form: Page) -> None:
     picture(form, "resume-plan-narrow", full=True)
 
 
+@pytest.mark.long
 def test_a_strict_plan_is_shown_before_it_is_started(form: Page) -> None:
     form.get_by_text("Change parameters").click()
     form.get_by_label("rate").fill("0.3")
@@ -117,6 +122,7 @@ def test_a_strict_plan_is_shown_before_it_is_started(form: Page) -> None:
     picture(form, "resume-plan-strict", full=True)
 
 
+@pytest.mark.long
 def test_the_state_of_an_archive_is_loaded_once_that_is_agreed(
     page: Page, hub: RunningHub, ada: RemoteService, stopped: Run, tmp_path: Path
 ) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
+from respawn_jobs.api.service import Promotion
 from respawn_jobs.errors import Forbidden
-from respawn_jobs.remote import RemoteService
-from respawn_jobs.service import Promotion
+from respawn_jobs.remote.client import RemoteService
 from support.hub import RunningHub, running_hub
 from support.leaks import tolerate
 from support.waiting import wait_for
@@ -79,6 +79,7 @@ def _promoted(service: RemoteService, namespace: str) -> str:
     return service.job(f"{namespace}/report").ref
 
 
+@pytest.mark.long
 def test_an_administrators_server_changes_nobody_elses_jobs(
     server_of: Callable[[str], RemoteService], hub: RunningHub
 ) -> None:
@@ -91,6 +92,7 @@ def test_an_administrators_server_changes_nobody_elses_jobs(
     assert _promoted(hub.service("root"), "user/ada") == "user/ada/report"
 
 
+@pytest.mark.long
 def test_a_server_promotes_for_its_owner_and_for_teams_that_the_server_role_names(
     server_of: Callable[[str], RemoteService],
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_server_promotes_for_its_owner_and_for_teams_that_the_server_role_name
         _promoted(server, "user/bob")
 
 
+@pytest.mark.long
 def test_a_server_never_has_more_than_its_owner(server_of: Callable[[str], RemoteService]) -> None:
     server = server_of("bob")
 
@@ -111,11 +114,13 @@ def test_a_server_never_has_more_than_its_owner(server_of: Callable[[str], Remot
             _promoted(server, namespace)
 
 
+@pytest.mark.long
 def test_only_the_trusted_run_code_where_not_everyone_may(hub: RunningHub) -> None:
     assert _promoted(hub.service("carl"), "user/carl") == "user/carl/report"
     with pytest.raises(Forbidden, match="user/bob"):
         _promoted(hub.service("bob"), "user/bob")
 
 
+@pytest.mark.long
 def test_the_hubs_log_warns_that_jobs_share_an_account(hub: RunningHub) -> None:
     assert "jobs of all users run as the account" in hub.log.read_text()

@@ -57,6 +57,7 @@ def test_a_session_and_a_form_outlive_the_rotation_and_end_at_once_after_a_theft
     assert _command(hub.data, "audit", "verify")["fault"] is None
 
 
+@pytest.mark.long
 def test_people_sign_in_while_hub_and_replica_have_different_tokens(tmp_path: Path) -> None:
     data, old = tmp_path / "replica", "the-token-before"
     Ledger.embedded(data).close()
@@ -82,7 +83,7 @@ def test_people_sign_in_while_hub_and_replica_have_different_tokens(tmp_path: Pa
         )  # fmt: skip
         address = f"{hub.url}/services/second"
         try:
-            wait_for(lambda: httpx.get(f"{address}/api/health").status_code == 200, 60, "the replica")
+            wait_for(lambda: httpx.get(f"{address}/api/v1/health").status_code == 200, 60, "the replica")
             visitor = Visitor(SimpleNamespace(service_url=address, password=hub.password), "ada")
             visitor.client.close()
         finally:

@@ -8,13 +8,14 @@ import httpx
 import psutil
 import pytest
 
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.api.versions import ScheduleChange
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
-from respawn_jobs.models import CellState, Run, RunState
-from respawn_jobs.remote import RemoteService
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
-from respawn_jobs.service_versions import ScheduleChange
-from support.hub import RunningHub, command_of
+from respawn_jobs.model.runs import CellState, Run, RunState
+from respawn_jobs.remote.client import RemoteService
+from support.hub import RunningHub
 from support.notebooks import notebook, text
+from support.processes import command_of
 from support.waiting import wait_for
 
 from .conftest import FIXED, GOOD, ended
@@ -31,13 +32,15 @@ def every_minute(ada: RemoteService) -> datetime:
     return schedule.next_due
 
 
+@pytest.mark.long
 def test_a_token_stands_for_its_person(ada: RemoteService, bob: RemoteService) -> None:
     assert (ada.whoami(), bob.whoami()) == ("ada", "bob")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "token wrong"}, {"Authorization": "Basic YTpi"}])
 def test_without_a_valid_token_nothing_is_told(hub: RunningHub, headers: dict[str, str]) -> None:
-    answer = httpx.get(f"{hub.service_url}/api/jobs", headers=headers)
+    answer = httpx.get(f"{hub.service_url}/api/v1/jobs", headers=headers)
 
     assert answer.status_code == 401
     assert answer.json()["error"] == "unauthenticated"
@@ -131,6 +134,7 @@ def test_a_resume_reuses_what_was_done_and_happens_once(ada: RemoteService, fail
         ada.resume(failed.id, ResumeRequest(notebook=FIXED))
 
 
+@pytest.mark.long
 def test_a_killed_runner_is_lost_within_the_lease_and_resumes(hub: RunningHub, ada: RemoteService) -> None:
     source = notebook(
         "import os; print(os.getppid()); x = 20",
@@ -143,7 +147,7 @@ def test_a_killed_runner_is_lost_within_the_lease_and_resumes(hub: RunningHub, a
 
     # Others may be at work for schedules: this one's kernel says whose child it is.
     runner = psutil.Process(int(ada.outputs(run.id, 0)[0]["text"]))
-    assert "respawn_jobs.warm" in command_of(runner)
+    assert "respawn_jobs.runner.worker" in command_of(runner)
     runner.kill()
     lost = ended(ada, run.id, timeout=20)
 
@@ -176,7 +180,7 @@ def test_bad_input_is_told_over_http_as_it_is(hub: RunningHub, ada: RemoteServic
     with pytest.raises(Conflict, match="succeeded"):
         ada.debug(succeeded.id)
     headers = {"Authorization": f"token {hub.token('ada')}"}
-    answer = httpx.post(f"{hub.service_url}/api/runs", headers=headers, json={"jobb": "x"})
+    answer = httpx.post(f"{hub.service_url}/api/v1/runs", headers=headers, json={"jobb": "x"})
     assert answer.status_code == 422
     assert "jobb" in answer.json()["message"]
 
@@ -203,7 +207,7 @@ def test_a_promotion_is_weighed_and_versions_are_compared_over_http(
     ]
     headers = {"Authorization": f"token {hub.token('ada')}"}
     again = second.model_dump(mode="json")
-    assert httpx.post(f"{hub.service_url}/api/versions", json=again, headers=headers).status_code == 200
+    assert httpx.post(f"{hub.service_url}/api/v1/versions", json=again, headers=headers).status_code == 200
 
 
 def test_a_schedule_is_changed_and_not_doubled_over_http(ada: RemoteService) -> None:
@@ -217,18 +221,20 @@ def test_a_schedule_is_changed_and_not_doubled_over_http(ada: RemoteService) -> 
 
 
 def test_the_openapi_document_tells_every_route(hub: RunningHub) -> None:
-    paths = httpx.get(f"{hub.service_url}/api/openapi.json").json()["paths"]
+    paths = httpx.get(f"{hub.service_url}/api/v1/openapi.json").json()["paths"]
 
-    assert {"/services/respawn/api/runs", "/services/respawn/runner/{attempt}/claim"} <= set(paths)
+    assert {"/services/respawn/api/v1/runs", "/services/respawn/runner/{attempt}/claim"} <= set(paths)
     assert not [path for path in paths if path.endswith("/jobs/{kind}/{owner}/{name}")]
 
 
+@pytest.mark.long
 def test_runner_routes_refuse_people(hub: RunningHub) -> None:
     for headers in ({}, {"Authorization": f"Bearer {hub.token('ada')}"}):
         answer = httpx.post(f"{hub.service_url}/runner/att-0000000000/claim", headers=headers)
         assert answer.status_code in (401, 403, 404, 410)
 
 
+@pytest.mark.long
 def test_zz_a_job_due_every_minute_ran_for_an_owner_who_is_signed_out(
     hub: RunningHub, ada: RemoteService, every_minute: datetime
 ) -> None:

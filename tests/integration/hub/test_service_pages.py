@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from respawn_jobs.models import Run
-from respawn_jobs.remote import RemoteService
-from respawn_jobs.service import Promotion
+from respawn_jobs.api.service import Promotion
+from respawn_jobs.model.runs import Run
+from respawn_jobs.remote.client import RemoteService
 from support.hub import RunningHub
 from support.notebooks import notebook, text
 from support.routes import routes
@@ -103,7 +103,7 @@ def test_a_form_of_another_site_changes_nothing(visitor: Visitor, succeeded: Run
     answer = visitor.client.post(
         f"{visitor.hub.service_url}/jobs/user/ada/works/run", data={"_form_token": "x"}
     )
-    api = visitor.client.post(f"{visitor.hub.service_url}/api/runs", json={"job": "works"})
+    api = visitor.client.post(f"{visitor.hub.service_url}/api/v1/runs", json={"job": "works"})
 
     assert (answer.status_code, api.status_code) == (403, 403)
     assert ada.runs(job="works") == before
@@ -219,7 +219,7 @@ def test_a_stream_tells_a_run_to_its_end(visitor: Visitor, ada: RemoteService, t
     run = str(page.url).rpartition("/")[2]
 
     lines, keys = [], []
-    with visitor.client.stream("GET", f"{visitor.hub.service_url}/api/runs/{run}/events") as stream:
+    with visitor.client.stream("GET", f"{visitor.hub.service_url}/api/v1/runs/{run}/events") as stream:
         for line in filter(None, stream.iter_lines()):
             lines.append(line)
             keys += re.findall(r'"0": "([a-z]+)-', line)
@@ -255,11 +255,12 @@ def test_a_session_answers_to_people_and_not_to_scripts_of_others(
     token = re.search(r'data-form-token="([^"]+)"', visitor.get().text)
     assert token
     script = {"Sec-Fetch-Mode": mode, "Sec-Fetch-Site": site, "Sec-Fetch-Dest": "empty"}
-    open_to_all = {"/metrics", "/api/health", "/oauth_callback", "/hooks/{hook}"}
+    open_to_all = {"/metrics", "/api/v1/health", "/oauth_callback", "/hooks/{hook}"}
     for method, path in routes():
         if path in open_to_all or path.startswith("/runner/"):
             continue
-        there = path.lstrip("/").replace("{run}", failed.id).replace("{cell}", "0").replace("{index}", "0")
+        there = path.lstrip("/").replace("{run}", failed.id).replace("{number}", "1")
+        there = there.replace("{cell}", "0").replace("{index}", "0")
         address = f"{visitor.hub.service_url}/{re.sub(r'{[^}]*}', 'x', there)}"
         answer = visitor.client.request(method, address, headers=script)
         assert answer.status_code in (401, 403), f"{method} {path}: {answer.status_code}"
@@ -273,3 +274,8 @@ def test_the_hubs_page_for_what_does_not_answer_knows_the_service(hub: RunningHu
     assert "The Respawn service does not answer" in page
     assert "Your server appears to be down" in page
     assert '"/services/respawn"' in page
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page))
+    assert "slow, or only the way to it is broken: runs go on" in words
+    assert "queued again" in words
+    assert "killed, or its machine went away: runs that it executed there ended with it" in words
+    assert "shown as lost" in words

@@ -17,17 +17,17 @@ import pytest
 import uvicorn
 
 from respawn_hub.app import create_app
-from respawn_hub.deadlines import Deadlines, server_config
-from respawn_hub.settings import HubSettings, Settings
+from respawn_hub.startup.settings import HubSettings, Settings
+from respawn_hub.web.connection_deadlines import ConnectionDeadlines, server_config
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellState
-from respawn_jobs.remote import RemoteRunner
+from respawn_jobs.model.runs import CellState
+from respawn_jobs.remote.client import RemoteRunner
 from respawn_kernels.digest import digest_of
 from support.heartbeats import heartbeats
 from support.lonely import TOKEN, LonelyService
 from support.runners import PlayedRunner
 from support.service import running
-from support.waiting import wait_for
+from support.waiting import meanwhile, rest, wait_for
 
 pytestmark = pytest.mark.integration
 CROWD = 300
@@ -37,9 +37,9 @@ PREFIX = "/services/respawn"
 Request = Callable[[PlayedRunner], bytes]
 SLOW: dict[str, Request] = {
     "nothing": lambda _: b"",
-    "half a head": lambda _: f"GET {PREFIX}/api/jobs HTTP/1.1\r\nHost: x\r\nX-A: ".encode(),
+    "half a head": lambda _: f"GET {PREFIX}/api/v1/jobs HTTP/1.1\r\nHost: x\r\nX-A: ".encode(),
     "half a body": lambda _: (
-        f"POST {PREFIX}/api/runs HTTP/1.1\r\nHost: x\r\nAuthorization: token {TOKEN}\r\n"
+        f"POST {PREFIX}/api/v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: token {TOKEN}\r\n"
         "Content-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"
     ).encode(),
     "half a form": lambda _: (
@@ -47,7 +47,7 @@ SLOW: dict[str, Request] = {
         "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 60000\r\n\r\n--b\r\n"
     ).encode(),
     "half a chunk": lambda _: (
-        f"POST {PREFIX}/api/runs/import HTTP/1.1\r\nHost: x\r\nAuthorization: token {TOKEN}\r\n"
+        f"POST {PREFIX}/api/v1/runs/import HTTP/1.1\r\nHost: x\r\nAuthorization: token {TOKEN}\r\n"
         "Transfer-Encoding: chunked\r\n\r\nffff\r\nPK"
     ).encode(),
     "half a blob": lambda runner: (
@@ -89,14 +89,15 @@ def waits(service: LonelyService, runner: PlayedRunner) -> dict[str, float]:
     beat = f"/runner/{runner.attempt}/heartbeat"
     with httpx.Client(headers=ada, timeout=30) as person, httpx.Client(headers=own, timeout=30) as beating:
         asked = {
-            "health": lambda: seconds_of(person, f"{service.url}/api/health"),
-            "jobs": lambda: seconds_of(person, f"{service.url}/api/jobs"),
+            "health": lambda: seconds_of(person, f"{service.url}/api/v1/health"),
+            "jobs": lambda: seconds_of(person, f"{service.url}/api/v1/jobs"),
             "heartbeat": lambda: seconds_of(beating, f"{service.runner_url}{beat}", "POST"),
             "heartbeat beside people": lambda: seconds_of(beating, f"{service.url}{beat}", "POST"),
         }
         return {name: statistics.median(ask() for _ in range(15)) for name, ask in asked.items()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("door", ["people", "runners"])
 def test_three_hundred_slow_senders_change_nothing_for_others(
     service: LonelyService, runner: PlayedRunner, door: str
@@ -129,6 +130,7 @@ def test_three_hundred_slow_senders_change_nothing_for_others(
         assert seconds < 5 * before[name] + 0.1, f"seed {seed}, {name}: {before[name]:.3f}, {seconds:.3f}"
 
 
+@pytest.mark.long
 def test_three_hundred_slow_readers_change_nothing_for_others(
     service: LonelyService, runner: PlayedRunner
 ) -> None:
@@ -138,7 +140,7 @@ def test_three_hundred_slow_readers_change_nothing_for_others(
     port.put_blob(digest, content)
     port.record([runner.event(0, CellState.PENDING, outputs=digest)])
     port.close()
-    head = f"GET {PREFIX}/api/runs/{runner.run}/blobs/{digest} HTTP/1.1\r\nHost: x\r\n"
+    head = f"GET {PREFIX}/api/v1/runs/{runner.run}/blobs/{digest} HTTP/1.1\r\nHost: x\r\n"
     request = f"{head}Authorization: token {TOKEN}\r\n\r\n".encode()
     before, peak = waits(service, runner), service.peak()
     with heartbeats(service, runner) as beats, crowd(service.url, [request] * CROWD, room=4096):
@@ -151,7 +153,7 @@ def test_three_hundred_slow_readers_change_nothing_for_others(
     assert grown < CROWD, "each waits with less than a megabyte of its answer"
 
 
-class Impatient(Deadlines):
+class Impatient(ConnectionDeadlines):
     """The same deadlines, within a test."""
 
     HEAD_SECONDS = BODY_SECONDS = ANSWER_SECONDS = 1.0
@@ -199,13 +201,11 @@ def test_a_beginning_that_is_not_gone_on_with_is_let_go(
 
 def trickled(peer: socket.socket, seconds: float) -> bool:
     """Send letter by letter; tell whether the service let the peer go within so many seconds."""
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
+    for _ in meanwhile(seconds, 0.05):
         try:
             peer.send(b"a")
         except OSError:
             return True
-        time.sleep(0.05)
     return False
 
 
@@ -215,16 +215,17 @@ def test_a_head_that_comes_letter_by_letter_is_let_go(impatient: str) -> None:
 
 
 def test_a_body_that_comes_letter_by_letter_is_let_go_although_it_was_refused(impatient: str) -> None:
-    head = f"POST {PREFIX}/api/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
+    head = f"POST {PREFIX}/api/v1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
     with connected(impatient, head.encode()) as peer:
         assert b" 401 " in peer.recv(65536)
         assert trickled(peer, 10)
 
 
+@pytest.mark.long
 def test_requests_that_rest_between_each_other_are_all_answered(impatient: str) -> None:
     with connected(impatient) as peer:
-        for rest in (0.0, 1.5, 6.0):  # uvicorn's own limit is five seconds
-            time.sleep(rest)
+        for pause in (0.0, 1.5, 6.0):  # uvicorn's own limit is five seconds
+            rest(pause)
             peer.sendall(f"GET {PREFIX}/static/page.js HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert _answer(peer) == 200
 
@@ -237,10 +238,10 @@ def _answer(peer: socket.socket) -> int:
     return answer.status
 
 
+@pytest.mark.long
 def test_a_page_is_let_go_when_nobody_reads_it(impatient: str) -> None:
     request = f"GET {PREFIX}/static/page.js HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     with connected(impatient, request * 2000, room=4096) as peer:
-        time.sleep(0.1)
         wait_for(lambda: _gone(peer), 20, "the end of the connection")
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import RunState
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.model.runs import RunState
 from support.hub import running_hub
 from support.notebooks import notebook, text
 from support.waiting import wait_for
@@ -18,7 +18,8 @@ from support.waiting import wait_for
 pytestmark = pytest.mark.integration
 
 
-def test_a_run_that_the_hubs_stop_interrupts_is_handed_on_with_what_it_has_done(tmp_path: Path) -> None:
+@pytest.mark.long
+def test_a_run_that_the_hubs_stop_interrupts_is_requeued_with_what_it_has_done(tmp_path: Path) -> None:
     with running_hub(tmp_path, users=("ada",)) as hub:
         service = hub.service("ada")
         service.promote(
@@ -39,8 +40,8 @@ def test_a_run_that_the_hubs_stop_interrupts_is_handed_on_with_what_it_has_done(
     assert left.run.waiting == "waiting for: a service: none is running"
     [attempt] = left.attempts
     assert attempt.error is not None
-    assert (attempt.state, attempt.error.name) == (RunState.LOST, "Drained")
-    assert attempt.error.value == "the runner was told to end"
+    assert (attempt.state, attempt.error.name) == (RunState.LOST, "Preempted")
+    assert attempt.error.value == "the runner was asked to end"
     assert '"1\\n"' in executed
     assert replicas == []
     assert took < 15

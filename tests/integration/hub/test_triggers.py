@@ -15,14 +15,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from respawn_hub.settings import Settings
+from respawn_hub.startup.settings import Settings
+from respawn_jobs.api.runner_protocol import Outcome
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.api.triggers import DependencyRequest, HookRequest, NewHook, SensorRequest, TriggerRule
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.errors import InvalidInput, NotFound
-from respawn_jobs.models import CellError
-from respawn_jobs.protocol import Outcome
-from respawn_jobs.remote import RemoteRunner, RemoteService
-from respawn_jobs.service import Promotion, RunRequest
-from respawn_jobs.service_triggers import AfterRequest, HookRequest, NewHook, WatchRequest
+from respawn_jobs.model.runs import CellError
+from respawn_jobs.remote.client import RemoteRunner, RemoteService
 from support.executors import NoPlaces
 from support.lonely import TOKEN, answering_hub
 from support.notebooks import notebook, text
@@ -62,7 +62,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     root = tmp_path_factory.mktemp("triggers")
     inbox = root / "inbox"
     (inbox / "user/ada").mkdir(parents=True)
-    settings = Settings(data=root / "data", inbox_url=str(inbox), watch_seconds=1)
+    settings = Settings(data=root / "data", inbox_url=str(inbox), sensor_seconds=1)
     executor = Failing()
     with answering_hub() as port, whole_service(settings, hub_port=port, executor=executor) as url:
         executor.url = url
@@ -75,32 +75,34 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_a_downstream_run_is_made_soon_after_the_end_that_completes_it(running: Running) -> None:
-    rule = running.ada.follow(AfterRequest(job="report", after=["shop"], waits_for="end"))
+    dependency = running.ada.set_dependency(
+        DependencyRequest(job="report", upstream=["shop"], trigger_rule=TriggerRule.ALL_DONE)
+    )
     graph = running.ada.graph("user/ada")
-    assert [(edge.upstream, edge.job, edge.rule) for edge in graph.edges] == [
-        ("user/ada/shop", "user/ada/report", rule.id)
+    assert [(edge.upstream, edge.job, edge.dependency) for edge in graph.edges] == [
+        ("user/ada/shop", "user/ada/report", dependency.id)
     ]
     with pytest.raises(InvalidInput, match="user/ada/shop → user/ada/report → user/ada/shop"):
-        running.ada.follow(AfterRequest(job="shop", after=["report"]))
-    assert running.ada.pause_following("report", paused=True).paused
-    assert not running.ada.pause_following("report", paused=False).paused
+        running.ada.set_dependency(DependencyRequest(job="shop", upstream=["report"]))
+    assert running.ada.pause_dependency("report", paused=True).paused
+    assert not running.ada.pause_dependency("report", paused=False).paused
     upstream = running.ada.run(RunRequest(job="shop", parameters={"rows": 2}))
     (run,) = wait_for(lambda: running.ada.runs(job="report"), 30, "the downstream run")
-    assert (run.trigger, run.trigger_id) == ("after", rule.id)
-    assert run.logical_at == upstream.logical_at
-    running.ada.unfollow("report")
+    assert (run.trigger, run.trigger_id) == ("dependency", dependency.id)
+    assert run.logical_date == upstream.logical_date
+    running.ada.remove_dependency("report")
     with pytest.raises(NotFound, match="runs after no other job"):
-        running.ada.unfollow("report")
+        running.ada.remove_dependency("report")
 
 
 def test_an_object_that_appears_makes_a_run(running: Running) -> None:
-    made = running.ada.watch(WatchRequest(job="mail", prefix="in", parameter="path"))
+    made = running.ada.add_sensor(SensorRequest(job="mail", prefix="in", parameter="path"))
     (running.inbox / "user/ada/in").mkdir()
     path = running.inbox / "user/ada/in/order.json"
     path.write_text("{}")
     (run,) = wait_for(lambda: running.ada.runs(job="mail"), 30, "the object's run")
-    assert (run.trigger, run.trigger_id, run.parameters["path"]) == ("object", made.id, str(path))
-    running.ada.unwatch(made.id)
+    assert (run.trigger, run.trigger_id, run.parameters["path"]) == ("sensor", made.id, str(path))
+    running.ada.remove_sensor(made.id)
 
 
 def test_a_webhook_refuses_what_is_not_signed_or_too_large(running: Running) -> None:
@@ -121,7 +123,7 @@ def test_the_documented_way_to_call_a_webhook_works(language: str, running: Runn
     made = running.ada.hook(HookRequest(job="report", accepts=["rows"]))
     page = (ROOT / "docs" / "how-to" / "webhooks.md").read_text()
     blocks = re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    example = next(block for block in blocks if "hmac" in block)
+    example = next(block for block in blocks if "webhook-id" in block)
     if not language and not (shutil.which("curl") and shutil.which("openssl")):
         pytest.skip("curl or openssl is not installed")
     program = [sys.executable, "-c"] if language else ["bash", "-euc"]
@@ -152,25 +154,28 @@ def respawn(running: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def test_the_commands_make_show_and_remove_triggers(respawn, running: Running) -> None:
-    words = ("after", "mail", "--on", "report", "--on", "shop", "--any", "--period", "day")
-    rule = respawn(*words, "--take", "rows=shop:parameter:rows", "--json")["after"]
-    assert rule["after"] == ["user/ada/report", "user/ada/shop"]
-    assert rule["sources"] == {"rows": {"job": "user/ada/shop", "take": "parameter", "name": "rows"}}
-    assert "rows is taken from user/ada/shop: parameter rows" in respawn("after", "mail")
-    tree = respawn("graph")
+    words = ("dependency", "set", "mail", "--on", "report", "--on", "shop", "--any", "--period", "day")
+    made = respawn(*words, "--take", "rows=shop:parameter:rows", "--json")["dependency"]
+    assert made["upstream"] == ["user/ada/report", "user/ada/shop"]
+    assert made["sources"] == {"rows": {"job": "user/ada/shop", "take": "parameter", "name": "rows"}}
+    assert "rows is taken from user/ada/shop: parameter rows" in respawn("dependency", "show", "mail")
+    tree = respawn("dependency", "graph")
     assert tree.index("user/ada/report") < tree.index("user/ada/mail")
-    assert len(respawn("graph", "--json")["edges"]) == 2
-    assert "(paused)" in respawn("after", "mail", "--pause")
-    assert "no other job" in respawn("after", "mail", "--remove")
+    assert len(respawn("dependency", "graph", "--json")["edges"]) == 2
+    assert "(paused)" in respawn("dependency", "pause", "mail")
+    assert "(paused)" not in respawn("dependency", "resume", "mail")
+    assert "no other job" in respawn("dependency", "remove", "mail")
 
-    new = respawn("hook", "mail", "--accept", "rows", "--json")
-    assert new["hook"]["id"] in respawn("hook", "mail", "--list")
-    assert new["secret"] not in respawn("hook", "mail", "--list")
-    assert "secret:" in respawn("hook", "mail", "--rotate", new["hook"]["id"])
-    assert respawn("hook", "mail", "--remove", new["hook"]["id"], "--json") == {"hooks": []}
-    assert "has no webhook" in respawn("hook", "mail", "--remove", "hok-0000000000", status=2)
+    new = respawn("hook", "add", "mail", "--accept", "rows", "--json")
+    assert new["hook"]["id"] in respawn("hook", "list", "mail")
+    assert new["secret"] not in respawn("hook", "list", "mail")
+    assert "secret:" in respawn("hook", "rotate", "mail", new["hook"]["id"])
+    assert respawn("hook", "remove", "mail", new["hook"]["id"], "--json") == {"hooks": []}
+    assert "has no webhook" in respawn("hook", "remove", "mail", "hok-0000000000", status=2)
 
-    (watch,) = respawn("watch", "mail", "--prefix", "post", "--parameter", "path", "--json")["watches"]
-    assert watch["address"] == str(running.inbox / "user/ada/post")
-    assert respawn("watch", "mail", "--remove", watch["id"], "--json") == {"watches": []}
-    assert "is not of the form" in respawn("after", "mail", "--on", "shop", "--take", "rows", status=2)
+    words = ("sensor", "add", "mail", "--prefix", "post", "--parameter", "path")
+    (sensor,) = respawn(*words, "--json")["sensors"]
+    assert sensor["address"] == str(running.inbox / "user/ada/post")
+    assert respawn("sensor", "remove", "mail", sensor["id"], "--json") == {"sensors": []}
+    words = ("dependency", "set", "mail", "--on", "shop", "--take", "rows")
+    assert "is not of the form" in respawn(*words, status=2)

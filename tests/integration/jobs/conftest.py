@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from support.bench import Bench, opened
+from support.ledgers import command
+
+__all__ = ["command"]
 
 
 @pytest.fixture

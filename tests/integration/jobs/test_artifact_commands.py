@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from respawn_jobs.cli.entry import run_command
-from respawn_kernels.artifact_pickles import read_pickle
+from respawn_kernels.artifacts.pickles import read_pickle
 from support.kernels import running_kernel
 from support.notebooks import notebook, text
 
@@ -43,7 +43,9 @@ def failed(command, tmp_path: Path) -> str:
     """A run that kept something in the cell that failed."""
     path = tmp_path / "keeps.ipynb"
     path.write_text(text(notebook("x = 1", KEEP)))
-    return str(json.loads(command("run", str(path), "--json", status=1))["run"])
+    told = json.loads(command("run", str(path), "--json", status=1))
+    assert told["error"]["name"] == "KeyError", told["error"]
+    return str(told["run"])
 
 
 def test_artifacts_are_listed_shown_and_fetched(command, failed: str, tmp_path: Path) -> None:
@@ -65,6 +67,7 @@ def test_what_is_not_there_is_refused_and_names_what_is(command, failed: str) ->
     assert "leave out" in command("fetch", failed, "model", "--debug", "-o", "x", status=2)
 
 
+@pytest.mark.long
 def test_the_debug_notebook_loads_what_the_failed_run_kept(command, failed: str, tmp_path: Path) -> None:
     command("debug", failed, "-o", "debug.ipynb")
     cells = json.loads(Path("debug.ipynb").read_text())["cells"]
@@ -76,11 +79,12 @@ def test_the_debug_notebook_loads_what_the_failed_run_kept(command, failed: str,
     assert json.loads(command("artifacts", failed, "--json"))[1]["number"] == 5
 
 
+@pytest.mark.long
 def test_a_large_artifact_comes_to_the_debug_notebook_on_demand(
     command, failed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for most in ("AT_ONCE_BYTES", "MOST_BYTES"):
-        monkeypatch.setattr(f"respawn_jobs.debug_download.{most}", 10)
+    for most in ("AT_ONCE_BYTES", "MAX_BYTES"):
+        monkeypatch.setattr(f"respawn_jobs.debug.state_download.{most}", 10)
     command("debug", failed, "-o", "debug.ipynb")
     with running_kernel(tmp_path) as kernel:
         kernel.run(f"%load_ext respawn\n%respawn restore {failed}")
@@ -94,6 +98,7 @@ def test_a_large_artifact_comes_to_the_debug_notebook_on_demand(
         assert kernel.value("told") == [0, 1, 2]
 
 
+@pytest.mark.long
 @pytest.mark.s3
 def test_epochs_are_kept_and_loaded_on_s3(
     command, s3_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

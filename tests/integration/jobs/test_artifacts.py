@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.artifact_parts import fetch_parts
+from respawn_jobs.api.service import ResumeRequest
+from respawn_jobs.blobs.artifact_parts import fetch_parts
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.ledger.port import LedgerRunner
-from respawn_jobs.models import JobSettings, RunState
-from respawn_jobs.service import ResumeRequest
+from respawn_jobs.ledger.attempts.runner_port import LedgerRunner
+from respawn_jobs.model.runs import RunState
+from respawn_jobs.model.settings import JobSettings
 from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
@@ -42,6 +43,7 @@ def uninterrupted(bench) -> str:
     return str(bench.printed(detail.run.id, 2))
 
 
+@pytest.mark.long
 def test_training_goes_on_from_its_last_epoch_when_the_kernel_was_killed(bench, uninterrupted: str) -> None:
     failed = bench.run(SETUP, TRAIN.format(trouble=KILLED), RESULT)
     assert failed.run.error.name == "DeadKernel"
@@ -55,6 +57,7 @@ def test_training_goes_on_from_its_last_epoch_when_the_kernel_was_killed(bench, 
     assert bench.service.artifacts(resumed.run.id)[0].number == 8
 
 
+@pytest.mark.long
 def test_a_retry_goes_on_from_what_the_attempt_before_kept(bench, uninterrupted: str) -> None:
     once = "if epoch == 5 and start == 0: os.kill(os.getpid(), 9)"
     settings = JobSettings(max_attempts=2)
@@ -65,6 +68,7 @@ def test_a_retry_goes_on_from_what_the_attempt_before_kept(bench, uninterrupted:
     assert bench.printed(run, 2) == uninterrupted
 
 
+@pytest.mark.long
 def test_a_restart_begins_at_the_first_epoch(bench) -> None:
     failed = bench.run(SETUP, TRAIN.format(trouble=KILLED), RESULT)
     fixed = notebook(SETUP, TRAIN.format(trouble=""), RESULT)
@@ -72,6 +76,7 @@ def test_a_restart_begins_at_the_first_epoch(bench) -> None:
     assert printed_epochs(bench, restarted.run.id) == list(range(8))
 
 
+@pytest.mark.long
 def test_an_edit_above_the_cell_leaves_its_artifacts_behind(bench) -> None:
     failed = bench.run(SETUP, TRAIN.format(trouble=KILLED), RESULT)
     other = SETUP.replace("default_rng(0)", "default_rng(1)")
@@ -95,6 +100,7 @@ def test_saving_can_wait_until_it_is_stored(bench) -> None:
     assert bench.printed(bench.execute(run).run.id, 0) == "1\n"
 
 
+@pytest.mark.long
 def test_tables_and_arrays_can_be_read_by_other_tools(bench, tmp_path: Path) -> None:
     import numpy as np
     import pandas as pd
@@ -114,6 +120,7 @@ def test_tables_and_arrays_can_be_read_by_other_tools(bench, tmp_path: Path) -> 
     assert np.array_equal(np.load(tmp_path / "large.npy"), np.arange(6_000_000))
 
 
+@pytest.mark.long
 def test_what_is_large_comes_back_whole_after_a_resume(bench) -> None:
     first = "import numpy as np, respawn\nrespawn.save('large', np.arange(6_000_000))\n1 / 0"
     failed = bench.run("x = 1", first)

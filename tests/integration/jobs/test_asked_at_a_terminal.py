@@ -68,3 +68,47 @@ def test_a_version_is_removed_only_when_that_is_agreed_to(
     remove = ["job", "remove-version", "report", "2"]
     assert agreed(remove, r"Remove version 2 of report for good\?", say) is agrees
     assert versions(capsys) == ([1] if agrees else [1, 2])
+
+
+@pytest.fixture
+def renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """A failed run of a job whose parameter a schedule gives; a file has a fix that calls it otherwise."""
+    monkeypatch.chdir(tmp_path)
+    for name, declared, code in (("report", "old = 1", "1 / 0"), ("fixed", "new = 1", "1 / 1")):
+        Path(f"{name}.ipynb").write_text(text(notebook("a = 1", code, parameters=declared)))
+    assert run_command(["promote", "report.ipynb", "--name", "report"]) == 0
+    assert run_command(["schedule", "add", "report", "--cron", "0 2 * * *", "-p", "old", "2"]) == 0
+    capsys.readouterr()
+    assert run_command(["run", "report", "--json"]) == 1
+    return str(json.loads(capsys.readouterr().out)["run"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["resume", "restart"])
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_a_fix_that_a_schedule_does_not_fit_goes_on_only_when_that_is_agreed(
+    renames: str, capsys: pytest.CaptureFixture[str], way: str, answer: str
+) -> None:
+    say, agrees = ANSWERS[answer]
+    question = r"schedule '0 2[\s\S]*all the same"
+
+    def answered(terminal: pexpect.spawn) -> None:
+        say(terminal)
+        if agrees and way == "resume":
+            terminal.expect(r"Resume\?")
+            terminal.sendline("y")
+
+    assert agreed([way, renames, "--notebook", "fixed.ipynb"], question, answered) is agrees
+    assert versions(capsys) == ([1, 2] if agrees else [1])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["resume", "restart"])
+def test_without_a_terminal_a_fix_that_a_schedule_does_not_fit_is_refused_until_an_option_agrees(
+    renames: str, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
+    assert run_command([way, renames, "--notebook", "fixed.ipynb"]) == 2
+    assert "--agree break_triggers" in capsys.readouterr().err
+    assert versions(capsys) == [1]
+    assert run_command([way, renames, "--notebook", "fixed.ipynb", "--agree", "break_triggers"]) == 0
+    assert versions(capsys) == [1, 2]

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 SLOW = (
     "x = 41",
-    "import time\nfor i in range(300):\n    print(i, flush=True); time.sleep(0.2)",
+    "import time; open('begun', 'w')\nfor i in range(300):\n    print(i, flush=True); time.sleep(0.2)",
     "print(x + 1)",
 )
 
@@ -62,6 +61,22 @@ def test_a_run_that_succeeds_exits_with_0(respawn) -> None:
     assert nbformat.read("out.ipynb", 4).cells[1].outputs[0].text == "1\n"
 
 
+def test_an_older_file_is_not_taken_for_the_notebook_of_a_run_whose_kernel_never_started(
+    respawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "jupyter" / "kernels" / "broken"
+    directory.mkdir(parents=True)
+    spec = {"argv": ["/no/such/program", "{connection_file}"], "display_name": "b", "language": "python"}
+    (directory / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    older = write("out.ipynb", "older = 1").read_text()
+    write("report.ipynb", "x = 1", kernel="broken")
+    status, told = respawn("run", "report.ipynb", "--output", "out.ipynb")
+    assert (status, told["state"], told["error"]["name"]) == (1, "failed", "KernelStart")
+    assert told["notebook"] is None
+    assert Path("out.ipynb").read_text() == older
+
+
 def test_a_run_that_fails_exits_with_1_and_can_be_debugged_and_resumed(respawn) -> None:
     write("report.ipynb", "x = 1", "raise KeyError('price')", "print(x)")
     status, failed = respawn("run", "report.ipynb")
@@ -74,11 +89,11 @@ def test_a_run_that_fails_exits_with_1_and_can_be_debugged_and_resumed(respawn) 
     assert [cell["state"] for cell in failed["cells"]] == ["executed", "failed", "skipped"]
     status, opened = respawn("debug", failed["run"], "-o", "debug.ipynb")
     assert (status, (Path(opened["restore"]) / "restore.json").exists()) == (0, True)
-    mended = nbformat.read("debug.ipynb", 4)
+    fixed = nbformat.read("debug.ipynb", 4)
     next(
-        cell for cell in mended.cells if "price" in cell.source and cell.cell_type == "code"
+        cell for cell in fixed.cells if "price" in cell.source and cell.cell_type == "code"
     ).source = "x += 1"
-    nbformat.write(mended, "debug.ipynb")
+    nbformat.write(fixed, "debug.ipynb")
     status, planned = respawn("resume", failed["run"], "--notebook", "debug.ipynb", "--plan")
     assert (status, planned["first"]) == (0, 1)
     status, resumed = respawn("resume", failed["run"], "--notebook", "debug.ipynb")
@@ -131,9 +146,9 @@ def test_a_wrong_call_exits_with_2_and_names_what_is_wrong(respawn, arguments: l
 def test_a_schedule_that_cannot_be_is_refused(respawn) -> None:
     write("report.ipynb", "1")
     respawn("promote", "report.ipynb", "--name", "report")
-    assert respawn("schedule", "report", "--cron", "0 3 * * *", "--tz", "Mars/Base")[0] == 2
-    assert respawn("schedule", "report", "--cron", "0 0 30 2 *", "--tz", "UTC")[0] == 2
-    status, made = respawn("schedule", "report", "--cron", "0 3 * * *", "--tz", "Europe/Berlin")
+    assert respawn("schedule", "add", "report", "--cron", "0 3 * * *", "--tz", "Mars/Base")[0] == 2
+    assert respawn("schedule", "add", "report", "--cron", "0 0 30 2 *", "--tz", "UTC")[0] == 2
+    status, made = respawn("schedule", "add", "report", "--cron", "0 3 * * *", "--tz", "Europe/Berlin")
     assert (status, len(made["next"])) == (0, 5)
 
 
@@ -189,10 +204,10 @@ def test_a_token_that_cannot_be_one_is_refused_without_being_shown(respawn, monk
 def test_a_schedule_can_be_looked_at_before_it_is_saved(respawn) -> None:
     write("report.ipynb", "1")
     respawn("promote", "report.ipynb", "--name", "report")
-    berlin = ("schedule", "report", "--cron", "0 3 * * *", "--tz", "Europe/Berlin")
-    status, seen = respawn(*berlin, "--preview")
+    berlin = ("report", "--cron", "0 3 * * *", "--tz", "Europe/Berlin")
+    status, seen = respawn("schedule", "preview", *berlin)
     assert (status, seen["schedule"], len(seen["next"])) == (0, None, 5)
-    assert respawn("schedule", "report")[1]["schedules"] == []
+    assert respawn("schedule", "list", "report")[1]["schedules"] == []
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -204,11 +219,11 @@ def running_cell(path: Path, sign: str) -> None:
     wait_for(lambda: path.exists() and sign in path.read_text(), 60, f"{sign!r} in {path}")
 
 
+@pytest.mark.long
 def test_ctrl_c_cancels_the_run_and_records_it(respawn) -> None:
     write("slow.ipynb", *SLOW)
     command = start("run", "slow.ipynb", "--output", "out.ipynb")
-    running_cell(Path("out.ipynb"), '"running"')
-    time.sleep(0.2)  # the signal should find the cell itself, which starts just after the file is written
+    wait_for(Path("begun").exists, 60, "the slow cell")
     os.kill(command.pid, signal.SIGINT)
     told = json.loads(command.communicate(timeout=60)[0])
     assert (command.returncode, told["state"]) == (1, "cancelled")
@@ -301,6 +316,7 @@ def test_resuming_an_imported_run_without_a_terminal_needs_yes(respawn, imported
     assert (status, [cell["state"] for cell in resumed["cells"]]) == (0, ["reused", "executed"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("answer", "resumed"), quick({0}, [("y", True), ("n", False), ("", False)]))
 def test_person_at_a_terminal_is_asked_before_a_resume_loads_an_archive(
     respawn, imported: str, answer: str, resumed: bool
@@ -317,6 +333,7 @@ def test_person_at_a_terminal_is_asked_before_a_resume_loads_an_archive(
     assert (respawn("show", imported)[1]["resumed_by"] is not None) is resumed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("answer", "written"), quick({0, 2}, [("y", True), ("n", False), ("", False)]))
 def test_person_at_a_terminal_is_asked_whose_code_is_loaded(
     imported: str, answer: str, written: bool

@@ -7,9 +7,8 @@ from typing import Any
 import papermill
 import pytest
 
-from respawn_jobs.models import JobSettings
-from respawn_jobs.notebooks import read_notebook
-from respawn_jobs.policies import Cause, RetryPolicy
+from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
+from respawn_jobs.notebook.document import read_notebook
 from support.lengths import quick
 from support.notebooks import notebook, text
 
@@ -47,6 +46,7 @@ def executed(bench: Any, run: str) -> Any:
     return read_notebook(bench.service.notebook(run))
 
 
+@pytest.mark.long
 def test_a_later_cell_updates_what_a_reused_cell_displays(bench, plain: list[list[Any]]) -> None:
     fails = FAILS.format("1/0")
     failed = bench.run(SHOWS, "x = 1", fails, UPDATES, AGAIN)
@@ -56,6 +56,7 @@ def test_a_later_cell_updates_what_a_reused_cell_displays(bench, plain: list[lis
     assert bench.service.outputs(resumed.run.id, 0)[1]["data"] == plain[0][1]
 
 
+@pytest.mark.long
 def test_displays_are_known_where_cells_moved_and_in_a_second_resume(bench) -> None:
     failed = bench.run(SHOWS, "1/0", "x = 1", "2/0", UPDATES)
     first = bench.resume(failed.run.id, notebook("md:# New", SHOWS, "", "x = 1", "2/0", UPDATES))
@@ -66,6 +67,7 @@ def test_displays_are_known_where_cells_moved_and_in_a_second_resume(bench) -> N
     assert data == [None, {"text/plain": "'two'"}, {"text/plain": "'zwei'"}]
 
 
+@pytest.mark.long
 def test_a_retry_after_a_dead_kernel_knows_displays(bench, plain: list[list[Any]]) -> None:
     fails = FAILS.format("os._exit(1)")
     settings = JobSettings(retries={Cause.DEAD_KERNEL: RetryPolicy(attempts=2, delay_seconds=0)})
@@ -111,6 +113,7 @@ EDITS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("edit", quick({0, 3}, EDITS))
 def test_reused_cells_show_what_cells_of_the_fixed_notebook_gave_them(bench, tmp_path, edit: str) -> None:
     before, after = EDITS[edit]

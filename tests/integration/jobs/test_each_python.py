@@ -16,6 +16,8 @@ from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
 
+_OF_THE_KERNEL = ("tests/unit/kernels", "tests/integration/kernels/test_outside_events.py")
+
 
 def test_a_run_fails_and_goes_on_on_each_python(each_python: Path, tmp_path: Path) -> None:
     def respawn(*arguments: str) -> Any:
@@ -50,7 +52,7 @@ def test_the_kernels_part_passes_its_tests_on_another_python(version: str) -> No
     python = python_of(version)
     paths = f"{python.parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/kernels"],
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_OF_THE_KERNEL],
         cwd=ROOT,
         env=os.environ | {"PATH": paths},
         stdout=subprocess.PIPE,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from respawn_jobs.embedded.local_store import owner
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.workspace import owner
 from respawn_kernels.evidence import CellEvidence
 from support.notebooks import notebook, text
 from truth.commands import INTERPRETERS, found
@@ -53,6 +53,7 @@ def run(
     return request.param, work, [one for one in seen if one is not None]
 
 
+@pytest.mark.long
 def test_each_cell_says_what_was_seen_and_what_could_not_be(
     run: tuple[str, Path, list[CellEvidence]],
 ) -> None:
@@ -62,6 +63,7 @@ def test_each_cell_says_what_was_seen_and_what_could_not_be(
     assert not any(cell.overflow or cell.files_unwatched for cell in cells)
 
 
+@pytest.mark.long
 def test_functions_that_libraries_call_are_seen(run: tuple[str, Path, list[CellEvidence]]) -> None:
     version, _, cells = run
     if version == "3.11":
@@ -80,5 +82,5 @@ def test_frames_state_files_and_threads_are_seen(run: tuple[str, Path, list[Cell
     assert cells[4].opened == (str(work / "out.txt"),)
     assert cells[4].changed == ("#random",)
     assert not cells[4].written
-    assert cells[5].going_on == ("thread mine",)
-    assert not cells[2].going_on
+    assert cells[5].background_work == ("thread mine",)
+    assert not cells[2].background_work

@@ -40,6 +40,7 @@ TEMPORARY = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("made", TEMPORARY)
 def test_what_went_with_the_kernel_is_made_again(newest_python: Path, made: str) -> None:
     first = f"import os, tempfile\n{TEMPORARY[made]}"
@@ -65,6 +66,7 @@ def failed_and_run_again(python: Path, *after: str) -> str:
     return str(run)
 
 
+@pytest.mark.long
 def test_what_another_run_has_written_is_written_again(newest_python: Path) -> None:
     run = failed_and_run_again(newest_python)
     plan = ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "--plan")
@@ -74,6 +76,7 @@ def test_what_another_run_has_written_is_written_again(newest_python: Path) -> N
     assert shown(ran(newest_python, "resume", run, "--notebook", "fixed.ipynb", "-y")) == "1 rows\n"
 
 
+@pytest.mark.long
 def test_what_is_as_the_cells_left_it_makes_nothing_run_again(newest_python: Path) -> None:
     cells = [
         "with open('log.txt', 'a') as file: n = file.write('row')",

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.cli.entry import run_command
-from respawn_jobs.debug_download import download
-from respawn_jobs.models import RunDetail
+from respawn_jobs.debug.state_download import download
+from respawn_jobs.model.runs import RunDetail
+from respawn_kernels.exchange.restore_point import run_directory
 from respawn_kernels.hash_seed import UNLOCKED
-from respawn_kernels.restore import run_directory
 from support.kernels import running_kernel
 from support.notebooks import notebook, text
 
@@ -42,6 +42,7 @@ def notes(detail: RunDetail) -> str:
     return " ".join(cell.note for cell in detail.cells if cell.note)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("first", "then", "seed"),
     [
@@ -64,6 +65,7 @@ def test_a_restored_key_is_found(bench, monkeypatch, first, then, seed: str) -> 
     assert (seeds(resumed), notes(resumed)) == ([seed], "")
 
 
+@pytest.mark.long
 def test_a_kernel_without_a_seed_is_told_everywhere(bench, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "random")
     failed = bench.run(KEEPS, "1/0", FINDS)

@@ -14,12 +14,13 @@ pytestmark = pytest.mark.integration
 def resumed(bench: Any, *cells: str, edit: tuple[str, str] = ("", ""), tags: Any = None) -> tuple[Any, str]:
     """Fail before the last cell, resume with it edited away; return states and what the last cell printed."""
     failed = bench.run(*cells[:-1], "1/0", cells[-1], tags=tags or {})
-    mended = [cell.replace(*edit) if edit[0] else cell for cell in cells]
-    done = bench.resume(failed.run.id, notebook(*mended[:-1], "pass", mended[-1], tags=tags or {}))
+    fixed = [cell.replace(*edit) if edit[0] else cell for cell in cells]
+    done = bench.resume(failed.run.id, notebook(*fixed[:-1], "pass", fixed[-1], tags=tags or {}))
     assert done.run.state.value == "succeeded"
     return [one.state.value for one in done.cells], bench.printed(done.run.id, len(cells))
 
 
+@pytest.mark.long
 def test_ids_names_and_places_go_on(bench: Any) -> None:
     states, printed = resumed(
         bench,
@@ -35,6 +36,7 @@ def test_ids_names_and_places_go_on(bench: Any) -> None:
     assert states == ["reused", "reused", "executed", "executed"]
 
 
+@pytest.mark.long
 def test_the_last_error_is_that_of_the_cell_that_may_fail(bench: Any) -> None:
     look = "print(repr(sys.last_value), sys.last_type.__name__, sys.last_traceback is not None)"
     cells = ("import sys", "raise LookupError('row 7')", "x = 1", look)

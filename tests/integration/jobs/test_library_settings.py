@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.debug_again import cells_to_run
-from respawn_jobs.service import ResumeRequest
+from respawn_jobs.api.service import ResumeRequest
+from respawn_jobs.debug.rerun_cells import cells_to_run
 from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
@@ -70,6 +70,7 @@ def resumed(bench, *before: str, after: str) -> tuple[list[int], str]:
     return plan.again, bench.printed(there.run.id, len(before) + 1)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("shy")
 def test_the_cells_that_called_the_library_run_again(bench) -> None:
     cells = [
@@ -98,6 +99,7 @@ def test_what_is_set_on_objects_of_a_library_comes_back_as_it_is(bench) -> None:
     assert (bench.directory / "log").read_text() == "x"
 
 
+@pytest.mark.long
 def test_what_a_library_changes_through_a_function_that_it_was_given_is_stored(bench) -> None:
     pytest.importorskip("sqlalchemy")
     cells = [
@@ -133,6 +135,7 @@ def test_what_is_not_safe_to_set_again_is_named_and_does_not_keep_others_from_it
     assert ([cell.index for cell in again.cells], len(again.lost)) == ([2], 2)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("shy")
 def test_a_setting_is_there_in_the_resume_of_a_resume(bench) -> None:
     cells = ["import shy", "shy.set_a(3)\nshy.options.level = 4"]
@@ -145,6 +148,7 @@ def test_a_setting_is_there_in_the_resume_of_a_resume(bench) -> None:
     assert bench.printed(third.run.id, 4) == "3 4\n"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("shy")
 def test_a_setting_whose_cell_is_edited_or_gone_is_neither_made_again_nor_named(bench) -> None:
     cells = ["import shy", "shy.set_a(3)", "shy.configure(4)"]
@@ -177,6 +181,7 @@ LIBRARIES = {
 }
 
 
+@pytest.mark.long
 def test_settings_of_libraries_that_people_use(bench) -> None:
     there = {name: told for name, told in LIBRARIES.items() if importlib.util.find_spec(name)}
     if not there:
@@ -188,6 +193,7 @@ def test_settings_of_libraries_that_people_use(bench) -> None:
     assert printed.splitlines() == [told for _, _, told in there.values()]
 
 
+@pytest.mark.long
 def test_settings_that_come_back_without_their_cells(bench) -> None:
     pytest.importorskip("networkx")
     cells = [
@@ -203,6 +209,7 @@ def test_settings_that_come_back_without_their_cells(bench) -> None:
     assert resumed(bench, *cells, after=after) == ([], "{'cache'} False ('/nowhere',)\nmine x\n")
 
 
+@pytest.mark.long
 def test_calls_that_set_nothing_out_of_sight_are_not_named(bench) -> None:
     cells = [
         "import warnings, logging, random, os, sys\nimport numpy as np, pandas as pd\n"
@@ -219,3 +226,27 @@ def test_calls_that_set_nothing_out_of_sight_are_not_named(bench) -> None:
     assert [item.name for item in failed.checkpoints[-1].unstored] == []
     plan = bench.service.plan(failed.run.id, ResumeRequest(notebook=text(notebook(*cells, ""))))
     assert (plan.again, plan.lost) == ([], [])
+
+
+MONEY = """
+class Money(pa.ExtensionType):
+    def __init__(self, currency='USD'):
+        self.currency = currency
+        super().__init__(pa.int64(), 'example.money')
+    def __arrow_ext_serialize__(self): return self.currency.encode()
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage, serialized): return cls(serialized.decode())
+
+pa.register_extension_type(Money())
+"""
+
+
+@pytest.mark.long
+def test_a_type_that_a_library_lists_in_python_and_keeps_in_c_is_registered_again(bench) -> None:
+    prices = "prices = pa.ExtensionArray.from_storage(Money('GBP'), pa.array([1, 2]))"
+    sink = "sink = pa.BufferOutputStream()\npq.write_table(pa.table({'m': prices}), sink)"
+    after = "print(pq.read_table(sink.getvalue()).schema.field('m').type.currency)"
+    cells = ["import pyarrow as pa, pyarrow.parquet as pq", MONEY, "kept = 1"]
+    again, printed = resumed(bench, *cells, after=f"{prices}\n{sink}\n{after}")
+    assert again == [1]
+    assert printed == "GBP\n"

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from respawn_jobs.notebooks import TAG_ERROR_MARKER
+from respawn_jobs.notebook.document import TAG_ERROR_MARKER
 
 pytestmark = pytest.mark.integration
 
@@ -139,6 +139,7 @@ def execute(directory: Path, notebook: Any, *options: str, respawn: tuple[str, .
         return All(*pool.map(run, commands))
 
 
+@pytest.mark.long
 def test_a_malformed_notebook_that_papermill_runs_gives_the_same(tmp_path: Path) -> None:
     cells = [
         {"cell_type": "markdown", "metadata": {"tags": [TAG_ERROR_MARKER]}, "source": "of an earlier run"},
@@ -272,6 +273,7 @@ ENDS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=pytest.mark.slow if kind != "exception" else ()) for kind in ENDS]
 )

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from respawn_jobs.models import JobSettings, RunDetail
+from respawn_jobs.model.runs import RunDetail
+from respawn_jobs.model.settings import JobSettings
 from support.lengths import quick
 from support.notebooks import notebook
 
@@ -29,6 +30,7 @@ def printed(bench: Any, detail: RunDetail) -> list[str]:
     return "".join(bench.printed(detail.run.id, cell.index) for cell in detail.cells).splitlines()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("share", quick({0}, [0.03, 1.0]))
 def test_no_line_that_a_thread_prints_is_lost_or_out_of_order(bench, share: float) -> None:
     detail = bench.run(*CELLS, settings=JobSettings(checkpoint_share=share))
@@ -53,6 +55,7 @@ one = Loud()
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fork", quick({1}, [False, True]))
 def test_what_is_printed_by_pickling_is_no_output(bench, fork: bool) -> None:
     settings = JobSettings(snapshot_fork=fork, checkpoint_share=1.0)

@@ -13,12 +13,15 @@ import psutil
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.runner_protocol import PREEMPTED
+from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellState, JobSettings, RunState
-from respawn_jobs.protocol import DRAINED
-from respawn_jobs.service import Promotion, RunRequest, Service
+from respawn_jobs.model.kernels import KernelStart
+from respawn_jobs.model.runs import CellState, RunDetail, RunState
+from respawn_jobs.model.settings import JobSettings
 from support.notebooks import notebook, text
+from support.processes import command_of
 from support.service import served
 from support.waiting import wait_for
 
@@ -61,7 +64,7 @@ def submit(ledger: Ledger, ada: Service, executor: LocalExecutor, *cells: str) -
 
 def runners() -> list[psutil.Process]:
     """The executor's processes; servers that the session shares are children of this one too."""
-    return [p for p in psutil.Process().children() if "respawn_jobs.warm" in p.cmdline()]
+    return [p for p in psutil.Process().children() if "respawn_jobs.runner.worker" in command_of(p)]
 
 
 def test_jobs_see_no_keys_of_the_service_but_those_it_passes_on(
@@ -98,6 +101,7 @@ def test_a_submitted_attempt_is_executed_over_http(ledger, ada, executor) -> Non
     assert executor.probe() == []
 
 
+@pytest.mark.long
 def test_a_runner_takes_the_next_attempt_and_knows_nothing_of_the_one_before(ledger, ada, executor) -> None:
     shows = "import os\nprint(os.getppid(), 'left' in globals(), os.getcwd().endswith('elsewhere'))"
     leaves = "left = 1; os.makedirs('elsewhere'); os.chdir('elsewhere')"
@@ -107,6 +111,33 @@ def test_a_runner_takes_the_next_attempt_and_knows_nothing_of_the_one_before(led
     wait_for(lambda: ada.show(second).run.state.final and not executor.living(), 60, "the end of the second")
     assert ada.outputs(first, 0)[0]["text"] == ada.outputs(second, 0)[0]["text"]
     assert ada.outputs(second, 0)[0]["text"].split()[1:] == ["False", "False"]
+
+
+def test_later_kernels_come_from_a_zygote_and_keep_their_state(ledger, ada, executor) -> None:
+    shows = "import os\nprint(open('/proc/self/cmdline').read().split(chr(0))[2])"
+    cells = (shows, "import random\nrandom.seed(7)\nx = [random.random()]", "1 / 0")
+
+    def failed() -> RunDetail:
+        run, _ = submit(ledger, ada, executor, *cells)
+        wait_for(lambda: ada.show(run).run.state.final and not executor.living(), 60, "the end of the run")
+        return ada.show(run)
+
+    def came_from(detail: RunDetail) -> str:
+        return str(ada.outputs(detail.run.id, 0)[0]["text"]).strip()
+
+    def warm() -> RunDetail | None:
+        detail = failed()
+        return detail if came_from(detail) == "respawn_environments.warm.zygote" else None
+
+    first = failed()
+    assert came_from(first) == "ipykernel_launcher"
+    later = wait_for(warm, 120, "a run whose kernel a zygote forked")
+    assert first.attempts[-1].kernel_start == KernelStart.plain("no kernel like it was used here before")
+    assert later.attempts[-1].kernel_start == KernelStart(warm=True)
+    assert later.run.state is RunState.FAILED
+    assert [one.cell for one in later.checkpoints] == [one.cell for one in first.checkpoints] == [0, 1]
+    kept = [(one.variables, one.unstored) for one in (first.checkpoints[-1], later.checkpoints[-1])]
+    assert kept[0] == kept[1]
 
 
 def test_whoever_waits_for_a_place_is_told_when_one_is_free(ledger, ada, tmp_path: Path) -> None:
@@ -173,5 +204,5 @@ def test_close_ends_every_runner_and_hands_its_run_on(ledger, ada, executor) -> 
     assert executor.living() == set()
     _, alive = psutil.wait_procs(processes, timeout=5)
     assert [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
-    handed_on = ada.show(run)
-    assert (handed_on.run.state, handed_on.attempts[0].error.name) == (RunState.QUEUED, DRAINED)
+    requeued = ada.show(run)
+    assert (requeued.run.state, requeued.attempts[0].error.name) == (RunState.QUEUED, PREEMPTED)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.debug import debug_notebook
-from respawn_jobs.debug_again import cells_to_run
-from respawn_jobs.debug_download import download
-from respawn_jobs.notebooks import strip_debug
-from respawn_jobs.service import ResumeRequest
-from respawn_kernels.restore import run_directory
+from respawn_jobs.api.service import ResumeRequest
+from respawn_jobs.debug.notebook import debug_notebook
+from respawn_jobs.debug.rerun_cells import cells_to_run
+from respawn_jobs.debug.state_download import download
+from respawn_jobs.notebook.document import strip_debug
+from respawn_kernels.exchange.restore_point import run_directory
 from support.kernels import running_kernel
 from support.lengths import quick
 from support.notebooks import notebook, text
@@ -51,6 +51,7 @@ def lossy(bench) -> None:
     (about / "entry_points.txt").write_text("[respawn.session_state]\nlossy = lossy:Probe\n")
 
 
+@pytest.mark.long
 def test_what_was_lost_is_made_again_before_the_first_cell(bench) -> None:
     failed = bench.run("import lossy", SETS, "x = 1", "1/0", "print(lossy.get())")
     fixed = notebook("import lossy", SETS, "x = 1", "", "print(lossy.get())")
@@ -73,6 +74,7 @@ def test_what_is_not_safe_to_make_again_is_named(bench) -> None:
     assert (bench.directory / "log").read_text() == "x"
 
 
+@pytest.mark.long
 def test_a_cell_that_fails_when_it_runs_again_for_this_ends_the_resume_before_its_first_cell(bench) -> None:
     sets = "import os\nassert not os.path.exists('gone')\nlossy.put(3)"
     failed = bench.run("import lossy", sets, "x = 1", "1/0", "print(lossy.get())")
@@ -86,6 +88,7 @@ def test_a_cell_that_fails_when_it_runs_again_for_this_ends_the_resume_before_it
     assert bench.printed(again.run.id, 4) == "3\n"
 
 
+@pytest.mark.long
 def test_the_debug_notebook_lists_the_cells_and_runs_them_when_asked_to(
     bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,12 @@ CELLS = {
     "made = !{sys.executable} prep.py 20": "prep.py",
     "%%bash\ncat shown.txt": "shown.txt",
     "PLACE = 'named/by/variable.csv'": "named/by/variable.csv",
+    "try:\n    import extra\nexcept ImportError:\n    extra = None": "extra.py",
+    "try:\n    from speed.ups import fast\nexcept ImportError:\n    fast = None": "speed/__init__.py",
+    "import importlib.util\nspec = importlib.util.find_spec('plugin')": "plugin/__init__.py",
 }
+LATE = ("skip.txt", "extra.py", "speed/__init__.py", "plugin/__init__.py")
+"""They come only when the run has ended."""
 UNCHANGED = [
     "quiet = pl.read_csv('quiet.csv').height",
     "text = 'no file'",
@@ -44,6 +49,7 @@ def _write(path: str, content: str) -> None:
     Path(path).write_text(content)
 
 
+@pytest.mark.long
 def test_what_a_reused_cell_names_is_told_when_it_was_written_since(
     newest_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,7 +57,7 @@ def test_what_a_reused_cell_names_is_told_when_it_was_written_since(
 
     monkeypatch.chdir(tmp_path)
     for path in (*CELLS.values(), "in/first.csv", "listed/first.csv", "quiet.csv"):
-        if path and path != "skip.txt" and "late" not in path:
+        if path and path not in LATE and "late" not in path:
             _write(path, "print(1)\n" if path.endswith(".py") else "a\n1\n")
     _write("loading.py", LOADING)
     Path("parts").mkdir()
@@ -88,6 +94,7 @@ HELPERS = [
 ]
 
 
+@pytest.mark.long
 def test_modules_that_read_the_notebooks_variables_tie_their_callers_to_them(
     newest_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ def _printed(nb: Any) -> list[str]:
     return re.sub("0x[0-9a-f]{6,}", "0x…", told).splitlines()
 
 
+@pytest.mark.long
 def test_a_notebook_of_many_kinds_goes_on_as_papermill_runs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

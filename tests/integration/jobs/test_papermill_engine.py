@@ -12,10 +12,10 @@ import pytest
 from papermill import execute_notebook
 from papermill.exceptions import PapermillExecutionError
 
+from respawn_jobs.api.service import ResumeRequest
+from respawn_jobs.embedded.local_store import data_directory, owner
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import RunDetail, RunState
-from respawn_jobs.service import ResumeRequest
-from respawn_jobs.workspace import data_directory, owner
+from respawn_jobs.model.runs import RunDetail, RunState
 from support.lengths import quick
 from support.notebooks import notebook, text
 
@@ -135,7 +135,18 @@ def test_a_typed_run_that_failed_is_resumed_from_its_state(tmp_path: Path) -> No
     )
 
 
-@pytest.mark.parametrize("first", quick({1}, ["papermill", "respawn_jobs.engine", "respawn_jobs.session"]))
+@pytest.mark.parametrize(
+    "first",
+    quick(
+        {1, 2},
+        [
+            "papermill",
+            "respawn_jobs.embedded.entry_point",
+            "respawn_jobs.embedded.papermill_engine",
+            "respawn_jobs.runner.session",
+        ],
+    ),
+)
 def test_papermill_finds_the_engine_whatever_is_imported_first(first: str) -> None:
     code = f"import {first}, papermill.engines as e; print(e.papermill_engines.get_engine('respawn'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -80,6 +80,7 @@ def _command(*words: str | Path, status: int) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_a_run_gets_what_annotations_say_and_otherwise_what_papermill_gives(source, tmp_path, monkeypatch):
     monkeypatch.setenv("RESPAWN_DATA", str(tmp_path / "data"))
     _command(_BIN / "papermill", source, tmp_path / "papermill.ipynb", *_options(), "-k", "python3", status=1)

@@ -39,6 +39,7 @@ def failed(command: Command, cells: list[str], fixed: Mapping[int, str], *option
     return str(command("run", "report.ipynb", *options, status=1)["run"])
 
 
+@pytest.mark.long
 def test_what_a_function_that_a_library_called_was_seen_to_read_is_told(command: Command) -> None:
     helper = "def apply(function, value):\n    return function(value)\n"
     Path("applying.py").write_text(helper)
@@ -61,6 +62,7 @@ def test_what_a_function_that_a_library_called_was_seen_to_read_is_told(command:
     assert outputs[0]["text"] in ("210\n", ["210\n"])
 
 
+@pytest.mark.long
 def test_a_strict_resume_runs_everything_from_the_first_change_on(command: Command) -> None:
     cells = ["a = 1", "b = 2", "open('ran', 'a').write('x')", "1/0"]
     run = failed(command, cells, {0: "a = 5", 3: ""})
@@ -81,6 +83,7 @@ def test_a_job_whose_resumes_are_strict_says_so(command: Command) -> None:
     assert (lax["strict"], lax["first"] == 0 and lax["rerun"] == []) == (False, False)
 
 
+@pytest.mark.long
 def test_a_run_whose_resume_could_not_restore_is_resumed_again(command: Command) -> None:
     Path("things.py").write_text("class Thing:\n    size = 7\n")
     cells = ["import things", "thing = things.Thing()", "1/0", "print(thing.size)"]
@@ -103,8 +106,9 @@ def test_inputs_that_changed_since_are_told(command: Command) -> None:
     assert any("has read what is no longer the same" in notice for notice in plan["notices"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("again", quick({1}, [0, 1]), ids=["first import", "import from the cache"])
-def test_a_mend_in_a_module_beside_the_notebook_counts(command: Command, again: int) -> None:
+def test_a_fix_in_a_module_beside_the_notebook_counts(command: Command, again: int) -> None:
     Path("cleaning.py").write_text("LIMIT = 1\ndef clean(rows): return [r for r in rows if r > LIMIT]\n")
     cells = [
         "import json, cleaning",

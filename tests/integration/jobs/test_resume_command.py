@@ -46,13 +46,14 @@ def test_a_plan_says_for_each_cell_what_happens_and_why(
     assert "cannot restore" in lines["7"]
     assert "could not be stored" in lines["7"]
     assert "changed parameters: rate = 5" in told
-    assert "--rerun-makers" in told
+    assert "--rerun-producers" in told
 
 
+@pytest.mark.long
 def test_a_resume_with_another_parameter_runs_what_depends_on_it(
     failed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["--notebook", "fixed.ipynb", "-p", "rate", "5", "--rerun-makers", "--json"]
+    given = ["--notebook", "fixed.ipynb", "-p", "rate", "5", "--rerun-producers", "--json"]
     assert run_command(["resume", failed, *given]) == 0
     told = json.loads(capsys.readouterr().out)
     states = [cell["state"] for cell in told["cells"]]

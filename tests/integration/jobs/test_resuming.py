@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.cli import printing
+from respawn_jobs.api.service import ResumeRequest
+from respawn_jobs.cli.common import printing
 from respawn_jobs.errors import Conflict
-from respawn_jobs.models import JobSettings, RunDetail, RunState
-from respawn_jobs.service import ResumeRequest
+from respawn_jobs.model.runs import RunDetail, RunState
+from respawn_jobs.model.settings import JobSettings
 from support.lengths import quick
 from support.notebooks import notebook, text
 
@@ -20,6 +21,7 @@ def states(detail: RunDetail) -> list[str]:
     return [cell.state.value for cell in detail.cells]
 
 
+@pytest.mark.long
 def test_a_resume_reuses_cells_and_their_variables(bench) -> None:
     first = "import os\nopen('ran', 'a').write('x')\nrows = list(range(5))\nalias = rows\nprint('loaded')"
     failed = bench.run(first, "total = sum(rows)", "raise KeyError('price')", "print(total, alias is rows)")
@@ -33,6 +35,7 @@ def test_a_resume_reuses_cells_and_their_variables(bench) -> None:
     assert (bench.directory / "ran").read_text() == "x"
 
 
+@pytest.mark.long
 def test_a_cell_that_may_no_longer_raise_fails_the_resume_as_it_fails_the_notebook(bench) -> None:
     raises = "m = 2\nraise KeyError('expected')"
     failed = bench.run("n = 1", raises, "1/0", tags={1: ["raises-exception"]})
@@ -45,9 +48,9 @@ def test_a_resume_that_fails_again_can_be_resumed_again(bench) -> None:
     failed = bench.run("x = 5", "1/0", "print(x)")
     again = bench.resume(failed.run.id, notebook("x = 5", "[][0]", "print(x)"))
     assert (again.run.state, again.run.error.name) == (RunState.FAILED, "IndexError")
-    mended = bench.resume(again.run.id, notebook("x = 5", "x += 1", "print(x)"))
-    assert states(mended) == ["reused", "executed", "executed"]
-    assert bench.printed(mended.run.id, 2) == "6\n"
+    fixed = bench.resume(again.run.id, notebook("x = 5", "x += 1", "print(x)"))
+    assert states(fixed) == ["reused", "executed", "executed"]
+    assert bench.printed(fixed.run.id, 2) == "6\n"
 
 
 def test_cells_tagged_always_run_again_but_keep_what_they_put_out(bench) -> None:
@@ -60,6 +63,7 @@ def test_cells_tagged_always_run_again_but_keep_what_they_put_out(bench) -> None
     assert bench.printed(resumed.run.id, 0) == "made\n"
 
 
+@pytest.mark.long
 def test_a_second_resume_of_the_same_run_is_refused(bench) -> None:
     failed = bench.run("x = 1", "1/0")
     bench.resume(failed.run.id, notebook("x = 1", "x"))
@@ -81,14 +85,15 @@ def test_cells_tagged_always_change_nothing_that_was_stored(bench) -> None:
     assert bench.printed(resumed.run.id, 3) == "5 True False\n"
 
 
+@pytest.mark.long
 def test_what_an_always_cell_makes_stays_its_own_over_several_resumes(bench) -> None:
     first, tags = "con = open('/dev/null')", {0: ["respawn:always"]}
     failed = bench.run(first, "n = 1", "1/0", "", tags=tags)
     again = bench.resume(failed.run.id, notebook(first, "n = 1", "m = 2", "1/0", tags=tags))
-    mended = bench.resume(
+    fixed = bench.resume(
         again.run.id, notebook(first, "n = 1", "m = 2", "print(con.closed, n + m)", tags=tags)
     )
-    assert bench.printed(mended.run.id, 3) == "False 3\n"
+    assert bench.printed(fixed.run.id, 3) == "False 3\n"
 
 
 DIAMOND = (
@@ -99,6 +104,7 @@ DIAMOND = (
 )
 
 
+@pytest.mark.long
 def test_a_changed_parameter_reruns_what_depends_on_it(bench) -> None:
     given = {"parameters": "rate = 1", "values": {"rate": 2}}
     failed = bench.run(*DIAMOND, "1/0", "print(both)", **given)
@@ -111,6 +117,7 @@ def test_a_changed_parameter_reruns_what_depends_on_it(bench) -> None:
     assert ran == {"load": "load ", "left": "left left ", "right": "right ", "both": "both both "}
 
 
+@pytest.mark.long
 def test_an_edit_above_runs_again_what_it_changed_in_place(bench) -> None:
     once = "big = open('ran', 'a').write('x')"
     failed = bench.run("rows = []", once, "rows.append(1)", "n = len(rows)", "1/0", "print(rows, n)")
@@ -121,6 +128,7 @@ def test_an_edit_above_runs_again_what_it_changed_in_place(bench) -> None:
     assert (bench.directory / "ran").read_text() == "x"
 
 
+@pytest.mark.long
 def test_a_run_that_fails_while_cells_run_again_is_resumed_from_the_same_state(bench) -> None:
     failed = bench.run("a = 1", "b = open('ran', 'a').write('x')", "c = a", "1/0", "print(a, b, c)")
     once = "b = open('ran', 'a').write('x')"
@@ -132,6 +140,7 @@ def test_a_run_that_fails_while_cells_run_again_is_resumed_from_the_same_state(b
     assert (bench.directory / "ran").read_text() == "x"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ends", quick({1}, ["c = a / 0", "import os; os.kill(os.getpid(), 9)"]))
 def test_an_edit_that_fails_at_once_leaves_the_state_that_it_started_from(bench, ends: str) -> None:
     once = "b = open('ran', 'a').write('x')"
@@ -146,6 +155,7 @@ def test_an_edit_that_fails_at_once_leaves_the_state_that_it_started_from(bench,
     assert (bench.directory / "ran").read_text() == "x"
 
 
+@pytest.mark.long
 def test_a_failure_after_cells_ran_again_can_be_resumed_with_what_they_made(bench) -> None:
     failed = bench.run("a = 1", "b = 2", "c = a", "1/0", "print(a, b, c)")
     second = bench.resume(failed.run.id, notebook("a = 5", "b = 2", "c = a", "2/0", "print(a, b, c)"))
@@ -155,13 +165,14 @@ def test_a_failure_after_cells_ran_again_can_be_resumed_with_what_they_made(benc
     assert bench.printed(third.run.id, 4) == "5 2 5\n"
 
 
+@pytest.mark.long
 def test_what_could_not_be_stored_is_made_again_when_that_is_agreed(bench) -> None:
     cells = ("data = [1, 2]", "gen = (x for x in data)", "n = 3", "1/0", "print(next(gen), n)")
     failed = bench.run(*cells)
     fixed = notebook(*cells[:3], "", cells[4])
     with pytest.raises(Conflict, match="agree that cell 1 run"):
         bench.resume(failed.run.id, fixed)
-    resumed = bench.resume(failed.run.id, fixed, rerun_makers=True)
+    resumed = bench.resume(failed.run.id, fixed, rerun_producers=True)
     assert states(resumed) == ["reused", "executed", "reused", "executed", "executed"]
     assert bench.printed(resumed.run.id, 4) == "1 3\n"
 
@@ -198,6 +209,7 @@ def test_a_cell_that_reads_a_variable_which_does_not_load_is_not_run(bench) -> N
         assert told in resumed.run.error.value
 
 
+@pytest.mark.long
 def test_a_variable_that_does_not_load_and_is_not_read_is_noted(bench) -> None:
     failed = unloadable(bench, "y")
     resumed = bench.resume(failed.run.id, notebook(MODEL, "y = 1", "z = 2", "print(y)"))
@@ -218,6 +230,7 @@ def test_a_variable_that_nobody_compared_is_named_in_the_record_and_in_the_plan(
     )
 
 
+@pytest.mark.long
 def test_a_setting_of_what_is_displayed_can_be_set_again(bench) -> None:
     """What shows floats is a function that asks its formatter: the restored one must ask the kernel's own."""
     failed = bench.run("%precision 2", "3.14159", "1/0", "3.14159")
@@ -227,6 +240,7 @@ def test_a_setting_of_what_is_displayed_can_be_set_again(bench) -> None:
     assert shown["data"] == {"text/plain": "3.1416"}
 
 
+@pytest.mark.long
 def test_a_variable_that_does_not_load_may_be_made_again(bench) -> None:
     failed = unloadable(bench, "model")
     always = notebook(MODEL, "y = 1", "", "print(model.name)", tags={0: ["respawn:always"]})
@@ -234,6 +248,7 @@ def test_a_variable_that_does_not_load_may_be_made_again(bench) -> None:
     assert bench.printed(resumed.run.id, 3) == "trained\n"
 
 
+@pytest.mark.long
 def test_a_run_with_a_cell_that_showed_an_error_goes_on_from_before_that_cell(bench) -> None:
     shows = "rows.append(2)\ntry:\n    1/0\nexcept ZeroDivisionError:\n    get_ipython().showtraceback()"
     failed = bench.run("rows = [1]", shows, "rows.append(3)", "print(rows)")
@@ -267,6 +282,7 @@ def test_features_of_future_and_the_stack_of_directories_hold_after_a_resume(ben
     assert bench.printed(resumed.run.id, 5).splitlines()[-1] == bench.directory.name
 
 
+@pytest.mark.long
 def test_results_by_prompt_are_those_of_a_run_from_the_top(bench) -> None:
     cells = ("a = 1", "b = 1", "b + 5", "b + 6", "1/0", "print(Out[4], _3, In[2], len(In))")
     failed = bench.run(*cells, settings=JobSettings(checkpoint_share=1))

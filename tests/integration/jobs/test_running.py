@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.models import CellState, JobSettings, RunDetail, RunState
-from respawn_jobs.notebooks import read_notebook
-from respawn_jobs.protocol import CellEvent
+from respawn_jobs.api.runner_protocol import CellEvent
+from respawn_jobs.model.runs import CellState, RunDetail, RunState
+from respawn_jobs.model.settings import JobSettings
+from respawn_jobs.notebook.document import read_notebook
 
 pytestmark = pytest.mark.integration
 
@@ -85,6 +86,7 @@ def test_a_cell_that_takes_too_long_times_out(bench) -> None:
     assert bench.printed(detail.run.id, 0) == "before\n"
 
 
+@pytest.mark.long
 def test_a_run_that_takes_too_long_times_out_even_when_it_ignores_interrupts(bench) -> None:
     stubborn = "import time, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)"
     detail = bench.run("x = 1", stubborn, settings=JobSettings(timeout_seconds=2))
@@ -112,6 +114,7 @@ def test_cancelling_interrupts_the_running_cell(bench) -> None:
     assert (detail.run.state, states(detail)) == (RunState.CANCELLED, ["failed", "skipped"])
 
 
+@pytest.mark.long
 def test_outputs_of_a_running_cell_can_be_seen(bench) -> None:
     run = bench.queue("import time\nfor i in range(6):\n    print(i, flush=True); time.sleep(0.5)")
     seen: list[str] = []
@@ -170,7 +173,8 @@ def test_a_huge_error_is_cut_in_the_record_and_whole_in_the_notebook(bench) -> N
 
 
 def test_the_spool_holds_no_more_than_the_last_checkpoint(bench) -> None:
-    begin = "import numpy as np\nfrom respawn_kernels import agent\nkept = np.random.rand(100_000)"
+    agent = "from respawn_kernels.agent import requests as agent"
+    begin = f"import numpy as np\n{agent}\nkept = np.random.rand(100_000)"
     fill = ["a = np.random.rand(1_000_000)"] * 3
     end = "print(sum(path.stat().st_size > 500_000 for path in (agent._spool / 'blobs').iterdir()))"
     detail = bench.run(begin, *fill, end, settings=JobSettings(checkpoint_share=1))
@@ -240,6 +244,7 @@ def test_a_kernel_of_another_language_runs_without_snapshots_and_says_so(bench, 
     assert "no snapshots" in detail.cells[0].note
 
 
+@pytest.mark.long
 def test_a_port_that_another_process_took_meanwhile_costs_no_run(bench, installed) -> None:
     installed("unlucky", "python", PORT_TAKEN_AT_FIRST)
     detail = bench.run("print('ran')", kernel="unlucky")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from respawn_jobs.api.runner_protocol import RunnerPort
 from respawn_jobs.errors import Corrupt, Unavailable
-from respawn_jobs.models import JobSettings, RunDetail, RunState
-from respawn_jobs.protocol import RunnerPort
-from respawn_jobs.runner import execute_attempt
+from respawn_jobs.model.runs import RunDetail, RunState
+from respawn_jobs.model.settings import JobSettings
+from respawn_jobs.runner.attempt import execute_attempt
 from support.lengths import quick
+from support.waiting import meanwhile
 
 pytestmark = pytest.mark.integration
 
@@ -91,6 +92,7 @@ def test_the_end_is_told_when_outputs_hold_what_utf_8_cannot_write(bench, tmp_pa
     assert "x?" in bench.service.notebook(run)
 
 
+@pytest.mark.long
 def test_a_stalled_upload_does_not_delay_the_time_limit(bench) -> None:
     source = (
         "import time\nfor i in range(120):\n    open('ticks', 'a').write('x'); print(i); time.sleep(0.25)"
@@ -109,13 +111,12 @@ def test_a_stalled_upload_does_not_delay_the_time_limit(bench) -> None:
         # The stall ends once the kernel was interrupted, which shows in that it counts no further.
         ticks = bench.directory / "ticks"
         before = -1
-        give_up = time.monotonic() + 14
-        while (
-            time.monotonic() < give_up and (size := ticks.stat().st_size if ticks.exists() else 0) != before
-        ):
+        stalled.wait(30)
+        for _ in meanwhile(14, 1.0):
+            size = ticks.stat().st_size if ticks.exists() else 0
+            if size == before:
+                break
             before = size
-            stalled.wait(30)
-            time.sleep(1.0)
         interrupted.append(before)
         go_on.set()
 
@@ -129,6 +130,7 @@ def test_a_stalled_upload_does_not_delay_the_time_limit(bench) -> None:
     assert interrupted[0] <= 4 / 0.25 + 8
 
 
+@pytest.mark.long
 def test_outputs_that_could_not_be_sent_once_are_sent_later(bench) -> None:
     run = bench.queue("import time\nfor i in range(5):\n    print(i, flush=True); time.sleep(0.6)")
     port = bench.ledger.runner(*bench.ledger.open_attempt(run, "test"))

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from respawn_jobs import waits
-from respawn_jobs.models import Cause, CellState, JobSettings, RunDetail, RunState
-from respawn_jobs.policies import RetryPolicy
-from respawn_jobs.protocol import DRAINED, TERMINATED, CellEvent
-from respawn_jobs.runner import execute_attempt
+from respawn_jobs.api.runner_protocol import PREEMPTED, TERMINATED, CellEvent
+from respawn_jobs.model.runs import CellState, RunDetail, RunState
+from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
+from respawn_jobs.runner import cancellable_wait
+from respawn_jobs.runner.attempt import execute_attempt
 from support.lengths import quick
 
 pytestmark = pytest.mark.integration
@@ -52,17 +52,25 @@ def state_before_is_kept(bench, detail: RunDetail, cell: int) -> None:
     assert detail.checkpoints[0].unstored == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", quick({1}, [SLEEPS, IGNORES, BUSY]), ids=["sleeps", "ignores", "busy"])
 def test_a_cell_that_takes_too_long_leaves_the_state_before_it(
     bench, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waits, "_USUAL_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(cancellable_wait, "_USUAL_GRACE_SECONDS", 0.5)
     detail = bench.run("x = [1, 2]", source, "x", settings=JobSettings(cell_timeout_seconds=2))
     assert detail.run.state is RunState.TIMED_OUT
     assert (detail.run.error.name, detail.run.error.cell) == ("CellTimeout", 1)
     state_before_is_kept(bench, detail, 1)
 
 
+def test_a_cell_that_speaks_of_missing_outputs_is_timed_out_like_any(bench) -> None:
+    source = "import time\ntime.sleep(60)  # not: Timeout waiting for IOPub output."
+    detail = bench.run(source, settings=JobSettings(cell_timeout_seconds=1))
+    assert (detail.run.state, detail.run.error.name) == (RunState.TIMED_OUT, "CellTimeout")
+
+
+@pytest.mark.long
 def test_outputs_that_never_end_are_no_time_limit(bench) -> None:
     detail = bench.run("x = 1", "get_ipython().kernel.iopub_thread.stop()", "x")
     assert detail.run.state is RunState.FAILED
@@ -94,6 +102,7 @@ def test_a_run_that_takes_too_long_between_cells_leaves_the_state_there(
     assert detail.checkpoints[-1].cell == 1
 
 
+@pytest.mark.long
 def test_a_cancel_reaches_the_running_cell_within_seconds_and_keeps_what_there_is(bench) -> None:
     asked: list[float] = []
 
@@ -108,16 +117,17 @@ def test_a_cancel_reaches_the_running_cell_within_seconds_and_keeps_what_there_i
     state_before_is_kept(bench, detail, 1)
 
 
+@pytest.mark.long
 def test_a_runner_that_is_told_to_end_hands_its_run_on(bench) -> None:
     run = bench.queue("x = [1, 2]", SLEEPS, "x")
     port = bench.ledger.runner(*bench.ledger.open_attempt(run, "test"))
     told = when_running(1, lambda: os.kill(os.getpid(), signal.SIGTERM))
     began = time.monotonic()
-    outcome = execute_attempt(port, progress=told, hands_on=True)
-    assert (outcome.state, outcome.error.name, outcome.error.cell) == ("lost", DRAINED, 1)
+    outcome = execute_attempt(port, progress=told, requeue_on_sigterm=True)
+    assert (outcome.state, outcome.error.name, outcome.error.cell) == ("lost", PREEMPTED, 1)
     waiting = bench.service.show(run)
     assert (waiting.run.state, waiting.run.not_before) == (RunState.QUEUED, None)
-    assert waiting.attempts[0].note == "handed on: it goes on from cell 1"
+    assert waiting.attempts[0].note == "requeued: it continues from cell 1"
     state_before_is_kept(bench, waiting, 1)
     assert time.monotonic() - began < 40
 
@@ -132,6 +142,7 @@ def test_a_runner_told_to_end_where_no_other_goes_on_ends_its_run(bench) -> None
     state_before_is_kept(bench, detail, 1)
 
 
+@pytest.mark.long
 def test_a_retry_executes_on_with_the_variables_as_they_were(bench) -> None:
     flaky = "import os, pathlib\nif not pathlib.Path('mark').exists():\n    open('mark', 'w'); os._exit(1)"
     retries = {Cause.DEAD_KERNEL: RetryPolicy(attempts=2, delay_seconds=0)}

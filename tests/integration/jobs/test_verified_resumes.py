@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from respawn_jobs import steps
-from respawn_jobs.dependencies import Footprint
-from respawn_jobs.models import RunDetail, RunState
-from respawn_jobs.service import ResumeRequest
+from respawn_jobs.api.service import ResumeRequest
+from respawn_jobs.dataflow import Footprint
+from respawn_jobs.model.runs import RunDetail, RunState
+from respawn_jobs.resume.invalidation import steps
 from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
@@ -59,6 +59,7 @@ def states(detail: RunDetail) -> list[str]:
     return [cell.state.value for cell in detail.cells]
 
 
+@pytest.mark.long
 def test_what_reads_a_name_that_was_written_unforeseen_runs_in_the_same_kernel(bench) -> None:
     _, run = resumed(bench, (TOP, "a = 1", "y = x * 10", "z = 1"), TOUCHES)
     assert states(run) == ["reused", "executed", "executed", "reused", "executed", "executed"]
@@ -67,6 +68,7 @@ def test_what_reads_a_name_that_was_written_unforeseen_runs_in_the_same_kernel(b
     assert len(run.attempts) == 1
 
 
+@pytest.mark.long
 def test_what_cannot_be_made_in_the_same_kernel_starts_again_by_the_new_plan(bench) -> None:
     """The list that the third cell appends to has its item already; it has to be made from the top."""
     _, run = resumed(bench, (TOP, "a = 1", "log.append(x); y = log"), TOUCHES)
@@ -85,6 +87,7 @@ def test_a_reader_of_a_file_that_was_written_unforeseen_is_not_reused(bench) -> 
     assert (run.run.state, bench.printed(run.run.id, 4)) == (RunState.SUCCEEDED, "1 2 new\n")
 
 
+@pytest.mark.long
 def test_a_once_cell_is_not_run_without_consent_and_the_next_plan_asks(bench) -> None:
     tags = {2: ["respawn:once"]}
     cells = (TOP, "a = 1", "y = x * 10; helper.send()")
@@ -102,6 +105,7 @@ def test_a_once_cell_is_not_run_without_consent_and_the_next_plan_asks(bench) ->
     assert (bench.directory / "sent").read_text() == "xx"
 
 
+@pytest.mark.long
 def test_a_cell_that_was_agreed_to_be_reused_is_not_run_without_consent(bench) -> None:
     (bench.directory / "in.txt").write_text("old")
     run = bench.run(TOP, "a = 1", "y = helper.read(), x", "1/0", "print(y)")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.manifest import Manifest
+from respawn_kernels.checkpoint.manifest import Manifest
 from support.kernels import AGENT, CellFailed, running_kernel
 
 pytestmark = pytest.mark.integration

@@ -11,27 +11,28 @@ import psutil
 import pytest
 
 from support.kernels import AGENT, CellFailed, Kernel, running_kernel
+from support.processes import command_of
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
 
 def workers_of(kernel: Kernel) -> list[psutil.Process]:
-    return [
-        p for p in psutil.Process(kernel.pid).children(recursive=True) if "spawn_main" in "".join(p.cmdline())
-    ]
+    children = psutil.Process(kernel.pid).children(recursive=True)
+    return [one for one in children if "spawn_main" in "".join(command_of(one))]
 
 
 def all_gone(processes: list[psutil.Process]) -> bool:
     return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
 
 
+@pytest.mark.long
 def test_notebook_gets_a_cluster_that_it_can_scale_and_close(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     with running_kernel(tmp_path) as kernel:
         kernel.silent(f"{AGENT}.start({str(spool)!r})")
         shown = kernel.run("import respawn\nclient = respawn.cluster(workers=1)")
-        assert "Dask cluster (1 workers)" in shown
+        assert "Dask cluster (1 worker)" in shown
         assert kernel.value("client.submit(lambda x: x + 1, 41).result()") == 42
         assert kernel.value("client.submit(lambda: __import__('sys').executable).result()") == kernel.value(
             "__import__('sys').executable"

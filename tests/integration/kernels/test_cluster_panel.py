@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from respawn_kernels import cluster as clusters
+from respawn_kernels.dask import local_cluster
 from respawn_widgets.cluster_panel import ClusterPanel
 from support.leaks import tolerate
 from support.waiting import wait_for
@@ -25,10 +25,10 @@ def helper_of_multiprocessing() -> None:
 
 @pytest.fixture
 def panel() -> Iterator[ClusterPanel]:
-    shown = ClusterPanel(clusters.cluster(1))
+    shown = ClusterPanel(local_cluster.cluster(1))
     yield shown
     shown.close()
-    clusters.close()
+    local_cluster.close()
 
 
 class Browser:
@@ -44,6 +44,7 @@ class Browser:
         return self.replies.pop()
 
 
+@pytest.mark.long
 def test_panel_shows_scales_and_closes_the_cluster(
     panel: ClusterPanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,7 +58,7 @@ def test_panel_shows_scales_and_closes_the_cluster(
     assert panel.state["wanted"] == 2
     assert browser.ask(id=3, kind="close") == {"id": 3, "ok": True}
     assert panel.state["open"] is False
-    assert not clusters.alive()
+    assert not local_cluster.alive()
     assert repr(panel) == "Dask cluster (closed)"
 
 
@@ -76,7 +77,7 @@ def test_panel_learns_that_the_cluster_was_closed_elsewhere(
 ) -> None:
     browser = Browser(panel, monkeypatch)
     browser.ask(id=1, kind="look")
-    clusters.close()
+    local_cluster.close()
     wait_for(lambda: not panel.state["open"], 10, "the panel to see that the cluster is closed")
     assert "the cluster is closed" in browser.ask(id=2, kind="scale", workers=2)["error"]
     assert browser.ask(id=3, kind="close")["ok"] is True
@@ -93,4 +94,4 @@ def test_closed_panel_stops_watching_and_leaves_the_cluster(
     assert watcher is not None
     panel.close()
     wait_for(lambda: not watcher.is_alive(), 5, "the watching to end")
-    assert clusters.alive()
+    assert local_cluster.alive()

@@ -3,59 +3,64 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
-import zipfile
+import sys
 from pathlib import Path
 
 import pytest
 
-from respawn_kernels.environments import (
-    EnvironmentFailed,
-    KernelEnvironment,
-    create,
-    environment_hash,
-    find_kernel,
-)
+from respawn_environments import build as building
+from respawn_environments.build import create
+from respawn_environments.catalog import environments
+from respawn_environments.definition import EnvironmentSource
+from respawn_environments.drift import drift, installed_in
+from respawn_environments.errors import EnvironmentDiffers, EnvironmentFailed
+from respawn_environments.interpreters import find_interpreters
+from respawn_environments.kernelspecs import find_kernel
+from respawn_environments.lockfile import environment_hash
+from respawn_environments.own_wheel import OwnWheel
 from respawn_kernels.hash_seed import seed_for
-from respawn_kernels.interpreters import find_interpreters
+from support.pressure import unhindered
+from support.tiny_environments import build, locked, offline, wheel
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
-
-def wheel(directory: Path, tag: str = "py3") -> Path:
-    path = directory / f"tiny_thing-1.0-{tag}-none-any.whl"
-    about = "tiny_thing-1.0.dist-info"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("tiny_thing.py", "value = 3\n")
-        archive.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1.0\n")
-        archive.writestr(
-            f"{about}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}-none-any\n"
-        )
-        archive.writestr(f"{about}/RECORD", "")
-    return path
+BUILD = """
+import sys
+from pathlib import Path
+from respawn_environments.build import create
+from respawn_environments.definition import EnvironmentSource
+place = Path(sys.argv[1])
+made = create(EnvironmentSource.read(place / "tiny"), root=place / "envs", prefix=place / "prefix")
+print(made.directory)
+"""
 
 
 @pytest.fixture
-def lock(tmp_path: Path) -> Path:
-    path = tmp_path / "requirements.lock"
-    path.write_text(f"{wheel(tmp_path)}\n")
-    return path
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EnvironmentSource:
+    """An environment whose lock names one small wheel."""
+    made = wheel(tmp_path / "wheels")
+    offline(monkeypatch, tmp_path / "wheels")
+    return locked(tmp_path / "tiny", made)
 
 
-def build(
-    lock: Path, tmp_path: Path, told: list[str] | None = None, python: str | None = None
-) -> KernelEnvironment:
-    progress = (told if told is not None else []).append
-    return create(
-        "tiny", lock, root=tmp_path / "envs", prefix=tmp_path / "prefix", python=python, progress=progress
+def started(tmp_path: Path) -> subprocess.Popen[str]:
+    """Build the environment in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", BUILD, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
-def test_environment_is_built_once_and_mended_when_broken(
-    lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_environment_is_built_once_and_fixed_when_broken(
+    tiny: EnvironmentSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first: list[str] = []
-    made = build(lock, tmp_path, first)
+    made = build(tiny, tmp_path, first)
     assert any("making environment tiny-" in line for line in first)
     command = [made.python, "-c", "import tiny_thing; print(tiny_thing.value)"]
     assert subprocess.check_output(command, text=True) == "3\n"
@@ -67,52 +72,164 @@ def test_environment_is_built_once_and_mended_when_broken(
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "prefix" / "share" / "jupyter"))
     newest = find_interpreters()[0].minor
     assert (made.version, find_kernel("respawn-tiny").python) == (newest, newest)
-    assert find_kernel("respawn-tiny").lock == environment_hash(lock, newest) == made.lock
+    assert find_kernel("respawn-tiny").lock == environment_hash(tiny.lock, newest) == made.lock
     assert find_kernel("respawn-tiny").display_name == "Tiny (Respawn)"
 
     second: list[str] = []
-    assert build(lock, tmp_path, second) == made
+    began = unhindered()
+    assert build(tiny, tmp_path, second) == made
+    assert unhindered() - began < 1
     assert second == [f"environment {made.directory.name} is ready", "kernel respawn-tiny is installed"]
 
     made.python.unlink()
     third: list[str] = []
-    build(lock, tmp_path, third)
-    assert "is incomplete: building it anew" in third[0]
+    build(tiny, tmp_path, third)
+    assert "is incomplete: building it again" in third[0]
     assert made.python.exists()
 
 
-def test_lock_that_cannot_be_installed_fails_with_what_pip_said(lock: Path, tmp_path: Path) -> None:
-    lock.write_text(f"{tmp_path}/absent-1.0-py3-none-any.whl\n")
-    with pytest.raises(EnvironmentFailed, match=r"(?s)pip install.*absent-1\.0") as caught:
-        build(lock, tmp_path)
+def test_another_name_with_the_same_lock_shares_the_environment(
+    tiny: EnvironmentSource, tmp_path: Path
+) -> None:
+    made = build(tiny, tmp_path)
+    other = tmp_path / "other"
+    tiny.directory.rename(other)
+    shared = build(EnvironmentSource.read(other), tmp_path)
+    assert (shared.directory, shared.lock) == (made.directory, made.lock)
+    (found,) = environments(tmp_path / "envs")
+    assert [path.name for path in found.kernelspecs] == ["respawn-tiny", "respawn-other"]
+
+
+@pytest.mark.long
+def test_two_that_build_one_environment_at_once_give_one(tiny: EnvironmentSource, tmp_path: Path) -> None:
+    both = [started(tmp_path), started(tmp_path)]
+    told = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert told[0].splitlines()[-1] == told[1].splitlines()[-1]
+    assert sum("making environment" in text for text in told) == 1
+    assert len(environments(tmp_path / "envs")) == 1
+
+
+@pytest.mark.long
+def test_a_build_that_is_killed_leaves_nothing_that_counts(tiny: EnvironmentSource, tmp_path: Path) -> None:
+    process = started(tmp_path)
+    wait_for(lambda: any((tmp_path / "envs").glob("tiny-*/pyvenv.cfg")), timeout=60)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert environments(tmp_path / "envs") == []
+    assert not (tmp_path / "prefix").exists()
+    told: list[str] = []
+    made = build(tiny, tmp_path, told)
+    assert any("is incomplete: building it again" in line for line in told)
+    assert [one.directory for one in environments(tmp_path / "envs")] == [made.directory]
+
+
+@pytest.mark.long
+def test_lock_that_cannot_be_installed_fails_with_what_pip_said(
+    tiny: EnvironmentSource, tmp_path: Path
+) -> None:
+    tiny.lock.write_text(tiny.lock.read_text().replace("tiny-thing==1.0", "absent==1.0"))
+    with pytest.raises(EnvironmentFailed, match=r"(?s)pip install.*absent") as caught:
+        build(tiny, tmp_path)
     assert "failed" in str(caught.value)
     assert not list((tmp_path / "envs").glob("*/.complete"))
     assert not (tmp_path / "prefix").exists()
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_wheel_that_has_not_the_hash_of_the_lock_is_refused(
+    installer: str, tiny: EnvironmentSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if installer == "pip":
+        monkeypatch.setattr(building, "find_uv", lambda: None)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    with (tmp_path / "wheels" / "tiny_thing-1.0-py3-none-any.whl").open("ab") as file:
+        file.write(b"\0")
+    steps: list[str] = []
+    with pytest.raises(EnvironmentFailed, match=r"(?is)tiny.thing.*sha256.*[0-9a-f]{64}"):
+        build(tiny, tmp_path, steps)
+    assert not [step for step in steps if "trying Python" in step]
+    assert not list((tmp_path / "envs").glob("tiny-*"))
+    assert not (tmp_path / "prefix").exists()
+
+
+@pytest.mark.long
+def test_where_there_is_no_uv_pip_builds_the_same(
+    tiny: EnvironmentSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "find_uv", lambda: None)
+    made = build(tiny, tmp_path)
+    (found,) = environments(tmp_path / "envs")
+    assert (found.directory, found.record.hash) == (made.directory, made.lock)
+    assert drift(found.lock, installed_in(found.python), records=found.record.records) == []
+
+
+@pytest.mark.long
+def test_a_file_that_was_changed_in_the_installers_cache_is_found_before_it_counts(
+    tiny: EnvironmentSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    build(tiny, tmp_path / "first")
+    (cached,) = (tmp_path / "cache").rglob("tiny_thing.py")
+    cached.write_text("value = 4\n")
+    with pytest.raises(EnvironmentDiffers, match=r"(?s)tiny_thing\.py has other bytes.*uv cache clean"):
+        build(tiny, tmp_path / "second")
+    assert environments(tmp_path / "second" / "envs") == []
+    assert not (tmp_path / "second" / "prefix").exists()
+
+
+@pytest.mark.long
+def test_other_code_of_respawn_makes_another_environment_which_has_that_code(
+    tiny: EnvironmentSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("respawn_environments.own_wheel.requirements", list)
+    owns = [OwnWheel((("respawn/__init__.py", f"value = {value}\n".encode()),)) for value in (1, 2)]
+    places = {"root": tmp_path / "envs", "prefix": tmp_path / "prefix"}
+    made = [create(tiny, own=own, progress=lambda _: None, **places) for own in owns]
+    assert len({one.directory for one in made}) == len({one.lock for one in made}) == 2
+    for one, value in zip(made, ("1\n", "2\n"), strict=True):
+        assert (
+            subprocess.check_output(
+                [one.python, "-I", "-c", "import respawn; print(respawn.value)"], text=True
+            )
+            == value
+        )
+    again = create(tiny, own=owns[0], progress=lambda _: None, **places)
+    assert again.directory == made[0].directory
+    assert (
+        json.loads((again.kernelspec / "kernel.json").read_text())["metadata"]["respawn"]["lock"]
+        == again.lock
+    )
+
+
 @pytest.mark.slow  # makes several environments
-def test_the_next_older_python_is_taken_where_a_package_has_no_build_for_the_newest(tmp_path: Path) -> None:
+def test_the_next_older_python_is_taken_where_a_package_has_no_build_for_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     oldest = find_interpreters()[-1].minor
     if oldest == find_interpreters()[0].minor:
         pytest.skip("there is one Python on this machine")
-    lock = tmp_path / "requirements.lock"
-    lock.write_text(f"{wheel(tmp_path, 'cp' + oldest.replace('.', ''))}\n")
+    offline(monkeypatch, tmp_path / "wheels")
+    source = locked(tmp_path / "tiny", wheel(tmp_path / "wheels", "cp" + oldest.replace(".", "")))
     told: list[str] = []
-    made = build(lock, tmp_path, told)
+    made = build(source, tmp_path, told)
     assert made.version == oldest
     told_of = [line for line in told if "does not do" in line]
     assert len(told_of) == len(find_interpreters()) - 1
-    assert f"trying Python {oldest}: ERROR" in told_of[-1]
-    with pytest.raises(EnvironmentFailed, match="is not a supported wheel"):
-        build(lock, tmp_path, python=find_interpreters()[0].minor)
+    assert f"trying Python {oldest}: " in told_of[-1]
+    with pytest.raises(EnvironmentFailed, match="tiny-thing"):
+        build(source, tmp_path, python=find_interpreters()[0].minor)
 
 
 @pytest.mark.slow  # makes several environments
-def test_an_environment_on_another_python_is_another_environment(lock: Path, tmp_path: Path) -> None:
+def test_an_environment_on_another_python_is_another_environment(
+    tiny: EnvironmentSource, tmp_path: Path
+) -> None:
     versions = [one.minor for one in find_interpreters()]
     if len(versions) == 1:
         pytest.skip("there is one Python on this machine")
-    newest, other = build(lock, tmp_path), build(lock, tmp_path, python=versions[1])
+    newest, other = build(tiny, tmp_path), build(tiny, tmp_path, python=versions[1])
     assert newest.directory != other.directory
     assert newest.lock != other.lock
     assert subprocess.check_output([other.python, "-V"], text=True).startswith(f"Python {versions[1]}")

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.held import adopting, end_all
+from respawn_environments.warm.adoption import adopting
+from respawn_jobs.runner.kernel.held_child import end_all
 from respawn_kernels.evidence import CellEvidence
-from respawn_kernels.held import SAVE, Options, Place
+from respawn_kernels.exchange.messages import SAVE, HeldChildFiles, Options
 from support.kernels import AGENT, CellFailed, Kernel, running_kernel
 from support.pythons import watching_python
 from support.waiting import wait_for
@@ -194,6 +195,7 @@ def test_other_tools_see_what_they_watch(shared: Recorded) -> None:
     shared.run("m.set_local_events(1, covered.__code__, 0)\nm.free_tool_id(1)")
 
 
+@pytest.mark.long
 def test_recursion_and_many_code_objects_are_bounded(shared: Recorded) -> None:
     shared.run("def deep(n):\n    return bottom if n == 0 else deep(n - 1)\nbottom = 1")
     assert "bottom" in shared.run("deep(900)").reads
@@ -221,17 +223,17 @@ def test_files_state_and_what_goes_on_are_recorded(here: Recorded) -> None:
     assert not here.run("pass").changed
     here.run("from threading import Event, Thread\nstop = Event()")
     seen = here.run("t = Thread(target=stop.wait, name='w')\nt.start()")
-    assert seen.going_on == ("thread w",)
-    assert here.run("1").going_on == ("thread w",)
-    assert not here.run("stop.set(); t.join()").going_on
+    assert seen.background_work == ("thread w",)
+    assert here.run("1").background_work == ("thread w",)
+    assert not here.run("stop.set(); t.join()").background_work
     seen = here.run("import subprocess; p = subprocess.Popen(['sleep', '60'])")
     assert seen.outside == ("process",)
-    assert [name.split()[0] for name in seen.going_on] == ["process"]
-    assert not here.run("p.kill(); p.wait()").going_on
+    assert [name.split()[0] for name in seen.background_work] == ["process"]
+    assert not here.run("p.kill(); p.wait()").background_work
     assert here.run(
         "import asyncio\nasync def w():\n    await asyncio.sleep(60)\nk = asyncio.create_task(w())"
-    ).going_on
-    assert not here.run("k.cancel(); await asyncio.sleep(0)").going_on
+    ).background_work
+    assert not here.run("k.cancel(); await asyncio.sleep(0)").background_work
 
 
 def test_forked_processes_of_the_notebook_write_no_records(here: Recorded) -> None:
@@ -260,7 +262,7 @@ def test_held_child_watches_nothing(tmp_path: Path) -> None:
         )
         kernel.run("import spies, sys\nspy = spies.Spy()")
         kernel.silent(f"{AGENT}.hold(0)")
-        place = Place(spool, 0)
+        place = HeldChildFiles(spool, 0)
         assert place.tell(SAVE)
         report = wait_for(place.read_report, 60, "the child's report")
         assert report.state == "saved"
@@ -282,3 +284,79 @@ def test_old_python_says_that_code_is_not_watched(here: Recorded) -> None:
     version = here.kernel.value("__import__('sys').version_info[:2]")
     assert (seen.unwatched is None) == (version >= (3, 12))
     assert json.loads(seen.to_json()) is not None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "!sed -i s/x/z/ {name}",
+        "%%bash\nsort -o in.txt in.txt; echo a >> in.txt",
+        "import subprocess\nsubprocess.run(['sed', '-i', 's/x/z/', name], check=True)",
+        "import os\nos.system(f'echo 1 >> {name}')",
+        "!gzip in.txt",
+    ],
+)
+def test_what_a_process_changes_counts_as_read_and_as_found_before(here: Recorded, code: str) -> None:
+    path = here.directory / "in.txt"
+    path.write_text("x y")
+    before = path.stat()
+    here.run("name = 'in.txt'")
+    seen = here.run(code)
+    assert str(path) in seen.opened
+    assert (str(path), before.st_size, before.st_mtime_ns) in seen.found
+
+
+def test_what_a_process_makes_is_not_read_unless_it_goes_on_from_it(here: Recorded) -> None:
+    (here.directory / "old.txt").write_text("x")
+    made = here.run("!echo a > old.txt; echo b > new.txt")
+    assert not made.opened
+    assert made.found[0] == (str(here.directory / "new.txt"), -2, 0)
+    assert here.run("!echo a >> new.txt").opened == (str(here.directory / "new.txt"),)
+    assert not here.run("!ls; cat new.txt").opened
+
+
+def test_files_elsewhere_that_a_command_names_are_looked_at(
+    here: Recorded, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    log = tmp_path_factory.mktemp("elsewhere") / "log"
+    log.write_text("1")
+    here.run(f"log = {str(log)!r}")
+    seen = here.run("!echo hi >> {log}")
+    assert seen.opened == seen.written == (str(log),)
+    assert [found[:2] for found in seen.found] == [(str(log), 1)]
+
+
+def test_hashes_of_objects_that_define_none_are_seen_and_no_others(shared: Recorded) -> None:
+    shared.run(
+        "class Node: pass\nclass Named:\n    def __hash__(self): return hash('name')\nnodes = [Node()]"
+    )
+    assert shared.run("seen = {hash(node): 1 for node in nodes}").addresses == ("hash of Node",)
+    assert shared.run("def key(x): return hash((1, x))\nkeys = [key(x) for x in nodes]").addresses == (
+        "hash of tuple",
+    )
+    assert shared.run("bucket = [hash(len) % 9, hash(Node)]").addresses == (
+        "hash of builtin_function_or_method",
+        "hash of type",
+    )
+    assert not shared.run("n = [hash(x) for x in ('a', 1, (2, 'b'), frozenset('c'), Named())]").addresses
+    assert not shared.run("m = {node: 1 for node in nodes}").addresses
+
+
+def test_texts_that_tell_where_objects_lie_are_seen(here: Recorded) -> None:
+    assert here.run("class Node: pass\nkeys = {repr(Node()): 1}; n = 1").addresses == ("text in keys",)
+    assert not here.run("first = 'no address, 0x10'").addresses
+
+
+def test_a_database_was_written_when_it_changed(here: Recorded) -> None:
+    database = str(here.directory / "rows.db")
+    made = here.run("import sqlite3\nbase = sqlite3.connect('rows.db'); base.execute('create table t (x)')")
+    assert made.written == (database,)
+    begun = here.run("base.execute('insert into t values (1)').rowcount")
+    assert set(begun.written) <= {database}, "its journal is no file of its own"
+    assert here.run("base.commit(); base.close()").written == (database,)
+    asked = here.run("base = sqlite3.connect('rows.db')\nprint(base.execute('select x from t').fetchall())")
+    assert (asked.opened, asked.written) == ((database,), ())
+    assert here.run("base.execute('pragma journal_mode = wal').fetchall()").written == (database,)
+    logged = here.run("base.execute('insert into t values (2)'); base.commit()")
+    assert logged.written == (database,), "its log is no file of its own either"
+    here.run("base.close()")

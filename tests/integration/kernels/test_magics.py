@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from respawn_kernels.restore import AlwaysCell, RestorePoint, run_directory
+from respawn_kernels.exchange.restore_point import AlwaysCell, RestorePoint, run_directory
 from support.kernels import AGENT, CellFailed, Kernel, running_kernel
 from support.lengths import quick
 

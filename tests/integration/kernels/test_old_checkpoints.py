@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.restore import RestorePoint, run_directory
+from respawn_kernels.exchange.restore_point import RestorePoint, run_directory
 from support.kernels import AGENT, Kernel, running_kernel
 
 pytestmark = pytest.mark.integration
@@ -32,15 +32,14 @@ def check(kernel: Kernel) -> None:
         True,
         49_995_001,
     )
-    if kernel.value("'view' in dir()"):  # format 2
-        kernel.run("view[0] = 0; column.iloc[0] = 5; step_up(); table[10] = 10")
-        assert kernel.value("(int(view[0]), float(frame.x[0]), seen(), words[8], frame.text[8999])") == (
-            10,
-            0.0,
-            1,
-            "word 1",
-            "some text",
-        )
+    kernel.run("view[0] = 0; column.iloc[0] = 5; step_up(); table[10] = 10")
+    assert kernel.value("(int(view[0]), float(frame.x[0]), seen(), words[8], frame.text[8999])") == (
+        10,
+        0.0,
+        1,
+        "word 1",
+        "some text",
+    )
     kernel.run("step = 2; table[0] = 5; greeting = 'bye '")
     assert kernel.value("(total(), ada.greet(), type(ada) is Account)") == (49_995_007, "bye ada", True)
     assert kernel.value("random.random()") == 0.6229016948897019

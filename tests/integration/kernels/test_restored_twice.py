@@ -104,6 +104,7 @@ OF_HOOKS = """(
 )"""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("state", "look", "again"),
     [(CLASSES, OF_CLASSES, "always = 1"), (HOOKS, OF_HOOKS, "always = 1"), (HOOKS, OF_HOOKS, HOOKS)],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.restore import AlwaysCell, RestorePoint, run_directory
+from respawn_kernels.exchange.restore_point import AlwaysCell, RestorePoint, run_directory
 from support.kernels import AGENT, CellFailed, Kernel, running_kernel
 
 pytestmark = pytest.mark.integration
@@ -72,6 +72,7 @@ def from_the_top(tmp_path: Path, *cells: str) -> str:
         return [kernel.run(cell) for cell in cells][-1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_the_notebooks_callbacks_are_told_of_its_own_cells(tmp_path: Path, way: str) -> None:
     cells = (CALLBACKS, MAKES, "n = 1")
@@ -81,6 +82,7 @@ def test_the_notebooks_callbacks_are_told_of_its_own_cells(tmp_path: Path, way: 
         assert eval(kernel.run(LOOK)) == (begun, ended, transformed + 1, logged)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_a_callback_that_such_a_cell_registers_is_told_once_of_each_cell(tmp_path: Path, way: str) -> None:
     makes = (
@@ -93,6 +95,7 @@ def test_a_callback_that_such_a_cell_registers_is_told_once_of_each_cell(tmp_pat
         assert kernel.run("print(len(begun))") == expected
 
 
+@pytest.mark.long
 def test_cells_of_ours_are_no_inputs(tmp_path: Path) -> None:
     cells = ("40 + 2", MAKES, "n = 1")
     look = "print(len(In), _i, _ii, _iii, dict(Out), get_ipython().execution_count)"

@@ -1,3 +1,3 @@
-from support.telling import clock, told, told_here
+from support.notifying import clock, notifying, notifying_on_sqlite
 
-__all__ = ["clock", "told", "told_here"]
+__all__ = ["clock", "notifying", "notifying_on_sqlite"]

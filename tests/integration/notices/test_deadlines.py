@@ -1,4 +1,4 @@
-"""A job that was due and has not succeeded by its deadline is told of once a day, with what it is doing."""
+"""A job that was due and has not succeeded by its deadline is reported once a day, with what it is doing."""
 
 from __future__ import annotations
 
@@ -7,131 +7,137 @@ from typing import Any
 
 import pytest
 
+from respawn_jobs.api.service import ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.ledger.deadlines import next_deadline
-from respawn_jobs.policies import Deadline
-from respawn_jobs.service import ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.ledger.notices.deadlines import next_deadline
+from respawn_jobs.model.settings import Deadline
+from support.notifying import NotifyingLedger
 from support.runners import PlayedRunner
-from support.telling import Told
 
 SIX = {"time": "06:00", "tz": "UTC"}
 
 
-def nightly(told: Told, **settings: Any) -> None:
+def nightly(notifying: NotifyingLedger, **settings: Any) -> None:
     """A job that is due each night at 03:30 and must have succeeded by 06:00; it is 03:00."""
-    told.promote(deadline=settings.pop("deadline", SIX), **settings)
-    told.ada.schedule(
+    notifying.promote(deadline=settings.pop("deadline", SIX), **settings)
+    notifying.ada.schedule(
         ScheduleRequest(job="report", cron="30 3 * * *", tz="UTC", missed=settings.get("missed", "latest"))
     )
 
 
-def due(told: Told, at: str) -> str:
+def due(notifying: NotifyingLedger, at: str) -> str:
     """Move the clock to a due time and queue its run."""
-    told.clock.set(at)
-    return told.ledger.queue_due()[0]
+    notifying.clock.set(at)
+    return notifying.ledger.queue_due()[0]
 
 
-def missed(told: Told, at: str) -> str | None:
+def missed(notifying: NotifyingLedger, at: str) -> str | None:
     """Move the clock, look at the deadlines, and return what the job is said to do; None for nothing."""
-    told.clock.set(at)
-    told.loops.check_deadlines()
-    message = told.loops.claim()
+    notifying.clock.set(at)
+    notifying.loops.check_deadlines()
+    message = notifying.loops.claim()
     if message is None:
         return None
     assert message.kind == "deadline"
-    told.loops.sent(message)
+    notifying.loops.sent(message)
     return message.items[0].doing
 
 
-def test_a_job_that_still_runs_is_told_with_its_cell_once_for_the_day(told: Told) -> None:
-    nightly(told)
-    runner = PlayedRunner(told.ledger, due(told, "2026-03-02T03:30+00:00"))
+def test_a_job_that_still_runs_is_told_with_its_cell_once_for_the_day(notifying: NotifyingLedger) -> None:
+    nightly(notifying)
+    runner = PlayedRunner(notifying.ledger, due(notifying, "2026-03-02T03:30+00:00"))
     runner.begin()
     runner.execute(0, checkpoint=False)
     runner.start(1)
-    assert missed(told, "2026-03-02T05:59:59+00:00") is None
-    assert missed(told, "2026-03-02T06:00:01+00:00") == "running, cell 2 of 2"
-    assert missed(told, "2026-03-02T06:00:02+00:00") is None
-    assert told.loops.next_deadline() == datetime(2026, 3, 3, 6, tzinfo=UTC)
+    assert missed(notifying, "2026-03-02T05:59:59+00:00") is None
+    assert missed(notifying, "2026-03-02T06:00:01+00:00") == "running, cell 2 of 2"
+    assert missed(notifying, "2026-03-02T06:00:02+00:00") is None
+    assert notifying.loops.next_deadline() == datetime(2026, 3, 3, 6, tzinfo=UTC)
 
 
-def test_a_job_that_succeeded_in_time_is_not_told(told_here: Told) -> None:
-    nightly(told_here)
-    PlayedRunner(told_here.ledger, due(told_here, "2026-03-02T03:30+00:00")).succeed()
-    assert missed(told_here, "2026-03-02T06:00+00:00") is None
+def test_a_job_that_succeeded_in_time_is_not_told(notifying_on_sqlite: NotifyingLedger) -> None:
+    nightly(notifying_on_sqlite)
+    PlayedRunner(notifying_on_sqlite.ledger, due(notifying_on_sqlite, "2026-03-02T03:30+00:00")).succeed()
+    assert missed(notifying_on_sqlite, "2026-03-02T06:00+00:00") is None
 
 
-def test_a_job_that_failed_and_was_mended_in_time_is_not_told(told_here: Told) -> None:
-    nightly(told_here)
-    failed = due(told_here, "2026-03-02T03:30+00:00")
-    PlayedRunner(told_here.ledger, failed).fail(1)
-    told_here.clock.set("2026-03-02T05:00:00+00:00")
-    again = told_here.ada.restart(failed, ResumeRequest())
-    PlayedRunner(told_here.ledger, again.id).succeed()
-    assert missed(told_here, "2026-03-02T06:00+00:00") is None
+def test_a_job_that_failed_and_was_fixed_in_time_is_not_told(notifying_on_sqlite: NotifyingLedger) -> None:
+    nightly(notifying_on_sqlite)
+    failed = due(notifying_on_sqlite, "2026-03-02T03:30+00:00")
+    PlayedRunner(notifying_on_sqlite.ledger, failed).fail(1)
+    notifying_on_sqlite.clock.set("2026-03-02T05:00:00+00:00")
+    again = notifying_on_sqlite.ada.restart(failed, ResumeRequest())
+    PlayedRunner(notifying_on_sqlite.ledger, again.id).succeed()
+    assert missed(notifying_on_sqlite, "2026-03-02T06:00+00:00") is None
 
 
-def test_a_failed_job_is_told_with_its_error(told_here: Told) -> None:
-    nightly(told_here)
-    PlayedRunner(told_here.ledger, due(told_here, "2026-03-02T03:30+00:00")).fail(1)
-    assert missed(told_here, "2026-03-02T06:00+00:00") == "failed: KeyError: 'price'"
+def test_a_failed_job_is_told_with_its_error(notifying_on_sqlite: NotifyingLedger) -> None:
+    nightly(notifying_on_sqlite)
+    PlayedRunner(notifying_on_sqlite.ledger, due(notifying_on_sqlite, "2026-03-02T03:30+00:00")).fail(1)
+    assert missed(notifying_on_sqlite, "2026-03-02T06:00+00:00") == "failed: KeyError: 'price'"
 
 
-def test_a_queued_job_is_told_with_why_it_waits(told_here: Told) -> None:
-    nightly(told_here)
-    due(told_here, "2026-03-02T03:30+00:00")
-    said = missed(told_here, "2026-03-02T06:00+00:00")
+def test_a_queued_job_is_told_with_why_it_waits(notifying_on_sqlite: NotifyingLedger) -> None:
+    nightly(notifying_on_sqlite)
+    due(notifying_on_sqlite, "2026-03-02T03:30+00:00")
+    said = missed(notifying_on_sqlite, "2026-03-02T06:00+00:00")
     assert said is not None
     assert said.startswith("queued")
 
 
-def test_a_time_that_made_no_run_is_told(told_here: Told) -> None:
-    nightly(told_here)
-    said = missed(told_here, "2026-03-02T08:00+00:00")
+def test_a_time_that_made_no_run_is_told(notifying_on_sqlite: NotifyingLedger) -> None:
+    nightly(notifying_on_sqlite)
+    said = missed(notifying_on_sqlite, "2026-03-02T08:00+00:00")
     assert said == "no run was made for 03:30: the service was down"
 
 
-def test_a_day_on_which_nothing_was_due_is_not_told(told_here: Told) -> None:
-    told_here.promote(deadline=SIX)
-    assert missed(told_here, "2026-03-02T06:00+00:00") is None
+def test_a_day_on_which_nothing_was_due_is_not_told(notifying_on_sqlite: NotifyingLedger) -> None:
+    notifying_on_sqlite.promote(deadline=SIX)
+    assert missed(notifying_on_sqlite, "2026-03-02T06:00+00:00") is None
 
 
-def test_a_run_that_a_person_asked_for_counts_and_yesterdays_does_not(told_here: Told) -> None:
-    told_here.promote(deadline=SIX)
-    told_here.ada.run(RunRequest(job="report"))
-    assert (missed(told_here, "2026-03-02T06:00+00:00") or "").startswith("queued")
-    assert missed(told_here, "2026-03-03T06:00+00:00") is None
+def test_a_run_that_a_person_asked_for_counts_and_yesterdays_does_not(
+    notifying_on_sqlite: NotifyingLedger,
+) -> None:
+    notifying_on_sqlite.promote(deadline=SIX)
+    notifying_on_sqlite.ada.run(RunRequest(job="report"))
+    assert (missed(notifying_on_sqlite, "2026-03-02T06:00+00:00") or "").startswith("queued")
+    assert missed(notifying_on_sqlite, "2026-03-03T06:00+00:00") is None
 
 
-def test_of_several_missed_days_the_latest_is_told(told_here: Told) -> None:
-    nightly(told_here)
-    assert missed(told_here, "2026-03-06T07:00+00:00") is not None
-    assert missed(told_here, "2026-03-06T07:01+00:00") is None
+def test_of_several_missed_days_the_latest_is_told(notifying_on_sqlite: NotifyingLedger) -> None:
+    nightly(notifying_on_sqlite)
+    assert missed(notifying_on_sqlite, "2026-03-06T07:00+00:00") is not None
+    assert missed(notifying_on_sqlite, "2026-03-06T07:01+00:00") is None
 
 
-def test_a_success_after_the_deadline_is_told_as_a_recovery(told_here: Told) -> None:
-    nightly(told_here)
-    runner = PlayedRunner(told_here.ledger, due(told_here, "2026-03-02T03:30+00:00"))
-    assert missed(told_here, "2026-03-02T06:00+00:00") is not None
-    told_here.clock.set("2026-03-02T06:40:00+00:00")
+def test_a_success_after_the_deadline_is_told_as_a_recovery(notifying_on_sqlite: NotifyingLedger) -> None:
+    nightly(notifying_on_sqlite)
+    runner = PlayedRunner(notifying_on_sqlite.ledger, due(notifying_on_sqlite, "2026-03-02T03:30+00:00"))
+    assert missed(notifying_on_sqlite, "2026-03-02T06:00+00:00") is not None
+    notifying_on_sqlite.clock.set("2026-03-02T06:40:00+00:00")
     runner.succeed()
-    told_here.loops.collect()
-    message = told_here.loops.claim()
+    notifying_on_sqlite.loops.collect()
+    message = notifying_on_sqlite.loops.claim()
     assert message is not None
     assert message.kind == "recovery"
     assert message.items[0].deadline == datetime(2026, 3, 2, 6, tzinfo=UTC)
 
 
-def test_a_deadline_follows_the_settings_and_stays_when_others_change(told_here: Told) -> None:
-    told_here.promote(deadline=SIX)
-    assert told_here.loops.next_deadline() == datetime(2026, 3, 2, 6, tzinfo=UTC)
-    told_here.clock.set("2026-03-02T06:30:00+00:00")
-    told_here.promote(deadline=SIX, priority=3)
-    assert told_here.loops.next_deadline() == datetime(2026, 3, 2, 6, tzinfo=UTC), "not looked at yet"
-    told_here.promote(deadline={"time": "07:15", "tz": "Europe/Berlin"})
-    assert told_here.loops.next_deadline() == datetime(2026, 3, 3, 6, 15, tzinfo=UTC)
-    told_here.promote()
-    assert told_here.loops.next_deadline() is None
+def test_a_deadline_follows_the_settings_and_stays_when_others_change(
+    notifying_on_sqlite: NotifyingLedger,
+) -> None:
+    notifying_on_sqlite.promote(deadline=SIX)
+    assert notifying_on_sqlite.loops.next_deadline() == datetime(2026, 3, 2, 6, tzinfo=UTC)
+    notifying_on_sqlite.clock.set("2026-03-02T06:30:00+00:00")
+    notifying_on_sqlite.promote(deadline=SIX, priority=3)
+    assert notifying_on_sqlite.loops.next_deadline() == datetime(2026, 3, 2, 6, tzinfo=UTC), (
+        "not looked at yet"
+    )
+    notifying_on_sqlite.promote(deadline={"time": "07:15", "tz": "Europe/Berlin"})
+    assert notifying_on_sqlite.loops.next_deadline() == datetime(2026, 3, 3, 6, 15, tzinfo=UTC)
+    notifying_on_sqlite.promote()
+    assert notifying_on_sqlite.loops.next_deadline() is None
 
 
 @pytest.mark.parametrize(
@@ -141,9 +147,11 @@ def test_a_deadline_follows_the_settings_and_stays_when_others_change(told_here:
         ({"deadline": SIX, "notify": []}, "nobody to tell"),
     ],
 )
-def test_a_deadline_that_cannot_be_is_refused(told_here: Told, settings: dict[str, Any], said: str) -> None:
+def test_a_deadline_that_cannot_be_is_refused(
+    notifying_on_sqlite: NotifyingLedger, settings: dict[str, Any], said: str
+) -> None:
     with pytest.raises(InvalidInput, match=said):
-        told_here.promote(**settings)
+        notifying_on_sqlite.promote(**settings)
 
 
 @pytest.mark.parametrize(
@@ -162,12 +170,12 @@ def test_a_deadline_comes_once_on_the_days_when_clocks_change(day: str, instant:
     assert next_deadline(deadline, first) - first > timedelta(hours=22)
 
 
-def test_runs_that_were_skipped_hide_no_run_that_hangs(told: Told) -> None:
-    told.promote(deadline=SIX, overlap="skip")
-    told.ada.schedule(ScheduleRequest(job="report", cron="* * * * *", tz="UTC"))
-    hangs = PlayedRunner(told.ledger, due(told, "2026-03-02T03:30+00:00"))
+def test_runs_that_were_skipped_hide_no_run_that_hangs(notifying: NotifyingLedger) -> None:
+    notifying.promote(deadline=SIX, overlap="skip")
+    notifying.ada.schedule(ScheduleRequest(job="report", cron="* * * * *", tz="UTC"))
+    hangs = PlayedRunner(notifying.ledger, due(notifying, "2026-03-02T03:30+00:00"))
     hangs.begin()
     hangs.start(0)
     for minute in range(31, 180):
-        due(told, f"2026-03-02T{3 + minute // 60:02}:{minute % 60:02}+00:00")
-    assert missed(told, "2026-03-02T06:00:01+00:00") == "running, cell 1 of 2"
+        due(notifying, f"2026-03-02T{3 + minute // 60:02}:{minute % 60:02}+00:00")
+    assert missed(notifying, "2026-03-02T06:00:01+00:00") == "running, cell 1 of 2"

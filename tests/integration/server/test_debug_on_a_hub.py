@@ -8,11 +8,11 @@ import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
+from respawn_jobs.api.history import ImportRequest
+from respawn_jobs.api.service import ResumeRequest, RunRequest
+from respawn_jobs.api.versions import JobChange
 from respawn_jobs.errors import Conflict
-from respawn_jobs.models import CellState, Run, RunState
-from respawn_jobs.service import ResumeRequest, RunRequest
-from respawn_jobs.service_history import ImportRequest
-from respawn_jobs.service_versions import JobChange
+from respawn_jobs.model.runs import CellState, Run, RunState
 from support.browser import sign_in
 from support.hub import RunningHub
 from support.servers import Server, fail, finished
@@ -117,7 +117,7 @@ def test_plan_says_what_is_reused_and_resume_does_it(
     assert (succeeded["type"], succeeded["error"]) == ("failed", "conflict")
 
 
-def test_restart_runs_the_mended_notebook_from_the_top(server: Server, hub: RunningHub, opened: str) -> None:
+def test_restart_runs_the_fixed_notebook_from_the_top(server: Server, hub: RunningHub, opened: str) -> None:
     notebook = nbformat.read(server.home / opened, as_version=4)
     notebook.cells[4].source = "prices.get('coffee', 0)"
     nbformat.write(notebook, server.home / opened)
@@ -133,6 +133,7 @@ def test_run_that_nobody_knows_is_said_to_be_missing(server: Server) -> None:
     assert "run-zzzzzzzzzz" in last["message"]
 
 
+@pytest.mark.long
 def test_run_of_another_person_is_not_opened(hub: RunningHub, server: Server, failed: Run) -> None:
     hub.token("bob")
     hub.hub_api("POST", "/users/bob/server")
@@ -187,6 +188,7 @@ def test_state_that_is_lost_is_said_and_the_notebook_opens_without_it(
     assert (server.home / last["path"]).exists()
 
 
+@pytest.mark.long
 def test_kernel_that_dies_while_it_restores_is_said(hub: RunningHub, server: Server, tmp_path: Path) -> None:
     flag = tmp_path / "die"
     dies = f"os.path.exists({str(flag)!r}) and os._exit(1)"
@@ -200,6 +202,7 @@ def test_kernel_that_dies_while_it_restores_is_said(hub: RunningHub, server: Ser
     assert "died while it restored" in last["message"]
 
 
+@pytest.mark.long
 def test_kernel_without_respawn_restores_by_what_is_lent_to_it(hub: RunningHub, server: Server) -> None:
     run = fail(
         hub, "bare", ["import sys", "found = [p for p in sys.path if 'kernels' in p]", "1/0"], kernel=BARE
@@ -218,12 +221,13 @@ def of_cyd(hub: RunningHub) -> Run:
     return finished(hub, hub.service("cyd").run(RunRequest(job=job)).id)
 
 
+@pytest.mark.long
 def test_run_that_somebody_else_made_is_not_restored_without_consent(server: Server, of_cyd: Run) -> None:
     messages = server.open(of_cyd.id)
     assert messages[-1] == {
         "type": "confirm",
         "job": "user/ada/shared",
-        "makers": ["ada", "cyd"],
+        "authors": ["ada", "cyd"],
         "cell": "2: prices['coffee']",
     }
     assert {m["step"] for m in messages[:-1]} == {"fetch"}
@@ -234,6 +238,7 @@ def test_run_that_somebody_else_made_is_not_restored_without_consent(server: Ser
     assert server.evaluate(opened["path"], "total") == "4"
 
 
+@pytest.mark.long
 def test_imported_run_and_one_resumed_from_it_are_not_restored_without_consent(
     server: Server, hub: RunningHub, tmp_path: Path
 ) -> None:
@@ -247,10 +252,11 @@ def test_imported_run_and_one_resumed_from_it_are_not_restored_without_consent(
     for run in (imported, resumed):
         question = server.open(run.id)[-1]
         assert (question["type"], question["job"]) == ("confirm", "user/ada/imported")
-        assert question["makers"] == ["ada", f"archive of {failed.id}, exported by ada"]
+        assert question["authors"] == ["ada", f"archive of {failed.id}, exported by ada"]
         assert server.open(run.id, confirm=True)[-1]["type"] == "open"
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_page_of_a_run_that_somebody_else_made_asks_first(
     page: Page, hub: RunningHub, server: Server, of_cyd: Run

@@ -12,7 +12,7 @@ import pytest
 from nbformat import v4
 from playwright.sync_api import Locator, Page, expect
 
-from respawn_jobs.service import Promotion, ScheduleRequest
+from respawn_jobs.api.service import Promotion, ScheduleRequest
 from support.browser import picture
 from support.hub import RunningHub
 from support.jupyter import TOKEN, Jupyter, running_jupyter
@@ -84,6 +84,7 @@ def accept(dialog: Locator) -> Locator:
     return dialog.locator("button.jp-mod-accept:visible")
 
 
+@pytest.mark.long
 def test_somebody_else_who_promoted_meanwhile_is_named_and_nothing_is_lost(
     page: Page, hub: RunningHub, jupyter: Jupyter
 ) -> None:
@@ -106,6 +107,7 @@ def test_somebody_else_who_promoted_meanwhile_is_named_and_nothing_is_lost(
     assert ada.job("meanwhile").settings.max_attempts == 3
 
 
+@pytest.mark.long
 def test_service_that_is_dead_is_said_and_what_was_typed_stays(
     page: Page, hub: RunningHub, jupyter: Jupyter, way: Relay
 ) -> None:
@@ -138,6 +140,7 @@ def test_service_that_is_dead_is_said_and_what_was_typed_stays(
     expect(page.get_by_role("dialog")).to_contain_text("typed-while-dead has version 1")
 
 
+@pytest.mark.long
 def test_schedule_and_settings_of_an_unchanged_notebook_are_saved_by_a_button_that_says_so(
     page: Page, hub: RunningHub, jupyter: Jupyter
 ) -> None:
@@ -168,6 +171,7 @@ def test_schedule_and_settings_of_an_unchanged_notebook_are_saved_by_a_button_th
     assert (ada.job("again").version, ada.job("again").settings.max_attempts) == (1, 2)
 
 
+@pytest.mark.long
 def test_schedule_is_edited_and_paused_by_the_keyboard_alone_and_escape_gives_up(
     page: Page, hub: RunningHub, jupyter: Jupyter
 ) -> None:
@@ -230,6 +234,7 @@ def opened_on_drive(page: Page, path: str) -> Locator:
     return page.get_by_role("dialog")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("theme", "width"),
     [

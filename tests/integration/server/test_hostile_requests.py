@@ -11,8 +11,8 @@ import httpx
 import nbformat
 import pytest
 
-from respawn_hub.app import open_ledger
-from respawn_hub.settings import Settings
+from respawn_hub.startup.settings import Settings
+from respawn_hub.startup.store import open_ledger
 from respawn_server.api import ROUTES as API_ROUTES
 from respawn_server.pages import ROUTES as PAGE_ROUTES
 from support.access.stored import Stored, stored

@@ -9,8 +9,9 @@ import pytest
 from nbformat import v4
 from playwright.sync_api import Page, expect
 
-from respawn_jobs.models import CellState, RunState
-from respawn_jobs.service_history import ImportRequest
+from respawn_jobs.api.history import ImportRequest
+from respawn_jobs.api.service import ScheduleRequest
+from respawn_jobs.model.runs import CellState, RunState
 from support.browser import picture
 from support.hub import RunningHub
 from support.lab import show_notebook
@@ -50,6 +51,7 @@ def test_failing_cell_is_selected_and_marked_and_the_bar_names_the_run(
     )
 
 
+@pytest.mark.long
 def test_cell_with_side_effects_runs_again_only_when_agreed(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
@@ -79,6 +81,7 @@ def test_cell_with_side_effects_runs_again_only_when_agreed(
     assert {cell.state for cell in hub.service("ada").show(resumed.id).cells} == {CellState.EXECUTED}
 
 
+@pytest.mark.long
 def test_variable_that_cannot_be_restored_is_named_and_made_again_when_agreed(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
@@ -102,6 +105,7 @@ def test_variable_that_cannot_be_restored_is_named_and_made_again_when_agreed(
     assert resumed.state is RunState.SUCCEEDED
 
 
+@pytest.mark.long
 def test_state_of_an_archive_is_loaded_once_that_is_agreed(
     page: Page, hub: RunningHub, server: Server, tmp_path: Path
 ) -> None:
@@ -127,6 +131,7 @@ def test_state_of_an_archive_is_loaded_once_that_is_agreed(
     assert ada.show(resumed.id).cells[0].state is CellState.REUSED
 
 
+@pytest.mark.long
 def test_variable_that_only_a_cell_with_side_effects_makes_stops_the_resume(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
@@ -143,6 +148,7 @@ def test_variable_that_only_a_cell_with_side_effects_makes_stops_the_resume(
     expect(dialog).to_have_count(0)
 
 
+@pytest.mark.long
 def test_promotion_waits_for_a_schedule_that_can_be_and_then_says_the_version(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
@@ -174,6 +180,7 @@ def test_promotion_waits_for_a_schedule_that_can_be_and_then_says_the_version(
     )
 
 
+@pytest.mark.long
 def test_scratch_cell_is_dropped_and_the_bar_tells_what_became_of_the_run(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
@@ -205,3 +212,36 @@ def test_scratch_cell_is_dropped_and_the_bar_tells_what_became_of_the_run(
     service = hub.service("ada")
     titles = [cell.source for cell in v4.reads(service.notebook(resumed.id)).cells]
     assert titles == ["rows = [1, 2, 3]", "total = sum(rows)", "pass", "print(rows)"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["Resume", "Restart"])
+def test_fix_that_a_schedule_does_not_fit_goes_on_only_when_that_is_agreed(
+    page: Page, hub: RunningHub, server: Server, way: str
+) -> None:
+    ada, job = hub.service("ada"), f"renames-{way.lower()}"
+    run = fail(hub, job, ["old = 1", "1 / 0"], c0=["parameters"])
+    ada.schedule(ScheduleRequest(job=job, cron="0 2 * * *", tz="UTC", parameters={"old": 2}))
+    path = server.open(run.id)[-1]["path"]
+    edit(server, path, "c0", "new = 1")
+    edit(server, path, "c1", "pass")
+    show_notebook(page, server, path)
+    page.get_by_role("button", name=f"{way}…").click()
+    dialog = page.get_by_role("dialog")
+    if way == "Restart":
+        dialog.get_by_role("button", name="Restart", exact=True).click()
+    expect(dialog).to_contain_text("the schedule '0 2 * * *' in UTC")
+    expect(dialog).to_contain_text("unknown parameter 'old'")
+    picture(page, f"lab-{way.lower()}-that-breaks-a-trigger")
+    assert [version.number for version in ada.versions(job)] == [1]
+    if way == "Resume":
+        accept = dialog.get_by_role("button", name="Resume", exact=True)
+        expect(accept).to_be_disabled()
+        dialog.get_by_label("Resume all the same").check()
+        expect(accept).to_be_enabled()
+        accept.click()
+    else:
+        dialog.get_by_role("button", name="Restart all the same").click()
+    link = page.get_by_role("link", name="Open its page")
+    assert finished(hub, str(link.get_attribute("href")).rpartition("/")[2]).state is RunState.SUCCEEDED
+    assert ada.job(job).version == 2

@@ -7,7 +7,7 @@ import pytest
 from nbformat import v4
 from playwright.sync_api import Locator, Page, expect
 
-from respawn_jobs.service import Promotion, ResumeRequest
+from respawn_jobs.api.service import Promotion, ResumeRequest
 from support.browser import picture
 from support.hub import RunningHub
 from support.lab import show_notebook
@@ -43,6 +43,7 @@ def outcome(dialog: Locator) -> Locator:
     return dialog.get_by_role("region", name="What happens")
 
 
+@pytest.mark.long
 def test_promoting_the_broken_file_over_its_fix_is_asked_about_and_shows_what_differs(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
@@ -71,6 +72,7 @@ def test_promoting_the_broken_file_over_its_fix_is_asked_about_and_shows_what_di
     picture(page, "lab-promoted")
 
 
+@pytest.mark.long
 def test_a_notebook_that_takes_another_ones_job_over_is_asked_about(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_notebook_that_takes_another_ones_job_over_is_asked_about(
     assert ada.job("mine").version == 1
 
 
+@pytest.mark.long
 def test_the_same_notebook_is_told_as_unchanged_and_the_same_schedule_is_refused(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
@@ -115,6 +118,7 @@ def test_the_same_notebook_is_told_as_unchanged_and_the_same_schedule_is_refused
     assert (job.version, len(job.schedules)) == (1, 1)
 
 
+@pytest.mark.long
 def test_an_older_version_is_compared_downloaded_and_made_current_on_its_pages(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
@@ -140,6 +144,7 @@ def test_an_older_version_is_compared_downloaded_and_made_current_on_its_pages(
     assert ada.job("back").version == 1
 
 
+@pytest.mark.long
 def test_a_job_is_renamed_archived_and_restored_on_its_page(
     page: Page, hub: RunningHub, server: Server
 ) -> None:

@@ -41,6 +41,22 @@ def test_notebook_says_what_it_would_be_as_a_job(server: Server) -> None:
     assert parameters == [("year", "int", 2026, False), ("region", "str", None, True)]
 
 
+def test_the_job_that_a_file_is_already_is_what_the_dialog_proposes(server: Server) -> None:
+    path = "of-many-names.ipynb"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = v4.new_notebook(cells=[v4.new_code_cell("a = 1")], metadata=kernel)
+    nbformat.write(notebook, server.home / path)
+
+    def proposed() -> str:
+        return str(server.call("GET", "respawn/api/inspect", params={"path": path}).json()["name"])
+
+    assert proposed() == "of-many-names"
+    for name in ("first-name", "second-name"):
+        answer = server.call("POST", "respawn/api/promote", json={"path": path, "name": name})
+        assert answer.status_code == 201, answer.text
+        assert proposed() == name
+
+
 @pytest.mark.parametrize(
     ("schedule", "named"),
     [

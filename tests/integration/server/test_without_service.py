@@ -21,6 +21,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
         yield server
 
 
+@pytest.mark.long
 def test_debug_page_needs_a_sign_in(jupyter: Jupyter) -> None:
     answer = httpx.get(f"{jupyter.url}/respawn/debug/run-0123456789")
     assert answer.status_code == 302
@@ -90,6 +91,7 @@ def test_jupyterlab_is_given_the_plugin(jupyter: Jupyter) -> None:
             assert client.get(f"/lab/extensions/respawn/static/{file}").status_code == 200
 
 
+@pytest.mark.long
 @pytest.mark.browser
 @pytest.mark.parametrize(
     ("link", "shown"),

@@ -7,8 +7,8 @@ import pytest
 from nbformat import v4
 from playwright.sync_api import Locator, Page, expect
 
-from respawn_jobs.models import RunState
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.model.runs import RunState
 from support.browser import picture
 from support.hub import RunningHub
 from support.lab import show_notebook
@@ -39,6 +39,7 @@ def close(dialog: Locator) -> None:
     expect(dialog).to_have_count(0)
 
 
+@pytest.mark.long
 def test_fix_is_offered_after_a_resume_and_an_editor_with_unsaved_work_is_left_alone(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
@@ -76,7 +77,10 @@ def test_fix_is_offered_after_a_resume_and_an_editor_with_unsaved_work_is_left_a
     offer.click()
     expect(page.get_by_role("dialog")).to_contain_text("open with changes that are not saved")
     picture(page, "write-back-unsaved")
-    close(page.get_by_role("dialog"))
+    pressed = offer.element_handle()
+    with page.expect_response(lambda answer: "/write-back" in answer.url):
+        close(page.get_by_role("dialog"))
+    assert pressed.is_visible(), "a click on it would be lost, were another put in its place"
     assert file.read_bytes() == before
     page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text="Offered.ipynb").click()
     expect(editor).to_have_text("x = 0  # typed")

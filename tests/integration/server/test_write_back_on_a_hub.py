@@ -12,8 +12,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from respawn_jobs.models import RunState
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.model.runs import RunState
 from support.hub import RunningHub
 from support.servers import Server, finished
 
@@ -36,7 +36,7 @@ OLD, FIXED = '"y = 1 / x"', '"y = 1 / (x + 1)"'
 FIXED_TEXT = BY_HAND.replace(OLD, FIXED).replace('"execution_count": 8', '"execution_count": null')
 
 
-class Mended:
+class Fixed:
     """A run of ada's that failed, was debugged, and succeeded with a fix."""
 
     def __init__(self, hub: RunningHub, server: Server, name: str, source: Path | str, how: str) -> None:
@@ -79,101 +79,100 @@ def edit(file: Path, cell: str, source: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def mended(hub: RunningHub, server: Server) -> Mended:
+def fixed(hub: RunningHub, server: Server) -> Fixed:
     directory = server.home / "jobs"
     directory.mkdir()
-    return Mended(hub, server, "mended", directory / "mended.ipynb", "resume")
+    return Fixed(hub, server, "fixed", directory / "fixed.ipynb", "resume")
 
 
 @pytest.fixture(autouse=True)
-def file(mended: Mended) -> Path:
+def file(fixed: Fixed) -> Path:
     """The job's file as it was promoted, in an ordinary directory."""
-    for held in (mended.file.parent, mended.server.home / "elsewhere"):
+    for held in (fixed.file.parent, fixed.server.home / "elsewhere"):
         if held.is_symlink():
             held.unlink()
         shutil.rmtree(held, ignore_errors=True)
-    mended.file.parent.mkdir()
-    mended.file.write_text(BY_HAND)
-    return mended.file
+    fixed.file.parent.mkdir()
+    fixed.file.write_text(BY_HAND)
+    return fixed.file
 
 
-def test_fix_is_written_to_its_cell_and_every_other_byte_stays(mended: Mended, file: Path) -> None:
+@pytest.mark.long
+def test_fix_is_written_to_its_cell_and_every_other_byte_stays(fixed: Fixed, file: Path) -> None:
     file.chmod(0o640)
-    seen = mended.look()
-    assert (seen["target"], seen["state"], seen["by"]) == ("jobs/mended.ipynb", "write", "ada")
+    seen = fixed.look()
+    assert (seen["target"], seen["state"], seen["by"]) == ("jobs/fixed.ipynb", "write", "ada")
     assert (seen["base"], seen["fixed"], seen["current"]) == (1, 2, True)
     assert [(cell["cell"], cell["state"]) for cell in seen["cells"]] == [(1, "write")]
     assert file.read_text() == BY_HAND
-    status, told = mended.write(seen["seen"])
+    status, told = fixed.write(seen["seen"])
     assert (status, told["state"]) == (200, "written")
     assert file.read_text() == FIXED_TEXT
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert list(file.parent.iterdir()) == [file]
-    assert mended.look()["state"] == "there"
+    assert fixed.look()["state"] == "there"
 
 
-def test_promoting_the_file_with_the_fix_makes_no_version(
-    hub: RunningHub, mended: Mended, file: Path
-) -> None:
-    mended.write(mended.look()["seen"])
-    body = {"path": "jobs/mended.ipynb", "name": "mended"}
-    answer = mended.server.call("POST", "respawn/api/promote/preview", json=body).json()
+def test_promoting_the_file_with_the_fix_makes_no_version(hub: RunningHub, fixed: Fixed, file: Path) -> None:
+    fixed.write(fixed.look()["seen"])
+    body = {"path": "jobs/fixed.ipynb", "name": "fixed"}
+    answer = fixed.server.call("POST", "respawn/api/promote/preview", json=body).json()
     assert (answer["preview"]["outcome"], answer["problems"]) == ("unchanged", [])
 
 
-def test_cell_that_was_changed_in_the_file_is_told_and_left(mended: Mended, file: Path) -> None:
+def test_cell_that_was_changed_in_the_file_is_told_and_left(fixed: Fixed, file: Path) -> None:
     mine = BY_HAND.replace(OLD, '"y = 2 / x"').replace('"x = 0"', '"x = 1"')
     file.write_text(mine)
-    seen = mended.look()
+    seen = fixed.look()
     assert (seen["state"], [cell["state"] for cell in seen["cells"]]) == ("otherwise", ["otherwise"])
-    status, told = mended.write(seen["seen"])
+    status, told = fixed.write(seen["seen"])
     assert (status, told["state"]) == (200, "otherwise")
     assert file.read_text() == mine
 
 
-def test_file_that_was_changed_after_the_look_is_left_as_it_is_now(mended: Mended, file: Path) -> None:
-    seen = mended.look()
+def test_file_that_was_changed_after_the_look_is_left_as_it_is_now(fixed: Fixed, file: Path) -> None:
+    seen = fixed.look()
     held = file.stat()
     mine = BY_HAND.replace('"x = 0"', '"x = 5"')
     file.write_text(mine)
     os.utime(file, ns=(held.st_atime_ns, held.st_mtime_ns))  # its content tells, whatever its times say
-    status, told = mended.write(seen["seen"])
+    status, told = fixed.write(seen["seen"])
     assert (status, "changed meanwhile" in told["message"]) == (409, True)
     assert file.read_text() == mine
-    assert mended.write(mended.look()["seen"])[1]["state"] == "written"
+    assert fixed.write(fixed.look()["seen"])[1]["state"] == "written"
     assert file.read_text() == FIXED_TEXT.replace('"x = 0"', '"x = 5"')
 
 
-def test_file_that_is_gone_is_not_made_anew(mended: Mended, file: Path) -> None:
-    seen = mended.look()
+def test_file_that_is_gone_is_not_made_anew(fixed: Fixed, file: Path) -> None:
+    seen = fixed.look()
     file.unlink()
-    assert mended.write(seen["seen"])[0] == 409
-    mended.assert_refused("is no longer there")
+    assert fixed.write(seen["seen"])[0] == 409
+    fixed.assert_refused("is no longer there")
     assert not file.exists()
 
 
-def test_link_is_not_followed_out_of_the_server(mended: Mended, file: Path, tmp_path: Path) -> None:
+def test_link_is_not_followed_out_of_the_server(fixed: Fixed, file: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside.ipynb"
     file.rename(outside)
     file.symlink_to(outside)
-    mended.assert_refused("is a link")
+    fixed.assert_refused("is a link")
     assert outside.read_text() == BY_HAND
     assert file.is_symlink()
 
 
-def test_directory_that_is_a_link_is_not_followed(mended: Mended, file: Path) -> None:
-    elsewhere = mended.server.home / "elsewhere"
+def test_directory_that_is_a_link_is_not_followed(fixed: Fixed, file: Path) -> None:
+    elsewhere = fixed.server.home / "elsewhere"
     file.parent.rename(elsewhere)
     file.parent.symlink_to(elsewhere, target_is_directory=True)
-    mended.assert_refused("lies behind a link")
+    fixed.assert_refused("is behind a link")
     assert (elsewhere / file.name).read_text() == BY_HAND
 
 
-def test_file_that_is_read_only_is_left(mended: Mended, file: Path) -> None:
-    seen = mended.look()
+def test_file_that_is_read_only_is_left(fixed: Fixed, file: Path) -> None:
+    seen = fixed.look()
     file.chmod(0o444)
-    mended.assert_refused("is read-only")
-    assert mended.write(seen["seen"])[0] == 409
+    fixed.assert_refused("is read-only")
+    assert fixed.write(seen["seen"])[0] == 409
     assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (BY_HAND, 0o444)
 
 
@@ -181,9 +180,9 @@ def test_file_that_is_read_only_is_left(mended: Mended, file: Path) -> None:
     ("text", "why"),
     [("{", "not JSON"), ('{"nbformat": 3, "worksheets": [], "metadata": {}}', "old version")],
 )
-def test_file_that_is_no_notebook_of_today_is_left(mended: Mended, file: Path, text: str, why: str) -> None:
+def test_file_that_is_no_notebook_of_today_is_left(fixed: Fixed, file: Path, text: str, why: str) -> None:
     file.write_text(text)
-    mended.assert_refused(why)
+    fixed.assert_refused(why)
     assert file.read_text() == text
 
 
@@ -191,14 +190,15 @@ def test_file_that_is_no_notebook_of_today_is_left(mended: Mended, file: Path, t
 def test_path_that_goes_up_is_refused(hub: RunningHub, server: Server) -> None:
     source = f"{server.home}/jobs/../up.ipynb"
     (server.home / "up.ipynb").write_text(BY_HAND)
-    Mended(hub, server, "goes-up", source, "resume").assert_refused("is no plain path")
+    Fixed(hub, server, "goes-up", source, "resume").assert_refused("is no plain path")
     assert (server.home / "up.ipynb").read_text() == BY_HAND
 
 
+@pytest.mark.long
 def test_fix_of_a_restart_is_offered_too(hub: RunningHub, server: Server) -> None:
     file = server.home / "restarted.ipynb"
     file.write_text(BY_HAND)
-    restarted = Mended(hub, server, "restarted", file, "restart")
+    restarted = Fixed(hub, server, "restarted", file, "restart")
     outcome = server.call("GET", "respawn/api/outcome", params={"path": restarted.path}).json()
     assert (outcome["run"]["resumed_by"], outcome["restarted"]) == (None, True)
     seen = restarted.look()

@@ -6,13 +6,15 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from respawn_jobs.models import JobSettings, RunDetail, RunState
-from respawn_jobs.runner import execute_attempt
-from respawn_kernels.held import Options
+from respawn_jobs.model.runs import RunDetail, RunState
+from respawn_jobs.model.settings import JobSettings
+from respawn_jobs.runner.attempt import execute_attempt
+from respawn_kernels.exchange.messages import Options
 
 pytestmark = pytest.mark.integration
 
@@ -23,8 +25,8 @@ FAILS = "rows.clear()\nraise ValueError('as planned')"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """One second for each variable, where a job allows twenty."""
-    fork, memory, _, save = Options.__init__.__defaults__  # type: ignore[misc]
-    monkeypatch.setattr(Options.__init__, "__defaults__", (fork, memory, 1.0, save))
+    given = {one.name: one.default for one in fields(Options)} | {"variable_seconds": 1.0}
+    monkeypatch.setattr(Options.__init__, "__defaults__", tuple(given.values()))
 
 
 def failed_as_planned(detail: RunDetail) -> None:
@@ -56,6 +58,7 @@ quits = Bad(lambda: exit())
 """
 
 
+@pytest.mark.long
 def test_variables_that_break_or_hang_the_pickling_are_listed_and_hurt_nothing_else(bench) -> None:
     detail = bench.run(GOOD, BAD, FAILS, "print(rows)")
     failed_as_planned(detail)
@@ -72,6 +75,7 @@ def test_variables_that_break_or_hang_the_pickling_are_listed_and_hurt_nothing_e
     assert all(item.cell == 1 for item in kept.unstored)
 
 
+@pytest.mark.long
 def test_a_dask_client_and_busy_threads_keep_nothing_else_from_being_kept(bench) -> None:
     busy = """
 import threading, dask
@@ -96,6 +100,7 @@ for worker in workers: worker.start()
     assert {"rows", "big"}.isdisjoint(lost)
 
 
+@pytest.mark.long
 def test_a_full_disk_ends_no_run_and_is_told(bench) -> None:
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
     detail = bench.run(f"{GOOD}\n{limit}", "x = 1", FAILS)
@@ -123,6 +128,7 @@ def execute(bench, spool: Path, *cells: str, **settings: float) -> RunDetail:
     return bench.service.show(run)
 
 
+@pytest.mark.long
 def test_a_spool_without_room_is_left_as_empty_as_it_was(bench, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "3m") as disk:
         detail = execute(bench, disk, GOOD, FAILS)
@@ -148,7 +154,7 @@ def test_a_spool_that_becomes_read_only_is_told(bench, tmp_path: Path) -> None:
 
 
 def test_a_spool_that_is_removed_is_told(bench) -> None:
-    remove = "import shutil\nfrom respawn_kernels import agent\nshutil.rmtree(agent._spool)"
+    remove = "import shutil\nfrom respawn_kernels.agent import requests as agent\nshutil.rmtree(agent._spool)"
     detail = bench.run(GOOD, remove, "print(sum(rows))", FAILS)
     failed_as_planned(detail)
     assert bench.printed(detail.run.id, 2) == "6\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.models import RunState
+from respawn_jobs.model.runs import RunState
 from support.notebooks import notebook
 
 pytestmark = pytest.mark.integration
@@ -20,6 +20,7 @@ os.register_at_fork(before=printing, after_in_parent=warning, after_in_child=war
 """
 
 
+@pytest.mark.long
 def test_handlers_that_print_and_warn_neither_hang_the_kernel_nor_are_heard(bench) -> None:
     detail = bench.run(PRINTS, "x = 1", "x += 1", "1/0", "print(x)")
     assert (detail.run.state, detail.run.error.name) == (RunState.FAILED, "ZeroDivisionError")

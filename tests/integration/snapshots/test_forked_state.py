@@ -9,12 +9,13 @@ from typing import Any
 import papermill
 import pytest
 
-from respawn_jobs.debug_download import download
-from respawn_jobs.held import adopting, end_all
-from respawn_jobs.models import RunState
-from respawn_jobs.policies import Cause, JobSettings, RetryPolicy
-from respawn_kernels.held import SAVE, Place
-from respawn_kernels.restore import run_directory
+from respawn_environments.warm.adoption import adopting
+from respawn_jobs.debug.state_download import download
+from respawn_jobs.model.runs import RunState
+from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
+from respawn_jobs.runner.kernel.held_child import end_all
+from respawn_kernels.exchange.messages import SAVE, HeldChildFiles
+from respawn_kernels.exchange.restore_point import run_directory
 from support.kernels import AGENT, running_kernel
 from support.lengths import quick
 from support.notebooks import notebook, text
@@ -64,6 +65,18 @@ def test_random_numbers_go_on_in_a_resume(bench, way: str, plain: str) -> None:
     assert bench.printed(resumed.run.id, 3) == plain
 
 
+@pytest.mark.long
+def test_a_library_that_closes_its_own_descriptors_in_each_fork_keeps_no_state_from_being_written(
+    bench,
+) -> None:
+    cells = ("import io, pyarrow.csv as pc", "rows = pc.read_csv(io.BytesIO(b'x\\n1\\n2\\n')).num_rows")
+    failed = bench.run(*cells, "1/0", "print(rows)")
+    resumed = bench.resume(failed.run.id, notebook(*cells, "pass", "print(rows)"))
+    assert [cell.state.value for cell in resumed.cells] == ["reused", "reused", "executed", "executed"]
+    assert bench.printed(resumed.run.id, 3) == "2\n"
+
+
+@pytest.mark.long
 def test_random_numbers_go_on_in_a_retry(bench, plain: str) -> None:
     fails, _ = FAILS["killed"]
     settings = JobSettings(retries={Cause.DEAD_KERNEL: RetryPolicy(attempts=2, delay_seconds=0)})
@@ -73,6 +86,7 @@ def test_random_numbers_go_on_in_a_retry(bench, plain: str) -> None:
     assert bench.printed(run, 3) == plain
 
 
+@pytest.mark.long
 def test_random_numbers_go_on_in_a_debug_notebook(bench, plain: str) -> None:
     failed = bench.run(*(cell.replace("{fails}", FAILS["held"][0]) for cell in CELLS))
     download(bench.service, bench.service.debug(failed.run.id), run_directory(failed.run.id))
@@ -114,8 +128,8 @@ def test_probes_are_captured_where_the_notebook_is(tmp_path: Path) -> None:
         kernel.run(SEES)
         kernel.run("ours = seen()")
         kernel.silent(f"{AGENT}.hold(0)")
-        assert Place(spool, 0).tell(SAVE)
-        wait_for(Place(spool, 0).read_report, 60, "the child's report")
+        assert HeldChildFiles(spool, 0).tell(SAVE)
+        wait_for(HeldChildFiles(spool, 0).read_report, 60, "the child's report")
         kernel.silent(f"{AGENT}.restore({str(spool)!r}, 0)")
         assert kernel.value("[(a, b) for a, b in zip(captured, ours) if a != b]") == []
         end_all(spool)

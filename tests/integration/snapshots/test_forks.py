@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.held import adopting, children, end_all
-from respawn_kernels.held import SAVE, Place
+from respawn_environments.warm.adoption import adopting
+from respawn_jobs.host.process_tree import children_of
+from respawn_jobs.runner.kernel.held_child import end_all
+from respawn_kernels.exchange.messages import SAVE, HeldChildFiles
 from support.kernels import AGENT, running_kernel
 from support.processes import look
 from support.waiting import wait_for
@@ -51,6 +53,7 @@ first = computed()
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("forks", [75, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_kernel_with_busy_libraries_bears_any_number_of_forks(tmp_path: Path, forks: int) -> None:
     spool = tmp_path / "spool"
@@ -61,7 +64,7 @@ def test_a_kernel_with_busy_libraries_bears_any_number_of_forks(tmp_path: Path, 
         while len(pauses) < forks:
             cell += 1
             kernel.silent(f"{AGENT}.hold({cell})")
-            place = Place(spool, cell)
+            place = HeldChildFiles(spool, cell)
             held = place.read_held()
             assert held is not None
             if held.mode == "none":
@@ -88,7 +91,7 @@ def test_a_kernel_with_busy_libraries_bears_any_number_of_forks(tmp_path: Path, 
 
 def _reap() -> None:
     """Forget held children that ended: there would be hundreds."""
-    for pid in children():
+    for pid in children_of(os.getpid()):
         if (one := look(pid)) is not None and one.name.startswith("held-") and not one.runs:
             os.waitpid(pid, os.WNOHANG)
 
@@ -98,7 +101,7 @@ def test_the_time_that_a_fork_takes_is_told(tmp_path: Path) -> None:
         kernel.silent(f"{AGENT}.start({str(tmp_path / 'spool')!r}, {os.getpid()})")
         started = time.monotonic()
         kernel.silent(f"{AGENT}.hold(0)")
-        held = Place(tmp_path / "spool", 0).read_held()
+        held = HeldChildFiles(tmp_path / "spool", 0).read_held()
         assert held is not None
         assert 0 < held.seconds < time.monotonic() - started
         end_all(tmp_path / "spool")

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from respawn_jobs.held import adopting, end_all
-from respawn_kernels.held import DROP, SAVE, Options, Place, Report
-from respawn_kernels.manifest import Manifest
+from respawn_environments.warm.adoption import adopting
+from respawn_jobs.runner.kernel.held_child import end_all
+from respawn_kernels.checkpoint.manifest import Manifest
+from respawn_kernels.exchange.messages import DROP, SAVE, HeldChildFiles, HoldReport, Options
 from support.kernels import AGENT, Kernel, running_kernel
 from support.lengths import quick
 from support.processes import held_and_writers, look, runs
@@ -30,14 +31,14 @@ class Holding:
         self.spool = spool
         kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()}, {options.to_json()!r})")
 
-    def hold(self, cell: int) -> Place:
+    def hold(self, cell: int) -> HeldChildFiles:
         self.kernel.silent(f"{AGENT}.hold({cell})")
-        return Place(self.spool, cell)
+        return HeldChildFiles(self.spool, cell)
 
-    def ended(self, place: Place) -> Report:
+    def ended(self, place: HeldChildFiles) -> HoldReport:
         return wait_for(place.read_report, 60, "the child's report")
 
-    def values(self, place: Place) -> dict[str, str]:
+    def values(self, place: HeldChildFiles) -> dict[str, str]:
         manifest = Manifest.from_json(place.manifest.read_bytes())
         return {variable.name: variable.description for variable in manifest.variables}
 
@@ -109,6 +110,7 @@ x = 1
 """What one of Python's own handlers may do: those of others are passed over."""
 
 
+@pytest.mark.long
 def test_a_child_that_hangs_in_the_fork_is_replaced(holding) -> None:
     holding.kernel.run(HANGING.format(always=False))
     place = holding.hold(0)
@@ -119,6 +121,7 @@ def test_a_child_that_hangs_in_the_fork_is_replaced(holding) -> None:
     assert holding.ended(place).state == "saved"
 
 
+@pytest.mark.long
 def test_a_state_that_no_child_can_hold_is_told_and_no_child_is_left(holding) -> None:
     holding.kernel.run(HANGING.format(always=True))
     held = holding.hold(0).read_held()
@@ -172,6 +175,7 @@ def _streamed(kernel: Kernel, name: str) -> str:
     return "".join(content["text"] for content in contents if content["name"] == name)
 
 
+@pytest.mark.long
 def test_the_notebook_sees_nothing_of_being_held(tmp_path: Path) -> None:
     seen: list[Any] = []
     for hold in (False, True):

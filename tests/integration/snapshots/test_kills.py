@@ -8,27 +8,37 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from respawn_jobs.held import adopting, end_all
-from respawn_kernels.manifest import Manifest
+from respawn_environments.warm.adoption import adopting
+from respawn_jobs.runner.kernel.held_child import end_all
+from respawn_kernels.checkpoint.manifest import Manifest
 from support.holding import HELD, problems
 from support.namespaces import restore
 from support.processes import held_and_writers, runs
-from support.waiting import wait_for
+from support.waiting import moment, wait_for
 
 pytestmark = pytest.mark.integration
 
 KILLS = {"kernel": 12, "held child": 6, "writer": 5, "runner": 6}
 LONG_KILLS = {"kernel": 90, "held child": 40, "writer": 30, "runner": 40}
 _CELLS = 60
-_LATEST = 0.4
-"""Seconds after the start of a kernel in which it is killed."""
+_LATEST = 12
+"""The last boundary that is waited for before a process is killed; the first kills may come before any."""
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Give this process its signal handlers back: restored states ignore most signals."""
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) != handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +75,14 @@ class Scene:
             return int((self.spool / file).read_text())
         return 0
 
+    def reach(self, boundary: int) -> None:
+        """Wait until the kernel was at a boundary, however slow the machine is."""
+        wait_for(lambda: self.witness()[0] >= boundary, 60, f"boundary {boundary}", interval=0.001)
+
+    def complete(self) -> list[int]:
+        """Return the cells whose checkpoints are there."""
+        return sorted(int(file.stem) for file in (self.spool / "manifests").glob("*.json"))
+
     def kill(self, whom: str, chance: random.Random) -> None:
         """Kill one process; when it is a child of the kernel, the kernel afterwards, as a cell may."""
         if whom in ("kernel", "runner"):
@@ -75,7 +93,7 @@ class Scene:
                 lambda: held_and_writers(self.spool)[whom == "writer"], 0.3, whom, interval=0.001
             )
             os.kill(chance.choice(found), signal.SIGKILL)
-        time.sleep(chance.random() / 50)
+        moment(chance, 0.02)
         os.kill(self.kernel, signal.SIGKILL)
 
     def over(self) -> bool:
@@ -89,7 +107,7 @@ class Scene:
 
     def restorable(self) -> list[int]:
         """Return the cells whose checkpoints are there, having restored the last two and looked at them."""
-        cells = sorted(int(file.stem) for file in (self.spool / "manifests").glob("*.json"))
+        cells = self.complete()
         for cell in cells[-2:]:
             manifest = Manifest.from_json((self.spool / "manifests" / f"{cell}.json").read_bytes())
             assert (manifest.cell, manifest.mode) == (cell, "fork")
@@ -114,7 +132,10 @@ def test_what_a_kill_leaves_restores_as_the_state_after_one_cell(
         for number in range(kills):
             spool = tmp_path / str(number)
             scene = Scene(nursery, spool, chance.randrange(10**6))
-            time.sleep(chance.random() * _LATEST)
+            if number == kills - 1:  # which cells are stored is chance, and a killed runner leaves no others
+                wait_for(scene.complete, 60, "a complete checkpoint", interval=0.001)
+            scene.reach(chance.randrange(-1, _LATEST))
+            moment(chance, 0.01)
             with suppress(ProcessLookupError):  # all cells were run
                 scene.kill(whom, chance)
             wait_for(scene.over, 20, f"the end of everything after the kill of a {whom}, number {number}")

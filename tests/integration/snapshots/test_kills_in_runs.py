@@ -6,17 +6,17 @@ import os
 import random
 import signal
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
-from respawn_jobs.held import children
-from respawn_jobs.models import JobSettings, RunState
+from respawn_jobs.host.process_tree import children_of
+from respawn_jobs.model.runs import RunState
+from respawn_jobs.model.settings import JobSettings
 from support.lengths import quick
 from support.processes import look
-from support.waiting import wait_for
+from support.waiting import moment, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -29,16 +29,17 @@ STEPS = 8
 def killer(seed: int, name: str) -> Callable[[], None]:
     """Return what kills a process of the run to come whose name begins so, at a random instant."""
     chance = random.Random(seed)
-    others = set(children())  # servers that the session shares, and what earlier tests left to be reaped
+    # Servers that the session shares, and what earlier tests left to be reaped.
+    others = set(children_of(os.getpid()))
 
     def found(name: str) -> list[int]:
-        seen = [look(pid) for pid in children() if pid not in others]
+        seen = [look(pid) for pid in children_of(os.getpid()) if pid not in others]
         return [one.pid for one in seen if one is not None and one.runs and one.name.startswith(name)]
 
     def kill() -> None:
         with suppress(AssertionError, ProcessLookupError):
             wait_for(lambda: found("held-"))
-            time.sleep(chance.random() / 2)
+            moment(chance, 0.5)
             os.kill(chance.choice(wait_for(lambda: found(name), 2, interval=0.001)), signal.SIGKILL)
 
     return kill
@@ -60,6 +61,7 @@ def seed(number: int) -> int:
     return given + number
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("share", [0.03, 0.5])
 @pytest.mark.parametrize("number", quick({0}, range(3)))
 def test_a_killed_kernel_costs_the_cell_that_ran(bench, number: int, share: float) -> None:
@@ -79,6 +81,7 @@ def test_a_killed_kernel_costs_the_cell_that_ran(bench, number: int, share: floa
     assert bench.printed(resumed.run.id, STEPS + 1) == f"{STEPS} {list(range(1, STEPS + 1))} True\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", quick({0}, range(3)))
 def test_a_killed_held_child_changes_nothing_of_the_result(bench, number: int) -> None:
     queued, state = run(bench, killer(seed(number), "held-"), 1)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.held import adopting, end_all
-from respawn_kernels.budget import proportional_bytes
-from respawn_kernels.held import MEGABYTE, Options, Place
+from respawn_environments.warm.adoption import adopting
+from respawn_jobs.runner.kernel.held_child import end_all
+from respawn_kernels.exchange.messages import MEGABYTE, HeldChildFiles, Options
+from respawn_kernels.fork.memory_budget import proportional_bytes
 from support.kernels import AGENT, running_kernel
 from support.lengths import quick
 from support.processes import held_and_writers, runs
@@ -44,6 +45,7 @@ class Watch(threading.Thread):
         return self.most
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pause", quick({1}, [0.02, 0.002]))
 def test_kernel_and_child_stay_within_the_budget_while_a_cell_rewrites_an_array(
     tmp_path: Path, pause: float
@@ -54,7 +56,7 @@ def test_kernel_and_child_stay_within_the_budget_while_a_cell_rewrites_an_array(
         limit = (proportional_bytes(kernel.pid) + ROOM) // MEGABYTE
         kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()}, {Options(memory_mb=limit).to_json()!r})")
         kernel.silent(f"{AGENT}.hold(0)")
-        place = Place(spool, 0)
+        place = HeldChildFiles(spool, 0)
         held = place.read_held()
         assert held is not None
         assert held.pid is not None
@@ -82,7 +84,7 @@ def test_a_cell_that_changes_little_is_held_to_its_end(tmp_path: Path) -> None:
         kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()}, {Options(memory_mb=limit).to_json()!r})")
         kernel.silent(f"{AGENT}.hold(0)")
         kernel.run("for turn in range(40): array[:1000] += 1; time.sleep(0.02); scratch = np.ones(1_000_000)")
-        held = Place(spool, 0).read_held()
+        held = HeldChildFiles(spool, 0).read_held()
         assert held is not None
         assert held.pid is not None
         assert runs(held.pid)

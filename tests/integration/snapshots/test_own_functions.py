@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.held import adopting, end_all
-from respawn_kernels.evidence.record import CellEvidence
-from respawn_kernels.held import SAVE, Options, Place
+from respawn_environments.warm.adoption import adopting
+from respawn_jobs.runner.kernel.held_child import end_all
+from respawn_kernels.exchange.cell_evidence import CellEvidence
+from respawn_kernels.exchange.messages import SAVE, HeldChildFiles, Options
 from support.kernels import AGENT, Kernel, running_kernel
 from support.waiting import wait_for
 
@@ -63,6 +64,6 @@ def test_nothing_between_cells_calls_what_a_cell_put_there(kernel: Kernel, tmp_p
 def test_a_state_is_written_though_the_clock_stands_still(kernel: Kernel, tmp_path: Path) -> None:
     kernel.run("import time\nx = [1]\ntime.time = time.monotonic = time.perf_counter = lambda: 0")
     kernel.silent(f"{AGENT}.hold(0)")
-    place = Place(tmp_path / "spool", 0)
+    place = HeldChildFiles(tmp_path / "spool", 0)
     assert place.tell(SAVE)
     assert wait_for(place.read_report, 60, "the child's report").state == "saved"

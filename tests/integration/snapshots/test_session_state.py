@@ -10,11 +10,12 @@ from pathlib import Path
 import papermill
 import pytest
 
-from respawn_jobs.held import adopting, end_all
-from respawn_jobs.models import RunState
-from respawn_kernels.held import SAVE, Place
-from respawn_kernels.manifest import Manifest
-from respawn_kernels.restore import RestorePoint, run_directory
+from respawn_environments.warm.adoption import adopting
+from respawn_jobs.model.runs import RunState
+from respawn_jobs.runner.kernel.held_child import end_all
+from respawn_kernels.checkpoint.manifest import Manifest
+from respawn_kernels.exchange.messages import SAVE, HeldChildFiles
+from respawn_kernels.exchange.restore_point import RestorePoint, run_directory
 from support.bench import Bench
 from support.kernels import AGENT, running_kernel
 from support.notebooks import notebook, text
@@ -80,8 +81,8 @@ def hold_after_snippets(work: Path) -> Path:
         for cell, source in enumerate(SOURCES):
             kernel.run(source)
             kernel.silent(f"{AGENT}.hold({cell})")
-        assert Place(spool, CELL).tell(SAVE)
-        wait_for(Place(spool, CELL).read_report, 120, "the child's report")
+        assert HeldChildFiles(spool, CELL).tell(SAVE)
+        wait_for(HeldChildFiles(spool, CELL).read_report, 120, "the child's report")
         end_all(spool)
     point = RestorePoint(RUN, CELL, "python3", failing_cell=CELL + 1)
     (spool / "restore.json").write_text(point.to_json())
@@ -93,6 +94,7 @@ def failed_of(report: Path) -> list[dict[str, str]]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["restored", "debugged", "debugged again"])
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_part_is_as_in_a_run_from_the_top(ways: dict[str, dict[str, str]], name: str, way: str) -> None:
@@ -100,6 +102,7 @@ def test_part_is_as_in_a_run_from_the_top(ways: dict[str, dict[str, str]], name:
     assert ways[way][name] == ways["plain"][name]
 
 
+@pytest.mark.long
 def test_nothing_is_announced_that_came_back(ways: dict[str, dict[str, str]]) -> None:
     assert ways["unstored"] == {}
     assert ways["failed"] == {}
@@ -148,6 +151,7 @@ def test_each_lost_assignment_is_named_with_its_own_cell(bench: Bench) -> None:
 SIMPLE = ("random", "decimal", "environment", "time zone", "setting of a module", "import path", "warnings")
 
 
+@pytest.mark.long
 def test_parts_come_back_in_a_resumed_run(bench: Bench) -> None:
     cells = ["import os, sys, settings_of_app", *(SNIPPETS[name][0] for name in SIMPLE)]
     looks = [f"print({SNIPPETS[name][1]})" for name in SIMPLE]

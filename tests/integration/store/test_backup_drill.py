@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from respawn_jobs.models import RunState
-from respawn_jobs.remote import RemoteService
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.model.runs import RunState
+from respawn_jobs.remote.client import RemoteService
 from support.lengths import quick
 from support.lonely import TOKEN, LonelyService, answering_hub, start_service
 from support.notebooks import notebook, text
@@ -100,6 +100,7 @@ def _kill(service: LonelyService) -> None:
     psutil.wait_procs(family, timeout=30)
 
 
+@pytest.mark.long
 def test_what_was_backed_up_beside_running_notebooks_is_back_and_a_failed_run_goes_on(
     places: tuple[Place, Place, str], serve: Any, tmp_path: Path
 ) -> None:

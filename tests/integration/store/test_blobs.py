@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.errors import Corrupt, InvalidInput, NotFound, Unavailable
 from respawn_kernels.digest import digest_of, digest_of_file
 
@@ -156,7 +156,7 @@ def test_a_blob_that_was_cut_short_is_healed_by_the_next_put(tmp_path):
 _PASS = """
 import resource, sys
 from pathlib import Path
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_kernels.digest import digest_of_file
 
 store, source, target = BlobStore(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
@@ -170,6 +170,7 @@ print((peak() - before) * 1024)
 """
 
 
+@pytest.mark.long
 def test_a_large_blob_never_lies_whole_in_memory(store, tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
     with source.open("wb") as file:

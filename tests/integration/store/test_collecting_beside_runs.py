@@ -12,13 +12,17 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from respawn_jobs.access import Actor
-from respawn_jobs.artifact_parts import sealed
+from respawn_jobs.api.runner_protocol import ArtifactCommit, CheckpointCommit, Outcome
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest
+from respawn_jobs.blobs.artifact_parts import sealed
 from respawn_jobs.errors import InvalidInput, Unavailable
-from respawn_jobs.ledger import Ledger, named_blobs
-from respawn_jobs.models import Artifact, ArtifactPart, CellError, CellState, Checkpoint, JobSettings
-from respawn_jobs.protocol import ArtifactCommit, CheckpointCommit, Outcome
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
-from respawn_jobs.store.service_tables import RunEndRow
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.ledger.blobs import references
+from respawn_jobs.model.artifacts import Artifact, ArtifactPart
+from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.runs import CellError, CellState
+from respawn_jobs.model.settings import JobSettings
+from respawn_jobs.store.service_tables import RunOutboxRow
 from respawn_jobs.store.tables import BlobRow, RunRow
 from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text
@@ -134,6 +138,7 @@ def ledger(db_url: str, tmp_path: Path, clock: HurriedClock) -> Iterator[Ledger]
     opened.close()
 
 
+@pytest.mark.long
 def test_no_blob_that_a_record_names_is_ever_missing(ledger: Ledger, clock: HurriedClock) -> None:
     person = ledger.as_actor(Actor.owner("ada"))
     settings = JobSettings(keep_runs=2, keep_days=1000.5)
@@ -175,7 +180,7 @@ def _old_runs_removed_twice_at_once(ledger: Ledger, clock: HurriedClock) -> int:
     """Let two replicas remove old runs, and return how many are gone: each run once."""
     clock.forward(days=3)
     with ledger.database.session(write=True) as session:
-        session.execute(delete(RunEndRow))
+        session.execute(delete(RunOutboxRow))
         before = session.scalar(select(func.count(RunRow.id))) or 0
     removed: list[int] = []
     threads = [
@@ -207,4 +212,4 @@ def _unnamed_after_all(ledger: Ledger, clock: HurriedClock) -> set[str]:
 
 def _named(ledger: Ledger) -> set[str]:
     with ledger.database.session() as session:
-        return {digest for page in named_blobs.all_named(session) for digest in page}
+        return {digest for page in references.all_named(session) for digest in page}

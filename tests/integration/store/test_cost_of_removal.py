@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, insert, select
 
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.api.versions import JobChange
 from respawn_jobs.ids import new_id
-from respawn_jobs.service import Promotion, RunRequest
-from respawn_jobs.service_versions import JobChange
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import (
     AttemptRow,
@@ -106,7 +106,7 @@ def test_a_job_with_many_runs_is_removed_in_short_transactions(
     for cell in range(CELLS):
         played.execute(cell)
     played.succeed()
-    stage.ledger.follow_ends()
+    stage.ledger.trigger_downstream()
     _copies(stage, run, RUNS - 1)
     stage.root.change_job(JOB, JobChange(archived=True))
 

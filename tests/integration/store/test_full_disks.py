@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.api.service import Promotion, RunRequest
+from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.service import Promotion, RunRequest
 from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.notebooks import read_notebook
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
+from respawn_jobs.notebook.document import read_notebook
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner, printed
 
@@ -45,6 +45,7 @@ def test_a_run_is_lost_and_resumed_with_all_its_blobs_on_s3(s3_server, tmp_path,
     ledger.close()
 
 
+@pytest.mark.long
 def test_the_command_keeps_state_on_s3_and_resumes_from_there(s3_server, tmp_path, monkeypatch, capsys):
     for name, value in s3_server.env.items():
         monkeypatch.setenv(name, value)

@@ -7,19 +7,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import MetaData, delete, insert, select, text
+from sqlalchemy import MetaData, delete, insert, inspect, select, text
 
 from respawn_jobs.access import Actor
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
-from respawn_jobs.service_history import ImportRequest
-from respawn_jobs.store import database as module
-from respawn_jobs.store.database import HEAD, Database
-from respawn_jobs.store.tables import ArtifactRow, BlobRow, NamespaceBlobRow, RunRow
+from respawn_jobs.store.database import Database
+from respawn_jobs.store.schema import OURS
+from respawn_jobs.store.tables import ArtifactRow
 from support.clocks import MovedClock
+from support.later_schemas import later, script
 from support.lengths import quick
 from support.notebooks import notebook
 from support.notebooks import text as notebook_text
@@ -27,11 +25,20 @@ from support.runners import PlayedRunner
 
 pytestmark = pytest.mark.integration
 _ADA = Actor.owner("ada")
-_REVISIONS = sorted(
-    path.name[1:5] for path in (module._MIGRATIONS / "versions").glob("v*.py") if path.name[1:5] != HEAD
-)
-_AUTHORS = "0009"
-"""The revision from which on a run tells whose code has made its state."""
+_REVISIONS = sorted(path.name[1:5] for path in (OURS.scripts / "versions").glob("v*.py"))
+"""All of them, the newest too: what is copied into a store of that one is all that a store holds."""
+_NUMBER = int(OURS.head) + 1
+_STEP = """
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("colour", sa.String(16), nullable=False, server_default="red"))
+    op.execute("UPDATE jobs SET colour = name WHERE name = 'report'")
+"""
+_BROKEN_STEP = _STEP + '    op.execute("UPDATE no_such_table SET a = 1")\n'
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock(datetime(2026, 3, 2, 8, 0, 30, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -48,9 +55,8 @@ def old_url(db_url: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
 
 @pytest.mark.parametrize("revision", quick({0, len(_REVISIONS) - 1}, _REVISIONS))
 def test_a_store_of_an_earlier_version_goes_on_with_its_runs(
-    db_url: str, old_url: str, tmp_path: Path, revision: str
+    db_url: str, old_url: str, tmp_path: Path, clock: MovedClock, revision: str
 ) -> None:
-    clock = MovedClock(datetime(2026, 3, 2, 8, 0, 30, tzinfo=UTC))
     before = _opened(db_url, tmp_path, clock)
     runs = _history(before, clock)
     ada = before.as_actor(_ADA)
@@ -61,25 +67,15 @@ def test_a_store_of_an_earlier_version_goes_on_with_its_runs(
 
     after = _opened(old_url, tmp_path, clock)
     ada = after.as_actor(_ADA)
-    assert _revision(after.database) == HEAD
-    assert ada.runs(limit=100) == [
-        run.model_copy(
-            update={
-                "trigger_id": run.schedule,
-                "logical_at": run.due_at or run.created_at,
-                "authors": run.authors if revision >= _AUTHORS else [],
-            }
-        )
-        for run in listed
-    ]
+    assert after.database.revision() == OURS.head
+    assert ada.runs(limit=100) == listed
     for run, detail in shown.items():
         assert ada.show(run).cells == detail.cells, "cells ran under their run's parameters and lock"
         assert ada.show(run).checkpoints == detail.checkpoints
     assert ada.audit() == audit
     assert after.verify_audit() == len(audit)
-    _check_filled_in(after)
     failed, scheduled = runs[0], runs[-1]
-    assert [kept.name for kept in ada.artifacts(failed)] == ([] if revision == "0001" else ["model"])
+    assert [kept.name for kept in ada.artifacts(failed)] == ["model"]
 
     clock.now -= timedelta(minutes=1)  # by the same time again
     assert after.queue_due() == [], "it made its run before"
@@ -92,33 +88,41 @@ def test_a_store_of_an_earlier_version_goes_on_with_its_runs(
     after.close()
 
 
-def test_runs_that_were_imported_before_are_still_the_archives(
-    db_url: str, old_url: str, tmp_path: Path
+def test_the_next_step_is_taken_once_on_a_store_with_jobs(
+    db_url: str, tmp_path: Path, clock: MovedClock
 ) -> None:
-    clock = MovedClock(datetime(2026, 3, 2, 8, 0, 30, tzinfo=UTC))
-    before = _opened(db_url, tmp_path, clock)
-    ada = before.as_actor(_ADA)
-    ada.promote(Promotion(name="report", notebook=notebook_text(notebook("b = 2", "c = d"))))
-    failed = ada.run(RunRequest(job="report")).id
-    runner = PlayedRunner(before, failed)
-    runner.begin()
-    runner.execute(0)
-    runner.fail(1)
-    ada.export_run(failed, tmp_path / "run.zip")
-    imported = ada.import_run(tmp_path / "run.zip", ImportRequest(namespace="team/risk", job="imported"))
-    resumed = ada.resume(imported.id, ResumeRequest(load_imported=True))
-    version = ada.version(imported.id)
-    told = {run.id: run.authors for run in (ada.show(imported.id).run, ada.show(resumed.id).run)}
-    before.close()
-    _copy(db_url, old_url, "0008")
+    ledger = _opened(db_url, tmp_path, clock)
+    for name in ("report", "other"):
+        ledger.as_actor(_ADA).promote(Promotion(name=name, notebook=notebook_text(notebook("a = 1"))))
+    ledger.close()
+    schema = later(tmp_path / "next", [script(_NUMBER, _STEP, release="0.2")], release="0.2")
+    for _ in range(2):
+        database = Database(db_url, schema=schema)
+        database.prepare()
+        assert database.revision() == schema.head
+        with database.session() as session:
+            colours = session.execute(text("SELECT name, colour FROM jobs ORDER BY name")).all()
+        assert colours == [("other", "red"), ("report", "report")]
+        database.close()
 
-    after = _opened(old_url, tmp_path, clock)
-    ada = after.as_actor(_ADA)
-    archive = [f"archive of {failed}, exported by {_ADA.name}"]
-    assert told[imported.id] == archive
-    assert {run: ada.show(run).run.authors for run in told} == told
-    assert ada.version(imported.id).authors == version.authors == archive
-    after.close()
+
+def test_a_step_that_fails_leaves_the_store_as_it_was(db_url: str, tmp_path: Path, clock: MovedClock) -> None:
+    _opened(db_url, tmp_path, clock).close()
+    schema = later(tmp_path / "broken", [script(_NUMBER, _BROKEN_STEP, release="0.2")], release="0.2")
+    database = Database(db_url, schema=schema)
+    with pytest.raises(Exception, match="no_such_table"):
+        database.prepare()
+    database.close()
+    database = Database(db_url)
+    database.prepare()
+    assert database.revision() == OURS.head
+    with database.session() as session:
+        columns = {column["name"] for column in inspect(session.connection()).get_columns("jobs")}
+        stated = session.scalars(text("SELECT revision FROM schema_versions")).all()
+    assert "colour" not in columns
+    assert "settings" in columns
+    assert stated == _REVISIONS
+    database.close()
 
 
 def _history(ledger: Ledger, clock: MovedClock) -> list[str]:
@@ -160,43 +164,23 @@ def _artifact(run: str, now: datetime) -> ArtifactRow:
     )  # fmt: skip
 
 
-def _check_filled_in(ledger: Ledger) -> None:
-    with ledger.database.session() as session:
-        for row in session.scalars(select(RunRow)):
-            assert row.namespace == "team/risk"
-            assert row.logical_at == (row.due_at or row.created_at)
-            assert (row.trigger_id is None) == (row.schedule_id is None)
-        held = set(session.scalars(select(NamespaceBlobRow.digest)))
-        assert held
-        assert held == set(session.scalars(select(BlobRow.digest))), "blobs that were there are registered"
-
-
 def _opened(url: str, directory: Path, clock: MovedClock) -> Ledger:
     database = Database(url)
     database.prepare()
     return Ledger(database, BlobStore((directory / "blobs").as_uri()), clock=clock)
 
 
-def _revision(database: Database) -> str | None:
-    with database.session() as session:
-        return session.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
 def _copy(newer_url: str, url: str, revision: str) -> None:
     """Fill an empty database with what a store of an earlier revision can hold of another one."""
     newer, older = Database(newer_url), Database(url)
-    config = Config()
-    config.set_main_option("script_location", str(module._MIGRATIONS))
-    with older.engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    assert _revision(older) == revision
+    older.migrate(revision)
+    assert older.revision() == revision
     theirs, ours = MetaData(), MetaData()
     theirs.reflect(newer.engine)
     ours.reflect(older.engine)
     with newer.engine.connect() as source, older.session(write=True) as target:
         for table in ours.sorted_tables:
-            if table.name == "alembic_version":
+            if table.name in ("alembic_version", "schema_versions"):
                 continue
             columns = [theirs.tables[table.name].c[column.name] for column in table.columns]
             rows = [dict(row) for row in source.execute(select(*columns)).mappings()]

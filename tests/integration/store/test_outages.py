@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from respawn_hub.settings import Settings
+from respawn_hub.startup.settings import Settings
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.store.database import Database
@@ -54,6 +54,7 @@ def hub_port() -> Iterator[int]:
         yield port
 
 
+@pytest.mark.long
 def test_a_service_starts_without_its_database_and_is_ready_when_it_comes(
     cluster: Postgres, url: str, hub_port: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -61,24 +62,25 @@ def test_a_service_starts_without_its_database_and_is_ready_when_it_comes(
     cluster.stop()
     settings = Settings(data=tmp_path, db_url=url)
     with whole_service(settings, hub_port=hub_port, executor=NoPlaces()) as service:
-        health = httpx.get(f"{service}/api/health")
+        health = httpx.get(f"{service}/api/v1/health")
         assert health.status_code == 503
         assert "database" in health.text
-        refused = httpx.get(f"{service}/api/jobs", headers=_HEADERS)
+        refused = httpx.get(f"{service}/api/v1/jobs", headers=_HEADERS)
         assert refused.status_code == 503
         assert refused.json()["error"] == "unavailable"
         assert "does not answer" in refused.json()["message"]
         assert _promote(service).status_code == 503
 
         cluster.start()
-        wait_for(lambda: httpx.get(f"{service}/api/health").status_code == 200, 30, "a healthy service")
+        wait_for(lambda: httpx.get(f"{service}/api/v1/health").status_code == 200, 30, "a healthy service")
         assert _promote(service).status_code == 201
-        assert len(httpx.get(f"{service}/api/jobs", headers=_HEADERS).json()) == 1
+        assert len(httpx.get(f"{service}/api/v1/jobs", headers=_HEADERS).json()) == 1
     said = caplog.text + health.text + refused.text
     assert "hush-hush" not in said
     assert f":{cluster.port}" in said, "it is told which database"
 
 
+@pytest.mark.long
 def test_a_service_whose_database_went_away_catches_up_when_it_is_back(
     cluster: Postgres, url: str, hub_port: int, tmp_path: Path
 ) -> None:
@@ -87,11 +89,11 @@ def test_a_service_whose_database_went_away_catches_up_when_it_is_back(
     with whole_service(settings, hub_port=hub_port, executor=NoPlaces(), clock=clock) as service:
         assert _promote(service).status_code == 201
         asked = {"job": "report", "cron": "* * * * *", "tz": "UTC"}
-        assert httpx.post(f"{service}/api/schedules", json=asked, headers=_HEADERS).status_code == 201
+        assert httpx.post(f"{service}/api/v1/schedules", json=asked, headers=_HEADERS).status_code == 201
         cluster.stop()
         clock.now += timedelta(minutes=10)
-        wait_for(lambda: httpx.get(f"{service}/api/health").status_code == 503, 30, "a sick service")
-        assert httpx.get(f"{service}/api/runs", headers=_HEADERS).status_code == 503
+        wait_for(lambda: httpx.get(f"{service}/api/v1/health").status_code == 503, 30, "a sick service")
+        assert httpx.get(f"{service}/api/v1/runs", headers=_HEADERS).status_code == 503
 
         cluster.start()
         (run,) = wait_for(lambda: _runs(service), 30, "what was due")
@@ -176,11 +178,11 @@ def test_a_command_on_a_database_that_is_down_is_refused(cluster: Postgres, url:
 
 def _promote(service: str) -> httpx.Response:
     document = {"name": "report", "notebook": text(notebook("a = 1"))}
-    return httpx.post(f"{service}/api/versions", json=document, headers=_HEADERS)
+    return httpx.post(f"{service}/api/v1/versions", json=document, headers=_HEADERS)
 
 
 def _runs(service: str) -> list[dict]:
-    answer = httpx.get(f"{service}/api/runs", headers=_HEADERS)
+    answer = httpx.get(f"{service}/api/v1/runs", headers=_HEADERS)
     return answer.json() if answer.status_code == 200 else []
 
 

@@ -10,11 +10,11 @@ from threading import Barrier
 import pytest
 from sqlalchemy import select
 
-from respawn_jobs.ledger.attempts import end_attempt
-from respawn_jobs.ledger.context import find_version
-from respawn_jobs.ledger.overlap import admit
-from respawn_jobs.ledger.runs import new_run
-from respawn_jobs.models import Run, RunState, Trigger
+from respawn_jobs.ledger.attempts.lifecycle import end_attempt
+from respawn_jobs.ledger.context.context import find_version
+from respawn_jobs.ledger.runs.queries import new_run
+from respawn_jobs.ledger.triggers.overlap import admit
+from respawn_jobs.model.runs import Run, RunState, Trigger
 from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow
 from support.postgres import Postgres
 from support.queues import START, Stage
@@ -104,7 +104,7 @@ def test_a_run_whose_runner_said_that_it_succeeded_is_in_nobodys_way(
     assert stage.take() == [ending]
     # The process dies between the two steps in which an attempt ends.
     with monkeypatch.context() as patch:
-        patch.setattr("respawn_jobs.ledger.port.settle", lambda *_: None)
+        patch.setattr("respawn_jobs.ledger.attempts.runner_port.settle", lambda *_: None)
         stage.end(ending)
     newest = come_due(stage)
     stage.ledger.expire()
@@ -135,7 +135,7 @@ def test_a_run_that_succeeds_while_another_waits_for_its_lock_is_in_nobodys_way(
 
 
 def waits_for_a_lock(postgres: Postgres, url: str) -> bool:
-    """Tell whether somebody waits for a row of this database."""
+    """Return whether somebody waits for a row of this database."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
     with postgres.connect() as connection:
         row = connection.execute(query, [url.rpartition("/")[2]]).fetchone()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, ScheduleRequest
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.service import Promotion, ScheduleRequest
 from support.notebooks import notebook, text
 
 pytestmark = pytest.mark.integration
@@ -32,7 +32,7 @@ import sys
 from pathlib import Path
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.service import RunRequest
+from respawn_jobs.api.service import RunRequest
 ada = Ledger.embedded(Path(sys.argv[1])).as_actor(Actor.owner("ada"))
 while True:
     print(ada.run(RunRequest(job="report")).id, flush=True)

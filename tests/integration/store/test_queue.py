@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import text, update
 
-from respawn_jobs.ledger.queue import _HEADS
+from respawn_jobs.ledger.attempts.dispatch import _HEADS
 from respawn_jobs.store.tables import RunRow
 from support.queues import START, Stage, counted_statements
 

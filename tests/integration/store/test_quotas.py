@@ -9,13 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from respawn_hub.settings import Settings
+from respawn_hub.startup.settings import Settings
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Service
 from respawn_jobs.errors import QuotaExceeded
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.quotas import Quotas
-from respawn_jobs.models import RunState
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest, Service
+from respawn_jobs.ledger.context.quotas import Quotas
+from respawn_jobs.model.runs import RunState
 from respawn_kernels.digest import digest_of
 from support.bench import opened
 from support.clocks import MovedClock
@@ -90,15 +90,15 @@ def test_a_full_namespace_takes_no_notebook_and_its_runs_record_how_they_end(
     runner.put("a small output")
 
 
-@pytest.mark.parametrize("most", [1, 4])
+@pytest.mark.parametrize(("most", "words"), [(1, "1 run of user/ada waits"), (4, "4 runs of user/ada wait")])
 def test_waiting_runs_are_refused_over_the_quota_and_due_ones_say_so(
-    ledger: Ledger, ada: Service, clock: MovedClock, most: int
+    ledger: Ledger, ada: Service, clock: MovedClock, most: int, words: str
 ) -> None:
     ledger.set_quotas(Quotas(waiting_runs=most))
     ada.schedule(ScheduleRequest(job="report", cron="* * * * *", tz="UTC"))
     for _ in range(most):
         ada.run(RunRequest(job="report"))
-    with pytest.raises(QuotaExceeded, match=f"{most} runs of user/ada wait already"):
+    with pytest.raises(QuotaExceeded, match=f"{words} already"):
         ada.run(RunRequest(job="report"))
     clock.forward(seconds=61)
     (due,) = ledger.queue_due()
@@ -127,11 +127,11 @@ def test_the_service_answers_403_and_tells_both_figures(tmp_path: Path) -> None:
     with answering_hub() as hub, whole_service(settings, hub_port=hub, executor=NoPlaces()) as url:
         ada = httpx.Client(headers={"Authorization": f"token {TOKEN}"}, timeout=30)
         with ada:
-            ada.post(f"{url}/api/versions", json={"name": "report", "notebook": SOURCE}).raise_for_status()
+            ada.post(f"{url}/api/v1/versions", json={"name": "report", "notebook": SOURCE}).raise_for_status()
             large = text(notebook(f"'{'x' * 2_000_000}'"))
-            over = ada.post(f"{url}/api/versions", json={"name": "other", "notebook": large})
-            ada.post(f"{url}/api/runs", json={"job": "report"}).raise_for_status()
-            second = ada.post(f"{url}/api/runs", json={"job": "report"})
+            over = ada.post(f"{url}/api/v1/versions", json={"name": "other", "notebook": large})
+            ada.post(f"{url}/api/v1/runs", json={"job": "report"}).raise_for_status()
+            second = ada.post(f"{url}/api/v1/runs", json={"job": "report"})
             figures = ada.get(f"{url}/metrics").text
     for refused, quota in ((over, "stored"), (second, "waiting")):
         assert refused.status_code == 403

@@ -26,6 +26,7 @@ def held() -> Iterator[int]:
             yield before
 
 
+@pytest.mark.long
 def test_a_server_whose_ports_were_taken_is_started_on_others(
     tmp_path: Path, held: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,7 @@ class Asked:
     """A JSON document; or the fields of a page's form, without its token; or bytes."""
     headers: dict[str, str] = field(default_factory=dict)
 
-    def said(self) -> str:
+    def known(self) -> str:
         """Return all that the sender knows, in one text."""
         body = self.body.decode("latin-1") if isinstance(self.body, bytes) else json.dumps(self.body)
         return " ".join([self.path, *self.query.values(), body, *self.headers.values()])
@@ -32,69 +32,70 @@ class Asked:
 
 Fields = Callable[[Things], Any]
 _OTHER_IDS = {
-    "POST /api/runs/{run}/cancel": {"run": "queued"},
+    "POST /api/v1/runs/{run}/cancel": {"run": "queued"},
     "POST /runs/{run}/cancel": {"run": "queued"},
     "POST /runner/{attempt}/claim": {"attempt": "unclaimed"},
     "GET /runner/{attempt}/blobs/{digest}": {"digest": "notebook"},
-    "GET /api/runs/{run}/blobs/{digest}": {"digest": "notebook"},
+    "GET /api/v1/runs/{run}/blobs/{digest}": {"digest": "notebook"},
 }
 """Where a path's parameter is another thing than the one of its name."""
 _QUERIES: dict[str, Fields] = {
-    "GET /api/jobs": lambda things: {"namespace": things.namespace},
-    "GET /api/graph": lambda things: {"namespace": things.namespace},
-    "GET /api/runs": lambda things: {"job": things.job},
-    "GET /api/backfills": lambda things: {"job": things.job},
-    "GET /api/job": lambda things: {"ref": things.job},
-    "GET /api/job/versions": lambda things: {"ref": things.job},
-    "GET /api/job/versions/{number}/notebook": lambda things: {"ref": things.job},
-    "GET /api/job/compare": lambda things: {"ref": things.job, "old": "1", "new": "1"},
+    "GET /api/v1/jobs": lambda things: {"namespace": things.namespace},
+    "GET /api/v1/graph": lambda things: {"namespace": things.namespace},
+    "GET /api/v1/runs": lambda things: {"job": things.job},
+    "GET /api/v1/backfills": lambda things: {"job": things.job},
+    "GET /api/v1/versions": lambda things: {"job": things.job},
+    "GET /api/v1/versions/{number}/notebook": lambda things: {"job": things.job},
+    "GET /api/v1/versions/comparison": lambda things: {"job": things.job, "old": "1", "new": "1"},
     "GET /jobs/{kind}/{owner}/{name}/compare": lambda things: {"old": "1", "new": "1"},
-    "GET /api/job/triggers": lambda things: {"ref": things.job},
-    "PATCH /api/job/settings": lambda things: {"ref": things.job},
-    "PATCH /api/job": lambda things: {"ref": things.job},
-    "PUT /api/job/current": lambda things: {"ref": things.attic},
-    "DELETE /api/job": lambda things: {"ref": things.attic},
-    "DELETE /api/job/versions/{number}": lambda things: {"ref": things.attic},
-    "PATCH /api/after": lambda things: {"job": things.downstream},
-    "DELETE /api/after": lambda things: {"job": things.downstream},
-    "GET /api/schedules/preview": lambda things: {"cron": "0 3 * * *", "tz": "UTC"},
-    "POST /api/runs/import": lambda things: {"namespace": things.namespace, "job": "imported"},
+    "GET /api/v1/triggers": lambda things: {"job": things.job},
+    "PATCH /api/v1/settings": lambda things: {"job": things.job},
+    "PUT /api/v1/versions/current": lambda things: {"job": things.attic},
+    "DELETE /api/v1/versions/{number}": lambda things: {"job": things.attic},
+    "PATCH /api/v1/dependencies": lambda things: {"job": things.downstream},
+    "DELETE /api/v1/dependencies": lambda things: {"job": things.downstream},
+    "GET /api/v1/schedules/preview": lambda things: {"cron": "0 3 * * *", "tz": "UTC"},
+    "POST /api/v1/runs/import": lambda things: {"namespace": things.namespace, "job": "imported"},
     "GET /runs/{run}/cells": lambda things: {"index": "1"},
     "GET /runs/{run}/cells/{cell}/outputs/{index}/search": lambda things: {"q": "e"},
 }
 _BODIES: dict[str, Fields] = {
-    "POST /api/versions": lambda things: {
+    "POST /api/v1/versions": lambda things: {
         "name": JOB,
         "namespace": things.namespace,
         "notebook": text(source("another")),
     },
-    "POST /api/versions/preview": lambda things: {
+    "POST /api/v1/versions/preview": lambda things: {
         "name": JOB,
         "namespace": things.namespace,
         "notebook": text(source("another")),
     },
-    "POST /api/runs": lambda things: {"job": things.job, "parameters": {"where": "here"}},
-    "POST /api/runs/{run}/plan": lambda things: {},
-    "POST /api/runs/{run}/resume": lambda things: {},
-    "POST /api/runs/{run}/restart": lambda things: {},
-    "POST /api/runs/import": lambda things: things.archive,
-    "PUT /api/runs/{run}/pin": lambda things: {"pinned": True},
-    "POST /api/blobs/orphans": lambda things: {"remove": True},
-    "POST /api/schedules": lambda things: {"job": things.job, "cron": "0 4 * * *", "tz": "UTC"},
-    "PATCH /api/schedules/{schedule}": lambda things: {"paused": True},
-    "PATCH /api/job/settings": lambda things: {"priority": 3},
-    "PATCH /api/job": lambda things: {"name": "renamed"},
-    "PUT /api/job/current": lambda things: {"version": 1},
-    "PUT /api/limits": lambda things: {"kind": "namespace", "name": things.namespace, "most": 1},
-    "POST /api/namespaces/retire": lambda things: {"namespace": things.namespace},
-    "POST /api/namespaces/move": lambda things: {"namespace": things.namespace, "new": "team/heirs"},
-    "PUT /api/after": lambda things: {"job": things.downstream, "after": [things.job], "needs": "any"},
-    "PATCH /api/after": lambda things: {"paused": True},
-    "POST /api/hooks": lambda things: {"job": things.job},
-    "POST /api/watches": lambda things: {"job": things.job, "prefix": "new", "parameter": "where"},
-    "POST /api/backfills": lambda things: {"job": things.job, "sets": [{"alpha": 1.0}]},
-    "POST /api/backfills/preview": lambda things: {"job": things.job, "sets": [{"alpha": 1.0}]},
-    "POST /api/backfills/{backfill}/stop": lambda things: {"cancel": True},
+    "POST /api/v1/runs": lambda things: {"job": things.job, "parameters": {"where": "here"}},
+    "POST /api/v1/runs/{run}/plan": lambda things: {},
+    "POST /api/v1/runs/{run}/resume": lambda things: {},
+    "POST /api/v1/runs/{run}/restart": lambda things: {},
+    "POST /api/v1/runs/import": lambda things: things.archive,
+    "PUT /api/v1/runs/{run}/pin": lambda things: {"pinned": True},
+    "POST /api/v1/blobs/orphans": lambda things: {"remove": True},
+    "POST /api/v1/schedules": lambda things: {"job": things.job, "cron": "0 4 * * *", "tz": "UTC"},
+    "PATCH /api/v1/schedules/{schedule}": lambda things: {"paused": True},
+    "PATCH /api/v1/settings": lambda things: {"priority": 3},
+    "PATCH /api/v1/jobs/{job}": lambda things: {"name": "renamed"},
+    "PUT /api/v1/versions/current": lambda things: {"version": 1},
+    "PUT /api/v1/limits": lambda things: {"kind": "namespace", "name": things.namespace, "max_running": 1},
+    "POST /api/v1/namespaces/retire": lambda things: {"namespace": things.namespace},
+    "POST /api/v1/namespaces/move": lambda things: {"namespace": things.namespace, "new": "team/heirs"},
+    "PUT /api/v1/dependencies": lambda things: {
+        "job": things.downstream,
+        "upstream": [things.job],
+        "trigger_rule": "one_success",
+    },
+    "PATCH /api/v1/dependencies": lambda things: {"paused": True},
+    "POST /api/v1/webhooks": lambda things: {"job": things.job},
+    "POST /api/v1/sensors": lambda things: {"job": things.job, "prefix": "new", "parameter": "where"},
+    "POST /api/v1/backfills": lambda things: {"job": things.job, "sets": [{"alpha": 1.0}]},
+    "POST /api/v1/backfills/preview": lambda things: {"job": things.job, "sets": [{"alpha": 1.0}]},
+    "POST /api/v1/backfills/{backfill}/stop": lambda things: {"cancel": True},
     "POST /runner/{attempt}/record": lambda things: [cell()],
     "POST /runner/{attempt}/begin": lambda things: {"skeleton": things.ids["digest"], "cells": [cell()]},
     "POST /runner/{attempt}/reconsider": lambda things: [],
@@ -158,7 +159,7 @@ def _plain(route: str, things: Things) -> dict[str, str]:
     """Return what stands in a path for parameters that are no ids."""
     kind, _, owner = things.namespace.partition("/")
     name = JOB if "/jobs/" in route else things.ids["artifact"]
-    name = "downstream" if "/after/" in route else name
+    name = "downstream" if "/dependency/" in route else name
     words = {
         "cell": "0",
         "index": "0",
@@ -172,7 +173,8 @@ def _plain(route: str, things: Things) -> dict[str, str]:
         words["cell"] = "1" if "/versions/" in route else "2"  # an executed notebook has a cell more
     if route.endswith("/versions/{number}/remove"):
         name = ATTIC
-    return {"kind": kind, "owner": owner, "name": name, **words}
+    job = things.attic if route.startswith("DELETE ") else things.job
+    return {"kind": kind, "owner": owner, "name": name, "job": job, **words}
 
 
 def _fresh(things: Things) -> bytes:

@@ -19,9 +19,10 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from respawn_hub.app import create_app, open_ledger
-from respawn_hub.configuration import SCOPES
-from respawn_hub.settings import HubSettings, Settings
+from respawn_hub.app import create_app
+from respawn_hub.hub_config.configuration import SCOPES
+from respawn_hub.startup.settings import HubSettings, Settings
+from respawn_hub.startup.store import open_ledger
 from respawn_jobs.ledger import Ledger
 from support.hub import RunningHub, running_hub
 from support.service import listening, running
@@ -131,7 +132,7 @@ def _served(
     inbox.mkdir()
     settings = Settings(data=data, db_url=db_url, inbox_url=str(inbox), blob_grace_seconds=86_400)
     ledger = open_ledger(settings)
-    told = HubSettings(
+    hub_settings = HubSettings(
         api_token=secret,
         api_url=f"{hub.url}/hub/api",
         client_id=f"service-{_NAME}",
@@ -141,7 +142,7 @@ def _served(
         host=hub.url,
         oauth_callback_url=f"{origin}{_PREFIX}oauth_callback",
     )
-    app = create_app(settings, told, ledger=ledger)
+    app = create_app(settings, hub_settings, ledger=ledger)
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
     with running(server, listener):
         yield Place(app, origin + _PREFIX.rstrip("/"), ledger, data, hub)

@@ -34,7 +34,7 @@ class Stored:
         self._seen = records.seen()
 
     def changed(self) -> bool:
-        """Tell whether anything was committed since the last look, by whomever."""
+        """Return whether anything was committed since the last look, by whomever."""
         before, self._seen = self._seen, self._records.seen()
         return bool(self._seen != before)
 
@@ -68,7 +68,7 @@ class SQLite:
 
 
 class PostgreSQL:
-    """A database of PostgreSQL, told by the content of all its tables."""
+    """A database of PostgreSQL, described by the content of all its tables."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection

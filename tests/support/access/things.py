@@ -13,19 +13,21 @@ from typing import Any
 from nbformat import NotebookNode
 
 from respawn_jobs.access import Actor
-from respawn_jobs.artifact_parts import sealed
+from respawn_jobs.api.backfills import BackfillRequest
+from respawn_jobs.api.history import ImportRequest as ImportRequest
+from respawn_jobs.api.runner_protocol import ArtifactCommit
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.api.triggers import DependencyRequest, HookRequest, SensorRequest
+from respawn_jobs.api.versions import JobChange
+from respawn_jobs.blobs.artifact_parts import sealed
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.hooks import sign
-from respawn_jobs.ledger.service import ActorService
-from respawn_jobs.models import Artifact, ArtifactPart, CellState, JobSettings
-from respawn_jobs.protocol import ArtifactCommit
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
-from respawn_jobs.service_backfills import BackfillRequest
-from respawn_jobs.service_history import ImportRequest as ImportRequest
-from respawn_jobs.service_triggers import AfterRequest, HookRequest, WatchRequest
-from respawn_jobs.service_versions import JobChange
+from respawn_jobs.ledger.people.actor_service import ActorService
+from respawn_jobs.model.artifacts import Artifact, ArtifactPart
+from respawn_jobs.model.runs import CellState
+from respawn_jobs.model.settings import JobSettings
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
+from support.signed_calls import headers_of, signed_call
 
 JOB, DOWNSTREAM, ATTIC = "report", "downstream", "attic"
 
@@ -63,11 +65,8 @@ class Things:
 
     def signed(self, body: bytes = b"", *, at: float | None = None) -> dict[str, str]:
         """Return the headers of a call of the webhook."""
-        timestamp = str(int(time.time() if at is None else at))
-        return {
-            "X-Respawn-Timestamp": timestamp,
-            "X-Respawn-Signature": sign(self.hook_secret, timestamp, body),
-        }
+        when = datetime.fromtimestamp(time.time() if at is None else at, UTC)
+        return headers_of(signed_call(self.hook_secret, when, body))
 
     def private(self) -> list[str]:
         """Return what nobody but readers may learn from an answer."""
@@ -106,9 +105,9 @@ def settle(ledger: Ledger, namespace: str, word: str, scratch: Path) -> Things:
     blob = json.dumps([{"output_type": "stream", "name": "stdout", "text": word}]).encode()
     unclaimed = PlayedRunner(ledger, owner.run(RunRequest(job=job, parameters=given)).id, claim=False)
     hook = owner.hook(HookRequest(job=job, parameters=given, accepts=["alpha"]))
-    owner.follow(AfterRequest(job=f"{namespace}/{DOWNSTREAM}", after=[job], parameters=given))
-    for said in (word, f"{word} again"):
-        owner.promote(Promotion(namespace=namespace, name=ATTIC, notebook=text(source(said))))
+    owner.set_dependency(DependencyRequest(job=f"{namespace}/{DOWNSTREAM}", upstream=[job], parameters=given))
+    for value in (word, f"{word} again"):
+        owner.promote(Promotion(namespace=namespace, name=ATTIC, notebook=text(source(value))))
     owner.change_job(f"{namespace}/{ATTIC}", JobChange(archived=True))
     archive = scratch / "archive.zip"
     owner.export_run(failed.run, archive)
@@ -124,7 +123,7 @@ def settle(ledger: Ledger, namespace: str, word: str, scratch: Path) -> Things:
             ScheduleRequest(job=job, cron="0 3 * * *", tz="UTC", parameters=given)
         ).id,
         "hook": hook.hook.id,
-        "watch": owner.watch(WatchRequest(job=job, prefix=word, parameter="where")).id,
+        "sensor": owner.add_sensor(SensorRequest(job=job, prefix=word, parameter="where")).id,
         "backfill": owner.backfill(BackfillRequest(job=job, sets=[given, given])).id,
         "artifact": f"{word}-model",
         "notebook": owner.version(failed.run).notebook,

@@ -11,9 +11,9 @@ from unittest.mock import patch
 from cryptography.fernet import Fernet
 from starlette.responses import Response
 
-from respawn_hub.auth import FORM_FIELD, FORM_HEADER
-from respawn_hub.runtime import Runtime
-from respawn_hub.sessions import SESSION
+from respawn_hub.auth.dependencies import FORM_FIELD, FORM_HEADER
+from respawn_hub.auth.runtime import Runtime
+from respawn_hub.auth.sessions import SESSION
 from support.access.asking import Asked, attempt_of
 from support.access.people import OUTSIDER, Person, Place
 from support.access.promise import Line, holders
@@ -31,7 +31,7 @@ _OTHER_SITE = {**_EMBEDDED, "Sec-Fetch-Site": "cross-site"}
 class Way:
     """One way in which a request comes."""
 
-    told: str
+    description: str
     leads: str
     headers: dict[str, str | bytes] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
@@ -44,13 +44,13 @@ class Way:
 class Session:
     """How a request with a session's cookie comes, and where that counts."""
 
-    told: str
+    description: str
     headers: dict[str, str]
     own_header: bool = False
     own_field: bool = False
 
     def counts(self, line: Line) -> bool:
-        """Tell whether the session speaks for the person, by the rule of docs/reference/access.md."""
+        """Return whether the session speaks for the person, by the rule of docs/reference/access.md."""
         looks = line.method in ("GET", "HEAD")
         site = self.headers.get("Sec-Fetch-Site")
         mode = self.headers.get("Sec-Fetch-Mode", "navigate")
@@ -113,10 +113,10 @@ def _open(line: Line, place: Place) -> Iterator[Way]:
 def _nobody(line: Line, place: Place, things: Things) -> Iterator[Way]:
     yield Way("nobody", WHO)
     yield Way("nobody, in a browser", WHO, dict(_NAVIGATES))
-    for told, value in _bad_tokens(place, things).items():
-        yield Way(f"somebody with {told}", WHO, {"Authorization": value})
-    for told, cookie in _bad_cookies(place).items():
-        yield Way(f"a browser with {told}", WHO, {**_NAVIGATES, "Cookie": f"{SESSION}={cookie}"})
+    for description, value in _bad_tokens(place, things).items():
+        yield Way(f"somebody with {description}", WHO, {"Authorization": value})
+    for description, cookie in _bad_cookies(place).items():
+        yield Way(f"a browser with {description}", WHO, {**_NAVIGATES, "Cookie": f"{SESSION}={cookie}"})
     outside = NO if line.taken == "token or session" else WHO
     yield Way("a user who may not enter", outside, {"Authorization": f"token {tokens_of(place)[OUTSIDER]}"})
     narrow = tokens_of(place)["narrow"]
@@ -197,7 +197,7 @@ def _way(session: Session, person: Person, form_token: str, leads: str, reads: b
     if session.own_header:
         headers[FORM_HEADER] = form_token
     fields = {FORM_FIELD: form_token} if session.own_field else {}
-    return Way(f"{person.kind} who {session.told}", leads, headers, fields, reads)
+    return Way(f"{person.kind} who {session.description}", leads, headers, fields, reads)
 
 
 def _runners(line: Line, things: Things) -> Iterator[Way]:
@@ -215,5 +215,5 @@ def _signed(things: Things, request: Asked) -> Iterator[Way]:
     yield Way("whoever signed another", WHO, {**things.signed(body + b" ")})
     yield Way("whoever signed it long ago", WHO, {**things.signed(body, at=time.time() - 1000)})
     forged = things.signed(body)
-    forged["X-Respawn-Signature"] = "sha256=" + "0" * 64
+    forged["webhook-signature"] = "v1," + "A" * 43 + "="
     yield Way("whoever makes a signature up", WHO, {**forged})

@@ -19,12 +19,13 @@ from pathlib import Path
 import httpx
 import psutil
 
+from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.errors import RespawnError
-from respawn_jobs.models import RunDetail, RunState
-from respawn_jobs.service import Promotion, RunRequest
-from support.hub import RunningHub, command_of, running_hub
+from respawn_jobs.model.runs import RunDetail, RunState
+from support.hub import RunningHub, running_hub
 from support.notebooks import notebook, text
-from support.waiting import wait_for
+from support.processes import command_of
+from support.waiting import moment, wait_for
 
 FAULTS = ("hub", "service", "both", "proxy")
 SIGN_IN_SECONDS = 30.0
@@ -90,7 +91,7 @@ class _Story:
     def suffer(self, fault: str) -> None:
         """Queue some runs, do one fault, and wait until all is well again."""
         runs = [self._queue(fault, number) for number in range(_QUEUED)]
-        time.sleep(self._chance.uniform(0, 2.0))  # the moment of the fault is what chance decides
+        moment(self._chance, 2.0)
         self._kill(fault)
         # A service whose hub was killed sees that a moment later, and may begin a run until then.
         self._faults |= dict.fromkeys(runs, datetime.now(UTC) + _NOTICED)
@@ -159,13 +160,13 @@ class _Story:
             detail = self._show(run)
             name, state = str(detail.run.parameters["name"]), detail.run.state
             claimed = [attempt.started_at for attempt in detail.attempts if attempt.started_at is not None]
-            said = f"{run} ({name}) is {state.value} and began {begun[name]} times in {len(claimed)} attempts"
+            text = f"{run} ({name}) is {state.value} and began {begun[name]} times in {len(claimed)} attempts"
             waited = all(at > fault for at in claimed)
             self._report.waited += waited
             if waited and (state, begun[name], len(claimed)) != (RunState.SUCCEEDED, 1, 1):
-                self._report.wrong.append(f"{said}, although none had begun at the fault")
+                self._report.wrong.append(f"{text}, although none had begun at the fault")
             if state not in (RunState.SUCCEEDED, RunState.LOST) or begun[name] > len(claimed):
-                self._report.wrong.append(said)
+                self._report.wrong.append(text)
         if self._report.waited == 0:
             self._report.wrong.append("no run was queued at a fault, so nothing is proven of those")
         services = self._services()

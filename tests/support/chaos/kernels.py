@@ -18,35 +18,36 @@ from pathlib import Path
 import psutil
 
 from respawn_jobs.access import Actor
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.api.backfills import BackfillRequest
+from respawn_jobs.api.service import Promotion, Service
+from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.errors import RespawnError
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import Cause, JobSettings, Run, RunState
-from respawn_jobs.policies import RetryPolicy
-from respawn_jobs.service import Promotion, Service
-from respawn_jobs.service_backfills import BackfillRequest
+from respawn_jobs.model.runs import Run, RunState
+from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
 from respawn_jobs.store.database import Database
-from support.chaos.journal import Journal
-from support.chaos.verdict import (
+from support.chaos.checker import (
     Case,
     Violation,
     all_blobs_are_there,
     all_runs_are_final,
     at_most_one_attempt_committed,
 )
+from support.chaos.journal import Journal
 from support.lonely import LonelyService, answering_hub, start_service
 from support.notebooks import notebook, text
+from support.processes import command_of
 from support.waiting import wait_for
 
 WEIGHTS = {"kill a kernel": 5, "kill a runner": 3, "kill a replica": 2, "cut connections": 2}
-_PARTS = {"kill a kernel": "ipykernel_launcher", "kill a runner": "respawn_jobs.warm"}
+_PARTS = {"kill a kernel": "ipykernel_launcher", "kill a runner": "respawn_jobs.runner.worker"}
 _LAST = 6
 """The cell that prints; the one with the parameters comes before all that the notebook has."""
 _LEASE_SECONDS = 5.0
-_PATIENCE_SECONDS = 60.0
+_TIME_LIMIT_SECONDS = 60.0
 """For each run: what is waited at most for all of them."""
 _RETRIES = dict.fromkeys(
-    Cause, RetryPolicy(attempts=20, delay_seconds=0.2, factor=1.0, longest_seconds=1.0, jitter=0.5)
+    Cause, RetryPolicy(attempts=20, delay_seconds=0.2, factor=1.0, max_delay_seconds=1.0, jitter=0.5)
 )
 
 
@@ -56,7 +57,7 @@ class Story:
 
     seed: int
     runs: list[Run] = field(default_factory=list)
-    harms: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
     attempts: int = 0
     resumed: int = 0
     """Attempts that went on from a kept state instead of the first cell."""
@@ -70,12 +71,12 @@ class Story:
 def run(
     seed: int, parameters: int, strikes: int, directory: Path, db_url: str, cut: Callable[[], int]
 ) -> Story:
-    """Execute `parameters` runs while `strikes` harms are done, and return what came of it.
+    """Execute `parameters` runs while `strikes` faults are done, and return what came of it.
 
     Args:
         seed: what chance follows from.
         parameters: how many runs the backfill makes.
-        strikes: how many harms; some find nothing to harm.
+        strikes: how many faults; some find nothing to hit.
         directory: where blobs and all else goes.
         db_url: a PostgreSQL database with today's schema.
         cut: ends every connection to it, and returns how many there were.
@@ -100,8 +101,8 @@ def run(
         ada.backfill(BackfillRequest(job="sums", sets=sets, parallel=4))
         with _replicas(2, directory, db_url) as replicas:
             _disturb(story, chance, strikes, replicas, ada, parameters, cut)
-            replicas.mend()
-            wait_for(lambda: _ended(ada, parameters), _PATIENCE_SECONDS * parameters, "all runs to end")
+            replicas.recover()
+            wait_for(lambda: _ended(ada, parameters), _TIME_LIMIT_SECONDS * parameters, "all runs to end")
         _judge(story, ada, ledger, effects)
     finally:
         ledger.close()
@@ -143,7 +144,7 @@ class _Replicas:
             data, self._hub_port, log=self._directory / "log", **self._environment
         )
 
-    def mend(self) -> None:
+    def recover(self) -> None:
         """Start those again that are gone."""
         for number, service in list(self.services.items()):
             if service.process.poll() is not None:
@@ -156,7 +157,7 @@ class _Replicas:
             with suppress(psutil.Error):
                 found += service.processes()
         self._seen.update(found)
-        return sorted((one for one in found if part in _command(one)), key=lambda one: one.pid)
+        return sorted((one for one in found if part in " ".join(command_of(one))), key=lambda one: one.pid)
 
     def close(self) -> None:
         """End all services; what they started must end with them."""
@@ -185,12 +186,6 @@ def _replicas(count: int, directory: Path, db_url: str) -> Iterator[_Replicas]:
             replicas.close()
 
 
-def _command(process: psutil.Process) -> str:
-    with suppress(psutil.Error):
-        return " ".join(process.cmdline())
-    return ""
-
-
 def _disturb(
     story: Story,
     chance: random.Random,
@@ -200,12 +195,12 @@ def _disturb(
     parameters: int,
     cut: Callable[[], int],
 ) -> None:
-    """Do the harms one after the other, a kernel's first, until all runs have ended."""
+    """Inject the faults one after the other, a kernel's first, until all runs have ended."""
     wait_for(lambda: replicas.processes(_PARTS["kill a kernel"]), 60, "a kernel")
     for done in range(strikes):
         until = time.monotonic() + chance.uniform(0.3, 2.5)
-        wait_for(lambda until=until: time.monotonic() >= until, 10, "the next harm")
-        replicas.mend()
+        wait_for(lambda until=until: time.monotonic() >= until, 10, "the next fault")
+        replicas.recover()
         if _ended(ada, parameters):
             return
         kind = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0] if done else "kill a kernel"
@@ -219,7 +214,7 @@ def _disturb(
                 continue
             with suppress(psutil.NoSuchProcess):
                 chance.choice(found).kill()
-        story.harms[kind] += 1
+        story.faults[kind] += 1
 
 
 def _ended(ada: Service, parameters: int) -> bool:
@@ -239,7 +234,7 @@ def _judge(story: Story, ada: Service, ledger: Ledger, effects: Path) -> None:
             violations += check(case, session)
     journal.close()
     ledger.verify_audit()
-    story.wrong = [f"{found.rule}: {found.told}" for found in violations]
+    story.wrong = [f"{found.rule}: {found.text}" for found in violations]
     # What no handler expected is logged as an error, and answered with a 500.
     log = effects.with_name("log").read_text()
     story.wrong += [line for line in log.splitlines() if line.startswith("[E") and "respawn_hub" in line]
@@ -255,7 +250,7 @@ def _judge(story: Story, ada: Service, ledger: Ledger, effects: Path) -> None:
         story.wrong += _wrong(ada, run, done[run.parameters["n"]])
         detail = ada.show(run.id)
         story.attempts += len(detail.attempts)
-        story.resumed += sum("goes on from cell" in (one.note or "") for one in detail.attempts)
+        story.resumed += sum("continues from cell" in (one.note or "") for one in detail.attempts)
 
 
 def _wrong(ada: Service, run: Run, effects: int) -> Iterator[str]:
@@ -266,9 +261,9 @@ def _wrong(ada: Service, run: Run, effects: int) -> Iterator[str]:
     n = run.parameters["n"]
     if run.state is RunState.SUCCEEDED:
         outputs = ada.outputs(run.id, _LAST)
-        said = "".join(output.get("text", "") for output in outputs)
-        if said != f"{3 * n + 2}\n":
-            yield f"{run.id} computed {said!r} of {n}"
+        printed = "".join(output.get("text", "") for output in outputs)
+        if printed != f"{3 * n + 2}\n":
+            yield f"{run.id} computed {printed!r} of {n}"
         if effects != 1:
             yield f"the effect of {run.id} happened {effects} times"
     else:

@@ -57,6 +57,9 @@ class NurseryExecutor:
         with self._lock:
             self._say(kill=attempt)
 
+    def expect(self) -> None:
+        """Prepare nothing."""
+
     def probe(self) -> list[tuple[str, str]]:
         """Return the attempts whose runner died, each once."""
         with self._lock:
@@ -117,7 +120,7 @@ def _tend(orders: int, reports: int, play: Callable[[str, str], int]) -> int:
     gc.freeze()  # children share this memory as long as nobody writes to it
     gc.disable()
     children: dict[int, str] = {}
-    rest, told_to_end = b"", None
+    rest, ending_since = b"", None
     while True:
         if select.select([orders], [], [], 0.05 if children else None)[0]:
             data = os.read(orders, 1 << 16)
@@ -125,10 +128,10 @@ def _tend(orders: int, reports: int, play: Callable[[str, str], int]) -> int:
                 break
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                told_to_end = _obey(json.loads(line), children, play) or told_to_end
+                ending_since = _obey(json.loads(line), children, play) or ending_since
         _reap(children, reports)
     while children:  # the replica is gone
-        if told_to_end is not None and time.monotonic() > told_to_end + _END_SECONDS:
+        if ending_since is not None and time.monotonic() > ending_since + _END_SECONDS:
             for pid in children:
                 os.kill(pid, signal.SIGKILL)
         signal.sigtimedwait([], 0.05)
@@ -137,7 +140,7 @@ def _tend(orders: int, reports: int, play: Callable[[str, str], int]) -> int:
 
 
 def _obey(order: dict[str, Any], children: dict[int, str], play: Callable[[str, str], int]) -> float | None:
-    """Start a runner or end some; return the time when all were told to end."""
+    """Start a runner or end some; return the time when all were asked to end."""
     if "token" in order:
         pid = os.fork()
         if pid == 0:

@@ -18,22 +18,32 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from respawn_jobs.artifact_parts import sealed
+from respawn_jobs.api.runner_protocol import (
+    ArtifactCommit,
+    Assignment,
+    CellEvent,
+    CheckpointCommit,
+    Outcome,
+    ResumeFrom,
+)
+from respawn_jobs.blobs.artifact_parts import sealed
+from respawn_jobs.clock import lease_clock
 from respawn_jobs.errors import Fenced, RespawnError
-from respawn_jobs.models import Artifact, ArtifactPart, CellError, CellState, Checkpoint
-from respawn_jobs.notebooks import (
+from respawn_jobs.model.artifacts import Artifact, ArtifactPart
+from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.runs import CellError, CellState
+from respawn_jobs.notebook.document import (
     TAG_ONCE,
     cell_tags,
     code_cells,
-    parameterize,
     read_notebook,
     source_hash,
     without_outputs,
     write_notebook,
 )
-from respawn_jobs.protocol import ArtifactCommit, Assignment, CellEvent, CheckpointCommit, Outcome, ResumeFrom
-from respawn_jobs.remote import RemoteRunner
-from respawn_jobs.stopping import Heartbeat, Stop, Stopper, lease_clock
+from respawn_jobs.notebook.parameterization import parameterize
+from respawn_jobs.remote.client import RemoteRunner
+from respawn_jobs.runner.cancellation import Heartbeat, Stop, Stopper
 from respawn_kernels.digest import digest_of
 from support.chaos.journal import Journal
 from support.chaos.simulated import SimulatedClock
@@ -45,7 +55,7 @@ _CONSTANT = b"the same for every run"
 
 @dataclass(frozen=True)
 class Orders:
-    """What a runner is told at its start."""
+    """What a runner gets at its start."""
 
     url: str
     attempt: str
@@ -56,7 +66,7 @@ class Orders:
 
 
 def play(orders: Orders) -> int:
-    """Play an attempt; return the exit status: 0 when its end was told, or it was fenced."""
+    """Play an attempt; return the exit status: 0 when its end was reported, or it was fenced."""
     rate = orders.clock.rate
     port = RemoteRunner(
         orders.url, orders.attempt, orders.token, timeout=10.0, monotonic=lambda: lease_clock() * rate
@@ -64,7 +74,7 @@ def play(orders: Orders) -> int:
     journal = Journal(orders.journal)
     stopper = Stopper()
     signal.signal(
-        signal.SIGTERM, lambda *_: stopper.request(Stop("lost", "RunnerLost", "the runner was told to end"))
+        signal.SIGTERM, lambda *_: stopper.request(Stop("lost", "RunnerLost", "the runner was asked to end"))
     )
     try:
         given = port.claim()
@@ -133,8 +143,8 @@ class _Play:
             outcome = Outcome(
                 state=reason.state, error=CellError(cell=None, name=reason.name, value=reason.value)
             )
-        told_whole = random.Random(f"{self.orders.seed} {self.given.attempt}").random() < 0.5
-        if outcome.state == "succeeded" and told_whole:  # else the service puts the notebook together
+        sends_notebook = random.Random(f"{self.orders.seed} {self.given.attempt}").random() < 0.5
+        if outcome.state == "succeeded" and sends_notebook:  # else the service puts the notebook together
             text = write_notebook(self.notebook).encode()
             outcome = outcome.model_copy(update={"notebook": self.put(text)[0]})
         mine = {"attempt": self.given.attempt, "run": self.given.run}
@@ -165,14 +175,14 @@ class _Play:
     def execute(self, index: int) -> None:
         """Play a cell: what a `respawn:once` cell does to the world is a line in the journal."""
         cell = self.notebook.cells[index]
-        self.stop_if_told()
+        self.stop_if_asked()
         self.port.record([self.event(index, CellState.RUNNING)])
         chance = random.Random(f"{self.orders.seed} {self.given.run} {self.given.number} {index}")
         self.work(chance.uniform(0.3, 0.6) if "# slow" in cell.source else chance.uniform(0.0, 0.06))
         once = TAG_ONCE in cell_tags(cell)
         effect = {"run": self.given.run, "cell": index, "attempt": self.given.attempt}
         if once:
-            self.stop_if_told()
+            self.stop_if_asked()
             self.journal.note("effect", **effect)
         flaky = _FLAKY.search(cell.source)
         if flaky and chance.random() < float(flaky[1]):
@@ -193,10 +203,10 @@ class _Play:
         """Pass the time of a cell, unless there is a reason to stop."""
         left = lease_clock() + seconds
         while (rest := left - lease_clock()) > 0:
-            self.stop_if_told()
+            self.stop_if_asked()
             signal.sigtimedwait([], min(rest, 0.05))
 
-    def stop_if_told(self) -> None:
+    def stop_if_asked(self) -> None:
         """Raise when there is a reason to stop."""
         if self.stopper.reason is not None:
             raise _Stopped

@@ -25,7 +25,7 @@ _MINE = b"support.chaos.stable"
 
 @dataclass
 class Replica:
-    """One replica: what it is told at each start, and the process that it is now."""
+    """One replica: its orders at each start, and the process that it is now."""
 
     order: dict[str, Any]
     pid: int = 0
@@ -46,7 +46,7 @@ class Replicas:
     """Some replicas on one store."""
 
     def __init__(self, count: int, directory: Path, clock: SimulatedClock, **common: Any) -> None:
-        """Prepare replicas. `common` is what they are all told: see `support.chaos.stable.serve`."""
+        """Prepare replicas. `common` is what they all get: see `support.chaos.stable.serve`."""
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(_TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
@@ -106,12 +106,12 @@ class Replicas:
 
     def logs(self, lines: int = 40) -> str:
         """Return the last lines of each replica's log."""
-        said = []
+        lines = []
         for replica in self.all:
             path = Path(replica.order["log"])
             tail = path.read_text().splitlines()[-lines:] if path.exists() else []
-            said += [f"--- {path.name}", *tail]
-        return "\n".join(said)
+            lines += [f"--- {path.name}", *tail]
+        return "\n".join(lines)
 
 
 @contextmanager

@@ -26,10 +26,11 @@ import uvicorn
 
 from respawn_hub.__main__ import Server
 from respawn_hub.app import create_app
-from respawn_hub.settings import HubSettings, Settings
-from respawn_jobs.blobs import BlobStore
-from respawn_jobs.ledger import Ledger, attempts
-from respawn_jobs.lifelines import die_with
+from respawn_hub.startup.settings import HubSettings, Settings
+from respawn_jobs.blobs.blob_store import BlobStore
+from respawn_jobs.host.parent_death import die_with
+from respawn_jobs.ledger import Ledger
+from respawn_jobs.ledger.attempts import lifecycle
 from respawn_jobs.store.database import Database
 from support.chaos.journal import Journal
 from support.chaos.nursery import NurseryExecutor
@@ -50,9 +51,9 @@ class FakeKernel:
 
 
 def serve(order: dict[str, Any]) -> None:
-    """Be a replica, until told to stop."""
+    """Be a replica, until a signal stops it."""
     clock = SimulatedClock(**order["clock"])
-    attempts.START_GRACE = timedelta(seconds=_GRACE_SECONDS * clock.rate)
+    lifecycle.START_GRACE = timedelta(seconds=_GRACE_SECONDS * clock.rate)
     origin = f"http://127.0.0.1:{order['port']}"
     url = f"{origin}/services/respawn"
     journal = Path(order["journal"])

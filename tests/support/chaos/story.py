@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.errors import RespawnError
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.store.database import Database
+from support.chaos.checker import Case, Violation
+from support.chaos.injector import FaultInjector
 from support.chaos.journal import Journal
-from support.chaos.menace import Menace
 from support.chaos.replicas import Replicas, running_replicas
 from support.chaos.simulated import SimulatedClock
 from support.chaos.stable import FakeKernel
-from support.chaos.verdict import Case, Violation
 from support.chaos.world import PER_MINUTE, Frozen, World
 from support.waiting import wait_for
 
@@ -38,7 +38,7 @@ class Plan:
     due_times: int
     """About how many times come due while things go wrong."""
     strikes: int
-    """How many harms are done; some find nothing to harm."""
+    """How many faults are done; some find nothing to hit."""
     rate: float = 40.0
     """Simulated seconds in a real one."""
     replicas: int = 2
@@ -46,7 +46,7 @@ class Plan:
     """How many runs each replica executes at once."""
     lease: float = 3.0
     """Real seconds that a runner may be silent."""
-    patience: float = 240.0
+    time_limit: float = 240.0
     """Real seconds that each part may take."""
 
     @property
@@ -63,21 +63,21 @@ class Report:
     due_times: int = 0
     runs: int = 0
     attempts: int = 0
-    harms: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
     acts: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     recoveries: list[float] = field(default_factory=list)
     """For each killed runner, real seconds until its run was taken up by another or had ended."""
     violations: list[Violation] = field(default_factory=list)
     story: str = ""
-    """When something is wrong: the harms, the runs concerned with their attempts, and the logs."""
+    """When something is wrong: the faults, the runs concerned with their attempts, and the logs."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures."""
         recovered = sorted(self.recoveries)
         return {
             "seed": self.plan.seed, "due_times": self.due_times, "runs": self.runs, "attempts": self.attempts,
-            "harms": dict(self.harms), "harms_in_all": self.harms.total(), "acts": self.acts,
+            "faults": dict(self.faults), "faults_in_all": self.faults.total(), "acts": self.acts,
             "seconds": round(self.seconds, 1), "violations": [vars(found) for found in self.violations],
             "recovered": len(recovered),
             "recovery_median_s": round(statistics.median(recovered), 2) if recovered else None,
@@ -111,10 +111,10 @@ def run(plan: Plan, directory: Path, db_url: str, cut: Callable[[], int] | None 
     try:
         world.found()
         with running_replicas(plan.replicas, directory, clock, **common) as replicas:
-            menace = Menace(replicas, journal, clock, chance, plan.lease, cut)
-            _disturb(plan, world, menace)
-            frozen = _calm(plan, world, menace, replicas)
-            report = _report(plan, Case(ledger, journal, frozen), world, menace)
+            injector = FaultInjector(replicas, journal, clock, chance, plan.lease, cut)
+            _disturb(plan, world, injector)
+            frozen = _calm(plan, world, injector, replicas)
+            report = _report(plan, Case(ledger, journal, frozen), world, injector)
             if report.violations:
                 report.story = _story(Case(ledger, journal, frozen), report, replicas)
         report.seconds = time.monotonic() - began
@@ -125,64 +125,64 @@ def run(plan: Plan, directory: Path, db_url: str, cut: Callable[[], int] | None 
         clock.close()
 
 
-def _disturb(plan: Plan, world: World, menace: Menace) -> None:
-    """Do all harms, spread over simulated time, with people acting in between."""
-    chance = menace.chance
-    began = menace.clock.passed()
+def _disturb(plan: Plan, world: World, injector: FaultInjector) -> None:
+    """Inject all faults, spread over simulated time, with people acting in between."""
+    chance = injector.chance
+    began = injector.clock.passed()
     strikes = sorted(chance.uniform(0.05, 1) * plan.minutes * 60 for _ in range(plan.strikes))
     acts = sorted(chance.uniform(0.1, 1) * plan.minutes * 60 for _ in range(plan.strikes // 2))
 
     def over() -> bool:
-        passed = menace.clock.passed() - began
+        passed = injector.clock.passed() - began
         if strikes and strikes[0] <= passed:
             strikes.pop(0)
-            menace.strike()
+            injector.strike()
         if acts and acts[0] <= passed:
             acts.pop(0)
             world.act()
-        _attend(plan, world, menace)
+        _attend(plan, world, injector)
         return passed >= plan.minutes * 60 and not strikes
 
-    wait_for(over, plan.patience, "the harms to be done", interval=0.05)
+    wait_for(over, plan.time_limit, "the faults to be done", interval=0.05)
 
 
-def _calm(plan: Plan, world: World, menace: Menace, replicas: Replicas) -> list[Frozen]:
+def _calm(plan: Plan, world: World, injector: FaultInjector, replicas: Replicas) -> list[Frozen]:
     """Let everything run, stop the schedules once they have caught up, and wait until all has ended."""
-    menace.mend(everything=True)
-    enough = menace.clock()
+    injector.recover(everything=True)
+    enough = injector.clock()
 
     def caught_up() -> bool:
-        _attend(plan, world, menace)
+        _attend(plan, world, injector)
         decided = _asked(world.decided_until)
         return decided is not None and decided >= enough
 
     def quiet() -> bool:
-        return _attend(plan, world, menace) == 0
+        return _attend(plan, world, injector) == 0
 
     try:
-        wait_for(caught_up, plan.patience, "the schedules to catch up")
+        wait_for(caught_up, plan.time_limit, "the schedules to catch up")
         frozen = world.freeze()
-        wait_for(quiet, plan.patience, "all runs to end")
+        wait_for(quiet, plan.time_limit, "all runs to end")
     except AssertionError as error:
         left = (_asked(world.unfinished) or [])[:3]
-        case = Case(world.ledger, menace.journal, [])
-        told = "\n".join(line for run in left for line in case.attempts_of(run))
-        raise AssertionError(f"seed {plan.seed}: {error}\n{told}\n{replicas.logs()}") from error
+        case = Case(world.ledger, injector.journal, [])
+        attempts = "\n".join(line for run in left for line in case.attempts_of(run))
+        raise AssertionError(f"seed {plan.seed}: {error}\n{attempts}\n{replicas.logs()}") from error
     return frozen
 
 
-def _attend(plan: Plan, world: World, menace: Menace) -> int | None:
+def _attend(plan: Plan, world: World, injector: FaultInjector) -> int | None:
     """Look after what goes on all the time; return how many runs have not ended, where that is known.
 
     Time runs slower while more runs wait than can be executed, or others keep the machine busy: what is
     tested is what happens between events, not how many of them a machine can take in a second.
     """
-    menace.mend()
+    injector.recover()
     world.look_at_limits()
     unfinished = _asked(world.unfinished)
     waiting = len(unfinished or ())
     busy = os.getloadavg()[0] / (2 * (os.cpu_count() or 1))
-    menace.clock.set_rate(plan.rate / max(1.0, waiting / (2 * plan.replicas * plan.places), busy))
+    injector.clock.set_rate(plan.rate / max(1.0, waiting / (2 * plan.replicas * plan.places), busy))
     return None if unfinished is None else waiting
 
 
@@ -193,12 +193,12 @@ def _asked(question: Callable[[], Any]) -> Any:
         return None
 
 
-def _report(plan: Plan, case: Case, world: World, menace: Menace) -> Report:
+def _report(plan: Plan, case: Case, world: World, injector: FaultInjector) -> Report:
     violations = case.violations()
-    violations += [Violation("limits", told) for told in world.too_many]
+    violations += [Violation("limits", text) for text in world.too_many]
     runs = world.ada.runs(limit=1_000_000)
     return Report(
-        plan, case.due_times(), len(runs), sum(run.attempt for run in runs), menace.done, world.acts,
+        plan, case.due_times(), len(runs), sum(run.attempt for run in runs), injector.done, world.acts,
         recoveries=_recoveries(case.journal), violations=violations,
     )  # fmt: skip
 
@@ -209,13 +209,13 @@ def _recoveries(journal: Journal) -> list[float]:
     for line in journal.lines("start"):
         starts.setdefault(line["run"], []).append(line["at"])
     waits = []
-    for harm in journal.lines("harm"):
-        if harm["what"] == "freeze a runner":
+    for fault in journal.lines("fault"):
+        if fault["what"] == "freeze a runner":
             continue
-        for hit in harm["hit"]:
-            later = [at for at in starts[hit["run"]] if at > harm["at"]]
+        for hit in fault["hit"]:
+            later = [at for at in starts[hit["run"]] if at > fault["at"]]
             if later:
-                waits.append(later[0] - harm["at"])
+                waits.append(later[0] - fault["at"])
     return waits
 
 
@@ -224,11 +224,11 @@ def _story(case: Case, report: Report, replicas: Replicas) -> str:
     return "\n".join(
         [
             f"seed {report.plan.seed}: {len(report.violations)} violations",
-            *(f"  {found.rule}: {found.told}" for found in report.violations[:20]),
-            "harms:",
+            *(f"  {found.rule}: {found.text}" for found in report.violations[:20]),
+            "faults:",
             *(
                 f"  {line['at']:.3f} {line['clock']} {line['what']} {line.get('replica', '')} {line['hit']}"
-                for line in case.journal.lines("harm")
+                for line in case.journal.lines("fault")
             ),
             *(line for run in wrong for line in case.attempts_of(run)),
             replicas.logs(),

@@ -12,18 +12,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.api.triggers import DependencyRequest, TriggerRule
 from respawn_jobs.errors import RespawnError
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import RunState
-from respawn_jobs.policies import Cause, JobSettings, RetryPolicy
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
-from respawn_jobs.service_triggers import AfterRequest
-from respawn_jobs.store.service_tables import RunEndRow
+from respawn_jobs.model.runs import RunState
+from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
+from respawn_jobs.store.service_tables import RunOutboxRow
 from respawn_jobs.store.tables import AttemptRow, RunRow, ScheduleRow
 from support.notebooks import notebook, text
 
 ADA = Actor.owner("ada")
-_POLICY = RetryPolicy(attempts=9, delay_seconds=5, factor=1.5, longest_seconds=30, jitter=0.2)
+_POLICY = RetryPolicy(attempts=9, delay_seconds=5, factor=1.5, max_delay_seconds=30, jitter=0.2)
 _OVER = RetryPolicy(attempts=6, delay_seconds=2, factor=1, resume=False)
 _RETRIES = dict.fromkeys(Cause, _POLICY)
 _PLAIN = ("a = 1  # flaky 0.15", "print(a)")
@@ -118,9 +118,11 @@ class World:
             self._jobs[self.ada.job(made.job).id] = job
             if job.minutes is not None:
                 self.ada.schedule(
-                    ScheduleRequest(job=made.job, cron=job.cron, tz=job.tz, missed="all", missed_most=1000)
+                    ScheduleRequest(job=made.job, cron=job.cron, tz=job.tz, missed="all", max_missed=1000)
                 )
-        self.ada.follow(AfterRequest(job=DOWNSTREAM, after=[UPSTREAM], waits_for="end"))
+        self.ada.set_dependency(
+            DependencyRequest(job=DOWNSTREAM, upstream=[UPSTREAM], trigger_rule=TriggerRule.ALL_DONE)
+        )
 
     def act(self) -> None:
         """Let a person do something; that it is refused, or cannot be done now, is part of the game."""
@@ -180,6 +182,6 @@ class World:
     def unfinished(self) -> list[str]:
         """Return the runs that are not final, and those whose end has yet to be followed."""
         running = select(RunRow.id).where(RunRow.state.in_(("queued", "running")))
-        ended = select(RunEndRow.run_id).where(RunEndRow.consumer == "after")
+        ended = select(RunOutboxRow.run_id).where(RunOutboxRow.consumer == "downstream")
         with self.ledger.database.session() as session:
             return [*session.scalars(running), *session.scalars(ended)]

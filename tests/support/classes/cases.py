@@ -27,7 +27,7 @@ class Case:
     reason: str = ""
     """A regular expression for what the checkpoint says about it, when it is refused."""
     note: str = ""
-    """Told in the table, such as which kind of array."""
+    """For the table, such as which kind of array."""
     fixed: bool = False
     """Whether it cannot be changed, so that another object of the same value serves as well."""
     again: bool = True

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels.closed import immutables
+from respawn_kernels.capture.ownership import immutables
 from support.checkpoints import Notebook, bring_back, in_a_child, main_module, run
 from support.classes.cases import Case, cells, comparison
 from support.classes.registry import CASES

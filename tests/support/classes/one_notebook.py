@@ -73,7 +73,7 @@ def _bound(tree: ast.Module) -> set[str]:
 
 
 def _is_clear(tree: ast.Module, names: set[str]) -> bool:
-    """Tell whether no argument and no inner definition has a name that the module binds."""
+    """Return whether no argument and no inner definition has a name that the module binds."""
     inner = [node for statement in tree.body for node in ast.walk(statement) if node is not statement]
     taken = {node.arg for node in inner if isinstance(node, ast.arg)}
     taken |= {node.name for node in inner if isinstance(node, ast.FunctionDef | ast.ClassDef)}

@@ -264,6 +264,7 @@ def values() -> None:
     lib.fixed("typing.TypeVar('T')", "typing.TypeVar('U')", "a.__name__ == b.__name__")
     lib("ctypes.c_int(4)", "x.value = 5", "a.value == b.value")
     lib.fixed("contextvars.ContextVar('v')", "contextvars.ContextVar('w')", "a.name == b.name")
+    lib("x = threading.local()\nx.rows = [1]", "x.rows.append(2)", "a.rows == b.rows")
 
 
 def refusals() -> None:
@@ -277,7 +278,6 @@ def refusals() -> None:
         "it is a matter of the process",
         "lock|thread|Thread",
     )
-    lib.refused("threading.local()", "it belongs to threads", "local")
     lib.refused("queue.SimpleQueue()", "it belongs to threads", "SimpleQueue")
     lib.refused("ThreadPoolExecutor(1)", "it has threads", "SimpleQueue|lock|weakref")
     lib.refused("sqlite3.connect(':memory:')", "the connection belongs to the process", "sqlite3")

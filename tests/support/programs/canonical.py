@@ -1,8 +1,8 @@
-"""What a namespace is, told so that two processes can compare it: values, who is the same object, shared
+"""What a namespace is, written so that two processes can compare it: values, who is the same object, shared
 memory.
 
 Objects that can change are numbered in the order in which a walk from the names meets them; a number that
-comes again is the same object. Arrays that lie in each other's memory tell where. What is told holds no
+comes again is the same object. Arrays that lie in each other's memory show where. The text holds no
 object.
 """
 
@@ -81,7 +81,7 @@ class _Walk:
 
     def memory(self) -> list[str]:
         """Tell which arrays overlap, and at which distance."""
-        told, region, start, end = [], 0, 0, -1
+        lines, region, start, end = [], 0, 0, -1
         regions: dict[int, list[tuple[int, int, bool, str]]] = {}
         for low, high, number, plain, strides in sorted(self._arrays):
             if low >= end:
@@ -91,12 +91,12 @@ class _Walk:
         for members in regions.values():
             # Tables copy when they are written to: that two of them share memory cannot be seen.
             if len(members) > 1 and any(plain for _, _, plain, _ in members):
-                told.append(", ".join(f"#{n} at {at} by {strides}" for n, at, _, strides in sorted(members)))
-        return [f"memory: {line}" for line in sorted(told)]
+                lines.append(", ".join(f"#{n} at {at} by {strides}" for n, at, _, strides in sorted(members)))
+        return [f"memory: {line}" for line in sorted(lines)]
 
     def _ordered(self, values: Iterable[Any]) -> list[str]:
-        told = [self.tell(value) for value in values]
-        return sorted(told) if isinstance(values, set | frozenset) else told
+        lines = [self.tell(value) for value in values]
+        return sorted(lines) if isinstance(values, set | frozenset) else lines
 
     def _inside(self, value: Any, number: int) -> str:
         match value:

@@ -13,7 +13,7 @@ from typing import Any
 from support.leaks import tolerate
 from support.sources import ROOT
 
-_PATIENCE = 60.0
+_TIME_LIMIT = 60.0
 
 
 class Worker:
@@ -42,7 +42,7 @@ class Worker:
         assert process.stdout is not None
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()
-        ready, _, _ = select.select([process.stdout], [], [], _PATIENCE)
+        ready, _, _ = select.select([process.stdout], [], [], _TIME_LIMIT)
         line = process.stdout.readline() if ready else ""
         if not line:
             status = process.poll()

@@ -22,15 +22,16 @@ import numpy as np
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from respawn_kernels import knowledge, session_state
-from respawn_kernels.boundary import Session
+from respawn_kernels import session_state
+from respawn_kernels.agent.boundary import KernelSession
+from respawn_kernels.capture import incremental_baseline
+from respawn_kernels.capture.engine import GroupsEngine
+from respawn_kernels.cell_code.write_set import WriteSet
+from respawn_kernels.checkpoint.manifest import Manifest
 from respawn_kernels.digest import write_whole
-from respawn_kernels.groups import GroupsEngine
-from respawn_kernels.loading import GroupLoader
-from respawn_kernels.manifest import Manifest
-from respawn_kernels.mapping import MappedBlobs
-from respawn_kernels.names import user_names
-from respawn_kernels.touch import Touched
+from respawn_kernels.namespace import user_names
+from respawn_kernels.restore.group_loader import GroupLoader
+from respawn_kernels.restore.mapped_blobs import MappedBlobs
 from support.checkpoints import in_a_child, main_module
 from support.programs.canonical import storable, tell
 
@@ -53,7 +54,7 @@ class Notebook:
         self._shell.showtraceback = lambda *_, **__: None
         self._engine = GroupsEngine()
         # However small, what may be taken over is: the engine would rather write a small pack anew.
-        knowledge._SPARSE = 0.0
+        incremental_baseline._SPARSE = 0.0
         exec(SETUP, {})
         gc.freeze()  # IPython collects garbage between programs; the libraries need not be looked through
 
@@ -65,7 +66,7 @@ class Notebook:
         shell.reset(new_session=True)
         random.seed(order["seed"])
         np.random.seed(order["seed"])
-        session = Session(spool, shell.user_ns, Touched(shell.user_ns), [])
+        session = KernelSession(spool, shell.user_ns, WriteSet(shell.user_ns), [])
         session.follow(shell)
         truths: list[dict[str, Any]] = []
         try:
@@ -80,7 +81,7 @@ class Notebook:
             session.leave(shell)
         return {"truths": truths}
 
-    def _store(self, session: Session, cell: int, how: str) -> dict[str, Any]:
+    def _store(self, session: KernelSession, cell: int, how: str) -> dict[str, Any]:
         truth = _truth(session.namespace)
         if how == "fork":
             _in_a_child(lambda: self._capture(session, cell, forked=True))
@@ -96,7 +97,7 @@ class Notebook:
             "taken_over": manifest.parent is not None,
         }
 
-    def _capture(self, session: Session, cell: int, *, forked: bool) -> None:
+    def _capture(self, session: KernelSession, cell: int, *, forked: bool) -> None:
         parent = session.parent_of(cell)
         manifest = self._engine.capture(
             session.namespace,
@@ -105,7 +106,7 @@ class Notebook:
             first_seen={},
             execution_count=self._shell.execution_count,
             parent=parent,
-            touched=None if parent is None else session.touched.since(parent),
+            write_set=None if parent is None else session.write_set.since(parent),
             forked=forked,
         )
         path = session.spool / "manifests" / f"{cell}.json"

@@ -287,7 +287,7 @@ def _items(walk: Walk, values: Any) -> str:
 
 
 def _of_the_notebook(name: str, value: Any) -> bool:
-    """Tell whether a class's attribute was written by the notebook, and not by Python or pydantic."""
+    """Return whether a class's attribute was written by the notebook, and not by Python or pydantic."""
     slot = isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType))
     return not slot and name not in _NOT_OF_A_CLASS and "pydantic" not in name
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.blob_cache import make_room, room
-from respawn_jobs.fetching import prepare
-from respawn_kernels.arrivals import downloading, use
+from respawn_jobs.debug.blob_cache import make_room, room
+from respawn_jobs.debug.blob_fetch import prepare
+from respawn_kernels.checkpoint.manifest import Blob, Manifest
 from respawn_kernels.digest import digest_of
-from respawn_kernels.manifest import Blob, Manifest
+from respawn_kernels.exchange.download_state import downloading, use
 
 BLOB = 1000
 
@@ -27,7 +27,7 @@ def stored(root: Path, run: str, *texts: str, used: int = 0) -> Path:
     blobs = [Blob(digest_of(data(text)), BLOB) for text in texts]
     for text, blob in zip(texts, blobs, strict=True):
         (root / "blobs" / blob.digest).write_bytes(data(text))
-    manifest = Manifest(0, "groups", "3.11", "", 1, [], [], blobs)
+    manifest = Manifest(0, "3.11", "", 1, [], [], blobs)
     (directory / "manifests" / "0.json").write_text(manifest.to_json())
     (directory / "restore.json").write_text("{}")
     os.utime(directory / "restore.json", (used, used))

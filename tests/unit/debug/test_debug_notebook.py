@@ -5,10 +5,11 @@ from __future__ import annotations
 import nbformat
 import pytest
 
-from respawn_jobs.debug import code_span, debug_notebook, header_text, restore_source
-from respawn_jobs.debug_again import cells_to_run
-from respawn_jobs.models import CellError, Checkpoint, RunState
-from respawn_jobs.notebooks import read_notebook, strip_debug
+from respawn_jobs.debug.notebook import code_span, debug_notebook, header_text, restore_source
+from respawn_jobs.debug.rerun_cells import cells_to_run
+from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.runs import CellError, RunState
+from respawn_jobs.notebook.document import read_notebook, strip_debug
 from support.bundles import RUN, failed_bundle
 
 SOURCES = ["df = load()", "df = df.dropna()", "df['price'].mean()", "report(df)"]

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from respawn_jobs.debug_download import begin_download, download
+from respawn_jobs.debug.blob_fetch import _PARALLEL, Fetch
+from respawn_jobs.debug.state_download import begin_download, download
 from respawn_jobs.errors import Corrupt, Unavailable
-from respawn_jobs.fetching import _PARALLEL, Fetch
-from respawn_jobs.models import Checkpoint, DebugBundle
-from respawn_jobs.notebooks import TAG_ALWAYS
-from respawn_kernels.arrivals import DownloadedBlobs, DownloadState
+from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.debug_bundle import DebugBundle
+from respawn_jobs.notebook.document import TAG_ALWAYS
+from respawn_kernels.capture.engine import GroupsEngine
+from respawn_kernels.checkpoint.manifest import Manifest
 from respawn_kernels.digest import digest_of
-from respawn_kernels.manifest import Manifest
-from respawn_kernels.restore import AlwaysCell, RestorePoint
-from respawn_kernels.restoring import StoredState, restore_now
-from respawn_kernels.snapshot import engine
+from respawn_kernels.exchange.download_state import DownloadedBlobs, DownloadState
+from respawn_kernels.exchange.restore_point import AlwaysCell, RestorePoint
+from respawn_kernels.restore.restore import StoredState, restore_now
 from support.bundles import RUN, failed_bundle
 
 SOURCES = ["connection = connect()", "values = read(connection)", "boom()"]
@@ -49,18 +50,11 @@ NOISE = np.random.default_rng(0).integers(0, 1 << 60, 3 << 20)
 VALUES = {"noise": NOISE, "numbers": np.arange(20_000), "name": "ada"}
 
 
-OLD = Path(__file__).parents[2] / "data" / "checkpoints" / "format-1"
-
-
-@pytest.fixture(params=["present", "format 1"])
-def stored(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Blobs, DebugBundle]:
-    spool = OLD
-    if request.param == "present":
-        spool = tmp_path / "spool"
-        (spool / "blobs").mkdir(parents=True)
-        manifest = engine().capture(dict(VALUES), 1, spool, first_seen={"numbers": 1}, execution_count=3)
-    else:
-        manifest = Manifest.from_json((OLD / "manifests" / "3.json").read_bytes())
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[Blobs, DebugBundle]:
+    spool = tmp_path / "spool"
+    (spool / "blobs").mkdir(parents=True)
+    manifest = GroupsEngine().capture(dict(VALUES), 1, spool, first_seen={"numbers": 1}, execution_count=3)
     blobs = Blobs(spool)
     digest = blobs.add(manifest.to_json().encode())
     checkpoint = Checkpoint(cell=1, manifest=digest, variables=2, size=sum(b.size for b in manifest.blobs))
@@ -85,7 +79,6 @@ def manifest_in(there: Path) -> Manifest:
     return Manifest.from_json((there / "manifests" / "1.json").read_text())
 
 
-@pytest.mark.parametrize("stored", ["present"], indirect=True)
 def test_downloaded_state_restores_in_another_namespace(
     stored: tuple[Blobs, DebugBundle], there: Path
 ) -> None:
@@ -160,7 +153,6 @@ def test_progress_ends_with_everything_there(stored: tuple[Blobs, DebugBundle], 
     assert DownloadState.read(there) == DownloadState(size, size)
 
 
-@pytest.mark.parametrize("stored", ["present"], indirect=True)
 def test_notebook_can_open_before_large_blobs_are_there(
     stored: tuple[Blobs, DebugBundle], there: Path
 ) -> None:
@@ -176,7 +168,6 @@ def test_notebook_can_open_before_large_blobs_are_there(
     assert fetch.error is None
 
 
-@pytest.mark.parametrize("stored", ["present"], indirect=True)
 def test_blob_that_a_kernel_waits_for_comes_next(stored: tuple[Blobs, DebugBundle], there: Path) -> None:
     blobs, _ = stored
     fetch = begin(stored, there)
@@ -188,7 +179,6 @@ def test_blob_that_a_kernel_waits_for_comes_next(stored: tuple[Blobs, DebugBundl
     assert last in blobs.asked[:_PARALLEL]
 
 
-@pytest.mark.parametrize("stored", ["present"], indirect=True)
 @pytest.mark.parametrize(
     ("end", "why"), [("fails", "the download failed: .* arrived damaged"), ("dies", "was ended before")]
 )
@@ -201,9 +191,7 @@ def test_download_that_fails_or_dies_is_told_to_whoever_waits(
         for digest in fetch._waiting:
             blobs.data[digest] = b"rubbish"
         fetch.rest(lambda _there, _total: None)
-    state = StoredState(
-        manifest_in(there), there, {}, arrivals=DownloadedBlobs(there), mend="Fetch it again."
-    )
+    state = StoredState(manifest_in(there), there, {}, arrivals=DownloadedBlobs(there), fix="Fetch it again.")
     assert state.load(["noise"]) == {}
     assert re.search(why, state.reason("noise"))
     assert state.load(["name"]) == {"name": "ada"}
@@ -212,7 +200,6 @@ def test_download_that_fails_or_dies_is_told_to_whoever_waits(
     assert "noise" in state.load(["noise"]), "the next use finds what was fetched again"
 
 
-@pytest.mark.parametrize("stored", ["present"], indirect=True)
 def test_service_that_does_not_answer_for_a_while_is_asked_again(
     stored: tuple[Blobs, DebugBundle], there: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.service import ActorService
+from respawn_jobs.ledger.people.actor_service import ActorService
 from support.clocks import MovedClock
+from support.ledgers import prepared_data
 from support.signed_in import Browse, signed_in
 
 
@@ -23,7 +24,7 @@ def clock() -> MovedClock:
 @pytest.fixture
 def ledger(tmp_path: Path, clock: MovedClock) -> Iterator[Ledger]:
     """An embedded ledger."""
-    ledger = Ledger.embedded(tmp_path / "data", clock=clock)
+    ledger = Ledger.embedded(prepared_data(tmp_path / "data"), clock=clock)
     yield ledger
     ledger.close()
 

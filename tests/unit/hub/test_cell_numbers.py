@@ -10,17 +10,18 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from respawn_hub.messages import rendered
+from respawn_hub.notify.messages import rendered
 from respawn_jobs.access import Actor
-from respawn_jobs.cli import printing
-from respawn_jobs.debug import debug_notebook
+from respawn_jobs.api.runner_protocol import Outcome
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest
+from respawn_jobs.cli.common import printing
+from respawn_jobs.debug.notebook import debug_notebook
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.notices import described
-from respawn_jobs.models import CellError, CellState
-from respawn_jobs.notices import Message
-from respawn_jobs.protocol import Outcome
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
+from respawn_jobs.ledger.notices.run_notices import described
+from respawn_jobs.model.notices import Message
+from respawn_jobs.model.runs import CellError, CellState
 from respawn_jobs.store.tables import RunRow
+from support.ledgers import prepared_data
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 from support.signed_in import signed_in
@@ -32,7 +33,7 @@ COUNT = 4
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.embedded(tmp_path / "data")
+    ledger = Ledger.embedded(prepared_data(tmp_path / "data"))
     yield ledger
     ledger.close()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_hub.comparing import blocks, counted, pieces
-from respawn_jobs.service_versions import CellChange, Comparison, DiffLine
+from respawn_hub.pages.version_diff import blocks, counted, pieces
+from respawn_jobs.api.versions import CellChange, Comparison, DiffLine
 
 
 def cell(kind: str, old: int | None, new: int | None, **more: object) -> CellChange:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +12,7 @@ from jupyterhub.spawner import Spawner
 from traitlets.config import Config
 
 import respawn_hub
-from respawn_hub import quick_restart
-from respawn_hub.data_lock import DataLock, Holder
+from respawn_hub.hub_config import quick_restart
 
 
 @pytest.fixture
@@ -206,36 +202,6 @@ def test_the_port_stays_over_restarts_of_the_hub(tmp_path: Path) -> None:
     respawn_hub.configure(second, data=tmp_path)
 
     assert _service(first)["url"] == _service(second)["url"]
-
-
-def test_a_port_taken_meanwhile_is_replaced(tmp_path: Path) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        taken = other.getsockname()[1]
-        (tmp_path / "service-port").write_text(f"{taken}\n")
-        config = Config()
-        respawn_hub.configure(config, data=tmp_path)
-
-    assert not _service(config)["url"].endswith(f":{taken}")
-
-
-@pytest.mark.parametrize("hub_lives", [False, True])
-def test_only_the_port_of_a_service_without_its_hub_is_taken_over(tmp_path: Path, hub_lives: bool) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    hub = os.getpid() if hub_lives else ended.pid
-    with socket.create_server(("127.0.0.1", 0)) as left:
-        port = left.getsockname()[1]
-        lock = DataLock(tmp_path)
-        lock.take(Holder.this_process(port, "rep-left", hub))
-        (tmp_path / "service-port").write_text(f"{port}\n")
-        config = Config()
-        respawn_hub.configure(config, data=tmp_path)
-        lock.release()
-
-    assert _service(config)["url"].endswith(f":{port}") is not hub_lives
-    assert (tmp_path / "service-port").read_text() == f"{port}\n"
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from respawn_hub.services.dispatcher import Dispatcher
+from respawn_hub.loops.dispatcher import Dispatcher
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellState, RunState
-from respawn_jobs.service import Promotion, RunRequest, Service
+from respawn_jobs.model.runs import CellState, RunState
 from support.clocks import MovedClock
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner, printed
@@ -32,6 +32,9 @@ class ListedRunners:
     def cancel(self, attempt_id: str) -> None:
         self.cancelled.append(attempt_id)
         self.submitted.remove(attempt_id)
+
+    def expect(self) -> None:
+        pass
 
     def probe(self) -> list[tuple[str, str]]:
         dead, self.dead = self.dead, []
@@ -153,7 +156,7 @@ def test_whatever_happens_to_one_run_the_queue_moves_on(
     ledger: Ledger, ada: Service, clock: MovedClock, executor: ListedRunners, dispatcher: Dispatcher,
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    from respawn_jobs.ledger import attempts
+    from respawn_jobs.ledger.attempts import lifecycle as attempts
 
     runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
     runner.begin()

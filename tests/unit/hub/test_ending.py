@@ -1,4 +1,4 @@
-"""A replica that stops takes nothing new, lets its runs finish for a while, and hands on the rest."""
+"""A replica that stops takes nothing new, lets its runs finish for a while, and requeues the rest."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from respawn_hub.services.dispatcher import Dispatcher
-from respawn_hub.services.ending import Ending
-from respawn_hub.services.presence import Presence
-from respawn_hub.services.supervisor import Supervisor
+from respawn_hub.loops.dispatcher import Dispatcher
+from respawn_hub.loops.drain import DrainingReplica
+from respawn_hub.loops.replica_heartbeat import ReplicaHeartbeat
+from respawn_hub.loops.supervisor import Supervisor
 from respawn_jobs.access import Actor
+from respawn_jobs.api.runner_protocol import Outcome
+from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import RunState
-from respawn_jobs.protocol import Outcome
-from respawn_jobs.service import Promotion, RunRequest, Service
+from respawn_jobs.model.runs import RunState
+from support.ledgers import prepared_data
 from support.notebooks import notebook, text
 from support.waiting import wait_for
 
 
 class Runners:
-    """An executor whose runners live until they are told to end."""
+    """An executor whose runners live until they are asked to end."""
 
     def __init__(self) -> None:
         self.alive: dict[str, str] = {}
@@ -33,6 +34,9 @@ class Runners:
 
     def cancel(self, attempt: str) -> None:
         raise AssertionError("nobody is stuck")
+
+    def expect(self) -> None:
+        pass
 
     def probe(self) -> list[tuple[str, str]]:
         return []
@@ -47,7 +51,7 @@ class Runners:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.embedded(tmp_path / "data")
+    ledger = Ledger.embedded(prepared_data(tmp_path / "data"))
     yield ledger
     ledger.close()
 
@@ -65,11 +69,11 @@ class Replica:
     def __init__(self, ledger: Ledger, drain_seconds: float) -> None:
         self.runners = Runners()
         self.dispatcher = Dispatcher(ledger, self.runners, max_running=2, replica="rep-a")
-        presence = Presence(
-            ledger, self.dispatcher, lambda: self.supervisor.health(), replica="rep-a", places=2
+        presence = ReplicaHeartbeat(
+            ledger, self.dispatcher, lambda: self.supervisor.health(), replica="rep-a", slots=2
         )
         self.supervisor = Supervisor({"dispatcher": self.dispatcher.tick, "presence": presence.tick})
-        self.ending = Ending(self.supervisor, self.dispatcher, presence, drain_seconds=drain_seconds)
+        self.ending = DrainingReplica(self.supervisor, self.dispatcher, presence, drain_seconds=drain_seconds)
 
     def start(self) -> None:
         self.supervisor.start()
@@ -81,7 +85,7 @@ class Replica:
         return thread
 
 
-def test_without_time_to_drain_what_runs_is_handed_on_at_once(ledger: Ledger, ada: Service) -> None:
+def test_without_time_to_drain_what_runs_is_requeued_at_once(ledger: Ledger, ada: Service) -> None:
     replica = Replica(ledger, 0)
     run = ada.run(RunRequest(job="report")).id
     replica.start()
@@ -90,7 +94,9 @@ def test_without_time_to_drain_what_runs_is_handed_on_at_once(ledger: Ledger, ad
     detail = ada.show(run)
     assert replica.runners.closed
     assert detail.run.state is RunState.QUEUED
-    assert [(one.replica, one.error and one.error.name) for one in detail.attempts] == [("rep-a", "Drained")]
+    assert [(one.replica, one.error and one.error.name) for one in detail.attempts] == [
+        ("rep-a", "Preempted")
+    ]
     assert ada.replicas() == []
     replica.ending.run()
 

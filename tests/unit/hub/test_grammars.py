@@ -10,7 +10,8 @@ from support.grammars import compiled_grammars
 
 BEGUN = """
 from contextlib import suppress
-from respawn_hub import __main__ as service, runner_process
+from respawn_hub import __main__ as service
+from respawn_hub.runners import process as runner_process
 with suppress(ValueError):
     {call}
 import nbformat

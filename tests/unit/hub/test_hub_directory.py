@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from respawn_hub.hub import Hub, HubUser
-from respawn_hub.hub_directory import HubDirectory
-from respawn_hub.people import People
-from respawn_hub.services.owners import Owners
-from respawn_hub.settings import HubSettings
+from respawn_hub.hub.client import Hub, HubUser
+from respawn_hub.hub.directory import HubDirectory
+from respawn_hub.hub.people import People
+from respawn_hub.loops.user_sync import Owners
+from respawn_hub.startup.settings import HubSettings
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion
 from respawn_jobs.errors import Conflict, Unavailable
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.service import Promotion
 from support.notebooks import notebook, text
 
 CREATED = "2026-01-01T08:00:00.100000Z"

@@ -14,7 +14,7 @@ _AS_JSON = {"CellEvidence"}
 """What is stored as a document, whose integers may be of any size: times of files in nanoseconds."""
 _COMPARED = {
     "CurrentRequest.seen", "CurrentRequest.version", "Promotion.seen", "ResumeRequest.revision",
-    "RunRequest.version", "Seen.revision",
+    "RunRequest.version", "SeenRun.revision",
 }  # fmt: skip
 """What is only compared with what is there: a number that cannot be is not found, or was not seen."""
 

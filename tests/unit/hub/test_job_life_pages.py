@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, RunRequest, ScheduleRequest
+from respawn_jobs.api.versions import JobChange
 from respawn_jobs.errors import NotFound
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.service import ActorService
-from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest
-from respawn_jobs.service_versions import JobChange
+from respawn_jobs.ledger.people.actor_service import ActorService
+from support.ledgers import prepared_data
 from support.notebooks import notebook, text
 from support.signed_in import Browse
 
@@ -23,7 +24,7 @@ JOB = f"{SERVICE}/jobs/user/ada/report"
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.embedded(tmp_path / "data")
+    ledger = Ledger.embedded(prepared_data(tmp_path / "data"))
     ada = ledger.as_actor(Actor.owner("ada"))
     for name in ("report", "other"):
         ada.promote(Promotion(name=name, notebook=text(notebook("a = 1"))))
@@ -147,7 +148,12 @@ def test_what_a_button_of_a_trigger_cannot_do_is_told_on_the_jobs_page(
     schedule = ada.schedule(ScheduleRequest(job="report", cron="0 3 * * *", tz="UTC"))
     ada.unschedule(schedule.id)
     buttons = [f"schedules/{schedule.id}/{act}" for act in ("remove", "pause", "unpause")]
-    for button in (*buttons, "hooks/hok-aaaaaaaaaa/remove", "watches/wch-aaaaaaaaaa/remove", "after/remove"):
+    for button in (
+        *buttons,
+        "hooks/hok-aaaaaaaaaa/remove",
+        "sensors/sen-aaaaaaaaaa/remove",
+        "dependency/remove",
+    ):
         answer = browse("POST", f"{JOB}/{button}", {})
         assert answer.status_code == 404, button
         assert len(REFUSED.findall(answer.text)) == 1, button
@@ -173,8 +179,8 @@ def test_links_to_what_was_removed_say_by_whom_and_when(browse: Browse, ada: Act
         f"open/{run}": f"{run} was removed by ada",
         f"runs/{others[0]}": f"{others[0]} was removed by ada",
         "jobs/user/ada/other": "user/ada/other was removed by ada",
-        "jobs/user/ada/report/versions/1": "version 1 of user/ada/report was removed by ada",
-        "jobs/user/ada/report/compare?old=1&new=2": "version 1 of user/ada/report was removed by ada",
+        "jobs/user/ada/report/versions/1": "Version 1 of user/ada/report was removed by ada",
+        "jobs/user/ada/report/compare?old=1&new=2": "Version 1 of user/ada/report was removed by ada",
     }
     for link, words in links.items():
         page = browse("GET", f"{SERVICE}/{link}")

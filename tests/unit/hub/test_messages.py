@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from respawn_hub.messages import rendered
-from respawn_jobs.notices import Message, Told
+from respawn_hub.notify.messages import rendered
+from respawn_jobs.model.notices import Message, Notice
 
 AT = datetime(2026, 3, 2, 2, 12, tzinfo=UTC)
-FAILED = Told(
+FAILED = Notice(
     run="run-7k3v9x0m2q", state="failed", cell=41, title="df = load(day)", error="KeyError: 'price'",
     attempts=3, started=AT - timedelta(minutes=12), ended=AT, tz="Europe/Berlin",
 )  # fmt: skip
 
 
-def told(kind: Any, *items: Told) -> tuple[str, str]:
+def told(kind: Any, *items: Notice) -> tuple[str, str]:
     message = Message(
         ids=(1,), channel="ops", kind=kind, namespace="team/risk", job="team/risk/nightly", items=items, at=AT
     )
@@ -35,7 +35,7 @@ def test_a_failure_says_job_cell_error_attempts_times_and_the_debug_link() -> No
 
 
 def test_a_run_that_never_began_says_what_there_is() -> None:
-    title, body = told("failure", Told(run="run-1", state="lost", error="RunnerLost: gone", ended=AT))
+    title, body = told("failure", Notice(run="run-1", state="lost", error="RunnerLost: gone", ended=AT))
     assert title == "team/risk/nightly was lost: RunnerLost: gone"
     assert "Ended 2026-03-02 02:12 (UTC)" in body
     assert "Cell" not in body
@@ -54,7 +54,7 @@ def test_many_failures_are_one_message_with_the_first_few_named_and_one_link() -
 
 
 def test_a_recovery_says_since_when_it_was_broken() -> None:
-    recovered = Told(run="run-2", state="succeeded", ended=AT, before=AT - timedelta(days=1), tz="UTC")
+    recovered = Notice(run="run-2", state="succeeded", ended=AT, before=AT - timedelta(days=1), tz="UTC")
     title, body = told("recovery", recovered)
     assert title == "team/risk/nightly works again"
     assert "noticed at 2026-03-01 02:12 (UTC)" in body
@@ -62,12 +62,16 @@ def test_a_recovery_says_since_when_it_was_broken() -> None:
 
 
 def test_a_missed_deadline_says_what_the_job_is_doing() -> None:
-    late = Told(run="run-3", state="running", doing="running, cell 12 of 40", deadline=AT, tz="Europe/Berlin")
+    late = Notice(
+        run="run-3", state="running", doing="running, cell 12 of 40", deadline=AT, tz="Europe/Berlin"
+    )
     title, body = told("deadline", late)
     assert title == "team/risk/nightly did not finish by 03:12"
     assert "Run run-3: running, cell 12 of 40" in body
     assert "runs/run-3" in body
-    _, nothing = told("deadline", Told(doing="no run was made for 02:30: the service was down", deadline=AT))
+    _, nothing = told(
+        "deadline", Notice(doing="no run was made for 02:30: the service was down", deadline=AT)
+    )
     assert "no run was made for 02:30" in nothing
     assert "jobs/team/risk/nightly" in nothing
 

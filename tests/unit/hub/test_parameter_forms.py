@@ -13,11 +13,12 @@ import pytest
 from nbformat import v4
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.runner_protocol import Outcome
+from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellError, CellState
-from respawn_jobs.notebooks import read_notebook, write_notebook
-from respawn_jobs.protocol import Outcome
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.model.runs import CellError, CellState
+from respawn_jobs.notebook.document import read_notebook, write_notebook
+from support.ledgers import prepared_data
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 from support.signed_in import signed_in
@@ -44,7 +45,7 @@ twice = rows * 2
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.embedded(tmp_path / "data")
+    ledger = Ledger.embedded(prepared_data(tmp_path / "data"))
     ada = ledger.as_actor(Actor.owner("ada"))
     ada.promote(Promotion(name="report", notebook=text(notebook("a = 1", parameters=DECLARED))))
     yield ledger

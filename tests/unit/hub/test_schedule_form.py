@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.service import Promotion
+from support.ledgers import prepared_data
 from support.notebooks import notebook, text
 
 PAGE = "/services/respawn/jobs/user/ada/report"
@@ -18,7 +19,7 @@ FORM = {"cron": "0 3 * * *", "tz": "UTC"}
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.embedded(tmp_path / "data")
+    ledger = Ledger.embedded(prepared_data(tmp_path / "data"))
     ledger.as_actor(Actor.owner("ada")).promote(Promotion(name="report", notebook=text(notebook("a = 1"))))
     yield ledger
     ledger.close()
@@ -38,5 +39,5 @@ def test_a_schedule_is_added_with_what_becomes_of_missed_times(browse, ledger, m
 def test_a_wrong_choice_is_told_on_the_page_and_nothing_is_kept(browse, ledger):
     answer = browse("POST", f"{PAGE}/schedules", {**FORM, "missed": "sometimes"})
     assert answer.status_code == 422
-    assert "missed: Input should be" in answer.text
+    assert "`missed` must be" in answer.text
     assert ledger.as_actor(Actor.owner("ada")).job("report").schedules == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import Response
 
-from respawn_hub.sessions import SESSION, SIGN_IN, Sessions, SignIn
+from respawn_hub.auth.sessions import SESSION, SIGN_IN, Sessions, SignIn
 from respawn_jobs.keyring import Keyring
 from support.clocks import MovedClock
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from respawn_hub.setting_words import words
-from respawn_jobs.models import Cause, JobSettings
-from respawn_jobs.policies import Deadline, RetryPolicy
+from respawn_hub.pages.setting_words import words
+from respawn_jobs.model.settings import Cause, Deadline, JobSettings, RetryPolicy
 
 
 def test_settings_as_usual_are_not_mentioned() -> None:

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from respawn_jobs.ledger.service import ActorService
-from respawn_jobs.service import Promotion, RunRequest, ScheduleRequest
-from respawn_jobs.service_triggers import AfterRequest, HookRequest
-from respawn_jobs.service_versions import JobChange
+from respawn_jobs.api.service import Promotion, RunRequest, ScheduleRequest
+from respawn_jobs.api.triggers import DependencyRequest, HookRequest
+from respawn_jobs.api.versions import JobChange
+from respawn_jobs.ledger.people.actor_service import ActorService
 from support.notebooks import notebook, text
 from support.routes import routes
 from support.signed_in import Browse
@@ -18,8 +18,8 @@ from support.signed_in import Browse
 SERVICE = "/services/respawn"
 JOB = f"{SERVICE}/jobs/user/ada/report"
 ROUTE = "/jobs/{kind}/{owner}/{name}"
-WATCH = f"{ROUTE}/watches/{{watch}}/remove"
-"""Watches need an inbox, which this service has none of; their button is the webhooks' one."""
+SENSOR = f"{ROUTE}/sensors/{{sensor}}/remove"
+"""Sensors need an inbox, which this service has none of; their button is the webhooks' one."""
 
 
 class Forms(HTMLParser):
@@ -52,7 +52,7 @@ def forms(browse: Browse, ada: ActorService) -> list[tuple[str, dict[str, str]]]
     ada.schedule(ScheduleRequest(job="report", cron="0 3 * * *", tz="UTC"))
     ada.pause(ada.schedule(ScheduleRequest(job="report", cron="0 4 * * *", tz="UTC")).id, paused=True)
     ada.hook(HookRequest(job="report"))
-    ada.follow(AfterRequest(job="report", after=["before"]))
+    ada.set_dependency(DependencyRequest(job="report", upstream=["before"]))
     pages = [browse("GET", f"{JOB}{rest}").text for rest in ("", "/versions/1", "/versions/2")]
     ada.change_job("report", JobChange(archived=True))
     pages.append(browse("GET", JOB).text)
@@ -75,7 +75,7 @@ def as_route(action: str) -> str:
 
 def test_each_form_of_a_job_s_pages_says_which_job_they_show(forms, ada: ActorService) -> None:
     taken = {path for method, path in routes() if method == "POST" and path.startswith(ROUTE)}
-    assert {as_route(action) for action, _ in forms} == taken - {WATCH}
+    assert {as_route(action) for action, _ in forms} == taken - {SENSOR}
     job = ada.job("report").id
     assert [action for action, fields in forms if fields.get("shown_job") != job] == []
 
@@ -86,7 +86,7 @@ def test_no_form_of_a_stale_page_changes_the_job_that_took_the_name(
     ada.change_job("report", JobChange(name="daily"))
     promote(ada, "report", "c = 1", "c = 2")
     ada.schedule(ScheduleRequest(job="report", cron="0 5 * * *", tz="UTC"))
-    ada.follow(AfterRequest(job="report", after=["before"]))
+    ada.set_dependency(DependencyRequest(job="report", upstream=["before"]))
     before = [ada.job("report"), ada.job("daily"), len(ada.audit()), len(ada.runs())]
     for action, fields in forms:
         more = {"cron": "0 6 * * *", "tz": "UTC", "name": "taken", "typed": "report", "seen": "2"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
-from respawn_hub.services.supervisor import Supervisor
+from respawn_hub.loops.supervisor import Supervisor
 from support.waiting import wait_for
 
 
@@ -53,6 +54,24 @@ def test_waking_ends_a_rest(supervised: Callable[..., Supervisor]) -> None:
     wait_for(lambda: len(rounds) == 1)
     supervisor.wake()
     wait_for(lambda: len(rounds) == 2)
+
+
+def test_a_loop_that_is_not_named_rests_on() -> None:
+    rounds: dict[str, int] = {"named": 0, "other": 0}
+
+    def work(name: str) -> float:
+        rounds[name] += 1
+        return 3600.0
+
+    supervisor = Supervisor({name: partial(work, name) for name in rounds})
+    supervisor.start()
+    try:
+        wait_for(lambda: rounds == {"named": 1, "other": 1})
+        supervisor.wake(["named"])
+        wait_for(lambda: rounds["named"] == 2)
+        assert rounds["other"] == 1
+    finally:
+        supervisor.stop()
 
 
 def test_a_wake_during_the_work_is_not_lost(supervised: Callable[..., Supervisor]) -> None:

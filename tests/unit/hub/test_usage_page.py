@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.quotas import Quotas
-from respawn_jobs.service import Promotion
+from respawn_jobs.ledger.context.quotas import Quotas
 from support.notebooks import notebook, text
 from support.signed_in import Browse
 
@@ -26,3 +26,9 @@ def test_the_page_shows_use_and_limits_in_words_and_as_meters(browse: Browse, le
     assert "0 of 7" in page
     assert 'aria-label="Stored by user/ada"' in page
     assert "(no limit)" in page, "of runs that execute"
+
+
+def test_the_page_is_a_sentence_or_a_table_with_rows_and_never_a_bare_heading(browse: Browse) -> None:
+    page = browse("GET", f"{SERVICE}/usage").text
+    assert ("data-namespace" in page) == ('id="usage"' in page)
+    assert ("There is nothing yet" in page) == ('id="usage"' not in page)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.service import ActorService
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.ledger.people.actor_service import ActorService
+from support.ledgers import prepared_data
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 from support.signed_in import Browse
@@ -23,7 +24,7 @@ SECOND = notebook("md:# About", "a = 1", "b = a + 2", parameters="alpha: float =
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.embedded(tmp_path / "data")
+    ledger = Ledger.embedded(prepared_data(tmp_path / "data"))
     for source in (FIRST, SECOND):
         ledger.as_actor(Actor.owner("ada")).promote(Promotion(name="report", notebook=text(source)))
     yield ledger
@@ -246,7 +247,7 @@ def test_a_schedule_is_changed_and_refusals_stand_at_their_fields(browse: Browse
     assert wrong.status_code == 422
     assert 'aria-invalid="true"' in wrong.text
     assert "never fires" in plain(wrong.text)
-    assert browse("GET", there).headers["location"] == JOB
+    assert browse("GET", there).headers["location"] == f"{JOB}?edit={schedule.id}#schedules"
 
     assert (
         browse("POST", there, {"cron": "0 4 * * *", "tz": "Europe/Berlin", "missed": "all"}).status_code

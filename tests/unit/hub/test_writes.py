@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from respawn_hub.services.writes import Writes
+from respawn_hub.monitoring.write_probe import Writes
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.ledger.operations import Operations
+from respawn_jobs.ledger.operations.notice_ops import Operations
 
 
 class Store(Operations):
@@ -55,7 +55,7 @@ def test_trouble_is_looked_at_often_and_says_no_address(tmp_path: Path) -> None:
     writes = Writes(store, tmp_path, monotonic=lambda: now[0])
     store.trouble = Unavailable("s3://ada:hunter2@host refuses")
     writes.tick()
-    assert writes.parts()["blob writes"].said == "takes no writes: see the service's log"
+    assert writes.parts()["blob writes"].detail == "takes no writes: see the service's log"
     store.trouble = None
     _pass(writes, now, 10)
     assert {part.status for part in writes.parts().values()} == {"ok"}
@@ -67,7 +67,7 @@ def test_a_disk_without_room_is_named_by_whatever_the_error_comes_from(tmp_path:
     store.trouble.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     writes = Writes(store, tmp_path)
     writes.tick()
-    assert "no room left" in writes.parts()["blob writes"].said
+    assert "no room left" in writes.parts()["blob writes"].detail
 
 
 def test_a_disk_that_hangs_is_told_although_the_proof_hangs_with_it(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_disk_that_hangs_is_told_although_the_proof_hangs_with_it(tmp_path: Pa
     class Hanging(Store):
         def prove_blob_writes(self) -> None:
             now[0] += 61
-            seen.append(writes.parts()["blob writes"].said)
+            seen.append(writes.parts()["blob writes"].detail)
 
     writes = Writes(Hanging(files=True), tmp_path, monotonic=lambda: now[0])
     writes.tick()

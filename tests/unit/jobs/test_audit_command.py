@@ -7,8 +7,8 @@ import json
 import pytest
 from sqlalchemy import text as sql
 
+from respawn_jobs.api.service import RunRequest
 from respawn_jobs.cli.entry import run_command
-from respawn_jobs.service import RunRequest
 
 
 @pytest.fixture

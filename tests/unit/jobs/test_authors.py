@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
-from respawn_jobs.consent import other_authors
+from respawn_jobs.api.history import ImportRequest
+from respawn_jobs.api.runner_protocol import PREEMPTED, Outcome
+from respawn_jobs.api.service import ResumeRequest, RunRequest, SeenRun, Service
 from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellError, Run
-from respawn_jobs.protocol import DRAINED, Outcome
-from respawn_jobs.service import ResumeRequest, RunRequest, Seen, Service
-from respawn_jobs.service_history import ImportRequest
+from respawn_jobs.model.code_authors import other_authors
+from respawn_jobs.model.runs import CellError, Run
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
@@ -58,7 +58,7 @@ def test_a_run_of_ones_own_has_no_other_author(failed: Run, ada: Service) -> Non
         lambda person, run: run,
         lambda person, run: person.resume(run.id, AGREED),
         lambda person, run: person.resume(run.id, ResumeRequest(notebook=FIXED, load_imported=True)),
-        lambda person, run: person.retry(run.id, Seen()),
+        lambda person, run: person.retry(run.id, SeenRun()),
         lambda person, run: person.restart(run.id, ResumeRequest()),
         lambda person, run: person.restart(run.id, ResumeRequest(notebook=FIXED)),
     ],
@@ -124,7 +124,7 @@ def test_consent_to_load_an_archive_is_on_the_record(imported: Run, cid: Service
 
 
 def test_trying_again_what_came_of_an_archive_starts_from_the_top(imported: Run, cid: Service) -> None:
-    tried = cid.retry(imported.id, Seen())
+    tried = cid.retry(imported.id, SeenRun())
     assert (tried.trigger, tried.resume_from) == ("retry", None)
 
 
@@ -139,5 +139,5 @@ def test_retries_of_a_resume_that_was_agreed_to_ask_nothing_again(
     resumed = cid.resume(imported.id, AGREED)
     runner = PlayedRunner(elsewhere, resumed.id)
     runner.begin()
-    runner.port.finish(Outcome(state="lost", error=CellError(cell=None, name=DRAINED, value="")))
+    runner.port.finish(Outcome(state="lost", error=CellError(cell=None, name=PREEMPTED, value="")))
     assert PlayedRunner(elsewhere, resumed.id).assignment.resume is not None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.ledger import attempts
-from respawn_jobs.models import RunState
+from respawn_jobs.ledger.attempts import lifecycle
+from respawn_jobs.model.runs import RunState
 from support.runners import PlayedRunner
 
 
@@ -25,7 +25,7 @@ def test_a_runner_keeps_its_attempt_over_an_outage_and_loses_it_by_silence(
         runner.port.heartbeat()
         clock.forward(seconds=2)
     with monkeypatch.context() as patch:
-        patch.setattr(attempts, "expire", away)
+        patch.setattr(lifecycle, "expire", away)
         for _ in range(20):
             with pytest.raises(Unavailable):
                 watch.expire()

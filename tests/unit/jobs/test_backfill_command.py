@@ -1,4 +1,4 @@
-"""`respawn backfill` and `respawn schedule --missed` on an embedded store."""
+"""`respawn backfill` and `respawn schedule add --missed` on an embedded store."""
 
 from __future__ import annotations
 
@@ -29,30 +29,37 @@ def respawn(capsys, tmp_path, monkeypatch):
     return respawn
 
 
-JANUARY = ("backfill", "report", "--from", "2026-01-01", "--to", "2026-01-31")
+JANUARY = ("report", "--from", "2026-01-01", "--to", "2026-01-31")
 
 
 def test_a_backfill_is_previewed_started_listed_and_stopped(respawn, capsys):
-    status, seen = respawn(*JANUARY, "--every", "day", "--preview")
+    status, seen = respawn("backfill", "preview", *JANUARY, "--every", "day")
     assert (status, seen["total"]) == (0, 31)
-    assert respawn("backfill", "report") == (0, {"backfills": []})
-    status, started = respawn(*JANUARY, "--cron", "30 3 * * 1-5", "--tz", "Europe/Berlin", "-p", "rows", "3")
+    assert respawn("backfill", "list", "report") == (0, {"backfills": []})
+    assert run_command(["backfill", "list", "report"]) == 0
+    assert capsys.readouterr().out == "report has no backfill\n"
+    times = ("--cron", "30 3 * * 1-5", "--tz", "Europe/Berlin")
+    status, started = respawn("backfill", "start", *JANUARY, *times, "-p", "rows", "3")
     assert (status, started["total"], started["parallel"]) == (0, 22, 2)
-    status, stopped = respawn("backfill", "report", "--stop", started["id"], "--cancel")
-    assert (status, stopped["backfills"][0]["state"]) == (0, "stopped")
-    assert run_command(["backfill", "report"]) == 0
+    assert respawn("backfill", "show", started["id"]) == (0, started)
+    status, stopped = respawn("backfill", "stop", started["id"], "--cancel")
+    assert (status, stopped["id"], stopped["state"]) == (0, started["id"], "stopped")
+    assert run_command(["backfill", "list", "report"]) == 0
     assert started["about"] in capsys.readouterr().out
+    assert run_command(["backfill", "show", started["id"]]) == 0
+    shown = capsys.readouterr().out
+    assert (started["about"] in shown, "0 of 22 runs, 2 at a time" in shown) == (True, True)
 
 
 def test_parameter_sets_come_from_json_and_csv_files(respawn):
     Path("sets.csv").write_text('rows,name,limits\n1,007,"[1, 2]"\n2,,\n')
     Path("sets.json").write_text('[{"rows": 5}, {}]')
-    _, seen = respawn("backfill", "report", "--sets", "sets.csv", "--preview")
+    _, seen = respawn("backfill", "preview", "report", "--sets", "sets.csv")
     assert [item["parameters"] for item in seen["first"]] == [
         {"rows": 1, "name": "007", "limits": [1, 2]},
         {"rows": 2},
     ]
-    _, seen = respawn("backfill", "report", "--sets", "sets.json", "-p", "rows", "9", "--preview")
+    _, seen = respawn("backfill", "preview", "report", "--sets", "sets.json", "-p", "rows", "9")
     assert [item["parameters"]["rows"] for item in seen["first"]] == [5, 9]
 
 
@@ -61,26 +68,30 @@ def test_wrong_calls_are_refused_and_nothing_is_kept(respawn):
     Path("no.json").write_text('{"rows": 1}')
     Path("unfit.json").write_text('[{"rows": "x"}]')
     for arguments, says in (
-        ((*JANUARY, "--cron", "* * * * * *"), "seconds are not taken"),
-        (JANUARY, "has no schedule"),
-        (("backfill", "report", "--to", "2026-01-31", "--every", "day"), "first and the last date"),
-        (("backfill", "report", "--preview"), "say what to run"),
-        (("backfill", "report", "--cancel"), "--stop"),
-        ((*JANUARY, "--stop", "bfl-x"), "stands alone"),
-        (("backfill", "report", "--stop", "bfl-x"), "no backfill bfl-x"),
-        (("backfill", "report", "--sets", "odd.csv"), "line 2: 1 fields; 2 are named"),
-        (("backfill", "report", "--sets", "no.json"), "not a list of parameter sets"),
-        (("backfill", "report", "--sets", "unfit.json"), "set 1: .*expected int"),
-        (("schedule", "report", "--missed", "all"), "belong to --cron"),
-        (("schedule", "report", "--cron", "0 * * * *", "--missed-most", "3"), "belongs to --missed all"),
+        (("backfill", "start", *JANUARY, "--cron", "* * * * * *"), "seconds are not taken"),
+        (("backfill", "start", *JANUARY), "has no schedule"),
+        (("backfill", "start", "report", "--to", "2026-01-31", "--every", "day"), "first and the last date"),
+        (("backfill", "start", "report", "--every", "day"), "say what to run"),
+        (("backfill", "start", "report", "-p", "rows", "2"), "say what to run"),
+        (("backfill", "preview", "report"), "say what to run"),
+        (("backfill", "start", *JANUARY, "--every", "day", "--cancel"), "--cancel"),
+        (("backfill", "stop", "bfl-x"), "no backfill bfl-x"),
+        (("backfill", "show", "bfl-x"), "no backfill bfl-x"),
+        (("backfill", "stop", "report", "bfl-x"), "unexpected extra argument"),
+        (("backfill", "start", "report", "--sets", "odd.csv"), "line 2: 1 field; 2 are named"),
+        (("backfill", "start", "report", "--sets", "no.json"), "not a list of parameter sets"),
+        (("backfill", "start", "report", "--sets", "unfit.json"), "set 1: .*expected int"),
+        (("schedule", "add", "report", "--missed", "all"), "--cron"),
+        (("schedule", "add", "report", "--cron", "0 * * * *", "--max-missed", "3"), "to --missed all"),
     ):
         status, told = respawn(*arguments)
         assert status == 2
         assert re.search(says, told["message"])
-    assert respawn("backfill", "report")[1] == {"backfills": []}
-    assert respawn("schedule", "report")[1] == {"schedules": []}
+    assert respawn("backfill", "list", "report")[1] == {"backfills": []}
+    assert respawn("schedule", "list", "report")[1] == {"schedules": []}
 
 
 def test_a_schedule_is_made_with_what_becomes_of_missed_times(respawn):
-    _, made = respawn("schedule", "report", "--cron", "0 * * * *", "--missed", "all", "--missed-most", "20")
-    assert (made["schedule"]["missed"], made["schedule"]["missed_most"]) == ("all", 20)
+    missed = ("--missed", "all", "--max-missed", "20")
+    _, made = respawn("schedule", "add", "report", "--cron", "0 * * * *", *missed)
+    assert (made["schedule"]["missed"], made["schedule"]["max_missed"]) == ("all", 20)

@@ -7,17 +7,17 @@ from datetime import UTC, date, datetime
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.backfills import BackfillRequest
+from respawn_jobs.api.service import Promotion, ScheduleRequest
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, NotFound
-from respawn_jobs.models import RunState
-from respawn_jobs.service import Promotion, ScheduleRequest
-from respawn_jobs.service_backfills import BackfillRequest
+from respawn_jobs.model.runs import RunState
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
 
 @pytest.fixture
 def report(ada):
-    nb = notebook("a = rows", parameters="rows: int = 1\nrespawn_due: str")
+    nb = notebook("a = rows", parameters="rows: int = 1\nrespawn_logical_date: str")
     return ada.promote(Promotion(name="report", notebook=text(nb)))
 
 
@@ -43,9 +43,12 @@ def test_a_range_makes_one_run_for_each_date_in_order(report, ada, ledger):
     while ledger.fill_backfills():
         assert ledger.fill_backfills() == []  # one at a time
         ended.append(end_one(ledger, ada))
-    assert [run.logical_at.isoformat() for run in ended] == [run.parameters["respawn_due"] for run in ended]
+    assert [run.logical_date.isoformat() for run in ended] == [
+        run.parameters["respawn_logical_date"] for run in ended
+    ]
     assert [run.parameters for run in ended] == [
-        {"rows": 7, "respawn_due": f"2026-{day}T23:00:00+00:00"} for day in ("01-31", "02-01", "02-02")
+        {"rows": 7, "respawn_logical_date": f"2026-{day}T23:00:00+00:00"}
+        for day in ("01-31", "02-01", "02-02")
     ]
     assert {(run.trigger, run.trigger_id, run.created_by) for run in ended} == {
         ("backfill", backfill.id, "ada")
@@ -71,7 +74,7 @@ def test_the_due_times_are_those_of_the_job_s_only_schedule_with_its_parameters(
     ada.schedule(ScheduleRequest(job="report", cron="30 3 * * 1-5", tz="Asia/Tokyo", parameters={"rows": 5}))
     seen = ada.preview_backfill(days(2, 8, every=None))
     assert seen.about == "2026-02-02 to 2026-02-08 by '30 3 * * 1-5' in Asia/Tokyo"
-    assert [item.logical_at for item in seen.first] == [
+    assert [item.logical_date for item in seen.first] == [
         datetime(2026, 2, day, 18, 30, tzinfo=UTC) for day in (1, 2, 3)
     ]
     assert [item.number for item in seen.last] == [4, 5]
@@ -95,7 +98,7 @@ def test_a_preview_makes_nothing(report, ada, ledger):
 
 def test_times_that_are_still_to_come_are_left_out_and_that_is_said(report, ada):
     request = days(28, 28, end=date(2026, 3, 4))
-    assert [item.logical_at.day for item in ada.preview_backfill(request).first] == [28, 1, 2]
+    assert [item.logical_date.day for item in ada.preview_backfill(request).first] == [28, 1, 2]
     assert ada.preview_backfill(request).notes == ["times after 2026-03-02 08:00 UTC are left out"]
 
 
@@ -120,11 +123,11 @@ WRONG = [
     ),
     ({"start": None, "end": None, "every": None, "sets": [{}] * 10_001}, "10,001 runs; 10,000 at most"),
     (
-        {"start": None, "end": None, "every": None, "sets": [{"respawn_due": "x" * 100_001}]},
-        "set 1: parameter 'respawn_due' has .* bytes",
+        {"start": None, "end": None, "every": None, "sets": [{"respawn_logical_date": "x" * 100_001}]},
+        "set 1: parameter 'respawn_logical_date' has .* bytes",
     ),
     (
-        {"start": None, "end": None, "every": None, "sets": [{"respawn_due": "x" * 90_000}] * 60},
+        {"start": None, "end": None, "every": None, "sets": [{"respawn_logical_date": "x" * 90_000}] * 60},
         "bytes as JSON",
     ),
 ]

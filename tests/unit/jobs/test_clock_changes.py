@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from respawn_jobs import schedules
-from respawn_jobs.service import Promotion, ScheduleRequest
+from respawn_jobs import cron as schedules
+from respawn_jobs.api.service import Promotion, ScheduleRequest
 from support.notebooks import notebook, text
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.queueing import LimitRequest
 from respawn_jobs.errors import Forbidden, InvalidInput, NotFound
-from respawn_jobs.models import Cause
-from respawn_jobs.service_queueing import LimitRequest
+from respawn_jobs.model.settings import Cause
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def test_retries_change_cause_by_cause(queue, ada):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"colour": "red"}, "'colour' is no setting of a job; the settings are cell_timeout_seconds"),
-        ({"priority": 101}, "the setting priority cannot be 101: .* less than or equal to 100"),
+        ({"colour": "red"}, "'colour' is no setting of a job; the settings are blocked_after_seconds"),
+        ({"priority": 101}, "the setting priority cannot be 101: it must be 100 or less"),
         ({"queue": "a b"}, "the setting queue cannot be 'a b'"),
         ({"retries": {"moon": {}}}, "'moon' is no cause of retries; the causes are cell_error"),
         ({"retries": {"timeout": {"attempts": 0}}}, "the setting retries.timeout.attempts cannot be 0"),
@@ -66,15 +66,17 @@ def test_who_may_not_edit_changes_no_setting(queue, bob):
 
 
 def test_an_administrator_sets_and_removes_limits(root):
-    [limit] = root.limit(LimitRequest(kind="namespace", name="team/risk", most=4))
-    assert (limit.most, limit.running, limit.set_by) == (4, 0, "root")
-    assert [one.most for one in root.limit(LimitRequest(kind="namespace", name="team/risk", most=5))] == [5]
-    assert root.limit(LimitRequest(kind="namespace", name="team/risk", most=None)) == []
+    [limit] = root.limit(LimitRequest(kind="namespace", name="team/risk", max_running=4))
+    assert (limit.max_running, limit.running, limit.set_by) == (4, 0, "root")
+    assert [
+        one.max_running for one in root.limit(LimitRequest(kind="namespace", name="team/risk", max_running=5))
+    ] == [5]
+    assert root.limit(LimitRequest(kind="namespace", name="team/risk", max_running=None)) == []
     assert [record.action for record in root.audit()] == ["limit"] * 3
     with pytest.raises(NotFound, match="no limit for namespace team/risk"):
-        root.limit(LimitRequest(kind="namespace", name="team/risk", most=None))
+        root.limit(LimitRequest(kind="namespace", name="team/risk", max_running=None))
     with pytest.raises(InvalidInput, match="not a namespace"):
-        root.limit(LimitRequest(kind="namespace", name="risk", most=1))
+        root.limit(LimitRequest(kind="namespace", name="risk", max_running=1))
 
 
 def test_people_see_the_limits_that_bind_them_and_set_none(root, ada):
@@ -82,22 +84,22 @@ def test_people_see_the_limits_that_bind_them_and_set_none(root, ada):
         ("namespace", "team/risk"), ("namespace", "user/ada"), ("namespace", "*"), ("user", "ada"),
         ("user", "bob"), ("queue", "gpu"),
     ):  # fmt: skip
-        root.limit(LimitRequest(kind=kind, name=name, most=1))
+        root.limit(LimitRequest(kind=kind, name=name, max_running=1))
     seen = {(one.kind, one.name) for one in ada.limits()}
     assert seen == {("namespace", "user/ada"), ("namespace", "*"), ("user", "ada"), ("queue", "gpu")}
     with pytest.raises(Forbidden):
-        ada.limit(LimitRequest(kind="namespace", name="user/ada", most=9))
+        ada.limit(LimitRequest(kind="namespace", name="user/ada", max_running=9))
 
 
 def test_replicas_come_fall_silent_and_go(root, ada, ledger, clock):
-    ledger.say_present("rep-a", host="here", places=4, busy=1, draining=False, health={"scheduler": "ok"})
+    ledger.report_replica("rep-a", host="here", slots=4, busy=1, draining=False, health={"scheduler": "ok"})
     clock.forward(seconds=10)
-    ledger.say_present("rep-b", host="there", places=2, busy=0, draining=True, health={})
+    ledger.report_replica("rep-b", host="there", slots=2, busy=0, draining=True, health={})
     clock.forward(seconds=15)
     told = [(one.id, one.alive, one.draining, one.busy) for one in root.replicas()]
     assert told == [("rep-a", False, False, 1), ("rep-b", True, True, 0)]
     clock.forward(minutes=5)
-    ledger.say_present("rep-c", host="there", places=2, busy=0, draining=False, health={})
+    ledger.report_replica("rep-c", host="there", slots=2, busy=0, draining=False, health={})
     ledger.leave("rep-b")
     assert [one.id for one in root.replicas()] == ["rep-c"]
     with pytest.raises(Forbidden):

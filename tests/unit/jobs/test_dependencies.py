@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.dependencies import Footprint, footprints
+from respawn_jobs.dataflow import Footprint, footprints
 
 IMPORTS = "import numpy as np\nimport pandas as pd\nimport random, os, helpers, copy, json\nimport matplotlib.pyplot as plt"
 MADE = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.dependencies import Footprint, footprints, observed, overlap
+from respawn_jobs.dataflow import Footprint, footprints, observed, overlap
 from respawn_kernels.evidence import CellEvidence
 
 PLAIN = Footprint(reads=frozenset({"a"}), writes=frozenset({"b"}), sure=frozenset({"b"}))
@@ -55,11 +55,13 @@ def test_a_library_that_looks_into_frames_reads_every_variable():
 
 
 def test_what_lives_on_after_a_cell_may_do_anything():
-    for evidence in (CellEvidence(going_on=("thread worker-1",)), CellEvidence(overflow=True)):
+    for evidence in (CellEvidence(background_work=("thread worker-1",)), CellEvidence(overflow=True)):
         seen = observed(PLAIN, evidence)
         assert seen.may_write("anything_at_all")
         assert seen.may_read("#figures")
-    assert "thread worker-1" in str(observed(PLAIN, CellEvidence(going_on=("thread worker-1",))).opaque)
+    assert "thread worker-1" in str(
+        observed(PLAIN, CellEvidence(background_work=("thread worker-1",))).opaque
+    )
 
 
 def test_files_in_the_notebooks_directory_have_the_names_that_cells_use():
@@ -110,6 +112,6 @@ def test_a_query_whose_text_is_known_reads_what_it_names():
 
 
 def test_what_runs_in_every_cell_tells_nothing_of_one():
-    seen = observed(PLAIN, CellEvidence(libraries=("codeop", "respawn_kernels.evidence.watch")))
+    seen = observed(PLAIN, CellEvidence(libraries=("codeop", "respawn_kernels.evidence.recording")))
     assert not seen.may_read("#warnings")
     assert observed(PLAIN, CellEvidence(libraries=("pandas.core.frame",))).may_read("#warnings")

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.analysis.hidden import FILES, WORLD_STATE, states_of_libraries
-from respawn_jobs.dependencies import footprints, hidden
+from respawn_jobs.dataflow import footprints, hidden
+from respawn_jobs.model.hidden_state import FILES, WORLD_STATE, states_of_libraries
 from respawn_kernels.session_state import CATALOGUE
 
 FIRST = (

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.dependencies import Footprint, footprints
+from respawn_jobs.dataflow import Footprint, footprints
 
 
 def last(*cells: str) -> Footprint:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.dependencies import footprints
+from respawn_jobs.dataflow import footprints
 
 FIRST = (
     "import json, functools, operator, collections, itertools, contextlib, copy, re, string, types, abc, enum, os, math\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from respawn_jobs.dependencies import footprints
+from respawn_jobs.dataflow import footprints
 
 FUNCTIONS = 14
 

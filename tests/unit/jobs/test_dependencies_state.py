@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.analysis.hidden import FILES, WORLD_STATE, library_state
-from respawn_jobs.dependencies import Footprint, footprints, hidden
+from respawn_jobs.dataflow import Footprint, footprints, hidden
+from respawn_jobs.model.hidden_state import FILES, WORLD_STATE, library_state
 from respawn_kernels.session_state import CATALOGUE
 
 IMPORTS = "import calendar, csv, decimal, random, os, shutil, glob, json, pickle, logging, locale, time, warnings, sqlite3\nfrom decimal import Decimal, getcontext, localcontext\nfrom pathlib import Path\nfrom random import shuffle\nimport numpy as np\nfrom numpy.random import normal\nimport pandas as pd\nimport matplotlib\nimport matplotlib.pyplot as plt\nimport helpers"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.dependencies import footprints
+from respawn_jobs.dataflow import footprints
 
 IMPORTS = "import csv, io, json, os, pickle\nimport pandas as pd\nfrom pathlib import Path"
 

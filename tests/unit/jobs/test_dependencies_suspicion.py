@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.dependencies import Footprint, footprints
+from respawn_jobs.dataflow import Footprint, footprints
 
 IMPORTS = "import json, dataclasses, functools, operator, calendar, csv, decimal, abc, enum, random, os\nfrom dataclasses import dataclass, field\nfrom decimal import Decimal, getcontext, localcontext\nimport numpy as np\nimport pandas as pd\nimport matplotlib.pyplot as plt"
 DATA = "df = pd.DataFrame({'k': ['a', 'b'], 'x': [1, 2]})\narray = np.ones(3)\nitems = [3, 1, 2]"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.evidence import left
-from respawn_jobs.models import Plan, PlanAction
+from respawn_jobs.model.evidence import left
+from respawn_jobs.model.plans import Plan, PlanAction
 from respawn_kernels.evidence import CellEvidence
 from support.plans import planned_after
 

@@ -1,4 +1,4 @@
-"""`respawn gc` on an embedded store, which no service looks after."""
+"""`respawn admin gc` on an embedded store, which no service looks after."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from respawn_jobs.cli.connection import connection
+from respawn_jobs.api.service import RunRequest
+from respawn_jobs.cli.common.service_connection import connection
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.clock import utc_now
-from respawn_jobs.service import RunRequest
-from respawn_jobs.store.service_tables import RunEndRow
+from respawn_jobs.store.service_tables import RunOutboxRow
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
@@ -33,8 +33,8 @@ def test_runs_that_their_job_no_longer_keeps_are_removed(
             runner.begin()
             runner.succeed()
         with connected.ledger.database.session(write=True) as session:
-            session.execute(update(RunEndRow).values(at=utc_now() - timedelta(days=2)))
-    assert run_command(["gc", "--json"]) == 0
+            session.execute(update(RunOutboxRow).values(at=utc_now() - timedelta(days=2)))
+    assert run_command(["admin", "gc", "--json"]) == 0
     capsys.readouterr()
     assert run_command(["runs", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)

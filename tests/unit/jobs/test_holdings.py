@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from respawn_jobs.api.runner_protocol import CheckpointCommit, Outcome
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest
 from respawn_jobs.errors import InvalidInput, NotFound
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import CellState, Checkpoint
-from respawn_jobs.protocol import CheckpointCommit, Outcome
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
+from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.runs import CellState
 from respawn_jobs.store.tables import CheckpointRow
 from respawn_kernels.digest import digest_of
 from support.notebooks import notebook, text

@@ -70,15 +70,3 @@ def test_a_run_that_is_not_there_cannot_be_removed(respawn):
     status, _, err = respawn("remove", "run-aaaaaaaaaa", "--yes")
     assert status != 0
     assert "run-aaaaaaaaaa" in err
-
-
-def test_a_version_that_is_not_current_is_run_once(respawn):
-    report = json.loads(respawn("run", "report", "--version", "1", "--json")[1])
-    assert (report["state"], report["version"]) == ("succeeded", 1)
-    assert json.loads(respawn("run", "report", "--json")[1])["version"] == 2
-    status, _, err = respawn("run", "report", "--version", "7")
-    assert status != 0
-    assert "has no version 7" in err
-    status, _, err = respawn("run", "report.ipynb", "--version", "1")
-    assert status != 0
-    assert "--version belongs to jobs" in err

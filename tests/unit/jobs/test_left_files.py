@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.dependencies import footprints, observed
-from respawn_jobs.left_files import LeftFiles, told_left
-from respawn_jobs.models import CellRecord, CellState
-from respawn_jobs.rerunning import Reruns, Step
+from respawn_jobs.dataflow import footprints, observed
+from respawn_jobs.model.runs import CellRecord, CellState
+from respawn_jobs.resume.files.left_files import LeftFiles, describe_left_files
+from respawn_jobs.resume.invalidation.reruns import Reruns, Step
 from respawn_kernels.evidence import CellEvidence
 from support.notebooks import notebook
 
@@ -55,7 +55,7 @@ def test_another_file_makes_nothing_run_again() -> None:
     "evidence",
     [
         CellEvidence(outside=("process",)),
-        CellEvidence(going_on=("thread worker",)),
+        CellEvidence(background_work=("thread worker",)),
         CellEvidence(overflow=True),
         CellEvidence(files_unwatched="too many files"),
     ],
@@ -99,7 +99,7 @@ def test_code_that_nobody_followed_has_made_the_files_that_it_was_seen_to_make(
 
 
 def test_files_that_stay_as_they_are_are_named_with_what_became_of_them() -> None:
-    told = told_left({"#file:log.txt", "#file:in.csv"}, {"#file:in.csv": "in.csv is gone"})
-    assert told[0].startswith("in.csv is gone, cells that run need it, and no cell is known to make it anew")
+    told = describe_left_files({"#file:log.txt", "#file:in.csv"}, {"#file:in.csv": "in.csv is gone"})
+    assert told[0].startswith("in.csv is gone, cells that run need it, and no cell is known to make it again")
     assert told[1].startswith("the file log.txt: cells of the run before have changed it since the state")
-    assert told_left([], {}) == []
+    assert describe_left_files([], {}) == []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.models import Checkpoint, Plan, Unstored
-from respawn_jobs.plan import plan_resume
+from respawn_jobs.model.checkpoints import Checkpoint, Unstored
+from respawn_jobs.model.plans import Plan
+from respawn_jobs.resume.plan import plan_resume
 from respawn_kernels.evidence import CellEvidence
 from support.notebooks import notebook
 from support.plans import edited, ended
@@ -53,7 +54,7 @@ def test_a_cell_whose_effect_is_lost_runs_again_on_restore() -> None:
         (CellEvidence(changed=("#patches",), written=("/out",)), {}, "outside of the kernel (files)"),
         (CellEvidence(changed=("#patches",), outside=("socket",)), {}, "outside of the kernel (socket)"),
         (CellEvidence(changed=("#patches", "#random")), {}, "it draws random numbers"),
-        (CellEvidence(changed=("#patches",), going_on=("thread w",)), {}, "thread w went on after it"),
+        (CellEvidence(changed=("#patches",), background_work=("thread w",)), {}, "thread w went on after it"),
         (CellEvidence(changed=("#patches",), overflow=True), {}, "it is not known what else it does"),
         (SETS, {"seconds": 11.0}, "it took 11 seconds"),
     ],

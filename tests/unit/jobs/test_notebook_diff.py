@@ -7,8 +7,8 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respawn_jobs.notebook_diff import MOST_SHOWN, compare, diff_lines, lacking, pair_cells
-from respawn_jobs.notebooks import read_notebook
+from respawn_jobs.notebook.diff import MAX_SHOWN, compare, diff_lines, lacking, pair_cells
+from respawn_jobs.notebook.document import read_notebook
 from support.notebooks import notebook, text
 
 SOURCES = st.lists(st.text("ab\n", max_size=6), max_size=8)
@@ -137,5 +137,5 @@ def test_large_cells_cost_no_more_than_they_have_lines():
 
 
 def test_lines_beyond_what_one_comparison_may_hold_are_counted():
-    (change,) = compare(book("a"), book("b\n" * MOST_SHOWN))
-    assert (change.kind, change.lines, change.left_out) == ("changed", [], MOST_SHOWN + 2)
+    (change,) = compare(book("a"), book("b\n" * MAX_SHOWN))
+    assert (change.kind, change.lines, change.left_out) == ("changed", [], MAX_SHOWN + 2)

@@ -4,17 +4,18 @@ import nbformat
 import pytest
 
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.notebooks import (
+from respawn_jobs.notebook.document import (
+    MAX_CELLS,
     TAG_INJECTED,
     cell_tags,
     code_cells,
     injected_cell,
-    parameterize,
     read_notebook,
     strip_debug,
     title,
     write_notebook,
 )
+from respawn_jobs.notebook.parameterization import parameterize
 from support.notebooks import notebook, text
 
 
@@ -173,3 +174,14 @@ def test_a_notebook_nested_too_deeply_is_refused(depth):
     nested = "[" * depth + "]" * depth
     with pytest.raises(InvalidInput, match="nested"):
         read_notebook(f'{{"nbformat": 4, "nbformat_minor": 5, "metadata": {{"x": {nested}}}, "cells": []}}')
+
+
+def test_a_notebook_of_too_many_cells_is_refused_by_their_number():
+    cell = {"cell_type": "code", "id": "c", "metadata": {}, "source": "", "outputs": []}
+    old = {"cell_type": "code", "language": "python", "input": "", "outputs": []}
+    for document in (
+        {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell] * (MAX_CELLS + 1)},
+        {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": [{"cells": [old] * 5001}] * 2},
+    ):
+        with pytest.raises(InvalidInput, match=r"has 10,00[12] cells; 10,000 are the most"):
+            read_notebook(json.dumps(document))

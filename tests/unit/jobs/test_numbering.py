@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.models import CellRecord, CellState
-from respawn_jobs.numbering import cells_in_words, executions_as_cells
+from respawn_jobs.model.runs import CellRecord, CellState
+from respawn_jobs.notebook.cell_numbers import cells_in_words, executions_as_cells
 
 
 def record(index: int, count: int | None) -> CellRecord:

@@ -6,10 +6,10 @@ import random
 from collections import Counter
 from typing import Any
 
+from respawn_jobs.api.runner_protocol import PREEMPTED, Outcome
 from respawn_jobs.errors import Conflict
-from respawn_jobs.models import Cause, CellError, RunState
-from respawn_jobs.policies import RetryPolicy
-from respawn_jobs.protocol import DRAINED, Outcome
+from respawn_jobs.model.runs import CellError, RunState
+from respawn_jobs.model.settings import Cause, RetryPolicy
 from support.runners import PlayedRunner
 
 CELLS = 5
@@ -18,8 +18,8 @@ ENDINGS = (
     "DeadKernel",
     "CellTimeout",
     "RestoreFailed",
-    DRAINED,
-    "handed on",
+    PREEMPTED,
+    "requeued",
     "killed",
     "unclaimed",
 )
@@ -95,12 +95,12 @@ class Life:
 
     def end(self, runner: PlayedRunner, how: str, cell: int | None) -> None:
         """End an attempt."""
-        if how == "handed on":
-            self.ledger.hand_on(runner.attempt, "the service stopped")
+        if how == "requeued":
+            self.ledger.requeue(runner.attempt, "the service stopped")
         elif how == "killed":
             self.ledger.lose(runner.attempt, "killed by signal 9")
         else:
-            state: Any = {DRAINED: "lost", "CellTimeout": "timed_out"}.get(how, "failed")
+            state: Any = {PREEMPTED: "lost", "CellTimeout": "timed_out"}.get(how, "failed")
             runner.port.finish(Outcome(state=state, error=CellError(cell=cell, name=how, value="by chance")))
 
 

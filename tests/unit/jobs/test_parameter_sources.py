@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from respawn_jobs.cli.parameter_sources import Values
+from respawn_jobs.cli.common.parameter_sources import Values
 
 
 def values(typed: tuple[tuple[str, str], ...] = (), **options: Any) -> Values:

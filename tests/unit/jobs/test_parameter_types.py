@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.injected_types import plain_values, typed_source
-from respawn_jobs.models import Parameter
-from respawn_jobs.notebooks import injected_cell, parameterize
-from respawn_jobs.parameters import check, inspect, kinds, parse
+from respawn_jobs.model.jobs import Parameter
+from respawn_jobs.notebook.document import injected_cell
+from respawn_jobs.notebook.injected_values import plain_values, typed_source
+from respawn_jobs.notebook.parameter_values import check, parse
+from respawn_jobs.notebook.parameterization import parameterize
+from respawn_jobs.notebook.parameters import inspect, kinds
 from support.notebooks import notebook
 
 IMPORTS = """\

@@ -5,7 +5,8 @@ import pytest
 from nbformat import v4
 
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.parameters import check, check_json, inspect, parse
+from respawn_jobs.notebook.parameter_values import check, check_json, parse
+from respawn_jobs.notebook.parameters import inspect
 from support.notebooks import notebook
 
 CELL = '''\
@@ -208,9 +209,11 @@ def test_a_cell_that_breaks_parsers_is_read_or_refused_in_time_that_follows_its_
         cell = v4.new_code_cell(HOSTILE[shape](size)[:100_000], metadata={"tags": ["parameters"]})
         before = time.process_time()
         inspect(v4.new_notebook(cells=[cell]), "python3", "python")
-        assert time.process_time() - before < 5
+        assert (
+            time.process_time() - before < 10
+        )  # 3 s for 30,000 lines; what grows with the square takes minutes
 
 
-def test_a_cell_that_is_longer_than_what_is_read_is_refused_with_the_mend():
+def test_a_cell_that_is_longer_than_what_is_read_is_refused_with_the_fix():
     with pytest.raises(InvalidInput, match="move the rest to a cell of its own"):
         declared("x = 1\n" * 20_000)

@@ -7,9 +7,11 @@ import json
 import pytest
 from nbformat import NotebookNode
 
-from respawn_jobs.models import Plan, PlanAction, Unstored
-from respawn_jobs.notebooks import read_notebook
-from respawn_jobs.plan import Agreed, Ended, plan_resume
+from respawn_jobs.model.checkpoints import Unstored
+from respawn_jobs.model.plans import Plan, PlanAction
+from respawn_jobs.notebook.document import read_notebook
+from respawn_jobs.resume.draft import Agreed, EndedRun
+from respawn_jobs.resume.plan import plan_resume
 from support.notebooks import notebook, text
 from support.plans import edited, ended
 
@@ -18,9 +20,9 @@ GEN = Unstored(name="gen", type="generator", reason="cannot pickle 'generator' o
 
 
 def plan(
-    past: Ended, nb: NotebookNode, *, rerun_once=False, rerun_makers=False, strict=False, **more
+    past: EndedRun, nb: NotebookNode, *, rerun_once=False, rerun_producers=False, strict=False, **more
 ) -> Plan:
-    agreed = Agreed(rerun_once=rerun_once, rerun_makers=rerun_makers, strict=strict)
+    agreed = Agreed(rerun_once=rerun_once, rerun_producers=rerun_producers, strict=strict)
     usual = {"kernel": "python3", "lock": "lock-1", "language": "python", "agreed": agreed}
     return plan_resume(past, nb, **{**usual, **more})
 
@@ -186,7 +188,7 @@ def test_a_cell_that_reads_what_was_not_stored_cannot_be_restored():
         assert part in planned.problems[0]
 
 
-def test_tagging_the_making_cell_always_mends_it():
+def test_tagging_the_making_cell_always_fixes_it():
     nb = notebook(*WITH_GEN, tags={1: ["respawn:always"]})
     planned = plan(ended(notebook(*WITH_GEN), 3, unstored=(GEN,)), nb)
     assert actions(planned) == [REUSE, REUSE, REUSE, RUN, RUN]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from respawn_jobs.evidence import left
-from respawn_jobs.models import Plan, PlanAction
+from respawn_jobs.model.evidence import left
+from respawn_jobs.model.plans import Plan, PlanAction
 from respawn_kernels.evidence import CellEvidence
 from support.plans import planned_after
 

@@ -15,9 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from respawn_jobs.models import CellRecord, CellState, Checkpoint, Plan, PlanAction
-from respawn_jobs.notebooks import cell_tags, code_cells, parameterize, source_hash
-from respawn_jobs.plan import Ended, plan_resume
+from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.plans import Plan, PlanAction
+from respawn_jobs.model.runs import CellRecord, CellState
+from respawn_jobs.notebook.document import cell_tags, code_cells, source_hash
+from respawn_jobs.notebook.parameterization import parameterize
+from respawn_jobs.resume.draft import EndedRun
+from respawn_jobs.resume.plan import plan_resume
 from support.notebooks import notebook
 from support.small_programs import checkpoint, empty, execute, shape
 
@@ -161,7 +165,7 @@ def runnable(cells: list[str], values: dict) -> list[str]:
     return [*FIRST, *found]
 
 
-def ran(cells: list[str], values: dict, kept: set[int]) -> tuple[Ended, dict[int, dict], list[str]]:
+def ran(cells: list[str], values: dict, kept: set[int]) -> tuple[EndedRun, dict[int, dict], list[str]]:
     """Run a notebook as far as it goes: what is recorded of it, and copies of the kept states."""
     executed = parameterize(notebook(*cells, parameters=PARAMETERS), values, "python3", "python")
     sources = [cell.source for _, cell in code_cells(executed)]
@@ -184,7 +188,7 @@ def ran(cells: list[str], values: dict, kept: set[int]) -> tuple[Ended, dict[int
             )
         )  # fmt: skip
     points = [Checkpoint(cell=index, manifest=f"m{index}", variables=1, size=1) for index in states]
-    past = Ended("run-1", "python3", "lock", records, points, executed, values)
+    past = EndedRun("run-1", "python3", "lock", records, points, executed, values)
     return past, states, sources
 
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import pytest
 from nbformat import NotebookNode
 
-from respawn_jobs.models import CellRecord, CellState, Checkpoint, Plan, PlanAction
-from respawn_jobs.notebooks import cell_tags, code_cells, source_hash
-from respawn_jobs.plan import Ended, plan_resume
+from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.plans import Plan, PlanAction
+from respawn_jobs.model.runs import CellRecord, CellState
+from respawn_jobs.notebook.document import cell_tags, code_cells, source_hash
+from respawn_jobs.resume.draft import EndedRun
+from respawn_jobs.resume.plan import plan_resume
 from respawn_kernels.evidence import CellEvidence
 from support.notebooks import notebook
 
@@ -40,6 +43,12 @@ LISTED = [
         "class B(metaclass=Registers):\n    pass",
         "class C(metaclass=Registers):\n    pass",
         "new = list(registry)",
+    ),
+    (
+        "hits = []\nclass Base:\n    def __mro_entries__(self, bases):\n        hits.append(1)\n        return ()\nbase = Base()",
+        "class U(base):\n    pass",
+        "class U(base):\n    pass\nclass V(base):\n    pass",
+        "new = len(hits)",
     ),
     (
         "from dataclasses import dataclass, field\n@dataclass\nclass A:\n    v: list = field(default_factory=lambda: [base])",
@@ -81,7 +90,7 @@ LISTED = [
 ]
 
 
-def ended(nb: NotebookNode, evidence: list[CellEvidence | None]) -> Ended:
+def ended(nb: NotebookNode, evidence: list[CellEvidence | None]) -> EndedRun:
     """A run whose cells all finished but the last, which failed."""
     cells = code_cells(nb)
     records = [
@@ -92,7 +101,7 @@ def ended(nb: NotebookNode, evidence: list[CellEvidence | None]) -> Ended:
         for (index, cell), seen in zip(cells, evidence, strict=True)
     ]  # fmt: skip
     points = [Checkpoint(cell=index, manifest=f"m{index}", variables=1, size=1) for index, _ in cells[:-1]]
-    return Ended("run-1", "python3", "lock", records, points, nb)
+    return EndedRun("run-1", "python3", "lock", records, points, nb)
 
 
 def planned(cells: list[str], place: int, source: str, seen: dict[int, CellEvidence] | None = None) -> Plan:
@@ -161,7 +170,15 @@ def test_cells_that_draw_run_alone_where_figures_are_closed_after_each_cell():
     assert 2 in runs(planned(cells, 1, "plt.plot([3])"))
 
 
-@pytest.mark.parametrize("last", ["Out[4]", "_3", "_", "In[2]", "%rerun 2"])
+ASKING = (
+    "%history -n 2-4",
+    "print(vars().keys(), len(In))",
+    "n = get_ipython().execution_count",
+    "x = eval('1') + _3",
+)
+
+
+@pytest.mark.parametrize("last", ["Out[4]", "_3", "_", "In[2]", "%rerun 2", *ASKING])
 def test_a_cell_that_asks_for_a_prompt_has_the_prompts_of_a_run_from_the_top(last):
     cells = ["a = 1", "b = 1", "b + 5", "b + 6", last]
     assert runs(planned(cells, 1, "b = 2")) == [1, 2, 3, 4, 5]

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion
 from respawn_jobs.errors import InvalidInput
+from respawn_jobs.host.private_files import private_directory
 from respawn_jobs.keyring import FILE
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.private_files import private_directory
-from respawn_jobs.service import Promotion
 from respawn_jobs.store.database import Database
 from support.commands import ran
 from support.notebooks import notebook, text

@@ -1,4 +1,4 @@
-"""`respawn promote`, `versions`, `diff` and `schedule --change` on an embedded store."""
+"""`respawn promote`, `versions`, `diff` and `schedule` on an embedded store."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.cli.promoting import promote
-from respawn_jobs.service_versions import RUN_ANYHOW
+from respawn_jobs.api.versions import RUN_ANYHOW
+from respawn_jobs.cli.run.jobs import promote
 from support.notebooks import notebook, text
 
 
@@ -63,18 +63,31 @@ def test_versions_are_listed_brought_back_and_compared(respawn):
 
 
 def test_a_schedule_is_changed_and_not_doubled(respawn):
-    add = ("schedule", "report", "--cron", "30 3 * * *")
+    add = ("schedule", "add", "report", "--cron", "30 3 * * *")
     made = json.loads(respawn(*add, "--json")[1])["schedule"]["id"]
     status, _, err = respawn(*add)
     assert (status, made in err) == (2, True)
-    status, out, _ = respawn("schedule", "report", "--change", made, "--cron", "0 4 * * *")
+    status, out, _ = respawn("schedule", "change", "report", made, "--cron", "0 4 * * *")
     assert (status, "0 4 * * *" in out) == (0, True)
 
 
-def test_a_notebook_that_is_only_run_is_asked_nothing(respawn):
-    Path("elsewhere").mkdir()
-    Path("elsewhere/report.ipynb").write_text(Path("other.ipynb").read_text())
-    told = [
-        json.loads(respawn("run", path, "--json")[1]) for path in ("report.ipynb", "elsewhere/report.ipynb")
+def test_the_table_of_schedules_shows_what_they_give_without_secrets(respawn):
+    declared = 'note = ""\npassword = ""\nrows = 1\nlast = 1\nmore = 1'
+    Path("given.ipynb").write_text(text(notebook("a = 1", parameters=declared)))
+    respawn("promote", "given.ipynb", "--name", "given")
+    given = [
+        ("note", "[bold]" + "x" * 100),
+        ("password", "tr0ub4dor"),
+        ("rows", "2"),
+        ("last", "3"),
+        ("more", "4"),
     ]
-    assert [(run["job"].rpartition("/")[2], run["state"]) for run in told] == [("~report", "succeeded")] * 2
+    options = [part for name, value in given for part in ("-p", name, value)]
+    assert respawn("schedule", "add", "given", "--cron", "30 3 * * *", *options)[0] == 0
+    status, out, _ = respawn("schedule", "list", "given")
+    assert status == 0
+    assert "tr0ub4dor" not in out
+    assert 'note="[bold]xxxx' in out
+    assert "x" * 40 not in out
+    assert 'password="[secret]", rows=2, ' in out
+    assert out.rstrip().endswith("and 1 more")

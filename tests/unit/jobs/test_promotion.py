@@ -2,10 +2,10 @@ import subprocess
 
 import pytest
 
+from respawn_jobs.api.service import Promotion
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, NotFound
-from respawn_jobs.models import JobSettings
-from respawn_jobs.promotion import git_state, prepare
-from respawn_jobs.service import Promotion
+from respawn_jobs.model.settings import JobSettings
+from respawn_jobs.notebook.promotion import git_state, prepare
 from support.notebooks import notebook, text
 
 
@@ -67,7 +67,7 @@ def test_a_scratch_name_is_allowed(ada):
 
 
 def test_nobody_promotes_into_a_namespace_without_a_scope(ada, bob):
-    with pytest.raises(Forbidden, match="ada may not change jobs in team/risk"):
+    with pytest.raises(Forbidden, match=r"you \(ada\) may not change jobs in team/risk"):
         ada.promote(promotion(namespace="team/risk"))
     ada.promote(promotion())
     with pytest.raises(Forbidden, match="user/ada/report belongs to user/ada; you are bob"):

@@ -10,28 +10,30 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.backup import BackupPlace, Store, back_up, prune, restore
-from respawn_jobs.backup.place import Document
-from respawn_jobs.backup.turns import turn
-from respawn_jobs.blobs import BlobStore
+from respawn_jobs.api.service import RunRequest, Service
+from respawn_jobs.backup import BackupTarget, Store, back_up, prune, restore
+from respawn_jobs.backup.target import Document
+from respawn_jobs.backup.target_lock import turn
+from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.keyring import Keyring
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.models import Run
-from respawn_jobs.service import RunRequest, Service
+from respawn_jobs.model.runs import Run
 from respawn_jobs.store.database import Database
 from support.clocks import MovedClock
 from support.runners import PlayedRunner
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> BackupPlace:
-    return BackupPlace(str(tmp_path / "kept"))
+def place(tmp_path: Path) -> BackupTarget:
+    return BackupTarget(str(tmp_path / "kept"))
 
 
 @pytest.fixture
-def three(failed: Run, ada: Service, ledger: Ledger, place: BackupPlace, clock: MovedClock) -> list[Document]:
+def three(
+    failed: Run, ada: Service, ledger: Ledger, place: BackupTarget, clock: MovedClock
+) -> list[Document]:
     """Backups of three days, each with a blob of its own besides the database."""
     made = []
     for _ in range(3):
@@ -44,12 +46,12 @@ def three(failed: Run, ada: Service, ledger: Ledger, place: BackupPlace, clock: 
     return made
 
 
-def files(place: BackupPlace) -> dict[str, Path]:
+def files(place: BackupTarget) -> dict[str, Path]:
     root = Path(place.url.removeprefix("file://")) / "blobs"
     return {path.name: path for path in root.rglob("*/*")}
 
 
-def brought_back(place: BackupPlace, document: Document, directory: Path) -> bool:
+def brought_back(place: BackupTarget, document: Document, directory: Path) -> bool:
     """Restore a backup wholly into a new place; every byte of it is compared."""
     database = Database(f"sqlite:///{directory}/respawn.db")
     store = Store(directory, database, BlobStore((directory / "blobs").as_uri()), Keyring(directory / "keys"))
@@ -60,7 +62,7 @@ def brought_back(place: BackupPlace, document: Document, directory: Path) -> boo
 
 
 def test_only_the_newest_stay_and_come_back_whole(
-    three: list[Document], place: BackupPlace, tmp_path: Path
+    three: list[Document], place: BackupTarget, tmp_path: Path
 ) -> None:
     before = files(place)
     done = prune(place, keep=2)
@@ -75,7 +77,7 @@ def test_only_the_newest_stay_and_come_back_whole(
 
 
 def test_a_backup_stays_for_its_age_or_for_being_among_the_newest(
-    three: list[Document], place: BackupPlace, clock: MovedClock
+    three: list[Document], place: BackupTarget, clock: MovedClock
 ) -> None:
     assert prune(place, keep_days=2.5, clock=clock).removed == [three[0].id]
     assert prune(place, keep=2, keep_days=0.1, clock=clock).removed == []
@@ -83,10 +85,11 @@ def test_a_backup_stays_for_its_age_or_for_being_among_the_newest(
     assert prune(place, keep_days=1, clock=clock).kept == [three[2].id], "the newest, however old"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keep", [1, 2, 3])
 @pytest.mark.parametrize("whole", list(itertools.product([True, False], repeat=4)))
 def test_the_newest_whole_ones_stay_whichever_are_damaged(
-    failed: Run, ledger: Ledger, place: BackupPlace, whole: tuple[bool, ...], keep: int
+    failed: Run, ledger: Ledger, place: BackupTarget, whole: tuple[bool, ...], keep: int
 ) -> None:
     made = back_up(ledger.context, place).document
     place.forget(made)
@@ -105,7 +108,7 @@ def test_the_newest_whole_ones_stay_whichever_are_damaged(
 @pytest.mark.parametrize("part", ["blob", "dump", "listing"])
 @pytest.mark.parametrize("damage", ["gone", "cut short"])
 def test_a_backup_of_which_a_file_is_damaged_is_never_taken_for_the_newest_whole_one(
-    three: list[Document], place: BackupPlace, part: str, damage: str
+    three: list[Document], place: BackupTarget, part: str, damage: str
 ) -> None:
     there = files(place)
     own = {
@@ -126,7 +129,7 @@ def _listed(document: Document, there: dict[str, Path]) -> set[str]:
     return {line.split()[0] for line in text.splitlines()}
 
 
-def test_where_no_backup_is_whole_nothing_goes(three: list[Document], place: BackupPlace) -> None:
+def test_where_no_backup_is_whole_nothing_goes(three: list[Document], place: BackupTarget) -> None:
     for document in three:
         files(place)[document.dump[0].digest].unlink()
     before = files(place).keys()
@@ -134,7 +137,7 @@ def test_where_no_backup_is_whole_nothing_goes(three: list[Document], place: Bac
     assert (done.removed, len(done.faulty), files(place).keys()) == ([], 3, before)
 
 
-def test_a_document_that_cannot_be_read_stops_it(three: list[Document], place: BackupPlace) -> None:
+def test_a_document_that_cannot_be_read_stops_it(three: list[Document], place: BackupTarget) -> None:
     path = Path(place.url.removeprefix("file://")) / "backups" / f"{three[1].id}.json"
     path.write_text('{"format": 2}')
     with pytest.raises(InvalidInput, match=three[1].id):
@@ -143,13 +146,13 @@ def test_a_document_that_cannot_be_read_stops_it(three: list[Document], place: B
     assert not place.marks()
 
 
-def test_what_a_backup_that_broke_off_has_left_goes(three: list[Document], place: BackupPlace) -> None:
+def test_what_a_backup_that_broke_off_has_left_goes(three: list[Document], place: BackupTarget) -> None:
     left = place.blobs.put_bytes(b"of a backup that broke off")
     assert prune(place, keep=3).blobs == 1
     assert left not in files(place)
 
 
-def test_a_dry_run_tells_it_and_removes_nothing(three: list[Document], place: BackupPlace) -> None:
+def test_a_dry_run_tells_it_and_removes_nothing(three: list[Document], place: BackupTarget) -> None:
     before = files(place).keys()
     told = prune(place, dry_run=True)
     assert (len(place.ids()), files(place).keys()) == (3, before)
@@ -157,7 +160,7 @@ def test_a_dry_run_tells_it_and_removes_nothing(three: list[Document], place: Ba
     assert (told.kept, told.removed, told.blobs) == (done.kept, done.removed, done.blobs)
 
 
-def test_making_and_pruning_take_turns(failed: Run, ledger: Ledger, place: BackupPlace) -> None:
+def test_making_and_pruning_take_turns(failed: Run, ledger: Ledger, place: BackupTarget) -> None:
     with turn(place, "making"), turn(place, "making"), pytest.raises(Conflict, match="is being made"):
         prune(place)
     with turn(place, "pruning"):
@@ -170,7 +173,7 @@ def test_making_and_pruning_take_turns(failed: Run, ledger: Ledger, place: Backu
 
 
 def test_a_turn_that_lasts_is_renewed_and_one_of_the_dead_is_over(
-    three: list[Document], place: BackupPlace
+    three: list[Document], place: BackupTarget
 ) -> None:
     backups = Path(place.url.removeprefix("file://")) / "backups"
     long_ago = time.time() - 121

@@ -1,6 +1,6 @@
 import pytest
 
-from respawn_jobs.reads import Reads
+from respawn_jobs.dataflow.live_names import Reads
 
 
 def reads(*cells: str, before: tuple[str, ...] = ()) -> set[str]:

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.errors import InvalidInput, NotFound
-from respawn_jobs.models import CellState
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
+from respawn_jobs.model.runs import CellState
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
@@ -75,7 +75,7 @@ def test_a_time_without_a_zone_is_refused(ada):
         ada.runs(before=datetime(2026, 1, 1))
 
 
-def test_a_note_that_cannot_be_stored_is_mended_and_ends_no_run(ada, queue, ledger):
+def test_a_note_that_cannot_be_stored_is_fixed_and_ends_no_run(ada, queue, ledger):
     run = queue()
     runner = PlayedRunner(ledger, run.id)
     runner.begin()

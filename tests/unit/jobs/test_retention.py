@@ -6,15 +6,15 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest
 from respawn_jobs.errors import Forbidden, NotFound
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.triggered import Occasion
-from respawn_jobs.ledger.triggered import queue as queue_occasion
-from respawn_jobs.models import JobSettings
-from respawn_jobs.service import Promotion, ResumeRequest, RunRequest
-from respawn_jobs.store.service_tables import RunEndRow
+from respawn_jobs.ledger.triggers.trigger_run import TriggerEvent
+from respawn_jobs.ledger.triggers.trigger_run import queue as queue_event
+from respawn_jobs.model.settings import JobSettings
+from respawn_jobs.store.service_tables import RunOutboxRow
 from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointBlobRow, CheckpointRow, JobRow, RunRow
-from respawn_jobs.store.trigger_tables import SpentRow
+from respawn_jobs.store.trigger_tables import TombstoneRow
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
@@ -44,7 +44,7 @@ def play(ada, ledger, clock, state: str = "failed") -> str:
 
 def acted_on(ledger: Ledger) -> None:
     with ledger.database.session(write=True) as session:
-        session.execute(delete(RunEndRow))
+        session.execute(delete(RunOutboxRow))
 
 
 def kept(ada) -> list[str]:
@@ -127,7 +127,7 @@ def test_a_run_that_an_open_run_resumes_stays(job, ada, ledger, clock):
 def test_a_run_whose_end_is_yet_to_be_acted_on_stays(job, ada, ledger, clock):
     first, second = job(2, keep_runs=1)
     with ledger.database.session(write=True) as session:
-        session.add(RunEndRow(consumer="notify", run_id=first, at=clock()))
+        session.add(RunOutboxRow(consumer="notify", run_id=first, at=clock()))
     ledger.remove_old_runs()
     assert kept(ada) == [first, second]
 
@@ -163,11 +163,11 @@ def test_a_removal_is_told_in_one_audit_record(job, ada, ledger):
 
 def test_a_period_whose_run_is_no_longer_kept_makes_no_other(job, ada, ledger, clock):
     job(1, keep_runs=1)
-    occasion = Occasion("after", "aft-0000000000", "2026-03-02", "ada", {})
+    event = TriggerEvent("dependency", "dep-0000000000", "2026-03-02", "ada", {})
 
     def fire() -> str | None:
         with ledger.database.session(write=True) as session:
-            row = queue_occasion(ledger._context, session, session.scalars(select(JobRow)).one(), occasion)
+            row = queue_event(ledger._context, session, session.scalars(select(JobRow)).one(), event)
             return row.id if row else None
 
     made = fire()
@@ -178,12 +178,12 @@ def test_a_period_whose_run_is_no_longer_kept_makes_no_other(job, ada, ledger, c
     ledger.remove_old_runs()
     with ledger.database.session() as session:
         assert session.get(RunRow, made) is None
-        assert session.get(SpentRow, ("aft-0000000000", "2026-03-02")) is not None
+        assert session.get(TombstoneRow, ("dep-0000000000", "2026-03-02")) is not None
     assert fire() is None
 
 
 def _succeeded():
-    from respawn_jobs.protocol import Outcome
+    from respawn_jobs.api.runner_protocol import Outcome
 
     return Outcome(state="succeeded")
 

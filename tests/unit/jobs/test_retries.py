@@ -8,17 +8,18 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from respawn_jobs.api.runner_protocol import PREEMPTED, TERMINATED, Outcome
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.ledger.retries import MOST_HANDED_ON, cause_of, pause
-from respawn_jobs.models import Cause, CellError, CellState, Run, RunState, Unstored
-from respawn_jobs.policies import RetryPolicy
-from respawn_jobs.protocol import DRAINED, TERMINATED, Outcome
+from respawn_jobs.ledger.attempts.retry_policy import MAX_REQUEUES, cause_of, pause
+from respawn_jobs.model.checkpoints import Unstored
+from respawn_jobs.model.runs import CellError, CellState, Run, RunState
+from respawn_jobs.model.settings import Cause, RetryPolicy
 from support.runners import PlayedRunner
 
 Queue = Callable[..., Run]
 AT_ONCE = {"delay_seconds": 0.0}
 ONCE = ["respawn:once"]
-_GOES_ON = "tried again at once (cell error, 1 of 5): it goes on from cell 1"
+_GOES_ON = "tried again at once (cell error, 1 of 5): it continues from cell 1"
 
 
 def policies(attempts: int = 5, **more: object) -> dict[Cause, RetryPolicy]:
@@ -39,12 +40,16 @@ def end(runner: PlayedRunner, name: str, state: str = "failed", cell: int | None
         ("failed", "InvalidInput", Cause.CELL_ERROR),
         ("failed", "DeadKernel", Cause.DEAD_KERNEL),
         ("failed", "KernelStart", Cause.DEAD_KERNEL),
+        ("failed", "OutOfMemory", Cause.OUT_OF_MEMORY),
+        ("failed", "MemoryLimitTooLow", Cause.OUT_OF_MEMORY),
+        ("failed", "ProcessLimitExceeded", Cause.PROCESS_LIMIT),
+        ("failed", "DiskLimitExceeded", Cause.DISK_LIMIT),
         ("lost", "RunnerLost", Cause.RUNNER_LOST),
         ("timed_out", "CellTimeout", Cause.TIMEOUT),
         ("timed_out", "RunTimeout", Cause.TIMEOUT),
-        ("lost", DRAINED, None),
+        ("lost", PREEMPTED, None),
         ("lost", TERMINATED, None),
-        ("failed", DRAINED, Cause.CELL_ERROR),
+        ("failed", PREEMPTED, Cause.CELL_ERROR),
         ("cancelled", "Cancelled", None),
         ("cancelled", "Skipped", None),
         ("succeeded", "", None),
@@ -56,7 +61,7 @@ def test_each_end_has_its_cause(state, name, cause):
 
 
 def test_pauses_grow_up_to_the_longest():
-    policy = RetryPolicy(delay_seconds=2, factor=3, longest_seconds=20, jitter=0)
+    policy = RetryPolicy(delay_seconds=2, factor=3, max_delay_seconds=20, jitter=0)
     assert [pause(policy, ended, 0.5) for ended in (1, 2, 3, 4)] == [2, 6, 18, 20]
 
 
@@ -103,7 +108,7 @@ def test_a_retry_goes_on_after_the_last_kept_state(queue: Queue, ledger, ada):
     waiting = ada.show(run.id)
     assert (waiting.run.cells_done, waiting.run.state) == (2, "queued")
     assert [cell.state for cell in waiting.cells] == ["executed", "executed", "failed"], "until it begins"
-    assert "goes on from cell 2" in waiting.attempts[0].note
+    assert "continues from cell 2" in waiting.attempts[0].note
 
     second = PlayedRunner(ledger, run.id)
     resume = second.assignment.resume
@@ -142,7 +147,7 @@ def test_a_policy_may_start_over(queue: Queue, ledger):
 
 
 def test_a_resumed_run_that_starts_over_starts_where_it_was_resumed(failed, ada, ledger):
-    from respawn_jobs.service import Promotion, ResumeRequest
+    from respawn_jobs.api.service import Promotion, ResumeRequest
     from support.notebooks import notebook, text
 
     ada.promote(
@@ -247,47 +252,47 @@ def test_a_runner_that_is_told_to_end_hands_on_without_using_up_a_try(queue: Que
     runner.begin()
     runner.execute(0)
     runner.start(1)
-    end(runner, DRAINED, "lost", 1)
+    end(runner, PREEMPTED, "lost", 1)
     waiting = ada.show(run.id)
     assert (waiting.run.state, waiting.run.not_before) == ("queued", None)
-    assert waiting.attempts[0].note == "handed on: it goes on from cell 1"
+    assert waiting.attempts[0].note == "requeued: it continues from cell 1"
     assert PlayedRunner(ledger, run.id).assignment.resume.first == 1
 
 
-def test_an_attempt_can_be_handed_on_for_a_runner_that_could_not_say_so(queue: Queue, ledger, ada):
+def test_a_run_can_be_requeued_for_a_runner_that_could_not_report_it(queue: Queue, ledger, ada):
     run = queue("a = 1", "b = a")
     for claim in (False, True):
         runner = PlayedRunner(ledger, run.id, claim=claim)
-        ledger.hand_on(runner.attempt, "the service stopped")
+        ledger.requeue(runner.attempt, "the service stopped")
         shown = ada.show(run.id)
-        assert (shown.run.state, shown.attempts[-1].error.name) == ("queued", DRAINED)
+        assert (shown.run.state, shown.attempts[-1].error.name) == ("queued", PREEMPTED)
 
 
-def test_a_run_whose_once_cell_had_begun_is_not_handed_on(queue: Queue, ledger, ada):
+def test_a_run_whose_once_cell_had_begun_is_not_requeued(queue: Queue, ledger, ada):
     run = queue("send()", tags={0: ONCE})
     runner = PlayedRunner(ledger, run.id)
     runner.begin()
     runner.start(0)
-    ledger.hand_on(runner.attempt, "the service stopped")
+    ledger.requeue(runner.attempt, "the service stopped")
     shown = ada.show(run.id)
-    assert (shown.run.state, shown.run.error.name) == ("lost", DRAINED)
+    assert (shown.run.state, shown.run.error.name) == ("lost", PREEMPTED)
     assert "respawn:once" in shown.attempts[0].note
 
 
-def test_a_cancelled_run_is_not_handed_on(queue: Queue, ledger, ada):
+def test_a_cancelled_run_is_not_requeued(queue: Queue, ledger, ada):
     run = queue("a = 1")
     runner = PlayedRunner(ledger, run.id)
     ada.cancel(run.id)
-    ledger.hand_on(runner.attempt, "the service stopped")
+    ledger.requeue(runner.attempt, "the service stopped")
     assert ada.show(run.id).run.state == "cancelled"
 
 
-def test_a_run_is_not_handed_on_for_ever(queue: Queue, ledger, ada):
+def test_a_run_is_not_requeued_for_ever(queue: Queue, ledger, ada):
     run = queue("a = 1")
-    for _ in range(MOST_HANDED_ON):
-        ledger.hand_on(PlayedRunner(ledger, run.id, claim=False).attempt, "the service stopped")
+    for _ in range(MAX_REQUEUES):
+        ledger.requeue(PlayedRunner(ledger, run.id, claim=False).attempt, "the service stopped")
     assert ada.show(run.id).run.state == "queued"
-    ledger.hand_on(PlayedRunner(ledger, run.id, claim=False).attempt, "the service stopped")
+    ledger.requeue(PlayedRunner(ledger, run.id, claim=False).attempt, "the service stopped")
     shown = ada.show(run.id)
     assert (shown.run.state, "20 times in a row" in shown.attempts[-1].note) == ("lost", True)
 

@@ -1,10 +1,10 @@
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput, NotFound
-from respawn_jobs.models import CellState, RunState
-from respawn_jobs.notebooks import read_notebook
-from respawn_jobs.service import Promotion, RunRequest
+from respawn_jobs.model.runs import CellState, RunState
+from respawn_jobs.notebook.document import read_notebook
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner, printed
 

@@ -3,8 +3,8 @@ from itertools import pairwise
 
 import pytest
 
+from respawn_jobs.cron import check, latest_fires, next_fires
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.schedules import check, latest_fires, next_fires
 
 
 def utc(*parts: int) -> datetime:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import nbformat
 import pytest
 
+from respawn_jobs.api.service import Promotion, ResumeRequest
 from respawn_jobs.errors import Conflict, InvalidInput
-from respawn_jobs.notebooks import parameterize, read_notebook, write_notebook
-from respawn_jobs.scratch import needed
-from respawn_jobs.service import Promotion, ResumeRequest
+from respawn_jobs.notebook.document import read_notebook, write_notebook
+from respawn_jobs.notebook.parameterization import parameterize
+from respawn_jobs.resume.scratch_cells import needed
 from support.notebooks import notebook, text
 
 FIXED = "c = b"

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.dependencies import footprints, observed
-from respawn_jobs.rerunning import Step
-from respawn_jobs.stale_files import stale_files
+from respawn_jobs.dataflow import footprints, observed
+from respawn_jobs.model.runs import CellRecord, CellState
+from respawn_jobs.resume.files.file_history import Fate, describe_unseen_files, fates_of
+from respawn_jobs.resume.files.leftover_files import stale_files
+from respawn_jobs.resume.invalidation.reruns import Step
 from respawn_kernels.evidence import CellEvidence
 
 IMPORTS = "import os, glob, pathlib, shutil\nimport pandas as pd\nparts = 'parts'\nout = 'out.csv'"
 MAKER = "for i in range(3):\n    pathlib.Path('parts', f'{i}.csv').write_text('x')"
 
 
-def told(maker: str, fixed: str | None, reader: str, *written: str, first: str = IMPORTS) -> list[str]:
+def told(
+    maker: str, fixed: str | None, reader: str, *written: str, first: str = IMPORTS, fate: Fate = Fate.LEFT
+) -> list[str]:
     """What is said when a cell that wrote files is edited or gone, and a cell below it runs again."""
     before = footprints([first, maker, reader])
     after = footprints([first, reader] if fixed is None else [first, fixed, reader])
@@ -27,7 +31,11 @@ def told(maker: str, fixed: str | None, reader: str, *written: str, first: str =
     sources = {0: first, 2: reader} | ({} if fixed is None else {1: fixed})
     running = [place for place in (1, 2) if place in sources]
     names = [f"#file:{one}" for one in written]
-    return stale_files(steps, running, sources, {1: names}, (), lambda place: f"cell {place}")
+    return list(
+        stale_files(
+            steps, running, sources, {1: names}, (), lambda place: f"cell {place}", dict.fromkeys(names, fate)
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +98,7 @@ def test_what_the_cell_that_failed_left_is_named() -> None:
     reader = "n = os.listdir('parts')"
     [one] = footprints([reader])
     begun = ["#file:parts/0.csv"]
-    [said] = stale_files([Step(None, one)], [0], {0: reader}, {}, begun, lambda at: f"cell {at}")
+    [said] = stale_files([Step(None, one)], [0], {0: reader}, {}, begun, lambda at: f"cell {at}", {})
     assert said.startswith("cell 0 may list parts/0.csv, and the cell that failed left it in the run before;")
 
 
@@ -104,3 +112,144 @@ def test_what_the_cell_that_failed_left_is_named() -> None:
 def test_results_in_a_cache_of_files_are_named(first: str) -> None:
     [said] = told("a = f(1)", "a = f(1)\nb = 2", "n = a", "cache/f/output.pkl", first=first)
     assert said.startswith("cell 1 may find results in cache/f/output.pkl, and cell 1 left it")
+
+
+@pytest.mark.parametrize(
+    ("fate", "fix"),
+    [
+        (Fate.MADE, "left it in the run before; no cell above makes it again: remove it first to have"),
+        (
+            Fate.CHANGED,
+            "changed it in the run before; no cell above makes it again: first put it back as it was",
+        ),
+        (
+            Fate.REMOVED,
+            "removed it in the run before; no cell above makes it again: first put it back as it was",
+        ),
+        (Fate.LEFT, "first put it back as it was before that, or remove it if it was not there, to have"),
+    ],
+)
+def test_what_is_to_be_done_is_what_gives_back_the_file_of_before(fate: Fate, fix: str) -> None:
+    cell = "open('a.txt', 'a').write('1')"
+    [said] = told(cell, cell, "n = 1", "a.txt", fate=fate)
+    assert fix in said
+
+
+def test_file_that_is_as_it_was_before_the_run_is_not_named() -> None:
+    cell = "open('a.txt', 'a').write('1')"
+    assert told(cell, cell, "n = 1", "a.txt", fate=Fate.NONE) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "how"),
+    [
+        ("!gunzip a.gz", "continues from {} in a command"),
+        ("!echo x >> a.gz", "continues from {} in a command"),
+        ("%%bash\nsed -i s/x/y/ a.gz", "uses {} in a command"),
+        ("import subprocess\nsubprocess.run(['sed', '-i', 's/x/y/', 'a.gz'])", "uses {} in a command"),
+        ("!wc -l *.gz", "may list {} in a command"),
+    ],
+)
+def test_what_an_edited_command_names_is_told(cell: str, how: str) -> None:
+    [said] = told("!true", cell, "n = 1", "a.gz", fate=Fate.REMOVED)
+    assert said.startswith(f"cell 1 {how.format('a.gz')}, and cell 1 removed it in the run before;")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "!cp in.csv a.csv",
+        "!sort in.csv > a.csv",
+        "!wget -q -O a.csv https://x/a.csv",
+        "!python make.py a.csv",
+    ],
+)
+def test_what_a_command_makes_anew_is_not_told(cell: str) -> None:
+    assert told("!true", cell, "n = open('a.csv').read()", "a.csv", fate=Fate.MADE) == []
+
+
+@pytest.mark.parametrize("cell", ["!pip list", "!ls other", "!cat b.csv"])
+def test_commands_that_look_elsewhere_say_nothing(cell: str) -> None:
+    assert told("!true", cell, "n = 1", "a.csv", fate=Fate.MADE) == []
+
+
+def test_edited_command_with_a_name_that_is_filled_in_may_go_on() -> None:
+    before = observed(
+        footprints(["!sed -i s/x/y/ {f}"])[0],
+        CellEvidence(opened=("/place/a.txt",), written=("/place/a.txt",), outside=("process",)),
+        directory="/place",
+    )
+    source = "!sed -i s/x/z/ {f}"
+    steps = [Step(before, footprints([source])[0], "edited")]
+    [said] = stale_files(
+        steps,
+        [0],
+        {0: source},
+        {0: ["#file:a.txt"]},
+        (),
+        lambda at: f"cell {at}",
+        {"#file:a.txt": Fate.CHANGED},
+    )
+    assert said.startswith(
+        "cell 0 may continue from a.txt, which its commands changed, and cell 0 changed it"
+    )
+
+
+def test_cell_that_says_whether_its_file_was_there_is_named() -> None:
+    cell = "%%writefile a.py\nx = 1"
+    [said] = told(cell, f"{cell}2", "n = 1", "a.py", fate=Fate.MADE)
+    assert said.startswith("cell 1 says whether a.py was there, and cell 1 left it in the run before;")
+    assert told(cell, f"{cell}2", "n = 1", "a.py", fate=Fate.CHANGED) == []
+
+
+def record(index: int, path: str, found: tuple[int, int] | None, left: tuple[int, int]) -> CellRecord:
+    seen = CellEvidence(written=(path,), found=((path, *found),) if found else (), outputs=((path, *left),))
+    return CellRecord(
+        cell_id=str(index), index=index, source_hash="", state=CellState.EXECUTED, evidence=seen
+    )
+
+
+@pytest.mark.parametrize(
+    ("states", "now", "fate"),
+    [
+        ([((-2, 0), (3, 1))], (3, 1), Fate.MADE),
+        ([((-2, 0), (3, 1)), ((3, 1), (-2, 0))], (-2, 0), Fate.NONE),
+        ([((-2, 0), (3, 1))], (-2, 0), Fate.NONE),
+        ([((2, 0), (3, 1)), ((3, 1), (4, 2))], (4, 2), Fate.CHANGED),
+        ([((2, 0), (3, 1))], (2, 9), Fate.NONE),
+        ([((2, 0), (-2, 0))], (-2, 0), Fate.REMOVED),
+        ([(None, (3, 1)), ((3, 1), (4, 2))], (4, 2), Fate.LEFT),
+    ],
+)
+def test_fate_of_a_file_is_told_from_its_first_cell_to_now(
+    states: list[tuple[tuple[int, int] | None, tuple[int, int]]], now: tuple[int, int], fate: Fate
+) -> None:
+    cells = [record(index, "/place/a", found, left) for index, (found, left) in enumerate(states)]
+    assert fates_of(cells, "/place", lambda _: now) == {"#file:a": fate}
+
+
+def test_commands_of_which_nobody_saw_what_they_changed_are_named() -> None:
+    seen = CellEvidence(files_unwatched="there are more than 500 files", outside=("process",))
+    cells = [("cell 1", "!make all"), ("cell 2", "!ls; pip list"), ("cell 3", "fit(n_jobs=4)")]
+    [said] = describe_unseen_files([(cell, source, seen) for cell, source in cells])
+    assert said.startswith("cell 1 runs make again, and what that changed in the run before was not seen:")
+    assert not describe_unseen_files([("cell 1", "!make all", CellEvidence(outside=("process",)))])
+
+
+def test_command_above_hides_nothing_that_it_was_not_seen_to_make() -> None:
+    above, append = footprints(["!sed -i s/x/y/ in.txt", "!echo 1 >> out.txt"])
+    seen = [
+        observed(one, CellEvidence(opened=(path,), written=(path,), outside=("process",)), directory="/place")
+        for one, path in ((above, "/place/in.txt"), (append, "/place/out.txt"))
+    ]
+    sources = {0: "!sed -i s/x/y/ in.txt", 1: "!echo 1 >> out.txt"}
+    for changed in (None, "edited"):
+        steps = [Step(seen[0], above if changed else seen[0], changed), Step(seen[1], seen[1])]
+        written = {0: ["#file:in.txt"], 1: ["#file:out.txt"]}
+        told = list(stale_files(steps, [0, 1], sources, written, (), lambda at: f"cell {at}", {}))
+        assert [one.split(",")[0] for one in told][1:] == ["cell 1 reads out.txt"]
+
+
+def test_what_reused_cells_made_is_to_be_put_back() -> None:
+    cells = [record(0, "/place/a", (-2, 0), (3, 1)), record(1, "/place/a", (3, 1), (4, 2))]
+    assert fates_of(cells, "/place", lambda _: (4, 2), {0}) == {"#file:a": Fate.CHANGED}

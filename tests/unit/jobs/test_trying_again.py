@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.service import ResumeRequest
 from respawn_jobs.errors import Conflict, Forbidden
-from respawn_jobs.models import Cause
-from respawn_jobs.policies import RetryPolicy
-from respawn_jobs.service import ResumeRequest
+from respawn_jobs.model.settings import Cause, RetryPolicy
 from support.runners import PlayedRunner
 
 ONCE = ["respawn:once"]
@@ -43,7 +42,7 @@ def test_resume_and_retry_exclude_each_other(failed, ada):
 
 
 def test_a_retry_starts_over_where_going_on_is_not_possible(queue, ledger, ada):
-    from respawn_jobs.models import Unstored
+    from respawn_jobs.model.checkpoints import Unstored
 
     run = queue("lock = make()", "use(lock)")
     runner = PlayedRunner(ledger, run.id)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from respawn_jobs.models import RunState
+from respawn_jobs.model.runs import RunState
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import AttemptRow, RunRow
 from support.queues import Stage
@@ -26,8 +26,8 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     stage.close()
 
 
-def present(stage: Stage, replica: str = "rep-a", places: int = 4, *, draining: bool = False) -> None:
-    stage.ledger.say_present(replica, host="here", places=places, busy=0, draining=draining, health={})
+def present(stage: Stage, replica: str = "rep-a", slots: int = 4, *, draining: bool = False) -> None:
+    stage.ledger.report_replica(replica, host="here", slots=slots, busy=0, draining=draining, health={})
 
 
 def waiting(stage: Stage, run: str) -> str | None:
@@ -64,7 +64,7 @@ def test_a_limit_is_named_with_whose_it_is(stage: Stage) -> None:
 
 
 def test_without_a_limit_it_waits_for_a_runner_or_its_turn(stage: Stage) -> None:
-    present(stage, places=2)
+    present(stage, slots=2)
     stage.promote("report")
     runs = [stage.run("report") for _ in range(4)]
     assert waiting(stage, runs[2]) == "waiting for: its turn: 2 runs are before it"

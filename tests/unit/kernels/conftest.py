@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.session_state.probes import logging_setup, process
+from respawn_kernels.session_state.probes.python import logging_setup, process
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def same_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     # pytest has streams, a timer and a signal handler of its own.
     streams = {name: getattr(sys, name) for name in ("stdout", "stderr", "stdin")}
-    monkeypatch.setattr("respawn_kernels.own_streams._own", streams)
+    monkeypatch.setattr("respawn_kernels.host.standard_streams._own", streams)
     monkeypatch.delitem(process._NUMBERS, "SIGALRM")
     monkeypatch.setattr(process.Signals, "_TIMERS", ())
     # pytest has handlers at the root logger, and other tests leave loggers of their own.
@@ -30,7 +30,7 @@ def same_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         logging_setup, "_loggers", lambda: {n: one for n, one in all_loggers().items() if n not in others}
     )
     # Modules of tests lie beside the notebook.
-    monkeypatch.setattr("respawn_kernels.session_state.patching.helpers._all_states", lambda: iter(()))
+    monkeypatch.setattr("respawn_kernels.session_state.patching.helper_modules._all_states", lambda: iter(()))
     # Hypothesis has a function that measures collections; a restore would put a copy in its place.
     callbacks = list(gc.callbacks)
     state = random.getstate()

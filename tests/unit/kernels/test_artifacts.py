@@ -19,16 +19,16 @@ import pyarrow as pa
 import pytest
 
 import respawn
-from respawn_kernels import artifacts
-from respawn_kernels.artifact_kinds import writing_of
-from respawn_kernels.artifact_records import ArtifactError, ArtifactNotFound, ArtifactRecord, Shelf
+from respawn_kernels.artifacts import api
+from respawn_kernels.artifacts.kinds import writing_of
+from respawn_kernels.exchange.artifact_records import ArtifactError, ArtifactNotFound, ArtifactRecord, Shelf
 
 
 @pytest.fixture(autouse=True)
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A session outside of any run."""
     shelf = Shelf(tmp_path / "session").make()
-    monkeypatch.setattr(artifacts, "_place", artifacts._Place(shelf, served=False))
+    monkeypatch.setattr(api, "_place", api._Place(shelf, served=False))
     return shelf
 
 
@@ -155,7 +155,7 @@ def test_large_arrays_in_objects_leave_the_pickle_and_come_back_writable() -> No
     back["weights"][0] = 7
     assert (record.kind, back["epoch"], back["weights"][-1]) == ("pickle", 3, 499_999.0)
     small = respawn.save("small", {"weights": np.arange(5), "tuple": (1,)})
-    path = artifacts._here().shelf.file(small)
+    path = api._here().shelf.file(small)
     with path.open("rb") as file:
         assert pickle.load(file)["tuple"] == (1,)
 
@@ -220,7 +220,7 @@ print(respawn.load("model"))
 """
 
 
-def test_a_full_disk_is_told_with_the_mend_and_the_one_before_is_kept() -> None:
+def test_a_full_disk_is_told_with_the_fix_and_the_one_before_is_kept() -> None:
     told = subprocess.check_output([sys.executable, "-c", FULL], text=True).splitlines()
     assert told[-1] == "1"
     assert len(told) == 4
@@ -254,7 +254,7 @@ KILLED = """
 import os, pathlib, random, signal, sys, time
 import numpy as np
 import respawn
-from respawn_kernels import artifacts
+from respawn_kernels.artifacts import api as artifacts
 artifacts.start(pathlib.Path(sys.argv[1]))
 random.seed(int(sys.argv[2]))
 before = 0
@@ -283,7 +283,7 @@ def test_a_process_that_is_killed_while_it_saves_leaves_the_newest_whole_one(tmp
 FORKED = """
 import os, pathlib, signal, sys
 import respawn
-from respawn_kernels import artifacts
+from respawn_kernels.artifacts import api as artifacts
 artifacts.start(pathlib.Path(sys.argv[1]))
 with artifacts._here().shelf.publishing():
     pid = os.fork()
@@ -301,8 +301,8 @@ def test_a_child_forked_in_the_middle_of_a_save_blocks_nobody(tmp_path: Path) ->
 
 
 def test_a_session_leaves_nothing_behind() -> None:
-    code = "import respawn; respawn.save('a', 1); print(respawn_kernels.artifacts._place.shelf.root)"
-    code = f"import respawn_kernels.artifacts\n{code}"
+    code = "import respawn; respawn.save('a', 1); print(respawn_kernels.artifacts.api._place.shelf.root)"
+    code = f"import respawn_kernels.artifacts.api\n{code}"
     place = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
     assert not Path(place).exists()
 
@@ -315,7 +315,7 @@ def test_a_debug_notebook_loads_what_the_run_kept_and_changes_nothing_of_it(tmp_
     downloaded.path("before", "model").write_text(record.to_json())
     large = ArtifactRecord("large", 1, "json", "int", "", 10**9, "2026-01-01T00:00:00+00:00", "large.x.json")
     downloaded.path("before", "large").write_text(large.to_json())
-    artifacts.attach(downloaded.root, "run-0a1b2c3d4e")
+    api.attach(downloaded.root, "run-0a1b2c3d4e")
     assert respawn.load("model") == 41
     with pytest.raises(ArtifactError, match="respawn fetch run-0a1b2c3d4e large --debug"):
         respawn.load("large")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import mmap
 import os
 
-from respawn_kernels import budget
-from respawn_kernels.budget import Budget, Verdict, proportional_bytes
+from respawn_kernels.fork import memory_budget
+from respawn_kernels.fork.memory_budget import Budget, MemoryState, proportional_bytes
 
 MB = 1 << 20
 
@@ -14,14 +14,14 @@ MB = 1 << 20
 def test_memory_that_grows_is_seen_before_the_limit_is_reached() -> None:
     limit = proportional_bytes(os.getpid()) * 2 + 100 * MB  # this process is both kernel and child here
     watch = Budget(os.getpid(), limit)
-    assert watch.look() is Verdict.FINE
-    taken, verdict = [], Verdict.FINE
-    while verdict is Verdict.FINE:
+    assert watch.look() is MemoryState.FINE
+    taken, verdict = [], MemoryState.FINE
+    while verdict is MemoryState.FINE:
         memory = mmap.mmap(-1, 2 * MB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         memory.write(b"x" * (2 * MB))
         taken.append(memory)
         verdict = watch.look()
-    assert verdict is Verdict.SAVE
+    assert verdict is MemoryState.SAVE
     assert 20 * MB < 2 * len(taken) * 2 * MB < 100 * MB
     assert f"of {limit // MB} MB that they may" in watch.reason
     assert watch.peak <= limit
@@ -29,11 +29,25 @@ def test_memory_that_grows_is_seen_before_the_limit_is_reached() -> None:
 
 def test_little_free_memory_ends_the_child_at_once(monkeypatch) -> None:
     watch = Budget(os.getpid(), None)
-    assert watch.look() is Verdict.FINE
-    monkeypatch.setattr(budget, "available_bytes", lambda: 10 * MB)
-    assert watch.look() is Verdict.LEAVE
+    assert watch.look() is MemoryState.FINE
+    monkeypatch.setattr(memory_budget, "available_bytes", lambda: 10 * MB)
+    assert watch.look() is MemoryState.LEAVE
     assert watch.reason == "only 10 MB of memory were free"
 
 
 def test_a_process_that_is_gone_takes_nothing() -> None:
     assert proportional_bytes(2**22 + 1) == 0
+
+
+def test_the_child_of_a_kernel_with_a_limit_saves_itself_on_the_way_there_and_stays() -> None:
+    limit = memory_budget._resident(os.getpid()) + 100 * MB
+    watch = Budget(os.getpid(), None, kernel_limit=limit)
+    assert watch.look() is MemoryState.FINE
+    memory = mmap.mmap(-1, 150 * MB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.write(b"x" * (30 * MB))
+    assert watch.look() is MemoryState.FINE
+    memory.write(b"x" * (40 * MB))
+    assert watch.look() is MemoryState.SAVE
+    assert f"of {limit // MB} MB that it may" in watch.reason
+    memory.write(b"x" * (70 * MB))
+    assert watch.look() is MemoryState.SAVE  # the kernel is ended for that, not the child

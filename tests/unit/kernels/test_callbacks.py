@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from respawn_kernels.callbacks import named_by_callbacks
+from respawn_kernels.cell_code.callbacks import named_by_callbacks
 
 SOURCE = """
 def note(kind): seen.append(kind)

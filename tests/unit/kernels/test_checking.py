@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from respawn_kernels.manifest import Manifest
-from support.checkpoints import Notebook, in_a_child, main_module
+from respawn_kernels.checkpoint.manifest import Manifest
+from support.checkpoints import Notebook, bring_back, in_a_child, main_module
 
 ASKS = """
 import fractions, os, socket
@@ -93,3 +93,17 @@ less.most, whole.most = 1, 2
     [(name, reason)] = [(variable.name, variable.reason) for variable in manifest.unstored]
     assert name == "less"
     assert "comes back without rows" in reason
+
+
+def test_copies_of_a_table_of_text_are_kept_and_share_their_columns(tmp_path: Path) -> None:
+    code = """
+import pandas as pd
+table = pd.DataFrame({name: ['x', 'y'] * 9 for name in 'abc'})
+copy, typed = table.copy(), table.astype({'a': 'category'})
+"""
+    manifest = stored(tmp_path, code)
+    assert manifest.unstored == []
+    with main_module() as back:
+        assert bring_back(tmp_path, manifest.cell, back) == {}
+    columns = [back[name]["b"].array._pa_array for name in ("table", "copy", "typed")]
+    assert columns[0] is columns[1] is columns[2]

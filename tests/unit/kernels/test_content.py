@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from respawn_kernels.session_state.patching.content import mark, tells_all
+from respawn_kernels.session_state.patching.value_marks import is_complete, mark
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from respawn_kernels.session_state.patching.content import mark, tells_all
     ],
 )
 def test_data_and_code_tell_all(value: Any) -> None:
-    assert tells_all(value)
+    assert is_complete(value)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_data_and_code_tell_all(value: Any) -> None:
     [random.Random(1), itertools.count(), [iter([1])], {"rng": np.random.default_rng(1)}, [0] * 5_000],
 )
 def test_what_changes_unseen_and_what_is_too_much_does_not(value: Any) -> None:
-    assert not tells_all(value)
+    assert not is_complete(value)
 
 
 def test_a_mark_differs_when_data_inside_differs() -> None:

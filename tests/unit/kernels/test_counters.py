@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from respawn_jobs.analysis.hidden import matters
+from respawn_jobs.model.hidden_state import matters
 from respawn_kernels.session_state import fingerprints, patching
-from respawn_kernels.session_state.patching.counts import number_of
-from respawn_kernels.session_state.probes.counters import Counters
+from respawn_kernels.session_state.patching.iterator_counts import number_of
+from respawn_kernels.session_state.probes.python.counters import Counters
 
 NAME = "counting_library"
 SOURCE = """

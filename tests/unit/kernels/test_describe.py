@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respawn_kernels.describe import describe, size_of, type_name
+from respawn_kernels.introspection.descriptions import describe, size_of, type_name
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from respawn_kernels.describe import describe, size_of, type_name
         (np.float32(1.5), "numpy.float32", "1.5"),
         (pd.DataFrame({"a": [1, 2], "b": [3, 4]}), "pandas.DataFrame", "2 × 2 table"),
         (pd.Series([1, 2]), "pandas.Series", "2 int64"),
-        (pd.Index([1]), "pandas.Index", "1 labels"),
+        (pd.Index([1]), "pandas.Index", "1 label"),
     ],
 )
 def test_common_values_are_described(value: object, kind: str, words: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier
 
-from respawn_kernels.equality import same
+from respawn_kernels.introspection.equality import same
 
 _FOREST = RandomForestClassifier(3, random_state=0).fit([[0], [1], [2]], [0, 1, 0])
 _OTHER_FOREST = RandomForestClassifier(3, random_state=1).fit([[0], [1], [2]], [1, 0, 0])

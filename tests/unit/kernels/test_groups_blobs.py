@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from respawn_kernels.chunks import CHUNK
+from respawn_kernels.checkpoint.chunks import CHUNK
 from respawn_kernels.digest import digest_of_file
 from support.namespaces import capture, notebook, restore, run
 

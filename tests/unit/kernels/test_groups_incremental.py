@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from respawn_kernels.manifest import Manifest
+from respawn_kernels.checkpoint.manifest import Manifest
 from support.checkpoints import Notebook, bring_back, main_module
 
 BIG = "import numpy as np\nbig = np.random.default_rng(0).random(1_000_000)"
@@ -123,7 +123,7 @@ def test_rebound_and_deleted_names_are_what_they_are_now(book: Notebook) -> None
 def test_without_knowledge_of_the_parent_everything_is_looked_at(book: Notebook) -> None:
     book.run("a = [1]")
     book.checkpoint()
-    for file in (book.spool / "knowledge").iterdir():
+    for file in (book.spool / "baselines").iterdir():
         file.unlink()
     book.namespace["a"].append(2)
     book.run("n = 1")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respawn_kernels.placeholders import NotRestored
+from respawn_kernels.checkpoint.placeholder import NotRestored
 from support.namespaces import capture, notebook, restore, round_trip, run
 
 
@@ -202,7 +202,7 @@ def test_restore_keeps_the_builtins_of_the_namespace(tmp_path: Path) -> None:
     manifest = capture(notebook("def f(): return len([])"), tmp_path)
     import builtins
 
-    from respawn_kernels.restoring import restore_now
+    from respawn_kernels.restore.restore import restore_now
 
     namespace = {"__name__": "__main__", "__builtins__": builtins}
     restore_now(manifest, tmp_path, namespace, None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from respawn_kernels.manifest import Manifest
+from respawn_kernels.checkpoint.manifest import Manifest
 from support.namespaces import capture, notebook, restore, round_trip
 
 
@@ -246,14 +246,14 @@ class TestTorch:
 def test_held_memory_that_other_processes_change_is_refused_in_a_forked_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from respawn_kernels import shared
-    from respawn_kernels.groups import GroupsEngine
+    from respawn_kernels.capture.engine import GroupsEngine
+    from respawn_kernels.memory import shared_memory
 
     namespace: dict[str, Any] = notebook(
         "import mmap, numpy as np; a = np.frombuffer(mmap.mmap(-1, 100_000), 'u1'); kept = np.ones(20_000)"
     )
     (tmp_path / "blobs").mkdir()
-    monkeypatch.setattr(shared, "_frozen", None)
+    monkeypatch.setattr(shared_memory, "_frozen", None)
     manifest = GroupsEngine().capture(namespace, 0, tmp_path, first_seen={}, execution_count=1, forked=True)
     assert {v.name: v.reason for v in manifest.unstored}["a"] == (
         "lies in memory that is shared with other processes"
@@ -293,7 +293,7 @@ def test_attributes_of_a_library_object_are_those_that_others_hold(
         """
     namespace = notebook(code)
     back, report = restore(capture(namespace, tmp_path), tmp_path)
-    if makes == "threading.local":  # which pickle refuses
+    if makes == "threading.local":  # which has one for each thread
         assert "space" in {item.name for item in report.manifest.unstored}
         return
     space = back["space"][0] if type(back["space"]) is list else back["space"]
@@ -302,3 +302,35 @@ def test_attributes_of_a_library_object_are_those_that_others_hold(
     assert inside is vars(space)
     inside["new"] = 2
     assert space.new == 2
+
+
+@pytest.mark.parametrize("large", [10, 1000])
+def test_a_tag_that_a_variable_holds_still_is_a_part_of_its_document(
+    large: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("respawn_kernels.reducers.parsed_documents.LARGE", large)
+    back = round_trip(
+        """
+        from bs4 import BeautifulSoup
+        page = BeautifulSoup("<ul>" + "<li>a</li>" * 20 + "</ul>", "html.parser")
+        first = page.li
+        """,
+        tmp_path,
+    )
+    back["first"].string = "changed"
+    assert back["page"].li is back["first"]
+    assert str(back["page"]).startswith("<ul><li>changed</li>")
+
+
+def test_flags_that_were_inverted_come_back(tmp_path: Path) -> None:
+    back = round_trip(
+        """
+        import enum
+        class Can(enum.Flag):
+            READ = 1; WRITE = 2
+        both, other = Can.READ | Can.WRITE, ~Can.READ
+        """,
+        tmp_path,
+    )
+    assert back["other"] is back["Can"].WRITE is ~back["Can"].READ
+    assert back["both"] is back["Can"].READ | back["Can"].WRITE

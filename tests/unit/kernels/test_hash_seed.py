@@ -50,7 +50,7 @@ def test_what_a_person_sets_is_taken_in_one_form() -> None:
     assert [chosen(value) for value in (None, "", "007", "random", "-1")] == [None, None, "7", "random", "-1"]
 
 
-def test_a_difference_of_seeds_is_told_with_its_mend() -> None:
+def test_a_difference_of_seeds_is_told_with_its_fix() -> None:
     assert difference("5", "5") is None
     assert "PYTHONHASHSEED=5" in (difference("5", "6") or "")
     for stored, here in ((None, "0"), (RANDOM, "0"), (RANDOM, RANDOM)):

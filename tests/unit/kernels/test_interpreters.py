@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.interpreters import NoInterpreter, find_interpreters, interpreter
+from respawn_environments.interpreters import NoInterpreter, find_interpreters, interpreter
 
 
 def program(path: Path, text: str) -> None:

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.environments import UnknownKernel, create, find_kernel, list_kernels, lock_hash, main
+from respawn_environments.build import create
+from respawn_environments.definition import EnvironmentSource
+from respawn_environments.errors import EnvironmentMissing
+from respawn_environments.kernelspecs import UnknownKernel, find_kernel, list_kernels
+from respawn_environments.lockfile import lock_hash
+from support.tiny_environments import source
 
 
 @pytest.fixture
@@ -47,12 +52,13 @@ def test_lock_hash_counts_requirements_only(tmp_path: Path) -> None:
     assert lock_hash(one) == lock_hash(two) != lock_hash(three)
 
 
-def test_name_that_cannot_name_a_kernel_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'\.\./up'"):
-        create("../up", tmp_path / "lock", root=tmp_path, prefix=tmp_path)
+@pytest.mark.parametrize("name", ["Up", "-x", "my kernel", "x" * 64])
+def test_name_that_cannot_name_a_kernel_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' cannot name an environment"):
+        EnvironmentSource.read(tmp_path / name)
 
 
-def test_missing_lock_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["create", "x", "--lock", str(tmp_path / "none"), "--root", str(tmp_path)]
-    assert main([*arguments, "--prefix", str(tmp_path)]) == 1
-    assert "none" in capsys.readouterr().err
+def test_missing_lock_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentMissing, match=r"none.requirements\.lock is missing: .*kernels lock none"):
+        create(source(tmp_path / "none"), root=tmp_path / "envs", prefix=tmp_path)
+    assert not (tmp_path / "envs").exists()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from respawn_kernels.lazy import LazyNames, NotLoaded, lazy_names
+from respawn_kernels.host.lazy_variables import LazyNames, NotLoaded, lazy_names
 
 
 class Shelf:

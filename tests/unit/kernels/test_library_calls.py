@@ -14,10 +14,10 @@ import numpy as np
 import pyparsing as pp
 import pytest
 
-from respawn_kernels.session_state.calls.covered import is_seen
+from respawn_kernels.session_state.calls.covered_settings import is_seen
 from respawn_kernels.session_state.calls.library_settings import LibrarySettings
 from respawn_kernels.session_state.calls.uses import ASSIGN, CALL, PUT, Uses
-from respawn_kernels.session_state.probe import Lost
+from respawn_kernels.session_state.probe.interface import Lost
 
 
 def used(source: str) -> list[tuple[str, str]]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from respawn_kernels.manifest import Blob, Manifest, StoredVariable, UnstoredVariable
+from respawn_kernels.checkpoint.manifest import Blob, Manifest, StoredVariable, UnstoredVariable
 
 MANIFEST = Manifest(
     cell=3,
-    engine="plain",
     python="3.11.2",
     cwd="/tmp",
     execution_count=4,
     variables=[StoredVariable(name="a", type="int", description="1", size=None, cell=2)],
     unstored=[UnstoredVariable(name="gen", type="generator", reason="no", cell=None)],
     blobs=[Blob(digest="ab" * 32, size=0)],
-    payload={"stream": "ab" * 32},
+    payload={"path": [], "written": 0},
 )
 
 
@@ -45,7 +45,8 @@ def test_manifest_comes_back():
         ({"more": 1}, "manifest.more"),
         ({"hash_seed": "1; rm"}, "manifest.hash_seed"),
         ({"hash_seed": 7}, "manifest.hash_seed"),
-        ({"format": 4}, "format 4"),
+        ({"format": 2}, "format 2"),
+        ({"format": True}, "format True"),
     ],
 )
 def test_wrong_field_is_named(change, names):
@@ -61,6 +62,20 @@ def test_what_is_no_manifest_is_a_value_error(text):
 
 def test_missing_field_is_named():
     document = json.loads(MANIFEST.to_json())
-    del document["engine"]
-    with pytest.raises(ValueError, match="engine is missing"):
+    del document["python"]
+    with pytest.raises(ValueError, match="python is missing"):
         Manifest.from_json(json.dumps(document))
+
+
+def test_names_are_in_the_order_of_the_namespace():
+    named = replace(
+        MANIFEST,
+        variables=[StoredVariable(name, "int", "1", None) for name in "bd"],
+        unstored=[
+            UnstoredVariable("#random", "session", "no"),
+            UnstoredVariable("e", "generator", "no", place=4),
+            UnstoredVariable("a", "generator", "no", place=0),
+            UnstoredVariable("c", "generator", "no", place=2),
+        ],
+    )
+    assert named.names() == ["a", "b", "c", "d", "e"]

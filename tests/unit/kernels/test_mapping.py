@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from respawn_kernels import mapping
-from respawn_kernels.chunks import CHUNK, BlobTable, BlobWriter
+from respawn_kernels.checkpoint.chunks import CHUNK, BlobTable, BlobWriter
+from respawn_kernels.checkpoint.errors import CorruptBlob
+from respawn_kernels.checkpoint.manifest import Blob, Extent, Group, Manifest, VariableFrame
 from respawn_kernels.digest import write_whole
-from respawn_kernels.manifest import Blob, Extent, Frame, Group, Manifest
-from respawn_kernels.mapping import MappedBlobs
-from respawn_kernels.snapshot import CorruptBlob
+from respawn_kernels.restore import mapped_blobs
+from respawn_kernels.restore.mapped_blobs import MappedBlobs
 
 NOISE = np.random.default_rng(0).integers(0, 255, 2 * CHUNK + 12_345, "u1")
 ZEROS = np.zeros(2 * CHUNK + 5, "u1")
@@ -28,10 +28,10 @@ def stored(directory: Path, *values: np.ndarray, small: tuple[bytes, ...] = ()) 
     writer.flush()
     extents = [table.extent(draft) for draft in drafts]
     groups = [
-        Group([Frame(chr(97 + place), 0, 0, (0, 1))], Extent([]), [extent], [])
+        Group([VariableFrame(chr(97 + place), 0, 0, (0, 1))], Extent([]), [extent], [])
         for place, extent in enumerate(extents)
     ]
-    return Manifest(7, "groups", "3.11", "", 1, [], [], table.blobs(), groups=groups)
+    return Manifest(7, "3.11", "", 1, [], [], table.blobs(), groups=groups)
 
 
 def extent(manifest: Manifest, place: int) -> Extent:
@@ -44,7 +44,7 @@ def test_extent_has_the_bytes_that_were_stored(
     tmp_path: Path, value: np.ndarray, maps: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if maps == "read":
-        monkeypatch.setattr(mapping, "_system_mmap", None)
+        monkeypatch.setattr(mapped_blobs, "_system_mmap", None)
     manifest = stored(tmp_path, value)
     view = MappedBlobs(tmp_path).extent(extent(manifest, 0), manifest)
     assert np.array_equal(np.frombuffer(view, "u1"), value)
@@ -57,7 +57,7 @@ def test_writes_stay_in_the_process_and_out_of_the_files(tmp_path: Path) -> None
     second = np.frombuffer(blobs.extent(extent(manifest, 0), manifest), "u1")
     first[:] = 1
     assert np.array_equal(second, NOISE)
-    mapping._verified.clear()
+    mapped_blobs._verified.clear()
     MappedBlobs(tmp_path).verify(manifest.blobs, manifest)
 
 
@@ -81,12 +81,12 @@ def test_large_memory_is_a_map_of_its_files_and_goes_with_its_last_view(tmp_path
     view = MappedBlobs(tmp_path).extent(extent(manifest, 0), manifest)
     maps = Path("/proc/self/maps")
     assert sum(blob.digest in maps.read_text() for blob in manifest.blobs) == 3
-    mapped, part = mapping._Region.maps, view[5:9]
+    mapped, part = mapped_blobs._Region.maps, view[5:9]
     del view
     assert manifest.blobs[0].digest in maps.read_text()
     del part
     assert manifest.blobs[0].digest not in maps.read_text()
-    assert mapping._Region.maps == mapped - 3
+    assert mapped_blobs._Region.maps == mapped - 3
 
 
 def test_removed_file_stays_readable_where_it_is_mapped(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_blob_is_verified_once_and_again_when_it_was_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    real = mapping._digest_of
-    monkeypatch.setattr(mapping, "_digest_of", lambda fd, size: asked.append(size) or real(fd, size))
+    real = mapped_blobs._digest_of
+    monkeypatch.setattr(mapped_blobs, "_digest_of", lambda fd, size: asked.append(size) or real(fd, size))
     manifest = stored(tmp_path, NOISE)
     for _ in range(3):
         MappedBlobs(tmp_path).extent(extent(manifest, 0), manifest)
@@ -172,6 +172,6 @@ def test_no_thread_and_no_file_is_left(tmp_path: Path) -> None:
 
 
 def test_blob_that_nothing_names_is_the_state_s(tmp_path: Path) -> None:
-    manifest = Manifest(7, "groups", "3.11", "", 1, [], [], [Blob("0" * 64, 1)])
+    manifest = Manifest(7, "3.11", "", 1, [], [], [Blob("0" * 64, 1)])
     with pytest.raises(CorruptBlob, match="the state of the checkpoint after cell 7"):
         MappedBlobs(tmp_path).verify(manifest.blobs, manifest)

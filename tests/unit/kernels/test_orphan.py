@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import pytest
 
-from respawn_jobs.held import adopting
-from respawn_kernels import orphan
+from respawn_environments.warm.adoption import adopting
+from respawn_kernels.fork import orphan
 
 
 @pytest.mark.parametrize("way", ["beside", "twice"])

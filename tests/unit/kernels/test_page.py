@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from respawn_kernels.writing import Page, Phase
+from respawn_kernels.fork.writer import Page, Phase
 
 
 @contextmanager

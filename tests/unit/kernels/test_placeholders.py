@@ -11,8 +11,8 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from respawn_kernels.manifest import UnstoredVariable
-from respawn_kernels.placeholders import NotRestored, Placeholder, placeholders, unstored_of
+from respawn_kernels.checkpoint.manifest import UnstoredVariable
+from respawn_kernels.checkpoint.placeholder import NotRestored, Placeholder, placeholders, unstored_of
 
 ROWS = UnstoredVariable("rows", "generator", "cannot pickle 'generator' object", 3)
 
@@ -78,7 +78,7 @@ USES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_each_use_names_the_variable_the_reason_the_cell_and_the_mend(
+def test_each_use_names_the_variable_the_reason_the_cell_and_the_fix(
     rows: Placeholder, use: Callable[[Any], Any]
 ) -> None:
     with pytest.raises(NotRestored) as stopped:
@@ -103,7 +103,7 @@ def test_later_checkpoints_can_go_on_listing_it(rows: Placeholder) -> None:
     assert unstored_of(rows) == ROWS
 
 
-def test_variable_whose_cell_is_not_known_has_a_mend_too() -> None:
+def test_variable_whose_cell_is_not_known_has_a_fix_too() -> None:
     assert "Make it again" in repr(Placeholder("lock", "_thread.lock", "a lock", None))
 
 

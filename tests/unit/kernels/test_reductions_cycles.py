@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.groups import GroupsEngine
+from respawn_kernels.capture.engine import GroupsEngine
 from support.namespaces import capture, notebook, round_trip
 
 LIBRARY = """

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.restore import AlwaysCell, RestorePoint, point_directory, restore_root, run_directory
+from respawn_kernels.exchange.restore_point import (
+    AlwaysCell,
+    RestorePoint,
+    point_directory,
+    restore_root,
+    run_directory,
+)
 
 POINT = RestorePoint("run-0123456789", 3, "python3", None, 4, "KeyError: 'x'", [AlwaysCell(1, "db = 1")])
 

@@ -8,9 +8,9 @@ import types
 
 import pytest
 
-from respawn_kernels import safety
-from respawn_kernels.held import Options
-from respawn_kernels.safety import available_bytes, why_not_fork
+from respawn_kernels.exchange.messages import Options
+from respawn_kernels.fork import fork_safety
+from respawn_kernels.fork.fork_safety import available_bytes, why_not_fork
 
 
 def test_an_ordinary_process_may_be_forked() -> None:
@@ -30,7 +30,7 @@ def test_a_process_that_uses_cuda_is_not_forked(monkeypatch: pytest.MonkeyPatch)
 def test_memory_must_be_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "too little memory" in (why_not_fork(1 << 60) or "")
     assert "kernel alone takes" in (why_not_fork(0, Options(memory_mb=1)) or "")
-    monkeypatch.setattr(safety, "_group_available", lambda: iter([1000]))
+    monkeypatch.setattr(fork_safety, "_group_available", lambda: iter([1000]))
     assert available_bytes() == 1000, "a control group may leave less than the machine"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from respawn_kernels.secret_looks import looks_secret
+from respawn_kernels.secret_patterns import looks_secret
 
 SECRETS = {
     "SMTP_PASSWORD": "1234",

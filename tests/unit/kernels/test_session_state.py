@@ -55,7 +55,7 @@ def test_options_that_differ_from_the_defaults_come_back() -> None:
 def test_only_what_changed_in_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEW", "1")
     before = {**os.environ, "GONE": "x"}
-    monkeypatch.setattr("respawn_kernels.session_state.probes.process._environment_before", before)
+    monkeypatch.setattr("respawn_kernels.session_state.probes.python.process._environment_before", before)
     monkeypatch.setenv("CHANGED", "2")
     stored = {name: value for name, value in capture().items() if name.startswith("#env")}
     assert stored == {"#env:CHANGED": "2", "#env:GONE": None}

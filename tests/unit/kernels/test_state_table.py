@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from respawn_kernels.manifest import Extent, Frame, Group, Manifest, StoredVariable, UnstoredVariable
-from respawn_kernels.restore import RestorePoint
-from respawn_kernels.snapshot import RestoreReport
-from respawn_kernels.state_table import MOST_ROWS, PENDING, RerunCell, StateTable
+from respawn_kernels.checkpoint.manifest import (
+    Extent,
+    Group,
+    Manifest,
+    StoredVariable,
+    UnstoredVariable,
+    VariableFrame,
+)
+from respawn_kernels.debug.state_table import MAX_ROWS, PENDING, RerunCell, StateTable
+from respawn_kernels.exchange.restore_point import RestorePoint
+from respawn_kernels.restore.report import RestoreReport
 
 POINT = RestorePoint("run-0123456789", 3, "python3", failing_cell=4)
 DF = StoredVariable("df", "pandas.DataFrame", "<b>2 × 2</b>", 1_500_000)
@@ -15,7 +22,7 @@ GEN = UnstoredVariable("gen", "generator", "<script>", 2)
 
 
 def report(*variables: StoredVariable, unstored: list[UnstoredVariable] | None = None) -> RestoreReport:
-    manifest = Manifest(3, "groups", "3.11.0", "/gone", 4, list(variables), unstored or [], [])
+    manifest = Manifest(3, "3.11.0", "/gone", 4, list(variables), unstored or [], [])
     return RestoreReport(manifest, [v.name for v in variables], [], cwd=None)
 
 
@@ -39,8 +46,8 @@ def test_table_tells_variables_losses_and_reruns() -> None:
 
 
 def test_table_names_what_nobody_compared_with_what_it_was() -> None:
-    frames = [Frame(f"v{number:02}", 0, 1, (0, 0)) for number in range(22)]
-    group = Group([*frames, Frame("#random", 0, 1, (0, 0))], Extent([]), [], [], "<too> large")
+    frames = [VariableFrame(f"v{number:02}", 0, 1, (0, 0)) for number in range(22)]
+    group = Group([*frames, VariableFrame("#random", 0, 1, (0, 0))], Extent([]), [], [], "<too> large")
     known = report(DF)
     shown = StateTable(POINT, replace(known, manifest=replace(known.manifest, groups=[group])))
     assert "Not compared with what they were: v00, v01," in repr(shown)
@@ -57,10 +64,10 @@ def test_table_escapes_what_notebooks_wrote() -> None:
 
 def test_thousands_of_variables_are_capped_with_a_line_that_says_so() -> None:
     many = [StoredVariable(f"v{number}", "int", "1", 28) for number in range(3000)]
-    lost = [replace(GEN, name=f"g{number}") for number in range(MOST_ROWS + 7)]
+    lost = [replace(GEN, name=f"g{number}") for number in range(MAX_ROWS + 7)]
     shown = StateTable(POINT, report(*many, unstored=lost))
     html = shown._repr_html_()
-    assert html.count("<tr>") == 2 * (MOST_ROWS + 1)
+    assert html.count("<tr>") == 2 * (MAX_ROWS + 1)
     for text in (html, repr(shown)):
         assert "3,000 variables" in text
         assert "These are the first 200 of 3,000. To find another: %respawn state NAME" in text
@@ -88,8 +95,8 @@ def test_run_without_a_state_says_so() -> None:
 
 
 def test_saved_state_says_when_it_was_saved() -> None:
-    point = replace(POINT, name="mended", saved="21 Nov 2026 at 13:55")
-    assert "run-0123456789@mended: 1 variable, 1.5 MB, as you saved them on 21 Nov" in repr(
+    point = replace(POINT, name="fixed", saved="21 Nov 2026 at 13:55")
+    assert "run-0123456789@fixed: 1 variable, 1.5 MB, as you saved them on 21 Nov" in repr(
         StateTable(point, report(DF))
     )
 

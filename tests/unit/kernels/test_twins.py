@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from respawn_kernels.session_state.twins import is_twin
+from respawn_kernels.session_state.probe.duplicates import is_twin
 
 SOURCE = """
 def note(kind): seen.append(kind)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from respawn_jobs.bounds import OutputBound, bounded_error
-from respawn_jobs.models import CellError
+from respawn_jobs.model.runs import CellError
+from respawn_jobs.runner.kernel.output_limits import OutputBound, bounded_error
 
 
 def message(kind: str, **content: Any) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 import respawn
-from respawn_jobs.artifacts import Collector
+from respawn_jobs.api.runner_protocol import ArtifactCommit, CellEvent
 from respawn_jobs.errors import Fenced, InvalidInput, RespawnError, Unavailable
-from respawn_jobs.models import Artifact, CellState
-from respawn_jobs.protocol import ArtifactCommit, CellEvent
-from respawn_kernels import artifacts
-from respawn_kernels.artifact_records import ArtifactError
+from respawn_jobs.model.artifacts import Artifact
+from respawn_jobs.model.runs import CellState
+from respawn_jobs.runner.artifact_sync import ArtifactSync
+from respawn_kernels.artifacts import api
+from respawn_kernels.exchange.artifact_records import ArtifactError
 from support.waiting import wait_for
 
 
@@ -51,11 +52,11 @@ def store() -> Store:
 
 
 @pytest.fixture
-def collector(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+def collector(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArtifactSync]:
     """A collector, and this process as the kernel that it serves."""
-    collector = Collector(store, "run-1", tmp_path / "artifacts")  # type: ignore[arg-type]
-    monkeypatch.setattr(artifacts, "_place", None)
-    artifacts.start(tmp_path / "artifacts")
+    collector = ArtifactSync(store, "run-1", tmp_path / "artifacts")  # type: ignore[arg-type]
+    monkeypatch.setattr(api, "_place", None)
+    api.start(tmp_path / "artifacts")
     collector.start()
     yield collector
     store.open.set()
@@ -67,7 +68,7 @@ def numbers(store: Store) -> list[int]:
 
 
 def test_only_the_newest_is_stored_when_saves_pile_up(
-    collector: Collector, store: Store, tmp_path: Path
+    collector: ArtifactSync, store: Store, tmp_path: Path
 ) -> None:
     store.open.clear()
     respawn.save("epoch", 1)
@@ -81,7 +82,7 @@ def test_only_the_newest_is_stored_when_saves_pile_up(
     assert not list((tmp_path / "artifacts" / "outbox").iterdir())
 
 
-def test_names_take_turns(collector: Collector, store: Store) -> None:
+def test_names_take_turns(collector: ArtifactSync, store: Store) -> None:
     store.open.clear()
     respawn.save("busy", 0)
     wait_for(lambda: store.blobs, 30, "the first upload")
@@ -92,7 +93,7 @@ def test_names_take_turns(collector: Collector, store: Store) -> None:
     assert [one.name for one in store.commits] == ["busy", "rare", "busy"]
 
 
-def test_saving_can_wait_until_it_is_stored(collector: Collector, store: Store) -> None:
+def test_saving_can_wait_until_it_is_stored(collector: ArtifactSync, store: Store) -> None:
     respawn.save("model", 1, wait=True)
     assert numbers(store) == [1]
     store.refusals = [InvalidInput("too many names")]
@@ -100,7 +101,7 @@ def test_saving_can_wait_until_it_is_stored(collector: Collector, store: Store) 
         respawn.save("model", 2, wait=True)
 
 
-def test_what_fails_is_tried_again(collector: Collector, store: Store) -> None:
+def test_what_fails_is_tried_again(collector: ArtifactSync, store: Store) -> None:
     store.refusals = [Unavailable("away")]
     respawn.save("model", 1)
     wait_for(lambda: not store.refusals, 30, "the first try")
@@ -108,7 +109,7 @@ def test_what_fails_is_tried_again(collector: Collector, store: Store) -> None:
     assert numbers(store) == [1]
 
 
-def test_what_cannot_be_stored_is_told_with_its_cell(collector: Collector, store: Store) -> None:
+def test_what_cannot_be_stored_is_told_with_its_cell(collector: ArtifactSync, store: Store) -> None:
     told: list[object] = []
     event = CellEvent(index=7, cell_id="a", state=CellState.RUNNING, source_hash="")
     collector.watching(told.append)([event])
@@ -120,16 +121,16 @@ def test_what_cannot_be_stored_is_told_with_its_cell(collector: Collector, store
 
 
 def test_a_run_that_is_stopped_does_not_wait_for_ever(
-    collector: Collector, store: Store, monkeypatch: pytest.MonkeyPatch
+    collector: ArtifactSync, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("respawn_jobs.artifacts._GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("respawn_jobs.runner.artifact_sync._GRACE_SECONDS", 0.1)
     store.open.clear()
     respawn.save("model", 1)
     ((_, why),) = collector.drain(lambda: True)
     assert "the run was stopped before" in why
 
 
-def test_a_fenced_attempt_stores_nothing_more(collector: Collector, store: Store) -> None:
+def test_a_fenced_attempt_stores_nothing_more(collector: ArtifactSync, store: Store) -> None:
     store.refusals = [Fenced("replaced")]
     respawn.save("model", 1)
     assert collector.drain()
@@ -139,16 +140,16 @@ def test_a_fenced_attempt_stores_nothing_more(collector: Collector, store: Store
 
 
 def test_what_was_kept_before_comes_when_it_is_loaded(
-    store: Store, collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, collector: ArtifactSync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = {"weights": list(range(1000))}
     respawn.save("model", data, wait=True)
     respawn.save("gone", 1, wait=True)
     before = [one.model_copy(update={"made_in": "run-1"}) for one in store.commits]
     store.blobs.pop(before[1].parts[0].digest)
-    following = Collector(store, "run-2", tmp_path / "next", before)  # type: ignore[arg-type]
-    monkeypatch.setattr(artifacts, "_place", None)
-    artifacts.start(tmp_path / "next")
+    following = ArtifactSync(store, "run-2", tmp_path / "next", before)  # type: ignore[arg-type]
+    monkeypatch.setattr(api, "_place", None)
+    api.start(tmp_path / "next")
     following.start()
     try:
         assert not list((tmp_path / "next" / "files").iterdir())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs import evidence
+from respawn_jobs.model import evidence
 from respawn_kernels.evidence import CellEvidence
 
 
@@ -21,7 +21,7 @@ def write(spool: Path, count: int, text: str) -> None:
 
 
 def test_it_is_taken_once(spool: Path) -> None:
-    seen = CellEvidence(reads=("a",), going_on=("thread worker-1",))
+    seen = CellEvidence(reads=("a",), background_work=("thread worker-1",))
     write(spool, 3, seen.to_json())
     assert evidence.take(spool, 3) == seen
     assert evidence.take(spool, 3) is None

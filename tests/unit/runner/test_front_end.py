@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_jobs.front_end import Displays, FrontEnd, displays_of
-from respawn_jobs.notebooks import source_hash
+from respawn_jobs.notebook.document import source_hash
+from respawn_jobs.runner.kernel.front_end import Displays, FrontEnd, displays_of
 from support.notebooks import notebook
 
 SHOWN = [

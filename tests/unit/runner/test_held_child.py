@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from respawn_jobs.held import HeldChild
-from respawn_kernels.held import Held, Place, Report
+from respawn_jobs.runner.kernel.held_child import HeldChild
+from respawn_kernels.exchange.messages import Held, HeldChildFiles, HoldReport
 from support.waiting import wait_for
 
 
@@ -22,7 +22,7 @@ def child(tmp_path: Path) -> Iterator[HeldChild]:
     if pid == 0:
         signal.pause()
         os._exit(0)
-    held = HeldChild(Place(tmp_path, 0), Held(pid, "fork", None, 0.0, 0))
+    held = HeldChild(HeldChildFiles(tmp_path, 0), Held(pid, "fork", None, 0.0, 0))
     yield held
     held.kill()
     wait_for(lambda: held.ended, 5, "its end")
@@ -36,7 +36,7 @@ def die(child: HeldChild) -> None:
     wait_for(lambda: ") Z " in Path(f"/proc/{pid}/stat").read_text(), 5, "the process to be a zombie")
 
 
-async def waiting(child: HeldChild, seconds: float = 60) -> asyncio.Task[Report]:
+async def waiting(child: HeldChild, seconds: float = 60) -> asyncio.Task[HoldReport]:
     """Somebody who waits for its end by now."""
     task = asyncio.ensure_future(child.wait(seconds))
     await asyncio.sleep(0)
@@ -45,7 +45,7 @@ async def waiting(child: HeldChild, seconds: float = 60) -> asyncio.Task[Report]
 
 @pytest.mark.parametrize("who", ["asks", "saves", "kills", "nobody"])
 def test_who_waits_hears_of_an_end_that_somebody_else_saw_first(child: HeldChild, who: str) -> None:
-    async def main() -> Report:
+    async def main() -> HoldReport:
         task = await waiting(child)
         die(child)
         {"asks": lambda: child.ended, "saves": child.save, "kills": child.kill, "nobody": lambda: None}[who]()
@@ -55,7 +55,7 @@ def test_who_waits_hears_of_an_end_that_somebody_else_saw_first(child: HeldChild
 
 
 def test_all_that_wait_hear_of_the_end(child: HeldChild) -> None:
-    async def main() -> list[Report]:
+    async def main() -> list[HoldReport]:
         tasks = [await waiting(child) for _ in range(3)]
         tasks[1].cancel()
         await asyncio.sleep(0)
@@ -66,7 +66,7 @@ def test_all_that_wait_hear_of_the_end(child: HeldChild) -> None:
 
 
 def test_one_that_does_not_end_in_time_is_killed(child: HeldChild) -> None:
-    async def main() -> list[Report]:
+    async def main() -> list[HoldReport]:
         patient = await waiting(child)
         return await asyncio.wait_for(asyncio.gather(child.wait(0.05), patient), 10)
 

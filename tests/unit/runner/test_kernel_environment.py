@@ -8,8 +8,9 @@ import string
 import pytest
 from jupyter_client.kernelspec import KernelSpec
 
-from respawn_jobs.job_environment import kernel_environment, runner_environment
-from respawn_jobs.kernel import seeded
+from respawn_environments.kernel_variables import kernel_environment
+from respawn_jobs.host.process_environment import runner_environment
+from respawn_jobs.runner.kernel.kernel_process import seeded
 from respawn_kernels.hash_seed import UNLOCKED, seed_for
 
 SERVICE = {

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from respawn_jobs.api.runner_protocol import CellEvent
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.models import CellState
-from respawn_jobs.notebooks import read_notebook
-from respawn_jobs.protocol import CellEvent
-from respawn_jobs.recorder import Recorder
-from respawn_kernels.manifest import Manifest
+from respawn_jobs.model.runs import CellState
+from respawn_jobs.notebook.document import read_notebook
+from respawn_jobs.runner.recorder import Recorder
+from respawn_kernels.checkpoint.manifest import Manifest
 from support.notebooks import notebook, text
 
 
@@ -71,6 +71,7 @@ def playing():
     playing.recorder.close()
 
 
+@pytest.mark.long
 def test_a_growing_output_takes_a_few_times_its_size_in_all(playing: Playing) -> None:
     async def play() -> None:
         await playing.recorder.start(0)
@@ -146,7 +147,7 @@ def test_a_checkpoint_that_the_end_of_the_run_cuts_off_is_no_error_in_the_log(
     playing: Playing, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     manifest = tmp_path / "0.json"
-    manifest.write_text(Manifest(0, "groups", "3.11", "", 1, [], [], []).to_json())
+    manifest.write_text(Manifest(0, "3.11", "", 1, [], [], []).to_json())
 
     async def play() -> None:
         playing.port.gate.clear()

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
+from respawn_jobs.api.runner_protocol import HeartbeatAnswer
+from respawn_jobs.clock import lease_clock
 from respawn_jobs.errors import Fenced, Unavailable
-from respawn_jobs.protocol import HeartbeatAnswer
-from respawn_jobs.stopping import Heartbeat, Stop, Stopper, lease_clock
+from respawn_jobs.runner.cancellation import Heartbeat, Stop, Stopper
 from support.waiting import wait_for
 
 CANCEL = Stop("cancelled", "Cancelled", "by a person")

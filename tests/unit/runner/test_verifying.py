@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from respawn_jobs.dependencies import Footprint
-from respawn_jobs.verifying import in_words, surprises
+from respawn_jobs.dataflow import Footprint
+from respawn_jobs.dataflow.prediction_check import in_words, surprises
 from respawn_kernels.evidence import CellEvidence
 
 PLANNED = Footprint(frozenset({"x"}), frozenset({"a", "#file:out.csv"}), frozenset({"a"}))
@@ -43,7 +43,9 @@ def test_what_was_read_and_not_planned_is_told() -> None:
 
 
 def test_a_thread_that_goes_on_may_do_anything() -> None:
-    assert surprises(PLANNED, CellEvidence(going_on=("thread w",)), None) == ["thread w went on after it"]
+    assert surprises(PLANNED, CellEvidence(background_work=("thread w",)), None) == [
+        "thread w went on after it"
+    ]
 
 
 def test_many_surprises_are_told_in_a_few_words() -> None:

@@ -12,7 +12,9 @@ from typing import cast
 
 import pytest
 
-from respawn_jobs.workspace import Workspace, plain_json, scratch_name, workspaces, write_text
+from respawn_jobs.embedded.local_store import plain_json, scratch_name
+from respawn_jobs.host.atomic_write import write_text
+from respawn_jobs.host.workspace import Workspace, workspaces
 
 
 def test_a_workspace_is_gone_when_it_is_closed(tmp_path: Path) -> None:
@@ -23,7 +25,7 @@ def test_a_workspace_is_gone_when_it_is_closed(tmp_path: Path) -> None:
 
 def test_what_a_killed_runner_left_is_removed_by_the_next(tmp_path: Path) -> None:
     code = (
-        "import os, sys, pathlib; from respawn_jobs.workspace import Workspace;"
+        "import os, sys, pathlib; from respawn_jobs.host.workspace import Workspace;"
         "Workspace(pathlib.Path(sys.argv[1])).directory('spool'); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)

@@ -47,11 +47,11 @@ def test_cell_of_the_fix_is_written_and_the_rest_of_the_file_stays() -> None:
 
 
 def test_cell_that_was_changed_otherwise_is_told_and_left() -> None:
-    mine = edited(OLD, c1="1 / 2  # my own mend")
+    mine = edited(OLD, c1="1 / 2  # my own fix")
     result = merge(OLD, FIXED, mine)
     assert sources(result.notebook) == sources(mine)
     assert [(one.state, one.cell) for one in result.cells] == [("otherwise", 1)]
-    assert [line.text for line in result.cells[0].lines] == ["1 / 2  # my own mend", "1 / 1"]
+    assert [line.text for line in result.cells[0].lines] == ["1 / 2  # my own fix", "1 / 1"]
 
 
 def test_file_that_holds_the_fix_has_nothing_to_write() -> None:

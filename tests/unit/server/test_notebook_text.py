@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.notebooks import read_notebook
+from respawn_jobs.notebook.document import read_notebook
 from respawn_server.fixes import merge
 from respawn_server.notebook_text import Kept, with_cells
 from support.notebooks import notebook, text

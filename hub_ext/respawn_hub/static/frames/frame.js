@@ -5,7 +5,7 @@
 window.respawnFrame = (() => {
   const root = document.documentElement;
   const themes = [];
-  const said = new Set();
+  const shown = new Set();
 
   function tell() {
     const lab = [...document.querySelectorAll(".respawn-why")].some((note) => note.textContent.includes("JupyterLab"));
@@ -13,8 +13,8 @@ window.respawnFrame = (() => {
   }
 
   function why(reason) {
-    if (said.has(reason) || said.size > 5) return;
-    said.add(reason);
+    if (shown.has(reason) || shown.size > 5) return;
+    shown.add(reason);
     const note = document.createElement("p");
     note.className = "respawn-why";
     note.setAttribute("role", "note");

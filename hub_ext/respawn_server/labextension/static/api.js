@@ -38,7 +38,7 @@ export class Api {
     throw new Refused(`${path} lies on the drive ${drive}, which is not this Jupyter server's own. Save a copy on the server, and use that.`, "invalid_input", 0);
   }
 
-  /** @param {{rerunOnce: boolean, rerunMakers: boolean, loadImported: boolean, strict: ?boolean}} agreement what the person agreed to */
+  /** @param {{rerunOnce: boolean, rerunProducers: boolean, loadImported: boolean, breakTriggers: boolean, strict: ?boolean}} agreement what the person agreed to */
   async plan(path, agreement) {
     return this._call("POST", "plan", resumeBody(this._own(path), agreement));
   }
@@ -47,8 +47,9 @@ export class Api {
     return this._call("POST", "resume", resumeBody(this._own(path), agreement));
   }
 
-  async restart(path) {
-    return this._call("POST", "restart", { path: this._own(path) });
+  /** @param breakTriggers whether the person agreed that triggers are left with parameters the fix does not take */
+  async restart(path, breakTriggers = false) {
+    return this._call("POST", "restart", { path: this._own(path), break_triggers: breakTriggers });
   }
 
   /** The debugged run, the last of those made from it (null where there is none), and whether by a restart. */
@@ -110,6 +111,7 @@ export class Api {
   }
 }
 
-function resumeBody(path, { rerunOnce, rerunMakers, loadImported, strict }) {
-  return { path, rerun_once: rerunOnce, rerun_makers: rerunMakers, load_imported: loadImported, strict };
+function resumeBody(path, { rerunOnce, rerunProducers, loadImported, breakTriggers, strict }) {
+  const agreed = { rerun_once: rerunOnce, rerun_producers: rerunProducers, load_imported: loadImported, break_triggers: breakTriggers };
+  return { path, ...agreed, strict };
 }

@@ -1,6 +1,6 @@
 // How cells differ: folded, one line of source a row, its sign in a column of its own so that colour is not needed.
 
-import { element } from "./dom.js";
+import { element, howMany } from "./dom.js";
 
 const SIGNS = { same: " ", added: "+", removed: "−" };
 const SAID = { added: "added: ", removed: "removed: ", same: "" };
@@ -19,7 +19,7 @@ export function diffLines(lines) {
   const rows = [];
   let left = 0;
   const gap = () => {
-    if (left) rows.push(element("div", { class: "respawn-diff-gap" }, `⋯ ${left} unchanged ${left === 1 ? "line" : "lines"}`));
+    if (left) rows.push(element("div", { class: "respawn-diff-gap" }, `⋯ ${howMany(left, "unchanged line")}`));
     left = 0;
   };
   lines.forEach((line, at) => {
@@ -32,7 +32,7 @@ export function diffLines(lines) {
       element(
         "div",
         { class: `respawn-diff-line respawn-diff-${line.kind}` },
-        element("span", { class: "respawn-diff-sign", "aria-hidden": "true" }, SIGNS[line.kind]),
+        element("span", { class: "respawn-diff-sign", "aria-hidden": "true" }, SIGNS[line.kind] || "?"),
         SAID[line.kind] ? element("span", { class: "respawn-said" }, SAID[line.kind]) : null,
         element("code", {}, line.text || " "),
       ),
@@ -63,7 +63,7 @@ export function comparison(found, open) {
     const moved = cell.kind !== "moved" && cell.moved ? ", moved" : "";
     return `${place[0].toUpperCase()}${place.slice(1)}: ${cell.kind}${moved}${cell.moved ? ` from cell ${cell.old}` : ""}`;
   };
-  const count = `${cells.length} ${cells.length === 1 ? "cell differs" : "cells differ"} from version ${found.old}`;
+  const count = `${howMany(cells.length, "cell differs", "cells differ")} from version ${found.old}`;
   return element(
     "details",
     { class: "respawn-comparison", open },

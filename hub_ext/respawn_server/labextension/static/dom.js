@@ -27,9 +27,22 @@ export function pageLink(url, text, attributes = {}) {
   return element("a", { href: url, target: "_blank", rel: "noopener", ...attributes }, text);
 }
 
-/** A message as a sentence: those of the service begin and end as they would within one. */
+const WORD = /^[a-z]+(?:'s)?[,:;.!?]?(?:\s|$)/;
+
+/** A message as a sentence: those of the service begin and end as they would within one. Ids and names stay as written. */
 export function sentence(message) {
-  return `${message.slice(0, 1).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
+  const begun = WORD.test(message) ? `${message.slice(0, 1).toUpperCase()}${message.slice(1)}` : message;
+  return `${begun}${/[.!?]$/.test(message) ? "" : "."}`;
+}
+
+/** A number before its noun, in the form that it wants: "1 line", "2 cells are". */
+export function howMany(number, one, many = `${one}s`) {
+  return `${number.toLocaleString("en")} ${noun(number, one, many)}`;
+}
+
+/** A noun in the form that a number wants, without the number. */
+export function noun(number, one, many = `${one}s`) {
+  return number === 1 ? one : many;
 }
 
 /** A region that says what went wrong, empty when nothing did. */

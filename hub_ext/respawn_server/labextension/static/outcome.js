@@ -3,7 +3,14 @@
 import { element, pageLink } from "./dom.js";
 
 const PAUSE_MS = 5000;
-const WORDS = { timed_out: "timed out" };
+const WORDS = {
+  queued: "is queued",
+  running: "is running",
+  suspended: "is suspended",
+  timed_out: "timed out",
+  unknown: "is in an unknown state",
+};
+const ENDED = ["succeeded", "failed", "timed_out", "cancelled", "lost"];
 
 /**
  * Keep the bar as it is at the service: after a resume it offers no second one, after a restart it does.
@@ -26,14 +33,14 @@ export function followOutcome({ api, panel, node, pages, succeeded }) {
     const page = pages ? pageLink(`${pages}/runs/${encodeURIComponent(last.id)}`, last.id) : last.id;
     const debug = pages && ["failed", "timed_out", "lost"].includes(state);
     // Only what has changed is written, so that a screen reader says it once.
-    const said = `${last.id} ${state}`;
-    if (box.dataset.said === said) return undefined;
-    box.dataset.said = said;
+    const message = `${last.id} ${state}`;
+    if (box.dataset.message === message) return undefined;
+    box.dataset.message = message;
     if (state === "succeeded") void succeeded();
     return box.replaceChildren(
       `${run.id} was ${restarted ? "restarted" : "resumed"}: `,
       page,
-      ` ${WORDS[state] || (state === "running" ? "is running" : state === "queued" ? "is queued" : state)}`,
+      ` ${WORDS[state] || state}`,
       ...(debug ? [" · ", pageLink(`${pages}/debug/${encodeURIComponent(last.id)}`, "Debug it")] : []),
     );
   };
@@ -46,9 +53,9 @@ export function followOutcome({ api, panel, node, pages, succeeded }) {
       const outcome = await api.outcome(panel.context.path);
       if (panel.isDisposed) return;
       show(outcome);
-      going = outcome.last !== null && ["queued", "running"].includes(outcome.last.state);
+      going = outcome.last !== null && !ENDED.includes(outcome.last.state);
     } catch {
-      going = node.dataset.outcome === "running" || node.dataset.outcome === "queued";
+      going = Boolean(node.dataset.outcome) && !ENDED.includes(node.dataset.outcome);
     }
     if (going) timer = window.setTimeout(look, PAUSE_MS);
   };

@@ -9,11 +9,11 @@ import { button, element, problemBox } from "./dom.js";
  */
 export function promotionOutcome({ changed, again }) {
   const message = element("p", { class: "respawn-outcome-message" });
-  const said = element("div", { role: "status", "aria-live": "polite" }, message);
+  const status = element("div", { role: "status", "aria-live": "polite" }, message);
   const problems = element("div", {});
   const questions = element("div", { class: "respawn-questions", role: "group", "aria-label": "To be agreed to" });
   const diff = element("div", {});
-  const node = element("section", { class: "respawn-outcome", "aria-label": "What happens" }, said, problems, questions, diff);
+  const node = element("section", { class: "respawn-outcome", "aria-label": "What happens" }, status, problems, questions, diff);
   const ticks = new Map();
   let opened = null;
 

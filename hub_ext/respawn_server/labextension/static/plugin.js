@@ -1,6 +1,7 @@
 // The JupyterLab plugin: connects notebooks as they open, and offers the commands in palette and menu.
 
 import { Api } from "./api.js";
+import { keepItsKernel } from "./connecting.js";
 import { addBar, debugInfo, markFailingCell, showFailingCell } from "./debugging.js";
 import { followOutcome } from "./outcome.js";
 import { promote } from "./promote.js";
@@ -47,6 +48,7 @@ function addCommands(lab, app, api, tracker, palette, menu) {
 }
 
 async function prepare(lab, app, api, panel) {
+  keepItsKernel(panel, debugInfo);
   await panel.context.ready;
   if (panel.isDisposed) return;
   const info = debugInfo(panel);

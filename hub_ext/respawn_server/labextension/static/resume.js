@@ -2,7 +2,7 @@
 
 import { ask, tellProblem } from "./ask.js";
 import { SCRATCH } from "./debugging.js";
-import { element, pageLink, problemBox } from "./dom.js";
+import { element, noun, pageLink, problemBox } from "./dom.js";
 
 const WORDS = { reuse: "reused", run: "runs", "cannot restore": "cannot be restored" };
 
@@ -12,7 +12,7 @@ export async function resume(lab, api, panel) {
   try {
     await panel.context.save();
     const path = panel.context.path;
-    const agreement = { rerunOnce: false, rerunMakers: false, loadImported: false, strict: null };
+    const agreement = { rerunOnce: false, rerunProducers: false, loadImported: false, breakTriggers: false, strict: null };
     const first = await api.plan(path, agreement);
     const view = planView(first, agreement, () => api.plan(path, agreement), (id, out) => setScratch(panel, id, out));
     const accepted = await ask(lab, {
@@ -37,9 +37,23 @@ export async function restart(lab, api, panel, info) {
     );
     if (!(await ask(lab, { title: `Restart ${info.run}`, node, accept: "Restart" }))) return;
     await panel.context.save();
-    await started(lab, await api.restart(panel.context.path), "runs from the top");
+    const run = await restarted(lab, api, panel.context.path);
+    if (run) await started(lab, run, "runs from the top");
   } catch (error) {
     await tellProblem(lab, "Restart", error);
+  }
+}
+
+/** Start it; when the service asks about triggers that the fix does not fit, ask the person, and go on or not. */
+async function restarted(lab, api, path) {
+  try {
+    return await api.restart(path);
+  } catch (error) {
+    const questions = error.fields?.questions || [];
+    if (!questions.length) throw error;
+    const node = element("div", { class: "respawn-body" }, ...questions.map((one) => element("p", {}, one.message)));
+    if (!(await ask(lab, { title: "Restart all the same?", node, accept: "Restart all the same" }))) return null;
+    return api.restart(path, true);
   }
 }
 
@@ -75,12 +89,13 @@ function planView(first, agreement, replan, setOut) {
       messages.replaceChildren(problemBox(error.message));
     }
   });
-  const names = ["rerunOnce", "rerunMakers", "loadImported", "strict"];
+  const names = ["rerunOnce", "rerunProducers", "loadImported", "breakTriggers", "strict"];
   const ticks = Object.fromEntries(names.map((name) => [name, box(name)]));
   const offer = (tick, cells, words) => {
     tick.node.hidden = cells.length === 0;
     tick.words.textContent = `Run ${named(cells)} again, ${words}`;
   };
+  ticks.breakTriggers.words.textContent = "Resume all the same: runs of these triggers fail until the triggers are changed";
   ticks.strict.words.textContent = "Strict: run everything again from the first change on";
 
   const show = (plan) => {
@@ -88,9 +103,10 @@ function planView(first, agreement, replan, setOut) {
     table.replaceChildren(planTable(plan));
     added.show(plan.new);
     offer(ticks.rerunOnce, onceAgain(plan), "although tagged respawn:once");
-    offer(ticks.rerunMakers, plan.makers, "to make what could not be stored");
+    offer(ticks.rerunProducers, plan.producers, "to make what could not be stored");
     ticks.loadImported.node.hidden = plan.imported.length === 0;
     ticks.loadImported.words.textContent = `Load the state that was made elsewhere (${plan.imported.join("; ")})`;
+    ticks.breakTriggers.node.hidden = plan.breaks.length === 0;
     ticks.strict.input.checked = plan.strict;
     setReady(plan.problems.length === 0);
   };
@@ -99,7 +115,7 @@ function planView(first, agreement, replan, setOut) {
     show(first);
   };
   show(first);
-  const offered = [first.new, onceAgain(first), first.makers, first.imported];
+  const offered = [first.new, onceAgain(first), first.producers, first.imported, first.breaks];
   const hopeless = first.problems.length > 0 && offered.every((some) => some.length === 0);
   const nodes = Object.values(ticks).map((tick) => tick.node);
   const node = element("div", { class: "respawn-body" }, messages, table, added.node, ...nodes);
@@ -153,7 +169,7 @@ function onceAgain(plan) {
 }
 
 function named(cells) {
-  return `${cells.length === 1 ? "cell" : "cells"} ${cells.join(", ")}`;
+  return `${noun(cells.length, "cell")} ${cells.join(", ")}`;
 }
 
 function describe(plan) {

@@ -125,11 +125,13 @@ export function scheduleFields(api, values, { optional = true } = {}) {
   };
 }
 
-/** A time as a person of the zone reads it. */
+const DIGITS = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", weekday: "short" };
+
+/** A time in a zone as a day and a clock of 24 hours, whatever the browser's language makes of times. */
 export function shownTime(time, zone) {
-  return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23", timeZone: zone }).format(
-    new Date(time),
-  );
+  const format = new Intl.DateTimeFormat("en-u-ca-gregory-nu-latn", { ...DIGITS, hourCycle: "h23", timeZone: zone });
+  const part = Object.fromEntries(format.formatToParts(new Date(time)).map(({ type, value }) => [type, value]));
+  return `${part.weekday} ${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}`;
 }
 
 function fireLines(times, zone) {

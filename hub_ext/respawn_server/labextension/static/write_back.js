@@ -2,7 +2,7 @@
 
 import { ask, tellProblem } from "./ask.js";
 import { cellDiff } from "./diff.js";
-import { button, element, sentence } from "./dom.js";
+import { button, element, howMany, sentence } from "./dom.js";
 
 const ELSE = "The file has another text here than the version that failed. It is left as it is: put the fix in by hand.";
 const GONE = "The file no longer has this cell. It is left as it is.";
@@ -14,14 +14,20 @@ const GONE = "The file no longer has this cell. It is left as it is.";
  * @returns {() => Promise<void>} to be called when a run that was made from the debugged one has succeeded
  */
 export function offerFix({ lab, api, app, panel, box }) {
+  let shown = "";
   const look = async () => {
     let fix;
     try {
       fix = await api.fix(panel.context.path);
     } catch (error) {
+      shown = "";
       box.replaceChildren(element("span", { class: "respawn-problem" }, `Whether the fix is in its file is not known: ${error.message}`));
       return;
     }
+    // A button that is put in another's place while somebody presses it never hears of the click.
+    const text = JSON.stringify([fix.target, fix.source, fix.state, fix.why]);
+    if (text === shown) return;
+    shown = text;
     box.replaceChildren(...offered(fix, () => void write()));
   };
   const write = async () => {
@@ -97,8 +103,8 @@ function fixView({ api, app, path }, first) {
 }
 
 function described(fix) {
-  const told = fix.cells.filter(({ state }) => state !== "there");
-  const there = fix.cells.length - told.length;
+  const changes = fix.cells.filter(({ state }) => state !== "there");
+  const there = fix.cells.length - changes.length;
   const place = (cell) => (cell.cell === null ? `Cell ${cell.fixed ?? "?"} of version ${fix.fixed}` : `Cell ${cell.cell}`);
   const one = (cell) => {
     const left = cell.state === "otherwise";
@@ -113,8 +119,8 @@ function described(fix) {
       element("code", {}, fix.target),
       `. Version ${fix.fixed} has the fix. From the file to the fix:`,
     ),
-    ...told.map(one),
-    there ? element("p", {}, `${there} ${there === 1 ? "cell of the fix is" : "cells of the fix are"} in the file already.`) : null,
+    ...changes.map(one),
+    there ? element("p", {}, `${howMany(there, "cell of the fix is", "cells of the fix are")} in the file already.`) : null,
     element("p", {}, "Outputs of the cells that are written go; all else of the file stays."),
   ];
   return parts.filter(Boolean);
@@ -126,8 +132,8 @@ async function tellWritten(lab, fix) {
   const node = element(
     "div",
     { class: "respawn-body", role: "status" },
-    element("p", {}, element("code", {}, fix.target), ` has the fix: ${written} ${written === 1 ? "cell was" : "cells were"} written.`),
-    left ? element("p", { class: "respawn-notice" }, `${left} ${left === 1 ? "cell was" : "cells were"} left as they are in the file.`) : null,
+    element("p", {}, element("code", {}, fix.target), ` has the fix: ${howMany(written, "cell was", "cells were")} written.`),
+    left ? element("p", { class: "respawn-notice" }, `${howMany(left, "cell was", "cells were")} left as they are in the file.`) : null,
     element(
       "p",
       {},

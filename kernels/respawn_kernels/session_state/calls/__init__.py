@@ -1,7 +1,7 @@
 """Settings that cells make through libraries and that no probe sees.
 
 A library may keep what its functions set in C, in a thread's own storage, or in an object that nothing names.
-The cell's own code tells that something was set; its record and the checkpoint then say so.
+The cell's own code shows that something was set; its record and the checkpoint then list it.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from collections.abc import Hashable, Mapping, Set
 from types import FunctionType, ModuleType
 from typing import Any
 
-from respawn_kernels.callbacks import named_by_callbacks
-from respawn_kernels.session_state.calls.covered import is_covered, is_seen
-from respawn_kernels.session_state.calls.reaching import (
+from respawn_kernels.cell_code.callbacks import named_by_callbacks
+from respawn_kernels.session_state.calls.covered_settings import is_covered, is_seen
+from respawn_kernels.session_state.calls.resolution import (
     UNKNOWN,
     Reached,
     acts_on_variable,
@@ -20,16 +20,18 @@ from respawn_kernels.session_state.calls.reaching import (
     reach,
 )
 from respawn_kernels.session_state.calls.uses import ASSIGN, CALL, CALLED, PUT, Use, Uses
-from respawn_kernels.session_state.patching.attributes import attributes_of
 from respawn_kernels.session_state.patching.baseline import baseline
-from respawn_kernels.session_state.patching.content import ATOMS
-from respawn_kernels.session_state.patching.contents import Kept
+from respawn_kernels.session_state.patching.class_attributes import attributes_of
+from respawn_kernels.session_state.patching.container_contents import ContainerContents
+from respawn_kernels.session_state.patching.library_registries import changed_in, is_kept
 from respawn_kernels.session_state.patching.patches import patched_in
-from respawn_kernels.session_state.patching.registries import changed_in, is_told
-from respawn_kernels.session_state.probe import Lost, Marks, NotSet, Parts
+from respawn_kernels.session_state.patching.value_marks import ATOMS
+from respawn_kernels.session_state.probe.interface import Lost, Marks, NotSet, Parts
 
 _CONTAINERS = (list, dict, set, deque)
-_MOST_ELEMENTS = 1000
+_MAX_ELEMENTS = 1000
+_CONTAINER_PARTS = ("#registries", "looked at")
+"""What these show of a compiled function is not all: pyarrow lists its types, and keeps them in C++."""
 _GONE: Any = object()
 Setting = tuple[str, str, tuple[str, ...]]
 """How it is set, the module, and the names that lead to it."""
@@ -49,14 +51,14 @@ class LibrarySettings:
         self._uses = Uses()
         self._settings: dict[str, Setting] = {}
         self._new: set[str] = set()
-        """What was set since somebody asked."""
+        """What was set since `new` was called last."""
         self._given: set[str] | None = set()
-        """What functions that calls gave to libraries may reach by name; None: everything."""
+        """Variables that functions which calls gave to libraries may reach by name; None: everything."""
         self._seen: dict[str, Hashable] = {}
-        """What assignments and registries told of the packages that calls named before."""
+        """Assignments and changes of registries in the packages that calls named before, by dotted name."""
 
     def fingerprint(self) -> Hashable:
-        """Return nothing: `note` tells of each cell what it sets."""
+        """Return nothing: `note` finds what each cell sets."""
         return None
 
     def note(
@@ -72,9 +74,12 @@ class LibrarySettings:
         Args:
             source: the cell, as Python.
             namespace: the notebook's variables.
-            before: the fingerprints of the session's state before the cell.
+            before: the fingerprints of the session's state before the cell, by part.
             after: those after it.
             changed: the parts that changed, and not by imports.
+
+        Returns:
+            Dotted names of what was set.
         """
         uses, names = self._uses.read(source)
         reached = [(use, one) for use in uses if (one := reach(use, namespace)) is not None]
@@ -88,7 +93,11 @@ class LibrarySettings:
         settings: dict[str, Setting] = {}
         for title, (use, one) in found.items():
             setting = _setting(use, one, namespace)
-            if setting is None or (use.kind == CALL and is_seen(one.packages, title, changed, named, marks)):
+            if setting is None:
+                continue
+            passed_over = _CONTAINER_PARTS if one.is_compiled else ()
+            visible = {part: marks[part] for part in marks if part not in passed_over}
+            if use.kind == CALL and is_seen(one.packages, title, changed, named, visible):
                 continue
             self._give(use.given, namespace)
             _, module, path = setting
@@ -98,7 +107,7 @@ class LibrarySettings:
         return set(settings)
 
     def reached(self) -> set[str] | None:
-        """Return the variables that a library may reach in any cell through what calls gave it; None: all."""
+        """Return the variables that a library may reach through what calls gave to it; None for all."""
         return self._given
 
     def new(self) -> set[str]:
@@ -115,7 +124,7 @@ class LibrarySettings:
         return found or None
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
-        """Set it; the modules are imported for that."""
+        """Set it; the modules are imported for that. Raises NotSet with what could not be set."""
         failed: dict[str, str] = {}
         for title, (kind, module, names, one) in value.items():
             try:
@@ -140,7 +149,7 @@ class LibrarySettings:
             self._given |= found | names
 
     def _look(self, packages: Set[str], before: Mapping[str, Hashable]) -> set[str]:
-        """Return the packages of which assignments and registries tell something that is new."""
+        """Return the packages in which there are assignments or changes of registries that are new."""
         baseline.look()
         known = {key for part in before.values() if isinstance(part, Marks) for key, _ in part}
         now = {**patched_in(packages), **changed_in(packages)}
@@ -178,13 +187,13 @@ def _setting(use: Use, reached: Reached, namespace: Mapping[str, Any]) -> Settin
     return ASSIGN, reached.module, reached.names
 
 
-def _kept(container: Any) -> Kept | None:
+def _kept(container: Any) -> ContainerContents | None:
     return next((kept for kept in baseline.containers() if kept.container is container), None)
 
 
-def _has(kept: Kept, name: str | None = None) -> bool:
-    """Tell whether a container holds what its library's import left, or another probe has its changes."""
-    return kept.is_as_before() or is_told(kept, name)
+def _has(kept: ContainerContents, name: str | None = None) -> bool:
+    """Return whether a container holds what its library's import left, or another probe has its changes."""
+    return kept.is_as_before() or is_kept(kept, name)
 
 
 def _value(kind: str, module: str, names: tuple[str, ...]) -> Any:
@@ -201,7 +210,7 @@ def _value(kind: str, module: str, names: tuple[str, ...]) -> Any:
 
 
 def _content(container: Any, lost: Lost) -> Any:
-    if not isinstance(container, _CONTAINERS) or len(container) > _MOST_ELEMENTS:
+    if not isinstance(container, _CONTAINERS) or len(container) > _MAX_ELEMENTS:
         return lost
     elements = [*container, *container.values()] if isinstance(container, dict) else list(container)
     if any(type(one) not in ATOMS for one in elements):

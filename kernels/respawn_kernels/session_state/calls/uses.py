@@ -9,8 +9,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from respawn_kernels.session_state.calls import verbs
-from respawn_kernels.syntax import tree_of
+from respawn_kernels.cell_code.syntax import tree_of
+from respawn_kernels.session_state.calls import setting_verbs
 
 CALL, ASSIGN, PUT = "call", "assign", "put"
 CALLED = "()"
@@ -112,7 +112,7 @@ def _of_block(nodes: list[ast.AST], imported: Imported) -> Iterator[Use]:
                 yield from (
                     one
                     for one in _of_call(call, imported)
-                    if verbs.sets_and_returns(_name(one.path, imported))
+                    if setting_verbs.sets_and_returns(_name(one.path, imported))
                 )
             case ast.FunctionDef() | ast.ClassDef() | ast.AsyncFunctionDef():
                 yield from _of_decorators(node, imported)
@@ -127,9 +127,9 @@ def _of_call(call: ast.Call, imported: Imported) -> Iterator[Use]:
     if not path or path[-1] == CALLED:
         return
     name, owner = _name(path, imported), path[-2] if len(path) > 1 else ""
-    if verbs.puts(path[-1]) and owner not in verbs.CONFIGURATIONS and len(path) > 1:
+    if setting_verbs.puts(path[-1]) and owner not in setting_verbs.CONFIGURATIONS and len(path) > 1:
         yield Use(PUT, path)
-    elif verbs.sets(name, owner):
+    elif setting_verbs.sets(name, owner):
         several = len(call.args) + len(call.keywords) > 1
         first = _path(call.args[0])[:1] if call.args and several else ()
         yield Use(CALL, path, first[0] if first else None, given=_names(*call.args, *call.keywords))
@@ -146,7 +146,7 @@ def _of_decorators(
 ) -> Iterator[Use]:
     for one in defined.decorator_list:
         path = _path(one.func if isinstance(one, ast.Call) else one)
-        if path and verbs.decorates(_name(path, imported)):
+        if path and setting_verbs.decorates(_name(path, imported)):
             yield Use(CALL, path, given=_names(one) | {defined.name})
 
 

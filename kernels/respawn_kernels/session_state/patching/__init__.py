@@ -7,11 +7,11 @@ Other data that changed in place is found in modules that lie beside the noteboo
 
 from __future__ import annotations
 
+from respawn_kernels.session_state.patching.assigned_names import mentioned_words as mentioned_words
+from respawn_kernels.session_state.patching.assigned_names import named_pairs as named_pairs
+from respawn_kernels.session_state.patching.assigned_names import written_words as written_words
 from respawn_kernels.session_state.patching.baseline import baseline as baseline
-from respawn_kernels.session_state.patching.helpers import Helpers as Helpers
-from respawn_kernels.session_state.patching.helpers import helper_parts as helper_parts
+from respawn_kernels.session_state.patching.helper_modules import Helpers as Helpers
+from respawn_kernels.session_state.patching.helper_modules import helper_parts as helper_parts
+from respawn_kernels.session_state.patching.library_registries import Registries as Registries
 from respawn_kernels.session_state.patching.patches import Patches as Patches
-from respawn_kernels.session_state.patching.registries import Registries as Registries
-from respawn_kernels.session_state.patching.words import mentioned_words as mentioned_words
-from respawn_kernels.session_state.patching.words import named_pairs as named_pairs
-from respawn_kernels.session_state.patching.words import written_words as written_words

@@ -1,34 +1,44 @@
 """What modules were just after they were imported, to find what was assigned into them later.
 
-The loader of source files is wrapped from the session's beginning on. The wrapper bears the loader's own file
-name, so that Python takes it out of tracebacks as it does with the loader. Modules that other loaders load
-are looked at when somebody asks for the first time. Of a module and of its classes the values are kept, which
-costs about 1 µs each.
+The loader of source files is wrapped from the session's beginning on. The wrapper has the loader's own file
+name, so that Python takes it out of tracebacks as it does with the loader (`remove_importlib_frames`,
+Python/import.c). Modules that other loaders load are noted when somebody asks for the first time. Of a module
+and of its classes the values are kept, which costs about 1 µs each.
 """
 
 from __future__ import annotations
 
 import hashlib
+import operator
 import re
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Container, Hashable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Protocol
 
-from respawn_kernels.session_state.patching.attributes import attributes_of, qualname_of
-from respawn_kernels.session_state.patching.content import can_change, mark
-from respawn_kernels.session_state.patching.contents import NOT_LOOKED_INTO, Kept, kept_by
-from respawn_kernels.session_state.patching.counts import DRAWING, number_of
+from respawn_kernels.session_start import at_session_start
+from respawn_kernels.session_state.patching.class_attributes import attributes_of, qualname_of
+from respawn_kernels.session_state.patching.container_contents import (
+    NOT_LOOKED_INTO,
+    ContainerContents,
+    changed_of,
+    kept_by,
+)
+from respawn_kernels.session_state.patching.iterator_counts import DRAWING, number_of
+from respawn_kernels.session_state.patching.value_marks import can_change, mark
 
 _PLACES = (sys.prefix, sys.base_prefix, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 _INSTALLED = tuple({place for one in _PLACES if one for place in (one, str(Path(one).resolve()))})
 _NOTEBOOK = re.compile(rb"\b(?:__main__|user_ns|user_global_ns)\b")
 _RUN_AS_SCRIPT = re.compile(rb"__name__\s*==\s*['\"]__main__['\"]")
-_OURS = ("respawn", "respawn_hub", "respawn_jobs", "respawn_kernels", "respawn_server", "respawn_widgets")
+_OURS = (
+    *("respawn", "respawn_environments", "respawn_hub", "respawn_jobs"),
+    *("respawn_kernels", "respawn_server", "respawn_widgets"),
+)
 
 
 class Baseline:
@@ -36,6 +46,7 @@ class Baseline:
 
     def __init__(self) -> None:
         self.modules: dict[str, tuple[ModuleType, dict[str, Any]]] = {}
+        """By the name of an import: the module, and its variables when the import ended."""
         self.classes: dict[type, dict[str, Any]] = {}
         """Their attributes."""
         self.local: dict[str, ModuleType] = {}
@@ -46,18 +57,21 @@ class Baseline:
         """Local modules whose source mentions the notebook's variables, as `import __main__` does."""
         self.marks: dict[str, dict[str, Hashable]] = {}
         """By local module and name: what a value that can change looked like."""
-        self.kept: dict[str, dict[str, list[Kept]]] = {}
+        self.kept: dict[str, dict[str, list[ContainerContents]]] = {}
         """By package and installed module: its containers; one that several have is the first one's."""
         self.dispatchers: dict[tuple[str, str], Any] = {}
         """Functions made by `functools.singledispatch`, by module and name."""
         self.counts: dict[tuple[str, str, str], int] = {}
         """How far the counts of modules and classes were, by module, class and name."""
         self.listeners: list[ImportListener] = []
-        """Are told when the notebook imports something: the outermost import, in the main thread."""
+        """Called when the notebook imports something: for the outermost import, in the main thread."""
         self._watching = False
         self._count = 0
         self._depth = 0
         self._contained: set[int] = set()
+        """Addresses of what was visited in the search for containers."""
+        self._contained_by: dict[str, set[int]] = {}
+        """Of them, those that each module had first."""
         self._changed: set[int] = set()
         """Addresses of the containers that cells had changed when an import began."""
 
@@ -79,8 +93,29 @@ class Baseline:
             if (known is None or known[0] is not module) and issubclass(type(module), ModuleType):
                 self.note(module, name)
 
+    def look_again(self) -> None:
+        """Note anew the modules that are not as they were noted: a forked kernel changes some as it comes up.
+
+        Comparing all takes a tenth of the time that noting them takes.
+        """
+        changed = {one.module for one in changed_of(self.containers())}
+        changed.update(name for name, _, _ in self.counts)
+        changed.update(
+            str(attributes.get("__module__"))
+            for cls, attributes in self.classes.items()
+            if not _is_same(attributes, attributes_of(cls))
+        )
+        for name, (module, values) in list(self.modules.items()):
+            if name in self.local or name in changed or not _is_same(values, vars(module)):
+                self.note(module, name)
+
     def note(self, module: ModuleType, name: str | None = None) -> None:
-        """Note a module as it is now."""
+        """Note a module as it is now.
+
+        Args:
+            module: the module.
+            name: under which it was imported; None for its own name.
+        """
         name = name or module.__name__
         # `multiprocessing` gives `__main__` another name; what lies in it must go with its last variable.
         if vars(module) is vars(sys.modules["__main__"]) or _is_ours(name):
@@ -117,16 +152,24 @@ class Baseline:
                 self.counts[module, cls, key] = number
 
     def _keep(self, module: ModuleType, name: str) -> None:
-        """Note what a module's containers hold; those stay alive, so that no address comes twice."""
-        kept = list(kept_by(module, name, self._contained))
+        """Note what a module's containers hold; they are kept alive, so that no address is given twice."""
+        self._contained -= self._contained_by.pop(name, set())
+        found = set[int]()
+        kept = list(kept_by(module, name, self._contained, found))
+        self._contained |= found
+        self._contained_by[name] = found
         package = self.kept.setdefault(name.partition(".")[0], {})
         if kept:
             package[name] = kept
         else:
             package.pop(name, None)
 
-    def containers(self, packages: Container[str] | None = None) -> Iterator[Kept]:
-        """Return what installed modules keep, or those of some packages."""
+    def containers(self, packages: Container[str] | None = None) -> Iterator[ContainerContents]:
+        """Return the containers of installed modules, or of those of some packages.
+
+        Args:
+            packages: names of packages; None for all.
+        """
         modules = [kept for package, kept in self.kept.items() if packages is None or package in packages]
         return chain.from_iterable(some for kept in modules for some in list(kept.values()))
 
@@ -155,7 +198,7 @@ class Baseline:
             if id(one.container) not in self._changed:
                 kept[at] = one.now()
 
-    def _of_other_length(self) -> list[tuple[list[Kept], int, Kept]]:
+    def _of_other_length(self) -> list[tuple[list[ContainerContents], int, ContainerContents]]:
         """Return the containers that hold more or less, and where they are noted.
 
         It costs a tenth of comparing what they hold, which would be too much for each import.
@@ -169,7 +212,13 @@ class Baseline:
         ]
 
     def is_of_import(self, name: str, key: str, value: Any) -> bool:
-        """Tell whether another session finds a value in a module by importing it: nobody put it there."""
+        """Return whether another session finds a value in a module by importing it: no cell put it there.
+
+        Args:
+            name: of the module.
+            key: of the variable in it.
+            value: what the variable is now.
+        """
         known = self.modules.get(name)
         return known is None or known[1].get(key) is value
 
@@ -189,15 +238,29 @@ class Baseline:
         }
 
     def is_local(self, name: str) -> bool:
-        """Tell whether a module's state is the notebook's."""
+        """Return whether a module's state is the notebook's."""
         return name in self.local
 
 
 baseline = Baseline()
+at_session_start(baseline.look_again)
+
+
+def _is_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether a mapping has the same objects in the same order; nobody's code runs."""
+    same = operator.is_
+    try:
+        return (
+            len(before) == len(now)
+            and all(map(same, before.values(), now.values()))
+            and all(map(same, before, now))
+        )
+    except RuntimeError:  # a thread changes it
+        return False
 
 
 class ImportListener(Protocol):
-    """Wants to know what an import changed."""
+    """Called before and after an import, to find what it changed."""
 
     def import_began(self) -> None:
         """Note what is before."""
@@ -207,7 +270,7 @@ class ImportListener(Protocol):
 
 
 def source_digest(module: ModuleType) -> str | None:
-    """Return what differs when a module's source file does; None when that is not to be read."""
+    """Return a digest of a module's source file; None when it cannot be read."""
     source = _source_of(module)
     return None if source is None else hashlib.sha256(source).hexdigest()
 

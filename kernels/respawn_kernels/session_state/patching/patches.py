@@ -18,20 +18,20 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from respawn_kernels.session_state.patching.attributes import attributes_of, module_of, qualname_of
-from respawn_kernels.session_state.patching.baseline import baseline, own_classes
-from respawn_kernels.session_state.patching.content import ATOMS, can_change, mark
-from respawn_kernels.session_state.patching.functions import set_on_functions
-from respawn_kernels.session_state.patching.origin import is_own
-from respawn_kernels.session_state.patching.setters import set_by
-from respawn_kernels.session_state.patching.visible import visible_modules
-from respawn_kernels.session_state.patching.words import (
+from respawn_kernels.session_state.patching.assigned_names import (
     mentioned_words,
     set_attributes,
     sets_computed_names,
     written_words,
 )
-from respawn_kernels.session_state.probe import Marks, NotSet, Parts
+from respawn_kernels.session_state.patching.baseline import baseline, own_classes
+from respawn_kernels.session_state.patching.class_attributes import attributes_of, module_of, qualname_of
+from respawn_kernels.session_state.patching.function_attributes import set_on_functions
+from respawn_kernels.session_state.patching.setters import set_by
+from respawn_kernels.session_state.patching.value_marks import ATOMS, can_change, mark
+from respawn_kernels.session_state.patching.value_origin import is_own
+from respawn_kernels.session_state.patching.visible_modules import visible_modules
+from respawn_kernels.session_state.probe.interface import Marks, NotSet, Parts
 
 _GONE = "gone"
 _SET = "set"
@@ -59,7 +59,7 @@ _ELSEWHERE: dict[str, set[str]] = {
 """What other probes restore, and what the interpreter sets by itself."""
 
 _FRONT_END = ("builtins", "typing", "abc", "IPython", "ipykernel", "matplotlib_inline")
-"""What these put into other packages they put there again: they are how a kernel works with them."""
+"""What these packages put into others they put there again in each kernel."""
 
 
 class Patches:
@@ -99,7 +99,7 @@ class Patches:
         return Parts(_patches()) or None
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
-        """Assign again; the modules are imported for that."""
+        """Assign again; the modules are imported for that. Raises NotSet with what could not be assigned."""
         failed: dict[str, str] = {}
         for key, (module, path, name, kind, *what) in value.items():
             try:
@@ -118,9 +118,12 @@ class Patches:
 
 
 def patched_in(packages: Container[str]) -> dict[str, Hashable]:
-    """Return what tells the assignments of cells into modules and classes of some packages, by dotted name.
+    """Return values that differ when assignments of cells into some packages do, by dotted name.
 
     What one library puts into another is left out.
+
+    Args:
+        packages: names of the packages whose modules and classes are compared.
     """
     words = written_words()
     return {
@@ -221,7 +224,7 @@ def _comes_from_cells(module: ModuleType, key: str, value: Any, words: set[str])
 
 
 def _can_be_put(value: Any) -> bool:
-    """Tell whether a value may stand for another: a function, a class, a mock, and no helper object."""
+    """Return whether a value may stand for another: a function, a class, a mock, and no helper object."""
     kinds = (FunctionType, BuiltinFunctionType, MethodType, type, partial)
     return isinstance(value, kinds) or type(value).__module__ == "unittest.mock"
 
@@ -231,7 +234,7 @@ def _holds_own(name: str, value: Any) -> bool:
 
 
 def _is_foreign(value: Any, module: str) -> bool:
-    """Tell whether a value comes from the notebook, or from another package than a module's own."""
+    """Return whether a value comes from the notebook, or from another package than a module's own."""
     package = module.partition(".")[0]
     for one in (value, *(getattr(value, name, None) for name in ("__func__", "fget", "func", "_accessor"))):
         origin = getattr(one, "__module__", None)

@@ -15,7 +15,7 @@ def set_by(module: ModuleType, words: set[str]) -> set[str]:
     """Return the names of a module's variables that its functions set to an argument.
 
     Args:
-        module: a module.
+        module: the module; of its functions those count that were defined in it.
         words: the names of the functions that count.
     """
     found: set[str] = set()

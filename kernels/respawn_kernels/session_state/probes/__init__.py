@@ -1,1 +1,1 @@
-"""Respawn's own probes, family by family; `registry` lists them."""
+"""Respawn's own probes, family by family; `session_state.registry` lists them."""

@@ -10,6 +10,9 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
+kind = "expand"  # or "contract"
+release = "0.0"  # the first that has it
+oldest = "0.0"  # the oldest that may use the database since
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""Objects whose way back is told by what code sees of them: made, stored, and looked at in another process.
+"""Objects whose way back is checked by what code sees of them: made, stored, and looked at in another process.
 
 `see` is an expression: its text must be the same for what was stored and for what came back.
 """

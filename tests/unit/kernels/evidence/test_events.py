@@ -1,4 +1,4 @@
-"""What audit events tell: files, frames, processes and connections."""
+"""What audit events tell of files and frames."""
 
 # The calls of the os module and open() are what is tested.
 # ruff: noqa: PTH101, PTH104, PTH123, PTH207, PTH208, SIM115
@@ -10,9 +10,7 @@ import logging
 import os
 import pickle
 import shutil
-import socket
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -23,35 +21,26 @@ from pathlib import Path
 
 import pytest
 
-from respawn_kernels.evidence import audit
-from respawn_kernels.evidence.files import MAX_PATHS, FileEvents
-from respawn_kernels.evidence.frames import FrameEvents
-from respawn_kernels.evidence.outside import OutsideEvents
+from respawn_kernels.evidence import audit_hook
+from respawn_kernels.evidence.file_events import MAX_PATHS, FileEvents
+from respawn_kernels.evidence.frame_events import FrameEvents
 
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileEvents]:
     monkeypatch.chdir(tmp_path)
     events = FileEvents()
-    audit.listen(events.handlers())
+    audit_hook.listen(events.handlers())
     yield events
-    audit.stop()
+    audit_hook.stop()
 
 
 @pytest.fixture
 def frames() -> Iterator[FrameEvents]:
     events = FrameEvents(globals())
-    audit.listen(events.handlers())
+    audit_hook.listen(events.handlers())
     yield events
-    audit.stop()
-
-
-@pytest.fixture
-def outside() -> Iterator[OutsideEvents]:
-    events = OutsideEvents()
-    audit.listen(events.handlers())
-    yield events
-    audit.stop()
+    audit_hook.stop()
 
 
 def test_mode_tells_reading_from_writing(files: FileEvents, tmp_path: Path) -> None:
@@ -137,10 +126,11 @@ def test_removed_trees_and_attributes_are_writes(files: FileEvents, tmp_path: Pa
     assert {str(tmp_path / "tree"), str(tmp_path / "tree" / "deep" / "file")} <= files.written
 
 
-def test_database_is_read_and_written(files: FileEvents, tmp_path: Path) -> None:
+def test_database_is_read_and_may_be_written(files: FileEvents, tmp_path: Path) -> None:
     sqlite3.connect("data.db").close()
     sqlite3.connect(":memory:").close()
-    assert files.opened == files.written == {str(tmp_path / "data.db")}
+    assert files.opened == files.maybe_written == {str(tmp_path / "data.db")}
+    assert not files.written
 
 
 def test_descriptors_that_are_open_already_are_not_files_anew(files: FileEvents, tmp_path: Path) -> None:
@@ -217,18 +207,8 @@ def test_names_that_a_pickle_refers_to_are_told(frames: FrameEvents, monkeypatch
     assert frames.unpickled == {"Kept"}
 
 
-def test_processes_and_connections_go_outside(outside: OutsideEvents) -> None:
-    subprocess.run(["true"], check=True)
-    assert outside.seen() == {"process"}
-    outside.clear()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        outside.clear()
-        socket.create_connection(server.getsockname()).close()
-    assert outside.seen() == {"socket"}
-
-
 def test_nothing_is_seen_when_nobody_listens(files: FileEvents) -> None:
-    audit.stop()
+    audit_hook.stop()
     with tempfile.TemporaryFile():
         pass
     assert not files.opened
@@ -239,9 +219,9 @@ def test_what_a_signal_raises_in_a_handler_reaches_the_notebook() -> None:
     def handler(_arguments: object) -> None:
         raise TimeoutError
 
-    audit.listen({"open": handler})
+    audit_hook.listen({"open": handler})
     try:
         with pytest.raises(TimeoutError):
             open(os.devnull)
     finally:
-        audit.stop()
+        audit_hook.stop()

@@ -11,6 +11,7 @@ import pytest
 
 from respawn_kernels.evidence.paths import Paths
 from respawn_kernels.evidence.run_directory import MAX_ENTRIES, RunDirectory
+from respawn_kernels.exchange.cell_evidence import DIRECTORY, GONE
 
 
 @pytest.fixture
@@ -121,3 +122,29 @@ def test_busy_machine_is_no_slow_disk(tmp_path: Path) -> None:
         quick.begin()
         quick.changes()
     assert quick.why_not is None
+
+
+def test_how_files_were_before_is_told(run: RunDirectory, tmp_path: Path) -> None:
+    old, new = tmp_path / "data" / "old.csv", tmp_path / "new.csv"
+    before = old.stat()
+    old.unlink()
+    new.write_text("x")
+    assert run.changes() == {str(old), str(new)}
+    assert run.found(str(old)) == (before.st_size, before.st_mtime_ns)
+    assert run.found(str(new)) == GONE
+    assert run.found(str(tmp_path / "data")) == DIRECTORY
+    assert run.found(str(tmp_path / ".hidden")) is None
+    assert run.found("/elsewhere/file") is None
+    run.changes()
+    assert run.found(str(old)) == GONE
+
+
+def test_known_files_of_a_directory_with_too_many_are_looked_at(tmp_path: Path) -> None:
+    for number in range(MAX_ENTRIES + 1):
+        (tmp_path / str(number)).touch()
+    run = RunDirectory(str(tmp_path), lambda path: path)
+    run.begin()
+    run.know([str(tmp_path / "1")])
+    (tmp_path / "1").write_text("x")
+    assert run.changes() == {str(tmp_path / "1")}
+    assert run.found(str(tmp_path / "1")) is not None

@@ -1,0 +1,135 @@
+"""Gives queued runs to the executor, and tells the ledger which runners are gone.
+
+An attempt is opened only when the executor can start it now: one that waited for a place would use up the
+time in which a runner must claim it. A dispatcher that drains takes nothing new, and goes on looking after
+the runners that it has.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from respawn_jobs.errors import Unavailable
+from respawn_jobs.executors.base import Executor
+from respawn_jobs.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+_REST = 0.5
+"""Seconds between looks for dead runners and expired leases."""
+_STUCK_SECONDS = 30.0
+"""How long a runner may take to stop once its attempt has ended: it interrupts the kernel, and closes it."""
+
+
+class Dispatcher:
+    """Moves runs from the queue to an executor."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        *,
+        max_running: int,
+        name: str = "local",
+        replica: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Serve an executor.
+
+        Args:
+            ledger: whose runs start.
+            executor: starts them.
+            max_running: how many may execute at once.
+            name: the executor's, for people.
+            replica: the id of the service's replica that this is part of.
+            monotonic: a clock of seconds.
+        """
+        self._ledger = ledger
+        self._executor = executor
+        self._max_running = max_running
+        self._name = name
+        self._replica = replica
+        self._submitted: set[str] = set()
+        self._draining = False
+        self._monotonic = monotonic
+        self._ended: dict[str, float] = {}
+        self._watch = ledger.watch()
+
+    @property
+    def busy(self) -> int:
+        """How many runners live."""
+        return len(self._executor.living())
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is claimed."""
+        return self._draining
+
+    def tick(self) -> float:
+        """Clear away what died, then start what can start. Returns the seconds to rest."""
+        self._notice_the_dead()
+        if not self._draining:
+            self._start_queued()
+        return _REST
+
+    def drain(self) -> None:
+        """Take nothing new from now on."""
+        self._draining = True
+
+    def close(self) -> None:
+        """End all runners. Unfinished runs are requeued: they go on elsewhere or later."""
+        self._draining = True
+        self._executor.close()
+        for attempt in sorted(self._submitted):
+            try:
+                # Most have said so themselves by now, and with more to say: then this does nothing.
+                self._ledger.requeue(attempt, "the service stopped")
+            except Unavailable as error:
+                logger.warning("%s is lost when its lease ends: %s", attempt, error.message)
+            except Exception:  # whatever one run holds, the others must be requeued; its lease ends anyway
+                logger.exception("%s could not be requeued; it is lost when its lease ends", attempt)
+        self._submitted.clear()
+
+    def _notice_the_dead(self) -> None:
+        for attempt, reason in self._executor.probe():
+            self._submitted.discard(attempt)
+            logger.info("runner of %s is gone: %s", attempt, reason)
+            self._lose(attempt, reason)
+        self._watch.expire(self._executor.living())
+        self._kill_the_stuck()
+
+    def _kill_the_stuck(self) -> None:
+        """Kill runners that hold a place long after their attempt ended, such as one that was stopped."""
+        now, living = self._monotonic(), self._executor.living()
+        ended = living - self._ledger.open_attempts(living) if living else set()
+        self._ended = {attempt: self._ended.get(attempt, now) for attempt in ended}
+        for attempt, since in self._ended.items():
+            if now - since > _STUCK_SECONDS:
+                logger.warning("the runner of %s does not end although its attempt has; killing it", attempt)
+                self._executor.cancel(attempt)
+
+    def _lose(self, attempt: str, reason: str) -> None:
+        try:
+            self._ledger.lose(attempt, reason)
+        except Unavailable as error:
+            logger.warning("%s is settled later: %s", attempt, error.message)
+        except Exception:  # whatever one run holds, the others must go on; its lease ends in any case
+            logger.exception("%s could not be settled; it is tried again", attempt)
+
+    def _start_queued(self) -> None:
+        self._submitted &= self._executor.living()
+        slots = self._max_running - len(self._submitted)
+        claimed = self._ledger.claim_runs(self._name, self._replica, slots)
+        self._submitted |= {attempt for _, attempt, _ in claimed}
+        refused: Unavailable | None = None
+        for run, attempt, token in claimed:
+            logger.info("%s starts as %s", run, attempt)
+            try:
+                self._executor.submit(attempt, token)
+            except Exception as error:  # noqa: BLE001  whatever keeps one from starting, the others must start
+                self._submitted.discard(attempt)
+                refused = error if isinstance(error, Unavailable) else Unavailable(f"{run}: {error}")
+                self._lose(attempt, refused.message)
+        if refused is not None:
+            raise refused

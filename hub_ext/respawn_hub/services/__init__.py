@@ -1,1 +1,0 @@
-"""The loops behind the service: what is due becomes queued, what is queued gets a runner."""

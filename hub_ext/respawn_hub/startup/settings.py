@@ -1,0 +1,176 @@
+"""The service's settings: from the hub (`JUPYTERHUB_*`), and from its configuration (`RESPAWN_*`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from respawn_jobs.clock import Clock, utc_now
+from respawn_jobs.keyring import FILE, OLDER_FILE, Keyring
+from respawn_jobs.model.limits import MIN_MEMORY_BYTES, KernelLimits
+
+
+class NotUnderHub(RuntimeError):
+    """The variables that a hub gives its services are missing."""
+
+
+class HubSettings(BaseSettings):
+    """What the hub gives each service that it manages."""
+
+    model_config = SettingsConfigDict(env_prefix="JUPYTERHUB_", frozen=True, hide_input_in_errors=True)
+
+    api_token: SecretStr
+    api_url: str
+    """The hub's API as the service reaches it."""
+    client_id: str
+    service_name: str = "respawn"
+    service_url: str = "http://127.0.0.1:10101"
+    """Where the service listens."""
+    service_prefix: str = "/services/respawn/"
+    base_url: str = "/"
+    host: str = ""
+    """The hub's public origin, when it knows one."""
+    oauth_callback_url: str = ""
+    public_url: str = ""
+
+    @classmethod
+    def from_environment(cls) -> HubSettings:
+        """Read the variables. Raises NotUnderHub naming those that are missing."""
+        try:
+            return cls()  # type: ignore[call-arg]  # filled from the environment
+        except ValidationError as error:
+            names = ", ".join(f"JUPYTERHUB_{str(problem['loc'][0]).upper()}" for problem in error.errors())
+            raise NotUnderHub(
+                f"not started by a JupyterHub: {names} missing. The service is started by the hub; "
+                "add `respawn_hub.configure(c)` to jupyterhub_config.py."
+            ) from error
+
+    @property
+    def prefix(self) -> str:
+        """Path of the service, with a slash at each end."""
+        return "/" + self.service_prefix.strip("/") + "/"
+
+    @property
+    def hub_prefix(self) -> str:
+        """Path of the hub's own pages, with a slash at each end."""
+        return self.base_url.rstrip("/") + "/hub/"
+
+    @property
+    def hub_pages(self) -> str:
+        """Where a browser on our pages finds the hub's: a path, or an address when its domain is another.
+
+        A path keeps people on the name by which they came (localhost, say), where their cookies are.
+        """
+        same = self.public_url.startswith(f"{self.host}/")
+        return self.hub_prefix if same else f"{self.host}{self.hub_prefix}"
+
+    @property
+    def callback(self) -> str:
+        """Where the hub sends people back after signing in."""
+        return self.oauth_callback_url or f"{self.prefix}oauth_callback"
+
+    @property
+    def secure(self) -> bool:
+        """Whether the public address is https, so that cookies may be marked so."""
+        return self.public_url.startswith("https:")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        parts = urlsplit(self.service_url)
+        return parts.hostname or "127.0.0.1", parts.port or 80
+
+
+class Settings(BaseSettings):
+    """How the service itself works."""
+
+    model_config = SettingsConfigDict(env_prefix="RESPAWN_", frozen=True, hide_input_in_errors=True)
+
+    data: Path = Path("respawn-data")
+    db_url: str | None = None
+    blobs_url: str | None = None
+    migrate_on_start: bool = True
+    """Whether a database of an older version is brought up to date when the service starts."""
+    lease_seconds: float = Field(default=15.0, gt=0)
+    """How long a runner may be silent before its attempt is lost."""
+    max_running: int = Field(default=4, ge=1)
+    """How many runs the local executor executes at once."""
+    drain_seconds: float = Field(default=0.0, ge=0, le=86_400)
+    """For how long runs may finish when the service is stopped, before the rest is requeued."""
+    session_seconds: int = Field(default=14 * 86400, gt=0)
+    """How long a browser stays signed in, unless it signs out of the hub before."""
+    inbox_url: str | None = None
+    """Path or fsspec URL of the inbox, where objects appear that make runs; None for no inbox."""
+    sensor_seconds: float = Field(default=30.0, ge=1)
+    """How often each sensor is poked."""
+    users_seconds: float = Field(default=60.0, ge=1)
+    """How often the hub is asked which users it has."""
+    blob_grace_seconds: float = Field(default=86_400.0, ge=3600)
+    """How long data are kept that nothing names any more, since they were last stored or asked for."""
+    import_megabytes: int = Field(default=10_240, ge=1)
+    """How large an archive may be that is imported."""
+    quota_stored_megabytes: int | None = Field(default=None, ge=1)
+    """How many MB (of a million bytes) each namespace may store; None for any number."""
+    quota_waiting_runs: int | None = Field(default=10_000, ge=1)
+    """How many runs of each namespace may wait."""
+    kernel_memory_megabytes: int | None = Field(default=None, ge=MIN_MEMORY_BYTES >> 20)
+    """How many MiB a kernel may have in memory, unless its job or its environment says otherwise."""
+    kernel_cpus: float | None = Field(default=None, gt=0, le=1024)
+    """How many cores it may use, likewise."""
+    kernel_processes: int | None = Field(default=None, ge=1, le=100_000)
+    """How many processes it may have, likewise."""
+    kernel_disk_megabytes: int | None = Field(default=None, ge=1)
+    """By how many MiB its run's directory may grow, likewise."""
+    audit_heads: str | None = None
+    """Path or URL where heads of the audit trail are kept, outside of what the service can rewrite."""
+    audit_heads_seconds: float = Field(default=300.0, ge=1)
+    """How often one is sent there, when the trail has grown."""
+    shared: bool = True
+    """Whether more than one person may use the hub; `respawn_hub.configure` says where it is certain not."""
+    jobs_share_an_account: bool = False
+    """Whether the administrator agrees that jobs of several people run as the service's account."""
+    hub_pid: int | None = None
+    """The process of the hub that starts the service; said by `respawn_hub.configure`."""
+    channels_file: Path | None = None
+    """TOML file of the channels through which people are notified; see `respawn_hub.notify.channels`."""
+    queue_alarm_seconds: float = Field(default=900.0, gt=0)
+    """How long a run that may start may wait before the service calls itself degraded."""
+    metrics_open: bool = False
+    """Whether metrics are shown without a token."""
+    runner_port: int = Field(default=0, ge=0, lt=65536)
+    """Port on the loopback at which runners are heard; 0 for a free one."""
+    log_format: str = "text"
+    """`text`, or `json`: one object a line."""
+    keys_file: Path | None = None
+    """File of the service's own keys, one for all replicas; by default one in `data`."""
+    cookie_secret: SecretStr | None = Field(default=None, min_length=32)
+    """From which a file of keys that is not there yet is made; by default its keys are made at random."""
+
+    @property
+    def uploads(self) -> Path:
+        """Directory that bytes pass through on their way to the blob store."""
+        return self.data / "uploads"
+
+    @property
+    def kernel_limits(self) -> KernelLimits:
+        """What kernels may take, unless their job or their environment says otherwise."""
+        memory, disk = self.kernel_memory_megabytes, self.kernel_disk_megabytes
+        return KernelLimits(
+            memory_bytes=memory << 20 if memory else None,
+            cpus=self.kernel_cpus,
+            processes=self.kernel_processes,
+            disk_bytes=disk << 20 if disk else None,
+        )
+
+    def keyring(self, clock: Clock = utc_now) -> Keyring:
+        """Return the service's own keys; their file is made when the first one is asked for."""
+        return Keyring(
+            self.keys_file or self.data / FILE,
+            given=self.cookie_secret.get_secret_value() if self.cookie_secret else None,
+            older=self.data / OLDER_FILE,
+            shared=self.keys_file is not None,
+            clock=clock,
+        )

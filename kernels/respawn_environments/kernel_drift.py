@@ -1,0 +1,104 @@
+"""A kernel's packages against the lock of its build: asked before its notebook becomes a job.
+
+A job runs in the build; what a notebook found beside it would be missing there. A running kernel is asked
+itself, for a changed import path is seen there alone. Where it cannot be asked, the build's directory is
+compared.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from respawn_environments import catalog
+from respawn_environments.catalog import SHORT, BuiltEnvironment
+from respawn_environments.drift import Drift, DriftKind, drift, installed_in
+from respawn_environments.errors import EnvironmentFailed
+from respawn_kernels.host.installed import InstalledPackage, InstalledPackages
+
+ASK = """(lambda load: load('json').dumps([
+    load('sys').prefix,
+    load('dataclasses').asdict(load('respawn_kernels.host.installed').installed_packages()),
+]))(__import__('importlib').import_module)"""
+"""Evaluated in a running kernel: its prefix, and what it finds, as JSON."""
+PROPOSE = "__import__('importlib').import_module('respawn').freeze().text"
+"""Evaluated in a running kernel: the environment.toml that it would be."""
+_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class RunningKernel:
+    """What a running kernel said of itself."""
+
+    prefix: Path
+    found: InstalledPackages
+
+    @classmethod
+    def read(cls, answer: Any) -> RunningKernel:
+        """Read the answer to `ASK`. Raises ValueError when it is none."""
+        try:
+            prefix, found = answer
+            packages = [InstalledPackage(**one) for one in found["packages"]]
+            return cls(Path(prefix), InstalledPackages(**{**found, "packages": packages}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError("the kernel said something else than what is installed") from error
+
+
+def build_of(spec: Mapping[str, Any]) -> BuiltEnvironment | None:
+    """Return the build that a kernelspec starts; None where it is not made from a lock, or not here.
+
+    Args:
+        spec: the contents of its kernel.json.
+    """
+    ours = (spec.get("metadata") or {}).get("respawn") or {}
+    argv = spec.get("argv") or []
+    built = catalog.read(Path(argv[0]).parents[1]) if argv and len(Path(argv[0]).parents) > 1 else None
+    return built if built is not None and built.record.hash == ours.get("lock") else None
+
+
+def drift_of_kernel(spec: Mapping[str, Any], running: RunningKernel | None = None) -> list[Drift]:
+    """Return in what a kernel is unlike the lock of its build; nothing for one that is of no build.
+
+    Args:
+        spec: the contents of its kernel.json.
+        running: what the notebook's kernel said of itself; None to compare the build's directory.
+
+    Raises:
+        EnvironmentFailed: the build's interpreter cannot be started.
+        InvalidEnvironment: the lock that was kept with the build is not one.
+        OSError: that lock cannot be read.
+    """
+    built = build_of(spec)
+    if built is None:
+        return []
+    found = running.found if running is not None else installed_in(built.python)
+    other = []
+    if running is not None and running.prefix.resolve() != built.directory.resolve():
+        before = catalog.read(running.prefix)
+        if before is None:
+            return []  # the notebook's kernel is another one than the job will use
+        message = (
+            f"the notebook's kernel runs in build {before.record.hash[:SHORT]}, and the job would pin "
+            f"{built.record.hash[:SHORT]}: restart the kernel"
+        )
+        other.append(Drift(DriftKind.VERSION, built.record.name, message))
+        built = before
+    record = built.record
+    return [*other, *drift(built.lock, found, own_version=record.own_version, records=record.records)]
+
+
+def proposal(python: Path) -> str:
+    """Return what `respawn.freeze()` says in an environment. Raises EnvironmentFailed where it cannot.
+
+    Args:
+        python: the environment's interpreter.
+    """
+    command = [str(python), "-I", "-X", "utf8", "-c", "import respawn; print(respawn.freeze().text, end='')"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EnvironmentFailed(f"{python} cannot propose an environment: {error}") from error
+    return done.stdout

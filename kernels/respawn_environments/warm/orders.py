@@ -1,0 +1,78 @@
+"""What a zygote is asked and what it answers: JSON in one packet, descriptors beside it.
+
+All sockets are of a pair, of the kind SOCK_SEQPACKET: a packet arrives whole or not at all (unix(7)). Each
+order brings one of its own, its *gate*: the answers come by it, and the kernel waits at it for `TAKE`.
+Whoever asked closes it when the time is over. So no kernel comes up that nobody waits for, and no late answer
+is taken for that of the next order.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+TAKE = b"take"
+"""The word by which a kernel that was forked is taken; without it the kernel ends."""
+
+MAX_BYTES = 200_000
+"""The largest packet: an environment with long variables fits, and the system's socket buffer takes it."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A kernel that is wanted."""
+
+    arguments: list[str]
+    """Of the kernel's program, after its name."""
+    directory: str
+    """Where it works: an absolute path."""
+    environment: dict[str, str]
+    """All variables that it gets."""
+    parent: int
+    """The process that adopts it, and with which it dies."""
+    until: float = float("inf")
+    """When whoever asked gives up, by CLOCK_MONOTONIC, which is the same in all processes of a machine."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question in the place of an order, with a gate: would a kernel be what one was that came before?"""
+
+    check: bool = True
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of an order, or, without one, that the zygote is ready."""
+
+    pid: int | None = None
+    """Of the kernel."""
+    problem: str | None = None
+    """Why there is none."""
+
+
+def tell(end: socket.socket, message: Order | Check | Answer, descriptors: Sequence[int] = ()) -> None:
+    """Send one message.
+
+    Args:
+        end: One end of the pair.
+        message: What to say.
+        descriptors: Open files of which the other side gets copies.
+
+    Raises:
+        OSError: Nobody hears.
+    """
+    socket.send_fds(end, [json.dumps(asdict(message)).encode()], descriptors)
+
+
+def hear(end: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    """Wait for the next message.
+
+    Returns:
+        Its fields, None at the end, and its descriptors, which are the caller's to close.
+    """
+    packet, descriptors, _, _ = socket.recv_fds(end, MAX_BYTES, 4)
+    return (json.loads(packet) if packet else None), descriptors

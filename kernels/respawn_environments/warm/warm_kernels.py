@@ -1,0 +1,241 @@
+"""Kernels that come from a zygote, for a runner of many attempts and for a server of a person.
+
+When an attempt is over, or a moment after a server has started a kernel, a zygote is started for the kernel
+that was used: the next one like it begins with its imports done. It runs as the account of runner or server,
+and ends with it. Whatever is odd ends in a plain start, as Jupyter does it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from respawn_environments.warm.adoption import adopting
+from respawn_environments.warm.orders import Order
+from respawn_environments.warm.zygote_process import (
+    NeverWarm,
+    NotWarm,
+    StillImporting,
+    ZygoteProcess,
+)
+
+log = logging.getLogger(__name__)
+
+_LAUNCHED = ["-m", "ipykernel_launcher"]
+_PARENT = "JPY_PARENT_PID"
+"""By it a kernel watches its parent: jupyter_client sets it beside all other variables."""
+_OF_ONE_KERNEL = frozenset({_PARENT, "JPY_SESSION_NAME"})
+"""Variables that differ from kernel to kernel, and that nothing reads while it is imported."""
+_IMPORTS = ("respawn_kernels.agent", "respawn")
+_MAX_ZYGOTES = 3
+_MAX_FORKS = 200
+"""What one zygote forks at most: a kernel of a new process now and then shows what only such ones have."""
+
+
+@dataclass(frozen=True)
+class _Want:
+    """What kernels must have in common to come from one zygote."""
+
+    interpreter: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    preload: tuple[str, ...]
+    """Modules that the environment's kernels find imported once they import them."""
+    kernel: str
+    """The kernelspec's name in a server, which has one zygote for each; empty in a runner."""
+
+
+def _nothing(_pid: int) -> None: ...
+
+
+class WarmKernels:
+    """The zygotes of one runner."""
+
+    def __init__(self) -> None:
+        """Begin without zygotes, and without wish for any: see `enable`."""
+        self._enabled = False
+        self._started: Callable[[int], object] = _nothing
+        self._lock = threading.RLock()
+        self._zygotes: dict[_Want, ZygoteProcess] = {}
+        self._wanted: list[_Want] = []
+        self._refused: dict[_Want, str] = {}
+        """Of which no kernel will come, and why."""
+        self.latest: ZygoteProcess | None = None
+        """The zygote that the last kernel came from."""
+
+    @property
+    def able(self) -> bool:
+        """Whether a zygote could fork now."""
+        try:
+            return any(zygote.ready for zygote in self._zygotes.values())
+        except NeverWarm:  # the next kernel's start finds it, and logs it
+            return False
+
+    def enable(self, started: Callable[[int], object] | None = None) -> None:
+        """Remember from now on which kernels are used.
+
+        Args:
+            started: Called with the process id of each zygote, and of each kernel that was forked; None to
+                leave that as it is.
+        """
+        self._started = started or self._started
+        if not self._enabled:
+            self._enabled = True
+            atexit.register(self.close)
+
+    def check(
+        self, command: list[str], environment: Mapping[str, str], preload: Sequence[str], kernel: str = ""
+    ) -> None:
+        """Raise `NotWarm` at once where `fork` would do so without asking a zygote.
+
+        Args:
+            command, environment, preload, kernel: As `fork` takes them.
+        """
+        self._zygote(command, environment, preload, kernel)
+
+    def fork(
+        self,
+        command: list[str],
+        directory: str,
+        environment: Mapping[str, str],
+        output: int,
+        errors: int | None = None,
+        preload: Sequence[str] = (),
+        kernel: str = "",
+    ) -> int:
+        """Fork a kernel; it is a child of this process. A thread of its own may do it.
+
+        Args:
+            command: Its whole command line, as for a plain start.
+            directory: Where it works.
+            environment: All its variables.
+            output: A descriptor that takes what its process writes to its standard output.
+            errors: One for its standard error; None for the same.
+            preload: The modules that its environment lists as wanted by most notebooks.
+            kernel: The kernelspec's name where it has one zygote at most; empty where it may have several.
+
+        Returns:
+            Its process id.
+
+        Raises:
+            NotWarm: It must be started plainly; the message says why.
+        """
+        want, arguments, zygote = self._zygote(command, environment, preload, kernel)
+        order = Order(arguments, directory, {**environment, _PARENT: str(os.getpid())}, os.getpid())
+        try:
+            with adopting():
+                pid = zygote.fork(order, output, errors)
+                self._started(pid)
+        except StillImporting:
+            raise
+        except NeverWarm as error:
+            log.warning("kernels of %s start plainly: %s", command[0], error)
+            self._dismiss(want)
+            self._refused[want] = str(error)
+            raise
+        except NotWarm as error:
+            log.info("a kernel starts plainly: %s", error)
+            self._dismiss(want)
+            raise
+        self.latest = zygote
+        return pid
+
+    def prepare(self) -> None:
+        """Start zygotes for the kernels that were used since the last call, and return while they import."""
+        if threading.current_thread() is not threading.main_thread():
+            return  # a zygote dies with the thread that starts it: prctl(2), PR_SET_PDEATHSIG
+        with self._lock:
+            for want, zygote in list(self._zygotes.items()):
+                if zygote.forked >= _MAX_FORKS or shutil.which(want.interpreter[0]) is None:
+                    self._dismiss(want)
+            for want in self._wanted:
+                if want not in self._zygotes and want not in self._refused:
+                    for other in [one for one in self._zygotes if want.kernel and one.kernel == want.kernel]:
+                        self._dismiss(other)  # the kernelspec or the server's variables have changed
+                    self._start(want)
+            self._wanted.clear()
+
+    def close(self) -> None:
+        """End the zygotes; kernels that came from them go on."""
+        for want in list(self._zygotes):
+            self._dismiss(want)
+
+    def _zygote(
+        self, command: list[str], environment: Mapping[str, str], preload: Sequence[str], kernel: str
+    ) -> tuple[_Want, list[str], ZygoteProcess]:
+        want, arguments = self._want(command, environment, preload, kernel)
+        zygote = self._zygotes.get(want)
+        if zygote is None:
+            raise NotWarm(self._refused.get(want, "no kernel like it was used here before"))
+        return want, arguments, zygote
+
+    def _want(
+        self, command: list[str], environment: Mapping[str, str], preload: Sequence[str], kernel: str
+    ) -> tuple[_Want, list[str]]:
+        """Return what is wanted, and the arguments of the kernel's program. Raises `NotWarm`."""
+        if not self._enabled:
+            raise NotWarm("this process executes one notebook")
+        at = _launcher(command)
+        if at is None:
+            raise NotWarm("it is not started as ipykernel is")
+        variables = {name: value for name, value in environment.items() if name not in _OF_ONE_KERNEL}
+        want = _Want(tuple(command[:at]), tuple(sorted(variables.items())), tuple(preload), kernel)
+        with self._lock:
+            if want not in self._wanted:
+                self._wanted.append(want)
+        return want, command[at + 2 :]
+
+    def _start(self, want: _Want) -> None:
+        while len(self._zygotes) >= _MAX_ZYGOTES:
+            self._dismiss(next(iter(self._zygotes)))
+        try:
+            # ipykernel reads the parent's id when it is imported, and so it must be there.
+            environment = {**dict(want.environment), _PARENT: str(os.getpid())}
+            zygote = ZygoteProcess(want.interpreter, environment, _IMPORTS, want.preload)
+            self._zygotes[want] = zygote
+            self._started(zygote.pid)
+        except OSError as error:
+            log.info("kernels of %s start plainly: %s", want.interpreter[0], error)
+            self._refused[want] = str(error)
+
+    def _dismiss(self, want: _Want) -> None:
+        with self._lock:
+            zygote = self._zygotes.pop(want, None)
+        if zygote is not None:
+            zygote.close()
+
+
+def _launcher(command: Sequence[str]) -> int | None:
+    """Return where ipykernel's launcher stands in a command; None for one that starts otherwise.
+
+    Only Python and its flags come before it: a wrapper may start the kernel in a container.
+    """
+    at = next((at for at in range(1, len(command)) if list(command[at : at + 2]) == _LAUNCHED), None)
+    if at is None or not Path(command[0]).name.startswith("python"):
+        return None
+    return at if all(word.startswith("-") for word in command[1:at]) else None
+
+
+def is_ipykernel(command: Sequence[str]) -> bool:
+    """Return whether a command starts ipykernel on this machine."""
+    return _launcher(command) is not None
+
+
+def preloaded(spec: Any) -> list[str]:
+    """Return which modules an environment of ours lists to be preloaded.
+
+    Args:
+        spec: The kernelspec as jupyter_client read it.
+    """
+    ours = (spec.metadata or {}).get("respawn") or {}
+    return [name for name in ours.get("preload") or () if isinstance(name, str)]
+
+
+warm_kernels = WarmKernels()
+"""Those of this process."""

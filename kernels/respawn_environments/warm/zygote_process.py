@@ -1,0 +1,266 @@
+"""A zygote as the process sees it that asks for kernels: started early, asked, ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from respawn_environments.warm.orders import TAKE, Check, Order, hear, tell
+
+_ANSWER_SECONDS = 5.0
+_ADOPTION_SECONDS = 5.0
+MODULE = "respawn_environments.warm.zygote"
+
+
+class NotWarm(Exception):
+    """There is no warm kernel; the message says why. A plain start does instead."""
+
+
+class StillImporting(NotWarm):
+    """The zygote is not ready yet; it will be."""
+
+
+class NeverWarm(NotWarm):
+    """No kernel will come from such a zygote: its imports failed, or started what a fork does not bear."""
+
+
+class ZygoteProcess:
+    """One zygote, of one interpreter with one set of variables."""
+
+    def __init__(
+        self,
+        interpreter: Sequence[str],
+        environment: Mapping[str, str],
+        imports: Sequence[str] = (),
+        hidden: Sequence[str] = (),
+    ) -> None:
+        """Start it, and return while it imports.
+
+        Args:
+            interpreter: The program of the environment's Python, and its flags.
+            environment: All variables of the kernels that are to come from it.
+            imports: Modules that it imports beside ipykernel.
+            hidden: Modules that it imports, and hides until a notebook imports them.
+
+        Raises:
+            OSError: The program cannot be started.
+        """
+        self._end, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._end.settimeout(_ANSWER_SECONDS)
+        self._one_at_a_time = threading.Lock()
+        self._ready: bool | None = None
+        self.forked = 0
+        """How many kernels have come from it."""
+        command = [*interpreter, "-m", MODULE, str(other.fileno()), str(os.getpid()), *imports, "--", *hidden]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env=dict(environment),
+                cwd="/",
+                pass_fds=[other.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError:
+            self._end.close()
+            raise
+        finally:
+            other.close()
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    def fork(self, order: Order, output: int, errors: int | None = None) -> int:
+        """Have it fork a kernel, which is a child of this process then; one thread at a time.
+
+        This process must adopt orphans meanwhile: prctl(2), PR_SET_CHILD_SUBREAPER. When this raises, there
+        is no such kernel, and none will be.
+
+        Args:
+            order: What kernel is wanted; its environment must be the zygote's own, but for variables that
+                nobody reads while modules are imported.
+            output: A descriptor that takes what the kernel's process writes to its standard output.
+            errors: One that takes what it writes to its standard error; None for the same.
+
+        Returns:
+            The kernel's process id.
+
+        Raises:
+            StillImporting: It is not ready; it will be.
+            NeverWarm: Its imports came to nothing.
+            NotWarm: It cannot do so now, or it is gone.
+        """
+        with self._one_at_a_time:
+            if not self._is_ready():
+                raise StillImporting("the zygote still imports")
+            give_up = time.monotonic() + _ANSWER_SECONDS
+            gate, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with gate:
+                try:
+                    with other:
+                        outputs = [output, output if errors is None else errors]
+                        tell(self._end, replace(order, until=give_up), [*outputs, other.fileno()])
+                    pid = _taken(gate, give_up)
+                except OSError as error:
+                    raise NotWarm(f"the zygote is gone: {error}") from error
+            self.forked += 1
+            return pid
+
+    def check(self) -> None:
+        """Ask whether kernels that came from it are as one would be that it forked now.
+
+        Raises:
+            NotWarm: Something that it has imported was changed, or it is gone.
+        """
+        gate, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with self._one_at_a_time, gate:
+            try:
+                with other:
+                    tell(self._end, Check(), [other.fileno()])
+                problem = _answer(gate, time.monotonic() + _ANSWER_SECONDS)["problem"]
+            except OSError as error:
+                raise NotWarm(f"the zygote is gone: {error}") from error
+        if problem is not None:
+            raise NotWarm(str(problem))
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can fork now. Raises `NeverWarm` when its imports failed."""
+        return self._is_ready()
+
+    def _is_ready(self) -> bool:
+        """Return whether its imports are done. Raises `NeverWarm` when they failed."""
+        if self._ready is None:
+            if not _readable(self._end.fileno(), 0.0):
+                return False
+            try:
+                problem = _answer(self._end, 0.0)["problem"]
+            except NotWarm as error:
+                raise NeverWarm(str(error)) from error
+            if problem is not None:
+                raise NeverWarm(str(problem))
+            self._ready = True
+        return self._ready
+
+    def close(self) -> None:
+        """End it; the kernels that came from it go on."""
+        self._end.close()
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+
+def _taken(gate: socket.socket, give_up: float) -> int:
+    """Take the kernel that waits behind a gate; return its process id once it is a child of this process.
+
+    Raises `NotWarm` and `OSError`; the kernel is gone then, or will be without having come up.
+    """
+    pid = _pid(_answer(gate, give_up))
+    pidfd = os.pidfd_open(pid)  # it waits for our word, so the number is still its own
+    try:
+        gate.send(TAKE)
+        _pid(_answer(gate, give_up + _ADOPTION_SECONDS))
+    except BaseException:
+        # Race: it was taken, and so may be about to bind what a plain start binds next.
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        _readable(pidfd, None)  # at its end: pidfd_open(2)
+        _reap(pid)
+        raise
+    finally:
+        os.close(pidfd)
+    return pid
+
+
+def _reap(pid: int) -> None:
+    """Reap a kernel that has ended, by whoever its parent is: the process between may end just now."""
+    give_up = time.monotonic() + _ADOPTION_SECONDS
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < give_up:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+        time.sleep(0.001)
+
+
+def _readable(descriptor: int, seconds: float | None) -> bool:
+    """Wait so long; not by `select`, which fails in a server that has more than a thousand files open."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(None if seconds is None else 1000 * seconds))
+
+
+def _pid(answer: dict[str, Any]) -> int:
+    if answer["pid"] is None:
+        raise NotWarm(str(answer["problem"]))
+    return int(answer["pid"])
+
+
+def _answer(end: socket.socket, give_up: float) -> dict[str, Any]:
+    """Wait for an answer until then, by `time.monotonic`. Raises `NotWarm`."""
+    if not _readable(end.fileno(), max(give_up - time.monotonic(), 0.0)):
+        raise NotWarm(f"the zygote did not answer within {_ANSWER_SECONDS:g} s")
+    try:
+        fields, _ = hear(end)
+    except OSError as error:
+        raise NotWarm(f"the zygote is gone: {error}") from error
+    if fields is None:
+        raise NotWarm("the zygote is gone")
+    return fields
+
+
+class KernelOfZygote:
+    """A kernel that was forked for this process, with what `subprocess.Popen` has of one that it started."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        """Take hold of a child of this process."""
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return how it ended, as `subprocess.Popen.poll` does; None while it runs."""
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # somebody else in this process has reaped it
+                pid, status = self.pid, 0
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end. Raises `subprocess.TimeoutExpired`."""
+        give_up = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if give_up is not None and time.monotonic() > give_up:
+                raise subprocess.TimeoutExpired("kernel", timeout or 0.0)
+            time.sleep(0.005)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Signal it, if it still runs."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)

@@ -1,0 +1,95 @@
+"""What streams refer to beside their own objects: the namespace, its variables, values of libraries.
+
+Streams call the function with a stable name when they are loaded, see `rebuild`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import pickle
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from cloudpickle import cloudpickle as _internals
+
+from respawn_kernels.rebuild import stable_name
+
+_resolver: ContextVar[Callable[[str], Any]] = ContextVar("respawn_named")
+VALUE, NAN, INTERNED, LIBRARY = "value:", "nan:", "interned:", "library:"
+"""How references begin: to a variable, a NaN of this stream, an interned text, a library's value."""
+_OF_LIBRARIES = (("argparse", "SUPPRESS"), ("numpy", "nan"), ("math", "nan"), ("cmath", "nan"))
+
+
+def library_values() -> dict[int, str]:
+    """Return references to text and numbers of libraries that are known by identity, by their ids."""
+    found: dict[int, str] = {}
+    for module, name in _OF_LIBRARIES:
+        value = getattr(sys.modules.get(module), name, None)
+        if value is not None:
+            found.setdefault(id(value), f"{LIBRARY}{module}:{name}")
+    return found
+
+
+def _referred(reference: str, numbers: dict[str, float]) -> Any:
+    """Return what a reference stands for."""
+    if reference.startswith(VALUE):
+        return named_value(reference.removeprefix(VALUE))
+    if reference.startswith(INTERNED):
+        return sys.intern(reference.removeprefix(INTERNED))
+    if reference.startswith(LIBRARY):
+        module, _, name = reference.removeprefix(LIBRARY).partition(":")
+        return getattr(_internals.subimport(module), name, math.nan)
+    if reference.startswith(NAN):
+        if reference not in numbers:
+            numbers[reference] = struct.unpack(">d", bytes.fromhex(reference.rpartition(":")[2]))[0]
+        return numbers[reference]
+    raise pickle.UnpicklingError(f"unknown reference {reference!r}")
+
+
+class References:
+    """Resolves what a stream refers to besides its own objects (persistent ids, documentation of pickle)."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._numbers: dict[str, float] = {}
+
+    def answer(self, reference: str) -> Any:
+        """Return what a reference stands for."""
+        if reference == "namespace":
+            return self._namespace
+        if reference == "builtins":
+            return vars(builtins)
+        return _referred(reference, self._numbers)
+
+
+@contextmanager
+def resolving(resolve: Callable[[str], Any]) -> Iterator[None]:
+    """Resolve references to variables by `resolve` while streams are loaded in this context.
+
+    Args:
+        resolve: called with a variable's name; returns its value.
+    """
+    token = _resolver.set(resolve)
+    try:
+        yield
+    finally:
+        _resolver.reset(token)
+
+
+@stable_name
+def named_value(name: str) -> Any:
+    """Return the variable of the checkpoint that a stream refers to by name.
+
+    Raises:
+        pickle.UnpicklingError: the stream is not loaded with its checkpoint, so that names mean nothing.
+    """
+    try:
+        resolve = _resolver.get()
+    except LookupError:
+        raise pickle.UnpicklingError(f"{name} can only be loaded together with its checkpoint") from None
+    return resolve(name)

@@ -1,0 +1,187 @@
+"""How objects that stand for a part of the session are taken apart: generators, handlers, context variables.
+
+An object that each session has once is stored as a reference, which the session that loads it resolves: a
+copy of the generator behind `random.random` would draw numbers of its own.
+
+Streams call the functions with a stable name when they are loaded, see `rebuild`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import importlib
+import itertools
+import logging
+import pickle
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import BuiltinMethodType, MethodType, ModuleType
+from typing import Any
+
+from respawn_kernels.host.standard_streams import name_of
+from respawn_kernels.namespace import live_shell
+from respawn_kernels.originals import kernel_pid
+from respawn_kernels.pickling.namespace_pickler import PROTOCOL, NamespacePickler, Reducer
+from respawn_kernels.pickling.replaced_functions import make_original, reduce_replaced
+from respawn_kernels.rebuild import stable_name
+from respawn_kernels.session_state.patching import baseline
+
+_GENERATORS = (("random", "_inst"), ("numpy.random.mtrand", "_rand"), ("torch", "default_generator"))
+
+
+def reducers() -> Mapping[type, Reducer]:
+    """Return the reductions for what is loaded in this process."""
+    found: dict[type, Reducer] = {MethodType: _method, BuiltinMethodType: _method}
+    found[contextvars.ContextVar] = _context_variable
+    for generator in global_generators():
+        found[type(generator)] = _generator
+    figure = getattr(sys.modules.get("matplotlib.figure"), "Figure", None)
+    if figure is not None:
+        found |= dict.fromkeys((figure, *figure.__subclasses__()), _figure)
+        found[sys.modules["matplotlib.cbook"].CallbackRegistry] = _callbacks
+    if (subprocess := sys.modules.get("subprocess")) is not None:
+        found[subprocess.Popen] = _child
+    if (handle := getattr(sys.modules.get("psutil"), "Process", None)) is not None:
+        found[handle] = _process_handle
+    waiting: list[type] = [logging.Handler]
+    while waiting:
+        cls = waiting.pop()
+        if cls not in found:
+            found[cls] = _handler
+            waiting += cls.__subclasses__()
+    return found
+
+
+def _child(process: Any, _pickler: NamespacePickler) -> Any:
+    """Refuse a child process that runs: in another process nobody could wait for it."""
+    if process.returncode is None:
+        raise pickle.PicklingError("a child process that was running")
+    return NotImplemented
+
+
+def _process_handle(process: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce psutil's handle of the kernel to one of the kernel that loads it; refuse those of others.
+
+    The system gives the number of a process that has ended to another one.
+    """
+    if process.pid == kernel_pid():
+        return make_own_process, ()
+    raise pickle.PicklingError(f"a handle of process {process.pid}, a number that others are given later")
+
+
+@stable_name
+def make_own_process() -> Any:
+    """Return psutil's handle of this kernel, which may have ended when its checkpoint is checked."""
+    # psutil's constructor would raise NoSuchProcess then.
+    handle: Any = importlib.import_module("psutil").Process
+    process = handle.__new__(handle)
+    process._init(kernel_pid(), _ignore_nsp=True)
+    return process
+
+
+def global_generators() -> Iterator[Any]:
+    """Return the generators behind the functions of `random`, `numpy.random` and torch."""
+    for module, name in _GENERATORS:
+        generator = getattr(sys.modules.get(module), name, None)
+        if generator is not None:
+            yield generator
+
+
+def sessions_own() -> Iterator[Any]:
+    """Return the objects that are stored as references to whatever the session has in their place."""
+    yield from global_generators()
+    yield live_shell()
+    # One that the notebook put in their place is an object like any other.
+    yield from (one for one in (sys.stdout, sys.stderr, sys.stdin) if name_of(one) is not None)
+
+
+def _generator(generator: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce the global generator to a reference, for it is the session's, and others as they do it."""
+    for module, name in _GENERATORS:
+        if generator is getattr(sys.modules.get(module), name, None):
+            return getattr, (sys.modules[module], name)
+    return NotImplemented
+
+
+def _method(method: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce what a module offers as a function and is a method: `random.shuffle`, `numpy.random.rand`."""
+    owner = method.__self__
+    if owner is None or isinstance(owner, ModuleType):
+        return reduce_replaced(method)
+    module = sys.modules.get(type(owner).__module__)
+    name = getattr(method, "__name__", "")
+    if module is not None and module.__name__ != "__main__" and vars(module).get(name) is method:
+        return getattr, (module, name)
+    if module is not None and baseline.of_import(module.__name__, name) is method:
+        return make_original, (module.__name__, name)
+    return NotImplemented
+
+
+def _context_variable(variable: contextvars.ContextVar[Any], _pickler: NamespacePickler) -> Any:
+    for name, module in list(sys.modules.items()):
+        if "__main__" in (name, getattr(module, "__name__", "__main__")):
+            continue
+        if vars(module).get(variable.name) is variable:
+            return getattr, (module, variable.name)
+    default: tuple[Any, ...] = ()
+    with suppress(LookupError):
+        default = (contextvars.Context().run(variable.get),)
+    return make_context_variable, (variable.name, *default)
+
+
+@stable_name
+def make_context_variable(name: str, *default: Any) -> Any:
+    """Return a context variable, with its default if it has one."""
+    return contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
+
+
+def _figure(figure: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce a figure so that loading it alone does not give it to pyplot, under another number.
+
+    Which figures pyplot has is a part of the session's state, restored by itself.
+    """
+    reduced = figure.__reduce_ex__(PROTOCOL)
+    if len(reduced) > 2 and isinstance(reduced[2], dict):
+        reduced[2].pop("_restore_to_pylab", None)
+    return reduced
+
+
+def _callbacks(registry: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce matplotlib's registry of callbacks; asking for its state draws a number, which is put back."""
+    reduced = registry.__reduce_ex__(PROTOCOL)
+    if len(reduced) < 3 or not isinstance(reduced[2], dict) or "_cid_gen" not in reduced[2]:
+        return reduced
+    state = dict(sorted(reduced[2].items()))
+    registry._cid_gen = itertools.count(state["_cid_gen"])
+    return *reduced[:2], state, *reduced[3:]
+
+
+def _handler(handler: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce a handler; one with a file opens it again, to append, when it next has something to write."""
+    kind: Any = type(handler)
+    if kind.__reduce_ex__ is not object.__reduce_ex__:
+        return NotImplemented
+    state = dict(vars(handler))
+    if "lock" in state:
+        state["lock"] = None  # keeps its place among the attributes
+    if isinstance(handler, logging.FileHandler):
+        state["stream"] = None
+        state["mode"] = handler.mode.replace("w", "a")
+    if "sock" in state:
+        state["sock"] = None
+    return make_handler, (kind,), state, None, None, fill_handler
+
+
+@stable_name
+def make_handler(cls: Any) -> Any:
+    """Return a handler that is not set up; its `__init__` would open files and connections."""
+    return cls.__new__(cls)
+
+
+@stable_name
+def fill_handler(handler: Any, state: dict[str, Any]) -> None:
+    """Set the attributes of a handler, with a new lock, and register it to be flushed at exit."""
+    handler.__dict__.update(state)
+    handler.createLock()  # it is also made anew in forked children, for which logging registers it
+    logging._addHandlerRef(handler)  # type: ignore[attr-defined]

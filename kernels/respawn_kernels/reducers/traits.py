@@ -1,0 +1,80 @@
+"""How instances with traits are taken apart: with who observes them, which traitlets itself leaves out.
+
+traitlets stores an instance without its observers and validators (`HasTraits.__getstate__`) and declares
+again those of its class, so that what `observe`, `link` and `dlink` registered is gone. Here they are stored:
+those that a class declares as that class and the name, so that each is the class's own again.
+
+Streams call the functions with a stable name when they are loaded, see `rebuild`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from respawn_kernels.introspection.class_origin import is_notebooks
+from respawn_kernels.introspection.class_tree import subclasses
+from respawn_kernels.pickling.namespace_pickler import NamespacePickler, Reducer
+from respawn_kernels.rebuild import stable_name
+
+_HOOKS = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
+
+
+def reducers() -> Mapping[type, Reducer]:
+    """Return the reductions for the notebook's classes with traits; none where they store themselves."""
+    root: Any = getattr(sys.modules["traitlets"], "HasTraits", None)
+    return {} if root is None else {cls: _watched for cls in subclasses(root) if _is_plain(cls, root)}
+
+
+def _is_plain(cls: type, root: type) -> bool:
+    """Return whether a class of the notebook adds to those of traitlets nothing that is stored otherwise."""
+    if not is_notebooks(cls):
+        return False
+    mine = [one for one in cls.__mro__ if is_notebooks(one)]
+    rest = [one for one in cls.__mro__ if one not in mine]
+    theirs = all(one is object or one.__module__.partition(".")[0] == "traitlets" for one in rest)
+    return theirs and all(getattr(cls, name, None) is getattr(root, name, None) for name in _HOOKS)
+
+
+def _watched(obj: Any, _pickler: NamespacePickler) -> Any:
+    state = dict(vars(obj))
+    notifiers = {
+        name: {kind: [_stored_handler(handler) for handler in handlers] for kind, handlers in kinds.items()}
+        for name, kinds in state.pop("_trait_notifiers", {}).items()
+    }
+    validators = {
+        name: _stored_handler(handler) for name, handler in state.pop("_trait_validators", {}).items()
+    }
+    return make_observed, (type(obj),), (state, notifiers, validators), None, None, fill_observed
+
+
+def _stored_handler(handler: Any) -> Any:
+    """Return the class and the name of a handler that a class declares; any other one as it is."""
+    cls, name = getattr(handler, "this_class", None), getattr(handler, "name", None)
+    if isinstance(cls, type) and isinstance(name, str) and vars(cls).get(name) is handler:
+        return cls, name
+    return handler
+
+
+def _handler_of(stored: Any) -> Any:
+    """Return the handler that `_stored_handler` stored; a tuple is none, for it cannot be called."""
+    return vars(stored[0])[stored[1]] if type(stored) is tuple else stored
+
+
+@stable_name
+def make_observed(cls: Any) -> Any:
+    """Return an instance without attributes; what its class declares comes with `fill_observed`."""
+    return object.__new__(cls)
+
+
+@stable_name
+def fill_observed(obj: Any, stored: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
+    """Set the attributes of an instance, and the handlers that observe and validate it."""
+    state, notifiers, validators = stored
+    vars(obj).update(state)
+    vars(obj)["_trait_notifiers"] = {
+        name: {kind: [_handler_of(handler) for handler in handlers] for kind, handlers in kinds.items()}
+        for name, kinds in notifiers.items()
+    }
+    vars(obj)["_trait_validators"] = {name: _handler_of(handler) for name, handler in validators.items()}

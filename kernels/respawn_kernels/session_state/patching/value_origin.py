@@ -1,0 +1,60 @@
+"""Whose a value is: the notebook's or a library's. Nobody's code runs for it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from functools import partial
+from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from respawn_kernels.session_state.patching.class_attributes import attributes_of
+from respawn_kernels.session_state.patching.container_contents import entries
+from respawn_kernels.session_state.patching.value_marks import ATOMS
+
+_MAX_INSIDE = 50
+_DEEPEST = 3
+
+
+def is_own(value: Any, words: Container[str] = (), depth: int = _DEEPEST) -> bool:
+    """Return whether a value is a function, class or instance of the notebook, or holds such a value.
+
+    Args:
+        value: anything.
+        words: texts that count as the notebook's too; one letter may be anything.
+        depth: how many steps into containers, methods and objects it looks.
+    """
+    kind = type(value)
+    if kind is str:
+        return len(value) > 1 and value in words
+    if kind in ATOMS or issubclass(kind, ModuleType):
+        return False
+    if kind is FunctionType:
+        return bool(value.__module__ == "__main__")
+    if issubclass(kind, type):
+        return attributes_of(value).get("__module__") == "__main__"
+    if attributes_of(kind).get("__module__") == "__main__":
+        return True
+    return depth > 0 and any(is_own(one, words, depth - 1) for one in _inside(value, kind))
+
+
+def _inside(value: Any, kind: type) -> Iterator[Any]:
+    if kind is MethodType:
+        yield from (value.__func__, value.__self__)
+    elif kind is BuiltinMethodType:
+        yield value.__self__
+    elif issubclass(kind, partial):
+        yield from (value.func, *value.args)
+    elif kind in (staticmethod, classmethod):
+        yield value.__func__
+    elif issubclass(kind, tuple):
+        yield from list(tuple.__iter__(value))[:_MAX_INSIDE]
+    elif issubclass(kind, list | dict | set):
+        for part in entries(value):
+            yield from part[-_MAX_INSIDE:]
+    else:
+        try:
+            inside = object.__getattribute__(value, "__dict__")
+        except AttributeError:
+            return
+        if type(inside) is dict:
+            yield from list(inside.values())[:_MAX_INSIDE]

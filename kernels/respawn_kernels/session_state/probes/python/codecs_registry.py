@@ -1,0 +1,74 @@
+"""Codecs and error handlers (PEP 293) that the notebook registered with `codecs`.
+
+The module does not list them. The interpreter keeps them in a dict and in a list, which are found through
+`gc.get_referrers` of a handler and a function that Python itself registers first.
+"""
+
+from __future__ import annotations
+
+import codecs
+import encodings
+import gc
+from collections.abc import Hashable
+from functools import cache
+from typing import Any
+
+from respawn_kernels.session_state.probe.interface import Parts
+
+_SEARCH = "search function "
+_HANDLER = "error handler "
+
+
+class Codecs:
+    """Error handlers (`codecs.register_error`) and search functions (`codecs.register`)."""
+
+    name = "#codecs"
+    before_fork = False
+
+    def __init__(self) -> None:
+        self._handlers = _registry(codecs.strict_errors, dict)
+        self._searches = _registry(encodings.search_function, list)
+        self._start = {name: id(handler) for name, handler in self._handlers.items()}
+        self._known = set(map(id, self._searches))
+
+    def fingerprint(self) -> Hashable:
+        """Return which ones they are."""
+        handlers = ((name, id(handler)) for name, handler in self._handlers.items())
+        return (*handlers, *map(id, self._searches))
+
+    def capture(self) -> Parts | None:
+        """Return those that were not there at the beginning."""
+        found = Parts()
+        for name, handler in self._handlers.items():
+            if self._start.get(name) != id(handler):
+                found[_HANDLER + name] = handler
+        for place, search in enumerate(self._searches):
+            if id(search) not in self._known:
+                found[f"{_SEARCH}{place}"] = search
+        return found or None
+
+    def restore(self, value: dict[str, Any], shell: Any | None) -> None:
+        """Register them, in the place of those of the notebook that are registered."""
+        searches = [one for name, one in value.items() if name.startswith(_SEARCH)]
+        for search in [one for one in self._searches if id(one) not in self._known]:
+            codecs.unregister(search)
+        for search in searches:
+            codecs.register(search)
+        for name, handler in value.items():
+            if name.startswith(_HANDLER):
+                codecs.register_error(name.removeprefix(_HANDLER), handler)
+
+
+@cache
+def _registry(first: Any, kind: type) -> Any:
+    """Return the container in which the interpreter registered something; an empty one if none is found.
+
+    It has the same one for as long as it lives, also in a fork; to look for it takes long.
+    """
+    for one in gc.get_referrers(first):
+        if type(one) is kind:
+            known: Any = one
+            begins = known.get("strict") if kind is dict else known[0] if known else None
+            if begins is first:
+                return known
+    return kind()

@@ -1,0 +1,1 @@
+"""The commands of the block *Automate*: what makes runs without a person, and limits."""

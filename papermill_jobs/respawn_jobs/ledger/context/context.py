@@ -1,0 +1,280 @@
+"""What every use case works with: the store, the blobs, the time, the kernels; and how rows are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import random
+from typing import Protocol
+
+from pydantic import ValidationError
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from respawn_jobs.access import Action, Actor, check_namespace
+from respawn_jobs.blobs.blob_store import BlobStore
+from respawn_jobs.blobs.inbox import Inbox
+from respawn_jobs.clock import Clock
+from respawn_jobs.errors import InvalidInput, NotFound
+from respawn_jobs.ids import is_id
+from respawn_jobs.keyring import Keyring
+from respawn_jobs.ledger.context.audit_anchor import AuditAnchor
+from respawn_jobs.ledger.context.ports import ChannelRules, NoChannels, Observer, Unobserved
+from respawn_jobs.ledger.context.quotas import Quotas
+from respawn_jobs.ledger.context.removed_records import no_job, no_run
+from respawn_jobs.ledger.context.text_limits import NAMESPACE, check_text
+from respawn_jobs.model.kernels import Kernel
+from respawn_jobs.model.limits import KernelLimits
+from respawn_jobs.resume.files.named_files import Newer
+from respawn_jobs.resume.invalidation.file_changes import Look
+from respawn_jobs.store.database import Database
+from respawn_jobs.store.tables import FormerNameRow, JobRow, RunRow, VersionRow
+
+_MAX_VERSIONS = 2**31
+_KERNEL_MEMORY = timedelta(seconds=10)
+
+
+class InstalledKernel(Protocol):
+    """What must be known of a kernel: `respawn_environments.kernelspecs.KernelInfo`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def language(self) -> str: ...  # noqa: D102
+    @property
+    def lock(self) -> str | None: ...  # noqa: D102
+
+
+KernelCheck = Callable[[str], InstalledKernel]
+"""Finds a kernel by name. Raises a LookupError that names the known ones."""
+
+
+BuildCheck = Callable[[str, str], bool]
+"""Whether a build of a kernel, by the kernel's name and the build's hash, is where runs execute."""
+
+
+def installed_build(name: str, lock: str) -> bool:
+    """Return whether a build of a kernel is on this machine."""
+    from respawn_environments.kernelspecs import is_installed
+
+    return is_installed(name, lock)
+
+
+def unpinned(name: str) -> str:
+    """Return the name of a kernel without the pin to one of its builds that a debug notebook gave it."""
+    from respawn_environments.pins import kernel_of
+
+    return kernel_of(name)
+
+
+def installed_kernel(name: str) -> InstalledKernel:
+    """Find an installed kernel. Raises LookupError."""
+    from respawn_environments.kernelspecs import find_kernel
+
+    return find_kernel(name)
+
+
+def installed_kernels() -> list[Kernel]:
+    """Return all installed kernels, by name."""
+    from respawn_environments.kernelspecs import list_kernels
+
+    return [
+        Kernel(name=kernel.name, display_name=kernel.display_name, language=kernel.language)
+        for kernel in list_kernels()
+    ]
+
+
+@dataclass
+class Context:
+    """The ledger's surroundings, shared by all use cases and threads."""
+
+    database: Database
+    blobs: BlobStore
+    clock: Clock
+    lease: timedelta
+    kernel_check: KernelCheck
+    build_check: BuildCheck = installed_build
+    channels: ChannelRules = field(default_factory=NoChannels)
+    observer: Observer = field(default_factory=Unobserved)
+    random: Callable[[], float] = random
+    """Numbers from 0 to 1, for pauses that differ."""
+    keyring: Keyring | None = None
+    """The service's own keys; None where there are none: no webhooks, and no signed audit trail."""
+    anchor: AuditAnchor | None = None
+    """Where the end of the audit trail is noted outside of the database."""
+    inbox: Inbox | None = None
+    """Where objects appear that make runs."""
+    quotas: Quotas = field(default_factory=Quotas)
+    """How much each namespace may store and let wait."""
+    kernel_limits: KernelLimits = field(default_factory=KernelLimits)
+    """What kernels may take where neither their job nor their environment says it."""
+    blob_grace: timedelta = timedelta(days=1)
+    """How long a blob that nothing names is kept after it was last touched."""
+    look: Look | None = None
+    """Tells files as they are where notebooks run; None where runs have other files."""
+    newer: Newer | None = None
+    """Tells which files were written there since a moment."""
+    _kernels: dict[str, tuple[datetime, InstalledKernel]] = field(default_factory=dict)
+
+    def kernel(self, name: str) -> InstalledKernel:
+        """Find a kernel, asking again only after ten seconds. Raises `InvalidInput` naming the known ones."""
+        now = self.clock()
+        remembered = self._kernels.get(name)
+        if remembered is not None and now - remembered[0] < _KERNEL_MEMORY:
+            return remembered[1]
+        try:
+            kernel = self.kernel_check(name)
+        except LookupError as error:
+            raise InvalidInput(str(error) or f"unknown kernel {name!r}", kernel=name) from error
+        self._kernels[name] = (now, kernel)
+        return kernel
+
+    def limits_of(self, kernel: str, own: KernelLimits, memory: int | None) -> KernelLimits:
+        """Return what the kernel of a new run may take.
+
+        Args:
+            kernel: the kernel's name; its environment may say what is usual.
+            own: what the job says.
+            memory: a memory limit for this run alone; None for none.
+        """
+        usual = self.kernel_limits
+        with suppress(InvalidInput, ValidationError):
+            resources = getattr(self.kernel(kernel), "resources", None) or {}
+            known = {"memory_bytes": "memory", "cpus": "cpus", "processes": "processes", "disk_bytes": "disk"}
+            usual = KernelLimits.model_validate({n: resources.get(key) for n, key in known.items()}).over(
+                usual
+            )
+        limits = own.over(usual)
+        return limits if memory is None else limits.model_copy(update={"memory_bytes": memory})
+
+    def lock_now(self, name: str, otherwise: str | None) -> str | None:
+        """Return the hash of the lock file that a kernel has now; `otherwise` when it is not installed."""
+        try:
+            return self.kernel(name).lock
+        except InvalidInput:
+            return otherwise
+
+    def lock_for(self, name: str, pinned: str | None) -> str | None:
+        """Return the hash of the build that a run uses: the pinned one, else the one that the kernel has now.
+
+        Args:
+            name: the kernel's name.
+            pinned: the hash that the run's version pins; None where it pins none.
+        """
+        return pinned if pinned is not None else self.lock_now(name, None)
+
+    def newer_lock(self, name: str, pinned: str | None) -> str | None:
+        """Return the hash of the build that a kernel has now, where another one is pinned; else None."""
+        now = self.lock_now(name, pinned) if pinned is not None else None
+        return now if now != pinned else None
+
+
+def split_ref(actor: Actor, ref: str) -> tuple[str, str]:
+    """Return (namespace, name) of a job's `namespace/name` or bare name in the actor's own namespace.
+
+    Raises:
+        InvalidInput: it names no job, or no namespace that can be.
+    """
+    namespace, _, name = check_text("job", ref).rpartition("/")
+    if not name:
+        raise InvalidInput(
+            f"{ref!r} is not a job: write user/<name>/<job>, team/<group>/<job> or <job>", job=ref
+        )
+    return known_namespace(namespace or actor.namespace), name
+
+
+def known_namespace(namespace: str) -> str:
+    """Return a namespace that is well formed and can be stored. Raises `InvalidInput`."""
+    return check_namespace(check_text("namespace", namespace, NAMESPACE))
+
+
+def find_job(session: Session, actor: Actor, ref: str, action: Action = "read") -> JobRow:
+    """Find a job by reference, a former one included, or by id.
+
+    Raises `NotFound`, or `Forbidden` before telling whether it exists.
+
+    Args:
+        session: the caller's transaction.
+        actor: who asks.
+        ref: `namespace/name`, a bare name in the actor's own namespace, or the job's id.
+        action: what the actor must be allowed to do there.
+    """
+    if is_id("job", ref):
+        by_id = session.get(JobRow, ref)
+        if by_id is not None:
+            actor.require(action, by_id.namespace, ref)
+            return by_id
+    namespace, name = split_ref(actor, ref)
+    actor.require(action, namespace, f"{namespace}/{name}")
+    job = session.scalar(select(JobRow).where(JobRow.namespace == namespace, JobRow.name == name))
+    if job is None:
+        former = (FormerNameRow.namespace == namespace, FormerNameRow.name == name)
+        job = session.scalar(select(JobRow).join(FormerNameRow).where(*former))
+    if job is None:
+        raise no_job(session, actor, f"{namespace}/{name}")
+    return job
+
+
+def take_name(session: Session, namespace: str, name: str) -> None:
+    """Let a name that a job had lead there no more: another job takes it.
+
+    Args:
+        session: the caller's transaction; it writes.
+        namespace: where the name is taken.
+        name: the job's name, without its namespace.
+    """
+    former = (FormerNameRow.namespace == namespace, FormerNameRow.name == name)
+    session.execute(delete(FormerNameRow).where(*former))
+
+
+def find_run(
+    session: Session, actor: Actor, run_id: str, action: Action = "read", *, lock: bool = False
+) -> tuple[RunRow, JobRow]:
+    """Find a run and its job. Raises `NotFound`, or `Forbidden` naming whose it is.
+
+    Args:
+        session: the caller's transaction.
+        actor: who asks.
+        run_id: the run's id.
+        action: what the actor must be allowed to do in the job's namespace.
+        lock: whether the run's row is locked until the transaction is over.
+    """
+    query = select(RunRow).where(RunRow.id == check_text("run", run_id))
+    run = session.scalar(query.with_for_update() if lock else query)
+    if run is None:
+        raise no_run(session, actor, run_id)
+    job = session.get_one(JobRow, run.job_id)
+    actor.require(action, job.namespace, run_id)
+    return run, job
+
+
+def find_version(session: Session, job: JobRow, number: int | None = None) -> VersionRow:
+    """Find a job's version, by default its newest for new runs. Raises `NotFound`.
+
+    Args:
+        session: the caller's transaction.
+        job: whose version.
+        number: the version's number; None for the current one.
+    """
+    wanted = job.version if number is None else number
+    query = select(VersionRow).where(VersionRow.job_id == job.id, VersionRow.number == wanted)
+    version = session.scalar(query) if 0 < wanted <= _MAX_VERSIONS else None
+    if version is None:
+        raise NotFound(
+            f"{job.namespace}/{job.name} has no version {wanted}",
+            job=f"{job.namespace}/{job.name}",
+            version=wanted,
+        )
+    return version
+
+
+def touch(session: Session, run_id: str) -> None:
+    """Tell those who watch a run that it changed."""
+    session.execute(
+        update(RunRow)
+        .where(RunRow.id == run_id)
+        .values(revision=RunRow.revision + 1)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,51 @@
+"""Settings of a job with some of them changed; what is wrong is named before anything is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from respawn_jobs.errors import InvalidInput
+from respawn_jobs.model.settings import Cause, JobSettings
+from respawn_jobs.model.validation_errors import wanted
+
+
+def with_changes(settings: JobSettings, changes: dict[str, Any]) -> JobSettings:
+    """Return settings with changes. Raises `InvalidInput` naming the first that is unknown or refused."""
+    known = JobSettings.model_fields
+    for name in changes:
+        if name not in known:
+            raise InvalidInput(
+                f"{name!r} is no setting of a job; the settings are {', '.join(sorted(known))}", setting=name
+            )
+    document = settings.model_dump(mode="json")
+    defaults = JobSettings().model_dump(mode="json")
+    for name, value in changes.items():
+        if name == "retries" and value is not None:
+            document[name] = _retries(document[name], value)
+        else:
+            document[name] = defaults[name] if value is None else value
+    try:
+        return JobSettings.model_validate(document)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+        raise InvalidInput(
+            f"the setting {where} cannot be {problem['input']!r}: it {wanted(problem)}", setting=where
+        ) from error
+
+
+def _retries(before: dict[str, Any], changes: Any) -> dict[str, Any]:
+    """Return retry policies changed cause by cause; None takes the policy of a cause away."""
+    if not isinstance(changes, dict):
+        raise InvalidInput(
+            f"the setting retries is a policy for each cause, not {changes!r}", setting="retries"
+        )
+    causes = [cause.value for cause in Cause]
+    for cause in changes:
+        if cause not in causes:
+            raise InvalidInput(
+                f"{cause!r} is no cause of retries; the causes are {', '.join(causes)}", setting="retries"
+            )
+    return {cause: policy for cause, policy in {**before, **changes}.items() if policy is not None}

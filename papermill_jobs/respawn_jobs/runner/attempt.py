@@ -1,0 +1,372 @@
+"""Executes one attempt: claims it, drives its kernel through the notebook, and says how it ended.
+
+A runner knows only its `RunnerPort`. While it works a heartbeat keeps the lease; when the service answers
+*cancel* the kernel is interrupted and, if that does not help, killed; when it answers that the attempt is no
+longer ours, everything stops at once and nothing more is sent. Whatever else happens is a recorded state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from respawn_jobs.api.runner_protocol import (
+    CELL_COST,
+    LIMITS,
+    Assignment,
+    Outcome,
+    RunnerPort,
+)
+from respawn_jobs.errors import Fenced, InvalidInput, RespawnError
+from respawn_jobs.host.workspace import Workspace
+from respawn_jobs.model.kernels import KERNEL_START
+from respawn_jobs.model.runs import CellError
+from respawn_jobs.runner.cancellation import Heartbeat, Stop, Stopper, stopping_signals, time_limit
+from respawn_jobs.runner.kernel.early_kernel import EarlyKernel
+from respawn_jobs.runner.kernel.kernel_process import KernelFailed, KernelProcess
+from respawn_jobs.runner.kernel.output_limits import bounded_error
+from respawn_kernels.checkpoint.manifest import Manifest
+
+if TYPE_CHECKING:
+    from papermill.engines import NotebookExecutionManager
+
+    from respawn_jobs.runner.artifact_sync import ArtifactSync
+    from respawn_jobs.runner.recorder import Progress, Recorder
+    from respawn_jobs.runner.session import Session
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class EndedAttempt:
+    """How an attempt ended, and what papermill's own engine would have raised."""
+
+    outcome: Outcome
+    exception: BaseException | None = None
+
+
+@dataclass
+class _Work:
+    """What differs between a runner's own attempts and those under papermill."""
+
+    port: RunnerPort
+    assignment: Assignment
+    notebook: Callable[[], NotebookExecutionManager]
+    directory: Path | None
+    spool: Path | None = None
+    progress: Progress | None = None
+    requeue_on_sigterm: bool = False
+    start_timeout: float = 60.0
+    client_options: dict[str, Any] = field(default_factory=dict)
+
+
+def execute_attempt(
+    port: RunnerPort,
+    *,
+    spool: Path | None = None,
+    output: Path | None = None,
+    progress: Progress | None = None,
+    early: EarlyKernel | None = None,
+    requeue_on_sigterm: bool = False,
+) -> Outcome:
+    """Execute an attempt from claim to finish.
+
+    Args:
+        port: The service, bound to the attempt.
+        spool: Directory for the kernel's checkpoints; None for one that is removed at the end.
+        output: File that holds the executed notebook while it grows; None for none.
+        progress: Called with all cells at first, then with each one that changes.
+        early: A kernel that was started ahead; used when it is the right one, closed in any case.
+        requeue_on_sigterm: Whether another runner continues the run when SIGTERM ends this one.
+
+    Returns:
+        The outcome, as the service got it.
+
+    Raises:
+        RespawnError: the attempt could not be claimed.
+    """
+    try:
+        assignment = port.claim()
+        with Workspace() as workspace:
+            directory = _working_directory(assignment, workspace)
+            work = _Work(
+                port=port,
+                assignment=assignment,
+                notebook=lambda: _growing_notebook(port, assignment, output),
+                directory=directory,
+                spool=spool,
+                progress=progress,
+                requeue_on_sigterm=requeue_on_sigterm,
+            )
+            wanted = (assignment.kernel, directory, assignment.lock)
+            # A resume's kernel hashes as the state's did.
+            if early and assignment.resume is None and early.serves(*wanted):
+                return early.runner.run(_attempt(work, workspace, early.take())).outcome
+            with asyncio.Runner() as runner:
+                return runner.run(_attempt(work, workspace, None)).outcome
+    finally:
+        if early is not None:
+            early.close()
+
+
+def execute_prepared(
+    port: RunnerPort,
+    nb_man: NotebookExecutionManager,
+    *,
+    start_timeout: float = 60.0,
+    cell_timeout: float | None = None,
+    client_options: dict[str, Any] | None = None,
+) -> EndedAttempt:
+    """Execute an attempt on a notebook that papermill has parameterized and started.
+
+    Args:
+        port: The service, bound to the attempt.
+        nb_man: papermill's hold on the notebook; it is executed in place, in the present directory.
+        start_timeout: Seconds the kernel may take to come up.
+        cell_timeout: Seconds each cell may take; None for no limit.
+        client_options: Further options for nbclient's client.
+    """
+    assignment = port.claim().model_copy(update={"cell_timeout_seconds": cell_timeout})
+    work = _Work(
+        port=port,
+        assignment=assignment,
+        notebook=lambda: nb_man,
+        directory=None,
+        start_timeout=start_timeout,
+        client_options=client_options or {},
+    )
+
+    def execute() -> EndedAttempt:
+        with Workspace() as workspace, asyncio.Runner() as runner:
+            return runner.run(_attempt(work, workspace, None))
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return execute()
+    # papermill was called from a notebook or another program with an event loop of its own.
+    with ThreadPoolExecutor(1, thread_name_prefix="respawn-attempt") as pool:
+        return pool.submit(execute).result()
+
+
+async def _attempt(work: _Work, workspace: Workspace, kernel: KernelProcess | None) -> EndedAttempt:
+    """Execute, then tell the service how it ended while the kernel shuts down."""
+    stopper = Stopper()
+    stopper.attach()
+    heartbeat = Heartbeat(work.port, work.assignment.lease_seconds, stopper)
+    heartbeat.start()
+    nb_man: list[NotebookExecutionManager] = []
+    try:
+        with (
+            stopping_signals(stopper, requeue_on_sigterm=work.requeue_on_sigterm),
+            time_limit(stopper, work.assignment.timeout_seconds),
+        ):
+            ended, kernel = await _execute(work, workspace, stopper, kernel, nb_man)
+            closing = asyncio.ensure_future(
+                _close(kernel, now=ended.outcome.state not in ("succeeded", "failed"))
+            )
+            try:
+                if stopper.reason is not None and stopper.reason.fenced:
+                    error = CellError(cell=None, name="RunnerLost", value=stopper.reason.value)
+                    ended.outcome = Outcome(state="lost", error=error)
+                else:
+                    # In a thread, so that the kernel shuts down meanwhile.
+                    ended.outcome = await asyncio.to_thread(_finish, work, ended.outcome, nb_man)
+            finally:
+                await closing
+            return ended
+    finally:
+        heartbeat.close()
+
+
+async def _execute(
+    work: _Work,
+    workspace: Workspace,
+    stopper: Stopper,
+    kernel: KernelProcess | None,
+    nb_man: list[NotebookExecutionManager],
+) -> tuple[EndedAttempt, KernelProcess | None]:
+    """Run the session; every failure becomes an ending. `nb_man` receives the notebook once there is one."""
+    try:
+        if kernel is None:
+            kernel = await KernelProcess.start(
+                work.assignment.kernel,
+                directory=work.directory,
+                log=workspace.path / "kernel.log",
+                hash_seed=await asyncio.to_thread(_seed_of_state, work),
+                lock=work.assignment.lock,
+            )
+        # The kernel boots in its own process while these import papermill, nbclient and nbformat here.
+        nb_man.append(work.notebook())
+        from respawn_jobs.runner.artifact_sync import ArtifactSync
+        from respawn_jobs.runner.recorder import Recorder
+
+        spool = work.spool or workspace.directory("spool")
+        collector = ArtifactSync(
+            work.port, work.assignment.run, spool / "artifacts", work.assignment.artifacts
+        )
+        recorder = Recorder(work.port, nb_man[0].nb, progress=collector.watching(work.progress))
+        session = _session_of(work, workspace, stopper, kernel, nb_man[0], recorder, spool)
+        collector.start()
+        try:
+            ending = await session.run()
+            await _keep_artifacts(collector, recorder, stopper)
+        finally:
+            collector.close()
+            recorder.close()
+        if stopper.reason is not None and stopper.reason.name == "Interrupted":
+            ending.exception = KeyboardInterrupt()
+        return EndedAttempt(ending.outcome, ending.exception), kernel
+    except KernelFailed as error:
+        return _failed("KernelStart", error), kernel
+    except Fenced as error:
+        stopper.request(Stop("lost", "RunnerLost", str(error), fenced=True))
+        return _failed("RunnerLost", error, "lost"), kernel
+    except InvalidInput as error:
+        return _failed("InvalidInput", error), kernel
+    except RespawnError as error:
+        return _failed("RunnerLost", error, "lost"), kernel
+    except Exception as error:
+        # The boundary of the attempt: a defect of ours or of an extension must still end in a recorded state.
+        log.exception("attempt %s of %s broke", work.assignment.attempt, work.assignment.run)
+        return _failed(type(error).__name__, error), kernel
+
+
+def _session_of(
+    work: _Work,
+    workspace: Workspace,
+    stopper: Stopper,
+    kernel: KernelProcess,
+    nb_man: NotebookExecutionManager,
+    recorder: Recorder,
+    spool: Path,
+) -> Session:
+    """Return the session that executes an attempt's notebook."""
+    from respawn_jobs.runner.confinement import Confinement
+    from respawn_jobs.runner.session import Session
+    from respawn_jobs.runner.session_end import SessionLimits
+    from respawn_kernels.exchange.messages import Options
+
+    assignment = work.assignment
+    return Session(
+        port=work.port,
+        nb_man=nb_man,
+        kernel=kernel,
+        stopper=stopper,
+        workspace=workspace,
+        recorder=recorder,
+        spool=spool,
+        confinement=Confinement(kernel, assignment.limits, spool, work.directory),
+        limits=SessionLimits.of(assignment, work.start_timeout),
+        measured=CELL_COST in assignment.can,
+        start_recorded=KERNEL_START in assignment.can,
+        resume=assignment.resume,
+        directory=assignment.directory,
+        share=assignment.checkpoint_share,
+        options=Options(
+            fork=assignment.snapshot_fork,
+            memory_mb=assignment.snapshot_memory_mb,
+            kernel_memory_bytes=assignment.limits.memory_bytes,
+        ),
+        client_options=work.client_options,
+    )
+
+
+def _seed_of_state(work: _Work) -> str | None:
+    """Return the hash seed of the state that is restored; None when there is none, or none is recorded."""
+    resume = work.assignment.resume
+    if resume is None or resume.manifest is None:
+        return None
+    try:
+        return Manifest.from_json(work.port.get_blob(resume.manifest)).hash_seed
+    except Fenced:
+        raise
+    except (RespawnError, OSError, ValueError) as error:  # the restore reports why
+        log.warning("the hash seed of the state that is resumed cannot be read: %s", error)
+        return None
+
+
+async def _keep_artifacts(collector: ArtifactSync, recorder: Recorder, stopper: Stopper) -> None:
+    """Wait for what the cells kept to be stored; what could not be is noted at its cell."""
+    if stopper.fenced:
+        return
+    for cell, note in await asyncio.to_thread(collector.drain, lambda: stopper.reason is not None):
+        log.warning("%s", note)
+        if cell in recorder.events and not stopper.fenced:
+            await recorder.note(cell, note)
+
+
+def _failed(name: str, error: Exception, state: Any = "failed") -> EndedAttempt:
+    return EndedAttempt(Outcome(state=state, error=CellError(cell=None, name=name, value=str(error))), error)
+
+
+def _finish(work: _Work, outcome: Outcome, nb_man: list[NotebookExecutionManager]) -> Outcome:
+    """Store the executed notebook and end the attempt; a refusal makes the outcome `lost`.
+
+    Whatever keeps the notebook from being stored, the end is reported: the service then puts the notebook
+    together from what was recorded.
+    """
+    if outcome.error is not None:
+        outcome = outcome.model_copy(update={"error": bounded_error(outcome.error)})
+    if LIMITS not in work.assignment.can:
+        outcome = outcome.model_copy(update={"limits": None})
+    try:
+        if nb_man:
+            outcome = outcome.model_copy(update={"notebook": _store_notebook(work, nb_man[0])})
+        work.port.finish(outcome)
+    except RespawnError as error:
+        log.warning("attempt %s could not be finished: %s", work.assignment.attempt, error)
+        lost = CellError(cell=None, name="RunnerLost", value=str(error))
+        return outcome.model_copy(update={"state": "lost", "error": lost})
+    return outcome
+
+
+def _store_notebook(work: _Work, nb_man: NotebookExecutionManager) -> str | None:
+    """Store the executed notebook; return its digest, or None when that cannot be done."""
+    from respawn_jobs.notebook.document import write_notebook
+    from respawn_jobs.notebook.masking import without_secrets
+    from respawn_kernels.digest import digest_of
+
+    try:
+        if not work.client_options:  # under papermill, papermill itself completes the notebook
+            nb_man.notebook_complete()
+        text = write_notebook(without_secrets(nb_man.nb)).encode(errors="replace")
+        work.port.put_blob(digest_of(text), text)
+    except Fenced:
+        raise
+    except Exception as error:  # noqa: BLE001  a notebook may hold anything, and its end is reported all the same
+        log.warning("the executed notebook of %s could not be stored: %s", work.assignment.run, error)
+        return None
+    return digest_of(text)
+
+
+async def _close(kernel: KernelProcess | None, *, now: bool) -> None:
+    if kernel is not None:
+        await kernel.close(now=now)
+
+
+def _growing_notebook(
+    port: RunnerPort, assignment: Assignment, output: Path | None
+) -> NotebookExecutionManager:
+    """Fetch, read and parameterize the assignment's notebook."""
+    from respawn_jobs.notebook.document import read_notebook
+    from respawn_jobs.notebook.parameterization import parameterize
+    from respawn_jobs.runner.kernel.notebook_client import GrowingNotebook
+
+    nb = read_notebook(port.get_blob(assignment.notebook).decode())
+    nb = parameterize(nb, assignment.parameters, assignment.kernel, assignment.language)
+    growing = GrowingNotebook(nb, output)
+    growing.notebook_start()
+    return growing
+
+
+def _working_directory(assignment: Assignment, workspace: Workspace) -> Path:
+    """Return the directory the notebook lay in while it exists, else an empty one that is removed later."""
+    if assignment.directory and Path(assignment.directory).is_dir():
+        return Path(assignment.directory)
+    return workspace.directory("work")

@@ -1,0 +1,123 @@
+"""Environments checked against their lock: what is missing, other, beside it or changed is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from respawn_environments.catalog import BuiltEnvironment, read
+from respawn_environments.drift import drift, installed_in
+from respawn_environments.programs import find_uv
+from respawn_jobs.cli.entry import run_command
+from support.tiny_environments import build, locked, offline, wheel
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of an environment with one package; tests work on copies of it."""
+    place = tmp_path_factory.mktemp("pristine")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        offline(monkeypatch, place / "wheels")
+        made = [wheel(place / "wheels"), wheel(place / "wheels", name="other")]
+        build(locked(place / "tiny", *made), place)
+    return place
+
+
+@pytest.fixture
+def environment(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BuiltEnvironment:
+    offline(monkeypatch, pristine / "wheels")
+    shutil.copytree(pristine / "envs", tmp_path / "envs", symlinks=True)
+    (directory,) = (tmp_path / "envs").glob("tiny-*")
+    found = read(directory)
+    assert found is not None
+    return found
+
+
+def packages_of(environment: BuiltEnvironment) -> Path:
+    (place,) = environment.directory.glob("lib/python*/site-packages")
+    return place
+
+
+def differences(environment: BuiltEnvironment) -> list[tuple[str, str]]:
+    record = environment.record
+    found = drift(environment.lock, installed_in(environment.python), records=record.records)
+    return [(one.kind.value, Path(one.subject).name) for one in found]
+
+
+def test_each_way_of_drifting_is_named(environment: BuiltEnvironment) -> None:
+    assert differences(environment) == []
+    place = packages_of(environment)
+    (place / "tiny_thing.py").write_text("value = 4\n")
+    assert differences(environment) == [("changed", "tiny-thing")]
+    (place / "tiny_thing.py").unlink()
+    assert differences(environment) == [("changed", "tiny-thing")]
+    (place / "tiny_thing.py").write_text("value = 3\n")
+    assert differences(environment) == []
+
+    record = place / "tiny_thing-1.0.dist-info" / "RECORD"
+    whole = record.read_text()
+    record.write_text(whole.replace("tiny_thing.py,sha256=", "tiny_thing.py,sha256=A"))
+    assert set(differences(environment)) == {("changed", "tiny-thing")}
+    record.unlink()
+    assert ("unchecked", "tiny-thing") in differences(environment)
+    record.write_text(whole)
+
+    metadata = place / "tiny_thing-1.0.dist-info" / "METADATA"
+    written = metadata.read_text()
+    metadata.write_text(written.replace("Version: 1.0", "Version: 1.1"))
+    assert ("version", "tiny-thing") in differences(environment)
+    metadata.write_text(written)
+
+    (place / "helper.py").write_text("")
+    assert differences(environment) == [("beside", "helper.py")]
+    (place / "helper.py").unlink()
+    shutil.rmtree(place / "other-1.0.dist-info")
+    assert differences(environment) == [("missing", "other"), ("beside", "other.py")]
+
+
+def test_what_is_installed_beside_the_lock_is_named(environment: BuiltEnvironment, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    beside = wheel(tmp_path / "more", name="beside")
+    uv = find_uv()
+    assert uv is not None
+    install = [*uv, "pip", "install", "--quiet", "--python", environment.python, "--no-deps"]
+    subprocess.run([*install, "--find-links", tmp_path / "more", "beside==1.0"], check=True)
+    assert differences(environment) == [("beside", "beside")]
+    subprocess.run([*install, beside, "--reinstall"], check=True)
+    assert differences(environment) == [("origin", "beside")]
+    (packages_of(environment) / "beside-1.0.dist-info" / "direct_url.json").write_text(
+        json.dumps({"url": f"file://{project}", "dir_info": {"editable": True}})
+    )
+    (told,) = [
+        one for one in drift(environment.lock, installed_in(environment.python)) if one.kind == "origin"
+    ]
+    assert told.message == f"beside 1.0 is used from {project}, which the lock does not pin"
+
+
+def test_the_command_tells_all_and_ends_with_1(
+    environment: BuiltEnvironment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RESPAWN_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("RESPAWN_ENVIRONMENTS", str(tmp_path / "envs"))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert run_command(["kernels", "check", "tiny"]) == 0
+    out = capsys.readouterr().out
+    assert f"{environment.directory.name}: as its lock" in out
+    assert "known vulnerabilities were not checked: " in out
+    (packages_of(environment) / "tiny_thing.py").write_text("value = 4\n")
+    assert run_command(["kernels", "check", "--no-audit"]) == 1
+    assert "tiny_thing.py has other bytes than its RECORD says" in capsys.readouterr().out
+    assert run_command(["kernels", "check", "--no-audit", "--json"]) == 1
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["hash"], len(told["drift"])) == (environment.record.hash, 1)
+    assert run_command(["kernels", "check", "absent"]) == 2
+    assert "no environment 'absent'" in capsys.readouterr().err

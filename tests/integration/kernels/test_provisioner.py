@@ -1,0 +1,236 @@
+"""Kernels of our environments in a person's server, and wherever else jupyter_client starts one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import httpx
+import papermill
+import psutil
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+
+from respawn_environments import private_sockets
+from respawn_environments.warm.warm_kernels import WarmKernels
+from respawn_server.kernel import Kernels
+from support.jupyter import Jupyter, running_jupyter
+from support.notebooks import notebook, text
+from support.processes import runs
+from support.provisioners import entry_point, kernelspec
+from support.waiting import wait_for
+from support.warm import ready, warm
+
+__all__ = ["warm"]
+
+pytestmark = [pytest.mark.integration, pytest.mark.long]
+
+KERNEL = "respawn-test"
+SECRETS = {
+    "JUPYTERHUB_API_TOKEN": "secret-of-the-hub",
+    "JPY_API_TOKEN": "secret-of-the-hub",
+    "RESPAWN_TOKEN": "secret-of-the-service",
+    "RESPAWN_DB_URL": "secret-of-the-service",
+    "CONFIGPROXY_AUTH_TOKEN": "secret-of-the-proxy",
+}
+LOOK = """
+import json, os, random
+print(json.dumps({
+    "pid": os.getpid(),
+    "environ": dict(os.environ),
+    "cmdline": open("/proc/self/cmdline").read(),
+    "draws": [random.random(), os.urandom(8).hex()],
+    "session": get_ipython().kernel.session.session,
+}))
+"""
+WAITS = """
+import time
+try:
+    print('waits', flush=True); time.sleep(60)
+except KeyboardInterrupt:
+    print('interrupted')
+"""
+
+
+@contextmanager
+def connected(server: Jupyter, kernel: str) -> Iterator[tuple[BlockingKernelClient, dict[str, Any]]]:
+    """Give a client of a server's kernel, as `jupyter console --existing` is one, and its connection file."""
+    file = server.root.parent / "runtime" / f"kernel-{kernel}.json"
+    client = BlockingKernelClient(connection_file=str(file))
+    client.load_connection_file()
+    client.start_channels()
+    try:
+        wait_for(lambda: answers(client), 60, "the kernel")
+        yield client, json.loads(file.read_text())
+    finally:
+        client.stop_channels()
+
+
+def answers(client: BlockingKernelClient) -> bool:
+    """Return whether a kernel is up; `wait_for_ready` takes one that is slow to start for a dead one."""
+    client.kernel_info()
+    try:
+        client.get_shell_msg(timeout=1)
+        client.get_iopub_msg(timeout=0.2)
+    except Empty:
+        return False
+    return True
+
+
+def printed(client: BlockingKernelClient, code: str, *, meanwhile: Any = None) -> str:
+    heard: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "stream":
+            heard.append(message["content"]["text"])
+            if meanwhile is not None and len(heard) == 1:
+                meanwhile()
+
+    reply = client.execute_interactive(code, timeout=60, output_hook=hear)
+    assert reply["content"]["status"] == "ok", reply["content"]
+    return "".join(heard)
+
+
+def started(client: httpx.Client) -> str:
+    answer = client.post("/api/kernels", json={"name": KERNEL})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def look(server: Jupyter, kernel: str) -> dict[str, Any]:
+    with connected(server, kernel) as (client, connection):
+        seen: dict[str, Any] = json.loads(printed(client, LOOK))
+    return {**seen, "connection": connection, "warm": "respawn_environments.warm.zygote" in seen["cmdline"]}
+
+
+def zygotes_of(server: int, *kernels: int) -> list[int]:
+    """Return the processes of a server that fork kernels; a forked kernel has the same command line."""
+    children = psutil.Process(server).children()
+    named = [one.pid for one in children if "respawn_environments.warm.zygote" in one.cmdline()]
+    return [pid for pid in named if pid not in kernels]
+
+
+def test_a_persons_server_has_its_second_kernel_from_a_zygote(tmp_path: Path) -> None:
+    environment = {
+        **SECRETS,
+        "JUPYTERHUB_USER": "ada",
+        "JUPYTER_PATH": str(kernelspec(tmp_path / "jupyter", KERNEL)),
+        "PYTHONPATH": f"{entry_point(tmp_path / 'plugin')}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+    }
+    with running_jupyter(tmp_path / "server", environment) as server, server.client() as http:
+        first = look(server, started(http))
+        assert not first["warm"]
+
+        def comes_warm() -> str | None:
+            kernel = started(http)
+            if look(server, kernel)["warm"]:
+                return kernel
+            http.delete(f"/api/kernels/{kernel}")
+            return None
+
+        kernel = wait_for(comes_warm, 120, "the zygote's imports")
+        second = look(server, kernel)
+        for seen in (first, second):
+            assert not {name for name, value in seen["environ"].items() if "secret-of" in value}
+            assert seen["environ"]["JUPYTERHUB_USER"] == "ada"
+            place = Path(seen["connection"]["ip"]).parent
+            assert seen["connection"]["transport"] == "ipc"
+            assert place.stat().st_mode & 0o777 == 0o700
+            assert max(len(os.fsencode(path)) for path in place.iterdir()) < 100
+        assert not set(first["draws"]) & set(second["draws"])
+        assert first["session"] != second["session"]
+        assert first["connection"]["key"] != second["connection"]["key"]
+
+        with connected(server, kernel) as (client, _):
+            interrupt = f"/api/kernels/{kernel}/interrupt"
+            assert printed(client, WAITS, meanwhile=lambda: http.post(interrupt)) == "waits\ninterrupted\n"
+            printed(client, "kept = 1")
+            assert http.post(f"/api/kernels/{kernel}/restart").status_code == 200
+            wait_for(lambda: answers(client), 60, "the kernel")  # at the same sockets, by the same client
+            assert printed(client, "print('kept' in globals())") == "False\n"
+        again = look(server, kernel)
+        assert again["warm"]
+        assert again["pid"] != second["pid"]
+        assert again["connection"] == second["connection"]
+        assert not runs(second["pid"])
+
+        places = {Path(seen["connection"]["ip"]).parent for seen in (first, second)}
+        [zygote] = zygotes_of(psutil.Process(again["pid"]).ppid(), again["pid"])
+        assert http.delete(f"/api/kernels/{kernel}").status_code == 204
+        assert not Path(second["connection"]["ip"]).parent.exists()
+    wait_for(
+        lambda: not any(runs(pid) for pid in (zygote, first["pid"], again["pid"])),
+        30,
+        "the end of all processes",
+    )
+    assert not [place for place in places if place.exists()]
+
+
+def test_papermill_runs_over_private_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(kernelspec(tmp_path / "jupyter", KERNEL)))
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "secret")
+    monkeypatch.syspath_prepend(str(entry_point(tmp_path / "plugin")))
+    cell = (
+        "import json, os\nfrom ipykernel.connect import get_connection_info\n"
+        "info = json.loads(get_connection_info())\n"
+        "print(info['transport'], info['ip'], 'JUPYTERHUB_API_TOKEN' in os.environ)"
+    )
+    (tmp_path / "one.ipynb").write_text(text(notebook(cell)))
+    executed = papermill.execute_notebook(
+        tmp_path / "one.ipynb", tmp_path / "out.ipynb", kernel_name=KERNEL, progress_bar=False
+    )
+    transport, ip, token = executed.cells[-1].outputs[0].text.split()
+    assert (transport, token) == ("ipc", "False")
+    assert not Path(ip).parent.exists()
+
+
+def test_debug_notebooks_and_variables_of_one_kernel_work_in_a_warm_one(
+    warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(kernelspec(tmp_path / "jupyter", KERNEL)))
+    monkeypatch.syspath_prepend(str(entry_point(tmp_path / "plugin")))
+    code = "import os; print(os.environ['JPY_SESSION_NAME'])"
+
+    async def both() -> list[tuple[str, str | None]]:
+        managers = AsyncMappingKernelManager(root_dir=str(tmp_path), connection_dir=str(tmp_path))
+        seen = []
+        for name in ("first.ipynb", "second.ipynb"):
+            environment = {**os.environ, "JPY_SESSION_NAME": name}
+            kernel = await managers.start_kernel(kernel_name=KERNEL, env=environment)
+            await managers.get_kernel(kernel).ready
+            executed = await Kernels(None, managers, None).execute(kernel, code)
+            seen.append((executed.outputs[0]["text"], managers.get_kernel(kernel).provisioner.plain_start))
+            await managers.shutdown_kernel(kernel)
+            ready(warm)
+        return seen
+
+    assert asyncio.run(both()) == [
+        ("first.ipynb\n", "no kernel like it was used here before"),
+        ("second.ipynb\n", None),
+    ]
+
+
+def test_sockets_at_which_a_kernel_listens_are_kept_however_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="rs-", dir="/tmp") as parent:
+        monkeypatch.setattr(private_sockets, "_parents", lambda: iter([Path(parent)]))
+        lives, ended = private_sockets.make_directory(), private_sockets.make_directory()
+        with socket.socket(socket.AF_UNIX) as kernel, socket.socket(socket.AF_UNIX) as killed:
+            kernel.bind(f"{private_sockets.address(lives)}-1")
+            kernel.listen()
+            killed.bind(f"{private_sockets.address(ended)}-1")
+            killed.close()  # its file stays, as that of a kernel that was killed
+            for directory in (lives, ended):
+                os.utime(directory, (0, 0))
+            private_sockets.remove_abandoned()
+            assert list(Path(parent).iterdir()) == [lives]
