@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -37,6 +38,16 @@ def notebook(
 def text(nb: NotebookNode) -> str:
     """Return a notebook's text."""
     return nbformat.writes(nb)
+
+
+def printed_by(cell: Mapping[str, Any]) -> str:
+    """Return what a cell printed, in one text.
+
+    A kernel sends what there is five times a second, so one `print` may come in two outputs. `cell` is
+    as `nbformat` gives it, or as the JSON of a notebook has it.
+    """
+    streams = [one["text"] for one in cell["outputs"] if one["output_type"] == "stream"]
+    return "".join(part for text in streams for part in text)
 
 
 def _code(source: str, cell_id: str, tags: list[str]) -> NotebookNode:

@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from support.notebooks import notebook
+from support.notebooks import notebook, printed_by
 from truth.commands import Place, found, reference
 from truth.comparing import Difference, announced, differences, is_named, losses_in, outputs
 from truth.composing import CAPTURES, WAYS, Case, case, compose, hostile_case
@@ -202,8 +202,8 @@ def test_kernels_of_a_warm_case_are_forked_from_a_process_that_hides_what_it_has
         (tmp_path / "out.ipynb").unlink(missing_ok=True)
         done = place.command(*command)
         assert done.returncode == 0, done.stderr
-        printed = nbformat.read(tmp_path / "out.ipynb", 4).cells[0].outputs[0].text
-        assert printed == "respawn_environments.warm.zygote False\n"
+        shown = printed_by(nbformat.read(tmp_path / "out.ipynb", 4).cells[0])
+        assert shown == "respawn_environments.warm.zygote False\n"
 
 
 @pytest.mark.long

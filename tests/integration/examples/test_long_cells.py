@@ -10,7 +10,7 @@ import pytest
 
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.notebook.document import read_notebook
-from support.notebooks import notebook, text
+from support.notebooks import notebook, printed_by, text
 from support.sources import ROOT
 
 pytestmark = pytest.mark.integration
@@ -37,7 +37,7 @@ def respawn(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
 
 
 def printed(report: dict) -> str:
-    return str(read_notebook(Path(report["notebook"]).read_text()).cells[-1].outputs[0].text)
+    return printed_by(read_notebook(Path(report["notebook"]).read_text()).cells[-1])
 
 
 @pytest.mark.long
@@ -58,6 +58,6 @@ def test_the_training_loop_goes_on_from_its_last_epoch(tmp_path: Path, capsys) -
     fixed.write_text(text(notebook(setup, watched, show)))
     resumed = respawn(capsys, "resume", failed["run"], "--notebook", str(fixed))
     assert resumed.get("state") == "succeeded", resumed
-    epochs = read_notebook(Path(resumed["notebook"]).read_text()).cells[1].outputs[0].text.split()
+    epochs = printed_by(read_notebook(Path(resumed["notebook"]).read_text()).cells[1]).split()
     assert epochs == [str(epoch) for epoch in range(13, 21)]
     assert printed(resumed) == expected

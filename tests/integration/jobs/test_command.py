@@ -18,7 +18,7 @@ import pytest
 from respawn_jobs.cli.entry import run_command
 from support.grammars import compiled_grammars
 from support.lengths import quick
-from support.notebooks import notebook, text
+from support.notebooks import notebook, printed_by, text
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -58,7 +58,7 @@ def test_a_run_that_succeeds_exits_with_0(respawn) -> None:
     status, told = respawn("run", "report.ipynb", "--output", "out.ipynb")
     assert (status, told["state"], told["error"], told["notebook"]) == (0, "succeeded", None, "out.ipynb")
     assert [(cell["index"], cell["state"]) for cell in told["cells"]] == [(0, "executed"), (1, "executed")]
-    assert nbformat.read("out.ipynb", 4).cells[1].outputs[0].text == "1\n"
+    assert printed_by(nbformat.read("out.ipynb", 4).cells[1]) == "1\n"
 
 
 def test_an_older_file_is_not_taken_for_the_notebook_of_a_run_whose_kernel_never_started(
@@ -98,7 +98,7 @@ def test_a_run_that_fails_exits_with_1_and_can_be_debugged_and_resumed(respawn) 
     assert (status, planned["first"]) == (0, 1)
     status, resumed = respawn("resume", failed["run"], "--notebook", "debug.ipynb")
     assert (status, [cell["state"] for cell in resumed["cells"]]) == (0, ["reused", "executed", "executed"])
-    assert nbformat.read(resumed["notebook"], 4).cells[-1].outputs[0].text == "2\n"
+    assert printed_by(nbformat.read(resumed["notebook"], 4).cells[-1]) == "2\n"
     status, refused = respawn("resume", failed["run"])
     assert (status, refused["error"]) == (2, "conflict")
 
@@ -254,7 +254,7 @@ def test_a_killed_run_is_lost_and_goes_on_from_its_last_finished_cell(
     write("fixed.ipynb", SLOW[0], "pass", SLOW[2])
     status, resumed = respawn("resume", run["id"], "--notebook", "fixed.ipynb")
     assert (status, [cell["state"] for cell in resumed["cells"]]) == (0, ["reused", "executed", "executed"])
-    assert nbformat.read(resumed["notebook"], 4).cells[-1].outputs[0].text == "42\n"
+    assert printed_by(nbformat.read(resumed["notebook"], 4).cells[-1]) == "42\n"
 
 
 def _seen(respawn) -> bool:

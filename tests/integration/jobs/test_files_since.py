@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import ran
-from support.notebooks import notebook, text
+from support.notebooks import notebook, printed_by, text
 
 pytestmark = pytest.mark.integration
 
@@ -24,8 +24,7 @@ def write(name: str, *cells: str, **tags: list[str]) -> None:
 
 
 def shown(run: dict) -> str:
-    outputs = json.loads(Path(run["notebook"]).read_text())["cells"][-1]["outputs"]
-    return "".join(outputs[0]["text"])
+    return printed_by(json.loads(Path(run["notebook"]).read_text())["cells"][-1])
 
 
 TEMPORARY = {

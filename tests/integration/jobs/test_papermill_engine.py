@@ -17,7 +17,7 @@ from respawn_jobs.embedded.local_store import data_directory, owner
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.runs import RunDetail, RunState
 from support.lengths import quick
-from support.notebooks import notebook, text
+from support.notebooks import notebook, printed_by, text
 
 pytestmark = pytest.mark.integration
 
@@ -99,10 +99,12 @@ def test_parameters_get_the_types_that_the_notebook_declares(tmp_path: Path) -> 
     source.write_text(text(nb))
     values = {"day": "2026-01-31", "where": "/data", "n": "seven"}
     execute_notebook(source, out, values, engine_name="respawn", progress_bar=False, cwd=tmp_path)
-    printed = nbformat.read(out, 4).cells[-1].outputs[0].text
-    assert printed == "datetime.date(2026, 1, 31) PosixPath('/data') 'seven'\n", "what does not fit stays"
+    assert (
+        printed_by(nbformat.read(out, 4).cells[-1])
+        == "datetime.date(2026, 1, 31) PosixPath('/data') 'seven'\n"
+    ), "what does not fit stays"
     execute_notebook(source, out, {"n": 2}, engine_name="respawn", progress_bar=False, cwd=tmp_path)
-    assert nbformat.read(out, 4).cells[-1].outputs[0].text.endswith(" 2\n")
+    assert printed_by(nbformat.read(out, 4).cells[-1]).endswith(" 2\n")
 
 
 def test_scratch_cells_are_left_out(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.cli.entry import run_command
-from support.notebooks import notebook, text
+from support.notebooks import notebook, printed_by, text
 
 pytestmark = pytest.mark.integration
 CELLS = (
@@ -58,8 +58,8 @@ def test_a_resume_with_another_parameter_runs_what_depends_on_it(
     told = json.loads(capsys.readouterr().out)
     states = [cell["state"] for cell in told["cells"]]
     assert (states[0], states[2], states[3], states[4]) == ("reused", "reused", "executed", "executed")
-    outputs = json.loads(Path(told["notebook"]).read_text())["cells"][7]["outputs"]
-    assert "[5, 10] first" in "".join(outputs[0]["text"])
+    cells = json.loads(Path(told["notebook"]).read_text())["cells"]
+    assert "[5, 10] first" in printed_by(cells[7])
 
 
 def test_a_parameter_that_does_not_fit_is_refused(failed: str, capsys: pytest.CaptureFixture[str]) -> None:

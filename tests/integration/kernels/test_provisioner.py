@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty
@@ -24,7 +24,7 @@ from respawn_environments import private_sockets
 from respawn_environments.warm.warm_kernels import WarmKernels
 from respawn_server.kernel import Kernels
 from support.jupyter import Jupyter, running_jupyter
-from support.notebooks import notebook, text
+from support.notebooks import notebook, printed_by, text
 from support.processes import runs
 from support.provisioners import entry_point, kernelspec
 from support.waiting import wait_for
@@ -76,14 +76,22 @@ def connected(server: Jupyter, kernel: str) -> Iterator[tuple[BlockingKernelClie
 
 
 def answers(client: BlockingKernelClient) -> bool:
-    """Return whether a kernel is up; `wait_for_ready` takes one that is slow to start for a dead one."""
-    client.kernel_info()
-    try:
-        client.get_shell_msg(timeout=1)
-        client.get_iopub_msg(timeout=0.2)
-    except Empty:
-        return False
-    return True
+    """Return whether a kernel is up; `wait_for_ready` takes one that is slow to start for a dead one.
+
+    Both channels must have something that answers this question. After a restart, what the kernel before it
+    sent may still be there while the client has not yet connected again to what the new one publishes.
+    """
+    asked = client.kernel_info()
+
+    def heard(get: Callable[..., dict[str, Any]], limit: float) -> bool:
+        try:
+            while get(timeout=limit)["parent_header"].get("msg_id") != asked:
+                pass
+        except Empty:
+            return False
+        return True
+
+    return heard(client.get_shell_msg, 1) and heard(client.get_iopub_msg, 0.2)
 
 
 def printed(client: BlockingKernelClient, code: str, *, meanwhile: Any = None) -> str:
@@ -188,7 +196,7 @@ def test_papermill_runs_over_private_sockets(tmp_path: Path, monkeypatch: pytest
     executed = papermill.execute_notebook(
         tmp_path / "one.ipynb", tmp_path / "out.ipynb", kernel_name=KERNEL, progress_bar=False
     )
-    transport, ip, token = executed.cells[-1].outputs[0].text.split()
+    transport, ip, token = printed_by(executed.cells[-1]).split()
     assert (transport, token) == ("ipc", "False")
     assert not Path(ip).parent.exists()
 
@@ -208,7 +216,7 @@ def test_debug_notebooks_and_variables_of_one_kernel_work_in_a_warm_one(
             kernel = await managers.start_kernel(kernel_name=KERNEL, env=environment)
             await managers.get_kernel(kernel).ready
             executed = await Kernels(None, managers, None).execute(kernel, code)
-            seen.append((executed.outputs[0]["text"], managers.get_kernel(kernel).provisioner.plain_start))
+            seen.append((printed_by(executed), managers.get_kernel(kernel).provisioner.plain_start))
             await managers.shutdown_kernel(kernel)
             ready(warm)
         return seen

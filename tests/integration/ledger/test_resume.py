@@ -19,7 +19,7 @@ from respawn_jobs.model.plans import PlanAction
 from respawn_jobs.model.runs import CellError
 from respawn_jobs.notebook.document import read_notebook, strip_debug, write_notebook
 from support.fixes import AGAIN, fixed
-from support.notebooks import notebook, text
+from support.notebooks import notebook, printed_by, text
 from support.runners import PlayedRunner, printed
 
 pytestmark = pytest.mark.integration
@@ -226,7 +226,7 @@ def test_a_runner_that_dies_between_begin_and_its_first_event_keeps_the_reused_c
     ledger.lose(runner.attempt, "killed")
     assert [cell.state for cell in ada.show(second.id).cells] == ["reused", "reused", "skipped"]
     executed = read_notebook(ada.notebook(second.id))
-    assert executed.cells[1].outputs[0].text == "cell 1\n"
+    assert printed_by(executed.cells[1]) == "cell 1\n"
     assert ada.resume(second.id, AGAIN).resume_from == 2
 
 

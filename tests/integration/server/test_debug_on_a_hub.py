@@ -15,6 +15,7 @@ from respawn_jobs.errors import Conflict
 from respawn_jobs.model.runs import CellState, Run, RunState
 from support.browser import sign_in
 from support.hub import RunningHub
+from support.notebooks import printed_by
 from support.servers import Server, fail, finished
 from support.waiting import wait_for
 
@@ -68,7 +69,7 @@ def test_notebook_shows_what_was_restored_and_why_it_failed(server: Server, open
     restored = str(notebook.cells[1].outputs)
     assert "prices" in restored
     assert "total" in restored
-    assert notebook.cells[3].outputs[0].text == "4\n"
+    assert printed_by(notebook.cells[3]) == "4\n"
     assert notebook.cells[4].outputs[-1].ename == "KeyError"
     assert notebook.metadata.respawn.failing_cell_id == notebook.cells[4].id
 

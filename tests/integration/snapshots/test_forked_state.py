@@ -18,7 +18,7 @@ from respawn_kernels.exchange.messages import SAVE, HeldChildFiles
 from respawn_kernels.exchange.restore_point import run_directory
 from support.kernels import AGENT, running_kernel
 from support.lengths import quick
-from support.notebooks import notebook, text
+from support.notebooks import notebook, printed_by, text
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -52,7 +52,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
     done = papermill.execute_notebook(
         str(directory / "nb.ipynb"), None, cwd=str(directory), progress_bar=False
     )
-    return "".join(done.cells[-1].outputs[0]["text"])
+    return printed_by(done.cells[-1])
 
 
 @pytest.mark.parametrize("way", quick({0, 2}, FAILS))

@@ -12,7 +12,7 @@ from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.notebook.document import read_notebook
-from support.notebooks import notebook, text
+from support.notebooks import notebook, printed_by, text
 from support.runners import PlayedRunner, printed
 
 pytestmark = [pytest.mark.integration, pytest.mark.s3]
@@ -33,7 +33,7 @@ def test_a_run_is_lost_and_resumed_with_all_its_blobs_on_s3(s3_server, tmp_path,
     ledger.lose(runner.attempt, "killed by signal 9")
 
     assert ada.outputs(run.id, 1) == [printed(1)]
-    assert read_notebook(ada.notebook(run.id)).cells[1].outputs[0].text == "cell 1\n"
+    assert printed_by(read_notebook(ada.notebook(run.id)).cells[1]) == "cell 1\n"
     resumed = ada.resume(run.id, ResumeRequest())
     following = PlayedRunner(ledger, resumed.id)
     assert following.assignment.resume.first == 2
@@ -60,5 +60,5 @@ def test_the_command_keeps_state_on_s3_and_resumes_from_there(s3_server, tmp_pat
     assert run_command(["resume", failed["run"], "--notebook", str(fixed), "--json"]) == 0
     resumed = json.loads(capsys.readouterr().out)
     assert [cell["state"] for cell in resumed["cells"]] == ["reused", "executed", "executed"]
-    assert read_notebook(Path(resumed["notebook"]).read_text()).cells[2].outputs[0].text == "50001\n"
+    assert printed_by(read_notebook(Path(resumed["notebook"]).read_text()).cells[2]) == "50001\n"
     assert not (tmp_path / "data" / "blobs").exists()
