@@ -50,6 +50,24 @@ def printed_by(cell: Mapping[str, Any]) -> str:
     return "".join(part for text in streams for part in text)
 
 
+def with_whole_streams(values: list[Any]) -> list[Any]:
+    """Return the values of a notebook's list; what a cell printed at one go is one output, in lines."""
+    joined: list[Any] = []
+    for value in values:
+        before = joined[-1] if joined else None
+        if _is_stream(value) and _is_stream(before) and value["name"] == before["name"]:
+            before["text"] = before["text"] + value["text"]
+        else:
+            joined.append(value)
+    for stream in filter(_is_stream, joined):
+        stream["text"] = "".join(stream["text"]).splitlines(keepends=True)
+    return joined
+
+
+def _is_stream(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("output_type") == "stream"
+
+
 def _code(source: str, cell_id: str, tags: list[str]) -> NotebookNode:
     metadata = {"tags": tags} if tags else {}
     return nbformat.v4.new_code_cell(source, id=cell_id, metadata=metadata)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from respawn_jobs.notebook.document import TAG_ERROR_MARKER
-from support.notebooks import printed_by
+from support.notebooks import printed_by, with_whole_streams
 
 pytestmark = pytest.mark.integration
 
@@ -85,26 +85,8 @@ def _lasting(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _lasting(inner) for name, inner in value.items() if name not in _PASSING}
     if isinstance(value, list):
-        return _joined([_lasting(inner) for inner in value])
+        return with_whole_streams([_lasting(inner) for inner in value])
     return re.sub(r"ipykernel_\d+", "ipykernel", value) if isinstance(value, str) else value
-
-
-def _joined(values: list[Any]) -> list[Any]:
-    """Return a list in which what a cell printed at one go is one output; a kernel may send it in several."""
-    joined: list[Any] = []
-    for value in values:
-        before = joined[-1] if joined else None
-        if _is_stream(value) and _is_stream(before) and value["name"] == before["name"]:
-            before["text"] = before["text"] + value["text"]
-        else:
-            joined.append(value)
-    for stream in filter(_is_stream, joined):
-        stream["text"] = "".join(stream["text"]).splitlines(keepends=True)
-    return joined
-
-
-def _is_stream(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("output_type") == "stream"
 
 
 def code(source: str, *tags: str, **more: Any) -> dict[str, Any]:
