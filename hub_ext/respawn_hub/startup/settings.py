@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     import_megabytes: int = Field(default=10_240, ge=1)
     """How large an archive may be that is imported."""
     quota_stored_megabytes: int | None = Field(default=None, ge=1)
-    """How many MB (of a million bytes) each namespace may store; None for any number."""
+    """How many MiB each namespace may store; None for any number."""
     quota_waiting_runs: int | None = Field(default=10_000, ge=1)
     """How many runs of each namespace may wait."""
     kernel_memory_megabytes: int | None = Field(default=None, ge=MIN_MEMORY_BYTES >> 20)
