@@ -86,7 +86,7 @@ JOBS: Faces = {
     ),
     "ledger.notices": ALL,
     "ledger.jobs": _modules(
-        "catalog current_version promotion settings trigger_compatibility version_contents"
+        "catalog current_version environments promotion settings trigger_compatibility version_contents"
     ),
     "ledger.resume": ALL,
     "ledger.archive": ALL,

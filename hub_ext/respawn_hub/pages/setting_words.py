@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from respawn_hub.pages.templating import duration
+from respawn_jobs.model.kernels import EnvironmentDetail
 from respawn_jobs.model.limits import MEMORY_TOO_SMALL, OUT_OF_MEMORY
 from respawn_jobs.model.runs import RunDetail
 from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
@@ -64,6 +65,20 @@ def words(settings: JobSettings) -> list[tuple[str, str]]:
     if settings.deadline:
         rows.append(("Deadline", f"{settings.deadline.time} {settings.deadline.tz}"))
     return rows
+
+
+def resource_words(environment: EnvironmentDetail) -> list[str]:
+    """Return what a kernel of an environment may take, as far as the environment says, in words."""
+    parts = []
+    if environment.memory_bytes is not None:
+        parts.append(f"{how_large(environment.memory_bytes)} of memory")
+    if environment.cpus is not None:
+        parts.append(how_many(environment.cpus, "core"))
+    if environment.processes is not None:
+        parts.append(how_many(environment.processes, "process", "processes"))
+    if environment.disk_bytes is not None:
+        parts.append(f"{how_large(environment.disk_bytes)} more in its directory")
+    return parts
 
 
 def more_memory(detail: RunDetail) -> int | None:

@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     """How many processes it may have, likewise."""
     kernel_disk_megabytes: int | None = Field(default=None, ge=1)
     """By how many MiB its run's directory may grow, likewise."""
+    images: Path | None = None
+    """Where the hub's own environments of kernels are written, a directory with an environment.toml each."""
     audit_heads: str | None = None
     """Path or URL where heads of the audit trail are kept, outside of what the service can rewrite."""
     audit_heads_seconds: float = Field(default=300.0, ge=1)

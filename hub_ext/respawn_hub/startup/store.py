@@ -38,4 +38,5 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
     mebibytes = settings.quota_stored_megabytes
     ledger.set_quotas(Quotas(mebibytes << 20 if mebibytes else None, settings.quota_waiting_runs))
     ledger.set_kernel_limits(settings.kernel_limits)
+    ledger.set_environment_places(data / "environments", settings.images)
     return ledger
