@@ -3,7 +3,7 @@
     python hatch_build.py
 
 They come from `node_modules` (`npm ci`, pinned by package-lock.json) and from the installed Bokeh. They are
-some 13 MB, so git does not hold them. `make setup` calls this; a wheel and a source archive are built only
+some 13 MiB, so git does not hold them. `make setup` calls this; a wheel and a source archive are built only
 with all of them, and whoever installs one needs neither npm nor Bokeh.
 """
 

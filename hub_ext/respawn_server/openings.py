@@ -13,6 +13,7 @@ from typing import Any, Literal, TypedDict
 
 from respawn_jobs.errors import Corrupt, NotFound, RespawnError
 from respawn_jobs.model.debug_bundle import DebugBundle
+from respawn_kernels.sizes import how_large
 from respawn_server.connection import HubConnection
 from respawn_server.kernel import Kernels
 from respawn_server.notebooks import Notebooks
@@ -205,7 +206,9 @@ class Opening:
         self._step("download")
 
         def progress(there: int, total: int) -> None:
-            self._loop.call_soon_threadsafe(self._step, "download", f"{_size(there)} of {_size(total)}")
+            self._loop.call_soon_threadsafe(
+                self._step, "download", f"{how_large(there)} of {how_large(total)}"
+            )
 
         service, directory = self._connection.service(), run_directory(self.run)
         try:
@@ -228,11 +231,11 @@ class Opening:
             return
         size = bundle.checkpoint.size if bundle.checkpoint else 0
         left = fetch.left
-        detail = _size(size)
+        detail = how_large(size)
         if left:
             # The kernel waits for what it needs, and says so.
             await asyncio.to_thread(fetch.in_background)
-            detail = f"{_size(size - left)} of {_size(size)}; the rest comes while you work"
+            detail = f"{how_large(size - left)} of {how_large(size)}; the rest comes while you work"
         if fetch.error is not None:
             # Variables that need no other data load; the others say so when they are used.
             detail = f"some of it cannot be had: {fetch.error}"
@@ -306,13 +309,3 @@ def _sparingly(progress: Callable[[int, int], Any]) -> Callable[[int, int], None
             progress(there, total)
 
     return report
-
-
-def _size(count: int) -> str:
-    """Return a byte count for people, such as `12.3 MB`."""
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError("unreachable")

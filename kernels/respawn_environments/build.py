@@ -30,10 +30,11 @@ from respawn_environments.errors import (
     NoInterpreter,
 )
 from respawn_environments.interpreters import Interpreter, find_interpreters, interpreter
-from respawn_environments.kernelspecs import PROVISIONER
+from respawn_environments.kernelspecs import LOGO, PROVISIONER
 from respawn_environments.lockfile import environment_hash, lock_hash, made_of, read_lock
 from respawn_environments.own_wheel import OwnWheel
 from respawn_environments.programs import Progress, find_uv, run
+from respawn_environments.shown.icons import icon
 from respawn_kernels import hash_seed
 from respawn_kernels.counting import how_many
 from respawn_kernels.digest import write_whole
@@ -352,14 +353,16 @@ def _install_kernelspec(source: EnvironmentSource, built: BuiltEnvironment, pref
             "respawn": {**ours, **{key: value for key, value in asked.items() if value}},
         },
     }
+    files = {LOGO: icon(source), "kernel.json": json.dumps(spec, indent=1).encode()}
     directory = _kernelspec(source.name, prefix)
     directory.mkdir(parents=True, exist_ok=True)
     with _kept(built):
         catalog.note_kernelspec(built.directory, directory)
-        path, text = directory / "kernel.json", json.dumps(spec, indent=1).encode()
-        catalog.keep_kernelspec(built.directory, directory.name, text)
-        write_whole(path, text)
-        path.chmod(0o644)  # whole files are private by default, and every user may start this kernel
+        catalog.keep_kernelspec(built.directory, directory.name, files["kernel.json"])
+        for name, content in files.items():
+            write_whole(directory / name, content)
+            # Whole files are private by default, and every user may start this kernel.
+            (directory / name).chmod(0o644)
     return directory
 
 

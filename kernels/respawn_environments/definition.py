@@ -228,7 +228,7 @@ def _problem(kind: str, message: str, where: list[Any], context: dict[str, Any])
     if kind == "value_error":
         return str(context.get("error", message))
     if kind.startswith("byte_size"):
-        return 'it must be an amount of memory in quotes, such as "2 GiB" or "512 MB"'
+        return 'it must be an amount of memory in quotes, such as "2 GiB" or "512 MiB"'
     wanted = {
         "missing": "this key is missing: add it, such as "
         + _EXAMPLES.get(str(where[-1]), f"{where[-1]} = …"),

@@ -11,6 +11,8 @@ from typing import Any
 
 from respawn_environments.pins import install_pinned, is_built, kernel_of
 
+LOGO = "logo-svg.svg"
+"""Where Jupyter looks for the icon of a kernel, in the directory of its kernelspec."""
 PROVISIONER = "respawn"
 """The entry point of `jupyter_client.kernel_provisioners` by which servers and runners start our kernels."""
 
@@ -105,12 +107,14 @@ def pinned_kernel(name: str, lock: str) -> str:
 
     manager = KernelSpecManager()
     try:
-        spec = manager.get_kernel_spec(name).to_dict()
+        found = manager.get_kernel_spec(name)
     except (NoSuchKernel, ValueError) as error:
         raise UnknownKernel(name, sorted(manager.find_kernel_specs())) from error
+    spec = found.to_dict()
     if _info(name, spec).lock == lock:
         return name
-    return install_pinned(Path(manager.user_kernel_dir), name, spec, lock)
+    icon = Path(found.resource_dir) / LOGO
+    return install_pinned(Path(manager.user_kernel_dir), name, spec, lock, icon)
 
 
 def list_kernels() -> list[KernelInfo]:

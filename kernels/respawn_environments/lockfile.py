@@ -18,6 +18,8 @@ from packaging.utils import canonicalize_name
 from respawn_environments.errors import InvalidEnvironment
 
 _HASH = re.compile(r"\s--hash=(\S+)")
+WRITTEN = "environment.toml.in"
+"""How the comments of a lock call what a person has written."""
 _MADE_OF = re.compile(r"^# made of \S+ ([0-9a-f]{16})$", re.MULTILINE)
 
 
@@ -123,6 +125,21 @@ def made_of(path: Path) -> str | None:
     """
     found = _MADE_OF.search(path.read_text(encoding="utf-8"))
     return found[1] if found else None
+
+
+def asked_for(path: Path) -> set[str]:
+    """Return the packages that the environment.toml itself asks for, by the comments that uv writes.
+
+    Raises OSError when the lock cannot be read.
+    """
+    found: set[str] = set()
+    name = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line[:1].isalnum():
+            name = canonicalize_name(re.split(r"[=\[\s;@]", line, maxsplit=1)[0])
+        elif line.lstrip().startswith("#") and line.endswith(f"-r {WRITTEN}"):
+            found.add(name)
+    return found
 
 
 def header(name: str, digest: str) -> str:

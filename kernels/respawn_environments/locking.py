@@ -9,12 +9,12 @@ from pathlib import Path
 from respawn_environments import own_wheel
 from respawn_environments.definition import LOCK, EnvironmentSource
 from respawn_environments.errors import EnvironmentFailed
-from respawn_environments.lockfile import header, lock_hash, read_lock, versions_in
+from respawn_environments.lockfile import WRITTEN, header, lock_hash, read_lock, versions_in
 from respawn_environments.programs import Progress, needed_uv, run
 from respawn_kernels.digest import write_whole
 
-_WRITTEN, _OURS = "environment.toml.in", "respawn.in"
-"""Names of the two lists that uv reads; the lock's comments say of each package which one wants it."""
+_OURS = "respawn.in"
+"""The name of the list that Respawn adds; the lock's comments say of each package which list wants it."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def lock(
     with tempfile.TemporaryDirectory(prefix="respawn-lock-") as scratch:
         # In a directory of its own: a pyproject.toml or uv.toml around the caller would have a say.
         directory = Path(scratch)
-        (directory / _WRITTEN).write_text("\n".join(source.definition.requirements) + "\n")
+        (directory / WRITTEN).write_text("\n".join(source.definition.requirements) + "\n")
         (directory / _OURS).write_text("\n".join(own_wheel.requirements()) + "\n")
         if source.lock.exists():
             (directory / LOCK).write_bytes(source.lock.read_bytes())
@@ -98,7 +98,7 @@ def _resolve(
 ) -> None:
     newer = ["--upgrade"] if upgrade else [word for name in upgrades for word in ("--upgrade-package", name)]
     command = [
-        *uv, "pip", "compile", _WRITTEN, _OURS, "--universal", "--generate-hashes", "--no-header",
+        *uv, "pip", "compile", WRITTEN, _OURS, "--universal", "--generate-hashes", "--no-header",
         "--python-version", source.definition.oldest_python, "--no-emit-index-url", "--quiet",
         "--output-file", LOCK, *newer,
     ]  # fmt: skip

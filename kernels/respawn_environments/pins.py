@@ -77,7 +77,9 @@ def pinned_spec(kernel: str, spec: Mapping[str, Any], digest: str) -> dict[str, 
     return catalog.kept_kernelspec(built.directory, kernel) or _derived(spec, built)
 
 
-def install_pinned(kernels: Path, kernel: str, spec: Mapping[str, Any], digest: str) -> str:
+def install_pinned(
+    kernels: Path, kernel: str, spec: Mapping[str, Any], digest: str, icon: Path | None = None
+) -> str:
     """Let Jupyter start a pinned build, and return the name by which it does.
 
     What earlier calls installed and whose build is gone is removed.
@@ -87,6 +89,7 @@ def install_pinned(kernels: Path, kernel: str, spec: Mapping[str, Any], digest: 
         kernel: the kernel's name.
         spec: the contents of its kernel.json, which starts another build.
         digest: the hash that is pinned.
+        icon: the picture of the kernel, which this one gets too; None for none.
 
     Raises:
         EnvironmentMissing: see `pinned_spec`.
@@ -98,6 +101,8 @@ def install_pinned(kernels: Path, kernel: str, spec: Mapping[str, Any], digest: 
     name = pinned_name(kernel, digest)
     directory = kernels / name
     directory.mkdir(parents=True, exist_ok=True)
+    if icon is not None and icon.is_file():
+        write_whole(directory / icon.name, icon.read_bytes())
     write_whole(directory / "kernel.json", json.dumps(pinned, indent=1).encode())
     return name
 

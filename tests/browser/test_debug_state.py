@@ -68,7 +68,7 @@ def test_variables_are_listed_loaded_on_use_and_explained_when_lost(page: Page, 
     row = table.get_by_role("row").filter(has_text="readings")
     expect(row).to_contain_text("numpy.ndarray")
     expect(row).to_contain_text("3,000,000 float64")
-    expect(row).to_contain_text("24.0 MB")
+    expect(row).to_contain_text("22.9 MiB")
     expect(row).to_contain_text("when used")
     lost = table.get_by_role("row").filter(has_text="generator")
     expect(lost).to_contain_text("rows")

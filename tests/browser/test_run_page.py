@@ -17,6 +17,7 @@ from respawn_hub.pages.templating import HERE
 from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.model.runs import CellRecord, CellState, Run, RunState
 from support.browser import picture, sign_in
+from support.contrast import MIN_CONTRAST
 from support.hub import RunningHub, running_hub
 from support.leaks import tolerate
 from support.listeners import listening
@@ -269,7 +270,7 @@ def test_a_page_is_found_through_by_outline_and_keyboard_in_both_themes(
     for theme in ("dark", "light"):
         page.emulate_media(color_scheme=theme)
         page.wait_for_selector(f"html[data-bs-theme={theme}]")
-        assert page.evaluate(_MIN_CONTRAST) >= 4.5, theme
+        assert page.evaluate(MIN_CONTRAST, ".output, .output span, .outline a") >= 4.5, theme
         body = frame(page, TABLE).locator("body")
         expect(body).to_have_css("color", "rgb(222, 226, 230)" if theme == "dark" else "rgb(33, 37, 41)")
         expect(body).to_have_css("background-color", "rgba(0, 0, 0, 0)")
@@ -371,25 +372,3 @@ def test_outputs_reach_neither_the_page_nor_its_cookies_nor_the_network(page: Pa
         assert page.evaluate(
             "[...document.querySelectorAll('iframe')].every(frame => !frame.contentDocument)"
         )
-
-
-_MIN_CONTRAST = """() => {
-  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((part) => part / 255)
-    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, part, place) => sum + part * [0.2126, 0.7152, 0.0722][place], 0);
-  const behind = (element) => {
-    for (; element; element = element.parentElement) {
-      const found = parts(getComputedStyle(element).backgroundColor);
-      if (found.length < 4 || found[3] > 0.99) return found;
-    }
-    return [255, 255, 255];
-  };
-  const ratio = (element) => {
-    const pair = [light(parts(getComputedStyle(element).color)), light(behind(element))];
-    pair.sort((a, b) => b - a);
-    return (pair[0] + 0.05) / (pair[1] + 0.05);
-  };
-  return Math.min(...[...document.querySelectorAll(".output, .output span, .outline a")].map(ratio));
-}"""
-"""The least contrast of texts of outputs, tracebacks and the outline, as WCAG counts it."""

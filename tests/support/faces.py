@@ -43,7 +43,7 @@ KERNELS: Faces = {
     "streams": _modules("deep_nesting group_stream partial_load stream_comparison stream_reader time_limit"),
     "capture": _modules("engine grouping ownership"),
     "fork": _modules("fork"),
-    "restore": _modules("ipython_hooks progress_bar report restore unchanged_objects"),
+    "restore": _modules("ipython_hooks report restore unchanged_objects"),
     "evidence": _modules(". recording"),
     "artifacts": _modules("api"),
     "agent": _modules("hidden_cells"),
@@ -86,7 +86,7 @@ JOBS: Faces = {
     ),
     "ledger.notices": ALL,
     "ledger.jobs": _modules(
-        "catalog current_version promotion settings trigger_compatibility version_contents"
+        "catalog current_version environments promotion settings trigger_compatibility version_contents"
     ),
     "ledger.resume": ALL,
     "ledger.archive": ALL,

@@ -12,7 +12,9 @@ from respawn_environments.catalog import BuiltEnvironment, EnvironmentRecord
 BUILT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def played(root: Path, name: str, digit: str, built_at: datetime = BUILT) -> BuiltEnvironment:
+def played(
+    root: Path, name: str, digit: str, built_at: datetime = BUILT, *, lock: str = "", size: int = 1000
+) -> BuiltEnvironment:
     """Make an environment whose hash consists of one digit."""
     directory = root / f"{name}-{digit * 12}"
     (directory / "bin").mkdir(parents=True)
@@ -26,24 +28,35 @@ def played(root: Path, name: str, digit: str, built_at: datetime = BUILT) -> Bui
         own_version=None,
         python="3.13.1",
         built_at=built_at,
-        size=1000,
+        size=size,
         records={},
     )
-    catalog.complete(directory, record, b"")
+    catalog.complete(directory, record, lock.encode())
     return BuiltEnvironment(directory, record)
 
 
-def kernelspec(prefix: Path, name: str, environment: BuiltEnvironment) -> Path:
-    """Install a kernelspec that starts an environment."""
+def kernelspec(
+    prefix: Path, name: str, environment: BuiltEnvironment, display_name: str = "", **asked: object
+) -> Path:
+    """Install a kernelspec that starts an environment, with what its environment.toml asked for."""
     directory = prefix / "share" / "jupyter" / "kernels" / f"respawn-{name}"
     directory.mkdir(parents=True, exist_ok=True)
-    ours = {"environment": name, "lock": environment.record.hash}
+    ours = {"environment": name, "lock": environment.record.hash, **asked}
     spec = {
         "argv": [str(environment.python)],
-        "display_name": name,
+        "display_name": display_name or name,
         "language": "python",
         "metadata": {"respawn": ours},
     }
     (directory / "kernel.json").write_text(json.dumps(spec))
     catalog.note_kernelspec(environment.directory, directory)
     return directory
+
+
+def lock_of(asked: dict[str, str], others: dict[str, str] | None = None) -> str:
+    """Return a lock as uv writes it: with what was asked for, and what came along."""
+    entries = []
+    for packages, why in ((asked, "-r environment.toml.in"), (others or {}, "something")):
+        for name, version in packages.items():
+            entries.append(f"{name}=={version} \\\n    --hash=sha256:{'0' * 64}\n    # via {why}\n")
+    return "".join(sorted(entries))

@@ -1,12 +1,12 @@
 // The browser's side of the cluster panel. Messages are described in messages.py.
 
 const TIME_LIMIT_MS = 8000;
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 export function bytes(count) {
   let unit = 0;
-  while (count >= 1000 && unit < UNITS.length - 1) {
-    count /= 1000;
+  while (count >= 1024 && unit < UNITS.length - 1) {
+    count /= 1024;
     unit += 1;
   }
   return `${count.toFixed(unit < 3 ? 0 : 1)} ${UNITS[unit]}`;

@@ -7,7 +7,7 @@ from typing import Any
 
 from respawn_widgets.messages import ClusterState, WorkerState
 
-_MEGABYTE = 1_000_000
+_MEBIBYTE = 1 << 20
 
 
 def read_state(cluster: Any, dashboard: str | None) -> ClusterState:
@@ -57,7 +57,7 @@ def _worker(worker: Any) -> WorkerState:
     memory = int(worker.metrics.get("memory", 0))
     return WorkerState(
         name=str(worker.name),
-        memory=memory // _MEGABYTE * _MEGABYTE,
+        memory=memory // _MEBIBYTE * _MEBIBYTE,
         limit=int(worker.memory_limit or 0),
         threads=int(worker.nthreads),
         tasks=len(worker.processing),

@@ -14,7 +14,7 @@ class WorkerState(TypedDict):
 
     name: str
     memory: int
-    """Bytes in use, in steps of a megabyte."""
+    """Bytes in use, in steps of a mebibyte."""
     limit: int
     """Bytes it may use; 0 when it has no limit."""
     threads: int

@@ -19,6 +19,7 @@ from respawn_hub.web.uploads import upload_file
 from respawn_jobs.api.history import HistoryService, ImportRequest
 from respawn_jobs.errors import InvalidInput, Unavailable
 from respawn_jobs.model.runs import Run
+from respawn_kernels.sizes import how_large
 
 ARCHIVE = "application/zip"
 router = people_router()
@@ -60,7 +61,7 @@ async def _uploaded(request: Request, directory: Path, most: int) -> AsyncIterat
                 size += len(chunk)
                 if size > most:
                     raise InvalidInput(
-                        f"the archive is larger than {most >> 20} MB, the most that this service takes"
+                        f"the archive is larger than {how_large(most)}, the most that this service takes"
                     )
                 await run_in_threadpool(file.write, chunk)
             await run_in_threadpool(file.flush)

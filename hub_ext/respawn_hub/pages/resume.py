@@ -20,10 +20,11 @@ from respawn_jobs.api.service import ResumeRequest, Service
 from respawn_jobs.errors import Conflict, InvalidInput, RespawnError
 from respawn_jobs.model.base import LARGEST
 from respawn_jobs.model.jobs import Job, Parameter
-from respawn_jobs.model.limits import MIN_MEMORY_BYTES, mebibytes
+from respawn_jobs.model.limits import MIN_MEMORY_BYTES
 from respawn_jobs.model.plans import Plan, PlanAction
 from respawn_jobs.model.runs import Run
 from respawn_jobs.notebook.parameter_values import parameters_hash
+from respawn_kernels.sizes import how_large
 
 router = APIRouter(include_in_schema=False)
 Way = Literal["resume", "restart"]
@@ -150,7 +151,7 @@ def _memory(form: FormData) -> int | None:
     """Return the memory limit that was chosen; None for that of the job. Raises `InvalidInput`."""
     given = str(form.get("memory_bytes", ""))
     if given and not (given.isdecimal() and MIN_MEMORY_BYTES <= int(given) <= LARGEST):
-        raise InvalidInput(f"a memory limit is {mebibytes(MIN_MEMORY_BYTES)} or more")
+        raise InvalidInput(f"a memory limit is {how_large(MIN_MEMORY_BYTES)} or more")
     return int(given) if given else None
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from respawn_hub.pages import (
     debug,
+    environments,
     job_forms,
     jobs,
     login,
@@ -20,6 +21,7 @@ from respawn_hub.pages import (
 
 _MODULES = (
     usage,
+    environments,
     login,
     jobs,
     job_forms,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from respawn_hub.pages.templating import duration
-from respawn_jobs.model.limits import MEMORY_TOO_SMALL, OUT_OF_MEMORY, mebibytes
+from respawn_jobs.model.kernels import EnvironmentDetail
+from respawn_jobs.model.limits import MEMORY_TOO_SMALL, OUT_OF_MEMORY
 from respawn_jobs.model.runs import RunDetail
 from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
 from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 _CAUSES = {
     Cause.CELL_ERROR: "an error in a cell",
@@ -35,13 +37,13 @@ def words(settings: JobSettings) -> list[tuple[str, str]]:
             ("A blocked cell ends", f"after {duration(settings.blocked_timeout_seconds)} without life")
         )
     if settings.memory_limit_bytes:
-        rows.append(("Memory limit", mebibytes(settings.memory_limit_bytes)))
+        rows.append(("Memory limit", how_large(settings.memory_limit_bytes)))
     if settings.cpu_limit:
         rows.append(("Cores", f"{settings.cpu_limit:g} at most"))
     if settings.process_limit:
         rows.append(("Processes", f"{settings.process_limit} at most"))
     if settings.disk_limit_bytes:
-        rows.append(("Limit of its directory's growth", mebibytes(settings.disk_limit_bytes)))
+        rows.append(("Limit of its directory's growth", how_large(settings.disk_limit_bytes)))
     if settings.max_attempts > 1:
         rows.append(("Attempts", f"{settings.max_attempts} at most for each cause"))
     for cause, policy in settings.retries.items():
@@ -65,6 +67,20 @@ def words(settings: JobSettings) -> list[tuple[str, str]]:
     return rows
 
 
+def resource_words(environment: EnvironmentDetail) -> list[str]:
+    """Return what a kernel of an environment may take, as far as the environment says, in words."""
+    parts = []
+    if environment.memory_bytes is not None:
+        parts.append(f"{how_large(environment.memory_bytes)} of memory")
+    if environment.cpus is not None:
+        parts.append(how_many(environment.cpus, "core"))
+    if environment.processes is not None:
+        parts.append(how_many(environment.processes, "process", "processes"))
+    if environment.disk_bytes is not None:
+        parts.append(f"{how_large(environment.disk_bytes)} more in its directory")
+    return parts
+
+
 def more_memory(detail: RunDetail) -> int | None:
     """Return the memory limit, twice its own, by which a run can be resumed that was short of memory."""
     error, record = detail.run.error, detail.attempts[-1].limits if detail.attempts else None
@@ -81,7 +97,7 @@ def _retry(policy: RetryPolicy) -> str:
     from_where = "from the last checkpoint" if policy.resume else "from the top"
     more = ""
     if policy.memory_factor > 1:
-        most = f", {mebibytes(policy.max_memory_bytes)} at most" if policy.max_memory_bytes else ""
+        most = f", {how_large(policy.max_memory_bytes)} at most" if policy.max_memory_bytes else ""
         more = f", with the memory limit times {policy.memory_factor:g}{most}"
     return f"{how_many(policy.attempts, 'attempt')}, {from_where}, {pause}{more}"
 

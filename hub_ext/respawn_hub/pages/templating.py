@@ -19,16 +19,16 @@ from respawn_hub.auth.dependencies import FORM_FIELD, Visitor
 from respawn_hub.auth.runtime import Runtime
 from respawn_hub.web.headers import POLICY
 from respawn_jobs.model.cell_cost import CellCost
-from respawn_jobs.model.limits import mebibytes
 from respawn_jobs.model.runs import CellRecord, CellState, Run, RunState
 from respawn_jobs.notebook.parameter_values import shortened
 from respawn_jobs.redact import GONE
 from respawn_kernels.counting import how_many, noun
+from respawn_kernels.sizes import how_large
 
 HERE = Path(__file__).parents[1]
 _WORD = re.compile(r"[a-z]+(?:'s)?[,:;.!?]?(?:\s|$)")
 """A plain word at the beginning of a message; `static/dom.js` of the JupyterLab extension has the same."""
-_WORTH_TELLING = 100_000
+_WORTH_TELLING = 100 << 10
 """Bytes that a cell read or wrote."""
 _BADGES = {
     RunState.QUEUED: ("secondary", "Queued"),
@@ -104,16 +104,6 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def size(count: int) -> str:
-    """Return a number of bytes for people."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
-
-
 def moment(when: datetime | None) -> Markup:
     """Return a time that the page's script turns into the reader's own zone."""
     if when is None:
@@ -134,9 +124,9 @@ def cost(taken: CellCost | None) -> list[tuple[str, str]]:
     """Return what a cell took as short labels and values; few bytes are left out, as each cell has some."""
     if taken is None:
         return []
-    found = [("CPU", duration(taken.cpu_seconds)), ("memory", size(taken.memory_bytes))]
+    found = [("CPU", duration(taken.cpu_seconds)), ("memory", how_large(taken.memory_bytes))]
     moved = (("read", taken.read_bytes), ("wrote", taken.written_bytes))
-    return found + [(word, size(count)) for word, count in moved if count >= _WORTH_TELLING]
+    return found + [(word, how_large(count)) for word, count in moved if count >= _WORTH_TELLING]
 
 
 def cell_badge(cell: CellRecord, run: Run) -> Markup:
@@ -203,14 +193,13 @@ def _environment() -> Environment:
         cost=cost,
         duration=duration,
         highlighted=highlighted,
+        how_large=how_large,
         how_many=how_many,
         job_path=job_path,
         literal=literal,
-        mebibytes=mebibytes,
         moment=moment,
         noun=noun,
         sentence=sentence,
         short_literal=short_literal,
-        size=size,
     )
     return environment

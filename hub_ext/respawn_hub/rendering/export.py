@@ -1,6 +1,6 @@
 """An executed notebook as a page that stands by itself: no script, and nothing that is fetched from anywhere.
 
-nbconvert makes it, of all but small notebooks in a process of its own: it takes seconds for some MB, and
+nbconvert makes it, of all but small notebooks in a process of its own: it takes seconds for some MiB, and
 whatever is in the notebook must cost the service no more than that. A policy in the page itself forbids
 scripts and everything from elsewhere; what no policy forbids, such as going to another page, is taken out
 of the markup.
@@ -17,8 +17,9 @@ import threading
 from typing import Any
 
 from respawn_jobs.errors import InvalidInput, Unavailable
+from respawn_kernels.sizes import how_large
 
-MAX_SIZE = 32_000_000
+MAX_SIZE = 32 << 20
 """Bytes of a notebook that is made a page."""
 SMALL = 100_000
 """Characters of a notebook that costs less than a process that is started for it."""
@@ -68,8 +69,8 @@ def page_of(notebook: str, title: str) -> bytes:
         return _small(notebook, title)
     if len(notebook) > MAX_SIZE:
         raise InvalidInput(
-            f"this notebook has {len(notebook) / 1e6:.0f} MB, and no page is made of more than "
-            f"{MAX_SIZE / 1e6:.0f} MB: download the notebook itself"
+            f"this notebook has {how_large(len(notebook))}, and no page is made of more than "
+            f"{how_large(MAX_SIZE)}: download the notebook itself"
         )
     sent = json.dumps({"title": title, "notebook": notebook}).encode()
     if not _AT_ONCE.acquire(timeout=_SECONDS):

@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     import_megabytes: int = Field(default=10_240, ge=1)
     """How large an archive may be that is imported."""
     quota_stored_megabytes: int | None = Field(default=None, ge=1)
-    """How many MB (of a million bytes) each namespace may store; None for any number."""
+    """How many MiB each namespace may store; None for any number."""
     quota_waiting_runs: int | None = Field(default=10_000, ge=1)
     """How many runs of each namespace may wait."""
     kernel_memory_megabytes: int | None = Field(default=None, ge=MIN_MEMORY_BYTES >> 20)
@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     """How many processes it may have, likewise."""
     kernel_disk_megabytes: int | None = Field(default=None, ge=1)
     """By how many MiB its run's directory may grow, likewise."""
+    images: Path | None = None
+    """Where the hub's own environments of kernels are written, a directory with an environment.toml each."""
     audit_heads: str | None = None
     """Path or URL where heads of the audit trail are kept, outside of what the service can rewrite."""
     audit_heads_seconds: float = Field(default=300.0, ge=1)

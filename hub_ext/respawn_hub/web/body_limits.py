@@ -18,13 +18,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from respawn_jobs.api.address import API
 from respawn_jobs.ledger.triggers.webhooks import MAX_BYTES
 from respawn_jobs.model.base import check_elements
+from respawn_kernels.sizes import how_large
 
-MEGABYTE = 1 << 20
-PEOPLE = 64 * MEGABYTE
+MEBIBYTE = 1 << 20
+PEOPLE = 64 * MEBIBYTE
 """Bytes of a request from a person: notebooks, forms with an uploaded notebook."""
-WORDS = MEGABYTE
+WORDS = MEBIBYTE
 """Bytes of a form without files: each sign of it costs its parser as much as a whole field would."""
-RUNNERS = 16 * MEGABYTE
+RUNNERS = 16 * MEBIBYTE
 """Bytes of a runner's JSON document."""
 HOOKS = MAX_BYTES
 """Bytes of a call of a webhook, which comes from who knows whom."""
@@ -91,5 +92,4 @@ class _Counted:
         return message
 
     def _refusal(self) -> HTTPException:
-        most = f"{self._most // MEGABYTE} MB" if self._most >= MEGABYTE else f"{self._most // 1024} kB"
-        return HTTPException(413, f"the request is larger than {most}")
+        return HTTPException(413, f"the request is larger than {how_large(self._most)}")

@@ -28,7 +28,7 @@ PROBLEMS: Answers = _described(
         401: "No valid hub token came with the request.",
         403: "The caller's scopes do not allow it.",
         404: "There is no such thing.",
-        413: "The request is larger than 64 MB.",
+        413: "The request is larger than 64 MiB.",
         409: "The thing is in a state that does not allow it.",
         422: "The call is wrong; the message names what, and what was expected.",
         503: "The hub, the database or the blob store does not answer.",
@@ -40,7 +40,7 @@ TO_RUNNERS: Answers = _described(
         404: "The attempt may not read such a blob.",
         409: "The attempt was claimed before, or was not claimed.",
         410: "The attempt ended or was replaced: its runner must stop.",
-        413: "The document is larger than 16 MB.",
+        413: "The document is larger than 16 MiB.",
         422: "The call is wrong, or names a blob that was not put; the message says which.",
         503: "The database or the blob store does not answer.",
     }

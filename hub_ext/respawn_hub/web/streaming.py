@@ -1,4 +1,4 @@
-"""Answers of any size, passed on in pieces of a few MB."""
+"""Answers of any size, passed on in pieces of a few MiB."""
 
 from __future__ import annotations
 

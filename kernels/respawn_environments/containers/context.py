@@ -23,6 +23,7 @@ from respawn_environments.lockfile import read_lock
 from respawn_environments.own_wheel import DISTRIBUTION
 from respawn_environments.programs import Progress, run
 from respawn_environments.shipped import shipped
+from respawn_environments.shown.icons import ICON
 
 CONTAINERFILE, SERVER_LOCK = "Containerfile", "server.lock"
 _GLIBC = {"3.11": 36, "3.12": 36, "3.13": 41}
@@ -53,7 +54,7 @@ def write_context(
     shutil.copyfile(shipped() / SERVER_LOCK, directory / SERVER_LOCK)
     place = directory / "images" / source.name
     place.mkdir(parents=True)
-    for name in (DEFINITION, LOCK):
+    for name in (DEFINITION, LOCK, *([ICON] if (source.directory / ICON).exists() else [])):
         shutil.copyfile(source.directory / name, place / name)
     (directory / "respawn").mkdir()
     _add_respawn(directory / "respawn", wheel, progress)

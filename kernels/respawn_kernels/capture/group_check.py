@@ -13,6 +13,7 @@ from respawn_kernels.capture.trial_load import Rehearsal, Written
 from respawn_kernels.capture.verification import LARGEST, GroupCheckResult, check
 from respawn_kernels.capture.written_groups import WrittenGroups
 from respawn_kernels.originals import monotonic
+from respawn_kernels.sizes import how_large
 from respawn_kernels.streams.group_stream import CannotPickle
 
 _ROUNDS = 4
@@ -85,7 +86,7 @@ class GroupCheck:
         if group.checked or self._written.is_plain(group.stream):
             return True
         if group.objects > LARGEST:
-            group.unchecked = f"{group.objects >> 20} MB of objects are too much to be loaded twice"
+            group.unchecked = f"{how_large(group.objects)} of objects are too much to be loaded twice"
         elif _POOLED in group.stream.tail:
             group.unchecked = "Polars loads with threads, which a forked process does not have"
         return group.unchecked is not None

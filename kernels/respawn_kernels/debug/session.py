@@ -38,9 +38,9 @@ from respawn_kernels.introspection.descriptions import type_name
 from respawn_kernels.namespace import user_names
 from respawn_kernels.originals import strftime
 from respawn_kernels.restore.ipython_hooks import LazyShell
-from respawn_kernels.restore.progress_bar import readable
 from respawn_kernels.restore.restore import RestoredState, StoredState, restore_lazily
 from respawn_kernels.restore.unchanged_objects import Unchanged, as_python
+from respawn_kernels.sizes import how_large
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class SavedState:
 
     def _lines(self) -> tuple[str, str]:
         count = len(self.manifest.variables)
-        size = readable(sum(variable.size or 0 for variable in self.manifest.variables))
+        size = how_large(sum(variable.size or 0 for variable in self.manifest.variables))
         return (
             f"Saved {how_many(count, 'variable')}, {size}, as {self.reference}.",
             f"To come back to it, here or in another kernel: %respawn restore {self.reference}",

@@ -15,9 +15,9 @@ from respawn_kernels.checkpoint.manifest import StoredVariable, UnstoredVariable
 from respawn_kernels.counting import how_many
 from respawn_kernels.exchange.restore_point import RestorePoint
 from respawn_kernels.host.directory import working_directory
-from respawn_kernels.restore.progress_bar import readable
 from respawn_kernels.restore.report import RestoreReport
 from respawn_kernels.session_state import title
+from respawn_kernels.sizes import how_large
 
 MAX_ROWS = 200
 _MAX_NAMED = 20
@@ -99,7 +99,7 @@ class StateTable:
         if point.cell is None:
             return f"{point.run}{failed}: no cell had finished before, so there is nothing to restore."
         count, size = len(self._variables), sum(v.size or 0 for v in self._variables)
-        noun = f"{how_many(count, 'variable')}" + (f", {readable(size)}" if size else "")
+        noun = f"{how_many(count, 'variable')}" + (f", {how_large(size)}" if size else "")
         if point.saved:
             return f"{point.reference}: {noun}, as you saved them on {point.saved}."
         waiting = any(state == PENDING for state in self._states.values())
@@ -132,7 +132,7 @@ class StateTable:
 
     def _row(self, variable: StoredVariable) -> Row:
         state = self._states.get(variable.name, LOADED)
-        size = "" if variable.size is None else readable(variable.size)
+        size = "" if variable.size is None else how_large(variable.size)
         return (
             cut(variable.name, _WIDEST_NAME),
             cut(variable.type, _WIDEST_NAME),
@@ -170,7 +170,7 @@ class StateTable:
 
 def line(variable: StoredVariable) -> str:
     """Return a variable's row of the table as one line."""
-    size = "" if variable.size is None else f", {readable(variable.size)}"
+    size = "" if variable.size is None else f", {how_large(variable.size)}"
     value = f": {variable.description}" if variable.description else ""
     return f"{variable.name} ({variable.type}{size}){value}. It is loaded when code first uses it."
 

@@ -24,7 +24,7 @@ from respawn_kernels.exchange.versions import known_fields
 from respawn_kernels.originals import dumps, loads
 
 SAVE, DROP = b"save\n", b"drop\n"
-MEGABYTE = 1 << 20
+MEBIBYTE = 1 << 20
 GROUP_PREFIX = "respawn-run-"
 """What the control group of a kernel is called, behind which its runner and a number stand."""
 

@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from respawn_kernels.exchange.messages import MEGABYTE, Held, HeldChildFiles, Options, process_name
+from respawn_kernels.exchange.messages import MEBIBYTE, Held, HeldChildFiles, Options, process_name
 from respawn_kernels.fork.fork_safety import resident_bytes, why_not_fork
 from respawn_kernels.fork.memory_budget import Budget
 from respawn_kernels.fork.openblas_pause import quiet
@@ -109,7 +109,7 @@ def _fork(
 
         def child() -> NoReturn:
             pause = perf_counter() - started
-            together = options.memory_mb * MEGABYTE if options.memory_mb else None
+            together = options.memory_mb * MEBIBYTE if options.memory_mb else None
             budget = Budget(kernel, together, kernel_limit=options.kernel_memory_bytes)
             ends = Ends(*_settle(descriptors, in_child))
             ChildSupervisor(place, capture, options, budget, ends, pause).run()

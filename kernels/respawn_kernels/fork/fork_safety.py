@@ -15,10 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from respawn_kernels.exchange.messages import GROUP_PREFIX, MEGABYTE, Options
+from respawn_kernels.exchange.messages import GROUP_PREFIX, MEBIBYTE, Options
 from respawn_kernels.originals import open_file
+from respawn_kernels.sizes import how_large
 
-_MIN_FREE = 64 * MEGABYTE
+_MIN_FREE = 64 * MEBIBYTE
 """Nothing is forked with less, however little the cell is expected to rewrite."""
 
 
@@ -97,14 +98,12 @@ def _allocator() -> str | None:
 def _memory(expected: int, options: Options) -> str | None:
     free, needed = available_bytes(), max(expected, _MIN_FREE)
     if free < needed:
+        return f"too little memory is free: {how_large(free)}, and a held child may need {how_large(needed)}"
+    limit = options.memory_mb * MEBIBYTE if options.memory_mb is not None else None
+    if limit is not None and (resident := resident_bytes()) > limit:
         return (
-            f"too little memory is free: {free // MEGABYTE} MB, and a held child may need "
-            f"{needed // MEGABYTE} MB"
-        )
-    if options.memory_mb is not None and resident_bytes() > options.memory_mb * MEGABYTE:
-        return (
-            f"the kernel alone takes {resident_bytes() // MEGABYTE} MB, and kernel and snapshot together may "
-            f"take {options.memory_mb} MB"
+            f"the kernel alone takes {how_large(resident)}, and kernel and snapshot together may "
+            f"take {how_large(limit)}"
         )
     return None
 

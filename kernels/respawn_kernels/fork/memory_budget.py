@@ -16,9 +16,10 @@ import resource
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 
-from respawn_kernels.exchange.messages import MEGABYTE
+from respawn_kernels.exchange.messages import MEBIBYTE
 from respawn_kernels.fork.fork_safety import available_bytes
 from respawn_kernels.originals import getpid, monotonic, open_file
+from respawn_kernels.sizes import how_large
 
 _PAGE = resource.getpagesize()
 _SOFT, _HARD = 0.6, 0.85
@@ -27,7 +28,7 @@ _LONGEST, _SHORTEST = 0.1, 0.004
 """Seconds between two looks."""
 _MEASURING = 20
 """A measurement may cost a twentieth of the time between two, while nothing is urgent."""
-_MIN_FREE = 48 * MEGABYTE
+_MIN_FREE = 48 * MEBIBYTE
 _FIRST_POLL = 0.05
 _FREE_SHARE = 0.9
 """What of the free memory a kernel may be let grow into, where it has a limit."""
@@ -99,19 +100,18 @@ class Budget:
         resident = _resident(self._kernel)
         self._pace(estimate, hard, now, (self._kernel_limit - resident) if self._kernel_limit else None)
         if (free := available_bytes()) < _MIN_FREE:
-            self.reason = f"only {free // MEGABYTE} MB of memory were free"
+            self.reason = f"only {how_large(free)} of memory were free"
             return MemoryState.LEAVE
         if self._kernel_limit is not None and estimate < hard and resident >= self._kernel_threshold():
             self.reason = (
-                f"the kernel took {resident // MEGABYTE} MB, "
-                f"of {self._kernel_limit // MEGABYTE} MB that it may"
+                f"the kernel took {how_large(resident)}, of {how_large(self._kernel_limit)} that it may"
             )
             return MemoryState.SAVE
         if estimate < soft:
             return MemoryState.FINE
         self.reason = (
-            f"kernel and snapshot took {estimate // MEGABYTE} MB together, "
-            f"of {(self._limit or 0) // MEGABYTE} MB that they may"
+            f"kernel and snapshot took {how_large(estimate)} together, "
+            f"of {how_large(self._limit or 0)} that they may"
         )
         return MemoryState.LEAVE if estimate >= hard else MemoryState.SAVE
 

@@ -7,18 +7,10 @@ from typing import Any
 
 from respawn_kernels.namespace import live_shell
 from respawn_kernels.originals import monotonic
+from respawn_kernels.sizes import how_large
 
 DELAY_SECONDS = 1.0
 _BETWEEN_SECONDS = 0.25
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
-
-
-def readable(size: int) -> str:
-    """Return a number of bytes for people, such as `12.3 MB`."""
-    number, unit = float(size), 0
-    while number >= 1000 and unit < len(_UNITS) - 1:
-        number, unit = number / 1000, unit + 1
-    return f"{number:.0f} {_UNITS[unit]}" if unit == 0 else f"{number:.1f} {_UNITS[unit]}"
 
 
 class Bar:
@@ -53,9 +45,9 @@ class Bar:
     def __repr__(self) -> str:
         if self._ended and self._there >= self._total:
             seconds = monotonic() - self._started
-            return f"Loaded {self._what}: {readable(self._total)} in {seconds:.1f} s"
+            return f"Loaded {self._what}: {how_large(self._total)} in {seconds:.1f} s"
         verb = "Stopped loading" if self._ended else "Loading"
-        return f"{verb} {self._what}: {readable(self._there)} of {readable(self._total)}"
+        return f"{verb} {self._what}: {how_large(self._there)} of {how_large(self._total)}"
 
     def _repr_html_(self) -> str:
         text = escape(repr(self))

@@ -31,7 +31,7 @@ from respawn_jobs.model.audit import AuditRecord
 from respawn_jobs.model.base import Many, Model
 from respawn_jobs.model.debug_bundle import DebugBundle
 from respawn_jobs.model.jobs import GitState, Job, Missed, Schedule, Version
-from respawn_jobs.model.kernels import Kernel
+from respawn_jobs.model.kernels import EnvironmentDetail, Kernel
 from respawn_jobs.model.limits import MemoryBytes
 from respawn_jobs.model.plans import Plan
 from respawn_jobs.model.runs import Run, RunDetail, RunState
@@ -288,6 +288,13 @@ class Service(
     @operation("GET", "audit")
     def audit(self, limit: Annotated[int, Field(ge=1, le=1000)] = 100) -> list[AuditRecord]:
         """Return the newest audit records that the caller may see."""
+
+    @operation("GET", "environments")
+    def environments(self) -> list[EnvironmentDetail]:
+        """Return the environments of kernels with their builds, by name; every caller may know them.
+
+        Which jobs and runs pin a build is told of those that the caller may read.
+        """
 
     @operation("GET", "kernels")
     def kernels(self) -> list[Kernel]:

@@ -5,8 +5,8 @@
 
 A name always means the same bytes, so writing twice is harmless and nothing is ever overwritten with
 something else. Bytes are verified when they come in and when they are read. Files and streams pass through in
-pieces, so a blob may be larger than memory. Blobs of 5 GB and more do not fit a single PUT and are refused by
-an object store. Other fsspec URLs work as far as their writes are whole.
+pieces, so a blob may be larger than memory. An object store refuses blobs of 5 GiB and more, which do not fit
+a single PUT. Other fsspec URLs work as far as their writes are whole.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class BlobStore:
         return data
 
     def stream(self, digest: str) -> Iterator[bytes]:
-        """Yield a blob's bytes in pieces of a few MB.
+        """Yield a blob's bytes in pieces of a few MiB.
 
         Raises `NotFound` before the first piece. Raises `Corrupt` after the last one, when they do not match
         their name: who passes them on must not let the receiver take them for whole then.

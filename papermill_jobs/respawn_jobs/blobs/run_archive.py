@@ -31,6 +31,7 @@ from respawn_jobs.model.jobs import Version
 from respawn_jobs.model.runs import Attempt, CellRecord, Run
 from respawn_jobs.model.settings import JobSettings
 from respawn_jobs.model.validation_errors import wanted
+from respawn_kernels.sizes import how_large
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -180,7 +181,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     if MANIFEST not in infos:
         raise InvalidInput(f"this is no archive of a run: it has no {MANIFEST}")
     if infos[MANIFEST].file_size > _MAX_MANIFEST_BYTES:
-        raise InvalidInput(f"{MANIFEST} is larger than {_MAX_MANIFEST_BYTES >> 20} MB")
+        raise InvalidInput(f"{MANIFEST} is larger than {how_large(_MAX_MANIFEST_BYTES)}")
     return infos
 
 

@@ -20,9 +20,9 @@ from respawn_kernels.digest import write_whole
 from respawn_kernels.exchange.artifact_records import Shelf
 
 log = logging.getLogger(__name__)
-AT_ONCE_BYTES = 20_000_000
+AT_ONCE_BYTES = 20 << 20
 """What somebody who waits for the notebook to open waits for."""
-MAX_BYTES = 1_000_000_000
+MAX_BYTES = 1 << 30
 _SHOWN = 8
 
 

@@ -1,6 +1,6 @@
 """How much room the downloaded states of runs may take, and which go when it is not enough.
 
-`RESPAWN_CACHE_BYTES` says how much, 20 GB without it. Runs that nobody has opened for the longest time go
+`RESPAWN_CACHE_BYTES` says how much, 20 GiB without it. Runs that nobody has opened for the longest time go
 first; one whose variables a kernel may still come to load, one that is being fetched, and what people saved
 with `%respawn checkpoint`, never.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from respawn_kernels.checkpoint.manifest import Blob, Manifest
 from respawn_kernels.exchange.download_state import is_downloading, is_in_use
 
-DEFAULT_BYTES = 20_000_000_000
+DEFAULT_BYTES = 20 << 30
 
 
 def room() -> int:

@@ -126,7 +126,7 @@ def usage(pids: Sequence[int]) -> ProcessUsage:
 
 
 def memory(pid: int) -> Memory | None:
-    """Return what one process has in memory; None when it is gone. It takes a millisecond for 100 MB."""
+    """Return what one process has in memory; None when it is gone. It takes a millisecond for 100 MiB."""
     try:
         lines = _read(f"/proc/{pid}/smaps_rollup").splitlines()[1:]
         sizes = {name: int(rest.split()[0]) << 10 for name, rest in (line.split(b":") for line in lines)}

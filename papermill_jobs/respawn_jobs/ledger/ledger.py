@@ -124,6 +124,7 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
         ledger._context.keyring = keyring or Keyring(data / KEYS, older=data / OLDER_KEYS)
         ledger._context.anchor = AuditAnchor(data / ANCHOR_FILE)
         ledger._context.look, ledger._context.newer = evidence.left, newer_on_disk
+        ledger._context.environments_root = data / "environments"
         return ledger
 
     @classmethod

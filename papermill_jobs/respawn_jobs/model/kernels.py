@@ -1,6 +1,8 @@
-"""Kernels as clients of the service see them: which there are, and how that of an attempt was started."""
+"""Kernels as clients of the service see them: which there are, what they are made of, how one was started."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from pydantic import Field
 
@@ -8,6 +10,8 @@ from respawn_jobs.model.base import Model
 
 KERNEL_START = "kernel_start"
 """A service that can take it with the outcome of an attempt."""
+MAX_JOBS = 20
+"""Jobs that are named of those that pin a build."""
 _MAX_REASON = 500
 
 
@@ -39,3 +43,71 @@ class KernelStart(Model):
         if self.warm:
             return "warm: forked from a process that had its imports done"
         return f"plain: {self.reason}" if self.reason else "plain"
+
+
+class EnvironmentPackage(Model):
+    """A package of a build."""
+
+    name: str
+    version: str
+    main: bool
+    """Whether environment.toml asked for it; the others came along."""
+
+
+class EnvironmentBuild(Model):
+    """One build of an environment: what a lock made on one Python."""
+
+    hash: str
+    newest: bool
+    """Whether the kernel has this one now, so that what is promoted next pins it."""
+    here: bool
+    """Whether it is on the service's machine. One that is not is known by what pins it alone."""
+    warm: bool = False
+    """Whether a process there has its imports done, to fork kernels."""
+    python: str | None = None
+    """All of the version, such as `3.13.1`."""
+    respawn: str | None = None
+    """The version of Respawn's own code in it; None where it has none."""
+    built_at: datetime | None = None
+    last_used: datetime | None = None
+    """When a kernel was last started in it."""
+    size: int | None = None
+    """Bytes of its files."""
+    packages: list[EnvironmentPackage] = []
+    jobs: int = 0
+    """How many jobs that the caller may see have a version which pins it."""
+    some_jobs: list[str] = []
+    """The first of them by name, 20 at most."""
+    runs: int = 0
+    """How many runs that the caller may see need it: those that have not succeeded, or are pinned."""
+
+
+class EnvironmentDetail(Model):
+    """An environment that kernels run in."""
+
+    name: str
+    kernel: str
+    """As notebooks and `--kernel` name it."""
+    display_name: str
+    icon: str
+    """An address that holds the picture itself: `data:image/svg+xml;base64,…`."""
+    description: str
+    python: str | None = None
+    """Which Python its environment.toml asks for; None where that file is not on the service's machine."""
+    requirements: list[str] = []
+    labels: dict[str, str] = {}
+    memory_bytes: int | None = None
+    """What a kernel may take, unless its job says otherwise; None where it does not say."""
+    cpus: float | None = None
+    processes: int | None = None
+    disk_bytes: int | None = None
+    preload: list[str] = []
+    """Modules that a warm kernel has imported."""
+    not_preloaded: dict[str, str] = {}
+    """Modules that a fork would not bear, each with the reason."""
+    problem: str | None = None
+    """What is wrong with its environment.toml, by file, key and fix."""
+    installed: bool
+    """Whether its kernel is installed on the service's machine."""
+    builds: list[EnvironmentBuild] = []
+    """That of its kernel first, then the newest first."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from respawn_jobs.model.base import LARGEST, Model
 from respawn_jobs.model.open_values import OPEN
 from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 MIN_MEMORY_BYTES = 64 << 20
 """No interpreter with ipykernel comes up in less; what a kernel needs is measured before its first cell."""
@@ -84,12 +85,7 @@ def _of(seen: int | None, limit: int | None, what: str) -> str:
     if limit is None:
         return ""
     return (
-        f"{mebibytes(seen)} of {mebibytes(limit)} {what}"
+        f"{how_large(seen)} of {how_large(limit)} {what}"
         if seen is not None
-        else f"{mebibytes(limit)} {what}"
+        else f"{how_large(limit)} {what}"
     )
-
-
-def mebibytes(size: int) -> str:
-    """Return a size as messages about limits have it: people give limits in powers of 1024."""
-    return f"{size / (1 << 20):,.0f} MiB"

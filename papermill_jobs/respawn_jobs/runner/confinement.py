@@ -26,7 +26,6 @@ from respawn_jobs.model.limits import (
     KernelLimits,
     LimitedBy,
     LimitRecord,
-    mebibytes,
 )
 from respawn_jobs.model.runs import CellError
 from respawn_jobs.runner.kernel.kernel_process import KernelProcess
@@ -34,6 +33,7 @@ from respawn_jobs.runner.kernel.limit_watch import LimitWatch
 from respawn_jobs.runner.kernel.limited_processes import KernelProcesses, shared_with_held_children
 from respawn_jobs.runner.session_end import Failed
 from respawn_kernels.exchange.messages import Held, process_name
+from respawn_kernels.sizes import how_large
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +156,8 @@ class Confinement:
         if limit is None or found is None or found.total <= limit:
             return
         value = (
-            f"the kernel {self._kernel.name!r} takes {mebibytes(found.total)} before its first cell, and "
-            f"may take {mebibytes(limit)} (memory_limit_bytes): no cell was executed; give it more"
+            f"the kernel {self._kernel.name!r} takes {how_large(found.total)} before its first cell, and "
+            f"may take {how_large(limit)} (memory_limit_bytes): no cell was executed; give it more"
         )
         raise Failed(CellError(cell=None, name=MEMORY_TOO_SMALL, value=value), RuntimeError(value))
 

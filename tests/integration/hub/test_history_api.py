@@ -71,7 +71,7 @@ def test_a_run_is_exported_and_imported_over_http(ada: RemoteService, ledger: Le
     with pytest.raises(Forbidden):
         ada.import_run(tmp_path / "run.zip", ImportRequest(namespace="team/risk"))
     (tmp_path / "large.zip").write_bytes(b"0" * (2 << 20))
-    with pytest.raises(InvalidInput, match="larger than 1 MB"):
+    with pytest.raises(InvalidInput, match="larger than 1 MiB"):
         ada.import_run(tmp_path / "large.zip", ImportRequest())
     with pytest.raises(Forbidden):
         ada.collect()

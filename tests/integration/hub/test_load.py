@@ -78,9 +78,9 @@ def test_a_body_over_its_limit_is_refused_and_the_limit_told(
     runners = httpx.post(f"{service.url}/runner/{runner.attempt}/record", content=sent(17), headers=own)
 
     assert [answer.status_code for answer in (told, untold, runners)] == [413, 413, 413]
-    assert "64 MB" in told.json()["message"]
-    assert "64 MB" in untold.json()["message"]
-    assert "16 MB" in runners.json()["message"]
+    assert "64 MiB" in told.json()["message"]
+    assert "64 MiB" in untold.json()["message"]
+    assert "16 MiB" in runners.json()["message"]
 
 
 @pytest.mark.long

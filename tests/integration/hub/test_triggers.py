@@ -111,7 +111,7 @@ def test_a_webhook_refuses_what_is_not_signed_or_too_large(running: Running) -> 
     assert (unsigned.status_code, unsigned.json()["error"]) == (401, "unauthenticated")
     large = httpx.post(running.address(made), content=b"x" * 70_000)
     assert large.status_code == 413
-    assert "64 kB" in large.json()["message"]
+    assert "64 KiB" in large.json()["message"]
     rotated = running.ada.rotate(made.hook.id)
     assert rotated.secret != made.secret
     running.ada.unhook(made.hook.id)

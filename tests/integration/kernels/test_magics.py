@@ -45,8 +45,8 @@ def test_restore_brings_variables_back_and_shows_them(tmp_path: Path, extension:
     download(tmp_path, *always)
     with running_kernel(tmp_path) as kernel:
         shown = kernel.run(f"%load_ext {extension}\n%respawn restore {RUN}")
-        assert "1 variable, 28 bytes, as just after cell 2" in shown
-        assert "answer  int   42     28 bytes  when used" in shown
+        assert "1 variable, 28 B, as just after cell 2" in shown
+        assert "answer  int   42     28 B  when used" in shown
         assert "stream  generator  cannot pickle 'generator' object  cell 2" in shown
         assert "Not run yet. These make what could not be stored; %respawn rerun runs them:" in shown
         assert "cell 0, tagged respawn:always: stream = iter([answer])\n" in shown
@@ -56,7 +56,7 @@ def test_restore_brings_variables_back_and_shows_them(tmp_path: Path, extension:
         assert "cell 0\n  cell 1 failed: ZeroDivisionError" in kernel.run("%respawn rerun")
         assert kernel.value("next(stream)") == 42
         assert kernel.value("answer") == 42
-        assert "answer  int   42     28 bytes  loaded" in kernel.run("%respawn state")
+        assert "answer  int   42     28 B  loaded" in kernel.run("%respawn state")
 
 
 def test_cells_that_run_again_change_nothing_that_was_restored(tmp_path: Path) -> None:

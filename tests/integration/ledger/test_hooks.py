@@ -168,7 +168,7 @@ def test_a_made_up_call_looks_into_the_database_once_at_most(made, ledger, clock
         (b'{"rows": 1}', "nothing else"),
         (giving(source="mine"), "accepts no parameter 'source'; it accepts rows"),
         (giving(rows="many"), "expected int"),
-        (b" " * 70_000, "65536 at most"),
+        (b" " * 70_000, "64 KiB at most"),
     ],
 )
 def test_a_body_that_cannot_be_used_is_refused_and_makes_nothing(body, words, made, ada, ledger, clock):

@@ -190,7 +190,7 @@ def test_values_of_artifacts_and_parameters_are_taken(make, play, ada, ledger):
     ("kind", "data", "words"),
     [
         ("pickle", b"x", "of kind pickle"),
-        ("json", b"1" * 65_000, "65,000 bytes"),
+        ("json", b"1" * 66_000, "64.5 KiB"),
         ("json", b"{", "cannot be read"),
         ("text", b"many", "expected int"),
         (None, b"", "no artifact 'count'"),

@@ -10,8 +10,9 @@ import pytest
 
 from respawn_environments.warm.adoption import adopting
 from respawn_jobs.runner.kernel.held_child import end_all
-from respawn_kernels.exchange.messages import MEGABYTE, HeldChildFiles, Options
+from respawn_kernels.exchange.messages import MEBIBYTE, HeldChildFiles, Options
 from respawn_kernels.fork.memory_budget import proportional_bytes
+from respawn_kernels.sizes import how_large
 from support.kernels import AGENT, running_kernel
 from support.lengths import quick
 from support.processes import held_and_writers, runs
@@ -19,8 +20,8 @@ from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
-SIZE = 300 * MEGABYTE
-ROOM = 160 * MEGABYTE
+SIZE = 300 * MEBIBYTE
+ROOM = 160 * MEBIBYTE
 LATE = 8 << 20
 
 
@@ -53,7 +54,7 @@ def test_kernel_and_child_stay_within_the_budget_while_a_cell_rewrites_an_array(
     spool = tmp_path / "spool"
     with adopting(), running_kernel(tmp_path) as kernel:
         kernel.run(f"import numpy as np, time\narray = np.ones({SIZE // 8})")
-        limit = (proportional_bytes(kernel.pid) + ROOM) // MEGABYTE
+        limit = (proportional_bytes(kernel.pid) + ROOM) // MEBIBYTE
         kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()}, {Options(memory_mb=limit).to_json()!r})")
         kernel.silent(f"{AGENT}.hold(0)")
         place = HeldChildFiles(spool, 0)
@@ -67,11 +68,11 @@ def test_kernel_and_child_stay_within_the_budget_while_a_cell_rewrites_an_array(
         report = wait_for(place.read_report, 60, "the child to leave")
         wait_for(lambda: not runs(held.pid), 10, "its end")
         assert report.state in ("saved", "dropped")
-        assert f"of {limit} MB that they may" in report.reason
+        assert f"of {how_large(limit * MEBIBYTE)} that they may" in report.reason
         # On a machine with no free processor the child looks late: a few of the 600 parts more.
-        assert report.peak_pss <= limit * MEGABYTE + LATE
-        assert most <= limit * MEGABYTE + LATE
-        assert most > limit * MEGABYTE - ROOM, "the watch saw something"
+        assert report.peak_pss <= limit * MEBIBYTE + LATE
+        assert most <= limit * MEBIBYTE + LATE
+        assert most > limit * MEBIBYTE - ROOM, "the watch saw something"
         assert kernel.value("(float(array.min()), float(array.max()))") == (2.0, 2.0)
         end_all(spool)
 
@@ -80,7 +81,7 @@ def test_a_cell_that_changes_little_is_held_to_its_end(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     with adopting(), running_kernel(tmp_path) as kernel:
         kernel.run(f"import numpy as np, time\narray = np.ones({SIZE // 8})")
-        limit = (proportional_bytes(kernel.pid) + ROOM) // MEGABYTE
+        limit = (proportional_bytes(kernel.pid) + ROOM) // MEBIBYTE
         kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()}, {Options(memory_mb=limit).to_json()!r})")
         kernel.silent(f"{AGENT}.hold(0)")
         kernel.run("for turn in range(40): array[:1000] += 1; time.sleep(0.02); scratch = np.ones(1_000_000)")

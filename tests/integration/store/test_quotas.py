@@ -26,7 +26,7 @@ from support.runners import PlayedRunner
 from support.service import whole_service
 
 pytestmark = pytest.mark.integration
-MEGABYTE = 1_000_000
+MEBIBYTE = 1 << 20
 SOURCE = text(notebook("1"))
 
 
@@ -57,17 +57,17 @@ def test_bytes_are_counted_once_for_each_namespace_and_refused_over_the_quota(
     ledger: Ledger, ada: Service, clock: MovedClock
 ) -> None:
     runner = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id)
-    ledger.set_quotas(Quotas(stored_bytes=10 * MEGABYTE))
+    ledger.set_quotas(Quotas(stored_bytes=10 * MEBIBYTE))
     before = stored(ledger)["user/ada"]
-    blob = os.urandom(4 * MEGABYTE)
+    blob = os.urandom(4 * MEBIBYTE)
     for _ in range(3):  # the same bytes again take no room
         runner.port.put_blob(digest_of(blob), blob)
     assert stored(ledger)["user/ada"] == before + len(blob)
-    more = [os.urandom(4 * MEGABYTE) for _ in range(2)]
+    more = [os.urandom(4 * MEBIBYTE) for _ in range(2)]
     runner.port.put_blob(digest_of(more[0]), more[0])
     with pytest.raises(QuotaExceeded) as refused:
         runner.port.put_blob(digest_of(more[1]), more[1])
-    assert "user/ada stores 8 MB of the 10 MB" in refused.value.message
+    assert "user/ada stores 8 MiB of the 10 MiB" in refused.value.message
     assert "RESPAWN_QUOTA_STORED_MEGABYTES" in refused.value.message
     assert runner.port.missing([digest_of(more[1])]) == [digest_of(more[1])]
     clock.forward(seconds=11)
@@ -114,7 +114,7 @@ def test_a_run_whose_checkpoints_find_no_room_goes_on_and_says_so(tmp_path: Path
     with opened(tmp_path) as bench:
         run = bench.queue("import os", "data = os.urandom(5_000_000)", "print(len(data))", "1/0")
         used = stored(bench.ledger)["user/ada"]
-        bench.ledger.set_quotas(Quotas(stored_bytes=used + 2 * MEGABYTE))
+        bench.ledger.set_quotas(Quotas(stored_bytes=used + 2 * MEBIBYTE))
         detail = bench.execute(run)
         assert detail.run.error.name == "ZeroDivisionError"
         assert bench.printed(run, 2) == "5000000\n"

@@ -21,8 +21,8 @@ from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 from support.signed_in import signed_in
 
-SMALL = CellCost(cpu_seconds=0.04, memory_bytes=80_000_000, read_bytes=1_200, written_bytes=90)
-LARGE = CellCost(cpu_seconds=75.2, memory_bytes=2_300_000_000, read_bytes=20_100_000, written_bytes=450_000)
+SMALL = CellCost(cpu_seconds=0.04, memory_bytes=80 << 20, read_bytes=1_200, written_bytes=90)
+LARGE = CellCost(cpu_seconds=75.2, memory_bytes=2355 << 20, read_bytes=201 << 17, written_bytes=450 << 10)
 SINCE = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 
 
@@ -65,11 +65,11 @@ def test_each_cell_says_what_it_took_and_the_run_what_all_did(browse, runner):
     executed(runner, 0, SMALL)
     executed(runner, 1, LARGE)
     page = browse(f"runs/{runner.run}")
-    assert "1.5 s CPU 0.0 s memory 80.0 MB " in header(page, 0)
+    assert "1.5 s CPU 0.0 s memory 80 MiB " in header(page, 0)
     assert "read" not in header(page, 0)
-    assert "1.5 s CPU 1 min 15 s memory 2.3 GB read 20.1 MB wrote 450 kB " in header(page, 1)
+    assert "1.5 s CPU 1 min 15 s memory 2.3 GiB read 25.1 MiB wrote 450 KiB " in header(page, 1)
     facts = words(page[page.index('class="facts"') :].partition("</dl>")[0])
-    assert "CPU 1 min 15 s Peak memory 2.3 GB Read 20.1 MB Wrote 450 kB " in facts
+    assert "CPU 1 min 15 s Peak memory 2.3 GiB Read 25.1 MiB Wrote 450 KiB " in facts
 
 
 def test_cells_that_nobody_measured_say_their_time_alone(browse, runner, ledger):
@@ -107,5 +107,5 @@ def test_the_command_shows_what_cells_took(runner, tmp_path, monkeypatch, capsys
     assert run_command(["show", runner.run]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"cell +state +took +cpu +memory +read +written +checkpoint", shown)
-    assert re.search(r"0 +executed +1\.50 s +0\.04 s +80\.0 MB +1\.2 kB +90 B", shown)
+    assert re.search(r"0 +executed +1\.50 s +0\.04 s +80 MiB +1\.17 KiB +90 B", shown)
     assert "blocked: no sign of life since" in shown

@@ -7,6 +7,7 @@ import os
 
 from respawn_kernels.fork import memory_budget
 from respawn_kernels.fork.memory_budget import Budget, MemoryState, proportional_bytes
+from respawn_kernels.sizes import how_large
 
 MB = 1 << 20
 
@@ -23,7 +24,7 @@ def test_memory_that_grows_is_seen_before_the_limit_is_reached() -> None:
         verdict = watch.look()
     assert verdict is MemoryState.SAVE
     assert 20 * MB < 2 * len(taken) * 2 * MB < 100 * MB
-    assert f"of {limit // MB} MB that they may" in watch.reason
+    assert f"of {how_large(limit)} that they may" in watch.reason
     assert watch.peak <= limit
 
 
@@ -32,7 +33,7 @@ def test_little_free_memory_ends_the_child_at_once(monkeypatch) -> None:
     assert watch.look() is MemoryState.FINE
     monkeypatch.setattr(memory_budget, "available_bytes", lambda: 10 * MB)
     assert watch.look() is MemoryState.LEAVE
-    assert watch.reason == "only 10 MB of memory were free"
+    assert watch.reason == "only 10 MiB of memory were free"
 
 
 def test_a_process_that_is_gone_takes_nothing() -> None:
@@ -48,6 +49,6 @@ def test_the_child_of_a_kernel_with_a_limit_saves_itself_on_the_way_there_and_st
     assert watch.look() is MemoryState.FINE
     memory.write(b"x" * (40 * MB))
     assert watch.look() is MemoryState.SAVE
-    assert f"of {limit // MB} MB that it may" in watch.reason
+    assert f"of {how_large(limit)} that it may" in watch.reason
     memory.write(b"x" * (70 * MB))
     assert watch.look() is MemoryState.SAVE  # the kernel is ended for that, not the child

@@ -34,9 +34,9 @@ def table() -> StateTable:
 def test_table_tells_variables_losses_and_reruns() -> None:
     text = repr(table())
     for words in (
-        "run-0123456789 (it failed in cell 4): 1 variable, 1.5 MB, as just after cell 3.",
+        "run-0123456789 (it failed in cell 4): 1 variable, 1.43 MiB, as just after cell 3.",
         "Each is loaded when code first uses it.",
-        "df    pandas.DataFrame  <b>2 × 2</b>  1.5 MB  when used",
+        "df    pandas.DataFrame  <b>2 × 2</b>  1.43 MiB  when used",
         "gen   generator  <script>  cell 2",
         "cell 1\n",
         "cell 2 failed: ValueError: <i>",
@@ -96,7 +96,7 @@ def test_run_without_a_state_says_so() -> None:
 
 def test_saved_state_says_when_it_was_saved() -> None:
     point = replace(POINT, name="fixed", saved="21 Nov 2026 at 13:55")
-    assert "run-0123456789@fixed: 1 variable, 1.5 MB, as you saved them on 21 Nov" in repr(
+    assert "run-0123456789@fixed: 1 variable, 1.43 MiB, as you saved them on 21 Nov" in repr(
         StateTable(point, report(DF))
     )
 

@@ -17,6 +17,7 @@ from respawn_jobs.cli.administer import backups, garbage, migrations, owners, re
 from respawn_jobs.cli.administer import keys as key_rotation
 from respawn_jobs.cli.common.options import json_option
 from respawn_kernels.counting import how_many, noun
+from respawn_kernels.sizes import how_large
 
 if TYPE_CHECKING:
     from respawn_jobs.backup import CreatedBackup, Restored
@@ -39,7 +40,6 @@ def verify(deep: bool, as_json: bool) -> int:
     """
     from respawn_jobs.cli.administer.store_access import own_store
     from respawn_jobs.cli.common import printing
-    from respawn_jobs.cli.common.printing import size
 
     with own_store() as ledger:
         check = ledger.store_check(deep=deep)
@@ -53,9 +53,8 @@ def verify(deep: bool, as_json: bool) -> int:
         counted = {"blobs": check.blobs, "bytes": check.bytes, "manifests": check.manifests}
         printing.document({**counted, "deep": deep, "faults": listed})
     else:
-        looked = (
-            f"{how_many(check.blobs, 'blob')} ({size(check.bytes)}), manifests among them: {check.manifests}"
-        )
+        blobs = f"{how_many(check.blobs, 'blob')} ({how_large(check.bytes)})"
+        looked = f"{blobs}, manifests among them: {check.manifests}"
         verdict = how_many(len(faults), "fault") if faults else "all is as the records say"
         click.echo(f"looked at {looked}: {verdict}", err=True)
     return _FAULTY if faults else 0
@@ -150,12 +149,11 @@ def restore(
 
 
 def _say_made(made: CreatedBackup) -> None:
-    from respawn_jobs.cli.common.printing import size
 
     document = made.document
     click.echo(
-        f"backup {document.id}: {how_many(document.blobs, 'blob')} ({size(document.bytes)}), of which "
-        f"{made.copied} ({size(made.copied_bytes)}) were new"
+        f"backup {document.id}: {how_many(document.blobs, 'blob')} ({how_large(document.bytes)}), of which "
+        f"{made.copied} ({how_large(made.copied_bytes)}) were new"
     )
     if document.executing:
         lost = noun(document.executing, "it has", "they have")
@@ -169,12 +167,11 @@ def _say_made(made: CreatedBackup) -> None:
 
 def _say_restored(done: Restored) -> None:
     from respawn_jobs.cli.common import printing
-    from respawn_jobs.cli.common.printing import size
 
     document = done.document
     click.echo(f"{document.id} is back, as of {printing.moment(document.made_at)}")
     stored = noun(done.blobs, "is as it was", "are as they were")
-    click.echo(f"{how_many(done.blobs, 'blob')} ({size(done.bytes)}) {stored} stored")
+    click.echo(f"{how_many(done.blobs, 'blob')} ({how_large(done.bytes)}) {stored} stored")
     if done.lost:
         click.echo(f"lost, for they executed then: {', '.join(done.lost)}")
     if done.queued:

@@ -9,6 +9,7 @@ import click
 
 from respawn_jobs.cli.common.options import json_option
 from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 if TYPE_CHECKING:
     from respawn_jobs.backup import Pruned
@@ -90,13 +91,14 @@ def as_document(done: Pruned) -> dict[str, Any]:
 
 def say(done: Pruned, *, dry_run: bool = False) -> None:
     """Print what was pruned."""
-    from respawn_jobs.cli.common.printing import size
 
     for one, why in done.faulty.items():
         click.echo(f"backup {one} is not whole: {why}", err=True)
     verb = "would remove" if dry_run else "removed"
     what = ", ".join(done.removed) if done.removed else "no backup"
-    click.echo(f"{verb} {what}; {how_many(done.blobs, 'blob')} ({size(done.bytes)}) that no backup needs")
+    click.echo(
+        f"{verb} {what}; {how_many(done.blobs, 'blob')} ({how_large(done.bytes)}) that no backup needs"
+    )
     click.echo(f"kept {len(done.kept)}: {', '.join(done.kept)}")
 
 

@@ -18,6 +18,7 @@ from respawn_jobs.cli.administer.environment_options import (
 )
 from respawn_jobs.cli.common.options import json_option
 from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 if TYPE_CHECKING:
     from respawn_environments.catalog import BuiltEnvironment
@@ -167,7 +168,7 @@ def gc(unused_for: timedelta, root: Path, dry_run: bool, as_json: bool) -> int:
         return 0
     for one in gone:
         click.echo(f"{'would remove' if dry_run else 'removed'} {one.environment}")
-    size = printing.size(sum(one.size for one in gone))
+    size = how_large(sum(one.size for one in gone))
     click.echo(f"{how_many(len(gone), 'environment')}, {size}", err=True)
     return 0
 

@@ -6,6 +6,7 @@ import click
 
 from respawn_jobs.cli.common.options import json_option
 from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 
 @click.command()
@@ -16,7 +17,6 @@ def gc(orphans: bool, remove: bool, as_json: bool) -> int:
     """Remove stored data that nothing names any more. For administrators."""
     from respawn_jobs.api.history import OrphanRequest
     from respawn_jobs.cli.common import printing
-    from respawn_jobs.cli.common.printing import size
     from respawn_jobs.cli.common.service_connection import connection
 
     if remove and not orphans:
@@ -41,7 +41,9 @@ def gc(orphans: bool, remove: bool, as_json: bool) -> int:
         click.echo(printing.plain(name))
     for name in found.foreign:
         click.echo(f"{printing.plain(name)}  (not Respawn's by its name: left alone)")
-    click.echo(f"{how_many(found.count, 'orphan')}, {size(found.size)}; removed {found.removed}", err=True)
+    click.echo(
+        f"{how_many(found.count, 'orphan')}, {how_large(found.size)}; removed {found.removed}", err=True
+    )
     return 0
 
 

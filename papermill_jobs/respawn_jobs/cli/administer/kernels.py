@@ -22,6 +22,7 @@ from respawn_jobs.cli.administer.environment_options import (
 )
 from respawn_jobs.cli.common.options import json_option
 from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 if TYPE_CHECKING:
     from respawn_environments.catalog import BuiltEnvironment
@@ -165,7 +166,7 @@ def _list_environments(root: Path, as_json: bool) -> int:
             printing.plain(one.record.display_name),
             one.record.hash[:SHORT],
             one.record.python,
-            printing.size(one.record.size),
+            how_large(one.record.size),
             printing.moment(one.record.built_at),
             printing.moment(one.last_used) or "never",
             printing.plain(", ".join(map(str, one.kernelspecs)) or "none"),

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from respawn_kernels.sizes import how_large
+
 _MIN_MEMORY = 64 << 20
 """`model.limits.MIN_MEMORY_BYTES`, which is not imported for every command."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(?:([KMGTkmgt])(?:i?[Bb])?|[Bb])?")
@@ -71,7 +73,7 @@ class Size(click.ParamType[int]):
         unit = 1024 ** (1 + "KMGT".index(found[2].upper())) if found[2] else 1
         size = int(float(found[1]) * unit)
         if size < self.least:
-            self.fail(f"{value!r} is less than {self.least >> 20} MiB, which is the least", param, ctx)
+            self.fail(f"{value!r} is less than {how_large(self.least)}, which is the least", param, ctx)
         return size
 
 

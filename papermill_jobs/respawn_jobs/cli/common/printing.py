@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from respawn_jobs.notebook.cell_numbers import executions_as_cells
+from respawn_kernels.sizes import how_large
 
 if TYPE_CHECKING:
     from respawn_jobs.model.cell_cost import CellCost
@@ -118,16 +119,6 @@ def seconds(value: float | None) -> str:
     return f"{int(value // 60)} min {int(value % 60)} s"
 
 
-def size(count: int) -> str:
-    """Return a number of bytes for people."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
-
-
 COST_COLUMNS = ("cpu", "memory", "read", "written")
 
 
@@ -135,7 +126,7 @@ def cost(taken: CellCost | None) -> list[str]:
     """Return what a cell took, one text for each of `COST_COLUMNS`; empty ones where it was not measured."""
     if taken is None:
         return [""] * len(COST_COLUMNS)
-    moved = [size(count) for count in (taken.memory_bytes, taken.read_bytes, taken.written_bytes)]
+    moved = [how_large(count) for count in (taken.memory_bytes, taken.read_bytes, taken.written_bytes)]
     return [seconds(taken.cpu_seconds), *moved]
 
 

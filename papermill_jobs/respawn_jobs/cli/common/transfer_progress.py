@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from respawn_kernels.sizes import how_large
+
 
 @contextmanager
 def transfer(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
@@ -13,9 +15,14 @@ def transfer(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda _there, _total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[bytes]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda there, total: bar.update(task, total=total, completed=there)
+        task = bar.add_task(what, total=None, bytes="")
+
+        def report(there: int, total: int) -> None:
+            amount = f"{how_large(there)} of {how_large(total)}"
+            bar.update(task, total=total, completed=there, bytes=amount)
+
+        yield report

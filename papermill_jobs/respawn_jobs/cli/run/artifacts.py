@@ -9,6 +9,7 @@ import click
 
 from respawn_jobs.cli.common.options import json_option, writable
 from respawn_jobs.errors import NotFound
+from respawn_kernels.sizes import how_large
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,7 @@ def fetch(
     elif output is None:
         click.echo(f"in the debug notebook: respawn.load({name!r})")
     else:
-        click.echo(f"wrote {output} ({printing.size(artifact.size)}, {artifact.kind}, {artifact.type})")
+        click.echo(f"wrote {output} ({how_large(artifact.size)}, {artifact.kind}, {artifact.type})")
     return 0
 
 
@@ -89,7 +90,7 @@ def table(found: Sequence[Artifact]) -> None:
             printing.plain(one.type),
             printing.plain(one.description),
             one.kind,
-            printing.size(one.size),
+            how_large(one.size),
             "" if one.cell is None else str(one.cell),
             printing.moment(one.saved_at),
             printing.plain(one.made_in) if one.attempt == 0 else "",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from respawn_jobs.cli.common.options import json_option, writable
+from respawn_kernels.sizes import how_large
 
 
 @click.command()
@@ -41,7 +42,6 @@ def pin(run_id: str, off: bool, as_json: bool) -> int:
 def export_run(run_id: str, output: Path | None, without_state: bool, as_json: bool) -> int:
     """Write an ended run to one archive."""
     from respawn_jobs.cli.common import printing
-    from respawn_jobs.cli.common.printing import size
     from respawn_jobs.cli.common.service_connection import connection
 
     output = output or Path(f"{Path(run_id).name}.zip")
@@ -51,7 +51,7 @@ def export_run(run_id: str, output: Path | None, without_state: bool, as_json: b
     if as_json:
         printing.document({"run": run_id, "output": str(output), "size": written})
     else:
-        click.echo(f"wrote {output} ({size(written)})")
+        click.echo(f"wrote {output} ({how_large(written)})")
     return 0
 
 

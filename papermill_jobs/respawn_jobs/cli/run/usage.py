@@ -6,6 +6,7 @@ import click
 
 from respawn_jobs.cli.common.options import json_option
 from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 
 @click.command()
@@ -16,7 +17,6 @@ def usage(as_json: bool) -> int:
     Each stores data, lets runs wait and executes runs.
     """
     from respawn_jobs.cli.common import printing
-    from respawn_jobs.cli.common.printing import size
     from respawn_jobs.cli.common.service_connection import connection
 
     with connection() as connected:
@@ -31,7 +31,9 @@ def usage(as_json: bool) -> int:
     rows = [
         [
             printing.plain(one.namespace),
-            of(size(one.stored_bytes), None if one.stored_limit is None else size(one.stored_limit)),
+            of(
+                how_large(one.stored_bytes), None if one.stored_limit is None else how_large(one.stored_limit)
+            ),
             of(one.waiting, one.waiting_limit),
             of(one.executing, one.executing_limit),
         ]

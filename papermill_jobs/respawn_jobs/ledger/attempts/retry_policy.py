@@ -14,10 +14,11 @@ from respawn_jobs.ledger.attempts.retry_start import RetryRefusal, RetryStart
 from respawn_jobs.ledger.context.context import Context
 from respawn_jobs.ledger.runs.revisions import why_cancelled
 from respawn_jobs.model.base import LARGEST
-from respawn_jobs.model.limits import DISK_LIMIT, MEMORY_TOO_SMALL, OUT_OF_MEMORY, PROCESS_LIMIT, mebibytes
+from respawn_jobs.model.limits import DISK_LIMIT, MEMORY_TOO_SMALL, OUT_OF_MEMORY, PROCESS_LIMIT
 from respawn_jobs.model.runs import CellError, RunState
 from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
 from respawn_jobs.store.tables import AttemptRow, RunRow
+from respawn_kernels.sizes import how_large
 
 MAX_REQUEUES = 20
 """How many attempts in a row may be requeued before the run ends."""
@@ -109,7 +110,7 @@ def decide(context: Context, session: Session, run: RunRow, attempt: AttemptRow)
         return Verdict(note=found.note, cell=found.cell)
     seconds = pause(policy, ended, context.random())
     when = f"tried again after {seconds:.0f} s" if seconds else "tried again at once"
-    more = f" with a memory limit of {mebibytes(memory)}" if memory is not None else ""
+    more = f" with a memory limit of {how_large(memory)}" if memory is not None else ""
     return Verdict(
         found,
         context.clock() + timedelta(seconds=seconds) if seconds else None,

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 from sqlalchemy import delete, select, update
@@ -31,6 +32,9 @@ from respawn_jobs.resume.files.named_files import Newer
 from respawn_jobs.resume.invalidation.file_changes import Look
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import FormerNameRow, JobRow, RunRow, VersionRow
+
+if TYPE_CHECKING:
+    from respawn_environments.shown.overview import KnownEnvironment
 
 _MAX_VERSIONS = 2**31
 _KERNEL_MEMORY = timedelta(seconds=10)
@@ -116,6 +120,10 @@ class Context:
     """Tells files as they are where notebooks run; None where runs have other files."""
     newer: Newer | None = None
     """Tells which files were written there since a moment."""
+    environments_root: Path | None = None
+    """Where environments of kernels are built, beside what installed kernels name."""
+    images: Path | None = None
+    """Where people write environments, beside those that come with Respawn."""
     _kernels: dict[str, tuple[datetime, InstalledKernel]] = field(default_factory=dict)
 
     def kernel(self, name: str) -> InstalledKernel:
@@ -130,6 +138,12 @@ class Context:
             raise InvalidInput(str(error) or f"unknown kernel {name!r}", kernel=name) from error
         self._kernels[name] = (now, kernel)
         return kernel
+
+    def known_environments(self) -> list[KnownEnvironment]:
+        """Return the environments of kernels that this machine knows, by name."""
+        from respawn_environments.shown.overview import overview
+
+        return overview(self.environments_root, self.images)
 
     def limits_of(self, kernel: str, own: KernelLimits, memory: int | None) -> KernelLimits:
         """Return what the kernel of a new run may take.

@@ -17,6 +17,7 @@ from respawn_jobs.errors import QuotaExceeded
 from respawn_jobs.model.runs import RunState
 from respawn_jobs.store.tables import NamespaceBlobRow, RunRow
 from respawn_kernels.counting import how_many, noun
+from respawn_kernels.sizes import how_large
 
 if TYPE_CHECKING:
     from respawn_jobs.ledger.context.context import Context
@@ -56,8 +57,8 @@ class Quotas:
                 self._sums[namespace] = (self._sums[namespace][0], used + size)
                 return
         raise QuotaExceeded(
-            f"{namespace} stores {_shown(used)} of the {_shown(self.stored_bytes)} that it may, and this "
-            f"needs {_shown(size)}: let old runs go (`keep` of the job, or unpin runs), take fewer "
+            f"{namespace} stores {how_large(used)} of the {how_large(self.stored_bytes)} that it may, and "
+            f"this needs {how_large(size)}: let old runs go (`keep` of the job, or unpin runs), take fewer "
             "checkpoints, or ask the administrator for more (RESPAWN_QUOTA_STORED_MEGABYTES)",
             quota="stored",
             namespace=namespace,
@@ -101,11 +102,3 @@ def stored_bytes(session: Session, namespace: str | None = None) -> dict[str, in
     if namespace is not None:
         query = query.where(NamespaceBlobRow.namespace == namespace)
     return {name: int(size) for name, size in session.execute(query.group_by(NamespaceBlobRow.namespace))}
-
-
-def _shown(size: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

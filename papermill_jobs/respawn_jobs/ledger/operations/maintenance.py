@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from respawn_jobs.ledger.blobs.garbage_collector import GarbageCollector
 from respawn_jobs.ledger.capacity import usage
@@ -28,6 +29,15 @@ class KeepingLedger:
     def set_kernel_limits(self, limits: KernelLimits) -> None:
         """Say what kernels of new runs may take where neither their job nor their environment does."""
         self._context.kernel_limits = limits
+
+    def set_environment_places(self, root: Path | None, images: Path | None) -> None:
+        """Say where environments of kernels lie.
+
+        Args:
+            root: where they are built, beside what installed kernels name.
+            images: where people write them, beside those that come with Respawn.
+        """
+        self._context.environments_root, self._context.images = root, images
 
     def remove_old_runs(self) -> dict[str, int]:
         """Remove up to a hundred old runs of each job; return how many, by job."""

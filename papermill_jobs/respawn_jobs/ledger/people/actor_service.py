@@ -13,7 +13,7 @@ from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger.attempts import cancellation
 from respawn_jobs.ledger.audit import trail
 from respawn_jobs.ledger.context.context import installed_kernels
-from respawn_jobs.ledger.jobs import catalog
+from respawn_jobs.ledger.jobs import catalog, environments
 from respawn_jobs.ledger.people.backfill_service import ActorBackfills
 from respawn_jobs.ledger.people.history_service import ActorHistory
 from respawn_jobs.ledger.people.job_life_service import ActorJobLife
@@ -28,7 +28,7 @@ from respawn_jobs.model.artifacts import Artifact
 from respawn_jobs.model.audit import AuditRecord
 from respawn_jobs.model.debug_bundle import DebugBundle
 from respawn_jobs.model.jobs import Job, Schedule, Version
-from respawn_jobs.model.kernels import Kernel
+from respawn_jobs.model.kernels import EnvironmentDetail, Kernel
 from respawn_jobs.model.plans import Plan
 from respawn_jobs.model.runs import Run, RunDetail, RunState
 
@@ -189,6 +189,10 @@ class ActorService(
     def audit(self, limit: int = 100) -> list[AuditRecord]:
         """Return the newest audit records that the caller may see."""
         return trail.newest(self._context, self.actor, limit)
+
+    def environments(self) -> list[EnvironmentDetail]:
+        """Return the environments of kernels with their builds."""
+        return environments.environments(self._context, self.actor)
 
     def kernels(self) -> list[Kernel]:
         """Return the kernels that jobs can use; every caller may know them."""

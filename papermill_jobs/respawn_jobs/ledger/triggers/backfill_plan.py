@@ -20,10 +20,11 @@ from respawn_jobs.ledger.context.text_limits import CRON, ZONE, check_text
 from respawn_jobs.ledger.runs.run_parameters import check_parameters
 from respawn_jobs.store.tables import JobRow, ScheduleRow, VersionRow
 from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 _EVERY = {"hour": "0 * * * *", "day": "0 0 * * *"}
 _YEARS = range(1970, 2200)
-_MAX_BYTES = 4_000_000
+_MAX_BYTES = 4 << 20
 """Bytes of all parameters of a backfill together, as JSON."""
 _MAX_PROBLEMS = 20
 
@@ -167,6 +168,6 @@ def _check_size(items: list[BackfillItem]) -> None:
     size = sum(len(json.dumps(item.parameters, ensure_ascii=False).encode()) for item in items)
     if size > _MAX_BYTES:
         raise InvalidInput(
-            f"the parameters take {how_many(size, 'byte')} as JSON; {_MAX_BYTES:,} at most are taken: "
+            f"the parameters take {how_large(size)} as JSON; {how_large(_MAX_BYTES)} at most are taken: "
             "keep large values in a file, and give each run its name"
         )

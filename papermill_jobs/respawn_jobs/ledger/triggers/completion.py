@@ -29,10 +29,10 @@ from respawn_jobs.model.runs import RunState
 from respawn_jobs.store.service_tables import RunOutboxRow
 from respawn_jobs.store.tables import JobRow, RunRow
 from respawn_jobs.store.trigger_tables import DependencyRow, UpstreamJobRow
-from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 logger = logging.getLogger(__name__)
-MAX_BYTES = 64_000
+MAX_BYTES = 64 << 10
 """Bytes of an artifact that is taken as a parameter."""
 _VALUES = ("json", "text")
 _TRIES = 5
@@ -214,8 +214,8 @@ def _read(context: Context, artifact: Artifact) -> Any:
         )
     if artifact.size > MAX_BYTES:
         raise InvalidInput(
-            f"artifact {artifact.name!r} has {how_many(artifact.size, 'byte')}; "
-            f"a parameter takes {MAX_BYTES:,} at most"
+            f"artifact {artifact.name!r} has {how_large(artifact.size)}; "
+            f"a parameter takes {how_large(MAX_BYTES)} at most"
         )
     try:
         text = b"".join(bytes(opened(context.blobs.get(part.digest))) for part in artifact.parts).decode()

@@ -36,7 +36,7 @@ from respawn_jobs.ledger.triggers.webhook_signatures import SignedCall, secret_o
 from respawn_jobs.model.runs import RunState
 from respawn_jobs.store.tables import JobRow
 from respawn_jobs.store.trigger_tables import HookCallRow, HookRow
-from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 MAX_BYTES = 64 * 1024
 """Bytes of a call's body."""
@@ -210,7 +210,7 @@ def _repeated(session: Session, hook: HookRow, message_id: str) -> HookAnswer:
 def _given(body: bytes, accepts: list[str]) -> dict[str, Any]:
     """Return the parameters that a call gives."""
     if len(body) > MAX_BYTES:
-        raise InvalidInput(f"the body has {how_many(len(body), 'byte')}; {MAX_BYTES} at most are taken")
+        raise InvalidInput(f"the body has {how_large(len(body))}; {how_large(MAX_BYTES)} at most are taken")
     try:
         document = json.loads(body) if body.strip() else {}
     except (ValueError, RecursionError) as error:

@@ -19,9 +19,10 @@ from pathlib import Path
 from respawn_jobs.host import process_tree
 from respawn_jobs.host.control_groups import ControlGroup
 from respawn_jobs.host.directory_size import stored_bytes
-from respawn_jobs.model.limits import DISK_LIMIT, OUT_OF_MEMORY, PROCESS_LIMIT, KernelLimits, mebibytes
+from respawn_jobs.model.limits import DISK_LIMIT, OUT_OF_MEMORY, PROCESS_LIMIT, KernelLimits
 from respawn_jobs.runner.kernel.limited_processes import KernelProcesses
 from respawn_kernels.counting import how_many
+from respawn_kernels.sizes import how_large
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +203,7 @@ class LimitWatch:
         self.peaks.disk = max(self.peaks.disk, self._grown)
         if self._grown <= limit:
             return None
-        grown, most = mebibytes(self._grown), mebibytes(limit)
+        grown, most = how_large(self._grown), how_large(limit)
         return Exceeded(
             DISK_LIMIT, f"the run's directory grew by {grown}, and may grow by {most} (disk_limit_bytes)"
         )
@@ -227,8 +228,8 @@ class LimitWatch:
     def _out_of_memory(self, taken: int, limit: int) -> Exceeded:
         return Exceeded(
             OUT_OF_MEMORY,
-            f"the kernel and its processes took {mebibytes(taken)} of memory, and may take "
-            f"{mebibytes(limit)} (memory_limit_bytes)",
+            f"the kernel and its processes took {how_large(taken)} of memory, and may take "
+            f"{how_large(limit)} (memory_limit_bytes)",
         )
 
     def _too_many(self, limit: int) -> Exceeded:
