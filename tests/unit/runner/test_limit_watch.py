@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,11 +14,13 @@ import pytest
 
 from respawn_jobs.host.directory_size import stored_bytes
 from respawn_jobs.model.limits import KernelLimits
+from respawn_jobs.runner.kernel import directory_growth
 from respawn_jobs.runner.kernel.limit_watch import LimitWatch
 from respawn_jobs.runner.kernel.limited_processes import KernelProcesses
+from support.waiting import wait_for
 
 MIB = 1 << 20
-Watched = Callable[[str, KernelLimits], LimitWatch]
+Watched = Callable[..., LimitWatch]
 
 
 @pytest.fixture
@@ -24,7 +28,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
     """Make a watch on a process that says when it has done what it was told."""
     begun: list[tuple[subprocess.Popen[str], KernelProcesses]] = []
 
-    def begin(code: str, limits: KernelLimits) -> LimitWatch:
+    def begin(code: str, limits: KernelLimits, *, wait: bool = True) -> LimitWatch:
         whole = f"{code}\nprint('done', flush=True)\nimport time; time.sleep(60)"
         process = subprocess.Popen(
             [sys.executable, "-c", f"input()\n{whole}"],
@@ -42,7 +46,8 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
         assert process.stdout is not None
         process.stdin.write("\n")
         process.stdin.flush()
-        process.stdout.readline()
+        if wait:
+            process.stdout.readline()
         return watch
 
     yield begin
@@ -67,6 +72,92 @@ def test_memory_over_the_limit_ends_all_processes(watched: Watched) -> None:
     name, message = ended_by(watched(f"x = b'x' * {90 * MIB}", KernelLimits(memory_bytes=64 * MIB)))
     assert name == "OutOfMemory"
     assert "may take 64 MiB (memory_limit_bytes)" in message
+
+
+def test_memory_that_forked_processes_copy_by_writing_ends_them(watched: Watched, tmp_path: Path) -> None:
+    code = """
+import os, time
+block = bytearray(os.urandom(1 << 20) * 60)
+for _ in range(3):
+    if os.fork() == 0:
+        while not os.path.exists("begin"):
+            time.sleep(0.01)
+        for page in range(0, len(block), 4096):
+            block[page] ^= 1
+        time.sleep(60)
+        os._exit(0)"""
+    watch = watched(code, KernelLimits(memory_bytes=140 * MIB))
+    wait_for(lambda: 60 * MIB < watch._memory.probable < 140 * MIB, what="what they share to count once")
+    assert watch.exceeded() is None
+    (tmp_path / "begin").touch()
+    name, message = ended_by(watch)
+    assert name == "OutOfMemory"
+    assert "may take 140 MiB" in message
+
+
+def test_a_look_that_takes_long_is_followed_by_another_within_a_second(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with thousands of processes: a second of CPU for each look."""
+    watch = watched("", KernelLimits(processes=100_000))
+    watch._stop.set()
+    watch._thread.join()
+    clock = iter(range(1_000_000))
+    monkeypatch.setattr(time, "thread_time", lambda: float(next(clock)))
+    assert watch.look() <= 1
+
+
+def test_what_it_takes_to_measure_memory_delays_no_look(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a kernel of a hundred gigabytes: a second of CPU for each measurement."""
+    watch = watched(f"import os; x = b'x' * {30 * MIB}; os.fork()", KernelLimits(memory_bytes=200 * MIB))
+    watch._stop.set()
+    watch._thread.join()
+    clock = iter(range(1_000_000))
+    monkeypatch.setattr(time, "thread_time", lambda: float(next(clock)) if measuring else 0.0)
+    measuring: list[bool] = []
+    measure = watch._memory.measure
+
+    def measured(pids: list[int]) -> int:
+        measuring.append(True)
+        try:
+            return measure(pids)
+        finally:
+            measuring.pop()
+
+    monkeypatch.setattr(watch._memory, "measure", measured)
+    monkeypatch.setattr(watch._memory, "_routine_due", 0.0)
+    assert watch.look() <= 0.25
+    now = time.monotonic()
+    assert now < watch._memory._pressing_due <= now + 2
+    assert now < watch._memory._routine_due <= now + 10
+
+
+def test_memory_is_watched_while_a_directory_is_scanned(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a million files in it: a scan that does not end."""
+    scanning = threading.Event()
+
+    def endless(directory: Path, stop: threading.Event) -> int:
+        if threading.current_thread().name == "respawn-directory":
+            scanning.set()
+            stop.wait()
+        return 0
+
+    monkeypatch.setattr(directory_growth, "stored_bytes", endless)
+    limits = KernelLimits(memory_bytes=100 * MIB, disk_bytes=1 * MIB)
+    code = f"""
+import os, time
+open('new', 'wb').write(b'x' * {2 * MIB})
+while not os.path.exists("begin"):
+    time.sleep(0.01)
+x = b'x' * {120 * MIB}"""
+    watch = watched(code, limits, wait=False)
+    scanning.wait(20)
+    (watch._growth._directory / "begin").touch()
+    assert ended_by(watch)[0] == "OutOfMemory"
 
 
 def test_too_many_processes_are_ended(watched: Watched) -> None:
