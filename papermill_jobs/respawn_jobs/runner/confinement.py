@@ -37,9 +37,8 @@ from respawn_kernels.exchange.messages import Held, process_name
 
 log = logging.getLogger(__name__)
 
-_THREADS_OF_A_PROCESS, _THREADS_OF_THE_KERNEL = 4, 256
-"""A group counts threads, and a limit counts processes: what the group allows is the bound of what can happen
-between two looks of the watch."""
+_MAX_THREADS = 4 << 20
+"""The system has no more (PID_MAX_LIMIT), and takes no larger limit."""
 
 
 class Confinement:
@@ -176,7 +175,7 @@ class Confinement:
             if limits.memory_bytes is not None:
                 group.limit_memory(limits.memory_bytes)
             if limits.processes is not None:
-                group.limit_processes(_THREADS_OF_A_PROCESS * limits.processes + _THREADS_OF_THE_KERNEL)
+                group.limit_processes(_threads_for(limits.processes))
             if limits.cpus is not None:
                 group.limit_cpus(limits.cpus)
         except OSError as error:
@@ -186,6 +185,17 @@ class Confinement:
             group.remove()
             return None
         return group
+
+
+def _threads_for(processes: int) -> int:
+    """Return how many threads a group allows that may have so many processes.
+
+    A group counts threads, and a limit counts processes: what the group allows is the bound of what can
+    happen between two looks of the watch. Libraries keep pools of a thread for each core of the machine, and
+    a kernel that loads several of them has several.
+    """
+    cores = os.cpu_count() or 1
+    return min(_MAX_THREADS, (4 + 2 * cores) * processes + 256 + 8 * cores)
 
 
 def _keep_to_processors(pid: int, cpus: float) -> None:

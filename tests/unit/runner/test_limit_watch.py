@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from respawn_jobs.host.control_groups import ControlGroup, make_group
 from respawn_jobs.host.directory_size import stored_bytes
 from respawn_jobs.model.limits import KernelLimits
 from respawn_jobs.runner.kernel import directory_growth
 from respawn_jobs.runner.kernel.limit_watch import LimitWatch
 from respawn_jobs.runner.kernel.limited_processes import KernelProcesses
+from respawn_kernels.exchange.messages import GROUP_PREFIX
 from support.waiting import wait_for
 
 MIB = 1 << 20
@@ -197,3 +200,60 @@ def test_the_size_of_a_directory_is_what_is_stored(tmp_path: Path) -> None:
     (tmp_path / "again").hardlink_to(tmp_path / "below" / "full")
     (tmp_path / "link").symlink_to("/usr")
     assert MIB <= stored_bytes(tmp_path) - before < MIB + 65536
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> tuple[ControlGroup, Path]:
+    """A group of version 2 with its directory, whose processes the system has neither killed nor refused."""
+    own = tmp_path / "service" / "runner"
+    own.mkdir(parents=True)
+    (own.parent / "cgroup.subtree_control").write_text("memory pids cpu")
+    made = make_group("1", ["memory", "pids"], root=tmp_path, own="0::/service/runner")
+    assert made is not None
+    (place,) = own.parent.glob(f"{GROUP_PREFIX}*")
+    (place / "memory.events").write_text("oom_kill 0\n")
+    (place / "pids.events").write_text("max 0\n")
+    return made, place
+
+
+class Ourselves(KernelProcesses):
+    """So many processes."""
+
+    count = 1
+
+    def all(self) -> list[int]:
+        return [os.getpid()] * self.count
+
+
+@pytest.fixture
+def ourselves() -> Iterator[Ourselves]:
+    processes = Ourselves(os.getpid(), "held-none", None)
+    yield processes
+    processes.forget()
+
+
+def test_a_system_that_tells_no_peak_tells_that_it_killed(
+    group: tuple[ControlGroup, Path], ourselves: Ourselves
+) -> None:
+    made, place = group
+    watch = LimitWatch(ourselves, KernelLimits(memory_bytes=64 * MIB), made, None)
+    assert watch.exceeded() is None
+    (place / "memory.events").write_text("oom_kill 1\n")
+    over = watch.exceeded()
+    assert over is not None
+    assert (over.name, watch.peaks.memory) == ("OutOfMemory", 64 * MIB)
+
+
+def test_threads_that_are_refused_are_no_processes(
+    group: tuple[ControlGroup, Path], ourselves: Ourselves
+) -> None:
+    made, place = group
+    watch = LimitWatch(ourselves, KernelLimits(processes=2), made, None)
+    (place / "pids.events").write_text("max 7\n")
+    assert watch.exceeded() is None
+    watch.look()
+    assert watch.exceeded() is None
+    ourselves.count = 3
+    over = watch.exceeded()
+    assert over is not None
+    assert over.message.startswith("the kernel had 3 processes, itself included, and may have 2")

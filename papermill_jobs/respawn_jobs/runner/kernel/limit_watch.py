@@ -194,15 +194,19 @@ class LimitWatch:
     def _system_says(self) -> Exceeded | None:
         if self._group is None:
             return None
-        limit = self._limits.memory_bytes
+        limit, kills, refused = self._limits.memory_bytes, 0, 0
         with suppress(OSError):
-            if limit is not None and self._group.memory_kills():
-                self.peaks.memory = max(self.peaks.memory, self._group.memory_peak(), limit)
-                return self._out_of_memory(self.peaks.memory, limit)
+            kills = self._group.memory_kills() if limit is not None else 0
+        if limit is not None and kills:
+            peak = 0
+            with suppress(OSError):  # version 2 tells it since Linux 5.19
+                peak = self._group.memory_peak()
+            self.peaks.memory = max(self.peaks.memory, peak, limit)
+            return self._out_of_memory(self.peaks.memory, limit)
         with suppress(OSError):
-            if self._limits.processes is not None and self._group.refused_forks():
-                return self._too_many(self._limits.processes)
-        return None
+            refused = self._group.refused_forks() if self._limits.processes is not None else 0
+        # The group counts threads: what was refused says nothing of how many processes there are.
+        return self._count(self._processes.all()) if refused else None
 
     def _out_of_memory(self, taken: int, limit: int) -> Exceeded:
         return Exceeded(
