@@ -207,6 +207,7 @@ def group(tmp_path: Path) -> tuple[ControlGroup, Path]:
     """A group of version 2 with its directory, whose processes the system has neither killed nor refused."""
     own = tmp_path / "service" / "runner"
     own.mkdir(parents=True)
+    os.setxattr(own.parent, "user.delegate", b"1")
     (own.parent / "cgroup.subtree_control").write_text("memory pids cpu")
     made = make_group("1", ["memory", "pids"], root=tmp_path, own="0::/service/runner")
     assert made is not None
@@ -242,6 +243,18 @@ def test_a_system_that_tells_no_peak_tells_that_it_killed(
     over = watch.exceeded()
     assert over is not None
     assert (over.name, watch.peaks.memory) == ("OutOfMemory", 64 * MIB)
+
+
+def test_what_held_children_keep_is_not_reported_as_the_kernels(
+    group: tuple[ControlGroup, Path], ourselves: Ourselves
+) -> None:
+    made, place = group
+    limits = KernelLimits(memory_bytes=64 * MIB)
+    watch = LimitWatch(ourselves, limits, made, None, allowed_beside=lambda: 30 * MIB)
+    (place / "memory.events").write_text("oom_kill 1\n")
+    (place / "memory.peak").write_text(f"{94 * MIB}\n")
+    assert watch.exceeded() is not None
+    assert watch.peaks.memory == 64 * MIB
 
 
 def test_threads_that_are_refused_are_no_processes(
