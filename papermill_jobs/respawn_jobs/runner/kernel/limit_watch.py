@@ -64,7 +64,9 @@ class LimitWatch:
         group: ControlGroup | None,
         directory: Path | None,
         *,
+        stop: threading.Event | None = None,
         shared_with_held: Callable[[], int] = lambda: 0,
+        allowed_beside: Callable[[], int] = lambda: 0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make the watch, which does not look yet.
@@ -74,10 +76,16 @@ class LimitWatch:
             limits: what they may take.
             group: the control group that they are in; None where there is none.
             directory: of the run, whose growth counts; None where nothing is known of it.
+            stop: ends the watch when it is set, and a `start` that takes long; None for one of its own.
             shared_with_held: returns how many bytes held children share with the kernel, which are its own.
+            allowed_beside: sees to what the group may have for held children, beside the kernel's own memory;
+                returns how many bytes that is.
             monotonic: the clock.
         """
         self.peaks = Peaks()
+        self._allowed_beside = allowed_beside
+        self._allowed = 0
+        """The most bytes that it was."""
         self._processes = processes
         self._limits = limits
         self._group = group
@@ -87,7 +95,7 @@ class LimitWatch:
         """What the look before saw. A child that shares its parent's memory until it executes a program
         (vfork(2)) counts twice for a moment, and so does the process that forks a held child: what
         two looks in a row see is there."""
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
         self._growth = (
             DirectoryGrowth(directory, limits.disk_bytes, self._stop)
             if directory is not None and limits.disk_bytes is not None
@@ -121,6 +129,7 @@ class LimitWatch:
     def look(self) -> float:
         """Look once, and end the kernel if it is over a limit; return the seconds until the next look."""
         before = time.thread_time()
+        self._allowed = max(self._allowed, self._allowed_beside())
         pids = self._processes.all()
         self._memory.look(pids, self._limits.memory_bytes)
         over = self._system_says() or self._count(pids) or self._disk(pids)
@@ -200,7 +209,7 @@ class LimitWatch:
         if limit is not None and kills:
             peak = 0
             with suppress(OSError):  # version 2 tells it since Linux 5.19
-                peak = self._group.memory_peak()
+                peak = self._group.memory_peak() - max(self._allowed, self._allowed_beside())
             self.peaks.memory = max(self.peaks.memory, peak, limit)
             return self._out_of_memory(self.peaks.memory, limit)
         with suppress(OSError):
