@@ -1,12 +1,15 @@
 """Control groups of Linux (cgroups(7)): the system holds the processes of one kernel to limits.
 
 A group is made where this process's own group lies: with version 1 below it, with version 2 beside it, for
-there a group that has processes may not hand its controllers down. Whoever may not make one gets none, and
-watches instead. The pages that a process had before it entered stay with the group that it came from.
+there a group that has processes may not hand its controllers down. What lies around this process's group is
+the service manager's, who would lose sight of what goes there: so it must have been delegated, as systemd
+marks it. Whoever may not make a group gets none, and watches instead. The pages that a process had before it
+entered stay with the group that it came from.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from abc import ABC, abstractmethod
@@ -68,6 +71,11 @@ class ControlGroup(ABC):
                     time.sleep(_REMOVE_PAUSE)
         return True
 
+    def _place(self, controller: Controller) -> Path:
+        if controller not in self._places:
+            raise OSError(errno.ENOTSUP, f"the group has no controller {controller!r}")
+        return self._places[controller]
+
     def _move(self, pid: int, places: Mapping[Controller, Path]) -> None:
         for place in {places[controller] for controller in self._places}:
             (place / "cgroup.procs").write_text(str(pid))
@@ -82,7 +90,7 @@ class ControlGroup(ABC):
 
     @abstractmethod
     def limit_cpus(self, cpus: float) -> None:
-        """Let its processes compute on so many processors' worth of time."""
+        """Let its processes compute on so many processors' worth of time, where it has a say in that."""
 
     @abstractmethod
     def memory_kills(self) -> int:
@@ -115,8 +123,9 @@ class _VersionOne(ControlGroup):
         (self._places["pids"] / "pids.max").write_text(str(count))
 
     def limit_cpus(self, cpus: float) -> None:
-        (self._places["cpu"] / "cpu.cfs_period_us").write_text(str(_PERIOD))
-        (self._places["cpu"] / "cpu.cfs_quota_us").write_text(str(max(1000, round(cpus * _PERIOD))))
+        place = self._place("cpu")
+        (place / "cpu.cfs_period_us").write_text(str(_PERIOD))
+        (place / "cpu.cfs_quota_us").write_text(str(max(1000, round(cpus * _PERIOD))))
 
     def memory_kills(self) -> int:
         return _counted(self._places["memory"] / "memory.oom_control", "oom_kill")
@@ -137,7 +146,7 @@ class _VersionTwo(ControlGroup):
         (self._places["pids"] / "pids.max").write_text(str(count))
 
     def limit_cpus(self, cpus: float) -> None:
-        (self._places["cpu"] / "cpu.max").write_text(f"{max(1000, round(cpus * _PERIOD))} {_PERIOD}")
+        (self._place("cpu") / "cpu.max").write_text(f"{max(1000, round(cpus * _PERIOD))} {_PERIOD}")
 
     def memory_kills(self) -> int:
         return _counted(self._places["memory"] / "memory.events", "oom_kill")
@@ -189,6 +198,8 @@ def _second_version(
     if path is None or path.strip("/") == "":
         return None  # nothing lies beside the root
     own = root / path.lstrip("/")
+    if not _delegated(own.parent):
+        return None
     try:
         handed_down = (own.parent / "cgroup.subtree_control").read_text().split()
         missing = [one for one in wanted if one not in handed_down]
@@ -198,6 +209,14 @@ def _second_version(
         return None
     place = own.parent / _full_name(name)
     return _made(_VersionTwo, dict.fromkeys(wanted, place), dict.fromkeys(wanted, own))
+
+
+def _delegated(place: Path) -> bool:
+    """Return whether a service manager leaves what lies in a group to us: systemd's Delegate=yes."""
+    for name in ("trusted.delegate", "user.delegate"):
+        with suppress(OSError):
+            return os.getxattr(place, name) == b"1"
+    return False
 
 
 def _made(

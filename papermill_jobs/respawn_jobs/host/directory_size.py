@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,10 +11,14 @@ _BLOCK = 512
 """The unit of `st_blocks`, whatever the file system's own is; see stat(2)."""
 
 
-def stored_bytes(directory: Path) -> int:
+def stored_bytes(directory: Path, stop: threading.Event | None = None) -> int:
     """Return the bytes that are stored below a directory; a file with several names counts once.
 
     Holes of sparse files take none. What cannot be looked at, and what is gone meanwhile, counts nothing.
+
+    Args:
+        directory: the directory.
+        stop: ends the scan early when it is set; what is returned then means nothing.
     """
     total = 0
     seen: set[tuple[int, int]] = set()
@@ -21,6 +26,8 @@ def stored_bytes(directory: Path) -> int:
     while waiting:
         with suppress(OSError), os.scandir(waiting.pop()) as entries:
             for entry in entries:
+                if stop is not None and stop.is_set():
+                    return total
                 with suppress(OSError):
                     found = entry.stat(follow_symlinks=False)
                     if entry.is_dir(follow_symlinks=False):

@@ -19,7 +19,8 @@ CAN_MEASURE = sys.platform == "linux"
 Measure = Literal["pss", "rss"]
 """The proportional set size shares out what several processes map; the resident set size does not."""
 _TICK = os.sysconf("SC_CLK_TCK") if CAN_MEASURE else 100
-_PAGE = os.sysconf("SC_PAGE_SIZE") if CAN_MEASURE else 4096
+PAGE = os.sysconf("SC_PAGE_SIZE") if CAN_MEASURE else 4096
+"""Bytes."""
 _READ = 1 << 16
 _RESET_PEAK = b"5"
 """Written to `clear_refs`: the peak of the resident set starts again at what is resident now. See proc(5)."""
@@ -139,9 +140,17 @@ def memory(pid: int) -> Memory | None:
 def resident_bytes(pid: int) -> int | None:
     """Return the resident set size of one process; None when it is gone."""
     try:
-        return int(_read(f"/proc/{pid}/statm").split()[1]) * _PAGE
+        return int(_read(f"/proc/{pid}/statm").split()[1]) * PAGE
     except _GONE:
         return None
+
+
+def minor_faults(pid: int) -> int:
+    """Return how often one process got a page, anew or as a copy, without a read from disk; 0 when gone."""
+    try:
+        return int(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[7])
+    except _GONE:
+        return 0
 
 
 def peak_bytes(pid: int) -> int | None:

@@ -53,7 +53,8 @@ class LimitRecord(Model):
     limits: KernelLimits
     by: LimitedBy
     """`cgroup_v1`, `cgroup_v2`: the system, by control groups. `watchdog`: the runner alone, which looks
-    several times a second. `nothing`: the kernel is not on the runner's machine, or that is no Linux."""
+    several times a second. `nothing`: the kernel did not come up, is not on the runner's machine, or that is
+    no Linux."""
     peak_memory_bytes: int | None = Field(default=None, ge=0, le=LARGEST)
     peak_processes: int | None = Field(default=None, ge=0, le=LARGEST)
     peak_disk_bytes: int | None = Field(default=None, ge=0, le=LARGEST)
@@ -77,7 +78,7 @@ _BY = {
     "cgroup_v1": "held by control groups (version 1)",
     "cgroup_v2": "held by control groups (version 2)",
     "watchdog": "watched by the runner",
-    "nothing": "not held: the kernel is not on the runner's machine",
+    "nothing": "not held: the kernel did not come up, or it cannot be measured from here",
 }
 
 

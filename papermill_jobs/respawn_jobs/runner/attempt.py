@@ -11,10 +11,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from respawn_environments.warm.adoption import adopting
 from respawn_jobs.api.runner_protocol import (
     CELL_COST,
     LIMITS,
@@ -165,6 +167,8 @@ async def _attempt(work: _Work, workspace: Workspace, kernel: KernelProcess | No
         with (
             stopping_signals(stopper, requeue_on_sigterm=work.requeue_on_sigterm),
             time_limit(stopper, work.assignment.timeout_seconds),
+            # What a cell has set free passes to this process when the kernel ends, and is ended with it.
+            adopting() if work.assignment.limits.any else nullcontext(),
         ):
             ended, kernel = await _execute(work, workspace, stopper, kernel, nb_man)
             closing = asyncio.ensure_future(

@@ -14,6 +14,7 @@ import logging
 import math
 import os
 import random
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,9 +38,8 @@ from respawn_kernels.sizes import how_large
 
 log = logging.getLogger(__name__)
 
-_THREADS_OF_A_PROCESS, _THREADS_OF_THE_KERNEL = 4, 256
-"""A group counts threads, and a limit counts processes: what the group allows is the bound of what can happen
-between two looks of the watch."""
+_MAX_THREADS = 4 << 20
+"""The system has no more (PID_MAX_LIMIT), and takes no larger limit."""
 
 
 class Confinement:
@@ -66,7 +66,13 @@ class Confinement:
         self._directory = directory or Path.cwd()
         self._group: ControlGroup | None = None
         self._watch: LimitWatch | None = None
+        self._stop = threading.Event()
+        """Set when nobody waits for `begin` any more."""
         self._by: LimitedBy = "nothing"
+        self._lock = threading.Lock()
+        self._kept: dict[int, int] = {}
+        """Bytes that each held child keeps, which count for the group."""
+        self._allowed = 0
 
     async def begin(self) -> None:
         """Hold the kernel, which is up and has executed no cell, to its limits.
@@ -74,8 +80,16 @@ class Confinement:
         Raises:
             Failed: it takes more already than it may.
         """
-        if self._limits.any:
-            await asyncio.to_thread(self._begin)
+        if not self._limits.any:
+            return
+        beginning = asyncio.ensure_future(asyncio.to_thread(self._begin))
+        try:
+            await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            self._stop.set()
+            with suppress(Failed):
+                await beginning
+            raise
 
     def held(self, held: Held) -> None:
         """Take a held child out of the kernel's group, before the next cell begins."""
@@ -83,11 +97,31 @@ class Confinement:
             return
         try:
             self._group.release(held.pid)
-            if self._limits.memory_bytes is not None:
-                # What the cell rewrites is there twice as long as the child keeps what was there before.
-                self._group.limit_memory(self._limits.memory_bytes + held.bytes)
         except OSError as error:
             log.warning("a held child could not be taken out of its kernel's control group: %s", error)
+            return
+        with self._lock:
+            self._kept[held.pid] = held.bytes
+        self._allow()
+
+    def _allow(self) -> int:
+        """Let the group have what held children keep beside the kernel's own memory; return how much that is.
+
+        What a cell rewrites is there twice as long as a child keeps what was there before.
+        """
+        limit = self._limits.memory_bytes
+        if self._group is None or limit is None:
+            return 0
+        with self._lock:
+            self._kept = {pid: size for pid, size in self._kept.items() if process_tree.resident_bytes(pid)}
+            wanted = sum(self._kept.values())
+            if wanted != self._allowed:
+                try:
+                    self._group.limit_memory(limit + wanted)
+                    self._allowed = wanted
+                except OSError as error:  # the pages of a child that has just ended are still counted
+                    log.debug("the memory limit of a control group is not changed yet: %s", error)
+            return self._allowed
 
     def explained(self, failed: Failed) -> Failed:
         """Return why a session failed: by a limit, where the kernel was over one."""
@@ -123,13 +157,13 @@ class Confinement:
     def _begin(self) -> None:
         pid = self._kernel.pid
         if pid is None or not process_tree.CAN_MEASURE:
-            log.warning("the kernel %s is not on this machine: its limits do not hold", self._kernel.name)
+            log.warning("the kernel %s cannot be measured: its limits do not hold", self._kernel.name)
             return
         self._by = "watchdog"
         self._check_room(pid)
         self._group = self._grouped(pid)
         self._by = self._group.version if self._group is not None else "watchdog"
-        if self._group is None and self._limits.cpus is not None:
+        if self._limits.cpus is not None and not self._share_of_cpus(self._limits.cpus):
             _keep_to_processors(pid, self._limits.cpus)
         processes = KernelProcesses(pid, self._held_name, self._group)
         self._watch = LimitWatch(
@@ -137,7 +171,9 @@ class Confinement:
             self._limits,
             self._group,
             self._directory,
+            stop=self._stop,
             shared_with_held=lambda: shared_with_held_children(self._held_name),
+            allowed_beside=self._allow,
         )
         self._kernel.when_closed.append(lambda: self._end(processes))
         self._watch.start()
@@ -161,6 +197,24 @@ class Confinement:
         )
         raise Failed(CellError(cell=None, name=MEMORY_TOO_SMALL, value=value), RuntimeError(value))
 
+    def _share_of_cpus(self, cpus: float) -> bool:
+        """Have the group compute on so many processors; False where there is none, or where that is refused.
+
+        Version 1 refuses more than the runner's own group has, which then holds for the kernel as well.
+        """
+        if self._group is None:
+            return False
+        try:
+            self._group.limit_cpus(cpus)
+        except OSError as error:
+            log.warning(
+                "the control group of the kernel %s cannot limit its cores, so it is bound to processors: %s",
+                self._kernel.name,
+                error,
+            )
+            return False
+        return True
+
     def _grouped(self, pid: int) -> ControlGroup | None:
         """Put the kernel into a control group of its own; None where that cannot be done, whole."""
         limits = self._limits
@@ -168,7 +222,8 @@ class Confinement:
         wanted += ["memory"] if limits.memory_bytes is not None else []
         wanted += ["pids"] if limits.processes is not None else []
         wanted += ["cpu"] if limits.cpus is not None else []
-        group = make_group(str(pid), wanted)
+        others: list[Controller] = [one for one in wanted if one != "cpu"]
+        group = make_group(str(pid), wanted) or make_group(str(pid), others)
         if group is None:
             return None
         try:
@@ -176,9 +231,7 @@ class Confinement:
             if limits.memory_bytes is not None:
                 group.limit_memory(limits.memory_bytes)
             if limits.processes is not None:
-                group.limit_processes(_THREADS_OF_A_PROCESS * limits.processes + _THREADS_OF_THE_KERNEL)
-            if limits.cpus is not None:
-                group.limit_cpus(limits.cpus)
+                group.limit_processes(_threads_for(limits.processes))
         except OSError as error:
             log.warning("the kernel %s is not in a control group: %s", self._kernel.name, error)
             with suppress(OSError):
@@ -186,6 +239,17 @@ class Confinement:
             group.remove()
             return None
         return group
+
+
+def _threads_for(processes: int) -> int:
+    """Return how many threads a group allows that may have so many processes.
+
+    A group counts threads, and a limit counts processes: what the group allows is the bound of what can
+    happen between two looks of the watch. Libraries keep pools of a thread for each core of the machine, and
+    a kernel that loads several of them has several.
+    """
+    cores = os.cpu_count() or 1
+    return min(_MAX_THREADS, (4 + 2 * cores) * processes + 256 + 8 * cores)
 
 
 def _keep_to_processors(pid: int, cpus: float) -> None:

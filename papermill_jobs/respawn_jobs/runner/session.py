@@ -130,7 +130,7 @@ class Session:
         try:
             await self._waits.delivered(self.recorder.begin())
             await self._connect()
-            await self.confinement.begin()
+            await self._waits.delivered(self.confinement.begin(), until_stopped=True)
             first = await self._take_up()
             await self._rerun()
             await self._execute_from(first)

@@ -27,6 +27,7 @@ def first(tmp_path: Path) -> Path:
 def second(tmp_path: Path) -> Path:
     (tmp_path / "service.slice" / "runner").mkdir(parents=True)
     (tmp_path / "service.slice" / "cgroup.subtree_control").write_text("cpu memory pids\n")
+    os.setxattr(tmp_path / "service.slice", "user.delegate", b"1")
     return tmp_path
 
 
@@ -82,6 +83,21 @@ def test_the_second_version_makes_one_group_beside_the_runners(second: Path) -> 
     assert (group.version, group.memory_kills(), group.refused_forks()) == ("cgroup_v2", 1, 3)
     group.release(4711)
     assert (second / "service.slice/runner/cgroup.procs").read_text() == "4711"
+
+
+@pytest.mark.parametrize("mark", [b"0", None])
+def test_nothing_is_made_in_a_group_that_was_not_delegated(second: Path, mark: bytes | None) -> None:
+    """By root neither, who may write there: the kernel would leave its service's group."""
+    os.removexattr(second / "service.slice", "user.delegate")
+    if mark is not None:
+        os.setxattr(second / "service.slice", "user.delegate", mark)
+    assert make_group("7", ALL, root=second, own=SECOND) is None
+    assert not list(second.rglob(f"{GROUP_PREFIX}*"))
+
+
+def test_a_group_without_a_say_in_cores_says_so(second: Path) -> None:
+    with pytest.raises(OSError, match="no controller 'cpu'"):
+        made(second, SECOND, ["memory"]).limit_cpus(1)
 
 
 def test_controllers_that_are_not_handed_down_are_asked_for(second: Path) -> None:
