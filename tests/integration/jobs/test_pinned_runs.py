@@ -10,8 +10,11 @@ import pytest
 
 from respawn_environments import catalog
 from respawn_environments.catalog import BuiltEnvironment
+from respawn_environments.errors import EnvironmentInUse
 from respawn_environments.kernelspecs import find_kernel, pinned_kernel
+from respawn_environments.removal import remove
 from respawn_jobs.api.service import RunRequest
+from respawn_jobs.errors import InvalidInput
 from respawn_jobs.model.runs import RunState
 from respawn_jobs.notebook.document import read_notebook, write_notebook
 from support.bench import Bench
@@ -19,13 +22,13 @@ from support.played_environments import played
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 
-KERNEL = "respawn-science"
+KERNEL = "respawn-finance"
 CELLS = ("import os\nbuild = os.environ['BUILD']", "print(build)\n1 / 0")
 
 
 def built(root: Path, digit: str) -> BuiltEnvironment:
     """Make a build whose interpreter is this one, and says which build it is."""
-    made = played(root, "science", digit)
+    made = played(root, "finance", digit)
     made.python.write_text(f'#!/bin/sh\nBUILD={digit} exec {sys.executable} "$@"\n')
     made.python.chmod(0o755)
     return made
@@ -37,9 +40,9 @@ def install(tmp_path: Path, made: BuiltEnvironment) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     spec = {
         "argv": [str(made.python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": "Science (Respawn)",
+        "display_name": "Finance (Respawn)",
         "language": "python",
-        "metadata": {"respawn": {"environment": "science", "lock": made.record.hash}},
+        "metadata": {"respawn": {"environment": "finance", "lock": made.record.hash}},
     }
     text = json.dumps(spec)
     catalog.keep_kernelspec(made.directory, KERNEL, text.encode())
@@ -82,3 +85,29 @@ def test_runs_use_the_build_that_was_promoted_until_the_notebook_is_promoted_aga
     assert gone.run.error is not None
     assert f"pins build {'a' * 12} of kernel {KERNEL}" in gone.run.error.value
     assert bench.run(*CELLS, kernel=KERNEL).run.lock == "b" * 64
+
+
+def test_a_job_runs_in_its_older_build_after_its_kernel_was_removed(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "envs"
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "own"))
+    install(tmp_path / "share", built(root, "a"))
+    first = bench.queue("import os\nprint(os.environ['BUILD'])", kernel=KERNEL)
+    install(tmp_path / "share", built(root, "b"))
+    wanted = {"root": root, "prefix": tmp_path}
+    with pytest.raises(EnvironmentInUse, match=f"1 job pins its older build {'a' * 12}"):
+        remove("finance", pinned=bench.ledger.pinned_environments(), **wanted)
+    remove("finance", pinned={}, force=True, **wanted)
+    forget_kernels(bench)
+
+    failed = bench.execute(first)
+    assert failed.run.error is not None
+    assert f"pins build {'a' * 12} of kernel {KERNEL}" in failed.run.error.value
+    with pytest.raises(InvalidInput, match=f"unknown kernel '{KERNEL}'"):
+        bench.service.run(RunRequest(job=failed.run.job))
+    monkeypatch.setenv("RESPAWN_ENVIRONMENTS", str(root))
+    again = bench.execute(bench.service.run(RunRequest(job=failed.run.job)).id)
+    assert (again.run.state, bench.printed(again.run.id, 0)) == (RunState.SUCCEEDED, "a\n")
+    assert find_kernel(pinned_kernel(KERNEL, "a" * 64)).lock == "a" * 64
