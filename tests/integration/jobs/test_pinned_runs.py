@@ -13,12 +13,18 @@ from respawn_environments.catalog import BuiltEnvironment
 from respawn_environments.errors import EnvironmentInUse
 from respawn_environments.kernelspecs import find_kernel, pinned_kernel
 from respawn_environments.removal import remove
-from respawn_jobs.api.service import RunRequest
+from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.errors import InvalidInput
+from respawn_jobs.executors.local import LocalExecutor
+from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.runs import RunState
 from respawn_jobs.notebook.document import read_notebook, write_notebook
 from support.bench import Bench
+from support.notebooks import notebook, text
 from support.played_environments import played
+from support.service import served
+from support.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 
@@ -111,3 +117,26 @@ def test_a_job_runs_in_its_older_build_after_its_kernel_was_removed(
     again = bench.execute(bench.service.run(RunRequest(job=failed.run.job)).id)
     assert (again.run.state, bench.printed(again.run.id, 0)) == (RunState.SUCCEEDED, "a\n")
     assert find_kernel(pinned_kernel(KERNEL, "a" * 64)).lock == "a" * 64
+
+
+def test_runners_of_a_service_find_builds_where_the_service_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("RESPAWN_ENVIRONMENTS", str(tmp_path / "of_the_service"))
+    ledger = Ledger.embedded(tmp_path / "data")
+    ada = ledger.as_actor(Actor.owner("ada"))
+    install(tmp_path, built(tmp_path / "of_the_service", "a"))
+    nb = text(notebook("import os\nprint(os.environ['BUILD'])", kernel=KERNEL))
+    ada.promote(Promotion(name="report", notebook=nb))
+    install(tmp_path, built(tmp_path / "elsewhere", "b"))
+    with served(ledger, tmp_path / "data") as url:
+        executor = LocalExecutor(url, max_running=1)
+        run = ada.run(RunRequest(job="report")).id
+        executor.submit(*ledger.open_attempt(run, "local"))
+        wait_for(lambda: ada.show(run).run.state.final and not executor.living(), 120, "the end of the run")
+        executor.close()
+    detail = ada.show(run)
+    assert detail.run.state is RunState.SUCCEEDED, detail.run.error
+    assert ada.outputs(run, 0)[0]["text"] == "a\n"
+    ledger.close()
