@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -66,6 +66,8 @@ class Kernels:
         try:
             spec = await ensure_async(self._specs.get_kernel_spec(name))
         except NoSuchKernel as error:
+            if lock is not None and (kept := await self._pinned(name, lock)) is not None:
+                return kept
             known = sorted(await ensure_async(self._specs.find_kernel_specs()))
             raise InvalidInput(
                 f"The run used the kernel {name!r}, which this Jupyter server does not have. "
@@ -88,6 +90,17 @@ class Kernels:
         except OSError as error:
             return name, f"{shown}, with other packages than the run had: {error}"
         return pinned, f"{shown}, build {build} as the run had; a newer one exists"
+
+    async def _pinned(self, name: str, lock: str) -> tuple[str, str] | None:
+        """Install a build of a kernel that is not installed itself any more; None where it is not here."""
+        from respawn_environments.errors import EnvironmentMissing
+        from respawn_environments.pins import install_pinned
+
+        with suppress(EnvironmentMissing, OSError):
+            kernels = Path(self._specs.user_kernel_dir)
+            installed = await asyncio.to_thread(install_pinned, kernels, name, None, lock)
+            return installed, f"{name}, build {lock[:_DIGITS]} as the run had"
+        return None
 
     async def open(self, path: str, name: str, hash_seed: str | None = None) -> tuple[str, bool]:
         """Return the id of the kernel of a notebook, and whether it lived before.

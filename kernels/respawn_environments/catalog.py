@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,8 @@ _COMPLETE, _KERNELSPECS, _KEPT, _USED, _LOCK, _LOCKS = (
 )
 _DIRECTORY = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}-([0-9a-f]{12})")
 _HASH = re.compile(r"[0-9a-f]{6,64}")
+ROOT = "RESPAWN_ENVIRONMENTS"
+"""The variable that names where environments are built."""
 SHORT = 12
 """Digits of the hash that name a directory, and that people are shown."""
 
@@ -102,6 +104,21 @@ class BuiltEnvironment:
         return [
             path for path in map(Path, dict.fromkeys(noted)) if hash_of_kernelspec(path) == self.record.hash
         ]
+
+
+def environments_root(environ: Mapping[str, str]) -> Path:
+    """Return where environments are built: `RESPAWN_ENVIRONMENTS`, else `environments` in `RESPAWN_DATA`.
+
+    Args:
+        environ: the variables of the process.
+    """
+    if given := environ.get(ROOT):
+        return Path(given).expanduser().absolute()
+    if data := environ.get("RESPAWN_DATA"):
+        return Path(data).expanduser().absolute() / "environments"
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("respawn", appauthor=False)) / "environments"
 
 
 def environments(root: Path) -> list[BuiltEnvironment]:

@@ -86,7 +86,9 @@ def is_installed(name: str, lock: str) -> bool:
 
     try:
         spec = KernelSpecManager().get_kernel_spec(name).to_dict()
-    except (NoSuchKernel, ValueError):
+    except NoSuchKernel:
+        return is_built(None, lock)
+    except ValueError:
         return False
     return _info(name, spec).lock == lock or is_built(spec, lock)
 
@@ -101,7 +103,7 @@ def pinned_kernel(name: str, lock: str) -> str:
     Raises:
         EnvironmentMissing: the build is not here.
         OSError: a kernelspec cannot be written.
-        UnknownKernel: there is no such kernel.
+        UnknownKernel: there is no such kernel, and no such build.
     """
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
@@ -109,7 +111,9 @@ def pinned_kernel(name: str, lock: str) -> str:
     try:
         found = manager.get_kernel_spec(name)
     except (NoSuchKernel, ValueError) as error:
-        raise UnknownKernel(name, sorted(manager.find_kernel_specs())) from error
+        if not isinstance(error, NoSuchKernel) or not is_built(None, lock):
+            raise UnknownKernel(name, sorted(manager.find_kernel_specs())) from error
+        return install_pinned(Path(manager.user_kernel_dir), name, None, lock)
     spec = found.to_dict()
     if _info(name, spec).lock == lock:
         return name

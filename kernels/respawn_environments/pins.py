@@ -1,8 +1,9 @@
 """The build that a job pins by its hash, found and started also after its name has moved on to a newer one.
 
 A kernelspec names one build: that of the newest lock. Older ones lie beside it below the same root, each with
-the kernelspecs that were installed for it. Limit: builds of another machine, or in a root that neither the
-kernelspec nor `RESPAWN_ENVIRONMENTS` names, are not found.
+the kernelspecs that were installed for it; so one is found also when the kernel's own kernelspec was removed.
+Limit: builds of another machine, or in a root that neither the kernelspec nor `environments_root` names, are
+not found.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from respawn_environments.errors import EnvironmentMissing
 from respawn_kernels import hash_seed
 from respawn_kernels.digest import write_whole
 
-ROOT = "RESPAWN_ENVIRONMENTS"
-"""The variable that names where environments are built."""
 _PINNED = re.compile(rf"(?P<kernel>.+)\.pinned-[0-9a-f]{{{SHORT}}}")
 
 
@@ -43,28 +42,29 @@ def pinned_name(kernel: str, digest: str) -> str:
     return f"{kernel}.pinned-{digest[:SHORT]}"
 
 
-def is_built(spec: Mapping[str, Any], digest: str) -> bool:
+def is_built(spec: Mapping[str, Any] | None, digest: str) -> bool:
     """Whether a build that a job may pin is here.
 
     Args:
-        spec: the contents of the kernel.json of its kernel.
+        spec: the contents of the kernel.json of its kernel; None where that is not installed any more.
         digest: its hash.
     """
-    return any(catalog.with_hash(root, digest) is not None for root in _roots(spec))
+    return any(catalog.with_hash(root, digest) is not None for root in _roots(spec or {}))
 
 
-def pinned_spec(kernel: str, spec: Mapping[str, Any], digest: str) -> dict[str, Any]:
+def pinned_spec(kernel: str, spec: Mapping[str, Any] | None, digest: str) -> dict[str, Any]:
     """Return the kernelspec of the build that is pinned.
 
     Args:
         kernel: the kernel's name.
-        spec: the contents of its kernel.json, which starts another build.
+        spec: the contents of its kernel.json, which starts another build; None where it is not installed any
+            more.
         digest: the hash that is pinned.
 
     Raises:
         EnvironmentMissing: it is not built here; the message says what can be done.
     """
-    roots = list(dict.fromkeys(_roots(spec)))
+    roots = list(dict.fromkeys(_roots(spec or {})))
     built = next((found for root in roots if (found := catalog.with_hash(root, digest)) is not None), None)
     if built is None:
         where = " or ".join(map(str, roots)) or "a known place"
@@ -74,11 +74,11 @@ def pinned_spec(kernel: str, spec: Mapping[str, Any], digest: str) -> dict[str, 
             "build that the kernel has now"
         )
     catalog.mark_used(built.directory)
-    return catalog.kept_kernelspec(built.directory, kernel) or _derived(spec, built)
+    return catalog.kept_kernelspec(built.directory, kernel) or _derived(spec or _spec_of(built), built)
 
 
 def install_pinned(
-    kernels: Path, kernel: str, spec: Mapping[str, Any], digest: str, icon: Path | None = None
+    kernels: Path, kernel: str, spec: Mapping[str, Any] | None, digest: str, icon: Path | None = None
 ) -> str:
     """Let Jupyter start a pinned build, and return the name by which it does.
 
@@ -87,7 +87,7 @@ def install_pinned(
     Args:
         kernels: the directory of a person's own kernelspecs.
         kernel: the kernel's name.
-        spec: the contents of its kernel.json, which starts another build.
+        spec: the contents of its kernel.json, as `pinned_spec` takes it.
         digest: the hash that is pinned.
         icon: the picture of the kernel, which this one gets too; None for none.
 
@@ -108,11 +108,21 @@ def install_pinned(
 
 
 def _roots(spec: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield where builds may lie: beside the one that the kernel has now, and where the variable says."""
+    """Yield where builds may lie: beside the one that the kernel has now, and where they are built here."""
     with suppress(IndexError, KeyError, TypeError):  # a kernelspec that somebody else wrote
         yield Path(spec["argv"][0]).parents[2]
-    if os.environ.get(ROOT):
-        yield Path(os.environ[ROOT]).expanduser().absolute()
+    yield catalog.environments_root(os.environ)
+
+
+def _spec_of(built: BuiltEnvironment) -> dict[str, Any]:
+    """Return a kernelspec for a build with which none was kept."""
+    return {
+        "argv": ["", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": built.record.display_name,
+        "language": "python",
+        "interrupt_mode": "signal",
+        "metadata": {"respawn": {"environment": built.record.name}},
+    }
 
 
 def _derived(spec: Mapping[str, Any], built: BuiltEnvironment) -> dict[str, Any]:

@@ -71,13 +71,14 @@ def remove(
     with catalog.alone(root, found.record.hash, progress):
         if catalog.read(found.directory) is None:
             raise EnvironmentMissing(f"environment {found.directory.name} was removed meanwhile")
-        needs = list(_needs(found, pinned, besides=kernelspec))
+        needs = [*_needs(found, pinned, besides=kernelspec), *_needs_of_others(found, pinned, kernelspec)]
         if needs and not force:
             raise EnvironmentInUse(
                 f"environment {found.directory.name} is needed: {'; '.join(needs)}. Nothing was removed; "
                 "--force removes it all the same"
             )
-        kernelspecs = found.kernelspecs
+        own = [kernelspec] if catalog.hash_of_kernelspec(kernelspec) == found.record.hash else []
+        kernelspecs = list(dict.fromkeys([*own, *found.kernelspecs]))  # also one that nobody could note
         for path in kernelspecs:
             shutil.rmtree(path)
         _discard(found.directory)
@@ -157,6 +158,18 @@ def _needs(found: BuiltEnvironment, pinned: Pinned, besides: Path | None = None)
     if running := running_in(found.directory):
         numbers = _some([str(number) for number in running])
         yield f"{how_many(len(running), 'process runs', 'processes run')} in it ({numbers})"
+
+
+def _needs_of_others(removed: BuiltEnvironment, pinned: Pinned, kernelspec: Path) -> Iterator[str]:
+    """Yield in words who needs the kernelspec that goes: it leads to the builds that its name had before."""
+    if catalog.hash_of_kernelspec(kernelspec) != removed.record.hash:
+        return
+    for one in catalog.environments(removed.directory.parent):
+        jobs = pinned.get(one.record.hash) if one.record.hash != removed.record.hash else None
+        its_own = one.record.name == removed.record.name
+        if jobs and (its_own or catalog.kept_kernelspec(one.directory, kernelspec.name)):
+            build, pins = one.record.hash[: catalog.SHORT], how_many(len(jobs), "job pins", "jobs pin")
+            yield f"{pins} its older build {build} ({_some(jobs)}), to which its kernel leads"
 
 
 def _some(names: Sequence[str]) -> str:

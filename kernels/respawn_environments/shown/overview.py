@@ -24,7 +24,7 @@ from respawn_environments.catalog import BuiltEnvironment
 from respawn_environments.definition import EnvironmentSource, find_sources
 from respawn_environments.errors import KernelEnvironmentError
 from respawn_environments.lockfile import asked_for, read_lock
-from respawn_environments.pins import ROOT, kernel_of
+from respawn_environments.pins import kernel_of
 from respawn_environments.shipped import shipped
 from respawn_environments.shown.icons import drawn, icon, icon_of_kernelspec
 from respawn_environments.warm.zygote_process import MODULE
@@ -93,8 +93,8 @@ def overview(root: Path | None, images: Path | None) -> list[KnownEnvironment]:
     """Return the environments by name.
 
     Args:
-        root: where environments are built; None for what the variable `RESPAWN_ENVIRONMENTS` and installed
-            kernels name, which is looked through in any case.
+        root: where environments are built; None for what `catalog.environments_root` and installed kernels name,
+            which is looked through in any case.
         images: where people write environments of their own; None for those alone that come with Respawn.
     """
     installed = dict(_installed())
@@ -189,8 +189,7 @@ def _installed() -> Iterator[tuple[str, _Installed]]:
 
 def _roots(root: Path | None, installed: Iterable[_Installed]) -> list[Path]:
     found = [root.absolute()] if root else []
-    if os.environ.get(ROOT):
-        found.append(Path(os.environ[ROOT]).expanduser().absolute())
+    found.append(catalog.environments_root(os.environ))
     for one in installed:
         with suppress(IndexError, KeyError, TypeError):  # a kernelspec that somebody else wrote
             found.append(Path(one.spec["argv"][0]).parents[2])

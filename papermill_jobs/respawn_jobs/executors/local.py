@@ -23,6 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from respawn_environments.catalog import ROOT, environments_root
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.host.private_files import umask_of_jobs
 from respawn_jobs.host.process_environment import runner_environment
@@ -267,7 +268,8 @@ def _process(python: str) -> tuple[subprocess.Popen[bytes], int]:
             start_new_session=True,
             pass_fds=[writing],
             umask=umask_of_jobs(),
-            env=runner_environment(os.environ),
+            # Resolved here: where environments lie by default, the service's own variables say.
+            env={**runner_environment(os.environ), ROOT: str(environments_root(os.environ))},
         )
     except OSError as error:
         os.close(reading)

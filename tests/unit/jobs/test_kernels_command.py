@@ -81,6 +81,20 @@ def test_an_environment_that_a_job_pins_is_neither_removed_nor_collected(
     assert environments(root) == []
 
 
+def test_a_kernel_that_leads_to_an_older_build_which_a_job_pins_is_not_removed(
+    command, root: Path, tmp_path: Path
+) -> None:
+    kernelspec(tmp_path / "prefix", "science", played(root, "science", "a"))
+    Path("report.ipynb").write_text(text(notebook("a = 1", kernel="respawn-science")))
+    assert command(*PROMOTE)[0] == 0
+    spec = kernelspec(tmp_path / "prefix", "science", played(root, "science", "b"))
+    status, _, err = command("kernels", "remove", "science", "--prefix", str(tmp_path / "prefix"))
+    assert status == 2
+    assert f"1 job pins its older build {'a' * 12} (user/" in err
+    assert spec.exists()
+    assert len(environments(root)) == 2
+
+
 def test_a_run_that_has_not_succeeded_pins_its_environment_when_its_job_is_archived(
     command, root: Path, tmp_path: Path
 ) -> None:

@@ -33,10 +33,9 @@ prefix_option = click.option(
 
 def environments_root() -> Path:
     """Return where environments live: `RESPAWN_ENVIRONMENTS`, else `environments` in `RESPAWN_DATA`."""
-    from respawn_jobs.embedded.local_store import data_directory
+    from respawn_environments import catalog
 
-    given = os.environ.get("RESPAWN_ENVIRONMENTS")
-    return Path(given).expanduser().absolute() if given else data_directory() / "environments"
+    return catalog.environments_root(os.environ)
 
 
 def shown_progress(as_json: bool) -> Callable[[str], None]:

@@ -145,6 +145,19 @@ class Context:
 
         return overview(self.environments_root, self.images)
 
+    def check_kernel(self, name: str, pinned: str | None) -> None:
+        """Raise `InvalidInput`, naming the known kernels, where no runner could start a version's kernel.
+
+        Args:
+            name: the kernel's name.
+            pinned: the hash of the build that the version pins; None where it pins none.
+        """
+        try:
+            self.kernel(name)
+        except InvalidInput:  # its name may be gone, and the build is there
+            if pinned is None or not self.build_check(name, pinned):
+                raise
+
     def limits_of(self, kernel: str, own: KernelLimits, memory: int | None) -> KernelLimits:
         """Return what the kernel of a new run may take.
 

@@ -47,7 +47,7 @@ def make_current(context: Context, actor: Actor, ref: str, request: CurrentReque
     """
     with context.database.session() as session:
         version = find_version(session, find_job(session, actor, ref, "edit"), request.version)
-    context.kernel(version.kernel)
+    context.check_kernel(version.kernel, version.lock)
     with context.database.session(write=True) as session:
         job = editable(session, actor, ref)
         if request.seen is not None and request.seen != job.version:

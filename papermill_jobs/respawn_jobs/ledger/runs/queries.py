@@ -128,7 +128,7 @@ def run(context: Context, actor: Actor, request: RunRequest) -> Run:
         job = find_job(session, actor, request.job, "run")
         version = find_version(session, job, request.version)
         given = check_parameters(version, request.parameters)
-    context.kernel(version.kernel)
+    context.check_kernel(version.kernel, version.lock)
     lock = context.lock_for(version.kernel, version.lock)
     with context.database.session(write=True) as session:
         job = locked_job(session, job.id)

@@ -20,7 +20,7 @@ from typing import Any
 
 from respawn_environments.kernel_variables import kernel_environment
 from respawn_jobs.model.kernels import KernelStart
-from respawn_jobs.runner.kernel.pinned_build import take_pinned
+from respawn_jobs.runner.kernel.pinned_build import spec_of
 from respawn_kernels.counting import how_many
 from respawn_kernels.hash_seed import RANDOM, VARIABLE, chosen, seed_for
 
@@ -289,8 +289,7 @@ async def _launched(
     provide()
     manager = AsyncKernelManager(kernel_name=name)
     try:
-        spec: Any = manager.kernel_spec
-        take_pinned(name, spec, lock)
+        spec: Any = spec_of(manager, lock)
         if is_ours(spec):
             manager.provisioner = _provisioner()(kernel_spec=spec, parent=manager)
         with log.open("wb") as output:

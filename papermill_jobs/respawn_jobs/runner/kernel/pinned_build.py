@@ -11,21 +11,32 @@ def lock_of(spec: Any) -> str | None:
     return str(found) if found else None
 
 
-def take_pinned(name: str, spec: Any, lock: str | None) -> None:
-    """Let a kernelspec start the build that is pinned, where it starts another one.
+def spec_of(manager: Any, lock: str | None) -> Any:
+    """Return the kernelspec of a kernel's manager, made to start the build that is pinned.
 
     Args:
-        name: the kernel's name.
-        spec: the kernelspec as jupyter_client read it; it is changed.
+        manager: jupyter_client's manager of one kernel; its kernelspec is changed.
         lock: the hash that is pinned; None to leave the kernelspec as it is.
 
     Raises:
         EnvironmentMissing: that build is not here.
+        NoSuchKernel: there is no such kernel, and no build of it is pinned.
     """
-    if lock is None or lock_of(spec) == lock:
-        return
+    from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
+
+    try:
+        spec = manager.kernel_spec
+    except NoSuchKernel:
+        if lock is None:
+            raise
+        spec = None
+    if lock is None or (spec is not None and lock_of(spec) == lock):
+        return spec
     from respawn_environments.pins import pinned_spec
 
-    pinned = pinned_spec(name, spec.to_dict(), lock)
+    pinned = pinned_spec(manager.kernel_name, spec.to_dict() if spec is not None else None, lock)
+    if spec is None:
+        spec = manager._kernel_spec = KernelSpec(**pinned)
     spec.argv = pinned["argv"]
     spec.env, spec.metadata = pinned.get("env") or {}, pinned.get("metadata") or {}
+    return spec
