@@ -93,8 +93,8 @@ def overview(root: Path | None, images: Path | None) -> list[KnownEnvironment]:
     """Return the environments by name.
 
     Args:
-        root: where environments are built; None for what `catalog.environments_root` and installed kernels name,
-            which is looked through in any case.
+        root: where environments are built; what `catalog.environments_root` and installed kernels name is
+            looked through in any case.
         images: where people write environments of their own; None for those alone that come with Respawn.
     """
     installed = dict(_installed())
