@@ -55,6 +55,7 @@ def prepare() -> None:
     """Find and note, in a process that forks kernels, what each would find at its start; none of it shows."""
     find_handlers()
     session_state.prepare()
+    _engine.import_parts()
 
 
 @unheard()
@@ -144,6 +145,7 @@ def _boundary(cell: int, *, forked: bool) -> tuple[KernelSession, Boundary]:
     _producers.note(shell.user_ns, cell)
     changed_in = session_state.note(cell)
     _session.pass_by(cell)
+    _engine.import_parts()
     return _session, Boundary(
         _session,
         _engine,
