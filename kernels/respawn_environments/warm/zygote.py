@@ -188,7 +188,7 @@ def _become(order: Order) -> None:
 
 def _mark(path: str) -> tuple[int, int] | None:
     try:
-        found = Path(path).stat()
+        found = os.stat(path)  # noqa: PTH116  of all modules, before each fork
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size
@@ -217,7 +217,7 @@ def _imported(names: Sequence[str], hidden_names: Sequence[str]) -> HiddenModule
     check_threads("ipykernel", [])
     with _encoding_of_kernels():
         hidden = _hidden(rehearsed.magics, hidden_names)
-    _prepare_sessions()
+    _prepare_sessions(hidden)
     return hidden
 
 
@@ -244,11 +244,11 @@ def _encoding_of_kernels() -> Iterator[None]:
         stream.reconfigure(encoding=usual)
 
 
-def _prepare_sessions() -> None:
+def _prepare_sessions(hidden: HiddenModules) -> None:
     """Have the agent note here what it would else note in each kernel; an older one cannot."""
     prepare = getattr(sys.modules.get("respawn_kernels.agent"), "prepare", None)
     if prepare is not None:
-        prepare()
+        prepare(hidden.modules)
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:

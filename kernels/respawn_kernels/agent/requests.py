@@ -6,9 +6,10 @@ which notes it in the cell's record; the run continues.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from respawn_kernels import hash_seed, session_state
@@ -51,10 +52,15 @@ _lost: list[UnstoredVariable] = []
 """What the restored checkpoint could not give back: later checkpoints list it, too."""
 
 
-def prepare() -> None:
-    """Find and note, in a process that forks kernels, what each would find at its start; none of it shows."""
+def prepare(hidden: Mapping[str, ModuleType]) -> None:
+    """Find and note, in a process that forks kernels, what each would find at its start; none of it shows.
+
+    Args:
+        hidden: modules that are imported and do not show until a notebook imports them, by name.
+    """
     find_handlers()
-    session_state.prepare()
+    session_state.prepare(hidden)
+    _engine.import_parts()
 
 
 @unheard()
@@ -144,6 +150,7 @@ def _boundary(cell: int, *, forked: bool) -> tuple[KernelSession, Boundary]:
     _producers.note(shell.user_ns, cell)
     changed_in = session_state.note(cell)
     _session.pass_by(cell)
+    _engine.import_parts()
     return _session, Boundary(
         _session,
         _engine,

@@ -10,6 +10,7 @@ pickled again, and bytes that turn out the same are not written twice.
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +31,10 @@ from respawn_kernels.host.gc_pause import collecting_later
 from respawn_kernels.host.ipython_tee import without_taps
 from respawn_kernels.host.prompt_results import is_result, results
 from respawn_kernels.introspection.descriptions import describe, size_of, type_name
+from respawn_kernels.memory import shared_memory
 from respawn_kernels.namespace import user_names
 from respawn_kernels.originals import perf_counter
+from respawn_kernels.reducers.arrays import reducers
 from respawn_kernels.streams.time_limit import TimeLimit
 
 VARIABLE_SECONDS = 20.0
@@ -40,6 +43,19 @@ VARIABLE_SECONDS = 20.0
 
 class GroupsEngine:
     """Groups of variables in content-addressed blobs, written incrementally."""
+
+    def __init__(self) -> None:
+        self._modules = 0
+        """How many modules there were when the engine's own were imported."""
+
+    def import_parts(self) -> None:
+        """Import what a capture needs for the libraries that are loaded now.
+
+        Called before each fork: what a child imports ends with it, and the next child would import it again.
+        """
+        if len(sys.modules) != self._modules:
+            reducers()
+            self._modules = len(sys.modules)
 
     def capture(
         self,
@@ -83,8 +99,6 @@ class GroupsEngine:
         """
         started = perf_counter()
         if forked:
-            from respawn_kernels.memory import shared_memory
-
             # A fork does not freeze memory that is mapped MAP_SHARED: others still write to it.
             shared_memory.look()
         known = IncrementalBaseline.read(spool, parent)

@@ -84,7 +84,7 @@ class HoldReport:
     cpu_seconds: float = 0.0
     """Processor time of its writers."""
     peak_pss: int = 0
-    """The most bytes of memory that kernel, child and writer were seen to take together."""
+    """The most bytes of memory that kernel, child and writer were measured to take together; 0: never."""
     written_bytes: int = 0
 
 

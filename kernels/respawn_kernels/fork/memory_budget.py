@@ -2,8 +2,8 @@
 
 What counts is the proportional set size (PSS, proc(5)) of kernel, child and writer together: a page that they
 share counts once, one that the cell rewrites counts twice from then on. Measuring it means that the system
-walks all pages, so it is done only when page faults and growth show that it may matter. Nothing here touches
-the kernel.
+walks all pages, so it is done only when page faults and growth show that it may matter: where nobody set a
+limit, the child of a short cell measures nothing. Nothing here touches the kernel.
 
 A kernel with a limit of its own is ended there, by its runner or its control group, and then gives all of its
 memory back. So its growth is no reason for the child to leave, as long as the machine has room for both: the
@@ -26,6 +26,8 @@ _SOFT, _HARD = 0.6, 0.85
 """Shares of the room at which the child saves itself, and at which it leaves without saving."""
 _LONGEST, _SHORTEST = 0.1, 0.004
 """Seconds between two looks."""
+_NOTICED = 0.1
+"""The share of the room up to which page faults and growth alone are looked at, where nobody set a limit."""
 _MEASURING = 20
 """A measurement may cost a twentieth of the time between two, while nothing is urgent."""
 _MIN_FREE = 48 * MEBIBYTE
@@ -73,6 +75,8 @@ class Budget:
         self._kernel_start = 0
         self._monotonic = monotonic
         self._start: int | None = None
+        self._room: int | None = None
+        """What all may take more than at the first look, where nobody set a limit."""
         self._measured = self._faults = self._grown = 0
         self._estimate = 0
         self._looked = monotonic()
@@ -90,18 +94,21 @@ class Budget:
             writer: process id of the process that writes the state, when there is one.
         """
         processes = [self._kernel, getpid(), *([writer] if writer else [])]
+        now = self._monotonic()
+        if self._start is None and self._is_unnoticed(processes, now):
+            if (free := available_bytes()) < _MIN_FREE:
+                return self._leave_for(free)
+            return MemoryState.FINE
         if self._start is None:
             self._begin(processes)
         estimate = self._measured + self._change(processes)
-        now = self._monotonic()
         soft, hard = self._threshold(_SOFT), self._threshold(_HARD)
         if estimate >= soft and (estimate >= hard or now >= self._may_measure):
             estimate = self.measure(processes)
         resident = _resident(self._kernel)
         self._pace(estimate, hard, now, (self._kernel_limit - resident) if self._kernel_limit else None)
         if (free := available_bytes()) < _MIN_FREE:
-            self.reason = f"only {how_large(free)} of memory were free"
-            return MemoryState.LEAVE
+            return self._leave_for(free)
         if self._kernel_limit is not None and estimate < hard and resident >= self._kernel_threshold():
             self.reason = (
                 f"the kernel took {how_large(resident)}, of {how_large(self._kernel_limit)} that it may"
@@ -129,12 +136,29 @@ class Budget:
         self.peak = max(self.peak, self._measured)
         return self._measured
 
+    def _leave_for(self, free: int) -> MemoryState:
+        self.reason = f"only {how_large(free)} of memory were free"
+        return MemoryState.LEAVE
+
+    def _is_unnoticed(self, processes: list[int], now: float) -> bool:
+        """Return whether memory has grown so little that it need not be measured; with a limit it must be."""
+        if self._limit is not None or self._kernel_limit is not None:
+            return False
+        if self._room is None:
+            self._room = available_bytes() // 2
+            self._faults, self._grown = _faults(processes), _resident(self._kernel)
+        change, most = self._change(processes), int(_NOTICED * self._room)
+        self._pace(change, most, now, None)
+        return change < most
+
     def _begin(self, processes: list[int]) -> None:
-        self._start = self.measure(processes)
+        faulted, grown = self._changes(processes) if self._room is not None else (0, 0)
+        # A page that is new counts in both.
+        self._start = max(0, self.measure(processes) - max(faulted, grown))
         self._kernel_start = _resident(self._kernel)
         if self._limit is None:
             free = available_bytes()
-            room = free // 2
+            room = free // 2 if self._room is None else self._room
             if self._kernel_limit is not None:
                 # The most that can come: the kernel up to its limit, with every page copied that it had.
                 most = int(max(self._kernel_limit, self._kernel_start) / _HARD) + 1
@@ -151,12 +175,16 @@ class Budget:
         return int(start + share * (limit - start)) if limit > start else limit
 
     def _change(self, processes: list[int]) -> int:
-        """Return the most by which memory can have grown since it was measured.
+        """Return the most by which memory can have grown since it was measured."""
+        return sum(self._changes(processes))
+
+    def _changes(self, processes: list[int]) -> tuple[int, int]:
+        """Return the bytes of pages that came since, and by how many the kernel grew.
 
         A minor fault brings a page, by copying it or anew; huge pages show in the kernel's own size.
         """
         faults = max(0, _faults(processes) - self._faults)
-        return faults * _PAGE + max(0, _resident(self._kernel) - self._grown)
+        return faults * _PAGE, max(0, _resident(self._kernel) - self._grown)
 
     def _pace(self, estimate: int, hard: int, now: float, kernel_left: int | None) -> None:
         """Look again in a quarter of the time in which the present growth would reach a threshold."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import ClassMethodDescriptorType, MethodDescriptorType, WrapperDescriptorType
+import sys
+from types import ClassMethodDescriptorType, MethodDescriptorType, ModuleType, WrapperDescriptorType
 
 from cloudpickle import cloudpickle as _internals
 
@@ -21,9 +22,21 @@ def is_notebooks(cls: type) -> bool:
 def is_importable(cls: type) -> bool:
     """Return whether a class is found in its module under its name."""
     try:
-        return bool(_internals._should_pickle_by_reference(cls))
+        return _is_in_its_module(cls) or bool(_internals._should_pickle_by_reference(cls))
     except Exception:  # noqa: BLE001  a metaclass may answer any question with an error
         return True
+
+
+def _is_in_its_module(cls: type) -> bool:
+    """Return whether a class lies in its module under its plain name: what cloudpickle looks up, and sooner.
+
+    It is asked of many classes for each group of variables. Where this says no, cloudpickle is asked.
+    """
+    name = cls.__module__
+    if name == "__main__" or _internals._PICKLE_BY_VALUE_MODULES:
+        return False
+    module = sys.modules.get(name)
+    return type(module) is ModuleType and vars(module).get(cls.__qualname__) is cls
 
 
 def is_made_in_c(cls: type) -> bool:

@@ -75,6 +75,10 @@ class Exposed:
                 found += way(one, met)
         return found
 
+    def is_silent(self, kind: type) -> bool:
+        """Return whether objects of a class are known to expose no memory; of arrays `of` does not know."""
+        return self._ways.get(kind, _of_references) is None and kind.__name__ != "ndarray"
+
     def _way(self, kind: type, one: Any) -> _Way | None:
         numpy = sys.modules.get("numpy")
         if numpy is None or issubclass(kind, (*_SHOW_NOTHING, numpy.ndarray, numpy.generic)):
@@ -250,7 +254,13 @@ def no_longer_shared(
         The places of borrower and owner; None when all that was shared is shared still.
     """
     met, now = set(map(id, before.values())), set(map(id, after.values()))
-    borrowers = [(*shown, place) for place, one in before.items() for shown in _borrowed(exposed, one, met)]
+    # Most objects show no memory: of their classes that is known after the first.
+    borrowers = [
+        (*shown, place)
+        for place, one in before.items()
+        if not exposed.is_silent(type(one))
+        for shown in _borrowed(exposed, one, met)
+    ]
     if not borrowers:
         return None
     owners = sorted((start, end, place) for place, one in before.items() for start, end, _ in lent([one]))

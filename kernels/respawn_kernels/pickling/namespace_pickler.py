@@ -35,6 +35,8 @@ from respawn_kernels.introspection.class_origin import is_importable, is_made_in
 from respawn_kernels.memory.exposed_memory import MemoryOwners
 from respawn_kernels.namespace import live_shell
 from respawn_kernels.pickling.classes import reduce_class
+from respawn_kernels.pickling.dispatch import Ways
+from respawn_kernels.pickling.enums import is_enum, reduce_enum
 from respawn_kernels.pickling.omitted_attributes import reduce_plainly, with_left_out
 from respawn_kernels.pickling.references import NAN, VALUE, References, named_value
 from respawn_kernels.pickling.replaced_functions import as_written, reduce_replaced
@@ -90,8 +92,6 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
             named: names of the functions and classes of the notebook that are variables, by their `id`.
         """
         super().__init__(file, protocol=PROTOCOL, buffer_callback=buffer_callback)
-        from respawn_kernels.pickling.dispatch import Ways
-
         self._namespace = namespace
         self._shell = live_shell()
         self._reducers = reducers or {}
@@ -214,8 +214,6 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
             return replaced
         if type(obj) is not FunctionType and is_notebooks(obj):
             self.by_value.add(id(obj))
-            from respawn_kernels.pickling.enums import is_enum, reduce_enum
-
             return reduce_enum(obj) if is_enum(obj) else reduce_class(obj)
         if type(obj) is not FunctionType and not is_importable(obj) and is_made_in_c(obj):
             raise pickle.PicklingError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
+from types import ModuleType
 from typing import Any
 
 from respawn_kernels.session_start import begin_session
@@ -81,10 +82,15 @@ _restored: dict[str, Any] = {}
 """What was set in this session last, of parts that can take it back (`withdraw`), by the probe's name."""
 
 
-def prepare() -> None:
-    """Note, in a process that forks kernels, what each would note at its beginning."""
+def prepare(hidden: Mapping[str, ModuleType]) -> None:
+    """Note, in a process that forks kernels, what each would note at its beginning.
+
+    Args:
+        hidden: modules that are imported and do not show until a notebook imports them, by name.
+    """
     registry.announced()
     baseline.look()
+    baseline.look_at(hidden)
 
 
 def watch() -> None:

@@ -59,7 +59,7 @@ class Policy:
             tags: the cell's.
             seconds: how long it ran.
             now: the time.
-            size: bytes of the state, when known.
+            size: bytes of the state; None while nobody knows, and then the share is no reason to store it.
         """
         if TAG_NO_CHECKPOINT in tags:
             return CheckpointMode.NEVER
@@ -67,6 +67,8 @@ class Policy:
             return CheckpointMode.WAIT
         if seconds >= self._expensive:
             return CheckpointMode.STORE
+        if size is None and self._last is None:
+            return CheckpointMode.HOLD
         return CheckpointMode.STORE if self.seconds_to_wait(now, size) <= 0 else CheckpointMode.HOLD
 
     def seconds_to_wait(self, now: float, size: int | None) -> float:
@@ -75,9 +77,27 @@ class Policy:
             return math.inf
         return self._started + (self._spent + self._estimate(size)) / self._share - now
 
-    def paid(self, seconds: float) -> None:
-        """Note what storing a checkpoint took, of the processor's time or the kernel's."""
-        self._spent += seconds
+    def begun(self, size: int | None) -> float:
+        """Note that a checkpoint is being stored: from now on counts what it may cost.
+
+        Args:
+            size: bytes of the state, when known.
+
+        Returns:
+            What it may cost, for `paid`.
+        """
+        expected = self._estimate(size)
+        self._spent += expected
+        return expected
+
+    def paid(self, seconds: float, expected: float = 0.0) -> None:
+        """Note what storing a checkpoint took.
+
+        Args:
+            seconds: of the processor's time or the kernel's.
+            expected: what `begun` returned for it; 0 where it was not called.
+        """
+        self._spent += seconds - expected
         self._last = seconds
 
     def _estimate(self, size: int | None) -> float:

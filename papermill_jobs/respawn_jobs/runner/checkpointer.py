@@ -83,6 +83,8 @@ class Keeper:
         self._leaving: list[HeldChild] = []
         self._taking: asyncio.Task[None] | None = None
         self._storing: dict[int, asyncio.Task[bool]] = {}
+        self._expected: dict[int, float] = {}
+        """By cell, what storing its state is expected to cost, while it is being stored."""
         self._background: set[asyncio.Task[bool]] = set()
         self._size: int | None = None
         self._noted_reasons: set[str] = set()
@@ -249,6 +251,7 @@ class Keeper:
             return False
 
     def _store_now(self, child: HeldChild) -> asyncio.Task[bool]:
+        self._expected[child.cell] = self._policy.begun(self._size)
         child.save()
         task = self._storing[child.cell] = self._in_background(self._store(child))
         return task
@@ -265,7 +268,7 @@ class Keeper:
     async def _store(self, child: HeldChild) -> bool:
         """Wait until a child has saved itself, and store the checkpoint; tells whether that was done."""
         report = await child.wait(self._time_limit())
-        self._policy.paid(report.cpu_seconds)
+        self._policy.paid(report.cpu_seconds, self._expected.pop(child.cell, 0.0))
         if report.state != "saved":
             await self._note(child.cell, f"no checkpoint: {report.reason or 'the state was let go'}")
             return False

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,3 +139,39 @@ def test_filters_of_warnings_come_with_the_module_that_adds_them() -> None:
         for code in (hide + show, show)
     ]
     assert printed[0] == printed[1]
+
+
+PATCHING = """
+import json as notebooks_json
+import pandas as pd, numpy as np
+pd.DataFrame.total = lambda self: 1
+pd.io.common.converted = lambda: 2
+np.mine = [pd.DataFrame.total]
+"""
+PATCHED = """
+from respawn_kernels.session_state import registry
+print('SEEN' + notebooks_json.dumps([
+    sorted(registry.find('#patches').capture() or ()), len(registry.find('#patches').fingerprint())
+]))
+"""
+
+
+def test_what_a_cell_sets_in_a_library_that_it_imports_counts_in_a_warm_kernel_too(
+    warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preloading(monkeypatch, "numpy", "pandas")
+
+    async def patched(kernel: KernelProcess) -> tuple[list[Any], bool]:
+        agent = "__import__('respawn_kernels.agent', fromlist=['agent'])"
+        await printed(kernel, f"{agent}.start({str(tmp_path / 'spool')!r})")
+        await printed(kernel, PATCHING)
+        seen = (await printed(kernel, PATCHED)).partition("SEEN")[2]
+        return json.loads(seen), of_zygote(kernel)
+
+    plain = asyncio.run(using(tmp_path, patched))
+    ready(warm)
+    forked = asyncio.run(using(tmp_path, patched))
+    assert (plain[1], forked[1]) == (False, True)
+    assert "pandas.DataFrame.total" in plain[0][0]
+    assert "pandas.io.common.converted" in plain[0][0]
+    assert forked[0] == plain[0]

@@ -52,3 +52,20 @@ def test_the_child_of_a_kernel_with_a_limit_saves_itself_on_the_way_there_and_st
     assert f"of {how_large(limit)} that it may" in watch.reason
     memory.write(b"x" * (70 * MB))
     assert watch.look() is MemoryState.SAVE  # the kernel is ended for that, not the child
+
+
+def test_pages_are_not_walked_while_nothing_grows(monkeypatch) -> None:
+    walked: list[int] = []
+    measure = memory_budget.proportional_bytes
+    monkeypatch.setattr(memory_budget, "available_bytes", lambda: 400 * MB)
+    monkeypatch.setattr(memory_budget, "proportional_bytes", lambda pid: walked.append(pid) or measure(pid))
+    watch = Budget(os.getpid(), None)
+    assert watch.look() is MemoryState.FINE
+    assert watch.look() is MemoryState.FINE
+    assert walked == []
+    memory = mmap.mmap(-1, 150 * MB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.write(b"x" * (15 * MB))  # it counts twice: this process is both kernel and child here
+    assert watch.look() is MemoryState.FINE
+    assert walked != []
+    memory.write(b"x" * (50 * MB))
+    assert watch.look() is MemoryState.SAVE

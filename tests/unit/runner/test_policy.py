@@ -54,3 +54,18 @@ def test_no_checkpoint_wins_over_everything() -> None:
 
 def test_with_a_share_of_zero_nothing_is_ever_stored_for_its_cost() -> None:
     assert Policy(0.0, started=0.0).seconds_to_wait(1e9, 0) == math.inf
+
+
+def test_a_state_of_unknown_size_is_not_stored_for_its_share() -> None:
+    assert Policy(0.03, started=0.0).mode_of([], 1.0, 1000.0) is CheckpointMode.HOLD
+    assert Policy(0.03, started=0.0, expensive=60.0).mode_of([], 60.0, 1000.0) is CheckpointMode.STORE
+
+
+def test_a_checkpoint_counts_from_the_moment_that_it_is_begun() -> None:
+    policy = Policy(0.03, started=0.0)
+    now = policy.seconds_to_wait(0.0, 40 * MB)
+    assert policy.mode_of([], 1.0, now, 40 * MB) is CheckpointMode.STORE
+    expected = policy.begun(40 * MB)
+    assert policy.mode_of([], 1.0, now, 40 * MB) is CheckpointMode.HOLD
+    policy.paid(0.5, expected)
+    assert policy.seconds_to_wait(0.0, 40 * MB) == pytest.approx((0.5 + 0.5) / 0.03)

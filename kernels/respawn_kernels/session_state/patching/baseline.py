@@ -90,23 +90,48 @@ class Baseline:
         self._count = len(sys.modules)
         for name, module in list(sys.modules.items()):
             known = self.modules.get(name)
-            if (known is None or known[0] is not module) and issubclass(type(module), ModuleType):
+            if known is not None and known[0] is module:
+                self._add_submodules(module, known[1])
+            elif issubclass(type(module), ModuleType):
                 self.note(module, name)
+
+    def look_at(self, hidden: Mapping[str, ModuleType]) -> None:
+        """Note modules that are imported and do not show yet: what a cell sets in them once they do counts.
+
+        Args:
+            hidden: the modules by name; they are in no other module either.
+        """
+        for name, module in hidden.items():
+            self.note(module, name)
+
+    def _add_submodules(self, module: ModuleType, values: dict[str, Any]) -> None:
+        """Add the submodules that a package has been given since it was noted."""
+        now = vars(module)
+        if len(now) != len(values):
+            values.update(
+                (key, value)
+                for key, value in list(now.items())
+                if key not in values and issubclass(type(value), ModuleType)
+            )
 
     def look_again(self) -> None:
         """Note anew the modules that are not as they were noted: a forked kernel changes some as it comes up.
 
-        Comparing all takes a tenth of the time that noting them takes.
+        Comparing all takes a tenth of the time that noting them takes. Those that do not show are left alone.
         """
-        changed = {one.module for one in changed_of(self.containers())}
+        shown = sys.modules
+        packages = {name.partition(".")[0] for name in shown}
+        changed = {one.module for one in changed_of(self.containers(packages))}
         changed.update(name for name, _, _ in self.counts)
         changed.update(
             str(attributes.get("__module__"))
             for cls, attributes in self.classes.items()
-            if not _is_same(attributes, attributes_of(cls))
+            if attributes.get("__module__") in shown and not _is_same(attributes, attributes_of(cls))
         )
         for name, (module, values) in list(self.modules.items()):
-            if name in self.local or name in changed or not _is_same(values, vars(module)):
+            if name in shown and (
+                name in self.local or name in changed or not _is_same(values, vars(module))
+            ):
                 self.note(module, name)
 
     def note(self, module: ModuleType, name: str | None = None) -> None:
@@ -205,7 +230,8 @@ class Baseline:
         """
         return [
             (kept, at, one)
-            for package in self.kept.values()
+            for name, package in self.kept.items()
+            if name in sys.modules
             for kept in package.values()
             for at, one in enumerate(kept)
             if len(one.container) != len(one.values)

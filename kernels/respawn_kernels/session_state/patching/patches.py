@@ -75,13 +75,13 @@ class Patches:
         names, with their classes. Elsewhere `capture` finds what this does not.
         """
         baseline.look()
-        words, stored = written_words(), set_attributes()
+        words, mentioned, stored = written_words(), mentioned_words(), set_attributes()
         found: list[tuple[str, Hashable]] = []
         for module in (*baseline.local.values(), *visible_modules()):
             _, before = baseline.modules.get(module.__name__, (module, vars(module)))
             for name, value in _differing(module, before, words):
                 found.append((f"{module.__name__}.{name}", tuple(map(_short, value))))
-            for name, attribute, value in set_on_functions(module):
+            for name, attribute, value in set_on_functions(module, mentioned, stored):
                 found.append((f"{module.__name__}.{name}.{attribute}", _short(value)))
             for cls in own_classes(module):
                 known = baseline.classes.get(cls, {})
@@ -146,13 +146,13 @@ def _patches(packages: Container[str] | None = None) -> Iterator[tuple[str, tupl
     Args:
         packages: whose modules and classes are looked at; None: all.
     """
-    words = written_words()
+    words, mentioned, stored = written_words(), mentioned_words(), set_attributes()
     for name, (module, values) in list(baseline.modules.items()):
         if packages is not None and name.partition(".")[0] not in packages:
             continue
         for key, value in _differing(module, values, words):
             yield f"{module.__name__}.{key}", (module.__name__, "", key, *value)
-        for key, attribute, one in set_on_functions(module):
+        for key, attribute, one in set_on_functions(module, mentioned, stored):
             yield f"{module.__name__}.{key}.{attribute}", (module.__name__, key, attribute, _SET, one)
     for cls, before in list(baseline.classes.items()):
         if packages is not None and str(module_of(cls)).partition(".")[0] not in packages:
