@@ -95,6 +95,14 @@ def is_link(path: str) -> bool:
         return False
 
 
+def is_directory(path: str) -> bool:
+    """Return whether a path is a directory, or a link to one."""
+    try:
+        return stat.S_ISDIR(_OWN["stat"](path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def scandir(path: str) -> Any:
     """Return an iterator over the entries of a directory. Raises OSError when it cannot be read."""
     return _OWN["scandir"](path)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from respawn_kernels.evidence.audit_hook import Handler, current_frame
+from respawn_kernels.originals import is_directory
 
 MAX_PATHS = 2_000
 _READS = {
@@ -56,6 +57,8 @@ class FileEvents:
         self.overflow = False
         self._opened: dict[str, None] = {}
         self._written: dict[str, None] = {}
+        self._opened_to_write: dict[str, None] = {}
+        self._opened_to_change: dict[str, None] = {}
         self._maybe_written: dict[str, None] = {}
 
     def clear(self) -> None:
@@ -63,18 +66,21 @@ class FileEvents:
         # In place: handlers hold these very dictionaries.
         self._opened.clear()
         self._written.clear()
+        self._opened_to_write.clear()
+        self._opened_to_change.clear()
         self._maybe_written.clear()
         self.overflow = False
 
     @property
     def opened(self) -> set[str]:
         """What was read or looked at."""
-        return _absolute(self._opened)
+        return _absolute(self._opened) | _no_directories(self._opened_to_change)
 
     @property
     def written(self) -> set[str]:
         """What was made, changed or removed."""
-        return _absolute(self._written)
+        opened = _no_directories({**self._opened_to_write, **self._opened_to_change})
+        return _absolute(self._written) | opened
 
     @property
     def maybe_written(self) -> set[str]:
@@ -99,6 +105,7 @@ class FileEvents:
 
     def _on_open(self) -> Handler:
         opened, written, add = self._opened, self._written, self._add
+        to_write, to_change = self._opened_to_write, self._opened_to_change
 
         def opens(arguments: tuple[Any, ...]) -> None:
             if len(arguments) != 3:
@@ -108,12 +115,14 @@ class FileEvents:
             if kind is int:  # a descriptor was opened before
                 return
             makes = type(flags) is int and flags & _MAKES
-            if (not makes or not flags & os.O_WRONLY or flags & os.O_APPEND) and (
-                kind is not str or path not in opened
-            ):
-                add(opened, path)
-            if makes and (kind is not str or path not in written):
-                add(written, path)
+            paths = opened if not makes else to_write if _only_writes(flags) else to_change
+            if kind is str and path in paths:
+                return
+            if makes and len(paths) >= MAX_PATHS:
+                for one in (written,) if paths is to_write else (opened, written):
+                    add(one, path)
+            else:
+                add(paths, path)
 
         return opens
 
@@ -128,7 +137,8 @@ class FileEvents:
             self._add(self._opened, arguments[0])
 
     def _chdir(self, _arguments: tuple[Any, ...]) -> None:
-        for paths in (self._opened, self._written, self._maybe_written):
+        kept = (self._opened, self._written, self._maybe_written)
+        for paths in (*kept, self._opened_to_write, self._opened_to_change):
             found = _absolute(paths)
             paths.clear()
             paths.update(dict.fromkeys(found))
@@ -159,6 +169,18 @@ class FileEvents:
             if type(directory) is int and directory >= 0 and not path.startswith("/"):
                 path = f"{_of_descriptor(directory)}/{path}"
             paths[path] = None
+
+
+def _only_writes(flags: int) -> bool:
+    return bool(flags & os.O_WRONLY) and not flags & os.O_APPEND
+
+
+def _no_directories(paths: dict[str, None]) -> set[str]:
+    """Return paths that were opened to be written, absolute, without directories.
+
+    Nobody writes a directory by opening it: `tempfile` opens one to make a file in it.
+    """
+    return {path for path in _absolute(paths) if not is_directory(path)}
 
 
 def _absolute(paths: dict[str, None]) -> set[str]:

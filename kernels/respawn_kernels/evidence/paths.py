@@ -41,8 +41,6 @@ class Paths:
     def passing(self, opened: set[str], written: set[str]) -> set[str]:
         """Return the paths of files that are temporary and gone: they have other names each time.
 
-        The directory for them is among these when it was written to: `tempfile` opens it to make a file.
-
         Args:
             opened: absolute paths that were read or looked at.
             written: absolute paths that were made, changed or removed.
@@ -53,7 +51,7 @@ class Paths:
             if path.startswith(self._temporary)
             and not path.startswith(f"{self._run}/")
             and not os.path.lexists(path)
-        } | (written & {self._temporary.rstrip("/")})
+        }
 
     def is_written(self, path: str) -> bool:
         """Return whether a write of a path counts: compiling a module changes nothing of it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from respawn_jobs.dataflow.addresses import asks_for_addresses, describe_addresses
 from respawn_jobs.dataflow.live_names import Reads
@@ -13,11 +14,12 @@ from respawn_jobs.model.plans import PlanAction
 from respawn_jobs.model.runs import CellState
 from respawn_jobs.notebook.cell_numbers import cells_in_words
 from respawn_jobs.notebook.document import TAG_ALWAYS, TAG_ONCE, cell_tags, source_hash
-from respawn_jobs.resume.draft import Agreed, Draft, ran
+from respawn_jobs.resume.draft import Agreed, Draft, StartingPoint, ran
 from respawn_jobs.resume.files.file_history import describe_unseen_files
 from respawn_jobs.resume.files.left_files import describe_left_files, seen_written
 from respawn_jobs.resume.files.leftover_files import stale_files
 from respawn_jobs.resume.invalidation.reruns import Reruns, Step
+from respawn_jobs.resume.start_choice import cost_of
 from respawn_kernels.cell_code.syntax import tree_of
 from respawn_kernels.counting import noun
 
@@ -30,33 +32,71 @@ class Agreements:
     def __init__(self, draft: Draft, agreed: Agreed) -> None:
         self.draft = draft
         self.agreed = agreed
-        self._offer: Reruns | None = None
 
     def make_again(self) -> None:
-        """Find the cells that could make what the state does not hold; let them run when that is agreed."""
-        draft = self.draft
-        if draft.start.checkpoint is None or not draft.python:
+        """Find the cells that could make what the state does not hold; let them run when that is agreed.
+
+        Where they cannot run onto that state, they run from an earlier one, or from the empty kernel.
+        """
+        draft, best = self.draft, self.draft.start
+        if best.checkpoint is None or not draft.python:
             return
-        missing: set[str] = set()
+        lost = self._lost_and_read(best.reruns)
+        if not lost:
+            return
+        usual = set(self._running(best.reruns))
+        others = [start for start in draft.starts if start is not best]
+        found = self._complete([best]) or self._complete(others)
+        draft.start = best
+        if not found:
+            return
+        start = min(found, key=lambda one: cost_of(draft, one))
+        draft.start = start
+        again = [place for place in self._running(start.reruns) if place not in usual]
+        draft.producers = [draft.indices[place] for place in again]
+        if again and not self.agreed.rerun_producers:
+            draft.start = best
+        elif start.point < best.point:
+            draft.earlier_for = sorted(lost)
+
+    def _complete(self, starts: Sequence[StartingPoint]) -> list[StartingPoint]:
+        """Return those starts, with what runs again from them, where nothing is missing that is read.
+
+        They leave out those after which cells would run twice that must not.
+        """
+        draft, found = self.draft, []
+        once = set(filter(self._is_once, self._running(draft.start.reruns)))
+        for start in starts:
+            draft.start = start
+            reruns = self._with_what_is_lost()
+            if reruns is None:
+                continue
+            repeated = set(filter(self._is_once, self._running(reruns))) - once
+            if self.agreed.rerun_once or not repeated:
+                found.append(replace(start, reruns=reruns))
+        return found
+
+    def _with_what_is_lost(self) -> Reruns | None:
+        """Return what runs again from the start so that nothing is missing that is read.
+
+        None where that cannot be.
+        """
+        draft, missing = self.draft, set[str]()
         reruns = draft.start.reruns
-        while True:
-            readers = self._readers(reruns)
-            read = {item.name for item in self._lost(reruns) if item.name in readers}
-            if read <= missing:
-                break
+        while not (read := self._lost_and_read(reruns)) <= missing:
             missing |= read
             reruns = draft.reruns_at(draft.start.point, missing)
             if reruns.impossible is not None or not missing <= reruns.stale:
-                return
-        extra = sorted(set(reruns.why) - set(draft.start.reruns.why))
-        again = [draft.places[step].new for step in extra]
-        once = any(place is not None and self._is_once(place) for place in again)
-        if not extra or (once and not self.agreed.rerun_once):
-            return
-        draft.producers = [draft.indices[place] for place in again if place is not None]
-        self._offer = reruns
-        if self.agreed.rerun_producers:
-            draft.start.reruns = reruns
+                return None
+        return reruns
+
+    def _lost_and_read(self, reruns: Reruns) -> set[str]:
+        """Return the names that the state does not hold, that no cell makes again, and that cells read."""
+        readers = self._readers(reruns)
+        return {item.name for item in self._lost(reruns) if item.name in readers}
+
+    def _running(self, reruns: Reruns) -> list[int]:
+        return [place for place in range(len(self.draft.cells)) if self._runs_with(place, reruns)]
 
     def guard(self) -> None:
         """Tell what runs again by itself, and refuse what nobody agreed to or cannot be done."""
@@ -238,7 +278,7 @@ class Agreements:
     def _readers(self, reruns: Reruns) -> dict[str, list[int]]:
         """Return the places of the cells that run and read a name as the state left it, by the name."""
         draft, reads = self.draft, Reads()
-        running = {place for place in range(len(draft.cells)) if self._runs_with(place, reruns)}
+        running = set(self._running(reruns))
         for place, cell in enumerate(draft.cells):
             if place not in running and draft.step_of(place) < draft.start.point:
                 reads.define(cell.source)
@@ -279,7 +319,7 @@ class Agreements:
         fixes = (
             [] if item.cell is None or self._after(item.cell, item.name, Step.writes) else [_tag(item.cell)]
         )
-        if draft.producers and self._offer is not None and item.name in self._offer.stale:
+        if draft.producers:
             cells = ", ".join(str(producer) for producer in draft.producers)
             which, run = noun(len(draft.producers), "cell"), noun(len(draft.producers), "runs", "run")
             fixes.append(f"agree that {which} {cells} {run} again to make it (--rerun-producers)")

@@ -96,6 +96,7 @@ class Draft:
         self.problems: list[str] = []
         self.notices: list[str] = []
         self.producers: list[int] = []
+        self.earlier_for: list[str] = []
         self.again: list[int] = []
         self.lost: list[str] = []
         self.warnings: list[str] = []
@@ -129,6 +130,8 @@ class Draft:
             ended.cells, ended.notebook, ended.directory, ended.since, python=python, look=look
         )
         self.start = StartingPoint(0, None, Reruns())
+        self.starts = [self.start]
+        """Where it may start, the best first."""
         self._steps_of = {place.new: step for step, place in enumerate(self.places)}
         self.first_change = next((at for at, one in enumerate(self.steps) if one.changed is not None), None)
         self.strict = False

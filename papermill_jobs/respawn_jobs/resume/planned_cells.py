@@ -125,6 +125,8 @@ def _how_seen(draft: Draft, reruns: Reruns, step: int) -> str:
 def _why_not_reused(draft: Draft, step: int) -> str:
     if draft.strict_from is not None and step > draft.strict_from:
         return f"below {draft.name_of(draft.strict_from)}, which changed (strict)"
+    if draft.earlier_for:
+        return f"from an earlier state, for {', '.join(draft.earlier_for)} could not be stored"
     unusable = draft.unusable.get(step + 1)
     return f"the state after it cannot be used: {unusable}" if unusable else "the state after it was not kept"
 

@@ -37,7 +37,8 @@ def choose(draft: Draft, kernel: str, lock: str | None, *, strict: bool, only: s
             *(start for start in _possible(draft) if not _strict_at(draft, start.point - 1)),
         ]
         wanted = [one for one in starts if only and one.checkpoint and one.checkpoint.manifest == only]
-        draft.start = min(wanted or starts, key=lambda one: _cost(draft, one))
+        draft.starts = sorted(wanted or starts, key=lambda one: cost_of(draft, one))
+        draft.start = draft.starts[0]
         _report_starts(draft, starts)
 
 
@@ -59,7 +60,7 @@ def _possible(draft: Draft) -> list[StartingPoint]:
     return [start for start in found if start.point not in draft.unusable]
 
 
-def _cost(draft: Draft, start: StartingPoint) -> tuple[int, float, int]:
+def cost_of(draft: Draft, start: StartingPoint) -> tuple[int, float, int]:
     """Return what a start costs: cells run twice that should not, seconds, cells out of their order."""
     running = [step for step, place in enumerate(draft.places) if place.new is not None]
     running = [step for step in running if step >= start.point or step in start.reruns.why]

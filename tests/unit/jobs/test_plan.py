@@ -208,6 +208,27 @@ def test_a_stored_function_that_reads_it_counts():
     assert actions(planned) == [REUSE, REUSE, REUSE, CANNOT]
 
 
+def test_what_cannot_be_made_again_onto_the_state_is_made_from_an_earlier_one():
+    """Its cell also changes the import path, which cannot be taken back: as Spark does when it starts."""
+    cells = (
+        "a = 1",
+        "import sys\nsys.path.append('here')\ngen = iter([1])",
+        "b = next(gen)",
+        "1 / 0",
+        "next(gen)",
+    )
+    past, nb = ended(notebook(*cells), 3, unstored=(GEN,)), notebook(*cells[:3], "", cells[4])
+    past.checkpoints[0].unstored.clear()
+    planned = plan(past, nb)
+    assert actions(planned) == [REUSE, REUSE, REUSE, RUN, CANNOT]
+    assert "agree that cells 1, 2 run again to make it (--rerun-producers)" in planned.problems[0]
+    assert planned.checkpoint.cell == 2
+    agreed = plan(past, nb, rerun_producers=True)
+    assert (actions(agreed), agreed.problems) == ([REUSE, RUN, RUN, RUN, RUN], [])
+    assert (agreed.checkpoint.cell, agreed.first, agreed.producers) == (0, 1, [1, 2])
+    assert agreed.cells[1].why == "from an earlier state, for gen could not be stored"
+
+
 def test_an_always_cell_that_reads_what_was_not_stored_is_refused_as_well():
     cells = ("gen = (x for x in [1])", "wrapped = iter(gen)", "b = 2", "next(wrapped)")
     nb = notebook(*cells, tags={1: ["respawn:always"]})

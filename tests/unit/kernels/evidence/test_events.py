@@ -197,6 +197,16 @@ def test_who_wants_the_name_of_a_module_or_a_line_is_not(frames: FrameEvents) ->
     assert not frames.lookers
 
 
+def test_a_directory_is_not_written_by_a_temporary_file_in_it(files: FileEvents, tmp_path: Path) -> None:
+    with tempfile.TemporaryFile(dir=tmp_path), tempfile.NamedTemporaryFile(dir=tmp_path) as named:
+        assert str(tmp_path) not in files.opened | files.written
+        assert named.name in files.written
+    (tmp_path / "made").mkdir()
+    assert str(tmp_path / "made") in files.written
+    os.listdir(tmp_path)
+    assert str(tmp_path) in files.opened
+
+
 def test_names_that_a_pickle_refers_to_are_told(frames: FrameEvents, monkeypatch: pytest.MonkeyPatch) -> None:
     main = sys.modules["__main__"]
     kept = type("Kept", (), {"__module__": "__main__"})
