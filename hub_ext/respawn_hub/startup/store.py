@@ -35,7 +35,6 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
         inbox_url=settings.inbox_url,
         blob_grace_seconds=settings.blob_grace_seconds,
     )
-    megabytes = settings.quota_stored_megabytes
-    ledger.set_quotas(Quotas(megabytes * 1_000_000 if megabytes else None, settings.quota_waiting_runs))
-    ledger.set_kernel_limits(settings.kernel_limits)
+    ledger.set_quotas(Quotas(settings.quota_stored, settings.quota_waiting_runs))
+    ledger.set_kernel_limits(settings.kernel_limits, settings.max_kernel_limits)
     return ledger

@@ -58,7 +58,7 @@ class Quotas:
         raise QuotaExceeded(
             f"{namespace} stores {_shown(used)} of the {_shown(self.stored_bytes)} that it may, and this "
             f"needs {_shown(size)}: let old runs go (`keep` of the job, or unpin runs), take fewer "
-            "checkpoints, or ask the administrator for more (RESPAWN_QUOTA_STORED_MEGABYTES)",
+            "checkpoints, or ask the administrator for more (RESPAWN_QUOTA_STORED)",
             quota="stored",
             namespace=namespace,
             used=used,
