@@ -18,10 +18,11 @@ from typing import Annotated, Any, Self
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from respawn_environments.errors import EnvironmentMissing, InvalidEnvironment
 from respawn_environments.interpreters import NEWEST, OLDEST
+from respawn_kernels.sizes import parse_size
 
 DEFINITION = "environment.toml"
 LOCK = "requirements.lock"
@@ -71,13 +72,22 @@ def _is_module(text: str) -> str:
     return text
 
 
-def _is_memory(size: ByteSize) -> ByteSize:
+def _is_memory(given: object) -> int:
+    size = _size(given, "2 GiB")
     if size < _MIN_MEMORY:
         raise ValueError("it is too little: an interpreter alone needs 64 MiB; write such as 2 GiB")
     return size
 
 
-def _is_disk(size: ByteSize) -> ByteSize:
+def _size(given: object, example: str) -> int:
+    try:
+        return given if isinstance(given, int) and not isinstance(given, bool) else parse_size(str(given))
+    except ValueError as error:
+        raise ValueError(f'it must be a size in quotes, such as "{example}" or "512 MiB"') from error
+
+
+def _is_disk(given: object) -> int:
+    size = _size(given, "20 GiB")
     if size < _MIN_DISK:
         raise ValueError("it is too little; write 1 MiB or more, such as 20 GiB")
     return size
@@ -92,11 +102,11 @@ class _Part(BaseModel):
 class Resources(_Part):
     """What a kernel of the environment may use, unless its job says otherwise."""
 
-    memory: Annotated[ByteSize, AfterValidator(_is_memory)] | None = None
+    memory: Annotated[int, BeforeValidator(_is_memory)] | None = None
     """Bytes, written such as `2 GiB`."""
     cpus: float | None = Field(default=None, gt=0, le=1024)
     processes: int | None = Field(default=None, ge=1, le=100_000)
-    disk: Annotated[ByteSize, AfterValidator(_is_disk)] | None = None
+    disk: Annotated[int, BeforeValidator(_is_disk)] | None = None
     """By how many bytes the run's directory may grow."""
 
 
@@ -227,8 +237,6 @@ def _problem(kind: str, message: str, where: list[Any], context: dict[str, Any])
         return f"there is no such key; {fix} (keys: {', '.join(known)})"
     if kind == "value_error":
         return str(context.get("error", message))
-    if kind.startswith("byte_size"):
-        return 'it must be an amount of memory in quotes, such as "2 GiB" or "512 MiB"'
     wanted = {
         "missing": "this key is missing: add it, such as "
         + _EXAMPLES.get(str(where[-1]), f"{where[-1]} = …"),

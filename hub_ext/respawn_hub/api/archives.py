@@ -46,7 +46,7 @@ async def import_run(
     """Take over an archived run, which is the request's body, under a fresh id."""
     wanted = ImportRequest(namespace=namespace, job=job)
     service.may_import(wanted)
-    most = runtime.settings.import_megabytes << 20
+    most = runtime.settings.max_import
     async with _uploaded(request, runtime.settings.uploads, most) as path:
         return await run_in_threadpool(service.import_run, path, wanted)
 

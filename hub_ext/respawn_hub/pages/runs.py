@@ -86,7 +86,7 @@ def run_page(
         status=problem.status if problem else 200,
         cells=_cells(service, detail),
         language=service.version(run).language,
-        **_head(service, visitor, detail, problem),
+        **_head(runtime, service, visitor, detail, problem),
     )
 
 
@@ -102,7 +102,7 @@ def head(run: str, visitor: VisitorDep, service: PageServiceDep, runtime: Runtim
     Raises:
         NotFound, Forbidden: there is no such run, or the visitor may not read it.
     """
-    return page(runtime, visitor, "_run_head.html", **_head(service, visitor, service.show(run)))
+    return page(runtime, visitor, "_run_head.html", **_head(runtime, service, visitor, service.show(run)))
 
 
 @router.get("/runs/{run}/cells")
@@ -229,12 +229,17 @@ def seen(form: FormData) -> SeenRun:
 
 
 def _head(
-    service: Service, visitor: Visitor, detail: RunDetail, problem: RespawnError | None = None
+    runtime: Runtime,
+    service: Service,
+    visitor: Visitor,
+    detail: RunDetail,
+    problem: RespawnError | None = None,
 ) -> dict[str, Any]:
     run = detail.run
     job = service.job(run.job)
     may_run = visitor.actor.allows("run", job.namespace)
     may_start = may_run and job.suspended is None and job.archived_at is None
+    most = runtime.ledger.context.max_kernel_limits.memory_bytes
     return {
         "run": run,
         "run_key": run_key(detail),
@@ -250,7 +255,7 @@ def _head(
         "may_pin": may_run and run.state.final,
         "may_remove": run.state.final and not run.pinned and visitor.actor.allows("edit", job.namespace),
         "may_resume": may_start and run.state.resumable and run.resumed_by is None,
-        "more_memory": more_memory(detail) if may_start and run.resumed_by is None else None,
+        "more_memory": more_memory(detail, most) if may_start and run.resumed_by is None else None,
         "may_restart": may_start and run.state.final,
         "may_retry": may_start
         and (

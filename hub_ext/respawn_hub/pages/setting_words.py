@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from respawn_hub.pages.templating import duration
+from respawn_jobs.model.base import LARGEST
 from respawn_jobs.model.kernels import EnvironmentDetail
 from respawn_jobs.model.limits import MEMORY_TOO_SMALL, OUT_OF_MEMORY
 from respawn_jobs.model.runs import RunDetail
@@ -81,13 +82,24 @@ def resource_words(environment: EnvironmentDetail) -> list[str]:
     return parts
 
 
-def more_memory(detail: RunDetail) -> int | None:
-    """Return the memory limit, twice its own, by which a run can be resumed that was short of memory."""
+def more_memory(detail: RunDetail, ceiling: int | None) -> int | None:
+    """Return the memory limit, twice its own, by which a run can be resumed that was short of memory.
+
+    Args:
+        detail: the run.
+        ceiling: bytes that kernels may have at most; None for any number.
+
+    Returns:
+        Bytes; None where more would not help, or is not allowed.
+    """
     error, record = detail.run.error, detail.attempts[-1].limits if detail.attempts else None
     if error is None or error.name not in (OUT_OF_MEMORY, MEMORY_TOO_SMALL) or record is None:
         return None
     limit = record.limits.memory_bytes
-    return 2 * limit if limit is not None and detail.run.state.resumable else None
+    if limit is None or not detail.run.state.resumable:
+        return None
+    more = min(2 * limit, ceiling if ceiling is not None else LARGEST)
+    return more if more > limit else None
 
 
 def _retry(policy: RetryPolicy) -> str:

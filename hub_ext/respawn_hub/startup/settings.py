@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.keyring import FILE, OLDER_FILE, Keyring
+from respawn_jobs.model.base import LARGEST
 from respawn_jobs.model.limits import MIN_MEMORY_BYTES, KernelLimits
+from respawn_kernels.sizes import parse_size
+
+
+def _bytes(given: object) -> object:
+    return parse_size(given) if isinstance(given, str) else given
+
+
+Size = Annotated[int, BeforeValidator(_bytes), Field(ge=1 << 20, le=LARGEST)]
+"""Bytes, written such as `8G`."""
+Memory = Annotated[int, BeforeValidator(_bytes), Field(ge=MIN_MEMORY_BYTES, le=LARGEST)]
 
 
 class NotUnderHub(RuntimeError):
@@ -110,20 +122,28 @@ class Settings(BaseSettings):
     """How often the hub is asked which users it has."""
     blob_grace_seconds: float = Field(default=86_400.0, ge=3600)
     """How long data are kept that nothing names any more, since they were last stored or asked for."""
-    import_megabytes: int = Field(default=10_240, ge=1)
+    max_import: Size = 10 << 30
     """How large an archive may be that is imported."""
-    quota_stored_megabytes: int | None = Field(default=None, ge=1)
-    """How many MiB each namespace may store; None for any number."""
+    quota_stored: Size | None = None
+    """How much each namespace may store; None for any amount."""
     quota_waiting_runs: int | None = Field(default=10_000, ge=1)
     """How many runs of each namespace may wait."""
-    kernel_memory_megabytes: int | None = Field(default=None, ge=MIN_MEMORY_BYTES >> 20)
-    """How many MiB a kernel may have in memory, unless its job or its environment says otherwise."""
+    kernel_memory: Memory | None = None
+    """How much a kernel may have in memory, unless its job or its environment says otherwise."""
     kernel_cpus: float | None = Field(default=None, gt=0, le=1024)
     """How many cores it may use, likewise."""
     kernel_processes: int | None = Field(default=None, ge=1, le=100_000)
     """How many processes it may have, likewise."""
-    kernel_disk_megabytes: int | None = Field(default=None, ge=1)
-    """By how many MiB its run's directory may grow, likewise."""
+    kernel_disk: Size | None = None
+    """By how much its run's directory may grow, likewise."""
+    max_kernel_memory: Memory | None = None
+    """How much it may have in memory whatever its job, its environment or a resume says."""
+    max_kernel_cpus: float | None = Field(default=None, gt=0, le=1024)
+    """How many cores it may use, likewise."""
+    max_kernel_processes: int | None = Field(default=None, ge=1, le=100_000)
+    """How many processes it may have, likewise."""
+    max_kernel_disk: Size | None = None
+    """By how much its run's directory may grow, likewise."""
     images: Path | None = None
     """Where the hub's own environments of kernels are written, a directory with an environment.toml each."""
     audit_heads: str | None = None
@@ -159,12 +179,21 @@ class Settings(BaseSettings):
     @property
     def kernel_limits(self) -> KernelLimits:
         """What kernels may take, unless their job or their environment says otherwise."""
-        memory, disk = self.kernel_memory_megabytes, self.kernel_disk_megabytes
         return KernelLimits(
-            memory_bytes=memory << 20 if memory else None,
+            memory_bytes=self.kernel_memory,
             cpus=self.kernel_cpus,
             processes=self.kernel_processes,
-            disk_bytes=disk << 20 if disk else None,
+            disk_bytes=self.kernel_disk,
+        )
+
+    @property
+    def max_kernel_limits(self) -> KernelLimits:
+        """What kernels may take at most, whoever says more."""
+        return KernelLimits(
+            memory_bytes=self.max_kernel_memory,
+            cpus=self.max_kernel_cpus,
+            processes=self.max_kernel_processes,
+            disk_bytes=self.max_kernel_disk,
         )
 
     def keyring(self, clock: Clock = utc_now) -> Keyring:

@@ -35,8 +35,7 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
         inbox_url=settings.inbox_url,
         blob_grace_seconds=settings.blob_grace_seconds,
     )
-    mebibytes = settings.quota_stored_megabytes
-    ledger.set_quotas(Quotas(mebibytes << 20 if mebibytes else None, settings.quota_waiting_runs))
-    ledger.set_kernel_limits(settings.kernel_limits)
+    ledger.set_quotas(Quotas(settings.quota_stored, settings.quota_waiting_runs))
+    ledger.set_kernel_limits(settings.kernel_limits, settings.max_kernel_limits)
     ledger.set_environment_places(data / "environments", settings.images)
     return ledger

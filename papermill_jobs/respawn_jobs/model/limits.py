@@ -41,10 +41,18 @@ class KernelLimits(Model):
         """Whether anything is limited."""
         return self != KernelLimits()
 
-    def over(self, usual: KernelLimits) -> KernelLimits:
+    def with_defaults(self, usual: KernelLimits) -> KernelLimits:
         """Return these limits, with others where these set none."""
         given = self.model_dump(exclude_none=True)
         return usual.model_copy(update=given)
+
+    def at_most(self, most: KernelLimits) -> KernelLimits:
+        """Return these limits, lowered to others where they are higher or set none."""
+        lower = {
+            name: min(known for known in (getattr(self, name), limit) if known is not None)
+            for name, limit in most.model_dump(exclude_none=True).items()
+        }
+        return self.model_copy(update=lower)
 
 
 class LimitRecord(Model):

@@ -36,7 +36,7 @@ def ada(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         return HubUser(name="ada", kind="user", scopes=scopes, groups=frozenset())
 
     monkeypatch.setattr(dependencies, "hub_user", hub_user)
-    monkeypatch.setenv("RESPAWN_IMPORT_MEGABYTES", "1")
+    monkeypatch.setenv("RESPAWN_MAX_IMPORT", "1M")
     with served(ledger, tmp_path) as url:
         service = RemoteService(url, "token")
         settings = JobSettings(keep_runs=1)

@@ -68,7 +68,7 @@ def test_bytes_are_counted_once_for_each_namespace_and_refused_over_the_quota(
     with pytest.raises(QuotaExceeded) as refused:
         runner.port.put_blob(digest_of(more[1]), more[1])
     assert "user/ada stores 8 MiB of the 10 MiB" in refused.value.message
-    assert "RESPAWN_QUOTA_STORED_MEGABYTES" in refused.value.message
+    assert "RESPAWN_QUOTA_STORED" in refused.value.message
     assert runner.port.missing([digest_of(more[1])]) == [digest_of(more[1])]
     clock.forward(seconds=11)
     with pytest.raises(QuotaExceeded):  # counted anew, with the same end
@@ -123,7 +123,7 @@ def test_a_run_whose_checkpoints_find_no_room_goes_on_and_says_so(tmp_path: Path
 
 
 def test_the_service_answers_403_and_tells_both_figures(tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path, quota_stored_megabytes=1, quota_waiting_runs=1, metrics_open=True)
+    settings = Settings(data=tmp_path, quota_stored=1 << 20, quota_waiting_runs=1, metrics_open=True)
     with answering_hub() as hub, whole_service(settings, hub_port=hub, executor=NoPlaces()) as url:
         ada = httpx.Client(headers={"Authorization": f"token {TOKEN}"}, timeout=30)
         with ada:

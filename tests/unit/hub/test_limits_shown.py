@@ -15,6 +15,7 @@ from respawn_jobs.api.runner_protocol import Outcome
 from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest
 from respawn_jobs.cli.common import options
 from respawn_jobs.cli.entry import run_command
+from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.limits import MIN_MEMORY_BYTES, KernelLimits, LimitRecord
 from respawn_jobs.model.runs import CellError
@@ -136,6 +137,51 @@ def test_a_job_that_says_nothing_has_the_limits_of_its_environment_and_then_the_
     run = promoted(ledger, JobSettings(process_limit=5))
     limits = PlayedRunner(ledger, run).assignment.limits
     assert limits == KernelLimits(memory_bytes=1000 * MIB, processes=5, cpus=2)
+
+
+def test_nobody_sets_a_limit_above_the_deployments(ledger):
+    ledger.set_kernel_limits(KernelLimits(), KernelLimits(memory_bytes=600 * MIB, cpus=2, processes=60))
+    ada = ledger.as_actor(Actor.owner("ada"))
+    with pytest.raises(InvalidInput, match=r"memory_limit_bytes is 601 MiB, and .* may have 600 MiB at most"):
+        promoted(ledger, JobSettings(memory_limit_bytes=601 * MIB))
+    run = promoted(ledger)
+    for change in (
+        {"memory_limit_bytes": 601 * MIB},
+        {"cpu_limit": 2.5},
+        {"process_limit": 61},
+        {"retries": {"out_of_memory": POLICY.model_dump(mode="json")}},
+    ):
+        with pytest.raises(InvalidInput, match=r"of this deployment may have .* at most"):
+            ada.configure("report", change)
+    assert ada.job("report").settings == SETTINGS
+    short_of_memory(ledger, run)
+    for again in (ada.resume, ada.restart):
+        with pytest.raises(InvalidInput, match="memory_limit_bytes is 601 MiB"):
+            again(run, ResumeRequest(memory_bytes=601 * MIB))
+    resumed = PlayedRunner(ledger, ada.resume(run, ResumeRequest(memory_bytes=600 * MIB)).id)
+    assert resumed.assignment.limits == KernelLimits(memory_bytes=600 * MIB, cpus=2, processes=50)
+
+
+def test_what_was_set_before_is_lowered_to_what_the_deployment_allows(ledger):
+    run = promoted(ledger, SETTINGS.model_copy(update={"retries": {Cause.OUT_OF_MEMORY: POLICY}}))
+    ledger.set_kernel_limits(KernelLimits(), KernelLimits(memory_bytes=600 * MIB, processes=20))
+    had = [short_of_memory(ledger, run).assignment.limits.memory_bytes // MIB for _ in range(2)]
+    assert had == [400, 600]
+    ada = ledger.as_actor(Actor.owner("ada"))
+    assert "as high as the retry policy lets it be, or the deployment" in ada.show(run).attempts[-1].note
+    assert ada.configure("report", {"priority": 3}).settings.process_limit == 50, "which was not asked for"
+    limits = PlayedRunner(ledger, ada.run(RunRequest(job="report")).id).assignment.limits
+    assert limits == KernelLimits(memory_bytes=400 * MIB, processes=20)
+
+
+@pytest.mark.parametrize(("most", "offered"), [(600, "600 MiB"), (1000, "800 MiB"), (400, None)])
+def test_the_button_offers_what_the_deployment_allows(ledger, tmp_path, most, offered):
+    run = promoted(ledger)
+    short_of_memory(ledger, run)
+    ledger.set_kernel_limits(KernelLimits(), KernelLimits(memory_bytes=most * MIB))
+    shown = signed_in(ledger, tmp_path).ask("GET", f"/services/respawn/runs/{run}").text
+    found = re.search(r"Resume with (.*) of memory", shown)
+    assert (found[1] if found else None) == offered
 
 
 def test_the_page_of_a_job_tells_its_limits() -> None:

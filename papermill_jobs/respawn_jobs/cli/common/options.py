@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,10 @@ from typing import Any
 
 import click
 
-from respawn_kernels.sizes import how_large
+from respawn_kernels.sizes import how_large, parse_size
 
 _MIN_MEMORY = 64 << 20
 """`model.limits.MIN_MEMORY_BYTES`, which is not imported for every command."""
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(?:([KMGTkmgt])(?:i?[Bb])?|[Bb])?")
 
 
 class Seconds(click.ParamType[float]):
@@ -63,15 +61,14 @@ class Size(click.ParamType[int]):
             ctx: the command that is called, for the message; None where it is not known.
 
         Raises:
-            click.BadParameter: it is no number of bytes, or they are too few.
+            click.BadParameter: it is no size, or too small or too large a one.
         """
         if isinstance(value, int):
             return value
-        found = _SIZE.fullmatch(str(value).strip())
-        if found is None:
-            self.fail(f"{value!r} is no size, such as 800M or 8G", param, ctx)
-        unit = 1024 ** (1 + "KMGT".index(found[2].upper())) if found[2] else 1
-        size = int(float(found[1]) * unit)
+        try:
+            size = parse_size(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
         if size < self.least:
             self.fail(f"{value!r} is less than {how_large(self.least)}, which is the least", param, ctx)
         return size

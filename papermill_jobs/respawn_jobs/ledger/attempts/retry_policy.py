@@ -102,9 +102,12 @@ def decide(context: Context, session: Session, run: RunRow, attempt: AttemptRow)
         return Verdict()
     memory = None
     if cause is Cause.OUT_OF_MEMORY:
-        memory = _more_memory(settings.memory_limit_bytes, policy)
+        memory = _more_memory(settings.memory_limit_bytes, policy, context.max_kernel_limits.memory_bytes)
         if memory is None and policy.memory_factor > 1:
-            return Verdict(note="not tried again: its memory limit is as high as the retry policy lets it be")
+            return Verdict(
+                note="not tried again: its memory limit is as high as the retry policy lets it be, or the "
+                "deployment"
+            )
     found = retry_start.start_of_retry(context, session, run, attempt, resume=policy.resume)
     if isinstance(found, RetryRefusal):
         return Verdict(note=found.note, cell=found.cell)
@@ -119,11 +122,17 @@ def decide(context: Context, session: Session, run: RunRow, attempt: AttemptRow)
     )
 
 
-def _more_memory(limit: int | None, policy: RetryPolicy) -> int | None:
-    """Return the memory limit of the next attempt; None when it cannot be higher, or need not be."""
+def _more_memory(limit: int | None, policy: RetryPolicy, ceiling: int | None) -> int | None:
+    """Return the memory limit of the next attempt; None when it cannot be higher, or need not be.
+
+    Args:
+        limit: of the attempt that has ended.
+        policy: by how much it is raised, and up to what.
+        ceiling: what the deployment allows.
+    """
     if limit is None or policy.memory_factor <= 1:
         return None
-    more = min(int(limit * policy.memory_factor), policy.max_memory_bytes or LARGEST)
+    more = min(int(limit * policy.memory_factor), policy.max_memory_bytes or LARGEST, ceiling or LARGEST)
     return more if more > limit else None
 
 

@@ -114,6 +114,8 @@ class Context:
     """How much each namespace may store and let wait."""
     kernel_limits: KernelLimits = field(default_factory=KernelLimits)
     """What kernels may take where neither their job nor their environment says it."""
+    max_kernel_limits: KernelLimits = field(default_factory=KernelLimits)
+    """What kernels may take at most, whoever says more; see `limit_ceiling`."""
     blob_grace: timedelta = timedelta(days=1)
     """How long a blob that nothing names is kept after it was last touched."""
     look: Look | None = None
@@ -170,11 +172,12 @@ class Context:
         with suppress(InvalidInput, ValidationError):
             resources = getattr(self.kernel(kernel), "resources", None) or {}
             known = {"memory_bytes": "memory", "cpus": "cpus", "processes": "processes", "disk_bytes": "disk"}
-            usual = KernelLimits.model_validate({n: resources.get(key) for n, key in known.items()}).over(
-                usual
-            )
-        limits = own.over(usual)
-        return limits if memory is None else limits.model_copy(update={"memory_bytes": memory})
+            found = KernelLimits.model_validate({n: resources.get(key) for n, key in known.items()})
+            usual = found.with_defaults(usual)
+        limits = own.with_defaults(usual)
+        if memory is not None:
+            limits = limits.model_copy(update={"memory_bytes": memory})
+        return limits.at_most(self.max_kernel_limits)
 
     def lock_now(self, name: str, otherwise: str | None) -> str | None:
         """Return the hash of the lock file that a kernel has now; `otherwise` when it is not installed."""

@@ -59,7 +59,7 @@ class Quotas:
         raise QuotaExceeded(
             f"{namespace} stores {how_large(used)} of the {how_large(self.stored_bytes)} that it may, and "
             f"this needs {how_large(size)}: let old runs go (`keep` of the job, or unpin runs), take fewer "
-            "checkpoints, or ask the administrator for more (RESPAWN_QUOTA_STORED_MEGABYTES)",
+            "checkpoints, or ask the administrator for more (RESPAWN_QUOTA_STORED)",
             quota="stored",
             namespace=namespace,
             used=used,

@@ -22,6 +22,7 @@ from respawn_jobs.ledger.audit import trail
 from respawn_jobs.ledger.blobs.ownership import store
 from respawn_jobs.ledger.capacity.suspension import check_at_work, check_not_archived
 from respawn_jobs.ledger.context.context import Context, find_version, known_namespace, take_name
+from respawn_jobs.ledger.context.limit_ceiling import check_settings
 from respawn_jobs.ledger.context.text_limits import check_text
 from respawn_jobs.ledger.jobs.catalog import add_version, check_job_name, describe
 from respawn_jobs.ledger.jobs.promotion_preview import Examined, examined, preview_of
@@ -86,7 +87,7 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Promoted:
     Raises:
         Conflict: the current version is not the one that the person saw, the promotion does what the person
             must agree to and did not, or the job is archived. Nothing was changed.
-        InvalidInput: notebook, kernel or names cannot be used.
+        InvalidInput: notebook, kernel or names cannot be used, or a limit is above the deployment's.
         Forbidden: the actor may not edit jobs there.
         QuotaExceeded: the namespace would store too much.
     """
@@ -120,6 +121,8 @@ def _checked(context: Context, actor: Actor, request: Promotion) -> tuple[str, N
         check_text("directory", request.directory)
     if request.source is not None:
         check_text("source", request.source, SOURCE)
+    if request.settings is not None:
+        check_settings(context, request.settings)
     notebook = read_notebook(request.notebook)
     return namespace, notebook, describe(context, notebook, request.notebook, request.kernel)
 

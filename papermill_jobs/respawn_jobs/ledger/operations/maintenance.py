@@ -26,9 +26,14 @@ class KeepingLedger:
         """Bound what each namespace may store and let wait, from now on."""
         self._context.quotas = quotas
 
-    def set_kernel_limits(self, limits: KernelLimits) -> None:
-        """Say what kernels of new runs may take where neither their job nor their environment does."""
-        self._context.kernel_limits = limits
+    def set_kernel_limits(self, usual: KernelLimits, most: KernelLimits | None = None) -> None:
+        """Say what kernels of new runs may take.
+
+        Args:
+            usual: where neither their job nor their environment says it.
+            most: whoever says more; None for any amount.
+        """
+        self._context.kernel_limits, self._context.max_kernel_limits = usual, most or KernelLimits()
 
     def set_environment_places(self, root: Path | None, images: Path | None) -> None:
         """Say where environments of kernels lie.

@@ -24,6 +24,7 @@ from respawn_jobs.ledger.capacity.suspension import (
     suspension_message,
 )
 from respawn_jobs.ledger.context.context import Context
+from respawn_jobs.ledger.context.limit_ceiling import check_memory
 from respawn_jobs.ledger.jobs.catalog import add_version, next_number
 from respawn_jobs.ledger.jobs.trigger_compatibility import broken_by_fix, broken_question, check_agreed
 from respawn_jobs.ledger.resume.carry_over import TakenOver, chosen_state, taken_over
@@ -87,9 +88,11 @@ def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) 
 
     Raises:
         Conflict: the run was resumed before (the message names the run that did), or the plan has problems.
+        InvalidInput: it wants more memory than the deployment allows.
         NotFound, Forbidden: see `find_run`.
     """
     past = past_of(context, actor, run_id, "run" if request.notebook is None else "edit", request.revision)
+    check_memory(context, request.memory_bytes)
     if past.resumed_by is not None:
         raise gone_on(run_id, past.resumed_by)
     following = next_of(context, past, request)
@@ -208,9 +211,11 @@ def restart(context: Context, actor: Actor, run_id: str, request: ResumeRequest)
     Raises:
         Conflict: the run did not fail, is not as it was seen, or cannot run without its scratch cells; or the
             job was changed at the same moment.
+        InvalidInput: it wants more memory than the deployment allows.
         NotFound, Forbidden: see `find_run`.
     """
     past = past_of(context, actor, run_id, "run" if request.notebook is None else "edit", request.revision)
+    check_memory(context, request.memory_bytes)
     following = next_of(context, past, request)
     if following.problems:
         raise Conflict("; ".join(following.problems), run=run_id, problems=following.problems)
