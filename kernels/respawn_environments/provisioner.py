@@ -22,7 +22,7 @@ from jupyter_client.multikernelmanager import MultiKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Bool
 
-from respawn_environments import private_sockets
+from respawn_environments import catalog, private_sockets
 from respawn_environments.kernel_variables import PLACES, kernel_environment
 from respawn_environments.kernelspecs import PROVISIONER
 from respawn_environments.warm.warm_kernels import is_ipykernel, preloaded, warm_kernels
@@ -61,6 +61,9 @@ class RespawnProvisioner(LocalProvisioner):
         """Bring a kernel up, warm or plainly; see `LocalProvisioner`."""
         with self._undone_if_it_fails():
             info = await self._launched(cmd, **kwargs)
+        if (build := catalog.directory_of(self.kernel_spec.argv)) is not None:
+            # In a thread: the directory may lie on a slow file system.
+            asyncio.get_running_loop().run_in_executor(None, catalog.mark_used, build)
         return info
 
     async def _launched(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:

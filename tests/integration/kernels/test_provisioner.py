@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ from respawn_jobs.runner.kernel.kernel_process import KernelFailed, KernelProces
 from respawn_server.kernel import Kernels
 from support.jupyter import Jupyter, running_jupyter
 from support.notebooks import notebook, printed_by, text
+from support.played_environments import kernelspec as specified
+from support.played_environments import played
 from support.processes import runs
 from support.provisioners import entry_point, kernelspec
 from support.waiting import wait_for
@@ -282,6 +285,27 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
             asyncio.run(KernelProcess.start(KERNEL, directory=tmp_path, log=tmp_path / "log"))
         assert list(Path(parent).iterdir()) == []
     assert list((tmp_path / "runtime").glob("*")) == []
+
+
+def test_each_start_is_noted_as_a_use_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "prefix" / "share" / "jupyter"))
+    made = played(tmp_path / "envs", "noted", "a")
+    made.python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    made.python.chmod(0o755)
+    file = specified(tmp_path / "prefix", "noted", made) / "kernel.json"
+    spec = json.loads(file.read_text())
+    spec["argv"] += ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    file.write_text(json.dumps(spec))
+
+    async def used() -> None:
+        kernel = await KernelProcess.start("respawn-noted", directory=tmp_path, log=tmp_path / "log")
+        await kernel.close(now=True)
+
+    assert made.last_used is None
+    asyncio.run(used())
+    assert made.last_used is not None
 
 
 def test_sockets_at_which_a_kernel_listens_are_kept_however_old(
