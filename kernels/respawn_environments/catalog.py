@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -243,6 +243,16 @@ def kept_kernelspec(directory: Path, kernel: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def directory_of(argv: Sequence[str]) -> Path | None:
+    """Return the environment whose interpreter a kernel's command starts; None for any other program.
+
+    Args:
+        argv: the command, as its kernelspec has it.
+    """
+    directory = Path(argv[0]).parent.parent if argv else None
+    return directory if directory is not None and was_complete(directory) else None
 
 
 def mark_used(directory: Path) -> None:

@@ -8,6 +8,7 @@ machine, which some of them do not even let be made.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -48,6 +49,31 @@ def make_directory() -> Path:
         with suppress(OSError):
             return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))  # with mode 0700
     raise NoPlace("no directory for temporary files has a short path on a disk of this machine")
+
+
+def make_again(directory: Path) -> None:
+    """Make a kernel's directory again where somebody has removed it: its clients know the place.
+
+    Raises:
+        OSError: It cannot be made, or what is there now is not private to this account.
+    """
+    with suppress(FileExistsError):
+        directory.mkdir(mode=0o700)
+    about = directory.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
+        raise PermissionError(f"{directory} is not private any more: somebody has made it anew")
+
+
+def hold(directory: Path) -> int:
+    """Keep a directory from being removed as an abandoned one; also systemd-tmpfiles respects the lock.
+
+    Returns:
+        A descriptor that holds the lock until it is closed, or its process ends.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with suppress(OSError):  # a file system without locks: what listens there is asked all the same
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return descriptor
 
 
 def address(directory: Path) -> str:
@@ -102,13 +128,27 @@ def _base(directory: Path) -> str:
 
 
 def _is_abandoned(directory: Path) -> bool:
-    """Return whether a directory is ours, old, and nobody listens in it. Raises OSError when it is gone."""
+    """Return whether a directory is ours, old, and nobody holds it or listens in it.
+
+    Raises OSError when it is gone.
+    """
     about = directory.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
         return False
     if time.time() - about.st_mtime < _ABANDONED_SECONDS:
         return False
-    return not any(_is_heard(path) for path in directory.iterdir())
+    return not _is_held(directory) and not any(_is_heard(path) for path in directory.iterdir())
+
+
+def _is_held(directory: Path) -> bool:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _is_heard(path: Path) -> bool:

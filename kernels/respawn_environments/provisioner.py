@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +22,7 @@ from jupyter_client.multikernelmanager import MultiKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Bool
 
-from respawn_environments import private_sockets
+from respawn_environments import catalog, private_sockets
 from respawn_environments.kernel_variables import PLACES, kernel_environment
 from respawn_environments.kernelspecs import PROVISIONER
 from respawn_environments.warm.warm_kernels import is_ipykernel, preloaded, warm_kernels
@@ -45,17 +45,28 @@ class RespawnProvisioner(LocalProvisioner):
     """Why the kernel was started plainly; None for one that came from a zygote."""
     _directory: Path | None = None
     """Where its sockets are."""
+    _hold: int | None = None
+    """A descriptor that keeps that directory."""
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Clean the variables and choose the sockets; see `LocalProvisioner`."""
         kwargs["env"] = kernel_environment(kwargs.get("env", os.environ), also=PLACES)
-        if self.ipc:
-            self._use_sockets()
-        prepared: dict[str, Any] = await super().pre_launch(**kwargs)
+        with self._undone_if_it_fails():
+            if self.ipc:
+                self._use_sockets()
+            prepared: dict[str, Any] = await super().pre_launch(**kwargs)
         return prepared
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Bring a kernel up, warm or plainly; see `LocalProvisioner`."""
+        with self._undone_if_it_fails():
+            info = await self._launched(cmd, **kwargs)
+        if (build := catalog.directory_of(self.kernel_spec.argv)) is not None:
+            # In a thread: the directory may lie on a slow file system.
+            asyncio.get_running_loop().run_in_executor(None, catalog.mark_used, build)
+        return info
+
+    async def _launched(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         if self.warm and _serves_many(self.parent):
             warm_kernels.enable()
             asyncio.get_running_loop().call_later(_NEXT_SECONDS, warm_kernels.prepare)
@@ -82,14 +93,35 @@ class RespawnProvisioner(LocalProvisioner):
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the sockets, unless the kernel comes again; see `LocalProvisioner`."""
         await super().cleanup(restart=restart)
-        if self._directory is not None and not restart:
+        if not restart:
+            self._remove_sockets()
+
+    def _remove_sockets(self) -> None:
+        if self._hold is not None:
+            os.close(self._hold)
+            self._hold = None
+        if self._directory is not None:
             private_sockets.remove(self._directory)
             self._directory = None
+
+    @contextmanager
+    def _undone_if_it_fails(self) -> Iterator[None]:
+        """Leave neither sockets nor a connection file of a start that failed; jupyter_client does."""
+        try:
+            yield
+        except BaseException:
+            self._remove_sockets()
+            if self.parent is not None:
+                self.parent.cleanup_connection_file()
+            raise
 
     def _use_sockets(self) -> None:
         """Have the kernel listen on private sockets, unless somebody has chosen how it is reached."""
         manager = self.parent
-        if manager is None or self._directory is not None or not is_ipykernel(self.kernel_spec.argv):
+        if manager is None or not is_ipykernel(self.kernel_spec.argv):
+            return
+        if self._directory is not None:
+            self._hold_again(self._directory)
             return
         # A manager may start its kernel again after it was ended, and still has the address then.
         ours = manager.transport == "ipc" and private_sockets.was_made_here(manager.ip)
@@ -99,6 +131,7 @@ class RespawnProvisioner(LocalProvisioner):
         _remove_abandoned()
         try:
             self._directory = private_sockets.make_directory()
+            self._hold = private_sockets.hold(self._directory)
         except private_sockets.NoPlace as error:
             self.log.info("the kernel listens on TCP: %s", error)
             if ours:
@@ -106,6 +139,13 @@ class RespawnProvisioner(LocalProvisioner):
             return
         manager.transport, manager.ip = "ipc", private_sockets.address(self._directory)
         manager.cache_ports = False
+
+    def _hold_again(self, directory: Path) -> None:
+        """See to it that the directory of a kernel that comes again is there: /tmp may have been cleaned."""
+        private_sockets.make_again(directory)
+        if self._hold is not None:
+            os.close(self._hold)
+        self._hold = private_sockets.hold(directory)
 
     async def _forked(self, cmd: list[str], kwargs: Mapping[str, Any]) -> int:
         """Return the process id of a kernel that came from a zygote. Raises `NotWarm`."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -22,9 +24,12 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 
 from respawn_environments import private_sockets
 from respawn_environments.warm.warm_kernels import WarmKernels
+from respawn_jobs.runner.kernel.kernel_process import KernelFailed, KernelProcess
 from respawn_server.kernel import Kernels
 from support.jupyter import Jupyter, running_jupyter
 from support.notebooks import notebook, printed_by, text
+from support.played_environments import kernelspec as specified
+from support.played_environments import played
 from support.processes import runs
 from support.provisioners import entry_point, kernelspec
 from support.waiting import wait_for
@@ -216,7 +221,7 @@ def test_debug_notebooks_and_variables_of_one_kernel_work_in_a_warm_one(
             kernel = await managers.start_kernel(kernel_name=KERNEL, env=environment)
             await managers.get_kernel(kernel).ready
             executed = await Kernels(None, managers, None).execute(kernel, code)
-            seen.append((printed_by(executed), managers.get_kernel(kernel).provisioner.plain_start))
+            seen.append((printed_by(vars(executed)), managers.get_kernel(kernel).provisioner.plain_start))
             await managers.shutdown_kernel(kernel)
             ready(warm)
         return seen
@@ -225,6 +230,82 @@ def test_debug_notebooks_and_variables_of_one_kernel_work_in_a_warm_one(
         ("first.ipynb\n", "no kernel like it was used here before"),
         ("second.ipynb\n", None),
     ]
+
+
+@pytest.mark.parametrize("ends", ["restart", "crash"])
+def test_a_kernel_whose_sockets_were_removed_comes_again_at_the_same_place(
+    warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(kernelspec(tmp_path / "jupyter", KERNEL)))
+    monkeypatch.syspath_prepend(str(entry_point(tmp_path / "plugin")))
+
+    async def again() -> tuple[Path, int]:
+        managers = AsyncMappingKernelManager(root_dir=str(tmp_path), connection_dir=str(tmp_path))
+        kernel = await managers.start_kernel(kernel_name=KERNEL)
+        manager = managers.get_kernel(kernel)
+        await manager.ready
+        place = Path(manager.ip).parent
+        shutil.rmtree(place)
+        if ends == "crash":
+            manager.provisioner.process.kill()
+        await managers.restart_kernel(kernel, now=True)
+        executed = await Kernels(None, managers, None).execute(kernel, "print(6 * 7)")
+        assert printed_by(vars(executed)) == "42\n"
+        assert Path(manager.ip).parent == place
+        mode = place.stat().st_mode & 0o777
+        await managers.shutdown_kernel(kernel, now=True)
+        return place, mode
+
+    place, mode = asyncio.run(again())
+    assert mode == 0o700
+    assert not place.exists()
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = kernelspec(tmp_path / "jupyter", KERNEL)
+    monkeypatch.setenv("JUPYTER_PATH", str(place))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    monkeypatch.syspath_prepend(str(entry_point(tmp_path / "plugin")))
+    file = place / "kernels" / KERNEL / "kernel.json"
+    spec = json.loads(file.read_text())
+    spec["argv"][0] = str(tmp_path / "gone" / "bin" / "python")
+    file.write_text(json.dumps(spec))
+
+    async def fails_in_a_server() -> None:
+        managers = AsyncMappingKernelManager(root_dir=str(tmp_path), connection_dir=str(tmp_path / "runtime"))
+        with suppress(FileNotFoundError):
+            kernel = await managers.start_kernel(kernel_name=KERNEL)
+            await managers.get_kernel(kernel).ready
+            pytest.fail("there is no such program")
+
+    with tempfile.TemporaryDirectory(prefix="rs-", dir="/tmp") as parent:
+        monkeypatch.setattr(private_sockets, "_parents", lambda: iter([Path(parent)]))
+        asyncio.run(fails_in_a_server())
+        with pytest.raises(KernelFailed, match="could not be started"):
+            asyncio.run(KernelProcess.start(KERNEL, directory=tmp_path, log=tmp_path / "log"))
+        assert list(Path(parent).iterdir()) == []
+    assert list((tmp_path / "runtime").glob("*")) == []
+
+
+def test_each_start_is_noted_as_a_use_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "prefix" / "share" / "jupyter"))
+    made = played(tmp_path / "envs", "noted", "a")
+    made.python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    made.python.chmod(0o755)
+    file = specified(tmp_path / "prefix", "noted", made) / "kernel.json"
+    spec = json.loads(file.read_text())
+    spec["argv"] += ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    file.write_text(json.dumps(spec))
+
+    async def used() -> None:
+        kernel = await KernelProcess.start("respawn-noted", directory=tmp_path, log=tmp_path / "log")
+        await kernel.close(now=True)
+
+    assert made.last_used is None
+    asyncio.run(used())
+    assert made.last_used is not None
 
 
 def test_sockets_at_which_a_kernel_listens_are_kept_however_old(

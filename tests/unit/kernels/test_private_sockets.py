@@ -68,6 +68,32 @@ def test_what_a_killed_server_left_is_removed_once_it_is_old(near: Path) -> None
     assert list(near.iterdir()) == [young]
 
 
+def test_a_directory_that_its_owner_holds_is_kept_until_the_owner_is_gone(near: Path) -> None:
+    made = private_sockets.make_directory()
+    held = private_sockets.hold(made)
+    os.utime(made, (0, 0))
+    private_sockets.remove_abandoned()
+    assert list(near.iterdir()) == [made]
+    os.close(held)
+    private_sockets.remove_abandoned()
+    assert not list(near.iterdir())
+
+
+def test_a_directory_that_is_gone_is_made_again_and_no_other_is_taken_for_it(near: Path) -> None:
+    made = private_sockets.make_directory()
+    private_sockets.remove(made)
+    private_sockets.make_again(made)
+    private_sockets.make_again(made)
+    assert made.stat().st_mode & 0o777 == 0o700
+    made.chmod(0o755)
+    with pytest.raises(PermissionError, match="is not private any more"):
+        private_sockets.make_again(made)
+    private_sockets.remove(made)
+    made.symlink_to(near)
+    with pytest.raises(PermissionError, match="is not private any more"):
+        private_sockets.make_again(made)
+
+
 def test_a_servers_kernel_knows_its_person_and_gets_no_token() -> None:
     server = {
         "JUPYTERHUB_USER": "ada",

@@ -302,6 +302,8 @@ async def _launched(
                 preexec_fn=_die_with_parent(),
             )
     except Exception as error:  # provisioners are plug-ins and raise what they like
+        with suppress(Exception):  # that of the start is the one to tell
+            await manager.cleanup_resources()
         raise KernelFailed(f"kernel {name!r} could not be started: {error}") from error
     return manager
 
