@@ -219,6 +219,8 @@ class Baseline:
             key: of the variable in it.
             value: what the variable is now.
         """
+        if vars(sys.modules[name]).get("__name__") == "__main__":  # `multiprocessing` names it twice
+            return False
         known = self.modules.get(name)
         return known is None or known[1].get(key) is value
 
