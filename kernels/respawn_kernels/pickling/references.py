@@ -22,11 +22,16 @@ from respawn_kernels.rebuild import stable_name
 _resolver: ContextVar[Callable[[str], Any]] = ContextVar("respawn_named")
 VALUE, NAN, INTERNED, LIBRARY = "value:", "nan:", "interned:", "library:"
 """How references begin: to a variable, a NaN of this stream, an interned text, a library's value."""
-_OF_LIBRARIES = (("argparse", "SUPPRESS"), ("numpy", "nan"), ("math", "nan"), ("cmath", "nan"))
+_OF_LIBRARIES = (
+    *(("argparse", "SUPPRESS"), ("numpy", "nan"), ("math", "nan"), ("cmath", "nan")),
+    # Lists and dicts of the session, whose content its parts bring back.
+    *(("sys", "path"), ("sys", "argv"), ("sys", "modules"), ("sys", "meta_path"), ("sys", "path_hooks")),
+    *(("warnings", "filters"), ("copyreg", "dispatch_table"), ("gc", "callbacks")),
+)
 
 
 def library_values() -> dict[int, str]:
-    """Return references to text and numbers of libraries that are known by identity, by their ids."""
+    """Return references to what libraries have once and that is known by identity, by its id."""
     found: dict[int, str] = {}
     for module, name in _OF_LIBRARIES:
         value = getattr(sys.modules.get(module), name, None)
