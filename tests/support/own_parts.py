@@ -50,6 +50,20 @@ OWN_PARTS = {
         "own_dict['seen'] = []",
         "(own_f.__dict__ is own_dict, own_f.__kwdefaults__ is own_kw, own_f.seen)",
     ),
+    "names that modules have": (
+        "__file__ = 'own.ipynb'; __doc__ = 'about'; _2020 = [7]; _i7000 = 'mine'\n"
+        "get_ipython().push({'own_pushed': [3]}, interactive=False)",
+        "(__file__, __doc__, own_pushed, _2020, _i7000)",
+    ),
+    "arguments and named results": (
+        "import sys; sys.argv[1:] = ['--own', '4']; Out['own'] = [5]",
+        "(sys.argv[1:], Out['own'])",
+    ),
+    "containers and options of libraries that variables hold": (
+        "import dask, pandas as pd\nown_conf, own_options = dask.config.config, pd.options.display\n"
+        "own_conf['own_x'] = 1",
+        "(own_conf is dask.config.config, dask.config.get('own_x'), own_options.d is pd.options.display.d)",
+    ),
     "blocked signals": (
         "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])",
         "sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, [])))",

@@ -12,7 +12,7 @@ from respawn_kernels.capture.new_groups import Refusals, is_seen
 from respawn_kernels.capture.ownership import immutables, is_exclusively_owned, nobodys
 from respawn_kernels.checkpoint.chunks import BlobWriter
 from respawn_kernels.memory.exposed_memory import Exposed
-from respawn_kernels.pickling.references import INTERNED, VALUE, library_values
+from respawn_kernels.pickling.references import INTERNED, VALUE, containers_of_libraries, library_values
 from respawn_kernels.reducers import borrowed_memory
 from respawn_kernels.reducers.arrays import reducers
 from respawn_kernels.reducers.object_strings import is_interned
@@ -66,7 +66,7 @@ class Discovery:
         """References to text that is a variable, by its id: others may hold the same object."""
         self.streams = StreamWriter(writer, namespace, self.named, time_limit, progress, self._texts)
         texts = [one for one in values.values() if type(one) is str and len(one) > 1]
-        self._library = library_values()
+        self._library = library_values() | containers_of_libraries(values.values())
         self._kept = {id(text): f"{INTERNED}{text}" for text in texts if is_interned(text)}
         """The same for text that Python keeps as the only one of its kind."""
         self._careful: set[str] = set()

@@ -8,6 +8,7 @@ Streams call the functions with a stable name when they are loaded, see `rebuild
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,9 @@ Way = tuple[str, ...]
 def reducers() -> Mapping[type, Reducer]:
     """Return the reductions for what this session has."""
     main = threading.main_thread()
-    return {type(main): _main_thread} | {type(part): _part for _, part in _parts()}
+    found: dict[type, Reducer] = {type(main): _main_thread} | {type(part): _part for _, part in _parts()}
+    options = getattr(sys.modules.get("pandas._config.config"), "DictWrapper", None)
+    return found if options is None else {**found, options: _options}
 
 
 def parts() -> Iterator[Any]:
@@ -39,6 +42,12 @@ def parts() -> Iterator[Any]:
 
 def _main_thread(thread: Any, _pickler: NamespacePickler) -> Any:
     return (threading.main_thread, ()) if thread is threading.main_thread() else NotImplemented
+
+
+def _options(options: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce a part of pandas' options, which shows those of the session: `pd.options.display`."""
+    names = ["options", *filter(None, object.__getattribute__(options, "prefix").split("."))]
+    return functools.reduce, (getattr, names, sys.modules["pandas"])
 
 
 def _part(part: Any, _pickler: NamespacePickler) -> Any:

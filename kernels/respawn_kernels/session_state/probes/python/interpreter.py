@@ -39,6 +39,10 @@ def _trace(limit: int) -> None:
         tracing.start(limit)
 
 
+def _set_arguments(value: list[str]) -> None:
+    sys.argv[:] = value
+
+
 _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "switch interval": (sys.getswitchinterval, sys.setswitchinterval),
@@ -56,11 +60,12 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         sys.get_coroutine_origin_tracking_depth,
         sys.set_coroutine_origin_tracking_depth,
     ),
+    "arguments": (lambda: [*sys.argv], _set_arguments),
 }
 
 
 def interpreter() -> SettingsProbe:
-    """Return the probe of limits and switches."""
+    """Return the probe of limits, switches and arguments."""
     return SettingsProbe(
         "#interpreter",
         lambda: {name: read() for name, (read, _) in _SETTINGS.items()},
