@@ -43,6 +43,7 @@ _BY_MODULE = {
     "reducers.polars_frames": "make_polars_frame make_polars_series",
     "reducers.python_objects": "make_cell fill_cell make_memoryview fill_module fill_defaultdict",
     "reducers.session_objects": "make_context_variable make_handler fill_handler make_own_process",
+    "reducers.session_parts": "part_of_shell",
     "reducers.thread_locals": "make_thread_local",
     "reducers.traits": "make_observed fill_observed",
     "reducers.typing_objects": "make_type_variable make_new_type fill_new_type make_type_alias",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from support.own_parts import OWN_PARTS
+
 FILES = {
     "settings_of_app.py": (
         "URL = 'https://production'\nCACHE = {}\nCOUNT = 0\nclass Config:\n    debug = False\n"
@@ -356,6 +358,7 @@ SNIPPETS["psutil's handle of the kernel"] = (
     "import os, psutil; process = psutil.Process()",
     "(process.pid == os.getpid(), process.is_running(), process == psutil.Process())",
 )
+SNIPPETS |= OWN_PARTS
 SNIPPETS["warnings shown once"] = (  # the last: what filters are changed after it makes Python forget
     "import contextlib, io, settings_of_app\n"
     "def heard(warn):\n"

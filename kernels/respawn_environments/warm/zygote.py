@@ -21,7 +21,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,14 +30,13 @@ from respawn_environments.warm.fork_safety import Unfit, check_threads
 from respawn_environments.warm.hidden_modules import HiddenModules
 from respawn_environments.warm.orders import TAKE, Answer, Order, hear, tell
 from respawn_environments.warm.rehearsal import modules_of_a_start
+from respawn_environments.warm.surroundings import surroundings_of_kernels
 from respawn_kernels.host.forking import die_with
 
 LAUNCHER = "ipykernel_launcher"
 _IMPORTS = ("ipykernel.kernelapp", "ipykernel.zmqshell")
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _ADOPTION_SECONDS = 5.0
-_ENCODING = "UTF-8"
-"""What `ipykernel.iostream.OutStream.encoding` is, letter by letter."""
 
 Kernel = Callable[[], None]
 """What a process does once it is a kernel, at the bottom of its stack."""
@@ -215,7 +214,7 @@ def _imported(names: Sequence[str], hidden_names: Sequence[str]) -> HiddenModule
     if importlib.util.find_spec(LAUNCHER) is None:
         raise Unfit(f"there is no module {LAUNCHER}")
     check_threads("ipykernel", [])
-    with _encoding_of_kernels():
+    with surroundings_of_kernels():
         hidden = _hidden(rehearsed.magics, hidden_names)
     _prepare_sessions(hidden)
     return hidden
@@ -230,18 +229,6 @@ def _hidden(magics: Iterable[str], names: Iterable[str]) -> HiddenModules:
         hidden.load([name])
         check_threads(name, list(hidden.modules))
     return hidden
-
-
-@contextmanager
-def _encoding_of_kernels() -> Iterator[None]:
-    """Let imports find an encoding of the output as a kernel's stream has it: pandas notes it."""
-    stream: Any = sys.stdout
-    usual = stream.encoding
-    stream.reconfigure(encoding=_ENCODING)
-    try:
-        yield
-    finally:
-        stream.reconfigure(encoding=usual)
 
 
 def _prepare_sessions(hidden: HiddenModules) -> None:

@@ -12,7 +12,7 @@ from respawn_kernels.capture.new_groups import Refusals, is_seen
 from respawn_kernels.capture.ownership import immutables, is_exclusively_owned, nobodys
 from respawn_kernels.checkpoint.chunks import BlobWriter
 from respawn_kernels.memory.exposed_memory import Exposed
-from respawn_kernels.pickling.references import INTERNED, VALUE, library_values
+from respawn_kernels.pickling.references import INTERNED, VALUE, containers_of_libraries, library_values
 from respawn_kernels.reducers import borrowed_memory
 from respawn_kernels.reducers.arrays import reducers
 from respawn_kernels.reducers.object_strings import is_interned
@@ -66,6 +66,7 @@ class Discovery:
         """References to text that is a variable, by its id: others may hold the same object."""
         self.streams = StreamWriter(writer, namespace, self.named, time_limit, progress, self._texts)
         texts = [one for one in values.values() if type(one) is str and len(one) > 1]
+        self._library = library_values() | containers_of_libraries(values.values())
         self._kept = {id(text): f"{INTERNED}{text}" for text in texts if is_interned(text)}
         """The same for text that Python keeps as the only one of its kind."""
         self._careful: set[str] = set()
@@ -112,13 +113,16 @@ class Discovery:
         the second.
         """
         one = [(name, self._values[name])]
+        if id(one[0][1]) in self._library:  # what it holds is not asked for: `sys.modules`
+            self._careful.add(name)
+            return self.streams.write(one, memo=True, known=self._library, held=self._held)
         stream = self.streams.write(one, memo=True, held=self._held)
         kept = self._kept if not stream.pieces else {}  # asking for each object takes its time
-        for references in (self._texts, library_values(), kept):
+        for references in (self._texts, self._library, kept):
             if not (references.keys() - {id(one[0][1])}).isdisjoint(stream.memo):
                 self._careful.add(name)
                 del stream  # its memo refers to everything
-                known = {**self._texts, **library_values(), **kept}
+                known = {**self._texts, **self._library, **kept}
                 return self.streams.write(one, memo=True, known=known, held=self._held)
         return stream
 
@@ -182,7 +186,7 @@ class Discovery:
         Args:
             texts: with the variables that are text; not for the stream that holds these themselves.
         """
-        return {**(self._texts if texts else {}), **library_values(), **self._kept}
+        return {**(self._texts if texts else {}), **self._library, **self._kept}
 
     def together(self, names: list[str]) -> Stream:
         """Pickle variables as one group. Raises CannotPickle with the name of the variable that cannot be."""

@@ -172,7 +172,11 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
                     if obj is getattr(sys, name):
                         return getattr, (sys, name)
                 raise pickle.PicklingError(f"{'a closed' if obj.closed else 'an open'} file")
-        way = self._ways.of(kind)
+        return self.reduced_otherwise(obj)
+
+    def reduced_otherwise(self, obj: Any) -> Any:
+        """Return how an object is pickled whose class no reducer is for."""
+        way = self._ways.of(type(obj))
         return way(obj, self) if way is not None else NotImplemented
 
     def reduced_by_class(self, obj: Any) -> Any:
@@ -226,14 +230,16 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _dynamic_function_reduce(self, func: FunctionType) -> Any:
         reduced = super()._dynamic_function_reduce(func)
-        slots = reduced[2][1]
+        attributes, slots = reduced[2]
+        if self.is_lent(func.__dict__, _references(func) - _OURS):
+            attributes = func.__dict__
         slots["__closure__"] = None  # other functions may have its cells: they come with the arguments
         slots.pop("__globals__")
         if getattr(func, "__type_params__", None):
             slots["__type_params__"] = func.__type_params__  # type: ignore[attr-defined]
         if func.__globals__ is self._namespace:
             self.reads.update(_internals._extract_code_globals(func.__code__))
-        return *reduced[:5], fill_function
+        return *reduced[:2], (attributes, slots), *reduced[3:5], fill_function
 
     def _function_getnewargs(self, func: FunctionType) -> Any:
         return func.__code__, self._globals_of(func), None, None, func.__closure__
@@ -251,6 +257,15 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return space
             self._spaces[id(space)] = _Space(module)
         return self._spaces[id(space)]
+
+
+def _references(func: Any) -> int:
+    """Return how many references there are to a function's `__dict__`, those of this module included."""
+    inside = func.__dict__
+    return sys.getrefcount(inside)
+
+
+_OURS = _references(lambda: None)
 
 
 class _Space:
@@ -324,7 +339,7 @@ def _make_function(code: CodeType, globals: dict[str, Any], name: str, defaults:
 def fill_function(function: FunctionType, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
     """Set the attributes of a function."""
     inside, slots = state
-    function.__dict__.update(inside)
+    function.__dict__ = inside  # a variable may hold it
     slots.pop("_cloudpickle_submodules", None)  # that they were loaded is what they were there for
     if slots.get("__closure__") is None:
         slots.pop("__closure__", None)  # it came with the arguments

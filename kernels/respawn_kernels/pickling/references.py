@@ -10,7 +10,7 @@ import math
 import pickle
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -18,20 +18,42 @@ from typing import Any
 from cloudpickle import cloudpickle as _internals
 
 from respawn_kernels.rebuild import stable_name
+from respawn_kernels.session_state.patching import baseline
 
 _resolver: ContextVar[Callable[[str], Any]] = ContextVar("respawn_named")
 VALUE, NAN, INTERNED, LIBRARY = "value:", "nan:", "interned:", "library:"
 """How references begin: to a variable, a NaN of this stream, an interned text, a library's value."""
-_OF_LIBRARIES = (("argparse", "SUPPRESS"), ("numpy", "nan"), ("math", "nan"), ("cmath", "nan"))
+_OF_LIBRARIES = (
+    *(("argparse", "SUPPRESS"), ("numpy", "nan"), ("math", "nan"), ("cmath", "nan")),
+    # Lists and dicts of the session, whose content its parts bring back.
+    *(("sys", "path"), ("sys", "argv"), ("sys", "modules"), ("sys", "meta_path"), ("sys", "path_hooks")),
+    *(("warnings", "filters"), ("copyreg", "dispatch_table"), ("gc", "callbacks")),
+)
 
 
 def library_values() -> dict[int, str]:
-    """Return references to text and numbers of libraries that are known by identity, by their ids."""
+    """Return references to what libraries have once and that is known by identity, by its id."""
     found: dict[int, str] = {}
     for module, name in _OF_LIBRARIES:
         value = getattr(sys.modules.get(module), name, None)
         if value is not None:
             found.setdefault(id(value), f"{LIBRARY}{module}:{name}")
+    return found
+
+
+def containers_of_libraries(values: Iterable[Any]) -> dict[int, str]:
+    """Return references to lists, dicts and sets that a library's module has too, by their ids.
+
+    Args:
+        values: of the variables that may be such a container.
+    """
+    wanted = {id(one) for one in values if type(one) in (list, dict, set)}
+    found: dict[int, str] = {}
+    for name, module in list(sys.modules.items()) if wanted else ():
+        inside = getattr(module, "__dict__", None)
+        for key, value in list(inside.items()) if type(inside) is dict else ():
+            if id(value) in wanted and type(key) is str and baseline.is_installed(name, key, value):
+                found.setdefault(id(value), f"{LIBRARY}{name}:{key}")
     return found
 
 

@@ -1,7 +1,8 @@
 """How objects of C libraries are taken apart that lie in the memory of an array, or of a bytearray.
 
 Such an object refers to the memory alone. By itself it is stored as its library stores it, with a copy. Only
-where the owner of the memory is stored in the same group does it become a place in the owner.
+where the owner of the memory is stored in the same group does it become a place in the owner. A picture that
+Pillow reads from a file, with several frames, needs the file and is refused.
 
 Streams call the functions with a stable name when they are loaded, see `rebuild`.
 """
@@ -9,10 +10,12 @@ Streams call the functions with a stable name when they are loaded, see `rebuild
 from __future__ import annotations
 
 import importlib
+import pickle
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from respawn_kernels.introspection.class_tree import subclasses
 from respawn_kernels.memory.exposed_memory import bytes_of
 from respawn_kernels.pickling.namespace_pickler import NamespacePickler, Reducer
 from respawn_kernels.rebuild import stable_name
@@ -28,6 +31,8 @@ def reducers() -> Mapping[type, Reducer]:
         found[arrow] = _buffer
     if (image := getattr(sys.modules.get("PIL.Image"), "Image", None)) is not None:
         found[image] = _image
+    if (file := getattr(sys.modules.get("PIL.ImageFile"), "ImageFile", None)) is not None:
+        found |= dict.fromkeys(subclasses(file), _image_file)
     for module, name in (("scipy.spatial._ckdtree", "cKDTree"), ("scipy.spatial._kdtree", "KDTree")):
         if (tree := getattr(sys.modules.get(module), name, None)) is not None:
             found[tree] = _tree
@@ -61,6 +66,13 @@ def _image(image: Any, pickler: NamespacePickler) -> Any:
         return NotImplemented
     inside = {name: value for name, value in vars(image).items() if name != "_im"}
     return make_image, (*found, image.mode, image.size), inside, None, None, fill_image
+
+
+def _image_file(image: Any, pickler: NamespacePickler) -> Any:
+    """Refuse what Pillow would store as the frame that is shown, without what `seek` needs."""
+    if getattr(image, "fp", None) is not None and getattr(image, "is_animated", False):
+        raise pickle.PicklingError("an open file with several pictures")
+    return pickler.reduced_otherwise(image)
 
 
 @stable_name

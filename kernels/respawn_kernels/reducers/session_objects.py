@@ -25,6 +25,7 @@ from respawn_kernels.originals import kernel_pid
 from respawn_kernels.pickling.namespace_pickler import PROTOCOL, NamespacePickler, Reducer
 from respawn_kernels.pickling.replaced_functions import make_original, reduce_replaced
 from respawn_kernels.rebuild import stable_name
+from respawn_kernels.reducers import session_parts
 from respawn_kernels.session_state.patching import baseline
 
 _GENERATORS = (("random", "_inst"), ("numpy.random.mtrand", "_rand"), ("torch", "default_generator"))
@@ -32,7 +33,8 @@ _GENERATORS = (("random", "_inst"), ("numpy.random.mtrand", "_rand"), ("torch", 
 
 def reducers() -> Mapping[type, Reducer]:
     """Return the reductions for what is loaded in this process."""
-    found: dict[type, Reducer] = {MethodType: _method, BuiltinMethodType: _method}
+    found: dict[type, Reducer] = {**session_parts.reducers(), MethodType: _method}
+    found[BuiltinMethodType] = _method
     found[contextvars.ContextVar] = _context_variable
     for generator in global_generators():
         found[type(generator)] = _generator
@@ -92,6 +94,7 @@ def sessions_own() -> Iterator[Any]:
     """Return the objects that are stored as references to whatever the session has in their place."""
     yield from global_generators()
     yield live_shell()
+    yield from session_parts.parts()
     # One that the notebook put in their place is an object like any other.
     yield from (one for one in (sys.stdout, sys.stderr, sys.stdin) if name_of(one) is not None)
 

@@ -37,6 +37,7 @@ from respawn_kernels.session_state.probes.libraries.plotting import (
 )
 from respawn_kernels.session_state.probes.libraries.randomness import NumpyRandom, PythonRandom, TorchRandom
 from respawn_kernels.session_state.probes.python import interpreter, process
+from respawn_kernels.session_state.probes.python.abstract_answers import AbstractAnswers
 from respawn_kernels.session_state.probes.python.codecs_registry import Codecs
 from respawn_kernels.session_state.probes.python.context import AtExit, AuditHooks, ContextVariables, Running
 from respawn_kernels.session_state.probes.python.counters import Counters
@@ -124,12 +125,15 @@ def _made() -> tuple[Probe, ...]:
         Logging(),
         interpreter.Streams(),
         process.Signals(),
+        process.blocked_signals(),
         Running(),
         Descriptors(),
         ForkHandlers(),
         process.scheduling(),
         AuditHooks(),
         AtExit(),
+        # An import that registers classes has answers asked for anew.
+        AbstractAnswers(),
         # Importing and restoring the parts above may draw numbers and add filters.
         NumpyRandom(),
         TorchRandom(),

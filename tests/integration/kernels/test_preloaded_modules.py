@@ -80,7 +80,8 @@ import numpy as np, pandas as pd, warnings
 table = pd.DataFrame({'k': [1, 2, 1], 'v': np.arange(3) / 7})
 ones = np.ones((300, 300))
 print(before, np.random.random(3).tolist(), float((ones @ ones)[0, 0]), table.groupby('k').v.sum().to_dict(),
-      pd.__spec__.loader.__class__.__name__, pd.__spec__.origin == pd.__file__, np.random.__name__)
+      pd.__spec__.loader.__class__.__name__, pd.__spec__.origin == pd.__file__, np.random.__name__,
+      pd.get_option('display.max_columns'), pd.get_option('display.encoding'))
 """
 
 
@@ -125,6 +126,16 @@ def test_an_import_that_starts_threads_of_unknown_kind_is_named(tmp_path: Path) 
     zygote = ZygoteProcess([sys.executable], with_path(tmp_path), [], ["json", "pool"])
     try:
         with pytest.raises(NotWarm, match="the import of pool has started 1 threads"):
+            wait_for(zygote._is_ready, 60, "the zygote's imports")
+    finally:
+        zygote.close()
+
+
+def test_an_import_that_needs_the_shell_is_named(tmp_path: Path) -> None:
+    (tmp_path / "callbacks.py").write_text("get_ipython().events.register('post_run_cell', print)")
+    zygote = ZygoteProcess([sys.executable], with_path(tmp_path), [], ["json", "callbacks"])
+    try:
+        with pytest.raises(NotWarm, match="an import asks the shell for events"):
             wait_for(zygote._is_ready, 60, "the zygote's imports")
     finally:
         zygote.close()

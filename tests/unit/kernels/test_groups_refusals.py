@@ -109,6 +109,23 @@ def test_variable_that_will_not_load_is_told_and_the_rest_comes_back(tmp_path: P
     assert back["f"]() is back["before"]
 
 
+@pytest.mark.parametrize("form", ["gif", "tiff", "png"])
+def test_a_picture_with_several_frames_in_a_file_is_listed_and_one_with_one_frame_is_stored(
+    tmp_path: Path, form: str
+) -> None:
+    code = f"""
+        from PIL import Image
+        red, blue = Image.new("RGB", (4, 3), "red"), Image.new("RGB", (4, 3), "blue")
+        red.save("{tmp_path}/many.{form}", save_all=True, append_images=[blue])
+        red.save("{tmp_path}/one.{form}")
+        many, one = Image.open("{tmp_path}/many.{form}"), Image.open("{tmp_path}/one.{form}")
+        """
+    manifest = capture(notebook(code), tmp_path)
+    assert {v.name: v.reason for v in manifest.unstored} == {"many": "an open file with several pictures"}
+    back, _ = restore(manifest, tmp_path)
+    assert back["one"].convert("RGB").getpixel((0, 0)) == (255, 0, 0)
+
+
 @pytest.mark.parametrize("damage", ["flipped", "shortened", "emptied", "removed"])
 def test_damaged_blob_costs_its_variable_alone_and_is_named(tmp_path: Path, damage: str) -> None:
     code = "import numpy as np; a = np.random.default_rng(0).random(100_000); b = 1; c = a[:5]"

@@ -12,12 +12,15 @@ import re
 from functools import cache
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SETTERS = frozenset(["set", "reset", "unset", "configure", "init", "initialize", "initialise", "add"])
+_SETTERS = frozenset(
+    ["set", "reset", "unset", "configure", "reconfigure", "init", "initialize", "initialise", "add"]
+)
 """First words; they may stand for a change of the call's first argument, too."""
 _GLOBAL = frozenset(
     [
         *("register", "unregister", "enable", "disable", "use", "install", "uninstall", "activate"),
         *("deactivate", "listen", "listens", "subscribe", "unsubscribe", "patch", "unpatch", "autolog"),
+        *("inject", "eject"),
     ]
 )
 """First words; whatever is given, it is the library that keeps it."""

@@ -245,8 +245,21 @@ class Baseline:
             key: of the variable in it.
             value: what the variable is now.
         """
+        if vars(sys.modules[name]).get("__name__") == "__main__":  # `multiprocessing` names it twice
+            return False
         known = self.modules.get(name)
         return known is None or known[1].get(key) is value
+
+    def is_installed(self, name: str, key: str, value: Any) -> bool:
+        """Return whether a value is what the import of an installed module left in it.
+
+        Args:
+            name: of the module.
+            key: of the variable in it.
+            value: what the variable is now.
+        """
+        known = self.modules.get(name)
+        return known is not None and known[1].get(key) is value and not self.is_local(name)
 
     def of_import(self, name: str, key: str) -> Any:
         """Return what a module had under a name when its import ended; None where it had nothing."""

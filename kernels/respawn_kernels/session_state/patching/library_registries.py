@@ -16,6 +16,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
+from respawn_kernels.namespace import live_shell
 from respawn_kernels.session_state.patching.assigned_names import named_pairs, set_attributes, written_words
 from respawn_kernels.session_state.patching.baseline import baseline
 from respawn_kernels.session_state.patching.container_contents import (
@@ -199,12 +200,16 @@ class _Same:
 
 
 def _is_named(kept: ContainerContents) -> bool:
-    """Return whether a cell names a container, or what it lies in, as `uses_netloc` of `parse`."""
-    if kept.place in _WHOLE:
+    """Return whether a variable is a container, or a cell names it or what it lies in."""
+    if kept.place in _WHOLE or any(one is kept.container for one in _variables()):
         return True
     names = [kept.module.rpartition(".")[2], *(key for _, key in kept.path)]
     pairs = named_pairs()
     return any(pair in pairs for pair in pairwise(names))
+
+
+def _variables() -> list[Any]:
+    return list(getattr(live_shell(), "user_ns", {}).values())
 
 
 def _counts(kept: ContainerContents, key: Any, value: Any) -> bool:

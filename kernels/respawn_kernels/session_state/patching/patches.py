@@ -29,7 +29,7 @@ from respawn_kernels.session_state.patching.class_attributes import attributes_o
 from respawn_kernels.session_state.patching.function_attributes import set_on_functions
 from respawn_kernels.session_state.patching.setters import set_by
 from respawn_kernels.session_state.patching.value_marks import ATOMS, can_change, mark
-from respawn_kernels.session_state.patching.value_origin import is_own
+from respawn_kernels.session_state.patching.value_origin import is_own, package_in_loops
 from respawn_kernels.session_state.patching.visible_modules import visible_modules
 from respawn_kernels.session_state.probe.interface import Marks, NotSet, Parts
 
@@ -96,7 +96,10 @@ class Patches:
     def capture(self) -> Parts | None:
         """Return what was assigned, by dotted name: module, class, attribute and value."""
         baseline.look()
-        return Parts(_patches()) or None
+        found = Parts(_patches())
+        if package_in_loops():
+            found = Parts((place, one) for place, one in found.items() if not _is_in_asyncio(*one))
+        return found or None
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
         """Assign again; the modules are imported for that. Raises NotSet with what could not be assigned."""
@@ -131,6 +134,11 @@ def patched_in(packages: Container[str]) -> dict[str, Hashable]:
         for place, value in _patches(packages)
         if _is_of_cells(*value, words=words)
     }
+
+
+def _is_in_asyncio(module: str, _path: str, _name: str, kind: str, *what: Any) -> bool:
+    """Return whether an assignment into asyncio is none of the notebook's own."""
+    return module.partition(".")[0] == "asyncio" and not (kind == _SET and is_own(what[0]))
 
 
 def _is_of_cells(module: str, path: str, name: str, kind: str, *what: Any, words: set[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container, Iterator
 from functools import partial
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
@@ -35,6 +36,26 @@ def is_own(value: Any, words: Container[str] = (), depth: int = _DEEPEST) -> boo
     if attributes_of(kind).get("__module__") == "__main__":
         return True
     return depth > 0 and any(is_own(one, words, depth - 1) for one in _inside(value, kind))
+
+
+def package_in_loops() -> str:
+    """Return the library whose functions run asyncio's loops in place of asyncio's own; empty for none.
+
+    `nest_asyncio` changes the class of the loop that is running. It does so by a dozen assignments that need
+    each other, so none of them is given back alone: the kernel would stop with its next message.
+    """
+    root = getattr(sys.modules.get("asyncio.base_events"), "BaseEventLoop", None)
+    waiting = [] if root is None else [root]
+    while waiting:
+        cls = waiting.pop()
+        waiting += type.__subclasses__(cls)
+        if str(cls.__module__).partition(".")[0] == "asyncio":
+            for name in ("run_forever", "run_until_complete", "_run_once"):
+                module = getattr(attributes_of(cls).get(name), "__module__", None)
+                package = str(module or "asyncio").partition(".")[0]
+                if package not in ("asyncio", "__main__"):
+                    return package
+    return ""
 
 
 def _inside(value: Any, kind: type) -> Iterator[Any]:

@@ -6,10 +6,14 @@ from collections.abc import Hashable
 from typing import Any
 
 from respawn_kernels.namespace import live_shell
+from respawn_kernels.session_state.probe.interface import Lost, Parts
 
 
 class KeptByShell:
-    """Features of `__future__`, which hold for all later cells, and the stack of `%pushd`."""
+    """Features of `__future__`, which hold for all later cells, the stack of `%pushd`, names in `Out`.
+
+    A log of the session (`%logstart`) is named and not gone on with: its file has the failed cell in it.
+    """
 
     name = "#shell"
     before_fork = False
@@ -20,19 +24,41 @@ class KeptByShell:
     def fingerprint(self) -> Hashable:
         """Return them as they are."""
         shell = live_shell()
-        return _flags(shell), tuple(getattr(shell, "dir_stack", ()))
+        return _flags(shell), tuple(getattr(shell, "dir_stack", ())), _log(shell), (*_named_results(shell),)
 
-    def capture(self) -> dict[str, Any] | None:
-        """Return what is not as at the beginning."""
+    def capture(self) -> Parts | None:
+        """Return what is not as at the beginning; a log that is written is lost."""
         flags, stack = _flags(live_shell()), list(getattr(live_shell(), "dir_stack", ()))
-        found: dict[str, Any] = {} if flags == self._flags else {"flags": flags}
-        return (found | {"stack": stack} if stack else found) or None
+        found = Parts() if flags == self._flags else Parts(flags=flags)
+        if stack:
+            found["stack"] = stack
+        found |= {f"{_OUT}{key}": one for key, one in _named_results(live_shell()).items()}
+        if log := _log(live_shell()):
+            found["log"] = Lost(f"cells were logged to {log}; start the log again where it is needed", "log")
+        return found or None
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
         """Set it."""
         if shell is not None:
             shell.compile.flags = value.get("flags", shell.compile.flags)
             shell.dir_stack[:] = value.get("stack", [])
+            results = {key.removeprefix(_OUT): one for key, one in value.items() if key.startswith(_OUT)}
+            shell.user_ns.get("_oh", {}).update(results)
+
+
+_OUT = "out:"
+
+
+def _named_results(shell: Any) -> dict[str, Any]:
+    """Return what the notebook put into `Out` under names; what has a number is a result."""
+    results = getattr(shell, "user_ns", {}).get("_oh") or {}
+    return {key: one for key, one in results.items() if type(key) is str}
+
+
+def _log(shell: Any) -> str:
+    """Return the file to which `%logstart` has cells written; nothing where none is."""
+    logger: Any = getattr(shell, "logger", None)
+    return str(logger.logfname) if getattr(logger, "log_active", False) else ""
 
 
 def _flags(shell: Any) -> int:

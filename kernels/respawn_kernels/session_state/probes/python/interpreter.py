@@ -8,11 +8,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Hashable
+from functools import cache
+from types import FunctionType
 from typing import Any
 
 from respawn_kernels.originals import open_file
+from respawn_kernels.session_state.patching import package_in_loops
 from respawn_kernels.session_state.probe.initial_settings import SettingsProbe
-from respawn_kernels.session_state.probe.interface import NotSet, Parts
+from respawn_kernels.session_state.probe.interface import Lost, NotSet, Parts
 
 
 def _stack() -> int:
@@ -36,6 +39,10 @@ def _trace(limit: int) -> None:
         tracing.start(limit)
 
 
+def _set_arguments(value: list[str]) -> None:
+    sys.argv[:] = value
+
+
 _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "switch interval": (sys.getswitchinterval, sys.setswitchinterval),
@@ -53,11 +60,12 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         sys.get_coroutine_origin_tracking_depth,
         sys.set_coroutine_origin_tracking_depth,
     ),
+    "arguments": (lambda: [*sys.argv], _set_arguments),
 }
 
 
 def interpreter() -> SettingsProbe:
-    """Return the probe of limits and switches."""
+    """Return the probe of limits, switches and arguments."""
     return SettingsProbe(
         "#interpreter",
         lambda: {name: read() for name, (read, _) in _SETTINGS.items()},
@@ -144,13 +152,16 @@ class Streams:
 
 
 class Loop:
-    """The policy of asyncio's event loops, and the exception handler of the loop that runs cells."""
+    """The policy of asyncio's event loops, and of the loop that runs cells its exception handler and more.
+
+    More is what was given to the loop. That a library has changed its class is named.
+    """
 
     name = "#asyncio"
 
     def fingerprint(self) -> Hashable:
         """Return which they are."""
-        return id(_policy()), id(_handler())
+        return id(_policy()), id(_handler()), package_in_loops(), tuple(_given_to(_running()))
 
     def capture(self) -> Parts | None:
         """Return the policy, if its class is the notebook's or it was made by a library such as uvloop.
@@ -163,6 +174,11 @@ class Loop:
             found["policy"] = type(policy)
         if handler is not None and not _is_of_kernel(getattr(handler, "__func__", handler)):
             found["handler"] = handler
+        if package := package_in_loops():
+            why = f"{package} has changed the class of the loop that runs cells, and must do that again"
+            found["class"] = Lost(why, "setting")
+        else:
+            found |= {f"{_GIVEN}{name}": value for name, value in _given_to(_running()).items()}
         return found or None
 
     def restore(self, value: Any, shell: Any | None) -> None:
@@ -173,18 +189,46 @@ class Loop:
         policy = parts.get("policy")
         if policy is not None and type(_policy()) is not policy:
             asyncio.set_event_loop_policy(policy())
-        if "handler" in parts:
-            try:
-                asyncio.get_running_loop().set_exception_handler(parts["handler"])
-            except RuntimeError as error:
-                raise NotSet({"handler": str(error)}) from error
+        of_loop = {name: one for name, one in parts.items() if name != "policy"}
+        if not of_loop:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError as error:
+            raise NotSet(dict.fromkeys(of_loop, str(error))) from error
+        for name, one in of_loop.items():
+            if name == "handler":
+                loop.set_exception_handler(one)
+            else:
+                setattr(loop, name.removeprefix(_GIVEN), one)
+
+
+_GIVEN = "attribute "
+"""How the names of what was given to the loop begin."""
+
+
+def _running() -> Any:
+    """Return the loop that runs this thread; None where there is none."""
+    events: Any = sys.modules.get("asyncio.events")
+    return events._get_running_loop() if events is not None else None
 
 
 def _handler() -> Any:
     """Return the exception handler of the loop that runs this thread; None where there is none."""
-    events: Any = sys.modules.get("asyncio.events")
-    loop = events._get_running_loop() if events is not None else None
-    return getattr(loop, "_exception_handler", None)
+    return getattr(_running(), "_exception_handler", None)
+
+
+def _given_to(loop: Any) -> dict[str, Any]:
+    """Return the attributes of a loop that none of the methods of asyncio's own names."""
+    attributes: dict[str, Any] = getattr(loop, "__dict__", {})
+    kind: Any = type(loop)
+    return {name: attributes[name] for name in attributes.keys() - _named_by_asyncio(kind)}
+
+
+@cache
+def _named_by_asyncio(kind: type) -> frozenset[str]:
+    inside = (one for cls in kind.__mro__ for one in vars(cls).values() if isinstance(one, FunctionType))
+    return frozenset(name for one in inside if _is_of_kernel(one) for name in one.__code__.co_names)
 
 
 def _is_of_kernel(value: Any) -> bool:

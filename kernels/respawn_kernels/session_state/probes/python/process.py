@@ -202,6 +202,15 @@ class Signals:
         return [n for n in self._TIMERS if signal.getitimer(getattr(signal, n)) != (0.0, 0.0)]
 
 
+def blocked_signals() -> SettingsProbe:
+    """Return the probe of the signals that wait until the notebook lets them through."""
+    return SettingsProbe(
+        "#blocked",
+        lambda: {"signals": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, ())))},
+        lambda _, value: _ignore(signal.pthread_sigmask(signal.SIG_SETMASK, value)),
+    )
+
+
 _NUMBERS = {number.name: int(number) for number in signal.Signals if number.name[:5] != "SIGRT"}
 _getsignal: Any = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
 """Without the conversion to an enumeration, which takes longer than all the rest."""

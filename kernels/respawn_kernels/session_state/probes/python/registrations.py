@@ -171,7 +171,7 @@ class VirtualSubclasses:
             return None
         return [
             (base, cls)
-            for base in _abstract()
+            for base in abstract_classes()
             for cls in _registered(base)
             if _of_notebook(base) or _of_notebook(cls)
         ] or None
@@ -182,7 +182,8 @@ class VirtualSubclasses:
             base.register(cls)  # type: ignore[attr-defined]
 
 
-def _abstract() -> Iterator[type]:
+def abstract_classes() -> Iterator[type]:
+    """Return all abstract classes of this process."""
     seen: set[type] = set()
     waiting: list[type] = [object]
     cls: type

@@ -1,0 +1,71 @@
+"""Cells whose variables hold parts of the session, or that change what Python keeps in C; see `SNIPPETS`."""
+
+from __future__ import annotations
+
+OWN_PARTS = {
+    "parts of the session that variables hold": (
+        "import asyncio, sys, threading, warnings\n"
+        "own_loop = asyncio.get_running_loop(); own_lists = [sys.path, warnings.filters]\n"
+        "own_path = sys.path\n"
+        "own_thread = threading.main_thread(); own_modules = sys.modules; own_argv = sys.argv\n"
+        "own_shell = get_ipython(); own_events = own_shell.events; own_html = "
+        "own_shell.display_formatter.formatters['text/html']; own_kernel = own_shell.kernel\n"
+        "own_path.append('/own/entry')",
+        "(own_loop is asyncio.get_running_loop(), own_path is sys.path, own_lists[0] is sys.path, "
+        "own_lists[1] is warnings.filters, '/own/entry' in sys.path, own_thread is threading.main_thread(), "
+        "own_modules is sys.modules, own_argv is sys.argv, own_events is get_ipython().events, "
+        "own_html is get_ipython().display_formatter.formatters['text/html'], "
+        "own_kernel is get_ipython().kernel)",
+    ),
+    "lock that two tasks wanted": (
+        "import asyncio\nown_lock, own_order = asyncio.Lock(), []\n"
+        "async def own_turn(n):\n    async with own_lock:\n        await asyncio.sleep(0)\n"
+        "        own_order.append(n)\n"
+        "await asyncio.gather(own_turn(1), own_turn(2))",
+        "(own_lock._loop is asyncio.get_running_loop(), own_lock.locked(), own_order)",
+    ),
+    "answers of abstract classes": (
+        "import abc, collections.abc\nown_most = 1\n"
+        "class Short(abc.ABC):\n    @classmethod\n"
+        "    def __subclasshook__(cls, other): return len(getattr(other, 'fields', 'abc')) <= own_most\n"
+        "class OneField:\n    fields = 'a'\nclass Long:\n    pass\nclass Bag:\n    pass\n"
+        "own_asked = [isinstance(one, Short) for one in (OneField(), Long())]\n"
+        "own_asked.append(isinstance(Bag(), collections.abc.Sized))\n"
+        "own_most = 0; Long.fields = ''; Bag.__len__ = lambda self: 0",
+        "(own_asked, isinstance(OneField(), Short), isinstance(Long(), Short), "
+        "isinstance(Bag(), collections.abc.Sized), issubclass(type('New', (), {'fields': ''}), Short))",
+    ),
+    "sentinel beside a second name of the main module": (
+        "import multiprocessing\nOWN_NOTHING = object()\n"
+        "def own_given(x=OWN_NOTHING): return x is not OWN_NOTHING",
+        "('__mp_main__' in __import__('sys').modules, own_given(), own_given.__defaults__[0] is OWN_NOTHING)",
+    ),
+    "what was given to the loop": (
+        "import asyncio\nown_given, own_running = [], asyncio.get_running_loop()\n"
+        "own_running.given = own_given",
+        "asyncio.get_running_loop().given is own_given",
+    ),
+    "dictionaries of a function": (
+        "def own_f(x, *, k=1): return k + x\nown_dict, own_kw = own_f.__dict__, own_f.__kwdefaults__\n"
+        "own_dict['seen'] = []",
+        "(own_f.__dict__ is own_dict, own_f.__kwdefaults__ is own_kw, own_f.seen)",
+    ),
+    "names that modules have": (
+        "__file__ = 'own.ipynb'; __doc__ = 'about'; _2020 = [7]; _i7000 = 'mine'\n"
+        "get_ipython().push({'own_pushed': [3]}, interactive=False)",
+        "(__file__, __doc__, own_pushed, _2020, _i7000)",
+    ),
+    "arguments and named results": (
+        "import sys; sys.argv[1:] = ['--own', '4']; Out['own'] = [5]",
+        "(sys.argv[1:], Out['own'])",
+    ),
+    "containers and options of libraries that variables hold": (
+        "import dask, pandas as pd\nown_conf, own_options = dask.config.config, pd.options.display\n"
+        "own_conf['own_x'] = 1",
+        "(own_conf is dask.config.config, dask.config.get('own_x'), own_options.d is pd.options.display.d)",
+    ),
+    "blocked signals": (
+        "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])",
+        "sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, [])))",
+    ),
+}
