@@ -39,7 +39,7 @@ NODE: dict[str, dict[str, str]] = {
     },
 }
 """Files of each npm package, as patterns, and where they go; a slash at the end keeps their names."""
-ENVIRONMENTS = ("base", "dask", "science", "Containerfile", "server.lock")
+ENVIRONMENTS = ("base", "dask", "science", "spark", "Containerfile", "server.lock")
 """The kernel environments that come with the product, and what makes images of them."""
 BOKEH = ("bokeh", "bokeh-gl", "bokeh-widgets", "bokeh-tables", "bokeh-mathjax")
 

@@ -29,11 +29,14 @@ from respawn_environments.errors import (
     InvalidEnvironment,
     NoInterpreter,
 )
+from respawn_environments.installing.source_distributions import install_from_source, write_entries
+from respawn_environments.installing.system_programs import check_programs
+from respawn_environments.installing.virtual_environment import WHEELS_ONLY, install, make_venv
 from respawn_environments.interpreters import Interpreter, find_interpreters, interpreter
 from respawn_environments.kernelspecs import LOGO, PROVISIONER
 from respawn_environments.lockfile import environment_hash, lock_hash, made_of, read_lock
 from respawn_environments.own_wheel import OwnWheel
-from respawn_environments.programs import Progress, find_uv, run
+from respawn_environments.programs import Progress
 from respawn_environments.shown.icons import icon
 from respawn_kernels import hash_seed
 from respawn_kernels.counting import how_many
@@ -42,7 +45,11 @@ from respawn_kernels.digest import write_whole
 _MAX_NAMED = 5
 _OTHER_FILE = re.compile(r"hash mismatch|do not match the hashes", re.IGNORECASE)
 """How uv and pip say that a file has not the hash of the lock: another Python would change nothing."""
-_QUIET = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+_NO_WHEEL = re.compile(r"has no (usable )?wheels|no matching distribution", re.IGNORECASE)
+_HOW_FROM_SOURCE = (
+    "A package that has no wheel is built from source where environment.toml names it, and what builds it, "
+    "below [from-source]."
+)
 
 
 @dataclass(frozen=True)
@@ -109,9 +116,11 @@ def create(
             named is not among those that it allows.
         NoInterpreter: there is no such Python here.
         OSError: the lock cannot be read or the directories cannot be written.
+        ProgramMissing: a program of the system that it needs is not here; the message says what to install.
     """
     # Absolute but not resolved: a kernelspec may go through a link that is moved to the next environment.
     recipe = _Recipe(source, root.absolute(), own, check_lock(source, own))
+    check_programs(source)
     built = _built_already(recipe, prefix, python)
     if built is None:
         built = _built_on_first(recipe, _candidates(source, python), progress)
@@ -198,10 +207,12 @@ def _built_on_first(recipe: _Recipe, found: Iterable[Interpreter], progress: Pro
     for place, base in enumerate(pythons):
         older = pythons[place + 1] if place + 1 < len(pythons) else None
         try:
-            return _ready(recipe, base, progress, builds_only=older is not None)
+            return _ready(recipe, base, progress)
         except EnvironmentDiffers:
             raise
         except EnvironmentFailed as error:
+            if older is None and _NO_WHEEL.search(str(error)):
+                raise EnvironmentFailed(f"{error}\n{_HOW_FROM_SOURCE}") from error
             if older is None or _OTHER_FILE.search(str(error)):
                 raise
             reason = str(error).strip().splitlines()[-1]
@@ -209,7 +220,7 @@ def _built_on_first(recipe: _Recipe, found: Iterable[Interpreter], progress: Pro
     raise NoInterpreter("no Python here can make environments: install one with its venv module")
 
 
-def _ready(recipe: _Recipe, base: Interpreter, progress: Progress, *, builds_only: bool) -> BuiltEnvironment:
+def _ready(recipe: _Recipe, base: Interpreter, progress: Progress) -> BuiltEnvironment:
     """Return the environment on one Python, built unless it is whole."""
     digest = recipe.digest(base.minor)
     with catalog.alone(recipe.root, digest, progress) as lock:
@@ -222,7 +233,7 @@ def _ready(recipe: _Recipe, base: Interpreter, progress: Progress, *, builds_onl
             progress(f"environment {directory.name} is incomplete: building it again")
             shutil.rmtree(directory)
         try:
-            return _build(recipe, base, directory, lock, progress, builds_only=builds_only)
+            return _build(recipe, base, directory, lock, progress)
         except BaseException:  # Ctrl-C too: what is half made must not count as whole
             _discard(directory)
             raise
@@ -236,62 +247,31 @@ def _discard(directory: Path) -> None:
 
 
 def _build(
-    recipe: _Recipe, base: Interpreter, directory: Path, lock: int, progress: Progress, *, builds_only: bool
+    recipe: _Recipe, base: Interpreter, directory: Path, lock: int, progress: Progress
 ) -> BuiltEnvironment:
-    """Make the environment; `builds_only` fails at once where a package would have to be compiled."""
     progress(f"making environment {directory.name} on Python {base.minor}")
-    _make_venv(base, directory, lock, progress)
+    make_venv(base, directory, progress, [lock])
     source, own = recipe.source, recipe.own
+    scratch = directory / ".respawn-build"
+    scratch.mkdir()
+    packages = read_lock(source.lock)
+    wheels = write_entries([one for one in packages if not one.from_source], scratch / source.lock.name)
     progress(f"installing {how_many(recipe.packages, 'package')} from {source.lock.name}")
-    # A Python newer than a package's builds would have pip compile it, for an hour and then in vain.
-    only = ["--only-binary", ":all:"] if builds_only else []
-    wanted = ["--require-hashes", *only, "-r", str(source.lock.absolute())]
-    _install(directory, wanted, f"install -r {source.lock}", lock, progress)
+    wanted = ["--require-hashes", *WHEELS_ONLY, "-r", str(wheels)]
+    install(directory, wanted, f"install -r {source.lock}", progress, [lock])
+    built = [one for one in packages if one.from_source]
+    if built:
+        install_from_source(directory, built, scratch / "from-source", progress, [lock])
     if own is not None:
         progress(f"installing Respawn {own.version}")
-        wheels = directory / ".respawn-wheel"
-        wheels.mkdir()
-        own.write(wheels)
+        own.write(scratch)
         # By name, not by path: an installer would note the path, and the next build would be another one.
         exact = f"{own_wheel.DISTRIBUTION}=={own.version}"
-        _install(
-            directory, ["--no-index", "--find-links", str(wheels), exact], f"install {exact}", lock, progress
-        )
-        shutil.rmtree(wheels)
+        found = ["--no-index", "--find-links", str(scratch), exact]
+        install(directory, found, f"install {exact}", progress, [lock])
+    shutil.rmtree(scratch)
     progress("comparing what is installed with the lock")
     return _completed(recipe, base, directory)
-
-
-def _make_venv(base: Interpreter, directory: Path, lock: int, progress: Progress) -> None:
-    """Make a virtual environment with pip in it; with uv in a tenth of the time that ensurepip takes."""
-    uv = find_uv()
-    if uv is None or base.pip_wheels is None:
-        run(
-            [str(base.path), "-m", "venv", str(directory)],
-            f"python -m venv {directory}",
-            progress,
-            keep=[lock],
-        )
-        return
-    bare = [str(base.path), "-m", "venv", "--without-pip", str(directory)]
-    run(bare, f"python -m venv --without-pip {directory}", progress, keep=[lock])
-    python = str(directory / "bin" / "python")
-    bundled = ["--no-index", "--find-links", str(base.pip_wheels), "--no-deps", "pip"]
-    command = [*uv, "pip", "install", "--quiet", "--python", python, *bundled]
-    run(command, "uv pip install pip", progress, directory=directory, variables=_QUIET, keep=[lock])
-
-
-def _install(directory: Path, wanted: list[str], what: str, lock: int, progress: Progress) -> None:
-    """Install by uv, which is many times as fast, or by the environment's own pip."""
-    python, uv = str(directory / "bin" / "python"), find_uv()
-    if uv is not None:
-        # In the new directory: a pyproject.toml or uv.toml around the caller would have a say.
-        command = [*uv, "pip", "install", "--python", python, "--no-deps", "--compile-bytecode", *wanted]
-        run(command, f"uv pip {what}", progress, directory=directory, variables=_QUIET, keep=[lock])
-    else:
-        quiet = ["--disable-pip-version-check", "--no-input", "--no-deps"]
-        command = [python, "-m", "pip", "install", *quiet, *wanted]
-        run(command, f"pip {what}", progress, directory=directory, keep=[lock])
 
 
 def _completed(recipe: _Recipe, base: Interpreter, directory: Path) -> BuiltEnvironment:
@@ -339,6 +319,7 @@ def _install_kernelspec(source: EnvironmentSource, built: BuiltEnvironment, pref
         "labels": definition.labels,
         "preload": definition.preload,
         "description": definition.description,
+        "system_packages": definition.system_packages,
     }
     ours = {"environment": source.name, "lock": digest, "python": built.minor}
     spec = {
@@ -346,7 +327,11 @@ def _install_kernelspec(source: EnvironmentSource, built: BuiltEnvironment, pref
         "display_name": source.display_name,
         "language": "python",
         "interrupt_mode": "signal",
-        "env": {hash_seed.VARIABLE: hash_seed.seed_for(digest)},
+        # What a cell or a library starts by name is the environment's: `!pip`, Spark's workers.
+        "env": {
+            hash_seed.VARIABLE: hash_seed.seed_for(digest),
+            "PATH": f"{built.directory / 'bin'}{os.pathsep}${{PATH}}",
+        },
         "metadata": {
             "debugger": True,
             "kernel_provisioner": {"provisioner_name": PROVISIONER},

@@ -87,6 +87,13 @@ class BuiltEnvironment:
         return self.directory / _LOCK
 
     @property
+    def system_packages(self) -> dict[str, str]:
+        """Programs that must be on PATH, each with the package of Debian that has it."""
+        spec = kept_kernelspec(self.directory, f"respawn-{self.record.name}") or {}
+        ours = (spec.get("metadata") or {}).get("respawn") or {}
+        return dict(ours.get("system_packages") or {})
+
+    @property
     def last_used(self) -> datetime | None:
         """When a kernel was last started in it; None when none was since it is noted."""
         try:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from respawn_environments.errors import EnvironmentMissing, InvalidEnvironment
@@ -29,6 +29,8 @@ LOCK = "requirements.lock"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _MINOR = re.compile(r"3\.\d{1,2}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_DEBIAN = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 _OWN = "jupyterhub-respawn"
 _MAX_DISPLAY_NAME = 100
 _MIN_MEMORY, _MIN_DISK = 64 << 20, 1 << 20
@@ -72,6 +74,25 @@ def _is_module(text: str) -> str:
     return text
 
 
+def _is_name(text: str) -> str:
+    try:
+        return canonicalize_name(text, validate=True)
+    except InvalidName as error:
+        raise ValueError(f"{text!r} is not the name of a package: write it alone, such as pyspark") from error
+
+
+def _is_program(text: str) -> str:
+    if not _PROGRAM.fullmatch(text):
+        raise ValueError(f"{text!r} is not the name of a program, such as java")
+    return text
+
+
+def _is_debian_package(text: str) -> str:
+    if not _DEBIAN.fullmatch(text):
+        raise ValueError(f"{text!r} is not the name of a package of Debian, such as default-jre-headless")
+    return text
+
+
 def _is_memory(given: object) -> int:
     size = _size(given, "2 GiB")
     if size < _MIN_MEMORY:
@@ -110,6 +131,15 @@ class Resources(_Part):
     """By how many bytes the run's directory may grow."""
 
 
+class FromSource(_Part):
+    """Packages that have no wheels, and what builds them."""
+
+    packages: list[Annotated[str, AfterValidator(_is_name)]] = Field(min_length=1)
+    """Their names; their code runs when the environment is built."""
+    tools: list[Annotated[str, AfterValidator(_is_requirement)]] = Field(min_length=1)
+    """What builds them, such as setuptools; it is in the lock, and in the environment."""
+
+
 class EnvironmentDefinition(_Part):
     """The contents of an environment.toml."""
 
@@ -124,6 +154,12 @@ class EnvironmentDefinition(_Part):
     labels: dict[str, str] = {}
     preload: list[Annotated[str, AfterValidator(_is_module)]] = []
     """Modules that a warm kernel has imported before it is asked for."""
+    from_source: FromSource | None = None
+    """What is built here from its source; all else is installed from wheels."""
+    system_packages: dict[
+        Annotated[str, AfterValidator(_is_program)], Annotated[str, AfterValidator(_is_debian_package)]
+    ] = {}
+    """Programs that must be on PATH, each with the package of Debian that has it."""
 
     @property
     def pythons(self) -> SpecifierSet:
@@ -145,6 +181,8 @@ class EnvironmentDefinition(_Part):
     def digest(self) -> str:
         """What the lock is made of, as one number: a lock notes it, so that a later change is seen."""
         wanted = [self.python, *sorted(self.requirements)]
+        if self.from_source is not None:
+            wanted += ["from source", *sorted(self.from_source.packages), *sorted(self.from_source.tools)]
         return hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16]
 
 
@@ -230,7 +268,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
 
 def _problem(kind: str, message: str, where: list[Any], context: dict[str, Any]) -> str:
     if kind == "extra_forbidden":
-        fields = Resources.model_fields if where[0] == "resources" else EnvironmentDefinition.model_fields
+        fields = _TABLES.get(str(where[0]), EnvironmentDefinition).model_fields
         known = [name.replace("_", "-") for name in fields]
         close = difflib.get_close_matches(str(where[-1]), known, n=1)
         fix = f"did you mean {close[0]}?" if close else "remove it"
@@ -243,9 +281,16 @@ def _problem(kind: str, message: str, where: list[Any], context: dict[str, Any])
         "string_type": 'it must be text in quotes, such as "3.13"',
         "list_type": 'it must be a list of texts, such as ["numpy>=2", "pandas"]',
         "dict_type": 'it must be a table of texts, such as { team = "finance" }',
-        "model_type": "it must be a table: write its keys below a line [resources]",
+        "too_short": "it is empty: name one, or remove the table",
+        "model_type": f"it must be a table: write its keys below a line [{where[-1]}]",
     }
     return wanted.get(kind, message[:1].lower() + message[1:])
 
 
-_EXAMPLES = {"python": 'python = "3.13"', "requirements": 'requirements = ["numpy>=2", "pandas"]'}
+_TABLES: dict[str, type[_Part]] = {"resources": Resources, "from-source": FromSource}
+_EXAMPLES = {
+    "python": 'python = "3.13"',
+    "requirements": 'requirements = ["numpy>=2", "pandas"]',
+    "packages": 'packages = ["pyspark"]',
+    "tools": 'tools = ["setuptools"]',
+}

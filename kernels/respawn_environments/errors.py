@@ -29,3 +29,7 @@ class EnvironmentInUse(KernelEnvironmentError):
 
 class NoInterpreter(KernelEnvironmentError, LookupError):
     """There is no such interpreter here, or none that can make environments; the message says which."""
+
+
+class ProgramMissing(KernelEnvironmentError, LookupError):
+    """A program of the system that an environment needs is not here; the message says what to install."""

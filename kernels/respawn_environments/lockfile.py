@@ -1,15 +1,16 @@
 """A lock: pip requirements, each pinned to one version and to the hashes of its files.
 
 What is in it: a comment that says what it was made of, then for each package `name==version`, maybe a marker,
-and `--hash=…`. Comments do not count: two locks with the same requirements are the same lock.
+and `--hash=…`. A line `--no-binary name` says that a package is built from source; all others are installed
+from wheels. Comments do not count: two locks with the same requirements are the same lock.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -20,6 +21,8 @@ from respawn_environments.errors import InvalidEnvironment
 _HASH = re.compile(r"\s--hash=(\S+)")
 WRITTEN = "environment.toml.in"
 """How the comments of a lock call what a person has written."""
+_SOURCE = "--no-binary "
+"""As pip and uv read it, too."""
 _MADE_OF = re.compile(r"^# made of \S+ ([0-9a-f]{16})$", re.MULTILINE)
 
 
@@ -29,6 +32,8 @@ class LockedPackage:
 
     requirement: Requirement
     hashes: tuple[str, ...]
+    from_source: bool = False
+    """Whether it is built from its source distribution, not installed from a wheel."""
 
     @property
     def name(self) -> str:
@@ -40,6 +45,18 @@ class LockedPackage:
         """The version that it is pinned to; the address, for what is pinned to one."""
         pinned = next(iter(self.requirement.specifier), None)
         return pinned.version if pinned is not None else self.requirement.url or ""
+
+    @property
+    def entry(self) -> str:
+        """It as one line of a lock."""
+        return " ".join([str(self.requirement), *(f"--hash={one}" for one in self.hashes)])
+
+    @property
+    def without_marker(self) -> LockedPackage:
+        """It for one Python and platform, to which it is known to apply."""
+        requirement = Requirement(str(self.requirement))
+        requirement.marker = None
+        return replace(self, requirement=requirement)
 
     def applies(self, markers: Mapping[str, str]) -> bool:
         """Whether it belongs into an environment with these values of PEP 508's markers."""
@@ -83,6 +100,7 @@ def read_lock(path: Path) -> list[LockedPackage]:
         OSError: it cannot be read.
     """
     packages = []
+    built = _from_source(path)
     for entry in _entries(path):
         hashes = tuple(_HASH.findall(entry))
         text = _HASH.sub("", entry).strip()
@@ -99,7 +117,7 @@ def read_lock(path: Path) -> list[LockedPackage]:
             raise InvalidEnvironment(
                 f"{path} has no hash for {text!r}: `respawn kernels lock` writes them, make it anew"
             )
-        packages.append(LockedPackage(requirement, hashes))
+        packages.append(LockedPackage(requirement, hashes, canonicalize_name(requirement.name) in built))
     return packages
 
 
@@ -142,16 +160,35 @@ def asked_for(path: Path) -> set[str]:
     return found
 
 
-def header(name: str, digest: str) -> str:
-    """Return the comment at the top of the lock of an environment whose environment.toml has a digest."""
+def header(name: str, digest: str, from_source: Iterable[str] = ()) -> str:
+    """Return the top of a lock.
+
+    Args:
+        name: the environment's name.
+        digest: that of its environment.toml.
+        from_source: the normalized names of the packages that are built from source.
+    """
     return (
         "# Made by `respawn kernels lock`; change environment.toml, then make it again.\n"
         f"# made of {name}/environment.toml {digest}\n"
+        + "".join(f"{_SOURCE}{package}\n" for package in sorted(set(from_source)))
     )
+
+
+def _from_source(path: Path) -> set[str]:
+    return {
+        canonicalize_name(line.removeprefix(_SOURCE).strip())
+        for line in _lines(path)
+        if line.startswith(_SOURCE)
+    }
 
 
 def _entries(path: Path) -> list[str]:
     """Return the entries of a lock without comments, each on one line."""
+    return [line for line in _lines(path) if not line.startswith(_SOURCE)]
+
+
+def _lines(path: Path) -> list[str]:
     lines = (line.partition(" #")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     text = "\n".join(line for line in lines if line and not line.startswith("#"))
     return [entry.strip() for entry in text.replace("\\\n", " ").splitlines()]

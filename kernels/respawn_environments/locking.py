@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from respawn_environments import own_wheel
 from respawn_environments.definition import LOCK, EnvironmentSource
-from respawn_environments.errors import EnvironmentFailed
-from respawn_environments.lockfile import WRITTEN, header, lock_hash, read_lock, versions_in
+from respawn_environments.errors import EnvironmentFailed, InvalidEnvironment
+from respawn_environments.lockfile import WRITTEN, LockedPackage, header, lock_hash, read_lock, versions_in
 from respawn_environments.programs import Progress, needed_uv, run
 from respawn_kernels.digest import write_whole
 
-_OURS = "respawn.in"
-"""The name of the list that Respawn adds; the lock's comments say of each package which list wants it."""
+_TOOLS, _OURS = "build-tools.in", "respawn.in"
+"""Names of more lists that uv reads; the lock's comments say of each package which one wants it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def lock(
     Raises:
         EnvironmentFailed: uv is not here, or found no versions that fit together: the message ends with its
             reason, and the old lock is as it was.
+        InvalidEnvironment: a package that is built from source is not in the lock; it is as it was.
         OSError: the lock cannot be written.
     """
     uv = needed_uv()
@@ -74,14 +76,17 @@ def lock(
         # In a directory of its own: a pyproject.toml or uv.toml around the caller would have a say.
         directory = Path(scratch)
         (directory / WRITTEN).write_text("\n".join(source.definition.requirements) + "\n")
+        source_builds = source.definition.from_source
+        (directory / _TOOLS).write_text("\n".join(source_builds.tools if source_builds else ()) + "\n")
         (directory / _OURS).write_text("\n".join(own_wheel.requirements()) + "\n")
         if source.lock.exists():
             (directory / LOCK).write_bytes(source.lock.read_bytes())
         _resolve(uv, source, directory, upgrade, upgrades, progress)
         body = (directory / LOCK).read_text(encoding="utf-8")
-        text = header(source.name, source.definition.digest) + body
+        packages = source_builds.packages if source_builds else ()
+        text = header(source.name, source.definition.digest, packages) + body
         (directory / LOCK).write_text(text, encoding="utf-8")
-        read_lock(directory / LOCK)
+        _check_sources(packages, read_lock(directory / LOCK), source)
         change = _difference(source.lock, directory / LOCK)
         write_whole(source.lock, text.encode())
     source.lock.chmod(0o644)  # whole files are private by default, and a lock belongs to everybody
@@ -98,7 +103,7 @@ def _resolve(
 ) -> None:
     newer = ["--upgrade"] if upgrade else [word for name in upgrades for word in ("--upgrade-package", name)]
     command = [
-        *uv, "pip", "compile", WRITTEN, _OURS, "--universal", "--generate-hashes", "--no-header",
+        *uv, "pip", "compile", WRITTEN, _TOOLS, _OURS, "--universal", "--generate-hashes", "--no-header",
         "--python-version", source.definition.oldest_python, "--no-emit-index-url", "--quiet",
         "--output-file", LOCK, *newer,
     ]  # fmt: skip
@@ -115,6 +120,14 @@ def _resolve(
         raise EnvironmentFailed(
             f"{source.directory / 'environment.toml'} cannot be resolved{kept}. {error}"
         ) from error
+
+
+def _check_sources(packages: Iterable[str], locked: list[LockedPackage], source: EnvironmentSource) -> None:
+    for name in sorted(set(packages) - {package.name for package in locked}):
+        raise InvalidEnvironment(
+            f"{source.directory / 'environment.toml'}: from-source.packages: {name!r} is not in the lock: "
+            "remove it, or name it in `requirements`"
+        )
 
 
 def _difference(old: Path, new: Path) -> LockChange:

@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from respawn_environments.lockfile import read_lock
 from respawn_kernels.counting import how_many
 
 _SECONDS = 300.0
@@ -40,24 +42,36 @@ class Audit:
     """Why nothing was looked up; None when it was."""
 
 
-def audit(lock: Path) -> Audit:
-    """Look the packages of a lock up. Never raises: what could not be looked up is told as not checked."""
+def audit(lock: Path, markers: Mapping[str, str]) -> Audit:
+    """Look up what a lock pins for an environment: what could not be looked up is told as not checked.
+
+    Args:
+        lock: the lock file.
+        markers: the values of PEP 508's markers in the environment; pip-audit would take its own Python's,
+            and name versions that are not installed.
+
+    Raises:
+        InvalidEnvironment: the lock is not one.
+        OSError: it cannot be read.
+    """
+    packages = [one for one in read_lock(lock) if one.applies(markers)]
     command = _pip_audit()
     if command is None:
         why = f"pip-audit is not installed ({sys.executable} -m pip install pip-audit)"
         return Audit((), why)
-    options = ["--requirement", str(lock.absolute()), "--require-hashes", "--disable-pip", "--format", "json"]
     with tempfile.TemporaryDirectory(prefix="respawn-audit-") as scratch:
-        output = Path(scratch) / "audit.json"
+        wanted, output = Path(scratch) / "requirements.txt", Path(scratch) / "audit.json"
+        wanted.write_text("".join(f"{one.without_marker.entry}\n" for one in packages), encoding="utf-8")
+        options = ["--requirement", str(wanted), "--require-hashes", "--disable-pip", "--format", "json"]
         last = _run([*command, *options, "--progress-spinner", "off", "--output", str(output)])
         try:
             # Its status is 1 both for what it found and for what it could not do.
-            packages = json.loads(output.read_bytes())["dependencies"]
+            answers = json.loads(output.read_bytes())["dependencies"]
         except (OSError, ValueError, KeyError, TypeError):
             return Audit((), f"pip-audit failed: {last}")
-    unknown = [str(one["name"]) for one in packages if "skip_reason" in one]
-    found = tuple(one for package in packages for one in _of(package))
-    why = f"pip-audit finds nothing on {len(unknown)} of {how_many(len(packages), 'package')}"
+    unknown = [str(one["name"]) for one in answers if "skip_reason" in one]
+    found = tuple(one for package in answers for one in _of(package))
+    why = f"pip-audit finds nothing on {len(unknown)} of {how_many(len(answers), 'package')}"
     named = ", ".join(unknown[:_MAX_NAMED]) + (", …" if len(unknown) > _MAX_NAMED else "")
     return Audit(found, f"{why} where it looks ({named})" if unknown else None)
 

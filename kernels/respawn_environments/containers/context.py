@@ -10,16 +10,19 @@ import json
 import platform
 import shutil
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from packaging.markers import default_environment
-from packaging.requirements import Requirement
 
 from respawn_environments.definition import DEFINITION, LOCK, EnvironmentSource
-from respawn_environments.errors import EnvironmentFailed, EnvironmentMissing
-from respawn_environments.lockfile import read_lock
+from respawn_environments.errors import EnvironmentFailed, EnvironmentMissing, NoInterpreter
+from respawn_environments.installing.source_distributions import fetch, write_entries
+from respawn_environments.installing.virtual_environment import PIP_QUIET, WHEELS_ONLY, install, make_venv
+from respawn_environments.interpreters import find_interpreters
+from respawn_environments.lockfile import LockedPackage, read_lock
 from respawn_environments.own_wheel import DISTRIBUTION
 from respawn_environments.programs import Progress, run
 from respawn_environments.shipped import shipped
@@ -30,7 +33,6 @@ _GLIBC = {"3.11": 36, "3.12": 36, "3.13": 41}
 """The newest C library, as 2.N, that a package may be built for: that of the Debian with the Python."""
 _OLDEST_GLIBC = 5
 _NEWEST_PATCH = 99
-_QUIET = ["--disable-pip-version-check", "--no-input", "--no-deps"]
 
 
 def write_context(
@@ -48,6 +50,7 @@ def write_context(
     Raises:
         EnvironmentFailed: a download failed, or its hash is not that of the lock.
         EnvironmentMissing: the wheel is not there.
+        NoInterpreter: something is built from source, and no Python here can ask it what it is.
         OSError: a file cannot be read or written.
     """
     shutil.copyfile(shipped() / CONTAINERFILE, directory / CONTAINERFILE)
@@ -60,6 +63,9 @@ def write_context(
     _add_respawn(directory / "respawn", wheel, progress)
     for lock in (place / LOCK, directory / SERVER_LOCK):
         _download(lock, directory / "wheels", minor, progress)
+    built = [package for package in read_lock(place / LOCK) if package.from_source]
+    if built:
+        _download_sources(source, built, directory / "wheels", progress)
 
 
 def _add_respawn(directory: Path, wheel: Path | None, progress: Progress) -> None:
@@ -71,12 +77,12 @@ def _add_respawn(directory: Path, wheel: Path | None, progress: Progress) -> Non
     checkout = _checkout()
     if checkout is not None:
         progress(f"making the wheel of Respawn from {checkout}")
-        made = ["wheel", *_QUIET, "--wheel-dir", str(directory), str(checkout)]
+        made = ["wheel", *PIP_QUIET, "--wheel-dir", str(directory), str(checkout)]
         run([sys.executable, "-m", "pip", *made], "pip wheel of Respawn", progress)
         return
     exact = f"{DISTRIBUTION}=={metadata.version(DISTRIBUTION)}"
     progress(f"downloading {exact}")
-    fetched = ["download", *_QUIET, "--only-binary", ":all:", "--dest", str(directory), exact]
+    fetched = ["download", *PIP_QUIET, *WHEELS_ONLY, "--dest", str(directory), exact]
     run([sys.executable, "-m", "pip", *fetched], f"pip download {exact}", progress)
 
 
@@ -95,7 +101,7 @@ def _download(lock: Path, wheels: Path, minor: str, progress: Progress) -> None:
     # pip would take 3.13 for 3.13.0, and pass over what asks for 3.13.1. The build in the image looks again.
     python = ["--implementation", "cp", "--python-version", minor, "--ignore-requires-python"]
     platforms = [word for tag in platform_tags(minor) for word in ("--platform", tag)]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", *_QUIET, "--only-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", *PIP_QUIET, *WHEELS_ONLY]
     wanted = lock.with_name(f"{lock.name}.wanted")
     for entries in download_rounds(lock, minor):
         wanted.write_text("\n".join(entries) + "\n")
@@ -110,8 +116,30 @@ def _download(lock: Path, wheels: Path, minor: str, progress: Progress) -> None:
     wanted.unlink(missing_ok=True)
 
 
+def _download_sources(
+    source: EnvironmentSource, built: list[LockedPackage], target: Path, progress: Progress
+) -> None:
+    """Download source distributions by the tools of the lock: pip runs their code to ask what they are."""
+    found = [one for one in find_interpreters() if source.definition.allows(one.minor)]
+    if not found:
+        raise NoInterpreter(
+            f"{', '.join(one.name for one in built)} of {source.lock} is built from source: fetching that "
+            f"takes a Python that environment.toml allows ({source.definition.python}): install one with its "
+            "venv module"
+        )
+    progress(f"downloading what is built from source: {', '.join(one.name for one in built)}")
+    with tempfile.TemporaryDirectory(prefix="respawn-sources-") as scratch:
+        environment = Path(scratch) / "environment"
+        make_venv(found[0], environment, progress)
+        wheels = [one for one in read_lock(source.lock) if not one.from_source]
+        entries = write_entries(wheels, Path(scratch) / "wheels.lock")
+        wanted = ["--require-hashes", *WHEELS_ONLY, "-r", str(entries)]
+        install(environment, wanted, f"install -r {source.lock}", progress)
+        fetch(environment, write_entries(built, Path(scratch) / "sources.lock"), target, progress)
+
+
 def download_rounds(lock: Path, minor: str) -> list[list[str]]:
-    """Return the entries of a lock that an image may need, without markers, for one call of pip each.
+    """Return the wheels of a lock that an image may need: entries without markers, for one call of pip each.
 
     pip evaluates markers for the Python that it runs on, whatever it downloads for, and takes one version of
     a package at a time. Which patch release the image has is not known: what any of them needs is taken.
@@ -127,15 +155,12 @@ def download_rounds(lock: Path, minor: str) -> list[list[str]]:
     possible = [{**base, "python_full_version": f"{minor}.{patch}"} for patch in (0, _NEWEST_PATCH)]
     rounds: list[dict[str, str]] = []
     for package in read_lock(lock):
-        if not any(package.applies(markers) for markers in possible):
+        if package.from_source or not any(package.applies(markers) for markers in possible):
             continue
         place = next((one for one in rounds if package.name not in one), None)
         if place is None:
             rounds.append(place := {})
-        pinned = Requirement(str(package.requirement))
-        pinned.marker = None
-        hashes = " ".join(f"--hash={one}" for one in package.hashes)
-        place[package.name] = f"{pinned} {hashes}"
+        place[package.name] = package.without_marker.entry
     return [list(one.values()) for one in rounds]
 
 

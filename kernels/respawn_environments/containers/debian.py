@@ -11,7 +11,7 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from respawn_environments.containers.builders import ImageBuilder, ImagePlan
@@ -43,24 +43,34 @@ _KEPT = ("var/cache/apt/archives/partial", "var/lib/apt/lists/partial", "var/log
 _CONTAINERFILE = 'FROM scratch\nADD rootfs.tar /\nCMD ["python3"]\n'
 
 
-def base_tag(minor: str) -> str:
-    """Return the name of our base for a Python. Raises EnvironmentFailed when Debian has no such Python."""
+def base_tag(minor: str, packages: Iterable[str] = ()) -> str:
+    """Return the name of our base for a Python and more packages of Debian.
+
+    Raises EnvironmentFailed when Debian has no such Python.
+    """
     if minor not in SUITES:
         raise EnvironmentFailed(
             f"no Debian release has Python {minor} (there: {', '.join(SUITES)}): name a base that has it, "
             f"by digest, such as --base docker.io/library/python:{minor}-slim@sha256:…"
         )
-    return f"localhost/respawn-debian:{SUITES[minor]}"
+    return f"localhost/respawn-debian:{'-'.join([SUITES[minor], *sorted(set(packages))]).replace('+', '_')}"
 
 
 def make_base(
-    builder: ImageBuilder, minor: str, *, epoch: int, mirror: str | None, progress: Progress
+    builder: ImageBuilder,
+    minor: str,
+    packages: Collection[str] = (),
+    *,
+    epoch: int,
+    mirror: str | None,
+    progress: Progress,
 ) -> str:
     """Return our base for a Python, made unless this machine has it.
 
     Args:
         builder: the program that makes images.
         minor: the Python's minor version.
+        packages: more packages of Debian.
         epoch: the time that all files are given.
         mirror: the mirror of Debian to take packages from; None for debootstrap's own.
         progress: called with a line of text for each step.
@@ -69,7 +79,7 @@ def make_base(
         EnvironmentFailed: debootstrap is not here, may not run or failed.
         OSError: there is no room for it.
     """
-    tag = base_tag(minor)
+    tag = base_tag(minor, packages)
     if builder.has(tag):
         return tag
     program = shutil.which("debootstrap")
@@ -87,7 +97,12 @@ def make_base(
         root, context = Path(scratch) / "rootfs", Path(scratch) / "context"
         context.mkdir()
         progress(f"making the base {tag} of Debian's packages")
-        wanted = ["--variant=minbase", f"--include={_PACKAGES}", SUITES[minor], str(root)]
+        wanted = [
+            "--variant=minbase",
+            f"--include={','.join([_PACKAGES, *sorted(set(packages))])}",
+            SUITES[minor],
+            str(root),
+        ]
         # It mounts /proc in the tree: in a namespace of its own, where its end takes the mounts along.
         command = ["unshare", "--mount", program, *wanted, *([mirror] if mirror else [])]
         run(command, "debootstrap", progress, variables={"SOURCE_DATE_EPOCH": str(epoch)})

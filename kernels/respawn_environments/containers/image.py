@@ -71,13 +71,15 @@ def make_image(
         EnvironmentFailed: no builder is here, or a download or the build failed.
         EnvironmentMissing: there is no lock, or no such wheel.
         InvalidEnvironment: the lock, the Python or the base is not as it must be.
+        NoInterpreter: something is built from source, and no Python here can fetch it.
         OSError: files cannot be read or written.
     """
     own = OwnWheel.of_this_code()
     check_lock(source, own)
     builder = find_builder(options.builder)
     minor = _python(source, options, own, root)
-    base = _named_base(options.base) if options.base is not None else base_tag(minor)
+    packages = list(source.definition.system_packages.values())
+    base = _named_base(options.base) if options.base is not None else base_tag(minor, packages)
     digest = environment_hash(source.lock, minor, own.digest)
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _EPOCH)
     tag = options.tag or f"respawn-{source.name}:{digest[: catalog.SHORT]}"
@@ -85,7 +87,7 @@ def make_image(
     with tempfile.TemporaryDirectory(prefix="respawn-image-") as scratch:
         write_context(Path(scratch), source, minor, options.wheel, progress)
         if options.base is None:
-            make_base(builder, minor, epoch=epoch, mirror=options.mirror, progress=progress)
+            make_base(builder, minor, packages, epoch=epoch, mirror=options.mirror, progress=progress)
         arguments = {
             "BASE": base,
             "ENVIRONMENT": source.name,
@@ -127,6 +129,7 @@ def _python(source: EnvironmentSource, options: ImageOptions, own: OwnWheel, roo
 
 def _labels(source: EnvironmentSource, own: OwnWheel, digest: str, minor: str, base: str) -> dict[str, str]:
     """Return what an image says of itself."""
+    packages = sorted(set(source.definition.system_packages.values()))
     return {
         "org.opencontainers.image.title": source.display_name,
         "org.opencontainers.image.description": source.definition.description,
@@ -137,5 +140,6 @@ def _labels(source: EnvironmentSource, own: OwnWheel, digest: str, minor: str, b
         "respawn.lock": lock_hash(source.lock),
         "respawn.python": minor,
         "respawn.version": own.version,
+        **({"respawn.system-packages": " ".join(packages)} if packages else {}),
         **{f"respawn.label.{name}": value for name, value in source.definition.labels.items()},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -121,3 +122,27 @@ def test_the_command_tells_all_and_ends_with_1(
     assert (told["hash"], len(told["drift"])) == (environment.record.hash, 1)
     assert run_command(["kernels", "check", "absent"]) == 2
     assert "no environment 'absent'" in capsys.readouterr().err
+
+
+def test_a_program_of_the_system_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was there when the environment was built, and was removed with its package since."""
+    program = tmp_path / "bin" / "tiny-engine"
+    program.parent.mkdir()
+    program.touch(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    offline(monkeypatch, tmp_path / "wheels")
+    monkeypatch.setenv("RESPAWN_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("RESPAWN_ENVIRONMENTS", str(tmp_path / "envs"))
+    more = 'system-packages = { tiny-engine = "tiny-engine-headless" }\n'
+    build(locked(tmp_path / "tiny", wheel(tmp_path / "wheels"), more=more), tmp_path)
+    assert run_command(["kernels", "check", "--no-audit"]) == 0
+    program.unlink()
+    capsys.readouterr()
+    assert run_command(["kernels", "check", "--no-audit"]) == 1
+    told = capsys.readouterr().out
+    assert "not on PATH: tiny-engine (Debian: apt-get install tiny-engine-headless)" in told
+    assert run_command(["kernels", "check", "--no-audit", "--json"]) == 1
+    (document,) = json.loads(capsys.readouterr().out)
+    assert document["missing_programs"] == {"tiny-engine": "tiny-engine-headless"}

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from respawn_environments import build as building
 from respawn_environments.build import create
 from respawn_environments.catalog import environments
 from respawn_environments.definition import EnvironmentSource
 from respawn_environments.drift import drift, installed_in
 from respawn_environments.errors import EnvironmentDiffers, EnvironmentFailed
+from respawn_environments.installing import virtual_environment
 from respawn_environments.interpreters import find_interpreters
 from respawn_environments.kernelspecs import find_kernel
 from respawn_environments.lockfile import environment_hash
@@ -67,7 +67,8 @@ def test_environment_is_built_once_and_fixed_when_broken(
 
     spec = json.loads((made.kernelspec / "kernel.json").read_text())
     assert spec["argv"][0] == str(made.python)
-    assert spec["env"] == {"PYTHONHASHSEED": seed_for(made.lock)}
+    path = f"{made.directory}/bin:${{PATH}}"  # what cells start by name is the environment's
+    assert spec["env"] == {"PYTHONHASHSEED": seed_for(made.lock), "PATH": path}
     assert (made.kernelspec / "kernel.json").stat().st_mode & 0o444 == 0o444
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "prefix" / "share" / "jupyter"))
     newest = find_interpreters()[0].minor
@@ -142,7 +143,7 @@ def test_a_wheel_that_has_not_the_hash_of_the_lock_is_refused(
     installer: str, tiny: EnvironmentSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if installer == "pip":
-        monkeypatch.setattr(building, "find_uv", lambda: None)
+        monkeypatch.setattr(virtual_environment, "find_uv", lambda: None)
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     with (tmp_path / "wheels" / "tiny_thing-1.0-py3-none-any.whl").open("ab") as file:
         file.write(b"\0")
@@ -158,7 +159,7 @@ def test_a_wheel_that_has_not_the_hash_of_the_lock_is_refused(
 def test_where_there_is_no_uv_pip_builds_the_same(
     tiny: EnvironmentSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "find_uv", lambda: None)
+    monkeypatch.setattr(virtual_environment, "find_uv", lambda: None)
     made = build(tiny, tmp_path)
     (found,) = environments(tmp_path / "envs")
     assert (found.directory, found.record.hash) == (made.directory, made.lock)

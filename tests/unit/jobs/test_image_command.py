@@ -161,6 +161,21 @@ def test_a_lock_or_a_wheel_that_is_missing_stops_before_anything_is_fetched(
         make_image(source_of("base", tmp_path), wanted, root=tmp_path, progress=print)
 
 
+def test_the_packages_of_debian_that_it_needs_are_in_a_base_of_their_own(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(programs, "podman")
+    place = tmp_path / "base"
+    place.mkdir()
+    for name in ("environment.toml", "requirements.lock"):
+        text = (shipped() / "base" / name).read_text()
+        more = 'system-packages = { java = "default-jre-headless", g = "g++" }\n'
+        (place / name).write_text(text + (more if name.endswith("toml") else ""))
+    image, _ = made(tmp_path, monkeypatch)
+    assert image.base == "localhost/respawn-debian:trixie-default-jre-headless-g__"
+    assert image.labels["respawn.system-packages"] == "default-jre-headless g++"
+
+
 def test_a_python_outside_of_the_definition_is_refused(programs: Path, tmp_path: Path) -> None:
     played(programs, "podman")
     with pytest.raises(InvalidEnvironment, match=r"asks for Python >=3\.11, and 3\.10 was named"):
@@ -180,6 +195,7 @@ def test_markers_are_those_of_the_image_and_not_of_this_machine(tmp_path: Path) 
         f"older==1 ; python_version < '3.12' {digest}\n"
         f"windows==1 ; sys_platform == 'win32' {digest}\n"
         f"thing[more]==1 {digest}\n"
+        f"--no-binary built\nbuilt==1 {digest}\n"  # its source is downloaded apart
     )
     assert download_rounds(lock, "3.13") == [
         [f"old==1 {digest}", f"thing[more]==1 {digest}"],

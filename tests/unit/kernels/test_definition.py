@@ -17,6 +17,11 @@ display-name = "Finance"
 requirements = ["numpy>=2", "dask[dataframe]"]
 preload = ["numpy", "matplotlib.pyplot"]
 labels = { team = "finance" }
+system-packages = { java = "default-jre-headless" }
+
+[from-source]
+packages = ["Py_Spark"]
+tools = ["setuptools>=70"]
 
 [resources]
 memory = "2 GiB"
@@ -35,6 +40,9 @@ def test_all_that_may_be_written_is_read() -> None:
     assert read.resources.disk == 20 << 30
     assert read.preload == ["numpy", "matplotlib.pyplot"]
     assert read.labels == {"team": "finance"}
+    assert read.system_packages == {"java": "default-jre-headless"}
+    assert read.from_source is not None
+    assert (read.from_source.packages, read.from_source.tools) == (["py-spark"], ["setuptools>=70"])
     assert [read.allows(minor) for minor in ("3.10", "3.11", "3.12", "3.13")] == [False, True, True, False]
     assert read.oldest_python == "3.11"
 
@@ -53,6 +61,9 @@ def test_the_digest_is_of_what_the_lock_is_made_of() -> None:
     )
     assert one.digest != parse_definition(text.replace("3.12", "3.13"), "x").digest
     assert one.digest != parse_definition(text.replace('"b"', '"b>1"'), "x").digest
+    built = parse_definition(f'{text}[from-source]\npackages = ["a"]\ntools = ["c"]\n', "x")
+    assert one.digest != built.digest
+    assert one.digest == parse_definition(f'{text}system-packages = {{ java = "jre" }}', "x").digest
 
 
 @pytest.mark.parametrize(
@@ -89,7 +100,20 @@ def test_the_digest_is_of_what_the_lock_is_made_of() -> None:
             SMALL + '[resources]\nmemoryy = "1 GB"',
             "resources.memoryy: there is no such key; did you mean memory?",
         ),
-        (SMALL + "resources = 3", "resources: it must be a table"),
+        (SMALL + "resources = 3", "resources: it must be a table: write its keys below a line [resources]"),
+        (SMALL + "from-source = 3", "it must be a table: write its keys below a line [from-source]"),
+        (SMALL + '[from-source]\npackages = ["a"]', "from-source.tools: this key is missing: add it"),
+        (SMALL + '[from-source]\npackages = []\ntools = ["a"]', "from-source.packages: it is empty"),
+        (
+            SMALL + '[from-source]\npackages = ["a>1"]\ntools = ["b"]',
+            "from-source.packages, entry 1: 'a>1' is not the name of a package",
+        ),
+        (
+            SMALL + '[from-source]\npackage = ["a"]',
+            "from-source.package: there is no such key; did you mean packages?",
+        ),
+        (SMALL + 'system-packages = { "a b" = "c" }', "'a b' is not the name of a program"),
+        (SMALL + 'system-packages = { java = "-y jre" }', "'-y jre' is not the name of a package of Debian"),
         ('python = "3.13', "is not TOML"),
     ],
 )
@@ -101,7 +125,7 @@ def test_what_is_wrong_is_told_with_file_key_and_fix(text: str, says: str) -> No
 
 
 def test_own_environments_come_before_those_that_respawn_brings(tmp_path: Path) -> None:
-    assert {"base", "dask", "science"} <= {path.name for path in shipped().iterdir()}
+    assert {"base", "dask", "science", "spark"} <= {path.name for path in shipped().iterdir()}
     assert source_of("base", tmp_path).directory == shipped() / "base"
     own = tmp_path / "base" / "environment.toml"
     own.parent.mkdir()
@@ -109,7 +133,7 @@ def test_own_environments_come_before_those_that_respawn_brings(tmp_path: Path) 
     for wanted in ("base", str(own), str(own.parent)):
         assert source_of(wanted, tmp_path).definition.python == "3.13"
     with pytest.raises(
-        EnvironmentMissing, match=r"no environment 'finance'.*base, dask, science.*write .*finance"
+        EnvironmentMissing, match=r"no environment 'finance'.*base, dask, science, spark.*write .*finance"
     ):
         source_of("finance", tmp_path)
     with pytest.raises(EnvironmentMissing, match=r"empty/environment\.toml is missing"):

@@ -62,20 +62,22 @@ def check(name: str | None, root: Path, audit: bool, as_json: bool) -> int:
     """Compare what is installed with the lock; the status is 1 when something differs or is vulnerable.
 
     Every file is read and compared with the RECORD of its package. All environments of this machine, or those
-    of a NAME.
+    of a NAME. Jobs that pin what is wrong are named: those of this machine's store, or where RESPAWN_URL is
+    set, those of the service that you may see.
     """
     from respawn_environments import catalog
     from respawn_jobs.cli.common import printing
 
     with plain_errors():
         found = catalog.find(root, name) if name is not None else catalog.environments(root)
-        jobs = {} if os.environ.get("RESPAWN_URL") else _pinned()
+        jobs = _pinned_in_service() if os.environ.get("RESPAWN_URL") else _pinned()
         reports = [_checked(one, audit, jobs, quiet=as_json) for one in found]
     if as_json:
         printing.document(reports)
     elif not found:
         click.echo(f"no environment is in {root}")
-    return _DIFFERS if any(one["drift"] or one["vulnerabilities"] for one in reports) else 0
+    wrong = ("drift", "vulnerabilities", "missing_programs")
+    return _DIFFERS if any(one[kind] for one in reports for kind in wrong) else 0
 
 
 def _checked(
@@ -86,21 +88,25 @@ def _checked(
 
     from respawn_environments import vulnerabilities
     from respawn_environments.drift import drift, installed_in
+    from respawn_environments.installing.system_programs import missing_programs, to_install
 
-    wrong = drift(
-        one.lock, installed_in(one.python), own_version=one.record.own_version, records=one.record.records
-    )
-    looked = vulnerabilities.audit(one.lock) if audit else vulnerabilities.Audit((), "--no-audit")
+    installed = installed_in(one.python)
+    wrong = drift(one.lock, installed, own_version=one.record.own_version, records=one.record.records)
+    skipped = vulnerabilities.Audit((), "--no-audit")
+    looked = vulnerabilities.audit(one.lock, installed.markers) if audit else skipped
+    missing = missing_programs(one.system_packages)
     pinning = jobs.get(one.record.hash, [])
     if not quiet:
         verdict = how_many(len(wrong), "difference from", "differences from") if wrong else "as"
         click.echo(f"{one.directory.name}: {verdict} its lock")
         for difference in wrong:
             click.echo(f"  {difference.message}")
+        if missing:
+            click.echo(f"  not on PATH: {', '.join(sorted(missing))} (Debian: {to_install(missing)})")
         for known in looked.found:
             fix = f"fixed in {', '.join(known.fixed_in)}" if known.fixed_in else "not fixed yet"
             click.echo(f"  {known.package} {known.version} is vulnerable: {known.id}, {fix}")
-        if pinning and (wrong or looked.found):
+        if pinning and (wrong or missing or looked.found):
             click.echo(f"  jobs that pin it: {', '.join(pinning)}")
         if looked.not_checked and audit:
             click.echo(f"  known vulnerabilities were not checked: {looked.not_checked}")
@@ -109,6 +115,7 @@ def _checked(
         "hash": one.record.hash,
         "drift": [asdict(difference) for difference in wrong],
         "vulnerabilities": [asdict(known) for known in looked.found],
+        "missing_programs": missing,
         "vulnerabilities_not_checked": looked.not_checked,
         "jobs": pinning,
     }
@@ -187,6 +194,19 @@ def _pinned() -> dict[str, list[str]]:
     except NotFound as error:
         click.echo(f"respawn: {error.message}: no environment is taken as pinned by a job", err=True)
         return {}
+
+
+def _pinned_in_service() -> dict[str, list[str]]:
+    """Return the hashes that jobs of the service pin, as far as the caller may see them."""
+    from respawn_jobs.cli.common.service_connection import connection
+
+    found: dict[str, set[str]] = {}
+    with connection() as connected:
+        for job in connected.service.jobs():
+            for version in connected.service.versions(job.id):
+                if version.lock is not None:
+                    found.setdefault(version.lock, set()).add(job.ref)
+    return {lock: sorted(jobs) for lock, jobs in found.items()}
 
 
 COMMANDS = (check, remove, gc)
