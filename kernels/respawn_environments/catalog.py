@@ -234,13 +234,6 @@ def mark_used(directory: Path) -> None:
         (directory / _USED).touch()
 
 
-def note_start(program: str) -> None:
-    """Note that a kernel is started by a program, where that is the interpreter of an environment."""
-    directory = Path(program).absolute().parent.parent
-    if was_complete(directory):
-        mark_used(directory)
-
-
 def hash_of_kernelspec(directory: Path) -> str | None:
     """Return the hash of the environment that a kernelspec of ours starts; None for any other."""
     try:

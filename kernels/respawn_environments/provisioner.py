@@ -22,7 +22,7 @@ from jupyter_client.multikernelmanager import MultiKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Bool
 
-from respawn_environments import catalog, private_sockets
+from respawn_environments import private_sockets
 from respawn_environments.kernel_variables import PLACES, kernel_environment
 from respawn_environments.kernelspecs import PROVISIONER
 from respawn_environments.warm.warm_kernels import is_ipykernel, preloaded, warm_kernels
@@ -56,7 +56,6 @@ class RespawnProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Bring a kernel up, warm or plainly; see `LocalProvisioner`."""
-        catalog.note_start(cmd[0])
         if self.warm and _serves_many(self.parent):
             warm_kernels.enable()
             asyncio.get_running_loop().call_later(_NEXT_SECONDS, warm_kernels.prepare)

@@ -22,19 +22,12 @@ def entry_point(directory: Path) -> Path:
     return directory
 
 
-def kernelspec(directory: Path, name: str, python: str = sys.executable, **ours: object) -> Path:
-    """Write a kernelspec as `respawn kernels build` does; return the directory for `JUPYTER_PATH`.
-
-    Args:
-        directory: where it goes.
-        name: the kernel's name.
-        python: the interpreter that it starts.
-        ours: more of what it says of its environment.
-    """
+def kernelspec(directory: Path, name: str, **ours: object) -> Path:
+    """Write a kernelspec as `respawn kernels build` does; return the directory for `JUPYTER_PATH`."""
     place = directory / "kernels" / name
     place.mkdir(parents=True)
     spec = {
-        "argv": [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         "display_name": name,
         "language": "python",
         "interrupt_mode": "signal",

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import socket
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +25,6 @@ from respawn_environments.warm.warm_kernels import WarmKernels
 from respawn_server.kernel import Kernels
 from support.jupyter import Jupyter, running_jupyter
 from support.notebooks import notebook, printed_by, text
-from support.played_environments import played
 from support.processes import runs
 from support.provisioners import entry_point, kernelspec
 from support.waiting import wait_for
@@ -183,26 +181,6 @@ def test_a_persons_server_has_its_second_kernel_from_a_zygote(tmp_path: Path) ->
         "the end of all processes",
     )
     assert not [place for place in places if place.exists()]
-
-
-def test_a_build_is_noted_as_used_when_a_kernel_starts_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    build = played(tmp_path / "envs", "test", "a")
-    for name in ("lib", "pyvenv.cfg"):  # this process's own packages
-        (build.directory / name).symlink_to(Path(sys.prefix) / name)
-    build.python.unlink()
-    build.python.symlink_to(sys.executable)
-    place = kernelspec(tmp_path / "jupyter", KERNEL, python=str(build.python))
-    monkeypatch.setenv("JUPYTER_PATH", str(place))
-    monkeypatch.syspath_prepend(str(entry_point(tmp_path / "plugin")))
-    assert build.last_used is None
-    (tmp_path / "one.ipynb").write_text(text(notebook("import sys\nprint(sys.prefix)")))
-    executed = papermill.execute_notebook(
-        tmp_path / "one.ipynb", tmp_path / "out.ipynb", kernel_name=KERNEL, progress_bar=False
-    )
-    assert printed_by(executed.cells[-1]).strip() == str(build.directory)
-    assert build.last_used is not None
 
 
 def test_papermill_runs_over_private_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
