@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
@@ -102,8 +103,9 @@ class PromoteHandler(RespawnHandler):
     async def post(self) -> None:
         """Answer `{"version", "new", "schedule", "url", "proposal"}`.
 
-        `new` is false for a version that was current. `proposal` is the environment.toml that was written for
-        packages beside the lock which the person left out knowingly; null where there is none.
+        `new` is false for a version that was current. `proposal` is the environment.toml (`path` and `text`)
+        that was written for packages beside the lock which the person left out knowingly; null where there is
+        none.
         """
         body: PromoteBody = read_body(PromoteBody, self.body())
         promotion = await _promotion(self, body, fresh=True)
@@ -120,7 +122,7 @@ class PromoteHandler(RespawnHandler):
             "new": version.number != body.seen,
             "schedule": schedule.model_dump(mode="json") if schedule else None,
             "url": f"{self.shared.pages}/jobs/{version.job}" if self.shared.pages else None,
-            "proposal": proposed,
+            "proposal": asdict(proposed) if proposed else None,
         }
         self.answer(document, status=201)
 

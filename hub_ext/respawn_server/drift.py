@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from respawn_environments.errors import KernelEnvironmentError
@@ -22,6 +23,14 @@ logger = logging.getLogger(__name__)
 _ASK_SECONDS = 60.0
 _REMEMBERED_SECONDS = 60.0
 _MAX_SENT, _MAX_LENGTH = 100, 1000
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An environment.toml that was written for what a kernel has beside its lock."""
+
+    path: str
+    text: str
 
 
 class DriftLooks:
@@ -64,8 +73,8 @@ class DriftLooks:
         self._last = path, name, time.monotonic(), found
         return found
 
-    async def propose(self, path: str, text: str, directory: str, job: str) -> str | None:
-        """Write what a notebook's kernel has as the environment.toml of another environment; return its path.
+    async def propose(self, path: str, text: str, directory: str, job: str) -> Proposal | None:
+        """Write what a notebook's kernel has as the environment.toml of another environment, and return it.
 
         Nothing is written over one that is there, nor where the kernel cannot say what it has.
 
@@ -85,7 +94,7 @@ class DriftLooks:
         except OSError as error:
             logger.warning("respawn: %s cannot be written: %s", wanted, error)
             return None
-        return str(wanted)
+        return Proposal(str(wanted), proposed)
 
     async def _proposed(self, path: str, text: str) -> str | None:
         asked = await self._asked(path, PROPOSE)

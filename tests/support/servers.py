@@ -78,8 +78,8 @@ def fail(
     return finished(hub, service.run(RunRequest(job=f"user/ada/{name}")).id)
 
 
-def finished(hub: RunningHub, run: str) -> Run:
-    """Wait until a run is final."""
+def finished(hub: RunningHub, run: str, timeout: float = 90) -> Run:
+    """Wait until a run is final, for so many seconds at most."""
     service = hub.service("ada")
-    wait_for(lambda: service.show(run).run.state.final, 90, f"the end of {run}")
+    wait_for(lambda: service.show(run).run.state.final, timeout, f"the end of {run}")
     return service.show(run).run

@@ -44,7 +44,7 @@ class KnownBuild:
     main: tuple[str, ...]
     """The names of those that environment.toml asked for."""
     warm: bool
-    """Whether a process here has its imports done, to fork kernels."""
+    """Whether a process here imports ahead, to fork kernels."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def _builds(roots: Iterable[Path]) -> list[BuiltEnvironment]:
 
 
 def _warm(directories: Iterable[Path]) -> set[Path]:
-    """Return in which environments a process waits with its imports done; none without /proc."""
+    """Return in which environments a process imports ahead, to fork kernels; none without /proc."""
     by_prefix = {os.fsencode(directory) + b"/": directory for directory in directories}
     found: set[Path] = set()
     with suppress(OSError):

@@ -63,7 +63,7 @@ class EnvironmentBuild(Model):
     here: bool
     """Whether it is on the service's machine. One that is not is known by what pins it alone."""
     warm: bool = False
-    """Whether a process there has its imports done, to fork kernels."""
+    """Whether a process there imports ahead, to fork kernels."""
     python: str | None = None
     """All of the version, such as `3.13.1`."""
     respawn: str | None = None

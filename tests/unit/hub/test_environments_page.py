@@ -146,7 +146,7 @@ def test_a_machine_without_builds_says_how_one_is_made(
     assert "respawn kernels build science" in page
 
 
-def test_a_build_whose_process_has_its_imports_done_is_warm(machine: Path) -> None:
+def test_a_build_of_which_a_process_imports_ahead_is_warm(machine: Path) -> None:
     place = machine / "envs" / f"science-{NEWER * 12}" / "bin" / "python"
     place.unlink()
     place.symlink_to(sys.executable)

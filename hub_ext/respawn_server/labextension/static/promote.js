@@ -147,7 +147,18 @@ function promotion(api, info, path) {
   };
 }
 
-async function promoted(lab, api, info, { version, schedule, url, job, saved }) {
+/** The environment.toml that was written for what the kernel has beside its lock, and what to do with it. */
+function proposed({ path, text }) {
+  return element(
+    "section",
+    { class: "respawn-proposal", "aria-label": "Proposed environment" },
+    element("p", {}, "What the kernel has beside its lock is not in the job's runs. An environment with it was written as a proposal to ", element("code", {}, path), "."),
+    element("details", {}, element("summary", {}, "environment.toml"), element("pre", { tabindex: "0" }, text)),
+    element("p", {}, "Look through it, then lock and build it, and promote the notebook with its kernel."),
+  );
+}
+
+async function promoted(lab, api, info, { version, schedule, url, job, saved, proposal }) {
   const what = saved === null ? ` has version ${version.number}.` : `: version ${version.number} has this notebook already; ${saved}.`;
   const when = schedule ? ` It runs at ${schedule.cron} (${schedule.tz}).` : "";
   const node = element(
@@ -155,6 +166,7 @@ async function promoted(lab, api, info, { version, schedule, url, job, saved }) 
     { class: "respawn-body" },
     element("p", {}, element("strong", {}, job), what, when),
     url ? element("p", {}, pageLink(url, "Open the job's page", { class: "respawn-open-job" })) : null,
+    proposal ? proposed(proposal) : null,
     runNow(api, { job: version.job, version: version.number, parameters: info.parameters }),
   );
   await ask(lab, { title: saved === null ? "Promoted" : "Saved", node, accept: null });
