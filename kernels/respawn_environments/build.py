@@ -38,6 +38,7 @@ from respawn_environments.lockfile import environment_hash, lock_hash, made_of, 
 from respawn_environments.own_wheel import OwnWheel
 from respawn_environments.programs import Progress
 from respawn_environments.shown.icons import icon
+from respawn_environments.warm.preload_check import Preloadable, preloadable
 from respawn_kernels import hash_seed
 from respawn_kernels.counting import how_many
 from respawn_kernels.digest import write_whole
@@ -64,6 +65,8 @@ class KernelEnvironment:
     directory: Path
     python: Path
     kernelspec: Path
+    not_preloaded: dict[str, str]
+    """Why modules of its `preload` list are left to the kernels."""
 
     @property
     def kernel(self) -> str:
@@ -110,7 +113,8 @@ def create(
 
     Raises:
         EnvironmentDiffers: what was installed is not what the lock names.
-        EnvironmentFailed: venv, uv or pip failed; what was half made is removed.
+        EnvironmentFailed: venv, uv or pip failed; what was half made is removed. Or a module that is to be
+            preloaded cannot be imported; the kernel is as it was.
         EnvironmentMissing: there is no lock.
         InvalidEnvironment: the lock is not one, or not that of this environment.toml, or the Python that is
             named is not among those that it allows.
@@ -126,10 +130,12 @@ def create(
         built = _built_on_first(recipe, _candidates(source, python), progress)
     else:
         progress(f"environment {built.directory.name} is ready")
-    kernelspec = _install_kernelspec(source, built, prefix)
-    progress(f"kernel respawn-{source.name} is installed")
+    preload = preloadable(source, built, progress)
+    kernelspec = _install_kernelspec(source, built, prefix, preload)
+    for line in (f"kernel respawn-{source.name} is installed", *preload.lines):
+        progress(line)
     return KernelEnvironment(
-        source.name, built.record.hash, built.minor, built.directory, built.python, kernelspec
+        source.name, built.record.hash, built.minor, built.directory, built.python, kernelspec, preload.unfit
     )
 
 
@@ -312,12 +318,15 @@ def _kernelspec(name: str, prefix: Path) -> Path:
     return prefix.absolute() / "share" / "jupyter" / "kernels" / f"respawn-{name}"
 
 
-def _install_kernelspec(source: EnvironmentSource, built: BuiltEnvironment, prefix: Path) -> Path:
+def _install_kernelspec(
+    source: EnvironmentSource, built: BuiltEnvironment, prefix: Path, preload: Preloadable
+) -> Path:
     definition, digest = source.definition, built.record.hash
     asked = {
         "resources": definition.resources.model_dump(mode="json", exclude_none=True),
         "labels": definition.labels,
-        "preload": definition.preload,
+        "preload": preload.fit,
+        "not_preloaded": preload.unfit,
         "description": definition.description,
         "system_packages": definition.system_packages,
     }

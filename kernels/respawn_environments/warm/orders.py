@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -52,6 +53,17 @@ class Answer:
     """Of the kernel."""
     problem: str | None = None
     """Why there is none."""
+    module: str | None = None
+    """Whose import is to blame for that, where it is that of one."""
+    failed: bool = False
+    """Whether that import failed; else it has started what a fork does not bear."""
+
+
+@dataclass(frozen=True)
+class Importing:
+    """What a zygote says on its way, before its first answer: which module it is about to import."""
+
+    importing: str
 
 
 def tell(end: socket.socket, message: Order | Check | Answer, descriptors: Sequence[int] = ()) -> None:
@@ -66,6 +78,17 @@ def tell(end: socket.socket, message: Order | Check | Answer, descriptors: Seque
         OSError: Nobody hears.
     """
     socket.send_fds(end, [json.dumps(asdict(message)).encode()], descriptors)
+
+
+def mention(end: socket.socket, message: Importing) -> None:
+    """Say something that may be lost: nobody is waited for.
+
+    Args:
+        end: One end of the pair.
+        message: What to say.
+    """
+    with suppress(OSError):
+        end.send(json.dumps(asdict(message)).encode(), socket.MSG_DONTWAIT)
 
 
 def hear(end: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:

@@ -33,7 +33,8 @@ _PARENT = "JPY_PARENT_PID"
 """By it a kernel watches its parent: jupyter_client sets it beside all other variables."""
 _OF_ONE_KERNEL = frozenset({_PARENT, "JPY_SESSION_NAME"})
 """Variables that differ from kernel to kernel, and that nothing reads while it is imported."""
-_IMPORTS = ("respawn_kernels.agent", "respawn")
+IMPORTS = ("respawn_kernels.agent", "respawn")
+"""What every zygote imports beside ipykernel."""
 _MAX_ZYGOTES = 3
 _MAX_FORKS = 200
 """What one zygote forks at most: a kernel of a new process now and then shows what only such ones have."""
@@ -197,7 +198,7 @@ class WarmKernels:
         try:
             # ipykernel reads the parent's id when it is imported, and so it must be there.
             environment = {**dict(want.environment), _PARENT: str(os.getpid())}
-            zygote = ZygoteProcess(want.interpreter, environment, _IMPORTS, want.preload)
+            zygote = ZygoteProcess(want.interpreter, environment, IMPORTS, want.preload)
             self._zygotes[want] = zygote
             self._started(zygote.pid)
         except OSError as error:

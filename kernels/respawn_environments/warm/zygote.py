@@ -26,9 +26,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from respawn_environments.warm.fork_safety import Unfit, check_threads
+from respawn_environments.warm.fork_safety import StartedByImports, Unfit, check_pools
 from respawn_environments.warm.hidden_modules import HiddenModules
-from respawn_environments.warm.orders import TAKE, Answer, Order, hear, tell
+from respawn_environments.warm.orders import TAKE, Answer, Importing, Order, hear, mention, tell
 from respawn_environments.warm.rehearsal import modules_of_a_start
 from respawn_environments.warm.surroundings import surroundings_of_kernels
 from respawn_kernels.host.forking import die_with
@@ -203,32 +203,52 @@ def _files(modules: Iterable[ModuleType]) -> Iterator[tuple[str, tuple[int, int]
             yield entry, _mark(entry)
 
 
-def _imported(names: Sequence[str], hidden_names: Sequence[str]) -> HiddenModules:
-    """Import all that is wanted; return what is hidden. Raises `Unfit`, and what an import raises."""
+def _imported(names: Sequence[str], hidden_names: Sequence[str], end: socket.socket) -> HiddenModules:
+    """Import all that is wanted, and say which module comes next; return what is hidden. Raises `Unfit`."""
+    started = StartedByImports()
     for name in (*_IMPORTS, *names):
-        importlib.import_module(name)
-    rehearsed = modules_of_a_start()
-    for name in rehearsed.modules:
-        with suppress(ImportError):  # made by other ways than an import
+        with _import(name, end), started.noted():
             importlib.import_module(name)
+        started.check(name)
+    rehearsed = modules_of_a_start()
+    with started.noted():
+        for name in rehearsed.modules:
+            with suppress(ImportError):  # made by other ways than an import
+                importlib.import_module(name)
     if importlib.util.find_spec(LAUNCHER) is None:
         raise Unfit(f"there is no module {LAUNCHER}")
-    check_threads("ipykernel", [])
+    started.check("ipykernel")
     with surroundings_of_kernels():
-        hidden = _hidden(rehearsed.magics, hidden_names)
+        hidden = _hidden(rehearsed.magics, hidden_names, started, end)
     _prepare_sessions(hidden)
     return hidden
 
 
-def _hidden(magics: Iterable[str], names: Iterable[str]) -> HiddenModules:
-    hidden = HiddenModules()
+def _hidden(
+    magics: Iterable[str], names: Iterable[str], started: StartedByImports, end: socket.socket
+) -> HiddenModules:
+    hidden, brought_by = HiddenModules(), dict[str, str]()
     for name in magics:
-        with suppress(ImportError):
+        with suppress(ImportError), started.noted():
             hidden.load([name])
     for name in names:
-        hidden.load([name])
-        check_threads(name, list(hidden.modules))
+        with _import(name, end), started.noted():
+            hidden.load([name])
+        started.check(name)
+        brought_by = {**dict.fromkeys(hidden.modules, name), **brought_by}
+    check_pools(brought_by)
     return hidden
+
+
+@contextmanager
+def _import(name: str, end: socket.socket) -> Iterator[None]:
+    """Say which module is imported, for its import may end the process. Raises `Unfit` when it fails."""
+    mention(end, Importing(name))
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # an import may raise anything
+        why = f"the import of {name} fails: {type(error).__name__}: {error}"
+        raise Unfit(why, name, failed=True) from error
 
 
 def _prepare_sessions(hidden: HiddenModules) -> None:
@@ -251,16 +271,18 @@ def main(arguments: list[str]) -> Kernel | None:
         del sys.path[0]
     try:
         names, hidden_names = _split(arguments[2:])
-        hidden, problem = _imported(names, hidden_names), None
+        hidden = _imported(names, hidden_names, end)
     except Unfit as error:
-        hidden, problem = HiddenModules(), str(error)
-    except Exception as error:  # noqa: BLE001  an import may raise anything
-        hidden, problem = HiddenModules(), f"{type(error).__name__}: {error}"
+        tell(end, Answer(problem=str(error), module=error.module, failed=error.failed))
+        return None
+    except Exception as error:  # noqa: BLE001  whoever asked is told, whatever it was
+        tell(end, Answer(problem=f"{type(error).__name__}: {error}"))
+        return None
     zygote = Zygote(end, initial, hidden)
     gc.collect()
     gc.freeze()  # a collection in a kernel would otherwise write to, and so copy, every page of objects
-    tell(end, Answer(problem=problem))
-    return zygote.serve() if problem is None else None
+    tell(end, Answer())
+    return zygote.serve()
 
 
 if __name__ == "__main__":

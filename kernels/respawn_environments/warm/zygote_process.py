@@ -33,6 +33,18 @@ class StillImporting(NotWarm):
 class NeverWarm(NotWarm):
     """No kernel will come from such a zygote: its imports failed, or started what a fork does not bear."""
 
+    def __init__(self, message: str, module: str | None = None, *, failed: bool = False) -> None:
+        """Make the error.
+
+        Args:
+            message: Why, in words.
+            module: The module whose import is to blame; None where that is not known.
+            failed: Whether the import failed, or ended the process; else it has started something.
+        """
+        super().__init__(message)
+        self.module = module
+        self.failed = failed
+
 
 class ZygoteProcess:
     """One zygote, of one interpreter with one set of variables."""
@@ -59,6 +71,8 @@ class ZygoteProcess:
         self._end.settimeout(_ANSWER_SECONDS)
         self._one_at_a_time = threading.Lock()
         self._ready: bool | None = None
+        self._importing: str | None = None
+        """Which module it said last that it imports."""
         self.forked = 0
         """How many kernels have come from it."""
         command = [*interpreter, "-m", MODULE, str(other.fileno()), str(os.getpid()), *imports, "--", *hidden]
@@ -142,25 +156,67 @@ class ZygoteProcess:
         """Whether it can fork now. Raises `NeverWarm` when its imports failed."""
         return self._is_ready()
 
+    @property
+    def importing(self) -> str | None:
+        """The module that it said last that it imports; None where it has said nothing."""
+        return self._importing
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until its imports are done, for so long at most; tells whether they are.
+
+        Args:
+            seconds: How long.
+
+        Raises:
+            NeverWarm: They failed.
+        """
+        give_up = time.monotonic() + seconds
+        while not self._is_ready():
+            left = give_up - time.monotonic()
+            if left <= 0 or not _readable(self._end.fileno(), left):
+                return False
+        return True
+
     def _is_ready(self) -> bool:
         """Return whether its imports are done. Raises `NeverWarm` when they failed."""
-        if self._ready is None:
+        while self._ready is None:
             if not _readable(self._end.fileno(), 0.0):
                 return False
             try:
-                problem = _answer(self._end, 0.0)["problem"]
+                fields = _answer(self._end, 0.0)
             except NotWarm as error:
-                raise NeverWarm(str(error)) from error
-            if problem is not None:
-                raise NeverWarm(str(problem))
+                raise self._ended(error) from error
+            if "importing" in fields:
+                self._importing = str(fields["importing"])
+                continue
+            if fields["problem"] is not None:
+                raise NeverWarm(str(fields["problem"]), fields["module"], failed=fields["failed"])
             self._ready = True
         return self._ready
 
+    def _ended(self, error: NotWarm) -> NeverWarm:
+        """Return how it ended on its way, in words; `close` reaps it, so that its number stays its own."""
+        if self._importing is None:
+            return NeverWarm(str(error))
+        name, pidfd = self._importing, os.pidfd_open(self.pid)
+        try:
+            ended = _readable(pidfd, _ANSWER_SECONDS)
+        finally:
+            os.close(pidfd)
+        end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT) if ended else None
+        if end is None:
+            how = "closes the socket by which it would answer"
+        elif end.si_code == os.CLD_EXITED:
+            how = f"ends the process with status {end.si_status}"
+        else:
+            how = f"ends the process by {signal.Signals(end.si_status).name}"
+        return NeverWarm(f"the import of {name} {how}", name, failed=True)
+
     def close(self) -> None:
-        """End it; the kernels that came from it go on."""
+        """End it, with what its imports have started; the kernels that came from it go on."""
         self._end.close()
         with suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)  # a kernel has a session of its own before it is taken
         self._process.wait()
 
 

@@ -98,7 +98,7 @@ class ControlGroup(ABC):
 
     @abstractmethod
     def memory_peak(self) -> int:
-        """Return the most bytes that were counted for it, cached files among them."""
+        """Return the most bytes that were counted for it, cached files too; 0 where nothing tells it."""
 
     def refused_forks(self) -> int:
         """Return how often a process or thread was refused for its limit of them."""
@@ -152,7 +152,10 @@ class _VersionTwo(ControlGroup):
         return _counted(self._places["memory"] / "memory.events", "oom_kill")
 
     def memory_peak(self) -> int:
-        return int((self._places["memory"] / "memory.peak").read_text())
+        try:
+            return int((self._places["memory"] / "memory.peak").read_text())
+        except FileNotFoundError:  # Linux before 5.19
+            return 0
 
 
 def make_group(

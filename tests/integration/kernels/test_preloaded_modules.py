@@ -125,7 +125,7 @@ def test_an_import_that_starts_threads_of_unknown_kind_is_named(tmp_path: Path) 
     )
     zygote = ZygoteProcess([sys.executable], with_path(tmp_path), [], ["json", "pool"])
     try:
-        with pytest.raises(NotWarm, match="the import of pool has started 1 threads"):
+        with pytest.raises(NotWarm, match=r"the import of pool has started 1 thread$"):
             wait_for(zygote._is_ready, 60, "the zygote's imports")
     finally:
         zygote.close()

@@ -96,7 +96,7 @@ def engines(spark: dict[str, Any]) -> list[str]:
 def test_a_notebook_on_spark_fails_is_debugged_and_resumed(spark: dict[str, Any], work: Path) -> None:
     Path("sales.ipynb").write_text(text(notebook(*CELLS, kernel="respawn-spark")))
     Path("fixed.ipynb").write_text(text(notebook(*FIXED, kernel="respawn-spark")))
-    tags = dict.fromkeys((1, 2), ["respawn:always"])
+    tags = {cell: ["respawn:always"] for cell in (1, 2)}
     Path("tagged.ipynb").write_text(text(notebook(*FIXED, kernel="respawn-spark", tags=tags)))
     failed = ran(PYTHON, "run", "sales.ipynb", status=1)
     assert failed["error"]["value"] == "'eve'"

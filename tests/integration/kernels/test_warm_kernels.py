@@ -264,10 +264,10 @@ def test_an_interpreter_without_respawn_is_asked_once(warm: WarmKernels, tmp_pat
     [
         (
             "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()",
-            "1 threads",
+            "the import of odd has started 1 thread",
         ),
-        ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("import os; os._exit(7)", "the zygote is gone"),
+        ("1 / 0", "the import of odd fails: ZeroDivisionError: division by zero"),
+        ("import os; os._exit(7)", "the import of odd ends the process with status 7"),
     ],
 )
 def test_imports_that_no_fork_bears_are_named(tmp_path: Path, source: str, why: str) -> None:

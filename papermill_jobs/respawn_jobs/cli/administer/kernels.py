@@ -110,13 +110,14 @@ def build(name: str, images: Path, root: Path, prefix: Path, python: str | None,
             progress=shown_progress(as_json),
         )
     if as_json:
-        document = {
+        document: dict[str, Any] = {
             "kernel": made.kernel,
             "hash": made.lock,
             "python": made.version,
             "directory": str(made.directory),
         }
-        printing.document({**document, "kernelspec": str(made.kernelspec)})
+        document |= {"kernelspec": str(made.kernelspec), "not_preloaded": made.not_preloaded}
+        printing.document(document)
     return 0
 
 
