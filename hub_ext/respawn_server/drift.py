@@ -12,6 +12,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from respawn_environments.errors import KernelEnvironmentError
 from respawn_environments.kernel_drift import ASK, PROPOSE, RunningKernel, build_of, drift_of_kernel, proposal
@@ -43,6 +44,8 @@ class DriftLooks:
     def __init__(self, kernels: Kernels) -> None:
         self._kernels = kernels
         self._last: tuple[str, str | None, float, list[str]] | None = None
+        """The notebook's path, its kernel, when the look began, and what was found."""
+        self._looking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def look(self, path: str, text: str, *, fresh: bool) -> list[str]:
         """Return in what the kernel of a notebook is unlike the lock of its build, a sentence each.
@@ -50,27 +53,31 @@ class DriftLooks:
         Args:
             path: the notebook's path below the server's root.
             text: the notebook.
-            fresh: whether a look of the last minute does not do.
+            fresh: whether a look of the last minute does not do: then it is one that begins from now on.
         """
-        name = _kernel(text)
-        last, now = self._last, time.monotonic()
-        if (
-            not fresh
-            and last is not None
-            and last[:2] == (path, name)
-            and now - last[2] < _REMEMBERED_SECONDS
-        ):
-            return last[3]
+        named, asked = _kernel(text), time.monotonic()
+        # One at a time for each notebook: each would hold its kernel up, and all say the same.
+        async with self._looking.setdefault(path, asyncio.Lock()):
+            last = self._last
+            oldest = asked if fresh else asked - _REMEMBERED_SECONDS
+            if last is not None and last[:2] == (path, named) and last[2] >= oldest:
+                return last[3]
+            begun = time.monotonic()
+            found = await self._look(path, named)
+            self._last = path, named, begun, found
+            return found
+
+    async def _look(self, path: str, named: str | None) -> list[str]:
+        name = kernel_of(named) if named else None
         spec = await self._kernels.spec(name) if name else None
         found: list[str] = []
         if spec is not None and await asyncio.to_thread(build_of, spec) is not None:
             running = await self._running(path)
             try:
-                drift = await asyncio.to_thread(drift_of_kernel, spec, running)
+                drift = await asyncio.to_thread(drift_of_kernel, spec, running, chosen=named)
                 found = [one.message[:_MAX_LENGTH] for one in drift][:_MAX_SENT]
             except (KernelEnvironmentError, OSError) as error:
                 found = [f"the build of {name} cannot be compared with its lock: {error}"[:_MAX_LENGTH]]
-        self._last = path, name, time.monotonic(), found
         return found
 
     async def propose(self, path: str, text: str, directory: str, job: str) -> Proposal | None:
@@ -100,7 +107,7 @@ class DriftLooks:
         asked = await self._asked(path, PROPOSE)
         if asked is not None:
             return asked
-        spec = await self._kernels.spec(_kernel(text) or "")
+        spec = await self._kernels.spec(kernel_of(_kernel(text) or ""))
         built = build_of(spec) if spec is not None else None
         try:
             return await asyncio.to_thread(proposal, built.python) if built is not None else None
@@ -126,9 +133,9 @@ class DriftLooks:
 
 
 def _kernel(text: str) -> str | None:
-    """Return the kernel that a notebook names."""
+    """Return the kernel that a notebook names, which may be one that is pinned to a build."""
     try:
         named = json.loads(text)["metadata"]["kernelspec"]["name"]
     except (LookupError, TypeError, ValueError):
         return None
-    return kernel_of(str(named)) if named else None
+    return str(named) if named else None

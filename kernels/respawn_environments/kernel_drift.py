@@ -17,6 +17,7 @@ from respawn_environments import catalog
 from respawn_environments.catalog import SHORT, BuiltEnvironment
 from respawn_environments.drift import Drift, DriftKind, drift, installed_in
 from respawn_environments.errors import EnvironmentFailed
+from respawn_environments.pins import kernel_of
 from respawn_kernels.host.installed import InstalledPackage, InstalledPackages
 
 ASK = """(lambda load: load('json').dumps([
@@ -59,12 +60,15 @@ def build_of(spec: Mapping[str, Any]) -> BuiltEnvironment | None:
     return built if built is not None and built.record.hash == ours.get("lock") else None
 
 
-def drift_of_kernel(spec: Mapping[str, Any], running: RunningKernel | None = None) -> list[Drift]:
-    """Return in what a kernel is unlike the lock of its build; nothing for one that is of no build.
+def drift_of_kernel(
+    spec: Mapping[str, Any], running: RunningKernel | None = None, *, chosen: str | None = None
+) -> list[Drift]:
+    """Return in what a kernel is unlike the lock of its build; nothing where a job would have no build.
 
     Args:
-        spec: the contents of its kernel.json.
+        spec: the contents of the kernel.json that a job would use.
         running: what the notebook's kernel said of itself; None to compare the build's directory.
+        chosen: the kernel's name in the notebook, which may be that of one pinned build.
 
     Raises:
         EnvironmentFailed: the build's interpreter cannot be started.
@@ -78,13 +82,19 @@ def drift_of_kernel(spec: Mapping[str, Any], running: RunningKernel | None = Non
     other = []
     if running is not None and running.prefix.resolve() != built.directory.resolve():
         before = catalog.read(running.prefix)
-        if before is None:
-            return []  # the notebook's kernel is another one than the job will use
+        where = (
+            f"in build {before.record.hash[:SHORT]}" if before else f"in {running.prefix}, which is no build"
+        )
+        # A name that is pinned to a build starts that one again and again.
+        again = before is not None and (chosen is None or kernel_of(chosen) == chosen)
+        shown = spec.get("display_name") or built.record.display_name
         message = (
-            f"the notebook's kernel runs in build {before.record.hash[:SHORT]}, and the job would pin "
-            f"{built.record.hash[:SHORT]}: restart the kernel"
+            f"the notebook's kernel runs {where}, and the job would pin {built.record.hash[:SHORT]}: "
+            f"{'restart the kernel' if again else f'choose the kernel {shown!r} in its place'}"
         )
         other.append(Drift(DriftKind.VERSION, built.record.name, message))
+        if before is None:
+            return other  # what it has says nothing of the build
         built = before
     record = built.record
     return [*other, *drift(built.lock, found, own_version=record.own_version, records=record.records)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import suppress
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -95,17 +96,14 @@ async def go_on(
 
     def answer() -> Response:
         given = given_parameters(form, _declared(service, service.show(run).run)) if way == "resume" else {}
-        request = ResumeRequest(
-            notebook=_notebook(form, upload),
-            parameters=given,
-            rerun_once=form.get("rerun_once") == "yes",
-            rerun_producers=form.get("rerun_producers") == "yes",
-            load_imported=form.get("load_imported") == "yes",
-            agreed=["break_triggers"] if form.get("break_triggers") == "yes" and not uploaded else [],
-            strict=form.get("strict") == "yes" if "planned" in form else None,
-            scratch=[] if uploaded else _scratch(form),
-            memory_bytes=_memory(form),
-            revision=seen(form).revision,
+        request = _chosen(form, uploaded is not None).model_copy(
+            update={
+                "notebook": _notebook(form, upload),
+                "parameters": given,
+                "scratch": [] if uploaded else _scratch(form),
+                "memory_bytes": _memory(form),
+                "revision": seen(form).revision,
+            }
         )
         # What was just uploaded or changed is planned first, whichever button sent it.
         strict = form.get("strict") or "no"
@@ -128,12 +126,36 @@ async def go_on(
     try:
         return await run_in_threadpool(answer)
     except InvalidInput as error:
-        if "parameter" in error.fields and not uploaded:
-            return await run_in_threadpool(planned, ResumeRequest(notebook=_notebook(form, None)), error)
+        chosen = _chosen(form, uploaded is not None)
+        if {"parameter", "setting"} & error.fields.keys() and not uploaded:
+            kept: dict[str, Any] = {"notebook": _notebook(form, None), "scratch": _scratch(form)}
+            if "setting" in error.fields:
+                kept["memory_bytes"] = None
+            return await run_in_threadpool(planned, chosen.model_copy(update=kept), error)
         # The form comes back without the notebook that cannot be used, so that another can be chosen.
         name = f"{uploaded.filename}: " if uploaded else ""
         problem = InvalidInput(f"{name}{error.message}", **error.fields)
-        return await run_in_threadpool(planned, ResumeRequest(), problem)
+        return await run_in_threadpool(planned, chosen, problem)
+
+
+def _chosen(form: FormData, uploaded: bool) -> ResumeRequest:
+    """Return what was agreed to and chosen besides the notebook; a memory limit that cannot be is left out.
+
+    Args:
+        form: the sent form.
+        uploaded: whether a notebook came with it; what was agreed to on triggers was for another one then.
+    """
+    memory = None
+    with suppress(InvalidInput):
+        memory = _memory(form)
+    return ResumeRequest(
+        rerun_once=form.get("rerun_once") == "yes",
+        rerun_producers=form.get("rerun_producers") == "yes",
+        load_imported=form.get("load_imported") == "yes",
+        agreed=["break_triggers"] if form.get("break_triggers") == "yes" and not uploaded else [],
+        strict=form.get("strict") == "yes" if "planned" in form else None,
+        memory_bytes=memory,
+    )
 
 
 def _declared(service: Service, run: Run) -> list[Parameter]:
@@ -151,7 +173,9 @@ def _memory(form: FormData) -> int | None:
     """Return the memory limit that was chosen; None for that of the job. Raises `InvalidInput`."""
     given = str(form.get("memory_bytes", ""))
     if given and not (given.isdecimal() and MIN_MEMORY_BYTES <= int(given) <= LARGEST):
-        raise InvalidInput(f"a memory limit is {how_large(MIN_MEMORY_BYTES)} or more")
+        raise InvalidInput(
+            f"a memory limit is {how_large(MIN_MEMORY_BYTES)} or more", setting="memory_limit_bytes"
+        )
     return int(given) if given else None
 
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
+from respawn_hub.pages.parameter_fields import FIELD
 from respawn_hub.pages.setting_words import words
 from respawn_jobs.access import Actor
 from respawn_jobs.api.runner_protocol import Outcome
@@ -87,6 +89,39 @@ def test_a_resume_that_cannot_start_yet_keeps_the_memory_that_was_chosen(ledger,
     page = signed_in(ledger, tmp_path).ask("POST", f"/services/respawn/runs/{run}/resume", form=fields).text
     assert f'name="memory_bytes" value="{800 * MIB}"' in page
     assert "Its memory limit will be 800 MiB." in page
+
+
+def test_what_was_chosen_and_agreed_to_stays_when_an_input_is_refused(ledger, tmp_path):
+    ada = ledger.as_actor(Actor.owner("ada"))
+    first = new_code_cell("n: int = 1", metadata={"tags": ["parameters"]})
+    source = text(new_notebook(cells=[first, new_code_cell("b = n")], metadata=notebook("x").metadata))
+    ada.promote(Promotion(name="report", notebook=source, settings=SETTINGS))
+    run = ada.run(RunRequest(job="report")).id
+    short_of_memory(ledger, run)
+    fields = {
+        "memory_bytes": str(800 * MIB),
+        "strict": "yes",
+        "planned": "",
+        f"{FIELD}n": "not a number",
+        "button": "start",
+    }
+    answer = signed_in(ledger, tmp_path).ask("POST", f"/services/respawn/runs/{run}/resume", form=fields)
+    assert answer.status_code == 422
+    assert f'name="memory_bytes" value="{800 * MIB}"' in answer.text
+    box = re.search(r'<input[^>]*name="strict"[^>]*>', answer.text)
+    assert box is not None
+    assert "checked" in box[0]
+
+
+def test_a_limit_above_the_deployments_is_refused_on_the_page(ledger, tmp_path):
+    run = promoted(ledger)
+    short_of_memory(ledger, run)
+    ledger.set_kernel_limits(KernelLimits(), KernelLimits(memory_bytes=600 * MIB))
+    fields = {"memory_bytes": str(800 * MIB), "button": "start"}
+    answer = signed_in(ledger, tmp_path).ask("POST", f"/services/respawn/runs/{run}/resume", form=fields)
+    assert answer.status_code == 422
+    assert "kernels of this deployment may have 600 MiB at most" in answer.text
+    assert 'name="memory_bytes"' not in answer.text
 
 
 @pytest.mark.parametrize("given", ["no number", "-1", "1024", str(2**60)])

@@ -141,3 +141,43 @@ def test_where_a_hub_has_the_jobs_nothing_is_removed_on_a_guess(command, root, t
     assert environments(root) == [made]
     assert command("kernels", *remove, "--force")[0] == 0
     assert environments(root) == []
+
+
+def test_the_store_whose_jobs_were_asked_is_named_and_without_one_nothing_is_collected(
+    command, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = played(root, "science", "a")
+    assert command("jobs")[0] == 0  # makes the store
+    dry = ("kernels", "gc", "--unused-for", "0d", "--dry-run")
+    status, _, err = command(*dry)
+    assert status == 0
+    assert "the jobs are those of sqlite:///" in err
+    assert "respawn.db" in err
+    monkeypatch.setenv("RESPAWN_DATA", str(tmp_path / "of-another-account"))
+    status, _, err = command("kernels", "gc", "--unused-for", "0d")
+    assert status == 2
+    assert "there is no store" in err
+    assert "Nothing was removed" in err
+    assert environments(root) == [made]
+    assert command("kernels", "gc", "--unused-for", "0d", "--no-store")[0] == 0
+    assert environments(root) == []
+
+
+def test_an_environment_is_proposed_only_for_what_was_promoted(command, root: Path, tmp_path: Path) -> None:
+    made = played(root, "science", "a")
+    made.python.write_text('#!/bin/sh\ncase "$*" in *freeze*) echo \'python = "3.13"\';; *) exit 1;; esac\n')
+    made.python.chmod(0o755)
+    kernelspec(tmp_path / "prefix", "science", made)
+    Path("report.ipynb").write_text(text(notebook("a = 1", kernel="respawn-science")))
+    Path("file").touch()
+    status, _, err = command(*PROMOTE[:-2], "--propose", "file/new")
+    assert (status, "is not a writable directory" in err) == (2, True), err
+    assert command("jobs")[1] == "no jobs yet\n", "the path is looked at first"
+    assert command(*PROMOTE)[0] == 0
+    assert command("job", "archive", "report")[0] == 0
+    status, _, err = command(*PROMOTE[:-2], "--propose", "new")
+    assert (status != 0, "archived" in err) == (True, True), err
+    assert not Path("new").exists()
+    assert command("job", "restore", "report")[0] == 0
+    assert command(*PROMOTE[:-2], "--propose", "new")[0] == 0
+    assert (Path("new") / "environment.toml").read_text() == 'python = "3.13"\n'

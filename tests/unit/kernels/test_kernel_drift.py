@@ -68,13 +68,31 @@ def test_a_kernel_of_a_build_that_the_name_has_left_is_to_be_restarted(tmp_path:
     )
 
 
+def test_a_notebook_that_names_a_pinned_build_is_to_choose_the_kernel_itself(tmp_path: Path) -> None:
+    older, newer = built(tmp_path, "a"), built(tmp_path, "b")
+    spec = {**spec_of(newer), "display_name": "Tiny (Respawn)"}
+    chosen = "respawn-tiny.pinned-aaaaaaaaaaaa"
+    (said,) = [one.message for one in drift_of_kernel(spec, running(older), chosen=chosen)]
+    assert said == (
+        "the notebook's kernel runs in build aaaaaaaaaaaa, and the job would pin bbbbbbbbbbbb: "
+        "choose the kernel 'Tiny (Respawn)' in its place"
+    )
+
+
+def test_a_notebook_that_ran_outside_of_any_build_is_told_so(tmp_path: Path) -> None:
+    made = built(tmp_path, "a")
+    elsewhere = replace(running(made, InstalledPackage("extra", "2.0")), prefix=tmp_path)
+    assert messages(spec_of(made), elsewhere) == [
+        f"the notebook's kernel runs in {tmp_path}, which is no build, and the job would pin aaaaaaaaaaaa: "
+        "choose the kernel 'Tiny (Respawn)' in its place"
+    ]
+
+
 def test_a_kernel_of_no_build_is_not_compared(tmp_path: Path) -> None:
     made = built(tmp_path, "a")
     assert build_of({"argv": ["python"]}) is None
     assert build_of(spec_of(made, "f" * 64)) is None
     assert drift_of_kernel(spec_of(made, "f" * 64)) == []
-    elsewhere = replace(running(made, InstalledPackage("extra", "2.0")), prefix=tmp_path)
-    assert drift_of_kernel(spec_of(made), elsewhere) == []
 
 
 def test_what_a_kernel_says_is_read_and_anything_else_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,18 +155,20 @@ def remove(name: str, root: Path, prefix: Path, force: bool, as_json: bool) -> i
 )
 @root_option
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.option("--no-store", is_flag=True, help="Take no environment as needed by a job: there are no jobs.")
 @json_option
-def gc(unused_for: timedelta, root: Path, dry_run: bool, as_json: bool) -> int:
+def gc(unused_for: timedelta, root: Path, dry_run: bool, no_store: bool, as_json: bool) -> int:
     """Remove environments that nothing needs and nobody used for a time, and what builds left half made.
 
     An environment stays while a kernel starts it, a version of a job, a run that has not succeeded or one
-    that is pinned itself needs it, or a process runs in it.
+    that is pinned itself needs it, or a process runs in it. The jobs are those of the store that RESPAWN_DATA
+    or RESPAWN_DB_URL names; without one nothing is removed.
     """
     from respawn_environments.removal import collect
     from respawn_jobs.cli.common import printing
     from respawn_jobs.clock import utc_now
 
-    jobs = _pinned()
+    jobs = {} if no_store else _pinned(needed="--no-store")
     with plain_errors():
         gone = list(collect(root, unused_for=unused_for, now=utc_now(), pinned=jobs, dry_run=dry_run))
     if as_json:
@@ -180,18 +182,30 @@ def gc(unused_for: timedelta, root: Path, dry_run: bool, as_json: bool) -> int:
     return 0
 
 
-def _pinned() -> dict[str, list[str]]:
-    """Return the hashes that jobs of the store on this machine need; none where there is no store.
+def _pinned(needed: str | None = None) -> dict[str, list[str]]:
+    """Return the hashes that jobs of the store on this machine need, and say which store that is.
 
-    Raises `InvalidInput` where `RESPAWN_URL` is set: which ones the jobs of a hub need is known there alone.
+    Args:
+        needed: the option by which to go on where there is no store; None where none is needed, and nothing
+            is taken as pinned.
+
+    Raises:
+        InvalidInput: `RESPAWN_URL` is set: which ones the jobs of a hub need is known there alone.
+        NotFound: there is no store, and one is needed.
     """
     from respawn_jobs.cli.administer.store_access import own_store
     from respawn_jobs.errors import NotFound
 
     try:
         with own_store() as ledger:
+            click.echo(f"respawn: the jobs are those of {ledger.database.url}", err=True)
             return ledger.pinned_environments()
     except NotFound as error:
+        if needed is not None:
+            raise NotFound(
+                f"{error.message}. Nothing was removed: jobs that cannot be asked may need any environment. "
+                f"Where there are none, give {needed}"
+            ) from error
         click.echo(f"respawn: {error.message}: no environment is taken as pinned by a job", err=True)
         return {}
 

@@ -53,7 +53,7 @@ def promote(
     from respawn_jobs.cli.common import printing
     from respawn_jobs.cli.common.prompts import asked, show_preview
     from respawn_jobs.cli.common.service_connection import connection
-    from respawn_jobs.cli.run.kernel_drift import with_drift, write_proposal
+    from respawn_jobs.cli.run.kernel_drift import proposed, with_drift, write_proposal
     from respawn_jobs.model.settings import JobSettings
     from respawn_jobs.model.settings_patch import with_changes
     from respawn_jobs.notebook.promotion import prepare
@@ -70,11 +70,14 @@ def promote(
             else:
                 show_preview(preview)
             return 0
+        proposal = None
         if propose is not None and promotion.drift:
-            write_proposal(promotion, propose)
+            proposal = proposed(promotion, propose)
             agree = (*agree, "ignore_drift")
         promotion, preview = asked(connected.service, promotion, agree, ask=not as_json)
         version = connected.service.promote(promotion)
+    if proposal is not None and propose is not None:
+        write_proposal(proposal, propose)
     if as_json:
         printing.document(version.model_dump(mode="json"))
         return 0

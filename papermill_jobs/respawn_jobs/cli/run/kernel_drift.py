@@ -7,6 +7,7 @@ machine than the hub's, is not looked at.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +37,15 @@ def with_drift(promotion: Promotion) -> Promotion:
     return promotion.model_copy(update={"drift": found[:_MAX_SENT]})
 
 
-def write_proposal(promotion: Promotion, directory: Path) -> None:
-    """Write what the kernel has now as the environment.toml of another environment.
+def proposed(promotion: Promotion, directory: Path) -> str | None:
+    """Return what the kernel has now as an environment.toml; None for a kernel that is of no build here.
+
+    Args:
+        promotion: names the kernel.
+        directory: where it will be written; nothing is made there yet.
 
     Raises:
-        Conflict: there is one already, or the environment cannot say what it has.
+        Conflict: there is one already, it cannot be made, or the environment cannot say what it has.
     """
     from respawn_environments.definition import DEFINITION
     from respawn_environments.errors import KernelEnvironmentError
@@ -49,15 +54,33 @@ def write_proposal(promotion: Promotion, directory: Path) -> None:
     path = directory / DEFINITION
     if path.exists():
         raise Conflict(f"{path} is there already: name another directory with --propose", path=str(path))
+    there = next(one for one in (path.absolute().parent, *path.absolute().parents) if one.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise Conflict(f"{path} cannot be written: {there} is not a writable directory", path=str(path))
     built = build_of(_spec(promotion) or {})
-    if built is None:
-        return
     try:
-        text = proposal(built.python)
+        return proposal(built.python) if built is not None else None
     except KernelEnvironmentError as error:
         raise Conflict(str(error)) from error
-    directory.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+
+
+def write_proposal(text: str, directory: Path) -> None:
+    """Write an environment.toml that was proposed, and say what comes next.
+
+    Raises:
+        Conflict: it cannot be written; what was promoted meanwhile stays.
+    """
+    from respawn_environments.definition import DEFINITION
+
+    path = directory / DEFINITION
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Conflict(
+            f"the notebook was promoted, and {path} cannot be written: {error.strerror}", path=str(path)
+        ) from error
     click.echo(f"wrote {path}: next, respawn kernels lock {directory}", err=True)
 
 
