@@ -51,7 +51,9 @@ def containers_of_libraries(values: Iterable[Any]) -> dict[int, str]:
     found: dict[int, str] = {}
     for name, module in list(sys.modules.items()) if wanted else ():
         inside = getattr(module, "__dict__", None)
-        for key, value in list(inside.items()) if type(inside) is dict else ():
+        if type(inside) is not dict or wanted.isdisjoint(map(id, list(inside.values()))):
+            continue
+        for key, value in list(inside.items()):
             if id(value) in wanted and type(key) is str and baseline.is_installed(name, key, value):
                 found.setdefault(id(value), f"{LIBRARY}{name}:{key}")
     return found
