@@ -5,12 +5,6 @@ pthread_atfork(3) (`openblas_fork_handler`, driver/others/memory.c). A call that
 threads is then never answered, and whoever made it or forked waits for ever. So OpenBLAS is set to use one
 thread, which holds for calls that begin from then on; those that began before are waited for; and after the
 fork it gets back the threads that it had.
-
-Its function that sets their number starts threads, each of which looks for work without a pause for about
-20 ms before it sleeps: after each fork that would cost what a short cell does. So the number alone is set,
-where the library shows it, and OpenBLAS starts its threads with the first call that wants them
-(`exec_blas`, driver/others/blas_server.c). Elsewhere the number is given back just before the fork: all
-threads of the notebook sleep by then, and need the interpreter's lock to begin a call.
 """
 
 from __future__ import annotations
@@ -34,21 +28,15 @@ _MAX_ROUNDS = 4
 @contextmanager
 def quiet() -> Iterator[bool]:
     """Fork inside of this; yields False when a call would not end in time."""
-    several = [(count, number) for count in openblas.thread_counts() if (number := count.get()) > 1]
-    for count, _ in several:
-        count.put(1)
-    waiting = [(count, number) for count, number in several if count.starts_none]
+    numbers = [(put, get()) for get, put in openblas.functions()]
+    several = [(put, number) for put, number in numbers if number > 1]
+    for put, _ in several:
+        put(1)
     try:
-        safe = not several or _calls_ended()
+        yield not several or _calls_ended()
     finally:
-        for count, number in several:
-            if not count.starts_none:
-                count.put(number)
-    try:
-        yield safe
-    finally:
-        for count, number in waiting:
-            count.put(number)
+        for put, number in several:
+            put(number)
 
 
 def _calls_ended() -> bool:

@@ -11,7 +11,7 @@ import pytest
 from respawn_environments.warm.adoption import adopting
 from respawn_jobs.host.process_tree import children_of
 from respawn_jobs.runner.kernel.held_child import end_all
-from respawn_kernels.exchange.messages import DROP, SAVE, HeldChildFiles
+from respawn_kernels.exchange.messages import SAVE, HeldChildFiles
 from support.kernels import AGENT, running_kernel
 from support.processes import look
 from support.waiting import wait_for
@@ -51,35 +51,6 @@ def computed():
     )
 first = computed()
 """
-
-
-SQUARE = """
-import os, numpy as np
-from respawn_kernels.fork.openblas import thread_counts
-square = np.random.default_rng(1).random((600, 600))
-def found():
-    counts, tasks = [count.get() for count in thread_counts()], len(os.listdir("/proc/self/task"))
-    return counts, tasks
-first = square @ square
-"""
-
-
-def test_holding_leaves_openblas_its_threads_and_starts_none(tmp_path: Path) -> None:
-    spool = tmp_path / "spool"
-    with adopting(), running_kernel(tmp_path) as kernel:
-        kernel.silent(f"{AGENT}.start({str(spool)!r}, {os.getpid()})")
-        kernel.run(SQUARE)
-        counts, tasks = kernel.value("found()")
-        workers = sum(counts) - len(counts)
-        if not workers:
-            pytest.skip("OpenBLAS uses one thread here")
-        for cell in range(3):
-            kernel.silent(f"{AGENT}.hold({cell})")
-            assert kernel.value("found()") == (counts, tasks - workers)
-        assert kernel.value("bool((square @ square == first).all())")
-        assert kernel.value("found()") == (counts, tasks)
-        HeldChildFiles(spool, 2).tell(DROP)
-        end_all(spool)
 
 
 @pytest.mark.long
