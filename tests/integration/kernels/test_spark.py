@@ -45,9 +45,10 @@ from jupyter_client.manager import start_new_kernel
 first = next(cell for cell in nbformat.read("debug.ipynb", 4).cells if cell.cell_type == "code")
 manager, client = start_new_kernel(kernel_name="respawn-spark")
 shown = []
-for code in (first.source, "%respawn state", *sys.argv[1:]):
+for code in (first.source, *sys.argv[1:]):
     client.execute_interactive(code, timeout=600, output_hook=lambda said: shown.append(said["content"]))
-print("".join(said.get("text", "") for said in shown))
+for said in shown:
+    print(said.get("text") or said.get("data", {}).get("text/plain", ""))
 client.stop_channels()
 manager.shutdown_kernel()
 """
@@ -96,7 +97,7 @@ def engines(spark: dict[str, Any]) -> list[str]:
 def test_a_notebook_on_spark_fails_is_debugged_and_resumed(spark: dict[str, Any], work: Path) -> None:
     Path("sales.ipynb").write_text(text(notebook(*CELLS, kernel="respawn-spark")))
     Path("fixed.ipynb").write_text(text(notebook(*FIXED, kernel="respawn-spark")))
-    tags = {cell: ["respawn:always"] for cell in (1, 2)}
+    tags = {place: ["respawn:always"] for place in (1, 2)}
     Path("tagged.ipynb").write_text(text(notebook(*FIXED, kernel="respawn-spark", tags=tags)))
     failed = ran(PYTHON, "run", "sales.ipynb", status=1)
     assert failed["error"]["value"] == "'eve'"
@@ -106,9 +107,11 @@ def test_a_notebook_on_spark_fails_is_debugged_and_resumed(spark: dict[str, Any]
     again = (SESSION, CELLS[2], "print('here', rates, totals, sales.count())")
     shown = subprocess.check_output([PYTHON, "-c", RESTORED, *again], text=True)
     assert "here {'ada': 2, 'bob': 3} {'ada': 8, 'bob': 4} 3" in shown
-    for name, kind in (("spark", "SparkSession"), ("sales", "DataFrame")):
-        (line,) = [line for line in shown.splitlines() if line.split()[:1] == [name] and kind in line]
-        assert "not stored" in line
+    told = shown.partition("Could not be restored:")[2].splitlines()
+    for name, kind, maker in (("spark", "SparkSession", "cell 1"), ("sales", "DataFrame", "cell 2")):
+        (line,) = [line for line in told if line.split()[:1] == [name]]
+        assert f".{kind} " in line
+        assert line.endswith(maker)
 
     plan = ran(PYTHON, "resume", run, "--notebook", "fixed.ipynb", "--plan")
     assert [cell["action"] for cell in plan["cells"]] == [*["reuse"] * 4, "run", "cannot restore"]
