@@ -109,11 +109,14 @@ class PromoteHandler(RespawnHandler):
         """
         body: PromoteBody = read_body(PromoteBody, self.body())
         promotion = await _promotion(self, body, fresh=True)
+        seen = self.shared.drift.seen(body.path, promotion.notebook)
         drift = await self.shared.drift.look(body.path, promotion.notebook, fresh=True)
-        promotion = promotion.model_copy(update={"drift": drift})
+        # Nobody has agreed to what no preview told: the service refuses it, with the list as it is now.
+        agreed = [one for one in body.agreed if one != "ignore_drift" or set(drift) <= set(seen)]
+        promotion = promotion.model_copy(update={"drift": drift, "agreed": agreed})
         version, schedule = await self.call(lambda service: promote(service, promotion, body.schedule))
         proposed = None
-        if drift and "ignore_drift" in body.agreed and promotion.directory is not None:
+        if drift and "ignore_drift" in agreed and promotion.directory is not None:
             proposed = await self.shared.drift.propose(
                 body.path, promotion.notebook, promotion.directory, promotion.name
             )

@@ -115,6 +115,16 @@ class DriftLooks:
             logger.warning("respawn: %s", error)
             return None
 
+    def seen(self, path: str, text: str) -> list[str]:
+        """Return what the last look found, however long ago; nothing where it was at another kernel.
+
+        Args:
+            path: the notebook's path below the server's root.
+            text: the notebook.
+        """
+        last = self._last
+        return last[3] if last is not None and last[:2] == (path, _kernel(text)) else []
+
     async def _running(self, path: str) -> RunningKernel | None:
         answer = await self._asked(path, ASK)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from support.browser import picture, sign_in
 from support.hub import RunningHub, running_hub
 from support.journey import ask_the_kernel
 from support.jupyter import LABEXTENSION
+from support.lab import CLEAN_PATH
 from support.lab_environments import build_lab
 from support.leaks import tolerate
 from support.servers import Server, finished
@@ -44,7 +46,11 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     found = {"JUPYTER_PATH": f"{jupyter}:{place / 'prefix' / 'share' / 'jupyter'}"}
     service = {**found, "RESPAWN_IMAGES": str(place / "images")}
     with running_hub(
-        tmp_path / "hub", users=("ada",), service_environment=service, server_environment=found
+        tmp_path / "hub",
+        users=("ada",),
+        service_environment=service,
+        server_environment=found,
+        extra=CLEAN_PATH,
     ) as hub:
         tolerate(hub.process.pid)
         hub.token("ada")
@@ -71,6 +77,7 @@ def run_cell(page: Page, source: str) -> None:
 def test_what_a_notebook_installed_is_listed_agreed_to_and_proposed(page: Page, lab: Lab) -> None:
     wheels = lab.place / "wheels"
     wheel(wheels, name="brought_along", version="7.1")
+    wheel(wheels, name="came_later")
     made = build_lab(lab.place, "lab", SHOWN_AS)
     signed_in(page, lab.hub, "/user/ada/lab%3Freset")
 
@@ -97,6 +104,16 @@ def test_what_a_notebook_installed_is_listed_agreed_to_and_proposed(page: Page, 
     assert not lab.hub.service("ada").jobs(), "nothing was promoted"
 
     question.check()
+    installing = [made.python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", wheels]
+    subprocess.run([*installing, "came_later"], check=True)
+    accept.click()
+    more = dialog.get_by_role("checkbox", name="came-later 1.0 is installed and not in the lock")
+    expect(more).not_to_be_checked()
+    expect(accept).to_be_disabled()
+    picture(page, "lab-promote-more-drift")
+    assert not lab.hub.service("ada").jobs(), "what was agreed to is what was read"
+
+    more.check()
     accept.click()
     proposal = page.get_by_role("dialog").get_by_role("region", name="Proposed environment")
     expect(proposal).to_contain_text("brings-along-environment/environment.toml")
