@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 PLAIN, WARM = "plain", "warm"
 PLACES = 2
 SHORT = ["text", "error", "displays", "magics", "session", "imports", "warnings", "history"]
-MOST_PLAIN = 12
+MAX_PLAIN = 12
 """How many runs may start plainly: each runner's first ones do, while its zygote imports."""
 
 
@@ -117,5 +117,5 @@ def test_runs_in_warm_kernels_show_what_runs_in_plain_ones_show(
                 assert seen == plain[name], f"{name}, warm: {warm}"
                 warm_runs[name] += warm
                 began_plainly += not warm
-            assert began_plainly <= MOST_PLAIN + number // 10
+            assert began_plainly <= MAX_PLAIN + number // 10
     assert set(warm_runs) == set(names)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -16,6 +19,7 @@ from respawn_jobs.access import Actor
 from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, Service
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.model.kernels import KernelStart
 from respawn_jobs.model.runs import RunState
 from respawn_jobs.model.settings import JobSettings
 from support.ledgers import prepared_data
@@ -23,6 +27,7 @@ from support.notebooks import notebook, text
 from support.processes import command_of, runs
 from support.service import served
 from support.waiting import wait_for
+from support.warm import with_path
 
 pytestmark = pytest.mark.integration
 
@@ -133,13 +138,81 @@ def test_a_run_takes_the_kernel_that_has_come_up_and_an_unused_one_ends_with_its
     wait_for(lambda: not any(runs(pid) for pid in left), 30, "the end of zygote and kernel")
 
 
-def forked() -> list[int] | None:
-    """Return the zygote and the kernel that wait in a runner; None while there are not both."""
-    found = [
+@pytest.mark.long
+def test_a_zygote_that_is_killed_takes_no_run_along(
+    ledger: Ledger, execute: Callable[[str], None], tmp_path: Path
+) -> None:
+    ada: Service = ledger.as_actor(Actor.owner("ada"))
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    waits = f"import os, time\nopen({str(begun)!r}, 'w').close()\n"
+    waits += f"while not os.path.exists({str(go)!r}): time.sleep(0.05)"
+    ada.promote(Promotion(name="waits", notebook=text(notebook("x = [1]", waits, "print(x)", kernel=KERNEL))))
+
+    def started(run: str) -> KernelStart | None:
+        return ada.show(run).attempts[-1].kernel_start
+
+    def ended() -> str:
+        run = ada.run(RunRequest(job="waits")).id
+        execute(run)
+        assert ada.show(run).run.state is RunState.SUCCEEDED
+        return run
+
+    go.touch()
+    wait_for(lambda: started(ended()) == KernelStart(warm=True), 200, "a warm kernel")
+    go.unlink()
+    begun.unlink()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(ended)
+        wait_for(begun.exists, 60, "the cell")
+        # The kernel and its held children came from it, and so began later.
+        zygote = min(of_zygotes(), key=lambda pid: psutil.Process(pid).create_time())
+        os.kill(zygote, signal.SIGKILL)
+        wait_for(lambda: not runs(zygote), 30, "the end of the zygote")
+        go.touch()
+        run = running.result()
+    assert started(run) == KernelStart(warm=True)
+    assert ada.outputs(run, 2)[0]["text"] == "[1]\n"
+    after = started(ended())
+    assert after is not None
+    # An idle runner may have found it meanwhile, as it wanted a kernel for the next attempt.
+    assert after.sentence in ("plain: the zygote is gone", "plain: no kernel like it was used here before")
+    wait_for(lambda: started(ended()) == KernelStart(warm=True), 200, "a warm kernel of another zygote")
+
+
+@pytest.mark.long
+def test_runs_start_plainly_and_say_which_module_cannot_be_preloaded(
+    ledger: Ledger, execute: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "crashes.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
+    monkeypatch.setenv("PYTHONPATH", with_path(tmp_path)["PYTHONPATH"])
+    kernel = tmp_path / "jupyter" / "kernels" / KERNEL / "kernel.json"
+    kernel.write_text(kernel.read_text().replace('"pandas"', '"crashes"'))
+    ada: Service = ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="adds", notebook=text(notebook("print(1 + 1)", kernel=KERNEL))))
+
+    def started() -> str:
+        run = ada.run(RunRequest(job="adds")).id
+        execute(run)
+        assert ada.show(run).run.state is RunState.SUCCEEDED
+        assert ada.outputs(run, 0)[0]["text"] == "2\n"
+        return str(ada.show(run).attempts[-1].kernel_start)
+
+    wait_for(lambda: "the import of crashes ends the process by SIGSEGV" in started(), 200, "the reason")
+    assert "the import of crashes ends the process by SIGSEGV" in started(), "it is said each time"
+
+
+def of_zygotes() -> list[int]:
+    """Return the zygotes of this process's runners, and the kernels that came from them."""
+    return [
         child.pid
         for runner in psutil.Process().children()
         if "respawn_jobs.runner.worker" in command_of(runner)
         for child in runner.children()
         if "respawn_environments.warm.zygote" in command_of(child)
     ]
+
+
+def forked() -> list[int] | None:
+    """Return the zygote and the kernel that wait in a runner; None while there are not both."""
+    found = of_zygotes()
     return sorted(found) if len(found) == 2 else None

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from respawn_environments import private_sockets
 from respawn_environments.warm.orders import Order, hear, tell
 from respawn_environments.warm.warm_kernels import WarmKernels
 from respawn_environments.warm.zygote_process import NotWarm, ZygoteProcess
@@ -67,6 +68,7 @@ print('SEEN' + json.dumps({
     'descriptors': len(os.listdir('/proc/self/fd')),
     'modules': sorted(sys.modules),
     'draws': [random.random(), uuid.uuid4().hex, os.urandom(8).hex()],
+    'key': get_ipython().kernel.session.key.decode(),
     'session': get_ipython().kernel.session.session,
     'id': str(get_ipython().kernel.ident),
 }))
@@ -147,6 +149,9 @@ def test_two_that_are_forked_at_once_share_no_random_numbers(warm: WarmKernels, 
     assert one["of a zygote"]
     assert other["of a zygote"]
     assert not set(one["draws"]) & set(other["draws"])
+    for name in ("session", "id", "key"):
+        assert one[name]
+        assert one[name] != other[name], name
 
 
 def test_a_kernel_is_interrupted_killed_and_its_end_is_known(warm: WarmKernels, tmp_path: Path) -> None:
@@ -329,9 +334,12 @@ def test_kernels_that_were_used_and_closed_leave_nothing(
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    sockets = Path(tempfile.mkdtemp(prefix="rs-", dir="/tmp"))  # of a short name, as addresses of sockets are
+    monkeypatch.setattr(private_sockets, "_parents", lambda: iter([sockets]))
 
     async def printing(kernel: KernelProcess) -> str:
         assert of_zygote(kernel)
+        assert list(sockets.iterdir())
         return await printed(kernel, "print(sum(range(10)))")
 
     asyncio.run(using(tmp_path, look))
@@ -345,6 +353,7 @@ def test_kernels_that_were_used_and_closed_leave_nothing(
         lambda: (_held_by(os.getpid()), _held_by(zygote.pid)) == before[:2], 30, "the end of the last kernel"
     )
     assert set(temporary.rglob("*")) == before[2]
+    sockets.rmdir()  # which nothing is left in
 
 
 def _held_by(pid: int) -> tuple[int, int]:
