@@ -13,6 +13,7 @@ from respawn_environments.catalog import BuiltEnvironment
 from respawn_environments.kernelspecs import find_kernel, pinned_kernel
 from respawn_jobs.api.service import RunRequest
 from respawn_jobs.model.runs import RunState
+from respawn_jobs.model.settings import Cause
 from respawn_jobs.notebook.document import read_notebook, write_notebook
 from support.bench import Bench
 from support.played_environments import played
@@ -81,4 +82,6 @@ def test_runs_use_the_build_that_was_promoted_until_the_notebook_is_promoted_aga
     gone = bench.execute(bench.service.run(RunRequest(job=failed.run.job)).id)
     assert gone.run.error is not None
     assert f"pins build {'a' * 12} of kernel {KERNEL}" in gone.run.error.value
+    assert (gone.run.state, gone.run.error.name) == (RunState.FAILED, "EnvironmentMissing")
+    assert gone.attempts[-1].cause is Cause.ENVIRONMENT_MISSING
     assert bench.run(*CELLS, kernel=KERNEL).run.lock == "b" * 64
