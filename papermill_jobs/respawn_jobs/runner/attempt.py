@@ -311,8 +311,8 @@ async def _keep_artifacts(collector: ArtifactSync, recorder: Recorder, stopper: 
 
 
 def _failed(name: str, error: Exception, state: Any = "failed", cause: Cause | None = None) -> EndedAttempt:
-    told = CellError(cell=None, name=name, value=str(error))
-    return EndedAttempt(Outcome(state=state, error=told, cause=cause), error)
+    record = CellError(cell=None, name=name, value=str(error))
+    return EndedAttempt(Outcome(state=state, error=record, cause=cause), error)
 
 
 def _finish(work: _Work, outcome: Outcome, nb_man: list[NotebookExecutionManager]) -> Outcome:

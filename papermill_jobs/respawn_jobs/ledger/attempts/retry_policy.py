@@ -60,7 +60,7 @@ class Verdict:
     """The memory limit of the next attempt; None for that of the run."""
 
 
-def cause_of(state: RunState, error: CellError | None, said: Cause | None = None) -> Cause | None:
+def cause_of(state: RunState, error: CellError | None, reported: Cause | None = None) -> Cause | None:
     """Return why an attempt ended, as far as it decides whether another is made.
 
     None for success, a cancel, an end that nothing in the run caused (its runner was asked to end), and
@@ -69,13 +69,13 @@ def cause_of(state: RunState, error: CellError | None, said: Cause | None = None
     Args:
         state: how the attempt ended.
         error: by what; None where it did not fail.
-        said: what its runner says of an attempt that failed; None where it says nothing.
+        reported: what its runner says of an attempt that failed; None where it says nothing.
     """
     if state is RunState.TIMED_OUT:
         return Cause.TIMEOUT
     name = error.name if error is not None else ""
-    if state is RunState.FAILED and said is not None:
-        return said
+    if state is RunState.FAILED and reported is not None:
+        return reported
     if name == PLAN_CHANGED:
         return None
     if state is RunState.LOST:
