@@ -5,7 +5,6 @@ from __future__ import annotations
 from respawn_hub.pages.templating import duration
 from respawn_jobs.model.base import LARGEST
 from respawn_jobs.model.kernels import EnvironmentDetail
-from respawn_jobs.model.limits import MEMORY_TOO_SMALL, OUT_OF_MEMORY
 from respawn_jobs.model.runs import RunDetail
 from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
 from respawn_kernels.counting import how_many
@@ -17,6 +16,7 @@ _CAUSES = {
     Cause.OUT_OF_MEMORY: "the end of its kernel's memory",
     Cause.PROCESS_LIMIT: "too many processes",
     Cause.DISK_LIMIT: "a directory that grew too large",
+    Cause.ENVIRONMENT_MISSING: "the lack of its kernel's build",
     Cause.RUNNER_LOST: "the loss of its runner",
     Cause.TIMEOUT: "a time limit",
 }
@@ -92,8 +92,9 @@ def more_memory(detail: RunDetail, ceiling: int | None) -> int | None:
     Returns:
         Bytes; None where more would not help, or is not allowed.
     """
-    error, record = detail.run.error, detail.attempts[-1].limits if detail.attempts else None
-    if error is None or error.name not in (OUT_OF_MEMORY, MEMORY_TOO_SMALL) or record is None:
+    last = detail.attempts[-1] if detail.attempts else None
+    record = last.limits if last is not None and last.cause is Cause.OUT_OF_MEMORY else None
+    if record is None:
         return None
     limit = record.limits.memory_bytes
     if limit is None or not detail.run.state.resumable:

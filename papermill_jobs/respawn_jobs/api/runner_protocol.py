@@ -24,7 +24,7 @@ from respawn_jobs.model.limits import KernelLimits, LimitRecord
 from respawn_jobs.model.open_values import OPEN
 from respawn_jobs.model.plans import Prediction
 from respawn_jobs.model.runs import CellError, CellState
-from respawn_jobs.model.settings import BLOCKED_AFTER_SECONDS, HashSeed
+from respawn_jobs.model.settings import BLOCKED_AFTER_SECONDS, Cause, HashSeed
 
 PROTOCOL = 1
 """What runner and service say to each other. Fields may be added: readers pass over what they do not know."""
@@ -32,13 +32,17 @@ CELL_COST = "cell_cost"
 """A service that can take `CellEvent.cost` and `CellEvent.blocked_since`."""
 LIMITS = "limits"
 """A service that can take `Outcome.limits`."""
-SERVICE_CAN = (CELL_COST, LIMITS, KERNEL_START)
+CAUSE = "cause"
+"""A service that can take `Outcome.cause`."""
+SERVICE_CAN = (CELL_COST, LIMITS, KERNEL_START, CAUSE)
 PREEMPTED = "Preempted"
 """The error of an attempt whose runner was asked to end, so that another one continues."""
 NOT_STARTED = "NotStarted"
 """The name of the error of an attempt that no runner took, whatever kept one from it; another is made."""
 PLAN_CHANGED = "PlanChanged"
 """The error of an attempt in which a cell did otherwise than planned, so that what it reuses may be stale."""
+ENVIRONMENT_MISSING = "EnvironmentMissing"
+"""The error of an attempt whose version pins a build of its kernel that is not there."""
 TERMINATED = "Terminated"
 """The error of an attempt whose runner was asked to end where no other can continue."""
 
@@ -210,6 +214,9 @@ class Outcome(Model):
     """See `models.Attempt`; given to a service that can take `LIMITS` alone."""
     kernel_start: KernelStart | None = Field(default=None, exclude_if=_nothing)
     """See `models.Attempt`; only for a service that can take `KERNEL_START`."""
+    cause: Cause | None = Field(default=None, exclude_if=_nothing)
+    """Why an attempt failed, for a service that can take `CAUSE`: an error's name may be a class of the
+    notebook's own. None leaves it to the name."""
 
 
 class RunnerPort(Protocol):

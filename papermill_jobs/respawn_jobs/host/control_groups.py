@@ -82,7 +82,7 @@ class ControlGroup(ABC):
 
     @abstractmethod
     def limit_memory(self, size: int) -> None:
-        """Let its processes have so many bytes in memory together."""
+        """Let its processes have so many bytes in memory together; refused while they have more."""
 
     @abstractmethod
     def limit_processes(self, count: int) -> None:
@@ -138,9 +138,15 @@ class _VersionTwo(ControlGroup):
     version: Version = "cgroup_v2"
 
     def limit_memory(self, size: int) -> None:
-        (self._places["memory"] / "memory.max").write_text(str(size))
+        place = self._places["memory"]
+        used = 0
+        with suppress(OSError):
+            used = int((place / "memory.current").read_text())
+        if used > size:  # the system would kill a process at once, where version 1 refuses
+            raise OSError(errno.EBUSY, f"{used} bytes are in use, more than {size}")
+        (place / "memory.max").write_text(str(size))
         with suppress(OSError):  # a system without swap
-            (self._places["memory"] / "memory.swap.max").write_text("0")
+            (place / "memory.swap.max").write_text("0")
 
     def limit_processes(self, count: int) -> None:
         (self._places["pids"] / "pids.max").write_text(str(count))

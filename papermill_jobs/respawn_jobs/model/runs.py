@@ -85,7 +85,7 @@ class CellError(Model):
     name: str
     """The exception's class, or DeadKernel, CellTimeout, CellBlocked, RunTimeout, RunnerLost, Preempted,
     NotStarted, Terminated, KernelStart, RestoreFailed, PlanChanged, OutOfMemory, MemoryLimitTooLow,
-    ProcessLimitExceeded, DiskLimitExceeded."""
+    ProcessLimitExceeded, DiskLimitExceeded, EnvironmentMissing."""
     value: str
     traceback: str = ""
     """Plain text with ANSI colours, as IPython prints it."""

@@ -30,10 +30,16 @@ class Cause(OpenEnum):
     """The kernel had more processes than it may."""
     DISK_LIMIT = "disk_limit"
     """The run's directory grew by more than it may."""
+    ENVIRONMENT_MISSING = "environment_missing"
+    """The build of the kernel that the version pins is not where the run executes: never tried again."""
     RUNNER_LOST = "runner_lost"
     """The runner stopped answering: killed, out of memory, its machine gone."""
     TIMEOUT = "timeout"
     """The run or a cell took longer than it may."""
+
+
+RETRIED = tuple(cause for cause in Cause if cause is not Cause.ENVIRONMENT_MISSING)
+"""The causes after which another attempt may be made."""
 
 
 class RetryPolicy(Model):

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.model.settings import Cause, JobSettings
+from respawn_jobs.model.limits import mebibytes
+from respawn_jobs.model.settings import RETRIED, Cause, JobSettings
 from respawn_jobs.model.validation_errors import wanted
 
 
@@ -27,13 +28,37 @@ def with_changes(settings: JobSettings, changes: dict[str, Any]) -> JobSettings:
         else:
             document[name] = defaults[name] if value is None else value
     try:
-        return JobSettings.model_validate(document)
+        found = JobSettings.model_validate(document)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
         raise InvalidInput(
             f"the setting {where} cannot be {problem['input']!r}: it {wanted(problem)}", setting=where
         ) from error
+    if {"retries", "memory_limit_bytes"} & changes.keys():
+        check_retries(found)
+    return found
+
+
+def check_retries(settings: JobSettings) -> None:
+    """Refuse retry policies that say what cannot be meant. Raises `InvalidInput` naming the policy."""
+    for cause, policy in settings.retries.items():
+        limit, most = settings.memory_limit_bytes, policy.max_memory_bytes
+        if cause not in RETRIED:
+            why = "no attempt is followed by another after it"
+        elif cause is not Cause.OUT_OF_MEMORY and (policy.memory_factor != 1 or most is not None):
+            why = "more memory is for out_of_memory alone"
+        elif most is not None and policy.memory_factor == 1:
+            why = "max_memory_bytes needs a memory_factor above 1"
+        elif policy.memory_factor > 1 and policy.attempts == 1:
+            why = "with one attempt no other one has more memory: give more attempts"
+        elif most is not None and limit is not None and most <= limit:
+            why = f"its most, {mebibytes(most)}, is not above the job's memory limit, {mebibytes(limit)}"
+        elif policy.max_delay_seconds < policy.delay_seconds:
+            why = "max_delay_seconds is below delay_seconds"
+        else:
+            continue
+        raise InvalidInput(f"the retry policy of {cause.value} has no meaning: {why}", setting="retries")
 
 
 def _retries(before: dict[str, Any], changes: Any) -> dict[str, Any]:
@@ -42,7 +67,7 @@ def _retries(before: dict[str, Any], changes: Any) -> dict[str, Any]:
         raise InvalidInput(
             f"the setting retries is a policy for each cause, not {changes!r}", setting="retries"
         )
-    causes = [cause.value for cause in Cause]
+    causes = [cause.value for cause in RETRIED]
     for cause in changes:
         if cause not in causes:
             raise InvalidInput(

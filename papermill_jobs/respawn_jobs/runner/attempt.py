@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from respawn_environments.warm.adoption import adopting
 from respawn_jobs.api.runner_protocol import (
+    CAUSE,
     CELL_COST,
+    ENVIRONMENT_MISSING,
     LIMITS,
     Assignment,
     Outcome,
@@ -28,9 +30,10 @@ from respawn_jobs.errors import Fenced, InvalidInput, RespawnError
 from respawn_jobs.host.workspace import Workspace
 from respawn_jobs.model.kernels import KERNEL_START
 from respawn_jobs.model.runs import CellError
+from respawn_jobs.model.settings import Cause
 from respawn_jobs.runner.cancellation import Heartbeat, Stop, Stopper, stopping_signals, time_limit
 from respawn_jobs.runner.kernel.early_kernel import EarlyKernel
-from respawn_jobs.runner.kernel.kernel_process import KernelFailed, KernelProcess
+from respawn_jobs.runner.kernel.kernel_process import BuildMissing, KernelFailed, KernelProcess
 from respawn_jobs.runner.kernel.output_limits import bounded_error
 from respawn_kernels.checkpoint.manifest import Manifest
 
@@ -227,7 +230,9 @@ async def _execute(
             ending.exception = KeyboardInterrupt()
         return EndedAttempt(ending.outcome, ending.exception), kernel
     except KernelFailed as error:
-        return _failed("KernelStart", error), kernel
+        if isinstance(error, BuildMissing):
+            return _failed(ENVIRONMENT_MISSING, error, cause=Cause.ENVIRONMENT_MISSING), kernel
+        return _failed("KernelStart", error, cause=Cause.DEAD_KERNEL), kernel
     except Fenced as error:
         stopper.request(Stop("lost", "RunnerLost", str(error), fenced=True))
         return _failed("RunnerLost", error, "lost"), kernel
@@ -238,7 +243,7 @@ async def _execute(
     except Exception as error:
         # The boundary of the attempt: a defect of ours or of an extension must still end in a recorded state.
         log.exception("attempt %s of %s broke", work.assignment.attempt, work.assignment.run)
-        return _failed(type(error).__name__, error), kernel
+        return _failed(type(error).__name__, error, cause=Cause.CELL_ERROR), kernel
 
 
 def _session_of(
@@ -305,8 +310,9 @@ async def _keep_artifacts(collector: ArtifactSync, recorder: Recorder, stopper: 
             await recorder.note(cell, note)
 
 
-def _failed(name: str, error: Exception, state: Any = "failed") -> EndedAttempt:
-    return EndedAttempt(Outcome(state=state, error=CellError(cell=None, name=name, value=str(error))), error)
+def _failed(name: str, error: Exception, state: Any = "failed", cause: Cause | None = None) -> EndedAttempt:
+    record = CellError(cell=None, name=name, value=str(error))
+    return EndedAttempt(Outcome(state=state, error=record, cause=cause), error)
 
 
 def _finish(work: _Work, outcome: Outcome, nb_man: list[NotebookExecutionManager]) -> Outcome:
@@ -319,6 +325,8 @@ def _finish(work: _Work, outcome: Outcome, nb_man: list[NotebookExecutionManager
         outcome = outcome.model_copy(update={"error": bounded_error(outcome.error)})
     if LIMITS not in work.assignment.can:
         outcome = outcome.model_copy(update={"limits": None})
+    if CAUSE not in work.assignment.can:
+        outcome = outcome.model_copy(update={"cause": None})
     try:
         if nb_man:
             outcome = outcome.model_copy(update={"notebook": _store_notebook(work, nb_man[0])})

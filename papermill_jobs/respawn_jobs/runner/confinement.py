@@ -22,13 +22,16 @@ from respawn_jobs.host import process_tree
 from respawn_jobs.host.control_groups import ControlGroup, Controller, make_group
 from respawn_jobs.model.cell_cost import CellCost
 from respawn_jobs.model.limits import (
+    DISK_LIMIT,
     MEMORY_TOO_SMALL,
     OUT_OF_MEMORY,
+    PROCESS_LIMIT,
     KernelLimits,
     LimitedBy,
     LimitRecord,
 )
 from respawn_jobs.model.runs import CellError
+from respawn_jobs.model.settings import Cause
 from respawn_jobs.runner.kernel.kernel_process import KernelProcess
 from respawn_jobs.runner.kernel.limit_watch import LimitWatch
 from respawn_jobs.runner.kernel.limited_processes import KernelProcesses, shared_with_held_children
@@ -38,6 +41,11 @@ from respawn_kernels.sizes import how_large
 
 log = logging.getLogger(__name__)
 
+_CAUSES = {
+    OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
+    PROCESS_LIMIT: Cause.PROCESS_LIMIT,
+    DISK_LIMIT: Cause.DISK_LIMIT,
+}
 _MAX_THREADS = 4 << 20
 """The system has no more (PID_MAX_LIMIT), and takes no larger limit."""
 
@@ -131,7 +139,7 @@ class Confinement:
         error = CellError(
             cell=failed.error.cell, name=over.name, value=over.message, traceback=failed.error.traceback
         )
-        return Failed(error, failed.cause)
+        return Failed(error, failed.cause, ended_by=_CAUSES[over.name])
 
     def completed(self, cost: CellCost | None) -> CellCost | None:
         """Return what a cell took, with the peak that ended its kernel: the meter may have come too late."""
@@ -195,7 +203,8 @@ class Confinement:
             f"the kernel {self._kernel.name!r} takes {how_large(found.total)} before its first cell, and "
             f"may take {how_large(limit)} (memory_limit_bytes): no cell was executed; give it more"
         )
-        raise Failed(CellError(cell=None, name=MEMORY_TOO_SMALL, value=value), RuntimeError(value))
+        error = CellError(cell=None, name=MEMORY_TOO_SMALL, value=value)
+        raise Failed(error, RuntimeError(value), ended_by=Cause.OUT_OF_MEMORY)
 
     def _share_of_cpus(self, cpus: float) -> bool:
         """Have the group compute on so many processors; False where there is none, or where that is refused.

@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -25,6 +25,7 @@ from respawn_jobs.errors import Fenced, RespawnError
 from respawn_jobs.host.workspace import Workspace
 from respawn_jobs.model import evidence
 from respawn_jobs.model.runs import CellError, CellState
+from respawn_jobs.model.settings import Cause
 from respawn_jobs.notebook.document import cell_tags
 from respawn_jobs.runner.cancellable_wait import CancellableWait, Stopped, TookTooLong, cancelled
 from respawn_jobs.runner.cancellation import Stop, Stopper
@@ -138,7 +139,8 @@ class Session:
             ending = self._completed()
         except Failed as failed_plainly:
             failed = self.confinement.explained(failed_plainly)
-            outcome = Outcome(state="timed_out" if failed.timed_out else "failed", error=failed.error)
+            state: Literal["timed_out", "failed"] = "timed_out" if failed.timed_out else "failed"
+            outcome = Outcome(state=state, error=failed.error, cause=failed.ended_by)
             ending = SessionEnd(outcome, failed.cause)
         except Stopped:
             ending = stopped(self.stopper.reason, self._current, self.nb_man.nb.cells)
@@ -163,7 +165,7 @@ class Session:
     def _completed(self) -> SessionEnd:
         """Return how a notebook ended that was executed to its end: a cell may have shown an error."""
         if self._shown is not None:
-            return SessionEnd(Outcome(state="failed", error=self._shown))
+            return SessionEnd(Outcome(state="failed", error=self._shown, cause=Cause.CELL_ERROR))
         return SessionEnd(Outcome(state="succeeded"))
 
     # Before the first cell

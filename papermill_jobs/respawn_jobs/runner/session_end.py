@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from respawn_jobs.api.runner_protocol import Assignment, Outcome
 from respawn_jobs.model.runs import CellError
-from respawn_jobs.model.settings import BLOCKED_AFTER_SECONDS
+from respawn_jobs.model.settings import BLOCKED_AFTER_SECONDS, Cause
 from respawn_jobs.notebook.document import TAG_RAISES, cell_tags
 from respawn_jobs.runner.cancellation import Stop
 from respawn_jobs.runner.kernel.cell_meter import CellMeter
@@ -23,7 +23,12 @@ class Failed(Exception):
     """A cell ended the run, or the kernel did; holds what is reported of it."""
 
     def __init__(
-        self, error: CellError, cause: BaseException | None = None, *, timed_out: bool = False
+        self,
+        error: CellError,
+        cause: BaseException | None = None,
+        *,
+        timed_out: bool = False,
+        ended_by: Cause | None = None,
     ) -> None:
         """Hold an error.
 
@@ -31,11 +36,13 @@ class Failed(Exception):
             error: what is reported of it.
             cause: what nbclient, or the session, raised; None where nothing was.
             timed_out: whether a limit of time ended the run.
+            ended_by: what decides whether it is tried again; None where the error's name says it.
         """
         super().__init__(f"{error.name}: {error.value}")
         self.error = error
         self.cause = cause
         self.timed_out = timed_out
+        self.ended_by = ended_by
 
 
 _OUTPUTS_MISSING = "The message was: Timeout waiting for IOPub output."
@@ -119,7 +126,7 @@ def failure(
             value=f"the kernel died: {kernel.exit_reason()}",
             traceback=kernel.log_tail(),
         )
-        return Failed(cell_error, error)
+        return Failed(cell_error, error, ended_by=Cause.DEAD_KERNEL)
     if isinstance(error, CellBlockedError):
         return Failed(CellError(cell=index, name="CellBlocked", value=error.seen), error, timed_out=True)
     if isinstance(error, CellTimeoutError) and _OUTPUTS_MISSING in str(error):  # of no limit of ours
@@ -130,7 +137,8 @@ def failure(
         cell_error = CellError(cell=index, name="CellTimeout", value=f"the cell did not end within {limit}")
         return Failed(cell_error, error, timed_out=True)
     name = getattr(error, "ename", "") or type(error).__name__
-    return Failed(shown_error(cells[index], index, name, getattr(error, "evalue", "")))
+    shown = shown_error(cells[index], index, name, getattr(error, "evalue", ""))
+    return Failed(shown, ended_by=Cause.CELL_ERROR)  # the name is the notebook's own to choose
 
 
 def too_long(cell: NotebookNode, limits: SessionLimits, meter: CellMeter) -> CellTimeoutError:

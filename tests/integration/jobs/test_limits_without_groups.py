@@ -12,7 +12,7 @@ import pytest
 
 from respawn_jobs.host.control_groups import make_group
 from respawn_jobs.model.runs import RunState
-from respawn_jobs.model.settings import JobSettings
+from respawn_jobs.model.settings import Cause, JobSettings
 from respawn_jobs.runner import confinement
 
 pytestmark = pytest.mark.integration
@@ -60,3 +60,9 @@ def test_what_a_cell_has_set_free_ends_with_a_kernel_that_is_only_watched(
     finally:
         with suppress(psutil.NoSuchProcess):
             psutil.Process(pid).kill()
+
+
+def test_a_class_that_the_notebook_calls_out_of_memory_is_its_own_error(bench: Any) -> None:
+    detail = bench.run("class OutOfMemory(Exception): ...", "raise OutOfMemory('mine')")
+    assert (detail.run.state, detail.run.error.name) == (RunState.FAILED, "OutOfMemory")
+    assert detail.attempts[-1].cause is Cause.CELL_ERROR

@@ -19,6 +19,7 @@ from respawn_jobs.errors import InvalidInput
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.runs import RunState
+from respawn_jobs.model.settings import Cause
 from respawn_jobs.notebook.document import read_notebook, write_notebook
 from support.bench import Bench
 from support.notebooks import notebook, text
@@ -90,6 +91,8 @@ def test_runs_use_the_build_that_was_promoted_until_the_notebook_is_promoted_aga
     gone = bench.execute(bench.service.run(RunRequest(job=failed.run.job)).id)
     assert gone.run.error is not None
     assert f"pins build {'a' * 12} of kernel {KERNEL}" in gone.run.error.value
+    assert (gone.run.state, gone.run.error.name) == (RunState.FAILED, "EnvironmentMissing")
+    assert gone.attempts[-1].cause is Cause.ENVIRONMENT_MISSING
     assert bench.run(*CELLS, kernel=KERNEL).run.lock == "b" * 64
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import nbformat
 import pytest
@@ -341,6 +343,7 @@ class Installed:
     name: str
     language: str
     lock: str | None
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
 
 def test_a_rebuilt_environment_that_no_version_pins_reuses_nothing(ledger, clock):

@@ -24,7 +24,7 @@ from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.errors import RespawnError
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.runs import Run, RunState
-from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
+from respawn_jobs.model.settings import RETRIED, JobSettings, RetryPolicy
 from respawn_jobs.store.database import Database
 from support.chaos.checker import (
     Case,
@@ -47,7 +47,7 @@ _LEASE_SECONDS = 5.0
 _TIME_LIMIT_SECONDS = 60.0
 """For each run: what is waited at most for all of them."""
 _RETRIES = dict.fromkeys(
-    Cause, RetryPolicy(attempts=20, delay_seconds=0.2, factor=1.0, max_delay_seconds=1.0, jitter=0.5)
+    RETRIED, RetryPolicy(attempts=20, delay_seconds=0.2, factor=1.0, max_delay_seconds=1.0, jitter=0.5)
 )
 
 

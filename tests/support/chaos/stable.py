@@ -15,8 +15,9 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class FakeKernel:
     name: str
     language: str = "python"
     lock: str | None = None
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
 
 def serve(order: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from respawn_jobs.api.triggers import DependencyRequest, TriggerRule
 from respawn_jobs.errors import RespawnError
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.runs import RunState
-from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
+from respawn_jobs.model.settings import RETRIED, JobSettings, RetryPolicy
 from respawn_jobs.store.service_tables import RunOutboxRow
 from respawn_jobs.store.tables import AttemptRow, RunRow, ScheduleRow
 from support.notebooks import notebook, text
@@ -25,7 +25,7 @@ from support.notebooks import notebook, text
 ADA = Actor.owner("ada")
 _POLICY = RetryPolicy(attempts=9, delay_seconds=5, factor=1.5, max_delay_seconds=30, jitter=0.2)
 _OVER = RetryPolicy(attempts=6, delay_seconds=2, factor=1, resume=False)
-_RETRIES = dict.fromkeys(Cause, _POLICY)
+_RETRIES = dict.fromkeys(RETRIED, _POLICY)
 _PLAIN = ("a = 1  # flaky 0.15", "print(a)")
 UPSTREAM, DOWNSTREAM = "in-berlin", "after-berlin"
 
@@ -77,7 +77,7 @@ JOBS = (
         ("a = 1  # slow", "b = a  # flaky 0.2"),
         2,
         "Asia/Kathmandu",
-        settings=JobSettings(retries=dict.fromkeys(Cause, _OVER), max_parallel=2, queue="narrow"),
+        settings=JobSettings(retries=dict.fromkeys(RETRIED, _OVER), max_parallel=2, queue="narrow"),
     ),
     Planned(DOWNSTREAM, ("a = 1  # flaky 0.1",), None),
     Planned("fails-at-once", ("a = 1", "b = a  # flaky 0.7"), 3, settings=JobSettings(max_attempts=1)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,24 @@ def test_a_job_that_says_nothing_has_the_limits_of_its_environment_and_then_the_
     run = promoted(ledger, JobSettings(process_limit=5))
     limits = PlayedRunner(ledger, run).assignment.limits
     assert limits == KernelLimits(memory_bytes=1000 * MIB, processes=5, cpus=2)
+
+
+@pytest.mark.parametrize("resources", [{"memory": "much"}, LookupError("no kernel 'x'")])
+def test_limits_of_an_environment_that_cannot_be_read_are_logged(ledger, caplog, resources):
+    context = ledger.context
+    known = context.kernel_check
+
+    def found(name):
+        if isinstance(resources, LookupError):
+            raise resources
+        return replace(known(name), resources=resources)
+
+    context.kernel_check, context._kernels = found, {}
+    ledger.set_kernel_limits(KernelLimits(memory_bytes=300 * MIB))
+    with caplog.at_level("WARNING"):
+        limits = context.limits_of("python3", KernelLimits(processes=5), None)
+    assert limits == KernelLimits(memory_bytes=300 * MIB, processes=5)
+    assert "the limits of the kernel python3" in caplog.text
 
 
 def test_nobody_sets_a_limit_above_the_deployments(ledger):

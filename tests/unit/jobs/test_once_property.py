@@ -9,7 +9,7 @@ from typing import Any
 from respawn_jobs.api.runner_protocol import PREEMPTED, Outcome
 from respawn_jobs.errors import Conflict
 from respawn_jobs.model.runs import CellError, RunState
-from respawn_jobs.model.settings import Cause, RetryPolicy
+from respawn_jobs.model.settings import RETRIED, RetryPolicy
 from support.runners import PlayedRunner
 
 CELLS = 5
@@ -47,7 +47,7 @@ class Life:
             cause: RetryPolicy(
                 attempts=self.chance.randint(1, 4), delay_seconds=0, resume=self.chance.random() < 0.7
             )
-            for cause in Cause
+            for cause in RETRIED
         }
         cells = ["v0 = 1", *(f"v{cell} = v{cell - 1}" for cell in range(1, CELLS))]
         self.run = queue(*cells, tags=tags, retries=retries).id

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, Servi
 from respawn_jobs.api.versions import JobChange
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.runs import Run
-from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
+from respawn_jobs.model.settings import RETRIED, JobSettings, RetryPolicy
 from respawn_jobs.notebook.document import read_notebook, write_notebook
 from support.clocks import MovedClock
 from support.fixes import AGAIN, fixed
@@ -28,6 +29,7 @@ class Installed:
     name: str
     language: str
     lock: str | None
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -112,7 +114,7 @@ def test_a_debug_notebook_that_names_its_pinned_build_is_one_of_the_same_kernel(
 
 def test_a_further_try_goes_on_with_the_build_and_the_state_of_the_one_before(machine: Machine) -> None:
     policy = RetryPolicy(attempts=3, delay_seconds=0)
-    machine.promote("a = 1", "b = a", retries=dict.fromkeys(Cause, policy))
+    machine.promote("a = 1", "b = a", retries=dict.fromkeys(RETRIED, policy))
     run = machine.ada.run(RunRequest(job="report"))
     runner = PlayedRunner(machine.ledger, run.id)
     runner.begin()

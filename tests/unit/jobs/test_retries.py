@@ -13,7 +13,7 @@ from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger.attempts.retry_policy import MAX_REQUEUES, cause_of, pause
 from respawn_jobs.model.checkpoints import Unstored
 from respawn_jobs.model.runs import CellError, CellState, Run, RunState
-from respawn_jobs.model.settings import Cause, RetryPolicy
+from respawn_jobs.model.settings import RETRIED, Cause, RetryPolicy
 from support.runners import PlayedRunner
 
 Queue = Callable[..., Run]
@@ -24,7 +24,7 @@ _GOES_ON = "tried again at once (cell error, 1 of 5): it continues from cell 1"
 
 def policies(attempts: int = 5, **more: object) -> dict[Cause, RetryPolicy]:
     """The same policy for every cause."""
-    return {cause: RetryPolicy(attempts=attempts, **{**AT_ONCE, **more}) for cause in Cause}
+    return {cause: RetryPolicy(attempts=attempts, **{**AT_ONCE, **more}) for cause in RETRIED}
 
 
 def end(runner: PlayedRunner, name: str, state: str = "failed", cell: int | None = None) -> None:

@@ -93,7 +93,7 @@ def test_the_digest_is_of_what_the_lock_is_made_of() -> None:
         ),
         (
             SMALL + '[resources]\nmemory = "lots"',
-            "resources.memory: it must be an amount of memory in quotes",
+            "resources.memory: it must be a size in quotes",
         ),
         (SMALL + '[resources]\nmemory = "1 MB"', "an interpreter alone needs 64 MiB"),
         (

@@ -76,6 +76,9 @@ def test_a_group_may_have_what_the_living_held_children_keep_and_no_more(
     assert (held._allow(), allowed()) == (50 * MIB, 150)
     sleepers[1].kill()
     sleepers[1].wait(10)
+    (place / "memory.current").write_text(f"{120 * MIB}\n")
+    assert (held._allow(), allowed()) == (50 * MIB, 150), "its pages are not given back yet"
+    (place / "memory.current").write_text(f"{90 * MIB}\n")
     assert (held._allow(), allowed()) == (0, 100)
 
 

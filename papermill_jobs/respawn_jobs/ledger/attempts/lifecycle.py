@@ -28,6 +28,7 @@ from respawn_jobs.ledger.runs.cell_records import add_note, assemble_at_end, cel
 from respawn_jobs.ledger.runs.outbox import note_end
 from respawn_jobs.ledger.runs.revisions import mark_state_change
 from respawn_jobs.model.runs import CellError, CellState, RunState
+from respawn_jobs.model.settings import Cause
 from respawn_jobs.store.database import writes
 from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow
 
@@ -115,6 +116,7 @@ def end_attempt(
     state: RunState,
     error: CellError | None = None,
     notebook: str | None = None,
+    cause: Cause | None = None,
 ) -> None:
     """Mark an attempt as ended, which fences it, and close its cells.
 
@@ -126,12 +128,13 @@ def end_attempt(
         state: how it ended.
         error: why it failed; None when it did not.
         notebook: digest of the executed notebook; None where none was made.
+        cause: why it failed, as its runner says; None to tell it from the error.
     """
     attempt.state = state.value
     attempt.finished_at = now
     attempt.error = error.model_dump(mode="json") if error else None
-    cause = retry_policy.cause_of(state, error)
-    attempt.cause = cause.value if cause else None
+    found = retry_policy.cause_of(state, error, cause)
+    attempt.cause = found.value if found else None
     attempt.notebook = notebook
     close_cells(session, run, attempt.number, _note(state, error))
     touch(session, run.id)

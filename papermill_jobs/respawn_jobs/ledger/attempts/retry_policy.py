@@ -8,7 +8,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from respawn_jobs.api.runner_protocol import NOT_STARTED, PLAN_CHANGED, PREEMPTED, TERMINATED
+from respawn_jobs.api.runner_protocol import (
+    ENVIRONMENT_MISSING,
+    NOT_STARTED,
+    PLAN_CHANGED,
+    PREEMPTED,
+    TERMINATED,
+)
 from respawn_jobs.ledger.attempts import replanning, retry_start
 from respawn_jobs.ledger.attempts.retry_start import RetryRefusal, RetryStart
 from respawn_jobs.ledger.context.context import Context
@@ -16,7 +22,7 @@ from respawn_jobs.ledger.runs.revisions import why_cancelled
 from respawn_jobs.model.base import LARGEST
 from respawn_jobs.model.limits import DISK_LIMIT, MEMORY_TOO_SMALL, OUT_OF_MEMORY, PROCESS_LIMIT
 from respawn_jobs.model.runs import CellError, RunState
-from respawn_jobs.model.settings import Cause, JobSettings, RetryPolicy
+from respawn_jobs.model.settings import RETRIED, Cause, JobSettings, RetryPolicy
 from respawn_jobs.store.tables import AttemptRow, RunRow
 from respawn_kernels.sizes import how_large
 
@@ -29,8 +35,10 @@ _CAUSES = {
     MEMORY_TOO_SMALL: Cause.OUT_OF_MEMORY,
     PROCESS_LIMIT: Cause.PROCESS_LIMIT,
     DISK_LIMIT: Cause.DISK_LIMIT,
+    ENVIRONMENT_MISSING: Cause.ENVIRONMENT_MISSING,
 }
-"""Of attempts that failed, by the name of their error; all others are errors of a cell."""
+"""Of attempts that failed, by the name of their error, where their runner does not say the cause; all others
+are errors of a cell."""
 _REQUEUE_CAUSES = (PREEMPTED, NOT_STARTED)
 _NO_CAUSE = (*_REQUEUE_CAUSES, TERMINATED)
 _MAX_PAUSE = 60.0
@@ -53,15 +61,22 @@ class Verdict:
     """The memory limit of the next attempt; None for that of the run."""
 
 
-def cause_of(state: RunState, error: CellError | None) -> Cause | None:
+def cause_of(state: RunState, error: CellError | None, reported: Cause | None = None) -> Cause | None:
     """Return why an attempt ended, as far as it decides whether another is made.
 
     None for success, a cancel, an end that nothing in the run caused (its runner was asked to end), and
     for a plan that changed, after which a new plan decides.
+
+    Args:
+        state: how the attempt ended.
+        error: by what; None where it did not fail.
+        reported: what its runner says of an attempt that failed; None where it says nothing.
     """
     if state is RunState.TIMED_OUT:
         return Cause.TIMEOUT
     name = error.name if error is not None else ""
+    if state is RunState.FAILED and reported is not None:
+        return reported
     if name == PLAN_CHANGED:
         return None
     if state is RunState.LOST:
@@ -87,14 +102,16 @@ def decide(context: Context, session: Session, run: RunRow, attempt: AttemptRow)
     if _was_requeued(attempt):
         return _requeue(context, session, run, attempt)
     error = CellError.model_validate(attempt.error) if attempt.error else None
-    if error is not None and error.name == PLAN_CHANGED:
+    cause = Cause(attempt.cause) if attempt.cause else None
+    if cause is None and error is not None and error.name == PLAN_CHANGED:
         anew = replanning.start_anew(context, session, run, attempt)
         if isinstance(anew, RetryRefusal):
             return Verdict(note=anew.note, cell=anew.cell)
         return Verdict(anew, None, anew.note)
-    cause = cause_of(RunState(attempt.state), error)
     if cause is None:
         return Verdict()
+    if cause not in RETRIED:
+        return Verdict(note="not tried again: the build of its kernel would be missing again")
     settings = JobSettings.model_validate(run.settings)
     policy = settings.policy(cause)
     ended = _ended_by(session, run, cause)

@@ -261,7 +261,7 @@ class LedgerRunner:
                 start = outcome.kernel_start
                 attempt.kernel_start = start.model_dump(mode="json") if start is not None else None
                 now, state = self._context.clock(), RunState(outcome.state)
-                end_attempt(session, run, attempt, now, state, outcome.error, outcome.notebook)
+                end_attempt(session, run, attempt, now, state, outcome.error, outcome.notebook, outcome.cause)
                 run_id = run.id
         except Fenced:
             if not self._recorded_before(outcome):

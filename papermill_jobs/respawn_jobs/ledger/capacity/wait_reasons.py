@@ -31,6 +31,7 @@ _WORDS = {
     Cause.OUT_OF_MEMORY: "a kernel out of memory",
     Cause.PROCESS_LIMIT: "too many processes",
     Cause.DISK_LIMIT: "a directory that grew too large",
+    Cause.ENVIRONMENT_MISSING: "a build of its kernel that is not there",
     Cause.RUNNER_LOST: "a lost runner",
     Cause.TIMEOUT: "a timeout",
 }

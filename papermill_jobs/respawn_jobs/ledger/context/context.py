@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 from sqlalchemy import delete, select, update
@@ -36,6 +36,7 @@ from respawn_jobs.store.tables import FormerNameRow, JobRow, RunRow, VersionRow
 if TYPE_CHECKING:
     from respawn_environments.shown.overview import KnownEnvironment
 
+log = logging.getLogger(__name__)
 _MAX_VERSIONS = 2**31
 _KERNEL_MEMORY = timedelta(seconds=10)
 
@@ -49,6 +50,8 @@ class InstalledKernel(Protocol):
     def language(self) -> str: ...  # noqa: D102
     @property
     def lock(self) -> str | None: ...  # noqa: D102
+    @property
+    def resources(self) -> Mapping[str, Any]: ...  # noqa: D102
 
 
 KernelCheck = Callable[[str], InstalledKernel]
@@ -169,11 +172,20 @@ class Context:
             memory: a memory limit for this run alone; None for none.
         """
         usual = self.kernel_limits
-        with suppress(InvalidInput, ValidationError):
-            resources = getattr(self.kernel(kernel), "resources", None) or {}
-            known = {"memory_bytes": "memory", "cpus": "cpus", "processes": "processes", "disk_bytes": "disk"}
+        known = {"memory_bytes": "memory", "cpus": "cpus", "processes": "processes", "disk_bytes": "disk"}
+        try:
+            resources = self.kernel(kernel).resources
             found = KernelLimits.model_validate({n: resources.get(key) for n, key in known.items()})
             usual = found.with_defaults(usual)
+        except InvalidInput as error:
+            log.warning("the limits of the kernel %s are not known here: %s", kernel, error.message)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            where = known[str(problem["loc"][0])]
+            log.warning(
+                "the limits of the kernel %s do not hold: %s in its kernel.json cannot be %r: %s",
+                kernel, where, problem["input"], problem["msg"],
+            )  # fmt: skip
         limits = own.with_defaults(usual)
         if memory is not None:
             limits = limits.model_copy(update={"memory_bytes": memory})

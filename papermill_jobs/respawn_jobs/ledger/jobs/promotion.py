@@ -30,6 +30,7 @@ from respawn_jobs.ledger.notices.deadlines import settings_changed
 from respawn_jobs.ledger.runs.rows import jobs_of, ref_of, version_of
 from respawn_jobs.model.jobs import Version
 from respawn_jobs.model.settings import JobSettings
+from respawn_jobs.model.settings_patch import check_retries
 from respawn_jobs.notebook.document import read_notebook
 from respawn_jobs.store.tables import JobRow, VersionRow
 
@@ -122,6 +123,7 @@ def _checked(context: Context, actor: Actor, request: Promotion) -> tuple[str, N
     if request.source is not None:
         check_text("source", request.source, SOURCE)
     if request.settings is not None:
+        check_retries(request.settings)
         check_settings(context, request.settings)
     notebook = read_notebook(request.notebook)
     return namespace, notebook, describe(context, notebook, request.notebook, request.kernel)

@@ -42,6 +42,10 @@ class KernelFailed(Exception):
     """The kernel did not come up; the message says why."""
 
 
+class BuildMissing(KernelFailed):
+    """The build that is pinned is not here; the message says what can be done."""
+
+
 class KernelProcess:
     """A running kernel process and the client connected to it."""
 
@@ -283,6 +287,7 @@ async def _launched(
     """Return the manager of a process that was just started. Raises `KernelFailed`."""
     from jupyter_client.manager import AsyncKernelManager
 
+    from respawn_environments.errors import EnvironmentMissing
     from respawn_environments.kernelspecs import provide
     from respawn_environments.provisioner import is_ours
 
@@ -301,6 +306,8 @@ async def _launched(
                 stderr=output,
                 preexec_fn=_die_with_parent(),
             )
+    except EnvironmentMissing as error:
+        raise BuildMissing(f"kernel {name!r} could not be started: {error}") from error
     except Exception as error:  # provisioners are plug-ins and raise what they like
         with suppress(Exception):  # that of the start is the one to tell
             await manager.cleanup_resources()
