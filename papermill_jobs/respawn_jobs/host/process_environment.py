@@ -16,7 +16,7 @@ from respawn_environments.kernel_variables import KEPT, kernel_environment
 logger = logging.getLogger(__name__)
 
 _PASSED = "RESPAWN_PASS_TO_JOBS"
-_FOR_RUNNERS = {"RESPAWN_LOG_FORMAT"}
+_FOR_RUNNERS = {"RESPAWN_LOG_FORMAT", "RESPAWN_WARM_KERNELS"}
 
 _ACCOUNT = """
     PATH HOME USER LOGNAME SHELL PWD HOSTNAME TERM COLUMNS LINES TMPDIR TEMP TMP
