@@ -39,8 +39,13 @@ from respawn_kernels.counting import how_many
 from respawn_kernels.digest import write_whole
 
 _MAX_NAMED = 5
-_OTHER_FILE = re.compile(r"hash mismatch|do not match the hashes", re.IGNORECASE)
-"""How uv and pip say that a file has not the hash of the lock: another Python would change nothing."""
+_OTHER_PYTHON = re.compile(
+    r"no (usable |source distribution or binary )?wheels?\b|no matching distribution|requires[- ]python"
+    r"|requires a different python|depends on python",
+    re.IGNORECASE,
+)
+"""How uv and pip say that a package is not for this Python: any other failure would come again."""
+_ICON = Path(__file__).with_name("kernel_icon.svg")
 _QUIET = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
 
 
@@ -201,7 +206,7 @@ def _built_on_first(recipe: _Recipe, found: Iterable[Interpreter], progress: Pro
         except EnvironmentDiffers:
             raise
         except EnvironmentFailed as error:
-            if older is None or _OTHER_FILE.search(str(error)):
+            if older is None or not _OTHER_PYTHON.search(str(error)):
                 raise
             reason = str(error).strip().splitlines()[-1]
             progress(f"Python {base.minor} does not do, trying Python {older.minor}: {reason}")
@@ -348,6 +353,7 @@ def _install_kernelspec(source: EnvironmentSource, built: BuiltEnvironment, pref
         "env": {hash_seed.VARIABLE: hash_seed.seed_for(digest)},
         "metadata": {
             "debugger": True,
+            **_encryption(built),
             "kernel_provisioner": {"provisioner_name": PROVISIONER},
             "respawn": {**ours, **{key: value for key, value in asked.items() if value}},
         },
@@ -358,9 +364,19 @@ def _install_kernelspec(source: EnvironmentSource, built: BuiltEnvironment, pref
         catalog.note_kernelspec(built.directory, directory)
         path, text = directory / "kernel.json", json.dumps(spec, indent=1).encode()
         catalog.keep_kernelspec(built.directory, directory.name, text)
+        icon = directory / "logo-svg.svg"
+        write_whole(icon, _ICON.read_bytes())
         write_whole(path, text)
-        path.chmod(0o644)  # whole files are private by default, and every user may start this kernel
+        for file in (icon, path):
+            file.chmod(0o644)  # whole files are private by default, and every user may start this kernel
     return directory
+
+
+def _encryption(built: BuiltEnvironment) -> dict[str, list[str]]:
+    """Return what its ipykernel's own kernelspec says of encryption: nothing where the version has none."""
+    found = built.directory.glob("lib/python3*/site-packages/ipykernel/kernelspec.py")
+    able = any('"supported_encryption": ["curve"]' in file.read_text(encoding="utf-8") for file in found)
+    return {"supported_encryption": ["curve"]} if able else {}
 
 
 @contextmanager
