@@ -45,7 +45,6 @@ _OTHER_PYTHON = re.compile(
     re.IGNORECASE,
 )
 """How uv and pip say that a package is not for this Python: any other failure would come again."""
-_ICON = Path(__file__).with_name("kernel_icon.svg")
 _QUIET = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
 
 
@@ -364,11 +363,8 @@ def _install_kernelspec(source: EnvironmentSource, built: BuiltEnvironment, pref
         catalog.note_kernelspec(built.directory, directory)
         path, text = directory / "kernel.json", json.dumps(spec, indent=1).encode()
         catalog.keep_kernelspec(built.directory, directory.name, text)
-        icon = directory / "logo-svg.svg"
-        write_whole(icon, _ICON.read_bytes())
         write_whole(path, text)
-        for file in (icon, path):
-            file.chmod(0o644)  # whole files are private by default, and every user may start this kernel
+        path.chmod(0o644)  # whole files are private by default, and every user may start this kernel
     return directory
 
 

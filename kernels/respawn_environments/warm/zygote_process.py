@@ -178,6 +178,8 @@ class ZygoteProcess:
                 return False
             try:
                 problem = _answer(self._end, 0.0)["problem"]
+            except NeverWarm:
+                raise
             except NotWarm as error:
                 raise NeverWarm(str(error)) from error
             if problem is not None:
@@ -249,7 +251,9 @@ def _answer(end: socket.socket, give_up: float) -> dict[str, Any]:
     if fields is None:
         raise NotWarm("the zygote is gone")
     if (spoken := fields.get("protocol", PROTOCOL)) != PROTOCOL:
-        raise NotWarm(f"the zygote of the environment speaks protocol {spoken}, and this process {PROTOCOL}")
+        raise NeverWarm(
+            f"the zygote of the environment speaks protocol {spoken}, and this process {PROTOCOL}"
+        )
     return fields
 
 
