@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from respawn_environments.warm.warm_kernels import SETTING, max_zygotes
 from respawn_jobs.clock import Clock, utc_now
+from respawn_jobs.host.process_environment import check_warm_kernels
 from respawn_jobs.keyring import FILE, OLDER_FILE, Keyring
 from respawn_jobs.model.limits import MIN_MEMORY_BYTES, KernelLimits
 
@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     @field_validator("warm_kernels")
     @classmethod
     def _warm_kernels(cls, given: str) -> str:
-        max_zygotes({SETTING: given})
+        check_warm_kernels(given)
         return given
 
     @property

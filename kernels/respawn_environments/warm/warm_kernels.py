@@ -41,7 +41,7 @@ _IMPORTS = ("respawn_kernels.agent", "respawn")
 SETTING = "RESPAWN_WARM_KERNELS"
 """The variable that says how many zygotes a runner or server has at most; `no` for plain starts alone."""
 _MAX_ZYGOTES = 3
-_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3600.0
+_FIRST_PAUSE, _MAX_PAUSE = 5.0, 3600.0
 """Seconds after which a zygote is tried again that failed, but for one whose imports raised."""
 _MAX_SILENCES = 3
 """How many orders in a row a zygote may leave without an answer: a busy machine is no fault of its own."""
@@ -234,7 +234,7 @@ class WarmKernels:
     def _refuse(self, want: _Want, reason: str, *, for_good: bool = False) -> None:
         """Start kernels plainly for a while, twice as long as the last time."""
         before = self._refused.get(want)
-        pause = _FIRST_PAUSE if before is None else min(2 * before.pause, _LONGEST_PAUSE)
+        pause = _FIRST_PAUSE if before is None else min(2 * before.pause, _MAX_PAUSE)
         until = math.inf if for_good else time.monotonic() + pause
         self._refused[want] = _Refusal(reason, pause, until)
 

@@ -101,7 +101,7 @@ class KernelProcess:
         Raises:
             KernelFailed: there is no such kernel or build, or its program cannot be started.
         """
-        manager = await _launched(name, directory, log, hash_seed, lock, only_warm=only_warm)
+        manager = await _launched(name, directory, log, hash_seed, lock, only_warm)
         return cls(name, manager, log, directory, hash_seed, lock)
 
     async def connect(self, timeout: float) -> dict[str, Any]:
@@ -280,13 +280,7 @@ class KernelProcess:
 
 
 async def _launched(
-    name: str,
-    directory: Path | None,
-    log: Path,
-    hash_seed: str | None,
-    lock: str | None,
-    *,
-    only_warm: bool = False,
+    name: str, directory: Path | None, log: Path, seed: str | None, lock: str | None, only_warm: bool = False
 ) -> Any:
     """Return the manager of a process that was just started. Raises `KernelFailed`."""
     from jupyter_client.manager import AsyncKernelManager
@@ -305,7 +299,7 @@ async def _launched(
             await manager.start_kernel(
                 extra_arguments=_extra_arguments(spec),
                 cwd=str(directory) if directory else None,
-                env=seeded(spec, kernel_environment(os.environ), hash_seed),
+                env=seeded(spec, kernel_environment(os.environ), seed),
                 stdout=output,
                 stderr=output,
                 preexec_fn=_die_with_parent(),
