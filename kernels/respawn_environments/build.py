@@ -44,8 +44,12 @@ from respawn_kernels.counting import how_many
 from respawn_kernels.digest import write_whole
 
 _MAX_NAMED = 5
-_OTHER_FILE = re.compile(r"hash mismatch|do not match the hashes", re.IGNORECASE)
-"""How uv and pip say that a file has not the hash of the lock: another Python would change nothing."""
+_OTHER_PYTHON = re.compile(
+    r"no (usable |source distribution or binary )?wheels?\b|no matching distribution|requires[- ]python"
+    r"|requires a different python|depends on python",
+    re.IGNORECASE,
+)
+"""How uv and pip say that a package is not for this Python: any other failure would come again."""
 _NO_WHEEL = re.compile(r"has no (usable )?wheels|no matching distribution", re.IGNORECASE)
 _HOW_FROM_SOURCE = (
     "A package that has no wheel is built from source where environment.toml names it, and what builds it, "
@@ -219,7 +223,7 @@ def _built_on_first(recipe: _Recipe, found: Iterable[Interpreter], progress: Pro
         except EnvironmentFailed as error:
             if older is None and _NO_WHEEL.search(str(error)):
                 raise EnvironmentFailed(f"{error}\n{_HOW_FROM_SOURCE}") from error
-            if older is None or _OTHER_FILE.search(str(error)):
+            if older is None or not _OTHER_PYTHON.search(str(error)):
                 raise
             reason = str(error).strip().splitlines()[-1]
             progress(f"Python {base.minor} does not do, trying Python {older.minor}: {reason}")
@@ -343,6 +347,7 @@ def _install_kernelspec(
         },
         "metadata": {
             "debugger": True,
+            **_encryption(built),
             "kernel_provisioner": {"provisioner_name": PROVISIONER},
             "respawn": {**ours, **{key: value for key, value in asked.items() if value}},
         },
@@ -358,6 +363,13 @@ def _install_kernelspec(
             # Whole files are private by default, and every user may start this kernel.
             (directory / name).chmod(0o644)
     return directory
+
+
+def _encryption(built: BuiltEnvironment) -> dict[str, list[str]]:
+    """Return what its ipykernel's own kernelspec says of encryption: nothing where the version has none."""
+    found = built.directory.glob("lib/python3*/site-packages/ipykernel/kernelspec.py")
+    able = any('"supported_encryption": ["curve"]' in file.read_text(encoding="utf-8") for file in found)
+    return {"supported_encryption": ["curve"]} if able else {}
 
 
 @contextmanager

@@ -77,6 +77,11 @@ class BuiltEnvironment:
         return self.directory / "bin" / "python"
 
     @property
+    def works(self) -> bool:
+        """Whether its interpreter is still there: the Python that it was made from may have been removed."""
+        return self.python.exists()
+
+    @property
     def minor(self) -> str:
         """Its Python's minor version, such as `3.13`."""
         return ".".join(self.record.python.split(".")[:2])
@@ -128,9 +133,15 @@ def environments_root(environ: Mapping[str, str]) -> Path:
     return Path(user_data_dir("respawn", appauthor=False)) / "environments"
 
 
-def environments(root: Path) -> list[BuiltEnvironment]:
-    """Return the whole environments below a root, by name, then the newest first."""
-    found = [one for directory in directories(root) if (one := read(directory)) is not None]
+def environments(root: Path, *, also_broken: bool = False) -> list[BuiltEnvironment]:
+    """Return the whole environments below a root, by name, then the newest first.
+
+    Args:
+        root: where they live.
+        also_broken: whether those count whose interpreter is gone.
+    """
+    every = (read_record(directory) for directory in directories(root))
+    found = [one for one in every if one is not None and (also_broken or one.works)]
     return sorted(found, key=lambda one: (one.record.name, -one.record.built_at.timestamp()))
 
 
@@ -146,12 +157,17 @@ def read(directory: Path) -> BuiltEnvironment | None:
 
     A venv breaks when the Python it was made from is removed: its `bin/python` then leads nowhere.
     """
+    found = read_record(directory)
+    return found if found is not None and found.works else None
+
+
+def read_record(directory: Path) -> BuiltEnvironment | None:
+    """Return the environment whose build in a directory was finished, though it may not work; else None."""
     try:
         record = EnvironmentRecord.model_validate_json((directory / _COMPLETE).read_bytes())
     except (OSError, ValidationError):
         return None
-    found = BuiltEnvironment(directory, record)
-    return found if found.python.exists() else None
+    return BuiltEnvironment(directory, record)
 
 
 def with_hash(root: Path, digest: str) -> BuiltEnvironment | None:
@@ -172,12 +188,18 @@ def place_for(root: Path, name: str, digest: str) -> Path:
     return next(iter(_named_by(root, digest)), root / f"{name}-{digest[:SHORT]}")
 
 
-def find(root: Path, wanted: str) -> list[BuiltEnvironment]:
+def find(root: Path, wanted: str, *, also_broken: bool = False) -> list[BuiltEnvironment]:
     """Return the environments of a name, the newest first, or the one that some digits of its hash name.
 
-    Raises EnvironmentMissing, which names those that are there.
+    Args:
+        root: where environments live.
+        wanted: the name, or six or more digits of a hash.
+        also_broken: whether those count whose interpreter is gone.
+
+    Raises:
+        EnvironmentMissing: there is none; the message names those that are there.
     """
-    every = environments(root)
+    every = environments(root, also_broken=also_broken)
     found = [one for one in every if one.record.name == wanted]
     if not found and _HASH.fullmatch(wanted):
         found = [one for one in every if one.record.hash.startswith(wanted)]
@@ -299,7 +321,7 @@ def alone(root: Path, digest: str, progress: Progress | None = None) -> Iterator
         BlockingIOError: another process has it, and `progress` is None.
     """
     (root / _LOCKS).mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(root / _LOCKS / digest[:SHORT], os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    descriptor = _lock_file(root / _LOCKS / digest[:SHORT])
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -311,6 +333,14 @@ def alone(root: Path, digest: str, progress: Progress | None = None) -> Iterator
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _lock_file(path: Path) -> int:
+    """Open the file that is locked; another account's, which may be read alone, can be locked as well."""
+    try:
+        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def digits_of(directory: Path) -> str:

@@ -32,6 +32,7 @@ _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 _OWN = "jupyterhub-respawn"
+_REPOSITORIES = frozenset({"git", "hg", "svn", "bzr"})
 _MAX_DISPLAY_NAME = 100
 _MIN_MEMORY, _MIN_DISK = 64 << 20, 1 << 20
 
@@ -59,10 +60,16 @@ def _is_requirement(text: str) -> str:
             "name a package, such as numpy>=2"
         )
     try:
-        name = canonicalize_name(Requirement(text).name)
+        requirement = Requirement(text)
+        name = canonicalize_name(requirement.name)
     except InvalidRequirement as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{text!r} is no requirement ({reason}): write one such as numpy>=2") from error
+    if (requirement.url or "").partition("+")[0] in _REPOSITORIES:
+        raise ValueError(
+            f"{text!r} is a repository, whose files no hash in a lock can pin: build a wheel and name "
+            f"that, such as {name} @ https://files.example/{name}-1.0-py3-none-any.whl"
+        )
     if name == _OWN:
         raise ValueError(f"{text!r} is Respawn itself, which every environment has: leave it out")
     return text

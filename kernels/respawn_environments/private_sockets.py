@@ -55,7 +55,8 @@ def make_again(directory: Path) -> None:
     """Make a kernel's directory again where somebody has removed it: its clients know the place.
 
     Raises:
-        OSError: It cannot be made, or what is there now is not private to this account.
+        OSError: It cannot be made.
+        PermissionError: What is there now is not private to this account.
     """
     with suppress(FileExistsError):
         directory.mkdir(mode=0o700)

@@ -41,6 +41,8 @@ class RespawnProvisioner(LocalProvisioner):
     warm = Bool(True, config=True, help="Whether kernels may be forked from a process with its imports done.")
     ipc = Bool(True, config=True, help="Whether kernels listen on private sockets in place of TCP ports.")
 
+    only_warm = False
+    """Whether a start fails by `NotWarm` where no zygote can fork the kernel now."""
     plain_start: str | None = None
     """Why the kernel was started plainly; None for one that came from a zygote."""
     _directory: Path | None = None
@@ -73,6 +75,8 @@ class RespawnProvisioner(LocalProvisioner):
         try:
             pid = await self._forked(cmd, kwargs)
         except (NotWarm, OSError) as error:  # OSError: no descriptors are left, say
+            if self.only_warm:
+                raise
             self.plain_start = str(error)
             self.log.info("the kernel is started plainly: %s", error)
             return await super().launch_kernel(cmd, **kwargs)

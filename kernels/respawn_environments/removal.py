@@ -64,12 +64,12 @@ def remove(
     root = root.absolute()
     kernelspec = prefix.absolute() / "share" / "jupyter" / "kernels" / f"respawn-{wanted}"
     digest = catalog.hash_of_kernelspec(kernelspec)
-    installed = catalog.with_hash(root, digest) if digest is not None else None
+    installed = next((one for one in _all(root) if one.record.hash == digest), None)
     if digest is not None and installed is None:
         return _remove_stale(kernelspec, root)
     found = installed or _the_one(root, wanted)
     with catalog.alone(root, found.record.hash, progress):
-        if catalog.read(found.directory) is None:
+        if catalog.read_record(found.directory) is None:
             raise EnvironmentMissing(f"environment {found.directory.name} was removed meanwhile")
         needs = [*_needs(found, pinned, besides=kernelspec), *_needs_of_others(found, pinned, kernelspec)]
         if needs and not force:
@@ -103,9 +103,9 @@ def collect(
     root = root.absolute()
     for directory in catalog.directories(root):
         with suppress(BlockingIOError), catalog.alone(root, catalog.digits_of(directory)):
-            found = catalog.read(directory)
+            found = catalog.read_record(directory)
             if found is None and catalog.was_complete(directory):
-                continue  # of another version of Respawn, or its Python is gone: who needs it is not known
+                continue  # of another version of Respawn: who needs it is not known
             if found is not None and (_is_young(found, now - unused_for) or any(_needs(found, pinned))):
                 continue
             if not dry_run:
@@ -126,6 +126,10 @@ def running_in(directory: Path) -> list[int]:
     return sorted(found)
 
 
+def _all(root: Path) -> list[BuiltEnvironment]:
+    return catalog.environments(root, also_broken=True)
+
+
 def _remove_stale(kernelspec: Path, root: Path) -> Removal:
     """Remove a kernelspec whose environment is nowhere; one of another root is that root's own affair."""
     interpreter = catalog.interpreter_of_kernelspec(kernelspec)
@@ -139,7 +143,7 @@ def _remove_stale(kernelspec: Path, root: Path) -> Removal:
 
 
 def _the_one(root: Path, wanted: str) -> BuiltEnvironment:
-    found = catalog.find(root, wanted)
+    found = catalog.find(root, wanted, also_broken=True)
     if len(found) > 1:
         hashes = ", ".join(one.record.hash[: catalog.SHORT] for one in found)
         raise InvalidEnvironment(
@@ -164,7 +168,7 @@ def _needs_of_others(removed: BuiltEnvironment, pinned: Pinned, kernelspec: Path
     """Yield in words who needs the kernelspec that goes: it leads to the builds that its name had before."""
     if catalog.hash_of_kernelspec(kernelspec) != removed.record.hash:
         return
-    for one in catalog.environments(removed.directory.parent):
+    for one in _all(removed.directory.parent):
         jobs = pinned.get(one.record.hash) if one.record.hash != removed.record.hash else None
         its_own = one.record.name == removed.record.name
         if jobs and (its_own or catalog.kept_kernelspec(one.directory, kernelspec.name)):

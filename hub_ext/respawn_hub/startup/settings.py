@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from respawn_jobs.clock import Clock, utc_now
+from respawn_jobs.host.process_environment import check_warm_kernels
 from respawn_jobs.keyring import FILE, OLDER_FILE, Keyring
 from respawn_jobs.model.base import LARGEST
 from respawn_jobs.model.limits import MIN_MEMORY_BYTES, KernelLimits
@@ -164,12 +165,20 @@ class Settings(BaseSettings):
     """Whether metrics are shown without a token."""
     runner_port: int = Field(default=0, ge=0, lt=65536)
     """Port on the loopback at which runners are heard; 0 for a free one."""
+    warm_kernels: str = "yes"
+    """`no`, or how many zygotes each runner has at most; the runners read the variable themselves."""
     log_format: str = "text"
     """`text`, or `json`: one object a line."""
     keys_file: Path | None = None
     """File of the service's own keys, one for all replicas; by default one in `data`."""
     cookie_secret: SecretStr | None = Field(default=None, min_length=32)
     """From which a file of keys that is not there yet is made; by default its keys are made at random."""
+
+    @field_validator("warm_kernels")
+    @classmethod
+    def _warm_kernels(cls, given: str) -> str:
+        check_warm_kernels(given)
+        return given
 
     @property
     def uploads(self) -> Path:

@@ -12,8 +12,12 @@ import json
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+PROTOCOL = 1
+"""The version of all this. An environment keeps the zygote that it was built with: another version is not
+asked, and its kernels start plainly. Fields that either side does not know are passed over."""
 
 TAKE = b"take"
 """The word by which a kernel that was forked is taken; without it the kernel ends."""
@@ -37,6 +41,12 @@ class Order:
     until: float = float("inf")
     """When whoever asked gives up, by CLOCK_MONOTONIC, which is the same in all processes of a machine."""
 
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> Order:
+        """Read a message, whose fields of later versions are passed over. Raises TypeError for any other."""
+        known = {one.name for one in fields(cls)}
+        return cls(**{name: value for name, value in message.items() if name in known})
+
 
 @dataclass(frozen=True)
 class Check:
@@ -57,6 +67,9 @@ class Answer:
     """Whose import is to blame for that, where it is that of one."""
     failed: bool = False
     """Whether that import failed; else it has started what a fork does not bear."""
+    protocol: int = PROTOCOL
+    can: tuple[str, ...] = ()
+    """What of later versions the zygote can besides."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,14 @@ def hear(end: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     """Wait for the next message.
 
     Returns:
-        Its fields, None at the end, and its descriptors, which are the caller's to close.
+        Its fields, an empty dict for what is no message, None at the end; and its descriptors, which are the
+        caller's to close.
     """
     packet, descriptors, _, _ = socket.recv_fds(end, MAX_BYTES, 4)
-    return (json.loads(packet) if packet else None), descriptors
+    if not packet:
+        return None, descriptors
+    try:
+        found = json.loads(packet)
+    except ValueError:
+        found = None
+    return (found if isinstance(found, dict) else {}), descriptors

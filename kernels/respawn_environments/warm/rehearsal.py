@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
+_SECONDS = 120.0
+"""How long the kernel may take to come up."""
 _QUIET = (
     "--HistoryManager.hist_file=:memory:",
     "--IPKernelApp.exec_PYTHONSTARTUP=False",  # and, with another directory of IPython, no start-up files
@@ -33,13 +36,14 @@ class Rehearsed:
 def modules_of_a_start() -> Rehearsed:
     """Return which modules a kernel imports; a child of this process finds it.
 
-    None where it does not come up: what is wrong shows when a real one is wanted.
+    It is empty where the kernel does not come up in time: what is wrong shows when a real one is wanted.
     """
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         status = 1
         try:
+            signal.setitimer(signal.ITIMER_REAL, _SECONDS)  # it ends the child
             os.close(reading)
             with os.fdopen(writing, "w") as report:
                 json.dump(asdict(_come_up()), report)

@@ -2,16 +2,19 @@
 
 When an attempt is over, or a moment after a server has started a kernel, a zygote is started for the kernel
 that was used: the next one like it begins with its imports done. It runs as the account of runner or server,
-and ends with it. Whatever is odd ends in a plain start, as Jupyter does it.
+and ends with it, or when nobody has asked it for some minutes. Whatever is odd ends in a plain start, as
+Jupyter does it; after a pause, which grows from one failure to the next, a zygote is tried again.
 """
 
 from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,7 @@ from respawn_environments.warm.adoption import adopting
 from respawn_environments.warm.orders import Order
 from respawn_environments.warm.zygote_process import (
     NeverWarm,
+    NoAnswer,
     NotWarm,
     StillImporting,
     ZygoteProcess,
@@ -35,7 +39,13 @@ _OF_ONE_KERNEL = frozenset({_PARENT, "JPY_SESSION_NAME"})
 """Variables that differ from kernel to kernel, and that nothing reads while it is imported."""
 IMPORTS = ("respawn_kernels.agent", "respawn")
 """What every zygote imports beside ipykernel."""
+SETTING = "RESPAWN_WARM_KERNELS"
+"""The variable that says how many zygotes a runner or server has at most; `no` for plain starts alone."""
 _MAX_ZYGOTES = 3
+_FIRST_PAUSE, _MAX_PAUSE = 5.0, 3600.0
+"""Seconds after which a zygote is tried again that failed, but for one whose imports raised."""
+_MAX_SILENCES = 3
+"""How many orders in a row a zygote may leave without an answer: a busy machine is no fault of its own."""
 _MAX_FORKS = 200
 """What one zygote forks at most: a kernel of a new process now and then shows what only such ones have."""
 
@@ -52,11 +62,41 @@ class _Want:
     """The kernelspec's name in a server, which has one zygote for each; empty in a runner."""
 
 
+@dataclass
+class _Refusal:
+    """Why no zygote is asked, or started, for a while."""
+
+    reason: str
+    pause: float
+    """Seconds."""
+    until: float
+    """By `time.monotonic`; infinite for ever."""
+
+
 def _nothing(_pid: int) -> None: ...
 
 
+def max_zygotes(environ: Mapping[str, str]) -> int:
+    """Return how many zygotes a process may have, 0 for none, as `RESPAWN_WARM_KERNELS` says.
+
+    Args:
+        environ: The variables of the process.
+
+    Raises:
+        ValueError: The variable is neither `no` nor `yes` nor a number.
+    """
+    given = environ.get(SETTING, "").strip().lower()
+    if given in ("", "yes"):
+        return _MAX_ZYGOTES
+    if given == "no":
+        return 0
+    if not given.isascii() or not given.isdigit() or len(given) > 3:
+        raise ValueError(f"{SETTING} is yes, no or a number of zygotes, not {environ[SETTING]!r}")
+    return int(given)
+
+
 class WarmKernels:
-    """The zygotes of one runner."""
+    """The zygotes of one process, a runner or a person's server: which there are, and which are wanted."""
 
     def __init__(self) -> None:
         """Begin without zygotes, and without wish for any: see `enable`."""
@@ -64,19 +104,12 @@ class WarmKernels:
         self._started: Callable[[int], object] = _nothing
         self._lock = threading.RLock()
         self._zygotes: dict[_Want, ZygoteProcess] = {}
+        """Those that were used least recently come first."""
         self._wanted: list[_Want] = []
-        self._refused: dict[_Want, str] = {}
-        """Of which no kernel will come, and why."""
+        self._refused: dict[_Want, _Refusal] = {}
+        self._max = _MAX_ZYGOTES
         self.latest: ZygoteProcess | None = None
         """The zygote that the last kernel came from."""
-
-    @property
-    def able(self) -> bool:
-        """Whether a zygote could fork now."""
-        try:
-            return any(zygote.ready for zygote in self._zygotes.values())
-        except NeverWarm:  # the next kernel's start finds it, and logs it
-            return False
 
     def enable(self, started: Callable[[int], object] | None = None) -> None:
         """Remember from now on which kernels are used.
@@ -87,6 +120,10 @@ class WarmKernels:
         """
         self._started = started or self._started
         if not self._enabled:
+            try:
+                self._max = max_zygotes(os.environ)
+            except ValueError as error:
+                log.warning("%s: %d are used", error, self._max)
             self._enabled = True
             atexit.register(self.close)
 
@@ -137,14 +174,26 @@ class WarmKernels:
             raise
         except NeverWarm as error:
             log.warning("kernels of %s start plainly: %s", command[0], error)
+            # With a cause it has ended before it answered: it was killed, or there was no memory, say.
+            gone = NotWarm(zygote.with_last_words(error)) if error.__cause__ is not None else None
+            self._refuse(want, str(gone or error), for_good=gone is None)
             self._dismiss(want)
-            self._refused[want] = str(error)
+            raise gone or error from None
+        except NoAnswer as error:
+            log.info("a kernel starts plainly: %s", error)
+            self._refuse(want, str(error))
+            if zygote.silences >= _MAX_SILENCES:
+                self._dismiss(want)
             raise
         except NotWarm as error:
             log.info("a kernel starts plainly: %s", error)
             self._dismiss(want)
             raise
         self.latest = zygote
+        with self._lock:
+            self._refused.pop(want, None)
+            if want in self._zygotes:
+                self._zygotes[want] = self._zygotes.pop(want)  # it is the one that was used last now
         return pid
 
     def prepare(self) -> None:
@@ -153,10 +202,10 @@ class WarmKernels:
             return  # a zygote dies with the thread that starts it: prctl(2), PR_SET_PDEATHSIG
         with self._lock:
             for want, zygote in list(self._zygotes.items()):
-                if zygote.forked >= _MAX_FORKS or shutil.which(want.interpreter[0]) is None:
+                if zygote.forked >= _MAX_FORKS or zygote.ended or shutil.which(want.interpreter[0]) is None:
                     self._dismiss(want)
             for want in self._wanted:
-                if want not in self._zygotes and want not in self._refused:
+                if want not in self._zygotes and self._refusal(want) is None:
                     for other in [one for one in self._zygotes if want.kernel and one.kernel == want.kernel]:
                         self._dismiss(other)  # the kernelspec or the server's variables have changed
                     self._start(want)
@@ -171,10 +220,24 @@ class WarmKernels:
         self, command: list[str], environment: Mapping[str, str], preload: Sequence[str], kernel: str
     ) -> tuple[_Want, list[str], ZygoteProcess]:
         want, arguments = self._want(command, environment, preload, kernel)
+        if (refusal := self._refusal(want)) is not None:
+            raise NeverWarm(refusal.reason) if math.isinf(refusal.until) else NotWarm(refusal.reason)
         zygote = self._zygotes.get(want)
         if zygote is None:
-            raise NotWarm(self._refused.get(want, "no kernel like it was used here before"))
+            raise NotWarm("no kernel like it was used here before")
         return want, arguments, zygote
+
+    def _refusal(self, want: _Want) -> _Refusal | None:
+        """Return why no zygote is asked or started now; None where one may be."""
+        found = self._refused.get(want)
+        return found if found is not None and time.monotonic() < found.until else None
+
+    def _refuse(self, want: _Want, reason: str, *, for_good: bool = False) -> None:
+        """Start kernels plainly for a while, twice as long as the last time."""
+        before = self._refused.get(want)
+        pause = _FIRST_PAUSE if before is None else min(2 * before.pause, _MAX_PAUSE)
+        until = math.inf if for_good else time.monotonic() + pause
+        self._refused[want] = _Refusal(reason, pause, until)
 
     def _want(
         self, command: list[str], environment: Mapping[str, str], preload: Sequence[str], kernel: str
@@ -182,9 +245,11 @@ class WarmKernels:
         """Return what is wanted, and the arguments of the kernel's program. Raises `NotWarm`."""
         if not self._enabled:
             raise NotWarm("this process executes one notebook")
+        if not self._max:
+            raise NeverWarm(f"warm kernels are switched off ({SETTING})")
         at = _launcher(command)
         if at is None:
-            raise NotWarm("it is not started as ipykernel is")
+            raise NeverWarm("it is not started as ipykernel is")
         variables = {name: value for name, value in environment.items() if name not in _OF_ONE_KERNEL}
         want = _Want(tuple(command[:at]), tuple(sorted(variables.items())), tuple(preload), kernel)
         with self._lock:
@@ -193,7 +258,7 @@ class WarmKernels:
         return want, command[at + 2 :]
 
     def _start(self, want: _Want) -> None:
-        while len(self._zygotes) >= _MAX_ZYGOTES:
+        while len(self._zygotes) >= self._max:
             self._dismiss(next(iter(self._zygotes)))
         try:
             # ipykernel reads the parent's id when it is imported, and so it must be there.
@@ -203,7 +268,7 @@ class WarmKernels:
             self._started(zygote.pid)
         except OSError as error:
             log.info("kernels of %s start plainly: %s", want.interpreter[0], error)
-            self._refused[want] = str(error)
+            self._refuse(want, str(error))
 
     def _dismiss(self, want: _Want) -> None:
         with self._lock:

@@ -16,12 +16,14 @@ import importlib
 import importlib.util
 import math
 import os
+import select
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,6 +39,10 @@ LAUNCHER = "ipykernel_launcher"
 _IMPORTS = ("ipykernel.kernelapp", "ipykernel.zmqshell")
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _ADOPTION_SECONDS = 5.0
+_IDLE_SECONDS = 600.0
+"""How long a zygote waits for the next order."""
+_IMPORT_SECONDS = 600.0
+"""How long its imports may take."""
 
 Kernel = Callable[[], None]
 """What a process does once it is a kernel, at the bottom of its stack."""
@@ -56,14 +62,21 @@ class Zygote:
         self._end = end
         self._pid = os.getpid()
         self._hidden = hidden
+        self._initial = dict(initial)
         self._set_by_imports = {
             name: value for name, value in os.environ.items() if initial.get(name) != value
         }
         self._seen = dict(_files([*sys.modules.values(), *hidden.modules.values()]))
+        names = {name.partition(".")[0] for name in (*sys.modules, *hidden.modules)}
+        self._places = {name: place for name in names if (place := _place_of(name)) is not None}
+        """The file in which each module at the top is found."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def serve(self) -> Kernel | None:
         """Carry out orders until nobody asks any more; in a kernel, return what it does."""
         while True:
+            if not select.select([self._end], [], [], _IDLE_SECONDS)[0]:
+                return None  # nobody has asked for long: the memory serves others better
             fields, descriptors = hear(self._end)
             if fields is None:
                 return None
@@ -77,19 +90,35 @@ class Zygote:
                 return kernel
 
     def _answer(self, fields: dict[str, Any], outputs: Sequence[int], gate: socket.socket) -> Kernel | None:
-        problem = self._stale()
-        if "check" in fields or problem is not None:
+        try:
+            problem = self._stale()
+            order = None if "check" in fields else Order.of(fields)
+        except Exception as error:  # noqa: BLE001  whoever asked is told, whatever it was
+            problem, order = f"the order is not understood: {type(error).__name__}: {error}", None
+        if order is None or problem is not None:
             _report(gate, problem)
             return None
-        order = Order(**fields)
         if time.monotonic() > order.until:
             return None  # whoever asked has given up
         return self._forked(order, outputs, gate)
 
     def _stale(self) -> str | None:
         """Return which file of what is imported is not as it was, in words."""
-        changed = next((path for path, mark in self._seen.items() if _mark(path) != mark), None)
-        return None if changed is None else f"{changed} was changed since it was imported"
+        for path, mark in self._seen.items():
+            now = _mark(path)
+            if now == mark:
+                continue
+            if not Path(path).is_dir() or _is_of_python(path):
+                return f"{path} was changed since it was imported"
+            if (name := self._found_elsewhere()) is not None:
+                return f"{name} would be imported from another place, since {path} was changed"
+            self._seen[path] = now  # something was written there that nothing imports from
+        return None
+
+    def _found_elsewhere(self) -> str | None:
+        """Return a module that is imported and that would be found in another file now; None for none."""
+        importlib.invalidate_caches()
+        return next((name for name, place in self._places.items() if _place_of(name) != place), None)
 
     def _forked(self, order: Order, outputs: Sequence[int], gate: socket.socket) -> Kernel | None:
         """Fork a kernel; return in the zygote once it is taken or gone, and in the kernel once it is taken.
@@ -132,7 +161,8 @@ class Zygote:
         os.close(nothing)
         os.chdir(order.directory)
         os.environ.clear()
-        os.environ.update({**order.environment, **self._set_by_imports})
+        # A wrapper around the interpreter may have added some.
+        os.environ.update({**self._initial, **order.environment, **self._set_by_imports})
         time.tzset()
         gc.unfreeze()
         _draw_anew(self._hidden)
@@ -191,6 +221,16 @@ def _mark(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size
+
+
+def _place_of(name: str) -> str | None:
+    found = PathFinder.find_spec(name, sys.path)
+    return found.origin if found is not None else None
+
+
+def _is_of_python(directory: str) -> bool:
+    """Return whether a directory is the environment's own: what is installed there has effects by itself."""
+    return any(Path(directory).is_relative_to(prefix) for prefix in (sys.prefix, sys.base_prefix))
 
 
 def _files(modules: Iterable[ModuleType]) -> Iterator[tuple[str, tuple[int, int] | None]]:
@@ -286,6 +326,8 @@ def main(arguments: list[str]) -> Kernel | None:
 
 
 if __name__ == "__main__":
+    # An import that hangs must not stay for ever: the signal ends the process.
+    signal.setitimer(signal.ITIMER_REAL, _IMPORT_SECONDS)
     become = main(sys.argv[1:])
     if become is not None:
         become()

@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -15,15 +16,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from respawn_environments.warm.orders import TAKE, Check, Order, hear, tell
+from respawn_environments.warm.orders import PROTOCOL, TAKE, Check, Order, hear, tell
 
 _ANSWER_SECONDS = 5.0
 _ADOPTION_SECONDS = 5.0
+_TAIL = 2000
+"""Bytes of what a zygote wrote that are looked at for its last words."""
 MODULE = "respawn_environments.warm.zygote"
 
 
 class NotWarm(Exception):
     """There is no warm kernel; the message says why. A plain start does instead."""
+
+
+class NoAnswer(NotWarm):
+    """The zygote lives and did not answer in time: the machine is busy, or it was stopped."""
 
 
 class StillImporting(NotWarm):
@@ -75,6 +82,9 @@ class ZygoteProcess:
         """Which module it said last that it imports."""
         self.forked = 0
         """How many kernels have come from it."""
+        self.silences = 0
+        """How many orders in a row it has left without an answer."""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed with the zygote
         command = [*interpreter, "-m", MODULE, str(other.fileno()), str(os.getpid()), *imports, "--", *hidden]
         try:
             self._process = subprocess.Popen(
@@ -84,11 +94,12 @@ class ZygoteProcess:
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=self._errors,
                 start_new_session=True,
             )
         except OSError:
             self._end.close()
+            self._errors.close()
             raise
         finally:
             other.close()
@@ -97,6 +108,25 @@ class ZygoteProcess:
     def pid(self) -> int:
         """The id of the process."""
         return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone: nobody had asked it for long, say."""
+        return self._process.poll() is not None
+
+    def with_last_words(self, error: NotWarm) -> str:
+        """Return why it failed, with how it ended and the last line that it wrote to its standard error.
+
+        Args:
+            error: Why.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            if self._process.wait(1.0) == -signal.SIGALRM:
+                return f"{error}: its imports took too long"
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(size - _TAIL, 0))
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f"{error}: {lines[-1]}" if lines else str(error)
 
     def fork(self, order: Order, output: int, errors: int | None = None) -> int:
         """Have it fork a kernel, which is a child of this process then; one thread at a time.
@@ -129,9 +159,13 @@ class ZygoteProcess:
                         outputs = [output, output if errors is None else errors]
                         tell(self._end, replace(order, until=give_up), [*outputs, other.fileno()])
                     pid = _taken(gate, give_up)
+                except NoAnswer:
+                    self.silences += 1
+                    raise
                 except OSError as error:
                     raise NotWarm(f"the zygote is gone: {error}") from error
             self.forked += 1
+            self.silences = 0
             return pid
 
     def check(self) -> None:
@@ -184,13 +218,16 @@ class ZygoteProcess:
                 return False
             try:
                 fields = _answer(self._end, 0.0)
+            except NeverWarm:  # of another protocol
+                raise
             except NotWarm as error:
                 raise self._ended(error) from error
             if "importing" in fields:
                 self._importing = str(fields["importing"])
                 continue
             if fields["problem"] is not None:
-                raise NeverWarm(str(fields["problem"]), fields["module"], failed=fields["failed"])
+                failed = bool(fields.get("failed"))
+                raise NeverWarm(str(fields["problem"]), fields.get("module"), failed=failed)
             self._ready = True
         return self._ready
 
@@ -215,6 +252,7 @@ class ZygoteProcess:
     def close(self) -> None:
         """End it, with what its imports have started; the kernels that came from it go on."""
         self._end.close()
+        self._errors.close()
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # a kernel has a session of its own before it is taken
         self._process.wait()
@@ -259,21 +297,25 @@ def _readable(descriptor: int, seconds: float | None) -> bool:
 
 
 def _pid(answer: dict[str, Any]) -> int:
-    if answer["pid"] is None:
-        raise NotWarm(str(answer["problem"]))
+    if answer.get("pid") is None:
+        raise NotWarm(str(answer.get("problem")))
     return int(answer["pid"])
 
 
 def _answer(end: socket.socket, give_up: float) -> dict[str, Any]:
     """Wait for an answer until then, by `time.monotonic`. Raises `NotWarm`."""
     if not _readable(end.fileno(), max(give_up - time.monotonic(), 0.0)):
-        raise NotWarm(f"the zygote did not answer within {_ANSWER_SECONDS:g} s")
+        raise NoAnswer(f"the zygote did not answer within {_ANSWER_SECONDS:g} s")
     try:
         fields, _ = hear(end)
     except OSError as error:
         raise NotWarm(f"the zygote is gone: {error}") from error
     if fields is None:
         raise NotWarm("the zygote is gone")
+    if (spoken := fields.get("protocol", PROTOCOL)) != PROTOCOL:
+        raise NeverWarm(
+            f"the zygote of the environment speaks protocol {spoken}, and this process {PROTOCOL}"
+        )
     return fields
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import site
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -179,20 +180,32 @@ def _is_metadata(directory: str) -> bool:
 
 
 def _foreign_paths() -> list[str]:
-    ours = [
-        sys.prefix,
-        sys.base_prefix,
-        sys.exec_prefix,
-        *(sysconfig.get_path(k) for k in ("stdlib", "purelib")),
-    ]
-    roots = [os.path.realpath(place) for place in ours]
     here = os.path.realpath(Path.cwd())
+    library, installed = _standard_library(), _installed()
     found = []
     for entry in sys.path:
         real = os.path.realpath(entry or here)
-        if real != here and not any(real == root or real.startswith(root + os.sep) for root in roots):
+        below = any(real == root or real.startswith(root + os.sep) for root in installed)
+        if real != here and real not in library and not below:
             found.append(entry)
     return [entry for entry in dict.fromkeys(found) if Path(entry).exists()]
+
+
+def _standard_library() -> set[str]:
+    """Return the places of the standard library: not all that lies below the same prefix, such as /usr."""
+    bases = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
+    places = [Path(sysconfig.get_path(kind, vars=bases)) for kind in ("stdlib", "platstdlib")]
+    archive = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
+    found = [one for place in places for one in (place, place / "lib-dynload", place.parent / archive)]
+    return {os.path.realpath(one) for one in found}
+
+
+def _installed() -> set[str]:
+    """Return the places of packages; a distribution's own ones only for its interpreter itself."""
+    places = {sysconfig.get_path(kind) for kind in ("purelib", "platlib")}
+    if sys.prefix == sys.base_prefix:
+        places.update(site.getsitepackages())
+    return {os.path.realpath(place) for place in places}
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from respawn_environments.kernel_variables import KEPT, kernel_environment
+from respawn_environments.warm.warm_kernels import SETTING, max_zygotes
 
 logger = logging.getLogger(__name__)
 
 _PASSED = "RESPAWN_PASS_TO_JOBS"
-_FOR_RUNNERS = {"RESPAWN_LOG_FORMAT"}
+_FOR_RUNNERS = {"RESPAWN_LOG_FORMAT", SETTING}
 
 _ACCOUNT = """
     PATH HOME USER LOGNAME SHELL PWD HOSTNAME TERM COLUMNS LINES TMPDIR TEMP TMP
@@ -79,6 +80,15 @@ def runner_environment(environ: Mapping[str, str]) -> dict[str, str]:
         if name in KEPT or _matches(name, patterns) or _needed(name, value)
     }
     return passed | {name: environ[name] for name in _FOR_RUNNERS if name in environ}
+
+
+def check_warm_kernels(given: str) -> None:
+    """Raise ValueError where runners could not read what a service says of their warm kernels.
+
+    Args:
+        given: the value of `RESPAWN_WARM_KERNELS`.
+    """
+    max_zygotes({SETTING: given})
 
 
 def _needed(name: str, value: str) -> bool:

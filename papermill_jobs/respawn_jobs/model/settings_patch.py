@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.model.limits import mebibytes
 from respawn_jobs.model.settings import RETRIED, Cause, JobSettings
 from respawn_jobs.model.validation_errors import wanted
+from respawn_kernels.sizes import how_large
 
 
 def with_changes(settings: JobSettings, changes: dict[str, Any]) -> JobSettings:
@@ -53,7 +53,7 @@ def check_retries(settings: JobSettings) -> None:
         elif policy.memory_factor > 1 and policy.attempts == 1:
             why = "with one attempt no other one has more memory: give more attempts"
         elif most is not None and limit is not None and most <= limit:
-            why = f"its most, {mebibytes(most)}, is not above the job's memory limit, {mebibytes(limit)}"
+            why = f"its most, {how_large(most)}, is not above the job's memory limit, {how_large(limit)}"
         elif policy.max_delay_seconds < policy.delay_seconds:
             why = "max_delay_seconds is below delay_seconds"
         else:

@@ -112,6 +112,9 @@ def execute_attempt(
             # A resume's kernel hashes as the state's did.
             if early and assignment.resume is None and early.serves(*wanted):
                 return early.runner.run(_attempt(work, workspace, early.take())).outcome
+            if early is not None:
+                early.close()  # else it would live through the attempt, beside the attempt's own
+                early = None
             with asyncio.Runner() as runner:
                 return runner.run(_attempt(work, workspace, None)).outcome
     finally:

@@ -90,8 +90,8 @@ class _Waiting:
     """A runner between two attempts, with the kernel that it has ready for the next one."""
 
     def __init__(self) -> None:
-        self.kernel: str | None = None
-        """The kernel that the last attempt used."""
+        self.kernel: tuple[str, str | None] | None = None
+        """The kernel that the last attempt used, and the hash of the build that it was pinned to."""
         self._ready: ReadyKernel | None = None
         self._orders = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
 
@@ -111,7 +111,7 @@ class _Waiting:
                 pause = None
             elif self._ready is None and self.kernel is not None:
                 pause = _LOOK_SECONDS
-                self._make_ready(self.kernel)
+                self._make_ready(*self.kernel)
             else:
                 pause = _READY_SECONDS
 
@@ -126,21 +126,23 @@ class _Waiting:
         if ready is not None:
             ready.close()
 
-    def _make_ready(self, name: str) -> None:
+    def _make_ready(self, name: str, lock: str | None) -> None:
         from respawn_environments.warm.warm_kernels import warm_kernels
         from respawn_jobs.runner.kernel.kernel_process import KernelFailed
-        from respawn_jobs.runner.kernel.ready_kernel import ReadyKernel
+        from respawn_jobs.runner.kernel.ready_kernel import NotYet, ReadyKernel
 
-        if not warm_kernels.able:
-            return
         try:
-            self._ready = ReadyKernel(name)
+            self._ready = ReadyKernel(name, lock)
+        except NotYet:
+            warm_kernels.prepare()  # the last kernel had other variables perhaps, a resume's hash seed say
         except KernelFailed as error:
             logging.getLogger(_LOGGER).info("no kernel is ready for the next attempt: %s", error)
             self.kernel = None
 
 
-def _execute(order: dict[str, str], ready: ReadyKernel | None) -> tuple[str | None, str | None]:
+def _execute(
+    order: dict[str, str], ready: ReadyKernel | None
+) -> tuple[str | None, tuple[str, str | None] | None]:
     """Execute one attempt.
 
     Args:
@@ -148,14 +150,15 @@ def _execute(order: dict[str, str], ready: ReadyKernel | None) -> tuple[str | No
         ready: a kernel that has come up; it is used or ended.
 
     Returns:
-        What kept the attempt from being executed and recorded, None for nothing; and the kernel's name.
+        What kept the attempt from being executed and recorded, None for nothing; and the kernel's name with
+        the hash of the build that is pinned.
     """
     from respawn_jobs.api.runner_protocol import Assignment, RunnerVersion
     from respawn_jobs.errors import RespawnError
     from respawn_jobs.remote.client import RemoteRunner
     from respawn_jobs.runner.attempt import execute_attempt
 
-    kernels: list[str] = []
+    kernels: list[tuple[str, str | None]] = []
 
     class Port(RemoteRunner):
         """A port that tells the log, in all threads, what is worked on."""
@@ -164,7 +167,7 @@ def _execute(order: dict[str, str], ready: ReadyKernel | None) -> tuple[str | No
             """Take the attempt."""
             assignment = super().claim(runner)
             logs.always(run=assignment.run, job=assignment.job)
-            kernels.append(assignment.kernel)
+            kernels.append((assignment.kernel, assignment.lock))
             return assignment
 
     logs.always(attempt=order["attempt"], run="", job="")

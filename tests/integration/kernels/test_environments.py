@@ -6,9 +6,12 @@ import json
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import ipykernel.kernelspec
 import pytest
+from ipykernel.kernelspec import get_kernel_dict
 
 from respawn_environments.build import create
 from respawn_environments.catalog import environments
@@ -70,6 +73,7 @@ def test_environment_is_built_once_and_fixed_when_broken(
     path = f"{made.directory}/bin:${{PATH}}"  # what cells start by name is the environment's
     assert spec["env"] == {"PYTHONHASHSEED": seed_for(made.lock), "PATH": path}
     assert (made.kernelspec / "kernel.json").stat().st_mode & 0o444 == 0o444
+    assert "supported_encryption" not in spec["metadata"], "it has no ipykernel"
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "prefix" / "share" / "jupyter"))
     newest = find_interpreters()[0].minor
     assert (made.version, find_kernel("respawn-tiny").python) == (newest, newest)
@@ -153,6 +157,36 @@ def test_a_wheel_that_has_not_the_hash_of_the_lock_is_refused(
     assert not [step for step in steps if "trying Python" in step]
     assert not list((tmp_path / "envs").glob("tiny-*"))
     assert not (tmp_path / "prefix").exists()
+
+
+@pytest.mark.long
+def test_its_kernelspec_says_of_encryption_what_its_ipykernel_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = wheel(tmp_path / "wheels", name="ipykernel", version="7.4.0")
+    with zipfile.ZipFile(made, "a") as archive:
+        archive.writestr("ipykernel/__init__.py", "")
+        archive.write(ipykernel.kernelspec.__file__, "ipykernel/kernelspec.py")
+    offline(monkeypatch, tmp_path / "wheels")
+    monkeypatch.setattr(
+        "respawn_environments.build.drift", lambda *_, **__: []
+    )  # its RECORD does not name what was added
+    kernel = build(locked(tmp_path / "tiny", made), tmp_path)
+    metadata = json.loads((kernel.kernelspec / "kernel.json").read_text())["metadata"]
+    assert metadata["supported_encryption"] == get_kernel_dict()["metadata"]["supported_encryption"]
+
+
+@pytest.mark.long
+def test_a_failure_that_another_python_would_not_change_is_said_at_once(
+    tiny: EnvironmentSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "absent"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "a file"))
+    (tmp_path / "a file").touch()
+    steps: list[str] = []
+    with pytest.raises(EnvironmentFailed):
+        build(tiny, tmp_path, steps)
+    assert not [step for step in steps if "trying Python" in step]
 
 
 @pytest.mark.long

@@ -259,8 +259,9 @@ def test_an_interpreter_without_respawn_is_asked_once(warm: WarmKernels, tmp_pat
         return str(raised.value)
 
     assert refused() == "no kernel like it was used here before"
-    wait_for(lambda: refused() == "the zygote is gone", 30, "the end of the zygote")
-    assert refused() == "the zygote is gone", "the reason is said each time"
+    why = "No module named"
+    wait_for(lambda: why in refused(), 30, "the end of the zygote")
+    assert why in refused(), "the reason is said each time"
     assert not warm._zygotes
 
 

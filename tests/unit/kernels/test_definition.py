@@ -84,6 +84,10 @@ def test_the_digest_is_of_what_the_lock_is_made_of() -> None:
             "requirements, entry 2: 'num py' is no requirement",
         ),
         ('python = "3.13"\nrequirements = ["-e ."]', "requirements, entry 1: '-e .' is an option or a place"),
+        (
+            'python = "3.13"\nrequirements = ["here @ git+https://example.org/here@main"]',
+            "is a repository, whose files no hash in a lock can pin",
+        ),
         ('python = "3.13"\nrequirements = ["a @ file:///a.whl"]', "which a lock cannot pin"),
         ('python = "3.13"\nrequirements = ["jupyterhub_respawn"]', "is Respawn itself"),
         (SMALL + 'display_name = "A"', "display_name: there is no such key; did you mean display-name?"),

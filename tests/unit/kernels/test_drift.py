@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,3 +92,14 @@ def test_a_place_on_the_import_path_is_seen_and_the_present_directory_is_not(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", str(tmp_path), str(tmp_path / "modules"), str(tmp_path / "absent")])
     assert installed_packages(files=False).paths == [str(tmp_path / "modules")]
+
+
+def test_a_place_below_the_prefix_of_python_is_seen_unless_it_is_the_standard_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    below = Path(sys.base_prefix) / "include"
+    assert below.is_dir()
+    standard = [place for place in sys.path if place.startswith(sys.base_prefix)]
+    monkeypatch.setattr(sys, "path", [*standard, sysconfig.get_path("purelib"), str(below)])
+    assert standard
+    assert installed_packages(files=False).paths == [str(below)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -89,10 +90,44 @@ def test_older_versions_of_a_name_are_named_by_their_hash(root: Path, tmp_path: 
 def test_a_kernel_whose_environment_is_gone_is_removed_alone(root: Path, tmp_path: Path) -> None:
     made = played(root, "science", "a")
     spec = kernelspec(tmp_path, "science", made)
-    made.python.unlink()
+    shutil.rmtree(made.directory)
     removal = remove("science", root=root, prefix=tmp_path, pinned={})
     assert (removal.kernelspecs, removal.environment) == ([spec], None)
     assert not spec.exists()
+
+
+def test_an_environment_whose_python_is_gone_is_removed_collected_and_kept_like_others(
+    root: Path, tmp_path: Path
+) -> None:
+    named, pinned, idle = (played(root, name, digit) for name, digit in zip("npi", "abc", strict=True))
+    spec = kernelspec(tmp_path, "n", named)
+    for one in (named, pinned, idle):
+        one.python.unlink()
+    assert environments(root) == []
+    assert [one.works for one in environments(root, also_broken=True)] == [False] * 3
+    jobs = {pinned.record.hash: ["user/ada/report"]}
+    with pytest.raises(EnvironmentInUse, match="1 job pins it"):
+        remove("p", root=root, prefix=tmp_path, pinned=jobs)
+    removal = remove("n", root=root, prefix=tmp_path, pinned=jobs)
+    assert (removal.kernelspecs, removal.environment) == ([spec], named.directory)
+    assert gone(root, 2 * MONTH, pinned=jobs) == [idle.directory.name]
+    assert environments(root, also_broken=True) == [pinned]
+
+
+def test_the_lock_of_another_account_is_minded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def as_another_account(path: Path, flags: int, *mode: int) -> int:
+        if flags & os.O_RDWR and path.exists():
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, flags, *mode)
+
+    with catalog.alone(root, "a" * 64):
+        monkeypatch.setattr(os, "open", as_another_account)
+        with pytest.raises(BlockingIOError), catalog.alone(root, "a" * 64):
+            pass
+    with catalog.alone(root, "a" * 64):
+        pass
 
 
 def test_a_kernel_whose_environment_is_in_another_root_is_left_alone(root: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from jupyter_client.kernelspec import KernelSpec
 
 from respawn_environments.kernel_variables import kernel_environment
+from respawn_environments.warm.warm_kernels import SETTING, max_zygotes
 from respawn_jobs.host.process_environment import runner_environment
 from respawn_jobs.runner.kernel.kernel_process import seeded
 from respawn_kernels.hash_seed import UNLOCKED, seed_for
@@ -75,6 +76,14 @@ def test_a_variable_that_nobody_has_heard_of_stays_with_the_service() -> None:
     }
     unknown = dict.fromkeys(names, "secret")
     assert runner_environment(unknown) == {}, f"seed {seed}"
+
+
+def test_runners_are_told_how_many_zygotes_they_may_have() -> None:
+    assert runner_environment({"RESPAWN_WARM_KERNELS": "no"}) == {"RESPAWN_WARM_KERNELS": "no"}
+    assert kernel_environment({"RESPAWN_WARM_KERNELS": "no"}) == {}
+    assert [max_zygotes({SETTING: given}) for given in ("", "yes", "no", "7")] == [3, 3, 0, 7]
+    with pytest.raises(ValueError, match="is yes, no or a number of zygotes, not 'many'"):
+        max_zygotes({SETTING: "many"})
 
 
 def test_a_proxy_with_a_password_is_kept_back_and_named(caplog: pytest.LogCaptureFixture) -> None:

@@ -154,7 +154,7 @@ def _list_environments(root: Path, as_json: bool) -> int:
     from respawn_environments.catalog import SHORT, environments
     from respawn_jobs.cli.common import printing
 
-    found = environments(root)
+    found = environments(root, also_broken=True)
     if as_json:
         printing.document([environment_document(one) for one in found])
         return 0
@@ -166,7 +166,7 @@ def _list_environments(root: Path, as_json: bool) -> int:
             printing.plain(one.record.name),
             printing.plain(one.record.display_name),
             one.record.hash[:SHORT],
-            one.record.python,
+            one.record.python if one.works else f"{one.record.python} (is gone)",
             how_large(one.record.size),
             printing.moment(one.record.built_at),
             printing.moment(one.last_used) or "never",
@@ -186,6 +186,7 @@ def environment_document(one: BuiltEnvironment) -> dict[str, Any]:
         "display_name": one.record.display_name,
         "hash": one.record.hash,
         "python": one.record.python,
+        "works": one.works,
         "size": one.record.size,
         "built_at": one.record.built_at.isoformat(),
         "last_used": used.isoformat() if used else None,

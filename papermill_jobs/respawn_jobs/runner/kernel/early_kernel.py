@@ -13,8 +13,20 @@ from respawn_jobs.runner.kernel.pinned_build import lock_of
 class EarlyKernel:
     """A kernel that boots before it is known what it will run, with the event loop it belongs to."""
 
-    def __init__(self, name: str, directory: Path | None) -> None:
-        """Start it. Raises `KernelFailed`."""
+    def __init__(
+        self, name: str, directory: Path | None, lock: str | None = None, *, only_warm: bool = False
+    ) -> None:
+        """Start it.
+
+        Args:
+            name: The kernel's name, as Jupyter finds it.
+            directory: Its working directory; None for the runner's own.
+            lock: Hash of the build that is pinned; None for the one that the kernel has now.
+            only_warm: Whether to fail where no zygote can fork it now.
+
+        Raises:
+            KernelFailed: it could not be started.
+        """
         self.name = name
         self.directory = directory
         self.lock: str | None = None
@@ -24,7 +36,8 @@ class EarlyKernel:
         self._workspace = Workspace()
         try:
             log = self._workspace.path / "kernel.log"
-            self._unused = self.runner.run(KernelProcess.start(name, directory=directory, log=log))
+            starting = KernelProcess.start(name, directory=directory, log=log, lock=lock, only_warm=only_warm)
+            self._unused = self.runner.run(starting)
             self.lock = lock_of(self._unused.manager.kernel_spec)
         except KernelFailed:
             self.close()

@@ -90,6 +90,7 @@ class KernelProcess:
         log: Path,
         hash_seed: str | None = None,
         lock: str | None = None,
+        only_warm: bool = False,
     ) -> KernelProcess:
         """Start the process and return without waiting until it answers.
 
@@ -99,11 +100,12 @@ class KernelProcess:
             log: File that gets what the process itself writes to stdout and stderr.
             hash_seed: The one of the state that is to be restored in it; see `seeded`.
             lock: Hash of the build that is pinned; None for the one that the kernel has now.
+            only_warm: Whether to fail where no zygote can fork it now.
 
         Raises:
             KernelFailed: there is no such kernel or build, or its program cannot be started.
         """
-        manager = await _launched(name, directory, log, hash_seed, lock)
+        manager = await _launched(name, directory, log, hash_seed, lock, only_warm)
         return cls(name, manager, log, directory, hash_seed, lock)
 
     async def connect(self, timeout: float) -> dict[str, Any]:
@@ -282,7 +284,7 @@ class KernelProcess:
 
 
 async def _launched(
-    name: str, directory: Path | None, log: Path, hash_seed: str | None, lock: str | None
+    name: str, directory: Path | None, log: Path, seed: str | None, lock: str | None, only_warm: bool = False
 ) -> Any:
     """Return the manager of a process that was just started. Raises `KernelFailed`."""
     from jupyter_client.manager import AsyncKernelManager
@@ -296,12 +298,13 @@ async def _launched(
     try:
         spec: Any = spec_of(manager, lock)
         if is_ours(spec):
-            manager.provisioner = _provisioner()(kernel_spec=spec, parent=manager)
+            manager.provisioner = provisioner = _provisioner()(kernel_spec=spec, parent=manager)
+            provisioner.only_warm = only_warm
         with log.open("wb") as output:
             await manager.start_kernel(
                 extra_arguments=_extra_arguments(spec),
                 cwd=str(directory) if directory else None,
-                env=seeded(spec, kernel_environment(os.environ), hash_seed),
+                env=seeded(spec, kernel_environment(os.environ), seed),
                 stdout=output,
                 stderr=output,
                 preexec_fn=_die_with_parent(),

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from respawn_environments.warm.warm_kernels import warm_kernels
-from respawn_environments.warm.zygote_process import KernelOfZygote, NotWarm, ZygoteProcess
+from respawn_environments.warm.zygote_process import KernelOfZygote, NeverWarm, NotWarm, ZygoteProcess
 from respawn_jobs.runner.kernel.early_kernel import EarlyKernel
 from respawn_jobs.runner.kernel.kernel_process import KernelFailed
+from respawn_jobs.runner.kernel.pinned_build import spec_of
 
 _START_SECONDS = 5.0
 """How long it may take to come up: an attempt that is given to the runner meanwhile waits for it."""
@@ -32,20 +33,32 @@ visited[:] = [type(one)(shell.starting_dir) for one in visited]
 """Nothing of the notebook's has run: what was noted of the directory is what IPython notes as it begins."""
 
 
+class NotYet(KernelFailed):
+    """No zygote can fork the kernel now; one that `prepare` starts will perhaps, or imports already."""
+
+
 class ReadyKernel(EarlyKernel):
     """A kernel that has answered, for one attempt."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lock: str | None = None) -> None:
         """Have it forked, and wait until it answers.
 
         Args:
             name: The kernel's name, as Jupyter finds it.
+            lock: Hash of the build that is pinned; None for the one that the kernel has now.
 
         Raises:
-            KernelFailed: it did not come up, or no zygote could fork it now.
+            KernelFailed: it did not come up, or no zygote will ever fork it.
+            NotYet: none can do so now.
         """
-        self._spec = _spec(name)
-        super().__init__(name, None)
+        self._spec, self._pinned = _spec(name, lock), lock
+        try:
+            super().__init__(name, None, lock, only_warm=True)
+        except KernelFailed as error:
+            cause = error.__cause__
+            if isinstance(cause, NotWarm) and not isinstance(cause, NeverWarm):
+                raise NotYet(str(error)) from cause
+            raise
         assert self._unused is not None  # noqa: S101  started just now
         self._zygote: ZygoteProcess | None = None
         if not isinstance(self._unused.manager.provisioner.process, KernelOfZygote):
@@ -72,7 +85,7 @@ class ReadyKernel(EarlyKernel):
             return False
         try:
             self._zygote.check()
-            if _spec(name) != self._spec:
+            if _spec(name, self._pinned) != self._spec:
                 return False
         except (NotWarm, KernelFailed):
             return False
@@ -93,12 +106,17 @@ class ReadyKernel(EarlyKernel):
         return bool(reply["status"] == "ok")
 
 
-def _spec(name: str) -> dict[str, Any]:
-    """Return the kernelspec as it is installed now. Raises `KernelFailed`."""
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+def _spec(name: str, lock: str | None) -> dict[str, Any]:
+    """Return the kernelspec as a new kernel would have it now. Raises `KernelFailed`."""
+    from jupyter_client.kernelspec import NoSuchKernel
+    from jupyter_client.manager import AsyncKernelManager
 
+    from respawn_environments.errors import EnvironmentMissing
+    from respawn_environments.kernelspecs import provide
+
+    provide()
     try:
-        found: dict[str, Any] = KernelSpecManager().get_kernel_spec(name).to_dict()
-    except (NoSuchKernel, OSError, ValueError) as error:
+        found: dict[str, Any] = spec_of(AsyncKernelManager(kernel_name=name), lock).to_dict()
+    except (EnvironmentMissing, NoSuchKernel, OSError, ValueError) as error:
         raise KernelFailed(f"there is no kernel {name!r}: {error}") from error
     return found
