@@ -143,7 +143,7 @@ class _VersionTwo(ControlGroup):
         with suppress(OSError):
             used = int((place / "memory.current").read_text())
         if used > size:  # the system would kill a process at once, where version 1 refuses
-            raise OSError(errno.EBUSY, f"{used} bytes are in use, more than {size}")
+            raise OSError(errno.EBUSY, f"more than {size:,} of memory is in use: {used:,}")
         (place / "memory.max").write_text(str(size))
         with suppress(OSError):  # a system without swap
             (place / "memory.swap.max").write_text("0")
