@@ -19,6 +19,7 @@ from queue import Empty
 from typing import Any
 
 from respawn_environments.kernel_variables import kernel_environment
+from respawn_jobs.host.process_end import ended_within
 from respawn_jobs.model.kernels import KernelStart
 from respawn_jobs.runner.kernel.pinned_build import spec_of
 from respawn_kernels.counting import how_many
@@ -322,22 +323,6 @@ def _provisioner() -> Any:
     from respawn_environments.provisioner import RespawnProvisioner
 
     return RespawnProvisioner
-
-
-async def ended_within(pid: int, seconds: float) -> None:
-    """Wait until a process of this machine has ended, for so long at most; somebody else reaps it."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(descriptor, ended.set)
-    try:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), seconds)
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
 
 
 async def _answer(channel: Any, request: str, timeout: float) -> dict[str, Any] | None:
