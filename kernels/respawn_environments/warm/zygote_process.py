@@ -186,11 +186,6 @@ class ZygoteProcess:
             raise NotWarm(str(problem))
 
     @property
-    def ready(self) -> bool:
-        """Whether it can fork now. Raises `NeverWarm` when its imports failed."""
-        return self._is_ready()
-
-    @property
     def importing(self) -> str | None:
         """The module that it said last that it imports; None where it has said nothing."""
         return self._importing
