@@ -78,7 +78,8 @@ class KernelProcesses:
         while time.monotonic() < give_up:
             _signal(self.all(), signal.SIGKILL)
             self.reap()
-            if not any(process_tree.resident_bytes(pid) for pid in self.all()):  # a zombie has none
+            # A zombie has no memory; one that this process has adopted is to be reaped all the same.
+            if not self._strays() and not any(process_tree.resident_bytes(pid) for pid in self.all()):
                 return
             time.sleep(_PAUSE)
 
