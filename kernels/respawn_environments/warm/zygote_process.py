@@ -20,6 +20,8 @@ from respawn_environments.warm.orders import PROTOCOL, TAKE, Check, Order, hear,
 
 _ANSWER_SECONDS = 5.0
 _ADOPTION_SECONDS = 5.0
+_LAST_WORDS_SECONDS = 1.0
+"""How long a zygote that has closed its socket may take to end."""
 _TAIL = 2000
 """Bytes of what a zygote wrote that are looked at for its last words."""
 MODULE = "respawn_environments.warm.zygote"
@@ -112,7 +114,9 @@ class ZygoteProcess:
     @property
     def ended(self) -> bool:
         """Whether the process is gone: nobody had asked it for long, say."""
-        return self._process.poll() is not None
+        with suppress(ProcessLookupError):  # somebody else has reaped it
+            return self._end_within(0.0) is not None
+        return True
 
     def with_last_words(self, error: NotWarm) -> str:
         """Return why it failed, with how it ended and the last line that it wrote to its standard error.
@@ -120,9 +124,9 @@ class ZygoteProcess:
         Args:
             error: Why.
         """
-        with suppress(subprocess.TimeoutExpired):
-            if self._process.wait(1.0) == -signal.SIGALRM:
-                return f"{error}: its imports took too long"
+        end = self._end_within(_LAST_WORDS_SECONDS)
+        if end is not None and _was_too_slow(end):
+            return f"{error}: its imports took too long"
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(size - _TAIL, 0))
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
@@ -227,22 +231,28 @@ class ZygoteProcess:
         return self._ready
 
     def _ended(self, error: NotWarm) -> NeverWarm:
-        """Return how it ended on its way, in words; `close` reaps it, so that its number stays its own."""
+        """Return how it ended on its way, in words."""
         if self._importing is None:
             return NeverWarm(str(error))
-        name, pidfd = self._importing, os.pidfd_open(self.pid)
-        try:
-            ended = _readable(pidfd, _ANSWER_SECONDS)
-        finally:
-            os.close(pidfd)
-        end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT) if ended else None
+        end = self._end_within(_ANSWER_SECONDS)
         if end is None:
             how = "closes the socket by which it would answer"
         elif end.si_code == os.CLD_EXITED:
             how = f"ends the process with status {end.si_status}"
+        elif _was_too_slow(end):
+            how = "does not come to an end"
         else:
             how = f"ends the process by {signal.Signals(end.si_status).name}"
-        return NeverWarm(f"the import of {name} {how}", name, failed=True)
+        return NeverWarm(f"the import of {self._importing} {how}", self._importing, failed=True)
+
+    def _end_within(self, seconds: float) -> os.waitid_result | None:
+        """Return how it ended, if it does within so long; `close` reaps it, so its number stays its own."""
+        pidfd = os.pidfd_open(self.pid)
+        try:
+            ended = _readable(pidfd, seconds)
+        finally:
+            os.close(pidfd)
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT) if ended else None
 
     def close(self) -> None:
         """End it, with what its imports have started; the kernels that came from it go on."""
@@ -251,6 +261,11 @@ class ZygoteProcess:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # a kernel has a session of its own before it is taken
         self._process.wait()
+
+
+def _was_too_slow(end: os.waitid_result) -> bool:
+    """Whether a zygote has ended itself because its imports went on for too long."""
+    return end.si_code != os.CLD_EXITED and end.si_status == signal.SIGALRM
 
 
 def _taken(gate: socket.socket, give_up: float) -> int:
