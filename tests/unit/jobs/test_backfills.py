@@ -128,7 +128,7 @@ WRONG = [
     ),
     (
         {"start": None, "end": None, "every": None, "sets": [{"respawn_logical_date": "x" * 90_000}] * 60},
-        "bytes as JSON",
+        "MiB as JSON",
     ),
 ]
 
