@@ -2,7 +2,8 @@
 
 `isinstance(bag, Iterable)` stays False after `Bag.__iter__ = ...`, and a `__subclasshook__` that reads a
 variable is not asked again when the variable changes. Kept are answers of the notebook's own hooks, and those
-of Python's that would differ now. Limits: answers of libraries' hooks.
+of Python's that would differ now. Limits: answers of libraries' hooks, and answers about classes whose
+metaclass answers for their attributes.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ class AbstractAnswers:
 
 
 def _answers(base: Any) -> Iterator[tuple[type, type, bool]]:
+    if not _is_plain(base) or not hasattr(abc, "_get_dump"):  # another Python than CPython has no such dump
+        return
     hook = getattr(base.__subclasshook__, "__func__", None)
-    if hook is None or not hasattr(abc, "_get_dump"):  # another Python than CPython has no such dump
+    if hook is None:
         return
     of_notebook = getattr(hook, "__module__", None) == "__main__"
     of_python = str(getattr(hook, "__module__", "")).partition(".")[0] in sys.stdlib_module_names
@@ -48,10 +51,15 @@ def _answers(base: Any) -> Iterator[tuple[type, type, bool]]:
     for answer, kept in ((True, yes), (False, no if version == abc.get_cache_token() else ())):
         for reference in kept:
             cls = reference()
-            if cls is None or base in cls.__mro__:
+            if cls is None or not _is_plain(cls) or base in cls.__mro__:
                 continue
             if of_notebook or (of_python and is_notebooks(cls) and hook(base, cls) is (not answer)):
                 yield base, cls, answer
+
+
+def _is_plain(cls: type) -> bool:
+    """Whether a class can be asked for an attribute without running code of its metaclass."""
+    return type(cls).__getattribute__ is type.__getattribute__
 
 
 def _keep(base: Any, cls: type, answer: bool) -> None:
