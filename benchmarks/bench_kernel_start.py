@@ -28,7 +28,7 @@ PRELOAD = ["numpy", "pandas"]
 
 
 def proportional_set_size(pid: int) -> float:
-    """Return what a process costs in memory, in MB: shared pages are counted in parts (proc(5))."""
+    """Return what a process costs in memory, in MiB: shared pages are counted in parts (proc(5))."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
@@ -56,7 +56,7 @@ async def plainly(directory: Path, source: str) -> float:
 
 
 async def forked(directory: Path, source: str) -> tuple[float, float]:
-    """Return the seconds that a runner needs which has used such a kernel before, and the memory in MB."""
+    """Return the seconds that a runner needs which has used such a kernel before, and the memory in MiB."""
     began = time.perf_counter()
     kernel = await KernelProcess.start("python3", directory=directory, log=directory / "log")
     await kernel.connect(60)
@@ -70,7 +70,7 @@ async def forked(directory: Path, source: str) -> tuple[float, float]:
 
 
 def taken(directory: Path, source: str) -> tuple[float, float]:
-    """Return the seconds with a kernel that has come up, and what it costs in MB while it waits."""
+    """Return the seconds with a kernel that has come up, and what it costs in MiB while it waits."""
     early = ReadyKernel("python3")
     try:
         waiting = early._unused
@@ -141,8 +141,8 @@ def main() -> None:
         print(f"  {what}: {ratio:.3f} (1/{1 / ratio:.1f})")
     memory = {"idle_zygote_mb": idle, "kernel_mb": max(kernels), "ready_kernel_mb": max(waiting)}
     print(
-        f"  an idle zygote with {', '.join(PRELOAD)}: {idle:.0f} MB; a kernel: {max(kernels):.0f} MB, "
-        f"one that is ready: {max(waiting):.0f} MB"
+        f"  an idle zygote with {', '.join(PRELOAD)}: {idle:.0f} MiB; a kernel: {max(kernels):.0f} MiB, "
+        f"one that is ready: {max(waiting):.0f} MiB"
     )
     save("kernel_start", __doc__.strip(), measured, ratios=ratios, memory=memory)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_UNITS = ("B", "KiB", "MiB", "GiB")
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _MAX_DIGITS = 3
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?) ?(?:([KMGTkmgt])(?:i?[Bb])?|[Bb])?")
 
@@ -19,10 +19,10 @@ def how_large(count: float) -> str:
     for unit in _UNITS:
         decimals = 0 if unit == "B" else max(_MAX_DIGITS - len(str(int(value))), 0)
         rounded = round(value, decimals)
-        if rounded < 1024:
-            return f"{rounded:,.10g} {unit}"
+        if rounded < 1024 or unit == _UNITS[-1]:
+            break
         value /= 1024
-    return f"{round(value, 1):,.10g} TiB"
+    return f"{rounded:,.10g} {unit}"
 
 
 def parse_size(text: str) -> int:
