@@ -40,8 +40,9 @@ def parts() -> Iterator[Any]:
         yield part
 
 
-def _main_thread(thread: Any, _pickler: NamespacePickler) -> Any:
-    return (threading.main_thread, ()) if thread is threading.main_thread() else NotImplemented
+def _main_thread(thread: Any, pickler: NamespacePickler) -> Any:
+    own = thread is threading.main_thread()
+    return (threading.main_thread, ()) if own else pickler.reduced_otherwise(thread)
 
 
 def _options(options: Any, _pickler: NamespacePickler) -> Any:
@@ -50,9 +51,9 @@ def _options(options: Any, _pickler: NamespacePickler) -> Any:
     return functools.reduce, (getattr, names, sys.modules["pandas"])
 
 
-def _part(part: Any, _pickler: NamespacePickler) -> Any:
+def _part(part: Any, pickler: NamespacePickler) -> Any:
     way = next((way for way, one in _parts() if one is part), None)
-    return NotImplemented if way is None else (part_of_shell, way)
+    return pickler.reduced_otherwise(part) if way is None else (part_of_shell, way)
 
 
 def _parts() -> Iterator[tuple[Way, Any]]:
@@ -62,7 +63,9 @@ def _parts() -> Iterator[tuple[Way, Any]]:
     names = {*vars(shell), *getattr(shell, "_trait_values", ())}
     for name in sorted(names - {"parent", "user_module", "user_ns"}):
         part = getattr(shell, name, None)
-        if type(part).__module__.partition(".")[0] in _SHELLS and part is not shell:
+        if isinstance(part, type) or part is shell:
+            continue  # a reduction for the class of classes would be one for the notebook's own
+        if type(part).__module__.partition(".")[0] in _SHELLS:
             yield (name,), part
     for mime, formatter in shell.display_formatter.formatters.items():
         yield ("display_formatter", "formatters", mime), formatter

@@ -175,7 +175,11 @@ def test_a_zygote_that_is_killed_takes_no_run_along(
     after = started(ended())
     assert after is not None
     # An idle runner may have found it meanwhile, as it wanted a kernel for the next attempt.
-    assert after.sentence in ("plain: the zygote is gone", "plain: no kernel like it was used here before")
+    assert after.reason in (
+        "the zygote is gone",
+        "no kernel like it was used here before",
+        "the zygote still imports",
+    )
     wait_for(lambda: started(ended()) == KernelStart(warm=True), 200, "a warm kernel of another zygote")
 
 
