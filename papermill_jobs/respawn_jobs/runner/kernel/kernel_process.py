@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -35,6 +36,8 @@ _EXIT = (
     "exec('from ipykernel.kernelapp import IPKernelApp; loop = IPKernelApp.instance().kernel.io_loop; "
     "loop.call_later(0.001, loop.stop)', {})"
 )
+_unheard = logging.Logger("unheard", logging.CRITICAL + 1)
+"""For a start that may fail: jupyter_client logs each failure as an error, with its traceback."""
 _END_SECONDS = 1.0
 """How long a kernel may take to end before it is interrupted, and then ended by force."""
 
@@ -296,6 +299,8 @@ async def _launched(
 
     provide()
     manager = AsyncKernelManager(kernel_name=name)
+    if only_warm:
+        manager.log = _unheard
     try:
         spec: Any = spec_of(manager, lock)
         if is_ours(spec):
