@@ -41,19 +41,18 @@ OWN_PARTS = {
         "('__mp_main__' in __import__('sys').modules, own_given(), own_given.__defaults__[0] is OWN_NOTHING)",
     ),
     "what was given to the loop": (
-        "import asyncio\nown_given, own_running = [], asyncio.get_running_loop()\n"
-        "own_running.given = own_given",
-        "asyncio.get_running_loop().given is own_given",
+        "import asyncio\nown_passed, own_running = [], asyncio.get_running_loop()\n"
+        "own_running.given = own_passed",
+        "asyncio.get_running_loop().given is own_passed",
     ),
     "dictionaries of a function": (
         "def own_f(x, *, k=1): return k + x\nown_dict, own_kw = own_f.__dict__, own_f.__kwdefaults__\n"
         "own_dict['seen'] = []",
         "(own_f.__dict__ is own_dict, own_f.__kwdefaults__ is own_kw, own_f.seen)",
     ),
-    "names that modules have": (
-        "__file__ = 'own.ipynb'; __doc__ = 'about'; _2020 = [7]; _i7000 = 'mine'\n"
-        "get_ipython().push({'own_pushed': [3]}, interactive=False)",
-        "(__file__, __doc__, own_pushed, _2020, _i7000)",
+    "names like those of IPython": (
+        "_2020 = [7]; _i7000 = 'mine'\nget_ipython().push({'own_pushed': [3]}, interactive=False)",
+        "(own_pushed, _2020, _i7000)",
     ),
     "arguments and named results": (
         "import sys; sys.argv[1:] = ['--own', '4']; Out['own'] = [5]",
