@@ -113,7 +113,7 @@ class RespawnProvisioner(LocalProvisioner):
         """Leave neither sockets nor a connection file of a start that failed; jupyter_client does."""
         try:
             yield
-        except BaseException:
+        except BaseException:  # a start that is cancelled leaves them too
             self._remove_sockets()
             if self.parent is not None:
                 self.parent.cleanup_connection_file()

@@ -14,11 +14,11 @@ from typing import Any
 from respawn_kernels.session_start import at_session_start
 
 _PYTHON_OWN = {
+    *("__name__", "__doc__", "__package__", "__loader__", "__spec__", "__file__", "__path__", "__cached__"),
     *("__builtins__", "__builtin__", "__annotations__", "__annotate__"),
     *("__conditional_annotations__", "__warningregistry__", "__session__"),
 }
-_OF_MODULES = ("__name__", "__doc__", "__package__", "__loader__", "__spec__", "__file__", "__path__")
-"""What every module has or may have. Limit: what a notebook sets there is not stored."""
+"""Limit: what a notebook sets under such a name is not stored."""
 _SHELL_OWN = {"In", "Out", "_ih", "_oh", "_dh", "_sh", "_i", "_ii", "_iii", "get_ipython"}
 _HISTORY = re.compile(r"_i?\d+")
 _LAST_RESULTS = ("_", "__", "___")
@@ -39,7 +39,6 @@ def user_names(namespace: dict[str, Any]) -> list[str]:
         and name not in _PYTHON_OWN
         and name not in _SHELL_OWN
         and not (_HISTORY.fullmatch(name) and (not ours or _is_history(shell, name, value)))
-        and name not in _OF_MODULES
         and not (name in hidden and hidden[name] is value and (not _hidden_before or name in _hidden_before))
         and not (name in _LAST_RESULTS and _is_last_result(display, name, value))
     ]
