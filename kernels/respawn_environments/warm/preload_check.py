@@ -19,6 +19,20 @@ from respawn_environments.warm.warm_kernels import IMPORTS
 from respawn_environments.warm.zygote_process import NeverWarm, ZygoteProcess
 
 _SECONDS = 300.0
+_POOLS = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "BLIS_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "RAYON_NUM_THREADS",
+        "POLARS_MAX_THREADS",
+    ),
+    "2",
+)
+"""Gives each pool threads, as runners with more cores do: on one core a library starts none, and nothing is found."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +102,7 @@ def check_preload(python: Path, wanted: Sequence[str]) -> Preloadable:
         places = dict.fromkeys(
             ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "IPYTHONDIR"), home
         )
-        variables = {**kernel_environment(os.environ), **places, "PYTHONDONTWRITEBYTECODE": "1"}
+        variables = {**kernel_environment(os.environ), **places, **_POOLS, "PYTHONDONTWRITEBYTECODE": "1"}
         while fit and (error := _problem(python, fit, variables)) is not None:
             if error.failed:
                 raise EnvironmentFailed(str(error)) from error

@@ -20,6 +20,8 @@ from respawn_kernels.rebuild import stable_name
 
 _SHELLS = frozenset(["IPython", "ipykernel", "traitlets", "comm", "asyncio", "uvloop"])
 """Packages whose objects a shell is made of; what else it refers to is the notebook's."""
+_NO_PARTS = frozenset(["parent", "user_module", "user_ns", "last_execution_result"])
+"""What a shell refers to and is not made of: another session has it of other cells, or not yet."""
 _LOOP = ("kernel", "io_loop", "asyncio_loop")
 Way = tuple[str, ...]
 """From the shell to one of its parts: names of attributes, and keys of dicts on the way."""
@@ -61,7 +63,7 @@ def _parts() -> Iterator[tuple[Way, Any]]:
     if shell is None:
         return
     names = {*vars(shell), *getattr(shell, "_trait_values", ())}
-    for name in sorted(names - {"parent", "user_module", "user_ns"}):
+    for name in sorted(names - _NO_PARTS):
         part = getattr(shell, name, None)
         if isinstance(part, type) or part is shell:
             continue  # a reduction for the class of classes would be one for the notebook's own
