@@ -1,4 +1,4 @@
-"""Real environments for JupyterLab: what `base` has, and small wheels that are made here.
+"""Real environments for JupyterLab: the packages of `base`, and small wheels that are made here.
 
 uv takes the packages from its cache, which `make kernel` has filled.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from pathlib import Path
 from unittest.mock import patch
 
@@ -34,15 +35,30 @@ def build_lab(place: Path, name: str, display_name: str, *wheels: Path) -> Kerne
         f'python = ">=3.11"\nrequirements = {asked}\ndisplay-name = "{display_name}"\npreload = ["json"]\n'
     )
     source = EnvironmentSource.read(directory)
-    base = (shipped() / "base" / "requirements.lock").read_text().split("\n", 2)[2]
     pins = "".join(f"{pin(path)}    # via -r environment.toml.in\n" for path in wheels)
-    source.lock.write_text(f"{header(name, source.definition.digest)}{base}{pins}")
+    source.lock.write_text(f"{header(name, source.definition.digest)}{_cached_base()}{pins}")
     places = " ".join(sorted({str(path.parent) for path in wheels}))
     variables = {"UV_OFFLINE": "1", "UV_CACHE_DIR": _cache(), **({"UV_FIND_LINKS": places} if places else {})}
     with patch.dict(os.environ, variables):
         return create(
             source, root=place / "envs", prefix=place / "prefix", own=OwnWheel.of_this_code(), progress=_quiet
         )
+
+
+def _cached_base() -> str:
+    """Return the pins of the packages of `base`, in the versions of `science`: those are in the cache."""
+    names = {_name(entry) for entry in _entries("base")}
+    return "".join(entry for entry in _entries("science") if _name(entry) in names)
+
+
+def _entries(environment: str) -> list[str]:
+    """Return a lock's pins, each with its lines of hashes and of who wants it."""
+    pins = (shipped() / environment / "requirements.lock").read_text().split("\n", 2)[2]
+    return [entry for entry in re.split(r"^(?=\w)", pins, flags=re.MULTILINE) if "==" in entry]
+
+
+def _name(entry: str) -> str:
+    return entry.partition("==")[0]
 
 
 def _cache() -> str:

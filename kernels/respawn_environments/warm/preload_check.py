@@ -32,7 +32,7 @@ _POOLS = dict.fromkeys(
     ),
     "2",
 )
-"""Gives each pool threads, as runners with more cores do: on one core a library starts none, and nothing is found."""
+"""Gives each pool threads, as a runner with more cores does: on one core a library starts none."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from respawn_environments.warm.preload_check import check_preload
 from respawn_jobs.cli.entry import run_command
 from support.processes import command_of
 from support.tiny_environments import locked, offline, wheel
+from support.waiting import wait_for
 from support.warm import with_path
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
@@ -106,7 +107,7 @@ def test_what_an_import_starts_is_found_behind_a_library_with_threads_of_its_own
     assert (fit, list(unfit)) == (["numpy", "json"], [name])
     assert unfit[name].startswith(f"the import of {name} has ")
     assert why in unfit[name]
-    assert not [one for one in psutil.process_iter() if "3979" in command_of(one)]
+    wait_for(lambda: not any("3979" in command_of(one) for one in psutil.process_iter()), 10, "its end")
 
 
 @pytest.mark.parametrize("name", FAILS)
