@@ -14,11 +14,12 @@ from typing import Any
 from respawn_kernels.session_start import at_session_start
 
 _PYTHON_OWN = {
-    *("__name__", "__doc__", "__package__", "__loader__", "__spec__", "__file__", "__path__", "__cached__"),
-    *("__builtins__", "__builtin__", "__annotations__", "__annotate__"),
+    *("__builtins__", "__builtin__", "__cached__", "__annotations__", "__annotate__"),
     *("__conditional_annotations__", "__warningregistry__", "__session__"),
 }
-"""Limit: what a notebook sets under such a name is not stored."""
+_OF_MODULES = {"__name__", "__doc__", "__package__", "__loader__", "__spec__", "__file__", "__path__"}
+"""What every module has or may have; a notebook's begins with nothing but a name and a text."""
+_SHELLS_TEXT = "Automatically created module for IPython"
 _SHELL_OWN = {"In", "Out", "_ih", "_oh", "_dh", "_sh", "_i", "_ii", "_iii", "get_ipython"}
 _HISTORY = re.compile(r"_i?\d+")
 _LAST_RESULTS = ("_", "__", "___")
@@ -38,6 +39,7 @@ def user_names(namespace: dict[str, Any]) -> list[str]:
         if isinstance(name, str)
         and name not in _PYTHON_OWN
         and name not in _SHELL_OWN
+        and not (name in _OF_MODULES and (not ours or _is_as_made(name, value)))
         and not (_HISTORY.fullmatch(name) and (not ours or _is_history(shell, name, value)))
         and not (name in hidden and hidden[name] is value and (not _hidden_before or name in _hidden_before))
         and not (name in _LAST_RESULTS and _is_last_result(display, name, value))
@@ -79,6 +81,13 @@ def _is_history(shell: Any, name: str, value: Any) -> bool:
     if name.startswith("_i") and type(value) is not str:
         return False
     return number < len(shell.history_manager.input_hist_raw)
+
+
+def _is_as_made(name: str, value: Any) -> bool:
+    """Whether a name that modules have is as IPython or Python made it, and not the user's."""
+    if name == "__name__":
+        return value == "__main__" if type(value) is str else False
+    return value is None or (name == "__doc__" and type(value) is str and value.startswith(_SHELLS_TEXT))
 
 
 def _is_last_result(display: Any, name: str, value: Any) -> bool:

@@ -50,10 +50,12 @@ OWN_PARTS = {
         "own_dict['seen'] = []",
         "(own_f.__dict__ is own_dict, own_f.__kwdefaults__ is own_kw, own_f.seen)",
     ),
-    "names like those of IPython": (
-        "_2020 = [7]; _i7000 = 'mine'\nget_ipython().push({'own_pushed': [3]}, interactive=False)",
-        "(own_pushed, _2020, _i7000)",
+    "names like those of Python and IPython": (
+        "__file__ = 'own.ipynb'; __doc__ = 'about'; _2020 = [7]; _i7000 = 'mine'\n"
+        "get_ipython().push({'own_pushed': [3]}, interactive=False)",
+        "(__file__, __doc__, own_pushed, _2020, _i7000)",
     ),
+    "name of a builtin": ("copyright = 'mine'", "copyright"),
     "arguments and named results": (
         "import sys; sys.argv[1:] = ['--own', '4']; Out['own'] = [5]",
         "(sys.argv[1:], Out['own'])",

@@ -63,6 +63,9 @@ class StoredState:
         keys = [frame.name for group in manifest.groups for frame in group.frames]
         self.results = {session_name(key): key for key in keys if is_result(key)}
         """Results of prompts (`_5`), by the names that a session has for them."""
+        self._parts = [key for key in keys if key.startswith("#") and not is_result(key)]
+        self._needed = {place for key in self._parts if (place := self._loader.place(key)) is not None}
+        """Groups whose parts of the session are not set yet; some hold variables too."""
 
     @property
     def names(self) -> list[str]:
@@ -99,9 +102,12 @@ class StoredState:
         return adopted
 
     def release(self) -> None:
-        """Refer no longer to what `load` returned: it belongs to the namespace now."""
-        self._loader.release(self._handed_out)
-        self._handed_out.clear()
+        """Refer no longer to what `load` returned, but for parts of the session that are still to be set.
+
+        It belongs to the namespace now.
+        """
+        self._loader.release(self._handed_out - self._needed)
+        self._handed_out &= self._needed
 
     def set_session(
         self, *, first: bool, settled: Callable[[], None] = lambda: None
@@ -113,14 +119,7 @@ class StoredState:
                 others.
             settled: called after each part that is set.
         """
-        names = [
-            frame.name
-            for group in self.manifest.groups
-            for frame in group.frames
-            if frame.name.startswith("#")
-            and not is_result(frame.name)
-            and session_state.comes_first(frame.name) == first
-        ]
+        names = [name for name in self._parts if session_state.comes_first(name) == first]
         places = {place: None for name in names if (place := self._loader.place(name)) is not None}
         self._verify(list(places), "the session's state")
         loaded: dict[str, Any] = {}
@@ -128,6 +127,7 @@ class StoredState:
             loaded |= self._loader.load(place)
         failed = {name: why for name in names if (why := self._loader.failed.get(name)) is not None}
         values = {name: loaded[name] for name in names if name in loaded}
+        self._needed = set() if not first else self._needed
         failed |= session_state.restore(values, self._shell, settled)
         return [UnstoredVariable(name, "session", why) for name, why in failed.items()]
 
