@@ -27,6 +27,7 @@ from respawn_environments.kernel_variables import PLACES, kernel_environment
 from respawn_environments.kernelspecs import PROVISIONER
 from respawn_environments.warm.warm_kernels import is_ipykernel, preloaded, warm_kernels
 from respawn_environments.warm.zygote_process import KernelOfZygote, NotWarm
+from respawn_kernels.host.own_process import DiesWithParent
 
 _POLL_SECONDS = 0.01
 _NEXT_SECONDS = 1.0
@@ -202,7 +203,7 @@ def _serves_many(manager: Any) -> bool:
 def _descriptors(kwargs: Mapping[str, Any]) -> tuple[int, int]:
     """Return where the kernel's process writes. Raises `NotWarm` for what a fork cannot give."""
     odd = {name for name, value in kwargs.items() if name not in _BORNE and value is not None}
-    if getattr(kwargs.get("preexec_fn"), "__module__", "").startswith("respawn_jobs."):
+    if isinstance(kwargs.get("preexec_fn"), DiesWithParent):
         odd.discard("preexec_fn")  # it ties the kernel to its runner, as a zygote does
     if odd:
         raise NotWarm(f"its start asks for {', '.join(sorted(odd))}")

@@ -8,7 +8,6 @@ the spool.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import mmap
 import os
@@ -20,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from respawn_environments.warm.adoption import adopting
+from respawn_kernels.host.own_process import die_with
 from support.waiting import moment
 
 SOURCES = [
@@ -101,20 +102,18 @@ def _kernel(spool: Path, seed: int, cells: int) -> None:
 
 def _runner(spool: Path, seed: int, cells: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    prctl = ctypes.CDLL(None).prctl
-    prctl(36, 1, 0, 0, 0)
     (spool / "runner").write_text(str(os.getpid()))
     me = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        prctl(1, signal.SIGKILL)
-        if os.getppid() == me:
+    with adopting():
+        pid = os.fork()
+        if pid == 0:
+            die_with(me)
             _kernel(spool, seed, cells)
-        os._exit(0)
-    (spool / "kernel").write_text(str(pid))
-    with suppress(ChildProcessError):
-        while True:
-            os.wait()
+            os._exit(0)
+        (spool / "kernel").write_text(str(pid))
+        with suppress(ChildProcessError):
+            while True:
+                os.wait()
 
 
 def main() -> None:

@@ -16,6 +16,8 @@ from typing import Self
 import httpx
 import psutil
 
+from respawn_kernels.host.own_process import DiesWithParent
+
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 
@@ -75,7 +77,8 @@ class EmbeddedHub:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                # Killed as we may be, we leave no hub behind.
+                preexec_fn=DiesWithParent(signal.SIGTERM),
             )
         return self
 
@@ -148,11 +151,3 @@ def _family(pid: int) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
-
-
-def _end_with_parent() -> None:
-    """In the hub's process, before it starts: have the system stop it when we are killed (Linux)."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG

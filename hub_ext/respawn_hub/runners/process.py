@@ -29,8 +29,8 @@ from respawn_hub.startup.store import open_ledger
 from respawn_hub.web.connection_deadlines import server_config
 from respawn_jobs import logs
 from respawn_jobs.host.fast_imports import leave_out_grammars
-from respawn_jobs.host.parent_death import die_with
 from respawn_jobs.ledger.context.ports import NoChannels
+from respawn_kernels.host.own_process import die_with
 
 logger = logging.getLogger("respawn_hub.runners.process")
 

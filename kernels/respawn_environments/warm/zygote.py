@@ -10,7 +10,6 @@ environment.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import importlib.util
@@ -33,11 +32,10 @@ from respawn_environments.warm.hidden_modules import HiddenModules
 from respawn_environments.warm.orders import TAKE, Answer, Importing, Order, hear, mention, tell
 from respawn_environments.warm.rehearsal import modules_of_a_start
 from respawn_environments.warm.surroundings import surroundings_of_kernels
-from respawn_kernels.host.forking import die_with
+from respawn_kernels.host.own_process import die_with, set_name, tie_to
 
 LAUNCHER = "ipykernel_launcher"
 _IMPORTS = ("ipykernel.kernelapp", "ipykernel.zmqshell")
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _ADOPTION_SECONDS = 5.0
 _IDLE_SECONDS = 600.0
 """How long a zygote waits for the next order."""
@@ -187,10 +185,8 @@ def _be_adopted(parent: int) -> None:
         if time.monotonic() > give_up:
             raise ProcessLookupError(f"process {parent} does not adopt the kernel")
         time.sleep(0.0005)
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    libc.prctl(_PR_SET_NAME, Path(sys.executable).name.encode()[:15])
-    if os.getppid() != parent:  # Race: it ended before the lines above.
+    set_name(Path(sys.executable).name)
+    if not tie_to(parent):
         raise ProcessLookupError(f"process {parent} is gone")
 
 

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from respawn_kernels.capture.trial_load import CannotTell, ComesBackOtherwise, Rehearsal, Written
-from respawn_kernels.host.forking import die_with, fork_without_warning
+from respawn_kernels.host.forking import fork_without_warning
+from respawn_kernels.host.own_process import die_with
 from respawn_kernels.originals import dumps, getpid, loads, monotonic
 
 LARGEST = 32 << 20

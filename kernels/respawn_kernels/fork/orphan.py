@@ -11,18 +11,17 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import signal
 import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NoReturn
 
 from respawn_kernels.host.forking import fork, fork_without_warning
-from respawn_kernels.originals import getpid, getppid
+from respawn_kernels.host.own_process import set_name, tie_to
+from respawn_kernels.originals import getpid
 
 _CLONE_VM, _CLONE_VFORK = 0x100, 0x4000
 """Share the memory; and have the calling thread wait until the new process ends (clone(2))."""
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _WALL = 0x40000000
 """Wait for a child that ends without SIGCHLD, too (waitpid(2)): a plain `wait` passes it over."""
 _STACK_BYTES = 8 << 20
@@ -58,17 +57,14 @@ def _clone() -> Any | None:
 def _fork_beside(clone: Any, run: Callable[[], NoReturn], name: str) -> int:
     """Fork from a process that shares our memory while this thread waits for it."""
     made: list[int | BaseException] = []
-
-    prctl, kernel = ctypes.PyDLL(None).prctl, getpid()
+    kernel = getpid()
 
     def between(_: object) -> int:
         # This process has one thread, so Python does not warn of others, as it does from 3.12 on.
         # It must not outlive the kernel, whose memory it uses; the child that it forks does not inherit that.
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        prctl(_PR_SET_NAME, name.encode())
         try:
-            # Race: the kernel ended before the first line, and another process is the parent now.
-            pid = fork() if getppid() == kernel else -1
+            set_name(name)
+            pid = fork() if tie_to(kernel) else -1
         except BaseException as error:  # noqa: BLE001  nothing may leave this frame: its process ends with it
             made.append(error)
             return 0
@@ -104,7 +100,7 @@ def _fork_twice(run: Callable[[], NoReturn], name: str) -> int:
         between = fork_without_warning()
         if between == 0:
             try:
-                ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
+                set_name(name)
                 pid = fork()
                 if pid == 0:
                     _never_return(run)

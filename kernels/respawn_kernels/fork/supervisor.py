@@ -17,7 +17,8 @@ from typing import NoReturn
 from respawn_kernels.exchange.messages import DROP, SAVE, HeldChildFiles, HoldReport, Options
 from respawn_kernels.fork.memory_budget import Budget, MemoryState
 from respawn_kernels.fork.writer import Capture, Page, Phase, write
-from respawn_kernels.host.forking import die_with, fork
+from respawn_kernels.host.forking import fork
+from respawn_kernels.host.own_process import die_with
 from respawn_kernels.originals import getpid, monotonic, open_file
 
 _GRACE_SECONDS = 5.0

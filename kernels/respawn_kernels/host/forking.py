@@ -12,20 +12,15 @@ which the garbage collector knows; the kernel's own stay as they are. Limit: han
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import gc
 import os
 import posix
-import signal
 import sys
 import threading
 import warnings
 from typing import Any
 
-from respawn_kernels.originals import getppid
-
-_PR_SET_PDEATHSIG = 1
 _os_fork = os.fork
 _register = os.register_at_fork
 _of_notebook: list[dict[str, Any]] = []
@@ -147,14 +142,3 @@ def fork_without_warning() -> int:
         place = next((at for at, one in enumerate(filters) if one is _IGNORED), None)
         if place is not None:
             del filters[place]
-
-
-def die_with(parent: int) -> None:
-    """Have the system kill this process when its parent ends (PR_SET_PDEATHSIG, prctl(2)).
-
-    Args:
-        parent: process id of the parent, as it was before the fork.
-    """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if getppid() != parent:  # Race: it ended before the line above.
-        os._exit(1)

@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from respawn_jobs import logs
-from respawn_jobs.host.parent_death import die_with
+from respawn_kernels.host.own_process import die_with
 
 if TYPE_CHECKING:
     from respawn_jobs.runner.kernel.ready_kernel import ReadyKernel

@@ -29,10 +29,10 @@ from respawn_hub.__main__ import Server
 from respawn_hub.app import create_app
 from respawn_hub.startup.settings import HubSettings, Settings
 from respawn_jobs.blobs.blob_store import BlobStore
-from respawn_jobs.host.parent_death import die_with
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.ledger.attempts import lifecycle
 from respawn_jobs.store.database import Database
+from respawn_kernels.host.own_process import die_with
 from support.chaos.journal import Journal
 from support.chaos.nursery import NurseryExecutor
 from support.chaos.playing import Orders, play
@@ -105,10 +105,11 @@ def main() -> int:
     # Whoever stops the test stops its process group: the end of stdin says when all is to be cleared away.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stable = os.getpid()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            _become_replica(json.loads(line))
+            _become_replica(json.loads(line), stable)
         started.add(pid)
         print(pid, flush=True)
     for pid in started:
@@ -117,9 +118,9 @@ def main() -> int:
     return 0
 
 
-def _become_replica(order: dict[str, Any]) -> None:
+def _become_replica(order: dict[str, Any], parent: int) -> None:
     os.setsid()
-    die_with(os.getppid())
+    die_with(parent)
     code = 1
     try:
         log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -8,11 +8,9 @@ writes its own stdout and stderr to a log, and dies with its runner, also when t
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,8 +23,8 @@ from respawn_jobs.model.kernels import KernelStart
 from respawn_jobs.runner.kernel.pinned_build import spec_of
 from respawn_kernels.counting import how_many
 from respawn_kernels.hash_seed import RANDOM, VARIABLE, chosen, seed_for
+from respawn_kernels.host.own_process import DiesWithParent
 
-_PR_SET_PDEATHSIG = 1
 _LOG_TAIL = 4000
 _NOISE = "Kernel is running over TCP without encryption"
 _PORT_TAKEN = "Address already in use"
@@ -313,7 +311,7 @@ async def _launched(
                 env=seeded(spec, kernel_environment(os.environ), seed),
                 stdout=output,
                 stderr=output,
-                preexec_fn=_die_with_parent(),
+                preexec_fn=DiesWithParent(),
             )
     except EnvironmentMissing as error:
         raise BuildMissing(f"kernel {name!r} could not be started: {error}") from error
@@ -377,18 +375,3 @@ def _extra_arguments(spec: Any) -> list[str]:
 
 def _is_ipykernel(spec: Any) -> bool:
     return any("ipykernel" in part for part in spec.argv)
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """Return what a child does before it becomes the kernel, so that it never outlives its runner."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    parent = os.getpid()
-
-    def arrange() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # Race: the runner died before the line above.
-            os._exit(1)
-
-    return arrange
