@@ -15,6 +15,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_server.utils import ensure_async
 from nbformat import v4
 
+from respawn_environments.kernelspec_contents import lock_of
 from respawn_jobs.errors import InvalidInput, RespawnError, Unavailable
 from respawn_kernels.hash_seed import VARIABLE
 
@@ -76,7 +77,7 @@ class Kernels:
                 known=known,
             ) from error
         shown = str(spec.display_name)
-        if lock is None or (spec.metadata.get("respawn") or {}).get("lock") == lock:
+        if lock is None or lock_of(spec.metadata) == lock:
             return name, shown
         from respawn_environments.errors import EnvironmentMissing
         from respawn_environments.pins import install_pinned

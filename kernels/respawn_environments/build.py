@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from respawn_environments import catalog, own_wheel
+from respawn_environments import catalog, kernelspec_contents, own_wheel
 from respawn_environments.catalog import BuiltEnvironment, EnvironmentRecord
 from respawn_environments.definition import EnvironmentSource
 from respawn_environments.drift import drift, installed_in
@@ -336,7 +336,7 @@ def _install_kernelspec(
     }
     ours = {"environment": source.name, "lock": digest, "python": built.minor}
     spec = {
-        "argv": [str(built.python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": kernelspec_contents.command_of(str(built.python)),
         "display_name": source.display_name,
         "language": "python",
         "interrupt_mode": "signal",
@@ -352,12 +352,12 @@ def _install_kernelspec(
             "respawn": {**ours, **{key: value for key, value in asked.items() if value}},
         },
     }
-    files = {LOGO: icon(source), "kernel.json": json.dumps(spec, indent=1).encode()}
+    files = {LOGO: icon(source), kernelspec_contents.FILE: json.dumps(spec, indent=1).encode()}
     directory = _kernelspec(source.name, prefix)
     directory.mkdir(parents=True, exist_ok=True)
     with _kept(built):
         catalog.note_kernelspec(built.directory, directory)
-        catalog.keep_kernelspec(built.directory, directory.name, files["kernel.json"])
+        catalog.keep_kernelspec(built.directory, directory.name, files[kernelspec_contents.FILE])
         for name, content in files.items():
             write_whole(directory / name, content)
             # Whole files are private by default, and every user may start this kernel.

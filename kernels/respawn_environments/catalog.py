@@ -9,7 +9,6 @@ of it when the last process that has it ends. Limit: on network file systems flo
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from respawn_environments import kernelspec_contents
 from respawn_environments.errors import EnvironmentMissing
 from respawn_environments.programs import Progress
 from respawn_kernels.digest import write_whole
@@ -95,8 +95,7 @@ class BuiltEnvironment:
     def system_packages(self) -> dict[str, str]:
         """Programs that must be on PATH, each with the package of Debian that has it."""
         spec = kept_kernelspec(self.directory, f"respawn-{self.record.name}") or {}
-        ours = (spec.get("metadata") or {}).get("respawn") or {}
-        return dict(ours.get("system_packages") or {})
+        return dict(kernelspec_contents.ours(spec.get("metadata")).get("system_packages") or {})
 
     @property
     def last_used(self) -> datetime | None:
@@ -267,11 +266,7 @@ def keep_kernelspec(directory: Path, kernel: str, spec: bytes) -> None:
 
 def kept_kernelspec(directory: Path, kernel: str) -> dict[str, Any] | None:
     """Return the kernelspec that was kept with an environment; None where there is none."""
-    try:
-        found = json.loads((directory / _KEPT / f"{kernel}.json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+    return kernelspec_contents.read_file(directory / _KEPT / f"{kernel}.json") or None
 
 
 def directory_of(argv: Sequence[str]) -> Path | None:
@@ -292,20 +287,12 @@ def mark_used(directory: Path) -> None:
 
 def hash_of_kernelspec(directory: Path) -> str | None:
     """Return the hash of the environment that a kernelspec of ours starts; None for any other."""
-    try:
-        spec = json.loads((directory / "kernel.json").read_bytes())
-        found = spec["metadata"]["respawn"]["lock"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return str(found) if found else None
+    return kernelspec_contents.lock_of(kernelspec_contents.read(directory).get("metadata"))
 
 
 def interpreter_of_kernelspec(directory: Path) -> Path | None:
     """Return the program that a kernelspec starts; None when it cannot be read."""
-    try:
-        return Path(json.loads((directory / "kernel.json").read_bytes())["argv"][0])
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
-        return None
+    return kernelspec_contents.interpreter_of(kernelspec_contents.read(directory))
 
 
 @contextmanager

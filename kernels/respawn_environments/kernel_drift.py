@@ -17,6 +17,7 @@ from respawn_environments import catalog
 from respawn_environments.catalog import SHORT, BuiltEnvironment
 from respawn_environments.drift import Drift, DriftKind, drift, installed_in
 from respawn_environments.errors import EnvironmentFailed
+from respawn_environments.kernelspec_contents import interpreter_of, lock_of
 from respawn_environments.pins import kernel_of
 from respawn_kernels.host.installed import InstalledPackage, InstalledPackages
 
@@ -54,10 +55,9 @@ def build_of(spec: Mapping[str, Any]) -> BuiltEnvironment | None:
     Args:
         spec: the contents of its kernel.json.
     """
-    ours = (spec.get("metadata") or {}).get("respawn") or {}
-    argv = spec.get("argv") or []
-    built = catalog.read(Path(argv[0]).parents[1]) if argv and len(Path(argv[0]).parents) > 1 else None
-    return built if built is not None and built.record.hash == ours.get("lock") else None
+    interpreter, lock = interpreter_of(spec), lock_of(spec.get("metadata"))
+    built = catalog.read(interpreter.parent.parent) if interpreter is not None else None
+    return built if built is not None and built.record.hash == lock else None
 
 
 def drift_of_kernel(

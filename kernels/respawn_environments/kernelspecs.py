@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+from respawn_environments.kernelspec_contents import lock_of, ours
 from respawn_environments.pins import install_pinned, is_built, kernel_of
 
 LOGO = "logo-svg.svg"
@@ -34,14 +35,24 @@ class KernelInfo:
 
 
 class UnknownKernel(LookupError):
-    """No kernel of that name is installed here."""
+    """No kernel of that name is installed here, or its kernelspec cannot be read."""
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(name, known)
+    def __init__(self, name: str, known: list[str], unreadable: str | None = None) -> None:
+        """Make the error.
+
+        Args:
+            name: the kernel's name.
+            known: the names of those that are installed.
+            unreadable: why its kernelspec cannot be read; None where there is no such kernel.
+        """
+        super().__init__(name, known, unreadable)
         self.name = name
         self.known = known
+        self.unreadable = unreadable
 
     def __str__(self) -> str:
+        if self.unreadable is not None:
+            return f"the kernelspec of {self.name!r} cannot be read: {self.unreadable}"
         close = difflib.get_close_matches(self.name, self.known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return f"unknown kernel {self.name!r} (known: {', '.join(self.known) or 'none'}){hint}"
@@ -65,14 +76,19 @@ def provide() -> None:
 
 def find_kernel(name: str) -> KernelInfo:
     """Return what Jupyter knows of a kernel. Raises UnknownKernel, which names those that are known."""
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    return _info(name, _installed(name).to_dict())
 
-    provide()
-    manager = KernelSpecManager()
+
+def contents_of(name: str) -> dict[str, Any] | None:
+    """Return the contents of a kernel's kernel.json; None where there is no such kernel, or it is broken.
+
+    Args:
+        name: the kernel's name.
+    """
     try:
-        return _info(name, manager.get_kernel_spec(name).to_dict())
-    except (NoSuchKernel, ValueError) as error:  # ValueError: not even a possible name
-        raise UnknownKernel(name, sorted(manager.find_kernel_specs())) from error
+        return dict(_installed(name).to_dict())
+    except UnknownKernel:
+        return None
 
 
 def is_installed(name: str, lock: str) -> bool:
@@ -82,15 +98,11 @@ def is_installed(name: str, lock: str) -> bool:
         name: the kernel's name.
         lock: the hash of the build.
     """
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-
     try:
-        spec = KernelSpecManager().get_kernel_spec(name).to_dict()
-    except NoSuchKernel:
-        return is_built(None, lock)
-    except ValueError:
-        return False
-    return _info(name, spec).lock == lock or is_built(spec, lock)
+        spec = _installed(name).to_dict()
+    except UnknownKernel as error:
+        return error.unreadable is None and is_built(None, lock)
+    return lock_of(spec.get("metadata")) == lock or is_built(spec, lock)
 
 
 def pinned_kernel(name: str, lock: str) -> str:
@@ -105,20 +117,18 @@ def pinned_kernel(name: str, lock: str) -> str:
         OSError: a kernelspec cannot be written.
         UnknownKernel: there is no such kernel, and no such build.
     """
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    from jupyter_client.kernelspec import KernelSpecManager
 
-    manager = KernelSpecManager()
+    kernels = Path(KernelSpecManager().user_kernel_dir)
     try:
-        found = manager.get_kernel_spec(name)
-    except (NoSuchKernel, ValueError) as error:
-        if not isinstance(error, NoSuchKernel) or not is_built(None, lock):
-            raise UnknownKernel(name, sorted(manager.find_kernel_specs())) from error
-        return install_pinned(Path(manager.user_kernel_dir), name, None, lock)
-    spec = found.to_dict()
-    if _info(name, spec).lock == lock:
+        found = _installed(name)
+    except UnknownKernel as error:
+        if error.unreadable is not None or not is_built(None, lock):
+            raise
+        return install_pinned(kernels, name, None, lock)
+    if lock_of(found.metadata) == lock:
         return name
-    icon = Path(found.resource_dir) / LOGO
-    return install_pinned(Path(manager.user_kernel_dir), name, spec, lock, icon)
+    return install_pinned(kernels, name, found.to_dict(), lock, Path(found.resource_dir) / LOGO)
 
 
 def list_kernels() -> list[KernelInfo]:
@@ -132,13 +142,28 @@ def list_kernels() -> list[KernelInfo]:
     return [_info(name, specs[name]["spec"]) for name in sorted(specs) if kernel_of(name) == name]
 
 
+def _installed(name: str) -> Any:
+    """Return a kernel's kernelspec as jupyter_client reads it. Raises UnknownKernel."""
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    from traitlets import TraitError
+
+    provide()
+    manager = KernelSpecManager()
+    try:
+        return manager.get_kernel_spec(name)
+    except NoSuchKernel as error:
+        raise UnknownKernel(name, sorted(manager.find_kernel_specs())) from error
+    except (OSError, TypeError, ValueError, TraitError) as error:  # no JSON, or not that of a kernelspec
+        raise UnknownKernel(name, sorted(manager.find_kernel_specs()), str(error)) from error
+
+
 def _info(name: str, spec: Mapping[str, Any]) -> KernelInfo:
-    ours = (spec.get("metadata") or {}).get("respawn") or {}
+    about = ours(spec.get("metadata"))
     return KernelInfo(
         name=name,
         display_name=str(spec.get("display_name") or name),
         language=str(spec.get("language") or "").lower(),
-        lock=ours.get("lock"),
-        python=ours.get("python"),
-        resources=dict(ours.get("resources") or {}),
+        lock=lock_of(spec.get("metadata")),
+        python=about.get("python"),
+        resources=dict(about.get("resources") or {}),
     )

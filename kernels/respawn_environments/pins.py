@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from respawn_environments import catalog
+from respawn_environments import catalog, kernelspec_contents
 from respawn_environments.catalog import SHORT, BuiltEnvironment
 from respawn_environments.errors import EnvironmentMissing
 from respawn_kernels import hash_seed
@@ -103,21 +103,21 @@ def install_pinned(
     directory.mkdir(parents=True, exist_ok=True)
     if icon is not None and icon.is_file():
         write_whole(directory / icon.name, icon.read_bytes())
-    write_whole(directory / "kernel.json", json.dumps(pinned, indent=1).encode())
+    write_whole(directory / kernelspec_contents.FILE, json.dumps(pinned, indent=1).encode())
     return name
 
 
 def _roots(spec: Mapping[str, Any]) -> Iterator[Path]:
     """Yield where builds may lie: beside the one that the kernel has now, and where they are built here."""
-    with suppress(IndexError, KeyError, TypeError):  # a kernelspec that somebody else wrote
-        yield Path(spec["argv"][0]).parents[2]
+    if (beside := kernelspec_contents.root_of(spec)) is not None:
+        yield beside
     yield catalog.environments_root(os.environ)
 
 
 def _spec_of(built: BuiltEnvironment) -> dict[str, Any]:
     """Return a kernelspec for a build with which none was kept."""
     return {
-        "argv": ["", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": kernelspec_contents.command_of(""),
         "display_name": built.record.display_name,
         "language": "python",
         "interrupt_mode": "signal",
@@ -131,7 +131,7 @@ def _derived(spec: Mapping[str, Any], built: BuiltEnvironment) -> dict[str, Any]
     What that one wants preloaded may not be there, and is left out.
     """
     metadata = dict(spec.get("metadata") or {})
-    ours = {key: value for key, value in (metadata.get("respawn") or {}).items() if key != "preload"}
+    ours = {key: value for key, value in kernelspec_contents.ours(metadata).items() if key != "preload"}
     digest = built.record.hash
     return {
         **spec,

@@ -24,8 +24,9 @@ from traitlets import Bool
 
 from respawn_environments import catalog, private_sockets
 from respawn_environments.kernel_variables import PLACES, kernel_environment
+from respawn_environments.kernelspec_contents import is_ipykernel_here
 from respawn_environments.kernelspecs import PROVISIONER
-from respawn_environments.warm.warm_kernels import is_ipykernel, preloaded, warm_kernels
+from respawn_environments.warm.warm_kernels import preloaded, warm_kernels
 from respawn_environments.warm.zygote_process import KernelOfZygote, NotWarm
 from respawn_kernels.host.own_process import DiesWithParent
 
@@ -123,7 +124,7 @@ class RespawnProvisioner(LocalProvisioner):
     def _use_sockets(self) -> None:
         """Have the kernel listen on private sockets, unless somebody has chosen how it is reached."""
         manager = self.parent
-        if manager is None or not is_ipykernel(self.kernel_spec.argv):
+        if manager is None or not is_ipykernel_here(self.kernel_spec.argv):
             return
         if self._directory is not None:
             self._hold_again(self._directory)

@@ -19,7 +19,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from respawn_environments import catalog, kernelspecs
+from respawn_environments import catalog, kernelspec_contents, kernelspecs
 from respawn_environments.catalog import BuiltEnvironment
 from respawn_environments.definition import EnvironmentSource, find_sources
 from respawn_environments.errors import KernelEnvironmentError
@@ -86,7 +86,7 @@ class _Installed:
 
     @property
     def ours(self) -> Mapping[str, Any]:
-        return dict((self.spec.get("metadata") or {}).get("respawn") or {})
+        return kernelspec_contents.ours(self.spec.get("metadata"))
 
 
 def overview(root: Path | None, images: Path | None) -> list[KnownEnvironment]:
@@ -190,9 +190,7 @@ def _installed() -> Iterator[tuple[str, _Installed]]:
 def _roots(root: Path | None, installed: Iterable[_Installed]) -> list[Path]:
     found = [root.absolute()] if root else []
     found.append(catalog.environments_root(os.environ))
-    for one in installed:
-        with suppress(IndexError, KeyError, TypeError):  # a kernelspec that somebody else wrote
-            found.append(Path(one.spec["argv"][0]).parents[2])
+    found += [place for one in installed if (place := kernelspec_contents.root_of(one.spec)) is not None]
     return list(dict.fromkeys(found))
 
 

@@ -14,6 +14,7 @@ from respawn_environments.catalog import BuiltEnvironment
 from respawn_environments.definition import DEFINITION, EnvironmentSource
 from respawn_environments.errors import EnvironmentFailed
 from respawn_environments.kernel_variables import kernel_environment
+from respawn_environments.kernelspec_contents import ours
 from respawn_environments.programs import Progress
 from respawn_environments.warm.warm_kernels import IMPORTS
 from respawn_environments.warm.zygote_process import NeverWarm, ZygoteProcess
@@ -78,8 +79,8 @@ def preloadable(source: EnvironmentSource, built: BuiltEnvironment, progress: Pr
 
 def _found_before(kernelspec: Mapping[str, Any] | None, wanted: Sequence[str]) -> Preloadable | None:
     """Return what was found as a kernelspec was installed; None where that was of other modules."""
-    ours = ((kernelspec or {}).get("metadata") or {}).get("respawn") or {}
-    fit, unfit = ours.get("preload", []), ours.get("not_preloaded", {})
+    before = ours((kernelspec or {}).get("metadata"))
+    fit, unfit = before.get("preload", []), before.get("not_preloaded", {})
     if set(unfit) <= set(wanted) and [name for name in wanted if name not in unfit] == fit:
         return Preloadable(fit, unfit)
     return None

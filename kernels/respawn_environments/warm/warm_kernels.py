@@ -17,9 +17,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from respawn_environments.kernelspec_contents import launcher_at, ours
 from respawn_environments.warm.adoption import adopting
 from respawn_environments.warm.orders import Order
 from respawn_environments.warm.zygote_process import (
@@ -32,7 +32,6 @@ from respawn_environments.warm.zygote_process import (
 
 log = logging.getLogger(__name__)
 
-_LAUNCHED = ["-m", "ipykernel_launcher"]
 _PARENT = "JPY_PARENT_PID"
 """By it a kernel watches its parent: jupyter_client sets it beside all other variables."""
 _OF_ONE_KERNEL = frozenset({_PARENT, "JPY_SESSION_NAME"})
@@ -247,7 +246,7 @@ class WarmKernels:
             raise NotWarm("this process executes one notebook")
         if not self._max:
             raise NeverWarm(f"warm kernels are switched off ({SETTING})")
-        at = _launcher(command)
+        at = launcher_at(command)
         if at is None:
             raise NeverWarm("it is not started as ipykernel is")
         variables = {name: value for name, value in environment.items() if name not in _OF_ONE_KERNEL}
@@ -277,30 +276,13 @@ class WarmKernels:
             zygote.close()
 
 
-def _launcher(command: Sequence[str]) -> int | None:
-    """Return where ipykernel's launcher stands in a command; None for one that starts otherwise.
-
-    Only Python and its flags come before it: a wrapper may start the kernel in a container.
-    """
-    at = next((at for at in range(1, len(command)) if list(command[at : at + 2]) == _LAUNCHED), None)
-    if at is None or not Path(command[0]).name.startswith("python"):
-        return None
-    return at if all(word.startswith("-") for word in command[1:at]) else None
-
-
-def is_ipykernel(command: Sequence[str]) -> bool:
-    """Return whether a command starts ipykernel on this machine."""
-    return _launcher(command) is not None
-
-
 def preloaded(spec: Any) -> list[str]:
     """Return which modules an environment of ours lists to be preloaded.
 
     Args:
         spec: The kernelspec as jupyter_client read it.
     """
-    ours = (spec.metadata or {}).get("respawn") or {}
-    return [name for name in ours.get("preload") or () if isinstance(name, str)]
+    return [name for name in ours(spec.metadata).get("preload") or () if isinstance(name, str)]
 
 
 warm_kernels = WarmKernels()

@@ -27,6 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from respawn_environments.kernelspec_contents import LAUNCHER
 from respawn_environments.warm.fork_safety import StartedByImports, Unfit, check_pools
 from respawn_environments.warm.hidden_modules import HiddenModules
 from respawn_environments.warm.orders import TAKE, Answer, Importing, Order, hear, mention, tell
@@ -34,7 +35,6 @@ from respawn_environments.warm.rehearsal import modules_of_a_start
 from respawn_environments.warm.surroundings import surroundings_of_kernels
 from respawn_kernels.host.own_process import die_with, set_name, tie_to
 
-LAUNCHER = "ipykernel_launcher"
 _IMPORTS = ("ipykernel.kernelapp", "ipykernel.zmqshell")
 _ADOPTION_SECONDS = 5.0
 _IDLE_SECONDS = 600.0

@@ -10,7 +10,13 @@ import pytest
 from respawn_environments.build import create
 from respawn_environments.definition import EnvironmentSource
 from respawn_environments.errors import EnvironmentMissing
-from respawn_environments.kernelspecs import UnknownKernel, find_kernel, list_kernels
+from respawn_environments.kernelspecs import (
+    UnknownKernel,
+    contents_of,
+    find_kernel,
+    is_installed,
+    list_kernels,
+)
 from respawn_environments.lockfile import lock_hash
 from support.tiny_environments import source
 
@@ -42,6 +48,26 @@ def test_unknown_kernel_names_those_that_are_known(installed: Path, name: str) -
 def test_likely_kernel_is_suggested(installed: Path) -> None:
     with pytest.raises(UnknownKernel, match="did you mean 'respawn-lab'"):
         find_kernel("respawn-lap")
+
+
+def test_what_others_write_into_the_metadata_of_a_kernel_hides_no_kernel(installed: Path) -> None:
+    other = installed.parent / "other"
+    other.mkdir()
+    spec = {"argv": ["x"], "display_name": "Other", "language": "R", "metadata": {"respawn": "yes"}}
+    (other / "kernel.json").write_text(json.dumps(spec))
+    assert {"other", "respawn-lab"} <= {kernel.name for kernel in list_kernels()}
+    assert find_kernel("other").lock is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"argv": 7}'])
+def test_a_broken_kernelspec_is_told_from_one_that_is_not_there(installed: Path, text: str) -> None:
+    (installed / "kernel.json").write_text(text)
+    with pytest.raises(UnknownKernel, match="the kernelspec of 'respawn-lab' cannot be read: ") as caught:
+        find_kernel("respawn-lab")
+    assert "did you mean" not in str(caught.value)
+    assert contents_of("respawn-lab") is None
+    assert not is_installed("respawn-lab", "abc")
+    assert "respawn-lab" not in {kernel.name for kernel in list_kernels()}
 
 
 def test_lock_hash_counts_requirements_only(tmp_path: Path) -> None:

@@ -85,16 +85,11 @@ def write_proposal(text: str, directory: Path) -> None:
 
 
 def _spec(promotion: Promotion) -> dict[str, Any] | None:
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-
+    from respawn_environments.kernelspecs import contents_of
     from respawn_environments.pins import kernel_of
 
     name = promotion.kernel
     if name is None:
         named = json.loads(promotion.notebook).get("metadata", {}).get("kernelspec") or {}
         name = named.get("name")
-    try:
-        found: dict[str, Any] = KernelSpecManager().get_kernel_spec(kernel_of(str(name))).to_dict()
-    except (NoSuchKernel, ValueError):
-        return None
-    return found
+    return contents_of(kernel_of(str(name)))

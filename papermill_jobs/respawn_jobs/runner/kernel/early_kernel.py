@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from respawn_environments.kernelspec_contents import lock_of
 from respawn_jobs.host.workspace import Workspace
 from respawn_jobs.runner.kernel.kernel_process import KernelFailed, KernelProcess
-from respawn_jobs.runner.kernel.pinned_build import lock_of
 
 
 class EarlyKernel:
@@ -38,7 +38,7 @@ class EarlyKernel:
             log = self._workspace.path / "kernel.log"
             starting = KernelProcess.start(name, directory=directory, log=log, lock=lock, only_warm=only_warm)
             self._unused = self.runner.run(starting)
-            self.lock = lock_of(self._unused.manager.kernel_spec)
+            self.lock = lock_of(self._unused.manager.kernel_spec.metadata)
         except KernelFailed:
             self.close()
             raise

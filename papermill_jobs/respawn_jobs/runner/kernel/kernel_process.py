@@ -18,6 +18,7 @@ from queue import Empty
 from typing import Any
 
 from respawn_environments.kernel_variables import kernel_environment
+from respawn_environments.kernelspec_contents import is_ipykernel, ours
 from respawn_jobs.host.process_end import ended_within
 from respawn_jobs.model.kernels import KernelStart
 from respawn_jobs.runner.kernel.pinned_build import spec_of
@@ -258,7 +259,7 @@ class KernelProcess:
         main thread closes meanwhile; now and again each waits for the other for seconds. So the main thread
         is asked.
         """
-        if self.client is None or not _is_ipykernel(self.manager.kernel_spec):
+        if self.client is None or not is_ipykernel(self.manager.kernel_spec.argv):
             return
         self.client.execute(_EXIT, silent=True, store_history=False, allow_stdin=False)
         if self.pid is not None:
@@ -352,13 +353,13 @@ def seeded(spec: Any, environment: dict[str, str], of_state: str | None) -> dict
         environment: variables for the kernel's process; they stay as they are.
         of_state: the seed, or `RANDOM`, of the state that is restored; None without one.
     """
-    spec_env, ours = dict(spec.env or {}), (spec.metadata or {}).get("respawn") or {}
+    spec_env, of_ours = dict(spec.env or {}), ours(spec.metadata)
     seeds = (
         of_state if of_state != RANDOM else None,
-        None if ours else chosen(spec_env.get(VARIABLE)),
+        None if of_ours else chosen(spec_env.get(VARIABLE)),
         chosen(environment.get(VARIABLE)),
         chosen(spec_env.get(VARIABLE)),
-        seed_for(ours.get("lock")),
+        seed_for(of_ours.get("lock")),
     )
     seed = next(seed for seed in seeds if seed is not None)
     # What the kernelspec says takes the place of what we say.
@@ -368,10 +369,6 @@ def seeded(spec: Any, environment: dict[str, str], of_state: str | None) -> dict
 
 def _extra_arguments(spec: Any) -> list[str]:
     """Keep IPython's history out of the user's own: hundreds of runs would contend for one database."""
-    if _is_ipykernel(spec):
+    if is_ipykernel(spec.argv):
         return ["--HistoryManager.hist_file=:memory:"]
     return []
-
-
-def _is_ipykernel(spec: Any) -> bool:
-    return any("ipykernel" in part for part in spec.argv)

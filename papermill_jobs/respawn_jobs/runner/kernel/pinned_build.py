@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-
-def lock_of(spec: Any) -> str | None:
-    """Return the hash of the build that a kernelspec starts; None where it is of no lock."""
-    found = ((spec.metadata or {}).get("respawn") or {}).get("lock")
-    return str(found) if found else None
+from respawn_environments.kernelspec_contents import lock_of
 
 
 def spec_of(manager: Any, lock: str | None) -> Any:
@@ -30,7 +26,7 @@ def spec_of(manager: Any, lock: str | None) -> Any:
         if lock is None:
             raise
         spec = None
-    if lock is None or (spec is not None and lock_of(spec) == lock):
+    if lock is None or (spec is not None and lock_of(spec.metadata) == lock):
         return spec
     from respawn_environments.pins import pinned_spec
 
