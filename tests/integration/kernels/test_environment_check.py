@@ -13,7 +13,16 @@ import pytest
 from respawn_environments.catalog import BuiltEnvironment, read
 from respawn_environments.drift import drift, installed_in
 from respawn_environments.programs import find_uv
+from respawn_hub.auth import dependencies
+from respawn_hub.hub.client import HubUser
+from respawn_jobs.access import Actor
+from respawn_jobs.api.service import Promotion
 from respawn_jobs.cli.entry import run_command
+from respawn_jobs.ledger import Ledger
+from support.ledgers import prepared_data
+from support.notebooks import notebook, text
+from support.played_environments import kernelspec
+from support.service import served
 from support.tiny_environments import build, locked, offline, wheel
 
 pytestmark = pytest.mark.integration
@@ -122,6 +131,42 @@ def test_the_command_tells_all_and_ends_with_1(
     assert (told["hash"], len(told["drift"])) == (environment.record.hash, 1)
     assert run_command(["kernels", "check", "absent"]) == 2
     assert "no environment 'absent'" in capsys.readouterr().err
+
+
+def test_jobs_of_the_service_that_pin_what_is_wrong_are_named_as_far_as_the_caller_sees_them(
+    environment: BuiltEnvironment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def hub_user(*_: object, **_options: object) -> HubUser:
+        scopes = frozenset({"custom:respawn:edit!user=ada"})
+        return HubUser(name="ada", kind="user", scopes=scopes, groups=frozenset())
+
+    monkeypatch.setattr(dependencies, "hub_user", hub_user)
+    kernelspec(tmp_path / "prefix", "tiny", environment)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "prefix" / "share" / "jupyter"))
+    monkeypatch.setenv("RESPAWN_ENVIRONMENTS", str(tmp_path / "envs"))
+    ledger = Ledger.embedded(prepared_data(tmp_path / "data"))
+    for person, name, sources in (
+        ("ada", "report", ["a = 1"]),
+        ("ada", "report", ["a = 2"]),  # two versions of one job
+        ("ada", "audit", ["a = 3"]),
+        ("bob", "secret", ["a = 4"]),
+    ):
+        pins = Promotion(name=name, notebook=text(notebook(*sources, kernel="respawn-tiny")))
+        ledger.as_actor(Actor.owner(person)).promote(pins)
+    ledger.as_actor(Actor.owner("ada")).promote(Promotion(name="free", notebook=text(notebook("a = 5"))))
+    (packages_of(environment) / "tiny_thing.py").write_text("value = 4\n")
+    with served(ledger, tmp_path) as url:
+        monkeypatch.setenv("RESPAWN_URL", url)
+        monkeypatch.setenv("RESPAWN_TOKEN", "token")
+        assert run_command(["kernels", "check", "--no-audit"]) == 1
+        assert "  jobs that pin it: user/ada/audit, user/ada/report\n" in capsys.readouterr().out
+        assert run_command(["kernels", "check", "--no-audit", "--json"]) == 1
+        (told,) = json.loads(capsys.readouterr().out)
+        assert told["jobs"] == ["user/ada/audit", "user/ada/report"]
+    ledger.close()
 
 
 def test_a_program_of_the_system_that_is_gone_is_named(
