@@ -149,8 +149,9 @@ class RespawnProvisioner(LocalProvisioner):
     def _hold_again(self, directory: Path) -> None:
         """See to it that the directory of a kernel that comes again is there: /tmp may have been cleaned."""
         private_sockets.make_again(directory)
-        if self._hold is not None:
-            os.close(self._hold)
+        before, self._hold = self._hold, None
+        if before is not None:
+            os.close(before)
         self._hold = private_sockets.hold(directory)
 
     async def _forked(self, cmd: list[str], kwargs: Mapping[str, Any]) -> int:
@@ -166,7 +167,7 @@ class RespawnProvisioner(LocalProvisioner):
             asyncio.to_thread(
                 warm_kernels.fork,
                 cmd,
-                str(kwargs.get("cwd") or Path.cwd()),
+                str(Path(kwargs.get("cwd") or "").absolute()),
                 kwargs["env"],
                 *outputs,
                 preload=preload,

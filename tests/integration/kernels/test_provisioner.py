@@ -20,6 +20,7 @@ import papermill
 import psutil
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
 from respawn_environments import private_sockets
@@ -230,6 +231,29 @@ def test_debug_notebooks_and_variables_of_one_kernel_work_in_a_warm_one(
         ("first.ipynb\n", "no kernel like it was used here before"),
         ("second.ipynb\n", None),
     ]
+
+
+def test_a_warm_kernel_works_in_a_directory_that_is_named_from_this_processs_own(
+    warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(kernelspec(tmp_path / "jupyter", KERNEL)))
+    monkeypatch.syspath_prepend(str(entry_point(tmp_path / "plugin")))
+    (tmp_path / "tmp").mkdir()  # there is one below the root, too, where a zygote works
+    monkeypatch.chdir(tmp_path)
+
+    async def places() -> list[tuple[str | None, str]]:
+        seen = []
+        for _ in range(2):
+            manager = AsyncKernelManager(kernel_name=KERNEL)
+            await manager.start_kernel(cwd="tmp")
+            seen.append((manager.provisioner.plain_start, psutil.Process(manager.provisioner.pid).cwd()))
+            await manager.shutdown_kernel(now=True)
+            ready(warm)
+        return seen
+
+    plain, forked = asyncio.run(places())
+    assert plain == ("no kernel like it was used here before", str(tmp_path / "tmp"))
+    assert forked == (None, str(tmp_path / "tmp"))
 
 
 @pytest.mark.parametrize("ends", ["restart", "crash"])
