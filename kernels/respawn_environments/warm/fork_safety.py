@@ -145,8 +145,7 @@ class StartedByImports:
         count = min(_threads() - 1, max(own, unknown, len(sys._current_frames()) - 1))
         if count > 0:
             raise Unfit(f"the import of {name} has started {how_many(count, 'thread')}", name)
-        children = [int(one) for file in _children() for one in file.read_text().split()]
-        if children:
+        if children := _children():
             number = how_many(len(children), "child process", "child processes")
             raise Unfit(f"the import of {name} has started {number} ({_names(children)})", name)
         left = sorted({what for number, what in _descriptors().items() if self._open.get(number) != what})
@@ -177,8 +176,12 @@ def _threads() -> int:
     return os.stat("/proc/self/task").st_nlink - 2  # noqa: PTH116  called twice for each module
 
 
-def _children() -> Iterator[Path]:
-    return Path("/proc/self/task").glob("*/children")
+def _children() -> list[int]:
+    found: list[int] = []
+    for file in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # Race: the thread has ended since it was listed.
+            found += map(int, file.read_text().split())
+    return found
 
 
 def _names(processes: Collection[int]) -> str:

@@ -42,15 +42,17 @@ class HiddenModules:
         return self._hidden
 
     def load(self, names: Sequence[str]) -> None:
-        """Import modules, and hide all that came with them. Raises what an import raises."""
+        """Import modules, and hide all that came with them; also when one raises what an import raises."""
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
         for name in names:
             before, filters = set(sys.modules), list(warnings.filters)
-            with self._recording():
-                importlib.import_module(name)
-            warnings.filters[:] = filters  # type: ignore[index]  # it is a list, whatever typeshed says
-            self._hide([one for one in sys.modules if one not in before])
+            try:
+                with self._recording():
+                    importlib.import_module(name)
+            finally:
+                warnings.filters[:] = filters  # type: ignore[index]  # it is a list, whatever typeshed says
+                self._hide([one for one in sys.modules if one not in before])
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

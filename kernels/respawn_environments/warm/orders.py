@@ -26,6 +26,10 @@ MAX_BYTES = 200_000
 """The largest packet: an environment with long variables fits, and the system's socket buffer takes it."""
 
 
+class TooLong(ValueError):
+    """A message has more bytes than a packet may have."""
+
+
 @dataclass(frozen=True)
 class Order:
     """A kernel that is wanted."""
@@ -89,8 +93,12 @@ def tell(end: socket.socket, message: Order | Check | Answer, descriptors: Seque
 
     Raises:
         OSError: Nobody hears.
+        TooLong: Nobody could hear all of it; nothing was sent.
     """
-    socket.send_fds(end, [json.dumps(asdict(message)).encode()], descriptors)
+    packet = json.dumps(asdict(message)).encode()
+    if len(packet) > MAX_BYTES:
+        raise TooLong(f"the kernel's command and variables have more than {MAX_BYTES:,} bytes")
+    socket.send_fds(end, [packet], descriptors)
 
 
 def mention(end: socket.socket, message: Importing) -> None:

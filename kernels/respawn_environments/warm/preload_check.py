@@ -119,7 +119,9 @@ def _problem(python: Path, modules: Sequence[str], variables: dict[str, str]) ->
     try:
         if zygote.wait(_SECONDS):
             return None
-        return NeverWarm(f"the import of {zygote.importing} takes longer than {_SECONDS:g} s", failed=True)
+        slow = python if zygote.importing is None else f"the import of {zygote.importing}"
+        come_up = " to come up" if zygote.importing is None else ""
+        return NeverWarm(f"{slow} takes longer than {_SECONDS:g} s{come_up}", failed=True)
     except NeverWarm as error:
         return error
     finally:

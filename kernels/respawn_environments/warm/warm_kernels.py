@@ -176,17 +176,17 @@ class WarmKernels:
             # With a cause it has ended before it answered: it was killed, or there was no memory, say.
             gone = NotWarm(zygote.with_last_words(error)) if error.__cause__ is not None else None
             self._refuse(want, str(gone or error), for_good=gone is None)
-            self._dismiss(want)
+            self._dismiss(want, zygote)
             raise gone or error from None
         except NoAnswer as error:
             log.info("a kernel starts plainly: %s", error)
             self._refuse(want, str(error))
             if zygote.silences >= _MAX_SILENCES:
-                self._dismiss(want)
+                self._dismiss(want, zygote)
             raise
         except NotWarm as error:
             log.info("a kernel starts plainly: %s", error)
-            self._dismiss(want)
+            self._dismiss(want, zygote)
             raise
         self.latest = zygote
         with self._lock:
@@ -269,8 +269,12 @@ class WarmKernels:
             log.info("kernels of %s start plainly: %s", want.interpreter[0], error)
             self._refuse(want, str(error))
 
-    def _dismiss(self, want: _Want) -> None:
+    def _dismiss(self, want: _Want, failed: ZygoteProcess | None = None) -> None:
+        """End the zygote for a kernel; only the one that has failed, where it is named."""
         with self._lock:
+            # Race: while that one was asked, the main thread has put another into its place.
+            if failed is not None and self._zygotes.get(want) is not failed:
+                return
             zygote = self._zygotes.pop(want, None)
         if zygote is not None:
             zygote.close()

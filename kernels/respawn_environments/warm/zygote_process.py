@@ -11,12 +11,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from respawn_environments.warm.orders import PROTOCOL, TAKE, Check, Order, hear, tell
+from respawn_environments.warm.orders import PROTOCOL, TAKE, Check, Order, TooLong, hear, tell
 
 _ANSWER_SECONDS = 5.0
 _ADOPTION_SECONDS = 5.0
@@ -33,6 +33,10 @@ class NotWarm(Exception):
 
 class NoAnswer(NotWarm):
     """The zygote lives and did not answer in time: the machine is busy, or it was stopped."""
+
+
+class Closed(NotWarm):
+    """Another thread has ended the zygote while this one asked it: for another environment, say."""
 
 
 class StillImporting(NotWarm):
@@ -76,8 +80,6 @@ class ZygoteProcess:
         Raises:
             OSError: The program cannot be started.
         """
-        self._end, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._end.settimeout(_ANSWER_SECONDS)
         self._one_at_a_time = threading.Lock()
         self._ready: bool | None = None
         self._importing: str | None = None
@@ -86,25 +88,32 @@ class ZygoteProcess:
         """How many kernels have come from it."""
         self.silences = 0
         """How many orders in a row it has left without an answer."""
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed with the zygote
-        command = [*interpreter, "-m", MODULE, str(other.fileno()), str(os.getpid()), *imports, "--", *hidden]
-        try:
-            self._process = subprocess.Popen(
-                command,
-                env=dict(environment),
-                cwd="/",
-                pass_fds=[other.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                start_new_session=True,
-            )
-        except OSError:
-            self._end.close()
-            self._errors.close()
-            raise
-        finally:
-            other.close()
+        with ExitStack() as opened:  # closes what is open when a step fails
+            self._end, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            opened.enter_context(self._end)
+            with other:
+                self._errors = opened.enter_context(tempfile.TemporaryFile())
+                self._process = subprocess.Popen(
+                    [
+                        *interpreter,
+                        "-m",
+                        MODULE,
+                        str(other.fileno()),
+                        str(os.getpid()),
+                        *imports,
+                        "--",
+                        *hidden,
+                    ],
+                    env=dict(environment),
+                    cwd="/",
+                    pass_fds=[other.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._errors,
+                    start_new_session=True,
+                )
+            self._end.settimeout(_ANSWER_SECONDS)
+            opened.pop_all()
 
     @property
     def pid(self) -> int:
@@ -124,12 +133,15 @@ class ZygoteProcess:
         Args:
             error: Why.
         """
-        end = self._end_within(_LAST_WORDS_SECONDS)
-        if end is not None and _was_too_slow(end):
-            return f"{error}: its imports took too long"
-        size = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(size - _TAIL, 0))
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        try:
+            end = self._end_within(_LAST_WORDS_SECONDS)
+            if end is not None and _was_too_slow(end):
+                return f"{error}: its imports took too long"
+            size = self._errors.seek(0, os.SEEK_END)
+            self._errors.seek(max(size - _TAIL, 0))
+            lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        except (ChildProcessError, ProcessLookupError, ValueError):  # Race: another thread has closed it.
+            return str(error)
         return f"{error}: {lines[-1]}" if lines else str(error)
 
     def fork(self, order: Order, output: int, errors: int | None = None) -> int:
@@ -149,7 +161,7 @@ class ZygoteProcess:
 
         Raises:
             StillImporting: It is not ready; it will be.
-            NeverWarm: Its imports came to nothing.
+            NeverWarm: Its imports came to nothing, or no zygote can be told what is wanted.
             NotWarm: It cannot do so now, or it is gone.
         """
         with self._one_at_a_time:
@@ -166,6 +178,8 @@ class ZygoteProcess:
                 except NoAnswer:
                     self.silences += 1
                     raise
+                except TooLong as error:
+                    raise NeverWarm(str(error)) from None
                 except OSError as error:
                     raise NotWarm(f"the zygote is gone: {error}") from error
             self.forked += 1
@@ -202,22 +216,23 @@ class ZygoteProcess:
 
         Raises:
             NeverWarm: They failed.
+            NotWarm: Another thread has closed it.
         """
         give_up = time.monotonic() + seconds
         while not self._is_ready():
             left = give_up - time.monotonic()
-            if left <= 0 or not _readable(self._end.fileno(), left):
+            if left <= 0 or not _hears(self._end, left):
                 return False
         return True
 
     def _is_ready(self) -> bool:
         """Return whether its imports are done. Raises `NeverWarm` when they failed."""
         while self._ready is None:
-            if not _readable(self._end.fileno(), 0.0):
+            if not _hears(self._end, 0.0):
                 return False
             try:
                 fields = _answer(self._end, 0.0)
-            except NeverWarm:  # of another protocol
+            except (NeverWarm, Closed):  # NeverWarm: of another protocol
                 raise
             except NotWarm as error:
                 raise self._ended(error) from error
@@ -299,6 +314,14 @@ def _reap(pid: int) -> None:
         time.sleep(0.001)
 
 
+def _hears(end: socket.socket, seconds: float) -> bool:
+    """Wait so long for a packet, or for the end. Raises `Closed`."""
+    number = end.fileno()
+    if number < 0:
+        raise Closed("the zygote was ended meanwhile")
+    return _readable(number, seconds)
+
+
 def _readable(descriptor: int, seconds: float | None) -> bool:
     """Wait so long; not by `select`, which fails in a server that has more than a thousand files open."""
     poller = select.poll()
@@ -314,7 +337,7 @@ def _pid(answer: dict[str, Any]) -> int:
 
 def _answer(end: socket.socket, give_up: float) -> dict[str, Any]:
     """Wait for an answer until then, by `time.monotonic`. Raises `NotWarm`."""
-    if not _readable(end.fileno(), max(give_up - time.monotonic(), 0.0)):
+    if not _hears(end, max(give_up - time.monotonic(), 0.0)):
         raise NoAnswer(f"the zygote did not answer within {_ANSWER_SECONDS:g} s")
     try:
         fields, _ = hear(end)

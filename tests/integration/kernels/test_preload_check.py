@@ -121,6 +121,17 @@ def test_an_import_that_fails_or_ends_the_process_is_named(
     assert str(caught.value) == why
 
 
+def test_an_interpreter_that_does_not_come_up_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("respawn_environments.warm.preload_check._SECONDS", 0.2)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 600\n")
+    python.chmod(0o755)
+    with pytest.raises(EnvironmentFailed, match=rf"^{python} takes longer than 0\.2 s to come up$"):
+        check_preload(python, ["json"])
+
+
 @pytest.mark.parametrize("library", POOLS)
 def test_a_pool_that_an_import_has_used_is_found(
     library: str, module: Callable[[str, str | None], None]

@@ -124,6 +124,54 @@ def test_one_that_does_not_answer_in_time_is_kept_until_it_is_silent_thrice(
     assert not warm._zygotes
 
 
+def test_one_that_is_ended_while_it_is_asked_leads_to_a_plain_start(
+    warm: WarmKernels, tmp_path: Path
+) -> None:
+    environment = dict(os.environ)
+    refused(warm, tmp_path, environment)
+    warm.prepare()
+    [zygote] = warm._zygotes.values()
+    zygote.close()  # the main thread does, of a server that starts another kernel meanwhile
+    error = refused(warm, tmp_path, environment)
+    assert str(error) == "the zygote was ended meanwhile"
+    assert not isinstance(error, NeverWarm), "another one may be asked at once"
+    assert not warm._refused
+    assert "the zygote is gone" in zygote.with_last_words(NotWarm("the zygote is gone"))
+
+
+def test_one_that_fails_takes_no_other_with_it_that_has_come_into_its_place(
+    warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = dict(os.environ)
+    refused(warm, tmp_path, environment)
+    warm.prepare()
+    [(want, first)] = warm._zygotes.items()
+
+    def fails(*_: object) -> int:
+        warm._dismiss(want)
+        warm._wanted.append(want)
+        warm.prepare()
+        raise NotWarm("it is gone")
+
+    monkeypatch.setattr(first, "fork", fails)
+    assert str(refused(warm, tmp_path, environment)) == "it is gone"
+    [second] = warm._zygotes.values()
+    assert second is not first
+    assert not second.ended
+
+
+def test_an_order_that_is_too_long_to_be_sent_is_said_to_be_so_and_not_tried_again(
+    warm: WarmKernels, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "LONG": "x" * 100_000, "LONGER": "y" * 110_000}
+    refused(warm, tmp_path, environment)
+    ready(warm)
+    error = refused(warm, tmp_path, environment)
+    assert "the kernel's command and variables have more than 200,000 bytes" in str(error)
+    warm.prepare()
+    assert not warm._zygotes
+
+
 def test_the_one_that_was_used_least_recently_goes_first(
     warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
