@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from respawn_hub.auth.dependencies import SignInNeeded, StrangeForm, Visitor, visitor
 from respawn_hub.auth.runtime import Runtime
 from respawn_hub.pages.login import sign_in, unsent_form, unsent_page
 from respawn_hub.pages.templating import page
-from respawn_hub.web.refusals import BROKEN_OFF, RefusalResponse, of_http, of_method, of_validation
+from respawn_hub.web.refusals import RefusalResponse, answer_refusals
 from respawn_hub.web.server_errors import UNFORESEEN
 from respawn_jobs.errors import RespawnError
 
-logger = logging.getLogger(__name__)
 _REMOVED = "This was removed"
 _TITLES = {
     401: "Please sign in again",
@@ -38,9 +33,7 @@ _TITLES = {
 def add_failures(app: FastAPI) -> None:
     """Teach the application its errors."""
     app.add_exception_handler(RespawnError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    answer_refusals(app, _answer)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -53,7 +46,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, StrangeForm) and form is not None and _sends_a_form(request):
         looks = await _visitor(request, runtime)
         return await run_in_threadpool(lambda: unsent_page(runtime, looks, form, error))
-    return await _answer(request, error.status, error.as_dict())
+    return await _answer(request, error.status, error)
 
 
 def _after_sign_in(request: Request, runtime: Runtime) -> str:
@@ -66,29 +59,13 @@ def _after_sign_in(request: Request, runtime: Runtime) -> str:
     return f"{runtime.hub_settings.prefix}unsent?{urlencode({'form': form})}"
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
-    return await _answer(request, 422, of_validation(error).as_dict())
-
-
-async def _http(request: Request, error: Exception) -> Response:
-    status, refusal = of_http(error, request.url.path)
-    answer = await _answer(request, status, refusal.as_dict())
-    answer.headers.update(of_method(request, status))
-    return answer
-
-
-async def _gone(request: Request, error: Exception) -> Response:
-    """Answer nobody: whoever asked went away in the middle of what they sent."""
-    logger.info("%s %s was broken off by its sender", request.method, request.url.path)
-    return Response(status_code=BROKEN_OFF)
-
-
 async def unforeseen(request: Request, error: Exception) -> Response:
     """Answer a request in which something went wrong that nobody foresaw."""
-    return await _answer(request, UNFORESEEN.status, UNFORESEEN.as_dict())
+    return await _answer(request, UNFORESEEN.status, UNFORESEEN)
 
 
-async def _answer(request: Request, status: int, document: dict[str, Any]) -> Response:
+async def _answer(request: Request, status: int, refusal: RespawnError) -> Response:
+    document: dict[str, Any] = refusal.as_dict()
     runtime: Runtime = request.app.state.runtime
     path = request.url.path.removeprefix(runtime.hub_settings.prefix)
     wants_page = "text/html" in request.headers.get("Accept", "")

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from respawn_hub.runners import routes
 from respawn_hub.runners.context import RunnerApi
 from respawn_hub.web.body_limits import BodyLimits
-from respawn_hub.web.refusals import BROKEN_OFF, RefusalResponse, of_http, of_method, of_validation
+from respawn_hub.web.refusals import RefusalResponse, answer_refusals
 from respawn_hub.web.server_errors import UNFORESEEN, AlwaysAnswers
 from respawn_jobs.errors import RespawnError
 
-logger = logging.getLogger(__name__)
 HEALTH = "/health"
 
 
@@ -28,13 +22,8 @@ def create_runner_app(api: RunnerApi) -> FastAPI:
     app.add_api_route(HEALTH, _alive, methods=["GET"])
     app.add_middleware(BodyLimits, prefix="/")
     app.add_middleware(AlwaysAnswers, page=_unforeseen)
-    for kind, answer in (
-        (RespawnError, _refused),
-        (RequestValidationError, _invalid),
-        (HTTPException, _http),
-        (ClientDisconnect, _gone),
-    ):
-        app.add_exception_handler(kind, answer)
+    app.add_exception_handler(RespawnError, _refused)
+    answer_refusals(app, _answer)
     app.state.runner_api = api
     return app
 
@@ -44,31 +33,15 @@ async def _alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-def _answer(status: int, refusal: RespawnError) -> Response:
+async def _answer(_: Request, status: int, refusal: RespawnError) -> Response:
     return RefusalResponse(refusal.as_dict(), status_code=status)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, RespawnError):
         raise TypeError(f"not an error of ours: {error!r}")
-    return _answer(error.status, error)
-
-
-async def _invalid(request: Request, error: Exception) -> Response:
-    return _answer(422, of_validation(error))
-
-
-async def _http(request: Request, error: Exception) -> Response:
-    status, refusal = of_http(error, request.url.path)
-    answer = _answer(status, refusal)
-    answer.headers.update(of_method(request, status))
-    return answer
-
-
-async def _gone(request: Request, error: Exception) -> Response:
-    logger.info("%s %s was broken off by its sender", request.method, request.url.path)
-    return Response(status_code=BROKEN_OFF)
+    return await _answer(request, error.status, error)
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    return _answer(UNFORESEEN.status, UNFORESEEN)
+    return await _answer(request, UNFORESEEN.status, UNFORESEEN)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Mount
 
 from respawn_jobs.errors import Forbidden, InvalidInput, NotFound, RespawnError
 from respawn_jobs.model.validation_errors import in_words
 
+logger = logging.getLogger(__name__)
 _MAX_LISTED = 20
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _OF_FILES = ("GET", "HEAD")
 """What static files take, which are no routes of their own."""
-BROKEN_OFF = 499
+_BROKEN_OFF = 499
 """What proxies write down for a request that its sender broke off; no client sees it."""
 
 
@@ -32,7 +36,38 @@ class RefusalResponse(JSONResponse):
         return text.encode("utf-8", "replace")
 
 
-def of_validation(error: Exception) -> InvalidInput:
+Answer = Callable[[Request, int, RespawnError], Awaitable[Response]]
+"""Makes the answer to a request, of a status and a refusal."""
+
+
+def answer_refusals(app: FastAPI, answer: Answer) -> None:
+    """Have an application answer requests that were refused before a handler of its own saw them.
+
+    Args:
+        app: the application.
+        answer: makes the answers, as whoever asked can read them.
+    """
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        return await answer(request, 422, _of_validation(error))
+
+    async def http(request: Request, error: Exception) -> Response:
+        status, refusal = _of_http(error, request.url.path)
+        made = await answer(request, status, refusal)
+        made.headers.update(_of_method(request, status))
+        return made
+
+    async def gone(request: Request, error: Exception) -> Response:
+        """Answer nobody: whoever asked went away in the middle of what they sent."""
+        logger.info("%s %s was broken off by its sender", request.method, request.url.path)
+        return Response(status_code=_BROKEN_OFF)
+
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(ClientDisconnect, gone)
+
+
+def _of_validation(error: Exception) -> InvalidInput:
     """Return the refusal of a request that does not have the form that its route takes."""
     problems = error.errors()[:_MAX_LISTED] if isinstance(error, RequestValidationError) else []
     message = "; ".join(in_words(problem) for problem in problems)
@@ -40,7 +75,7 @@ def of_validation(error: Exception) -> InvalidInput:
     return InvalidInput(message or "the request cannot be read", **fields)
 
 
-def of_method(request: Request, status: int) -> dict[str, str]:
+def _of_method(request: Request, status: int) -> dict[str, str]:
     """Return the header with the methods that an address takes, for the answer to one that it does not."""
     if status != 405:
         return {}
@@ -54,7 +89,7 @@ def _takes(request: Request, method: str) -> bool:
     return any(route.matches(dict(asked))[0] is Match.FULL for route in routes)
 
 
-def of_http(error: Exception, path: str) -> tuple[int, RespawnError]:
+def _of_http(error: Exception, path: str) -> tuple[int, RespawnError]:
     """Return the status and the refusal that stand for an error of the framework at a path."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     message = str(error.detail) if isinstance(error, HTTPException) else ""
