@@ -22,6 +22,7 @@ from respawn_hub.runners.runner_app import HEALTH
 from respawn_hub.startup.listening import tcp_listener
 from respawn_jobs.errors import RespawnError, Unavailable
 from respawn_jobs.ledger.context.ports import Observer, Unobserved
+from respawn_kernels.process_ends import how_it_ended
 
 logger = logging.getLogger(__name__)
 _HOST = "127.0.0.1"
@@ -177,8 +178,7 @@ class RunnerServer:
                     receive(line, self._observer, self._wake)
                 except Exception:  # whatever one line holds, the process must be watched on
                     logger.exception("what the process that hears runners said is not understood")
-        code = process.returncode
-        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+        return how_it_ended(process.returncode)
 
     def _start(self) -> tuple[subprocess.Popen[bytes], int]:
         reading, writing = os.pipe()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from respawn_environments.warm.orders import PROTOCOL, TAKE, Check, Order, TooLong, hear, tell
+from respawn_kernels.process_ends import signal_name
 
 _ANSWER_SECONDS = 5.0
 _ADOPTION_SECONDS = 5.0
@@ -257,7 +258,7 @@ class ZygoteProcess:
         elif _was_too_slow(end):
             how = "does not come to an end"
         else:
-            how = f"ends the process by {signal.Signals(end.si_status).name}"
+            how = f"ends the process by {signal_name(end.si_status)}"
         return NeverWarm(f"the import of {self._importing} {how}", self._importing, failed=True)
 
     def _end_within(self, seconds: float) -> os.waitid_result | None:

@@ -26,6 +26,7 @@ from respawn_kernels.capture.trial_load import CannotTell, ComesBackOtherwise, R
 from respawn_kernels.host.forking import fork_without_warning
 from respawn_kernels.host.own_process import die_with
 from respawn_kernels.originals import dumps, getpid, loads, monotonic
+from respawn_kernels.process_ends import ending
 
 LARGEST = 32 << 20
 """Streams and text of more bytes are not checked: loading them takes several times their memory."""
@@ -123,8 +124,7 @@ def _ended(code: int, hung: str | None, name: str | None) -> GroupCheckResult:
         return GroupCheckResult(unchecked=hung)
     if code == -signal.SIGKILL:
         return GroupCheckResult(unchecked="the process that loaded it was killed")
-    ending = f"exit status {code}" if code >= 0 else signal.Signals(-code).name
-    return GroupCheckResult(f"it does not load: that ended the process ({ending})", name)
+    return GroupCheckResult(f"it does not load: that ended the process ({ending(code)})", name)
 
 
 def _cpu_of(pid: int) -> float:

@@ -20,6 +20,7 @@ from respawn_kernels.fork.writer import Capture, Page, Phase, write
 from respawn_kernels.host.forking import fork
 from respawn_kernels.host.own_process import die_with
 from respawn_kernels.originals import getpid, monotonic, open_file
+from respawn_kernels.process_ends import ending
 
 _GRACE_SECONDS = 5.0
 """What a variable may take beyond its time before the writer is killed, which ends hanging Python itself."""
@@ -133,18 +134,17 @@ class ChildSupervisor:
             self._leave(HoldReport("saved", self._why, written_bytes=report.written))
         if report.phase is Phase.FAILED:
             self._leave(HoldReport("failed", report.text))
-        ending = _ending(os.waitstatus_to_exitcode(status))
-        if os.waitstatus_to_exitcode(status) == -signal.SIGKILL or not report.text:
+        code = os.waitstatus_to_exitcode(status)
+        if code == -signal.SIGKILL or not report.text:
             # SIGKILL, or no variable in hand: not the pickling's fault, but for instance the system's, which
             # was short of memory. So the writer starts once more, but not for ever.
             self._kills += 1
             if self._kills > _MAX_KILLS:
-                self._leave(
-                    HoldReport("failed", f"the process that wrote it ended again and again ({ending})")
-                )
+                why = f"the process that wrote it ended again and again ({ending(code)})"
+                self._leave(HoldReport("failed", why))
             self._start_writer()
         else:
-            self._without(report.text, f"its pickling ended the process ({ending})")
+            self._without(report.text, f"its pickling ended the process ({ending(code)})")
 
     def _without(self, name: str, reason: str) -> None:
         """Start a new writer that leaves out a variable which cannot be pickled."""
@@ -205,10 +205,6 @@ class ChildSupervisor:
         with suppress(OSError):  # the runner then sees this process end without a report
             self.place.write_report(whole)
         os._exit(0)
-
-
-def _ending(code: int) -> str:
-    return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def _spent(pid: int) -> tuple[int, int]:

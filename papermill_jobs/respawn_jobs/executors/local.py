@@ -28,6 +28,7 @@ from respawn_jobs.errors import Unavailable
 from respawn_jobs.host.private_files import umask_of_jobs
 from respawn_jobs.host.process_environment import runner_environment
 from respawn_kernels.counting import how_many
+from respawn_kernels.process_ends import how_it_ended
 
 logger = logging.getLogger(__name__)
 
@@ -197,10 +198,7 @@ class LocalExecutor:
             if code is None:
                 continue
             del self._running[attempt]
-            if code < 0:
-                self._dead.append((attempt, f"the runner was ended by {signal.Signals(-code).name}"))
-            else:
-                self._dead.append((attempt, f"the runner exited with status {code}"))
+            self._dead.append((attempt, f"the runner {how_it_ended(code)}"))
         self._retire()
         self._warm()
         dead, self._dead = self._dead, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -71,11 +72,15 @@ def test_a_clean_exit_ends_the_run_as_a_success(bench) -> None:
     assert (detail.run.state, states(detail)) == (RunState.SUCCEEDED, ["executed", "executed", "skipped"])
 
 
-def test_a_kernel_that_dies_fails_the_run_and_says_how(bench) -> None:
-    detail = bench.run("x = 1", "import os; os.kill(os.getpid(), 9)", "x")
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(9, "SIGKILL"), pytest.param(signal.SIGRTMIN + 1, "SIGRTMIN+1", id="one for which Python has no name")],
+)
+def test_a_kernel_that_dies_fails_the_run_and_says_how(bench, number: int, name: str) -> None:
+    detail = bench.run("x = 1", f"import os; os.kill(os.getpid(), {number})", "x")
     assert (detail.run.state, states(detail)) == (RunState.FAILED, ["executed", "failed", "skipped"])
     assert (detail.run.error.name, detail.run.error.cell) == ("DeadKernel", 1)
-    assert "SIGKILL" in detail.run.error.value
+    assert f"was ended by {name}" in detail.run.error.value
 
 
 def test_a_cell_that_takes_too_long_times_out(bench) -> None:

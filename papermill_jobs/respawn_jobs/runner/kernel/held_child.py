@@ -15,6 +15,7 @@ from pathlib import Path
 
 from respawn_jobs.host.process_tree import children_of
 from respawn_kernels.exchange.messages import SAVE, Held, HeldChildFiles, HoldReport, process_name
+from respawn_kernels.process_ends import how_it_ended
 
 _END_SECONDS = 10.0
 
@@ -87,8 +88,7 @@ class HeldChild:
         if self._status is None:
             return HoldReport("failed", "the process that held it ended without a word")
         code = os.waitstatus_to_exitcode(self._status)
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
-        return HoldReport("failed", f"the process that held it {how}")
+        return HoldReport("failed", f"the process that held it {how_it_ended(code)}")
 
     def kill(self) -> None:
         """End it at once; `ended` or `wait` reap it."""

@@ -25,6 +25,7 @@ from respawn_jobs.runner.kernel.pinned_build import spec_of
 from respawn_kernels.counting import how_many
 from respawn_kernels.hash_seed import RANDOM, VARIABLE, chosen, seed_for
 from respawn_kernels.host.own_process import DiesWithParent
+from respawn_kernels.process_ends import how_it_ended
 
 _LOG_TAIL = 4000
 _NOISE = "Kernel is running over TCP without encryption"
@@ -271,11 +272,8 @@ class KernelProcess:
         code = process.poll() if process is not None else None
         if code is None:
             return "it does not answer any more"
-        if code >= 0:
-            return f"its process exited with status {code}"
-        name = signal.Signals(-code).name
-        hint = ", as when memory runs out" if -code == signal.SIGKILL else ""
-        return f"its process was ended by {name}{hint}"
+        hint = ", as when memory runs out" if code == -signal.SIGKILL else ""
+        return f"its process {how_it_ended(code)}{hint}"
 
     def log_tail(self) -> str:
         """Return the end of what the process wrote to its log."""
