@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import socket
 import stat
@@ -27,6 +28,8 @@ _LOCAL = frozenset(
     ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs", "tmpfs", "ramfs", "overlay")
 )
 """File systems of one machine. One that is not known may be a network's."""
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
+"""How white space and backslashes stand in the names of mounts: proc(5)."""
 _ABANDONED_SECONDS = 600.0
 """How old a directory is before it is asked whether anybody listens in it: a kernel may come up slowly."""
 
@@ -104,19 +107,19 @@ def remove_abandoned() -> None:
 
 def file_system(path: Path) -> str:
     """Return the kind of the file system on which a directory lies; an empty text where nobody knows."""
-    found, kind = "", ""
-    real = os.path.realpath(path)
+    found, kind = b"", b""
+    real = os.fsencode(os.path.realpath(path))
     try:
-        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        lines = Path("/proc/self/mountinfo").read_bytes().split(b"\n")
     except OSError:
         return ""
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        point = before.split(" ")[4].encode().decode("unicode_escape")
-        inside = real == point or real.startswith(point.rstrip("/") + "/")
+    for line in filter(None, lines):
+        before, _, after = line.partition(b" - ")
+        point = _OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), before.split(b" ")[4])
+        inside = real == point or real.startswith(point.rstrip(b"/") + b"/")
         if inside and len(point) >= len(found):  # a later mount hides an earlier one: proc(5)
-            found, kind = point, after.split(" ")[0]
-    return kind
+            found, kind = point, after.split(b" ")[0]
+    return os.fsdecode(kind)
 
 
 def _parents() -> Iterator[Path]:

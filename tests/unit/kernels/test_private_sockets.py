@@ -51,11 +51,16 @@ def test_the_file_system_of_a_directory_is_that_of_the_nearest_mount(
         "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
         f"30 22 0:40 / {tmp_path} rw - nfs4 server:/home rw\n"
         f"31 30 0:41 / {tmp_path}/a\\040b rw - tmpfs tmpfs rw\n"
-    )
-    monkeypatch.setattr(Path, "read_text", lambda _: text)
+        f"32 22 0:42 / {tmp_path}/Büro rw - cifs //server/share rw\n"
+    ).encode()
+    # Names are bytes (path_resolution(7)): one that is no UTF-8 is somebody's mount, too.
+    other = b"33 22 0:43 / /media/B\xfcro rw - vfat /dev/sdb1 rw\n"
+    monkeypatch.setattr(Path, "read_bytes", lambda _: other + text)
     assert private_sockets.file_system(Path("/usr")) == "ext4"
     assert private_sockets.file_system(tmp_path / "home") == "nfs4"
     assert private_sockets.file_system(tmp_path / "a b" / "c") == "tmpfs"
+    assert private_sockets.file_system(tmp_path / "Büro" / "c") == "cifs"
+    assert private_sockets.file_system(Path(os.fsdecode(b"/media/B\xfcro"))) == "vfat"
     assert private_sockets.file_system(Path(f"{tmp_path}2")) == "ext4"
 
 
