@@ -14,9 +14,10 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_server.utils import ensure_async
 from nbformat import v4
+from tornado.web import HTTPError
 
 from respawn_environments.kernelspec_contents import lock_of
-from respawn_jobs.errors import InvalidInput, RespawnError, Unavailable
+from respawn_jobs.errors import InvalidInput, Unavailable
 from respawn_kernels.hash_seed import VARIABLE
 
 READY_SECONDS = 60.0
@@ -36,6 +37,18 @@ class Executed:
     execution_count: int | None
     error: str | None
     """`Name: value` of the exception, None when there was none."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The kernel that a notebook gets where it has none."""
+
+    path: str
+    """The notebook's path below the server's root."""
+    name: str
+    """Of the kernelspec."""
+    hash_seed: str | None = None
+    """Its `PYTHONHASHSEED`, unless the kernelspec sets one; None: texts hash by a random seed."""
 
 
 class Kernels:
@@ -103,47 +116,74 @@ class Kernels:
             return installed, f"{name}, build {lock[:_DIGITS]} as the run had"
         return None
 
-    async def open(self, path: str, name: str, hash_seed: str | None = None) -> tuple[str, bool]:
-        """Return the id of the kernel of a notebook, and whether it lived before.
-
-        A living one is taken whatever its name: the person may have chosen another kernel.
+    async def open(self, wanted: Wanted, started: str | None = None) -> str:
+        """Give a notebook that has no kernel one, and return its id.
 
         Args:
-            path: the notebook's path below the server's root.
-            name: name of the kernelspec of a kernel that is started.
-            hash_seed: `PYTHONHASHSEED` of a kernel that is started, unless its kernelspec sets one; None for
-                none: texts then hash by a random seed.
+            wanted: which kernel it is to be.
+            started: id of such a kernel, which runs without a notebook; None to start one.
 
         Raises:
             Unavailable: The kernel does not start.
         """
-        if await ensure_async(self._sessions.session_exists(path=path)):
-            session = await ensure_async(self._sessions.get_session(path=path))
-            return str(session["kernel"]["id"]), True
+        if started is None:
+            started = await self.start(wanted)
         try:
-            started = None if hash_seed is None else await self._start(path, name, hash_seed)
             session = await ensure_async(
                 self._sessions.create_session(
-                    path=path,
-                    name=PurePosixPath(path).name,
+                    path=wanted.path,
+                    name=PurePosixPath(wanted.path).name,
                     type="notebook",
-                    kernel_name=name,
+                    kernel_name=wanted.name,
                     kernel_id=started,
                 )
             )
-        except RespawnError:
+        except BaseException:
+            await self.end(started)
             raise
-        except Exception as error:  # provisioners raise what they like; a person needs to hear which kernel
-            raise Unavailable(f"the kernel {name!r} did not start: {error}", kernel=name) from error
-        return str(session["kernel"]["id"]), False
+        return str(session["kernel"]["id"])
 
-    async def _start(self, path: str, name: str, hash_seed: str) -> str:
-        """Start a kernel as the session manager would, with a hash seed; return its id."""
-        file = PurePosixPath(path).name
-        environment = {**self._sessions.get_kernel_env(path, file), VARIABLE: hash_seed}
-        directory = await ensure_async(self._sessions.contents_manager.get_kernel_path(path=path))
-        kernel = self._kernels.start_kernel(path=directory, kernel_name=name, env=environment)
-        return str(await ensure_async(kernel))
+    async def living(self, path: str) -> str | None:
+        """Return the id of the kernel of a notebook, whatever its name; None where it has none.
+
+        Args:
+            path: the notebook's path below the server's root.
+        """
+        if not await ensure_async(self._sessions.session_exists(path=path)):
+            return None
+        session = await ensure_async(self._sessions.get_session(path=path))
+        return str(session["kernel"]["id"])
+
+    async def start(self, wanted: Wanted) -> str:
+        """Start a kernel as the session manager would, with its hash seed; return its id.
+
+        Args:
+            wanted: which kernel.
+
+        Raises:
+            Unavailable: It does not start.
+        """
+        seed = {} if wanted.hash_seed is None else {VARIABLE: wanted.hash_seed}
+        environment = {
+            **self._sessions.get_kernel_env(wanted.path, PurePosixPath(wanted.path).name),
+            **seed,
+        }
+        try:
+            directory = await ensure_async(self._sessions.contents_manager.get_kernel_path(path=wanted.path))
+            kernel = self._kernels.start_kernel(path=directory, kernel_name=wanted.name, env=environment)
+            return str(await ensure_async(kernel))
+        except Exception as error:  # provisioners raise what they like; a person needs to hear which kernel
+            message = f"the kernel {wanted.name!r} did not start: {error}"
+            raise Unavailable(message, kernel=wanted.name) from error
+
+    def has(self, kernel_id: str) -> bool:
+        """Return whether the server still has a kernel; it may have been ended or have died."""
+        return kernel_id in self._kernels
+
+    async def end(self, kernel_id: str) -> None:
+        """End a kernel at once; one that is gone already is none to end."""
+        with suppress(KeyError, HTTPError):
+            await ensure_async(self._kernels.shutdown_kernel(kernel_id, now=True))
 
     async def restored_run(self, kernel_id: str) -> str | None:
         """Return the run whose state a kernel holds; a busy one is taken to be in use, and not asked twice.

@@ -127,6 +127,15 @@ class Notebooks:
         await self._save(path, debug_notebook(bundle))
         return path, False
 
+    async def prepare_place(self, run: Run) -> str:
+        """Make the directory in which a run's debug notebook works, and return the path that it will have.
+
+        Args:
+            run: the run.
+        """
+        await self._make(DEBUG_DIRECTORY)
+        return await self._path_of(DEBUG_DIRECTORY, run)
+
     async def keep_copy(self, run: Run, text: str) -> str:
         """Keep a copy of a run's executed notebook and return its path; none that is there is written over.
 

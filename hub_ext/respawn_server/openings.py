@@ -13,9 +13,11 @@ from typing import Any, Literal, TypedDict
 
 from respawn_jobs.errors import Corrupt, NotFound, RespawnError
 from respawn_jobs.model.debug_bundle import DebugBundle
+from respawn_jobs.model.runs import Run, RunDetail
 from respawn_kernels.sizes import how_large
 from respawn_server.connection import HubConnection
-from respawn_server.kernel import Kernels
+from respawn_server.early_kernels import EarlyKernel, EarlyKernels
+from respawn_server.kernel import Kernels, Wanted
 from respawn_server.notebooks import Notebooks
 
 Step = Literal["fetch", "kernel", "download", "notebook", "restore"]
@@ -76,7 +78,28 @@ class Openings:
         self._notebooks = notebooks
         self._kernels = kernels
         self._log = log
+        self._early = EarlyKernels(kernels, log)
         self._running: dict[str, Opening] = {}
+
+    def foresee(self, run: str) -> None:
+        """Start the kernel of a run's debug notebook for an opening that is about to be asked for.
+
+        Nothing is executed in it, and nothing written but an empty directory. Where the person is to be asked
+        first, as the run is not all their own, no kernel is started. One that no opening takes is ended.
+        """
+        if run not in self._running:
+            self._early.ask(run, lambda: self._expected(run))
+
+    async def _expected(self, run: str) -> Wanted | None:
+        """Return the kernel that the opening of a run will want; None where it will ask or fail first."""
+        service = self._connection.service()
+        detail, visitor = await asyncio.gather(
+            asyncio.to_thread(service.show, run), asyncio.to_thread(service.whoami)
+        )
+        if not detail.run.state.resumable or not _is_own(detail.run, visitor):
+            return None
+        name, _ = await self._kernels.build(detail.run.kernel, detail.run.lock)
+        return Wanted(await self._notebooks.prepare_place(detail.run), name, _seed_of(detail))
 
     async def watch(self, run: str, *, confirmed: bool = False) -> AsyncIterator[Message]:
         """Start opening a run's failure, or join the opening that goes on; yield its messages to the last.
@@ -86,7 +109,8 @@ class Openings:
         """
         opening = self._running.get(run)
         if opening is None:
-            opening = self._running[run] = Opening(run, self._connection, self._notebooks, self._kernels)
+            parts = (self._connection, self._notebooks, self._kernels, self._early)
+            opening = self._running[run] = Opening(run, *parts)
             opening.confirmed = confirmed
             opening.task = asyncio.create_task(self._see_through(opening))
         opening.confirmed = opening.confirmed or confirmed
@@ -96,7 +120,7 @@ class Openings:
     async def _see_through(self, opening: Opening) -> None:
         try:
             bundle = await opening.fetch()
-            question = await opening.question(bundle)
+            question = opening.question(bundle)
             if question is not None:
                 opening.send(question)
                 return
@@ -114,6 +138,7 @@ class Openings:
             opening.send({"type": "failed", "error": "error", "message": text, "path": None})
         finally:
             del self._running[opening.run]
+            await opening.close()
 
 
 class Opening:
@@ -124,17 +149,30 @@ class Opening:
         connection: the way to the service.
         notebooks: where the debug notebook is written.
         kernels: where its kernel is started.
+        early: the kernels that wait for an opening.
     """
 
-    def __init__(self, run: str, connection: HubConnection, notebooks: Notebooks, kernels: Kernels) -> None:
+    def __init__(
+        self,
+        run: str,
+        connection: HubConnection,
+        notebooks: Notebooks,
+        kernels: Kernels,
+        early: EarlyKernels,
+    ) -> None:
         self.run = run
         self.confirmed = False
         """Whether the person agreed to restore what somebody else has stored."""
         self.authors: list[str] = []
         """Whose code has made the state, when it is not all the person's own."""
+        self._visitor = ""
+        """Who opens it, once that is known."""
         self.problem: str | None = None
         """Why the state could not be restored, though the notebook is there."""
         self.task: asyncio.Task[None] | None = None
+        self._early_kernels = early
+        self._early: EarlyKernel | None = early.claim(run)
+        """The kernel that boots meanwhile."""
         self._connection = connection
         self._notebooks = notebooks
         self._kernels = kernels
@@ -166,18 +204,19 @@ class Opening:
         """Get what the service tells of the run. Raises RespawnError."""
         self._step("fetch")
         service = self._connection.service()
-        bundle = await asyncio.to_thread(service.debug, self.run)
+        bundle, self._visitor = await asyncio.gather(
+            asyncio.to_thread(service.debug, self.run), asyncio.to_thread(service.whoami)
+        )
         self._step("fetch", f"{bundle.run.job}, version {bundle.run.version}", done=True)
         return bundle
 
-    async def question(self, bundle: DebugBundle) -> ConfirmMessage | None:
-        """Return what must be agreed to before the steps, if anything. Raises RespawnError."""
+    def question(self, bundle: DebugBundle) -> ConfirmMessage | None:
+        """Return what must be agreed to before the steps, if anything."""
         from respawn_jobs.debug.notebook import failing_index
         from respawn_jobs.model.code_authors import other_authors
         from respawn_jobs.notebook.document import read_notebook, title
 
-        visitor = await asyncio.to_thread(self._connection.service().whoami)
-        self.authors = other_authors(bundle, visitor)
+        self.authors = other_authors(bundle, self._visitor)
         if self.confirmed or not self.authors:
             return None
         failing = failing_index(bundle)
@@ -191,6 +230,8 @@ class Opening:
         self._step("kernel", bundle.run.kernel)
         kernel, found = await self._kernels.build(bundle.run.kernel, bundle.lock)
         self._step("kernel", found, done=True)
+        if self._early is None:
+            self._early = self._early_kernels.start(lambda: self._wanted(bundle, kernel))
         await self._download(bundle)
         self._step("notebook")
         path, kept = await self._notebooks.keep_or_write(bundle)
@@ -198,6 +239,19 @@ class Opening:
         if self.problem is None:
             await self._restore(bundle, path, kernel)
         return path
+
+    async def _wanted(self, bundle: DebugBundle, name: str) -> Wanted:
+        """Return the kernel that is wanted, so far as that is known before the state is here.
+
+        Raises RespawnError.
+        """
+        detail = await asyncio.to_thread(self._connection.service().show, self.run)
+        return Wanted(await self._notebooks.prepare_place(bundle.run), name, _seed_of(detail))
+
+    async def close(self) -> None:
+        """End the kernel that booted meanwhile, if the notebook has not taken it."""
+        if self._early is not None:
+            await self._early.close()
 
     async def _download(self, bundle: DebugBundle) -> None:
         from respawn_jobs.debug.state_download import begin_download
@@ -245,8 +299,12 @@ class Opening:
         from respawn_jobs.debug.notebook import RESTORE_ID, restore_source
 
         self._step("restore", "starting the kernel")
-        seed = await asyncio.to_thread(_hash_seed, self.run)
-        kernel, lived = await self._kernels.open(path, name, seed)
+        kernel = await self._kernels.living(path)
+        lived = kernel is not None
+        if kernel is None:
+            wanted = Wanted(path, name, await asyncio.to_thread(_hash_seed, self.run))
+            early = await self._early.take(wanted) if self._early is not None else None
+            kernel = await self._kernels.open(wanted, early)
         if bundle.version.language != "python":
             self._step("restore", f"a {bundle.version.language} kernel has no snapshots", done=True)
             return
@@ -280,6 +338,20 @@ class Opening:
 
     def _step(self, step: Step, detail: str = "", *, done: bool = False) -> None:
         self.send({"type": "step", "step": step, "done": done, "detail": detail})
+
+
+def _is_own(run: Run, visitor: str) -> bool:
+    """Return whether a run is the visitor's own, so far as it tells: its version may be somebody else's."""
+    theirs = run.job.startswith(f"user/{visitor}/") and run.imported is None
+    return theirs and {run.created_by, *run.authors} == {visitor}
+
+
+def _seed_of(detail: RunDetail) -> str | None:
+    """Return the seed by which texts are hashed in the state of a run, so far as its record tells."""
+    from respawn_kernels.hash_seed import RANDOM
+
+    seed = detail.attempts[-1].hash_seed if detail.attempts and detail.checkpoints else None
+    return None if seed == RANDOM else seed
 
 
 def _hash_seed(run: str) -> str | None:

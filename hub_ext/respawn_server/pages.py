@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
+from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
 
 from respawn_jobs.errors import InvalidInput
@@ -22,16 +23,19 @@ _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templa
 class DebugPage(JupyterHandler):
     """GET /respawn/debug/<run>: shows the steps; its script asks for them with `OpeningStream`.
 
-    By itself it does nothing: a link to it may be anybody's.
+    By itself it executes nothing of the run, and shows nothing to whoever sent the link: that may be anybody.
+    Where a person goes to it, a kernel boots while it loads, which ends again if the script does not ask.
     """
 
     auth_resource = KEY
 
     @web.authenticated
     @authorized
-    def get(self, run: str) -> None:
+    async def get(self, run: str) -> None:
         """Answer the page."""
         _answer_page(self, run, "debug.html")
+        if _goes_to(self.request.headers):
+            self.settings[KEY].openings.foresee(run)
 
 
 class OpeningStream(RespawnHandler):
@@ -101,6 +105,11 @@ class CopyHandler(RespawnHandler):
         detail = await self.call(lambda service: service.show(run))
         text = await self.call(lambda service: service.notebook(run))
         self.answer({"path": await self.shared.notebooks.keep_copy(detail.run, text)}, 201)
+
+
+def _goes_to(headers: HTTPHeaders) -> bool:
+    """Return whether the browser says that a person goes to a page: it is no image, frame or prefetch."""
+    return headers.get("Sec-Fetch-Dest") == "document" and "Sec-Purpose" not in headers
 
 
 def _answer_page(handler: JupyterHandler, run: str, name: str) -> None:

@@ -32,7 +32,7 @@ class Server:
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Call the server as the person."""
         url = f"{self.hub.url}/user/{self.user}/{path}"
-        headers = {"Authorization": f"token {self.hub.token(self.user)}"}
+        headers = {"Authorization": f"token {self.hub.token(self.user)}", **options.pop("headers", {})}
         return httpx.request(method, url, headers=headers, timeout=120, **options)
 
     def open(self, run: str, *, confirm: bool = False) -> list[dict[str, Any]]:
@@ -48,7 +48,11 @@ class Server:
 
     def evaluate(self, path: str, expression: str) -> str:
         """Return the text of an expression's value in the kernel of a notebook."""
-        connection = self.hub.directory / "runtime" / f"kernel-{self.kernel(path)}.json"
+        return self.evaluate_in(self.kernel(path), expression)
+
+    def evaluate_in(self, kernel: str, expression: str) -> str:
+        """Return the text of an expression's value in a kernel, by its id."""
+        connection = self.hub.directory / "runtime" / f"kernel-{kernel}.json"
         client = BlockingKernelClient(connection_file=str(connection))
         client.load_connection_file()
         client.start_channels()
