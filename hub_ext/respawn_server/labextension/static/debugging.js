@@ -1,6 +1,7 @@
 // A debug notebook: the bar above it, and the failing cell brought into view and marked.
 
 import { element, pageLink, webAddress } from "./dom.js";
+import { keepInView, scrollTo, shown } from "./in_view.js";
 import { fixBox, outcomeBox } from "./outcome.js";
 
 export const SCRATCH = "respawn:scratch";
@@ -73,14 +74,19 @@ export function markFailingCell(panel, info) {
   });
 }
 
-/** Select the failing cell and scroll to it. */
+/** Select the failing cell, and scroll to it as soon as the notebook is seen. */
 export async function showFailingCell(panel, info) {
   const notebook = panel.content;
-  const index = notebook.widgets.findIndex((cell) => cell.model.id === info.failing_cell_id);
+  const find = () => notebook.widgets.find((cell) => cell.model.id === info.failing_cell_id);
+  const index = notebook.widgets.indexOf(find());
   if (index < 0) return;
   notebook.deselectAll();
   notebook.activeCellIndex = index;
   notebook.mode = "command";
-  await notebook.scrollToItem(index, "center");
+  await shown(panel);
+  const cell = find();
+  if (panel.isDisposed || !cell) return;
+  await scrollTo(panel, cell);
   notebook.activate();
+  await keepInView(panel, find, () => notebook.activate());
 }

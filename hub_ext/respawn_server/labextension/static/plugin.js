@@ -69,8 +69,8 @@ async function prepare(lab, app, api, panel) {
   look = followOutcome({ api, panel, node, pages, succeeded });
   markFailingCell(panel, info);
   await panel.revealed;
-  await showFailingCell(panel, info);
   app.commands.notifyCommandChanged();
+  await showFailingCell(panel, info);
 }
 
 function addPromoteButton(lab, app, panel) {
