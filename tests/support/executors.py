@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from respawn_jobs.errors import Unavailable
+from respawn_jobs.model.kernels import WantedKernel
 
 
 class NoPlaces:
@@ -15,7 +18,7 @@ class NoPlaces:
     def cancel(self, attempt: str) -> None:
         """Do nothing: nothing runs."""
 
-    def expect(self) -> None:
+    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
         """Prepare nothing."""
 
     def probe(self) -> list[tuple[str, str]]:

@@ -71,7 +71,7 @@ JOBS: Faces = {
     "remote": _modules("client"),
     "runner.kernel": _modules(
         "agent_client cell_meter front_end early_kernel held_child kernel_process limit_watch"
-        " limited_processes notebook_client output_limits ready_kernel spool"
+        " limited_processes notebook_client output_limits ready_kernels spool"
     ),
     "runner": _modules("attempt recorder"),
     "executors": ALL,

@@ -7,18 +7,19 @@ chooses when to ask.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.model.kernels import WantedKernel
 
 logger = logging.getLogger(__name__)
 _MAX_REST = 1.0
 """Seconds after which schedules are looked at again: another replica may have added one."""
 _MIN_REST = 0.005
-_EXPECTED_SECONDS = 2.5
-"""How long before a due time the executor may prepare: a kernel comes up within a second or two."""
+_EXPECTED_SECONDS = 5.0
+"""How long before a due time the executor may prepare: runner, zygote and kernel take a second each."""
 _SET_BACK = timedelta(seconds=30)
 """How far a clock goes back before schedules are looked through: small steps are made up by waiting."""
 
@@ -29,7 +30,7 @@ class Scheduler:
     Args:
         ledger: the store's use cases.
         queued: called without arguments after runs were queued: it wakes the dispatcher.
-        expected: called without arguments some seconds before a run is due.
+        expected: called some seconds before runs are due, with their kernels in the order of the runs.
         clock: returns the present moment, in UTC.
     """
 
@@ -38,7 +39,7 @@ class Scheduler:
         ledger: Ledger,
         queued: Callable[[], None],
         *,
-        expected: Callable[[], None] = lambda: None,
+        expected: Callable[[Sequence[WantedKernel]], None] = lambda _: None,
         clock: Clock = utc_now,
     ) -> None:
         self._ledger = ledger
@@ -61,7 +62,7 @@ class Scheduler:
         rest = (due - self._clock()).total_seconds()
         if 0 < rest <= _EXPECTED_SECONDS and due != self._expected_for:
             self._expected_for = due
-            self._expected()
+            self._expected(self._ledger.foreseen(self._clock() + timedelta(seconds=_EXPECTED_SECONDS)))
         if rest < -_MAX_REST and not runs:
             # It should have been queued just now: its trouble must not make haste.
             return _MAX_REST

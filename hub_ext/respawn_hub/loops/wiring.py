@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from respawn_hub.loops.backfiller import Backfiller
 from respawn_hub.loops.dispatcher import Dispatcher
@@ -17,6 +17,7 @@ from respawn_hub.startup.settings import Settings
 from respawn_jobs.clock import Clock
 from respawn_jobs.executors.base import Executor
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.model.kernels import WantedKernel
 
 FREED = ("dispatcher",)
 """The loops that have something to do once a runner is free."""
@@ -67,7 +68,7 @@ def _loops(
     settings: Settings,
     ledger: Ledger,
     wake: Callable[[], None],
-    expected: Callable[[], None],
+    expected: Callable[[Sequence[WantedKernel]], None],
     clock: Clock,
 ) -> dict[str, Callable[[], float]]:
     """Return the loops that make runs, and the one that lets old ones go."""

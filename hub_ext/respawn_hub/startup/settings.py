@@ -167,6 +167,10 @@ class Settings(BaseSettings):
     """Port on the loopback at which runners are heard; 0 for a free one."""
     warm_kernels: str = "yes"
     """`no`, or how many zygotes each runner has at most; the runners read the variable themselves."""
+    ready_kernels: int = Field(default=4, ge=0, lt=1000)
+    """How many kernels each runner lets wait that have come up; the runners read the variable themselves."""
+    ready_memory: Size = 1 << 30
+    """How much memory these may have together in each runner; likewise."""
     log_format: str = "text"
     """`text`, or `json`: one object a line."""
     keys_file: Path | None = None

@@ -6,7 +6,10 @@ An executor knows attempts and their tokens, nothing of runs. A runner reports t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+
+from respawn_jobs.model.kernels import WantedKernel
 
 
 class Executor(Protocol):
@@ -23,8 +26,12 @@ class Executor(Protocol):
             Unavailable: no runner could be started.
         """
 
-    def expect(self) -> None:
-        """Prepare for an attempt that comes within seconds; returns at once, and promises nothing."""
+    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
+        """Prepare for attempts that come within seconds; returns at once, and promises nothing.
+
+        Args:
+            kernels: One for each attempt that is foreseen, in their order; empty where it is not known which.
+        """
 
     def cancel(self, attempt: str) -> None:
         """End an attempt's runner at once: it acts for nothing any more, and does not stop by itself."""

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +27,7 @@ from respawn_environments.catalog import ROOT, environments_root
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.host.private_files import umask_of_jobs
 from respawn_jobs.host.process_environment import runner_environment
+from respawn_jobs.model.kernels import WantedKernel
 from respawn_kernels.counting import how_many
 from respawn_kernels.process_ends import how_it_ended
 
@@ -92,10 +93,15 @@ class LocalExecutor:
         """Give the attempt to a warm runner."""
         self._in_keeper(lambda: self._submit(attempt, token))
 
-    def expect(self) -> None:
-        """Let idle runners have a kernel come up, of the kind that each used last."""
+    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
+        """Let idle runners have kernels come up, and have as many runners as attempts are foreseen.
+
+        Args:
+            kernels: One for each attempt, in their order; runners take turns. Empty: each runner then has one
+                of the kind that it used last.
+        """
         with suppress(Unavailable):  # closed: nothing is expected any more
-            self._ask(self._expect)
+            self._ask(lambda: self._expect(kernels))
 
     def cancel(self, attempt: str) -> None:
         """Kill the attempt's runner; `probe` tells of it."""
@@ -173,9 +179,16 @@ class LocalExecutor:
         except Unavailable as error:  # this attempt has its runner; the next one tries again
             logger.warning("no runner could be made ready for the next attempt: %s", error.message)
 
-    def _expect(self) -> None:
-        for runner in self._idle:
-            _tell(runner, {"expect": True})
+    def _expect(self, kernels: Sequence[WantedKernel]) -> None:
+        self._idle = [runner for runner in self._idle if runner.alive]
+        free = self._max_running - len(self.living())
+        with suppress(Unavailable):  # there are enough already, or this machine bears no more
+            while len(self._idle) < min(free, len(kernels)):
+                self._idle.insert(0, self._start())
+        # The last one is given the next attempt.
+        turns = self._idle[::-1][: max(free, 1)]
+        for number, runner in enumerate(turns):
+            _tell(runner, {"expect": kernels[number :: len(turns)]})
 
     def _done(self, runner: _Runner, error: str | None) -> None:
         """Take note that a runner is through with its attempt."""

@@ -17,7 +17,9 @@ from respawn_environments.warm.warm_kernels import SETTING, max_zygotes
 logger = logging.getLogger(__name__)
 
 _PASSED = "RESPAWN_PASS_TO_JOBS"
-_FOR_RUNNERS = {"RESPAWN_LOG_FORMAT", SETTING}
+READY_KERNELS, READY_MEMORY = "RESPAWN_READY_KERNELS", "RESPAWN_READY_MEMORY"
+"""How many kernels a runner lets wait for its next attempts, and how much memory they have together."""
+_FOR_RUNNERS = {"RESPAWN_LOG_FORMAT", SETTING, READY_KERNELS, READY_MEMORY}
 
 _ACCOUNT = """
     PATH HOME USER LOGNAME SHELL PWD HOSTNAME TERM COLUMNS LINES TMPDIR TEMP TMP

@@ -41,6 +41,7 @@ from respawn_jobs.ledger.people.actor_service import ActorService
 from respawn_jobs.ledger.runs.rows import runs_of
 from respawn_jobs.ledger.triggers import backfills, scheduling
 from respawn_jobs.model import evidence
+from respawn_jobs.model.kernels import WantedKernel
 from respawn_jobs.model.runs import Run, RunState
 from respawn_jobs.resume.files.named_files import newer_on_disk
 from respawn_jobs.store.database import Database
@@ -163,6 +164,16 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
     def next_due(self) -> datetime | None:
         """Return when the next schedule is due; None when none is active."""
         return scheduling.next_due(self._context)
+
+    def foreseen(self, until: datetime, limit: int = 100) -> list[WantedKernel]:
+        """Return the kernels that runs will want: of those that wait, then of those that are due.
+
+        Args:
+            until: up to which due time, in UTC.
+            limit: how many runs at most.
+        """
+        waiting = dispatch.foreseen(self._context, limit)
+        return waiting + scheduling.foreseen(self._context, until, limit - len(waiting))
 
     def fill_backfills(self) -> list[str]:
         """Queue the runs that backfills have places for, and return the runs' ids."""

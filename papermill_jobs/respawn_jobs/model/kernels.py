@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -13,6 +14,15 @@ KERNEL_START = "kernel_start"
 MAX_JOBS = 20
 """Jobs that are named of those that pin a build."""
 _MAX_REASON = 500
+
+
+class WantedKernel(NamedTuple):
+    """The kernel that a run will use."""
+
+    name: str
+    """As Jupyter finds it."""
+    lock: str | None = None
+    """Hash of the build that is pinned; None for the one that the kernel has then."""
 
 
 class Kernel(Model):

@@ -32,7 +32,7 @@ from respawn_jobs.model.kernels import KERNEL_START
 from respawn_jobs.model.runs import CellError
 from respawn_jobs.model.settings import Cause
 from respawn_jobs.runner.cancellation import Heartbeat, Stop, Stopper, stopping_signals, time_limit
-from respawn_jobs.runner.kernel.early_kernel import EarlyKernel
+from respawn_jobs.runner.kernel.early_kernel import KernelAhead
 from respawn_jobs.runner.kernel.kernel_process import BuildMissing, KernelFailed, KernelProcess
 from respawn_jobs.runner.kernel.output_limits import bounded_error
 from respawn_kernels.checkpoint.manifest import Manifest
@@ -76,7 +76,7 @@ def execute_attempt(
     spool: Path | None = None,
     output: Path | None = None,
     progress: Progress | None = None,
-    early: EarlyKernel | None = None,
+    early: KernelAhead | None = None,
     requeue_on_sigterm: bool = False,
 ) -> Outcome:
     """Execute an attempt from claim to finish.

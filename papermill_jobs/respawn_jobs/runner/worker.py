@@ -5,9 +5,9 @@
 It reads JSON lines on stdin, `{"url", "attempt", "token"}`, and executes these attempts one after the other.
 After each it writes a line to the descriptor REPORTS, `{"attempt", "error"}`: `error` is null once the
 attempt's end is recorded, else what kept it from that. Then a kernel of the kind that was used last comes up
-for the next one; `{"expect": true}` asks for one again after a long rest. It ends when stdin does, and when
-its parent does. The token comes over stdin because arguments and environments of processes can be read by
-others.
+for the next one. `{"expect": [[name, lock], ...]}` says which kernels are wanted within seconds, one for each
+attempt that is foreseen; an empty list, that an attempt is. It ends when stdin does, and when its parent
+does. The token comes over stdin because arguments and environments of processes can be read by others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import os
 import select
 import signal
 import sys
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -27,14 +26,12 @@ from respawn_jobs import logs
 from respawn_kernels.host.own_process import die_with
 
 if TYPE_CHECKING:
-    from respawn_jobs.runner.kernel.ready_kernel import ReadyKernel
+    from respawn_jobs.model.kernels import WantedKernel
+    from respawn_jobs.runner.kernel.ready_kernels import ReadyKernels
 
 _LOGGER = "respawn_jobs.runner.worker"
 _SHORT_SECONDS = 0.02
 """How long the next order may take before a kernel is made ready: one that comes at once needs none."""
-_LOOK_SECONDS = 0.5
-_READY_SECONDS = 120.0
-"""How long a kernel is kept ready for an attempt that does not come."""
 _AT_FIRST_USE = ("httpcore", "IPython.display", "ipykernel.kernelspec", "psutil")
 """What our libraries import with their first request or kernel."""
 
@@ -66,18 +63,21 @@ def main(arguments: list[str]) -> int:
     _imports()
     from respawn_environments.warm.warm_kernels import warm_kernels
     from respawn_jobs.runner.kernel.limited_processes import spare
+    from respawn_jobs.runner.kernel.ready_kernels import ReadyKernels, bounds_of_this_process
 
     warm_kernels.enable(spare)
     signal.signal(signal.SIGTERM, _leave)  # while an attempt is executed it has its own
-    waiting = _Waiting()
+    ready = ReadyKernels(bounds_of_this_process())
+    orders = _Orders(ready)
     try:
         with os.fdopen(reports, "w", buffering=1) as report_file:
-            while (order := waiting.order()) is not None:
-                error, waiting.kernel = _execute(order, waiting.take())
+            while (order := orders.next()) is not None:
+                error, used = _execute(order, ready)
+                ready.used(used)
                 print(json.dumps({"attempt": order["attempt"], "error": error}), file=report_file)
                 warm_kernels.prepare()
     finally:
-        waiting.close()
+        ready.end()
         warm_kernels.close()
     return 0
 
@@ -86,79 +86,47 @@ def _leave(*_signal: object) -> None:
     sys.exit(0)
 
 
-class _Waiting:
-    """A runner between two attempts, with the kernel that it has ready for the next one."""
+class _Orders:
+    """The orders of a runner. Between two of them it sees to the kernels that wait for the next ones."""
 
-    def __init__(self) -> None:
-        self.kernel: tuple[str, str | None] | None = None
-        """The kernel that the last attempt used, and the hash of the build that it was pinned to."""
-        self._ready: ReadyKernel | None = None
-        self._orders = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+    def __init__(self, ready: ReadyKernels) -> None:
+        self._ready = ready
+        self._lines = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
 
-    def order(self) -> dict[str, str] | None:
-        """Wait for an order; None when there are no more. A kernel is made ready meanwhile."""
-        idle = time.monotonic()
+    def next(self) -> dict[str, str] | None:
+        """Wait for an order; None when there are no more."""
+        from respawn_jobs.model.kernels import WantedKernel
+
         pause: float | None = _SHORT_SECONDS
         while True:
-            if select.select([self._orders], [], [], pause)[0]:
-                line = self._orders.readline()
-                order: dict[str, str] | None = json.loads(line) if line else None
+            if select.select([self._lines], [], [], pause)[0]:
+                line = self._lines.readline()
+                order = json.loads(line) if line else None
                 if order is None or "attempt" in order:
                     return order
-                idle, pause = time.monotonic(), 0.0  # one is expected
-            elif time.monotonic() - idle > _READY_SECONDS:
-                self.close()
-                pause = None
-            elif self._ready is None and self.kernel is not None:
-                pause = _LOOK_SECONDS
-                self._make_ready(*self.kernel)
+                self._ready.foresee([WantedKernel(name, lock) for name, lock in order["expect"]])
+                pause = 0.0
             else:
-                pause = _READY_SECONDS
-
-    def take(self) -> ReadyKernel | None:
-        """Return the kernel that is ready, which is the caller's then; None when there is none."""
-        ready, self._ready = self._ready, None
-        return ready
-
-    def close(self) -> None:
-        """End the kernel that nobody took."""
-        ready = self.take()
-        if ready is not None:
-            ready.close()
-
-    def _make_ready(self, name: str, lock: str | None) -> None:
-        from respawn_environments.warm.warm_kernels import warm_kernels
-        from respawn_jobs.runner.kernel.kernel_process import KernelFailed
-        from respawn_jobs.runner.kernel.ready_kernel import NotYet, ReadyKernel
-
-        try:
-            self._ready = ReadyKernel(name, lock)
-        except NotYet:
-            warm_kernels.prepare()  # the last kernel had other variables perhaps, a resume's hash seed say
-        except KernelFailed as error:
-            logging.getLogger(_LOGGER).info("no kernel is ready for the next attempt: %s", error)
-            self.kernel = None
+                pause = self._ready.tend()
 
 
-def _execute(
-    order: dict[str, str], ready: ReadyKernel | None
-) -> tuple[str | None, tuple[str, str | None] | None]:
+def _execute(order: dict[str, str], ready: ReadyKernels) -> tuple[str | None, WantedKernel | None]:
     """Execute one attempt.
 
     Args:
         order: the attempt, with its token, and where the service is.
-        ready: a kernel that has come up; it is used or ended.
+        ready: the kernels that have come up, of which it may use one.
 
     Returns:
-        What kept the attempt from being executed and recorded, None for nothing; and the kernel's name with
-        the hash of the build that is pinned.
+        What kept the attempt from being executed and recorded, None for nothing; and the kernel that it used.
     """
     from respawn_jobs.api.runner_protocol import Assignment, RunnerVersion
     from respawn_jobs.errors import RespawnError
+    from respawn_jobs.model.kernels import WantedKernel
     from respawn_jobs.remote.client import RemoteRunner
     from respawn_jobs.runner.attempt import execute_attempt
 
-    kernels: list[tuple[str, str | None]] = []
+    kernels: list[WantedKernel] = []
 
     class Port(RemoteRunner):
         """A port that tells the log, in all threads, what is worked on."""
@@ -167,7 +135,7 @@ def _execute(
             """Take the attempt."""
             assignment = super().claim(runner)
             logs.always(run=assignment.run, job=assignment.job)
-            kernels.append((assignment.kernel, assignment.lock))
+            kernels.append(WantedKernel(assignment.kernel, assignment.lock))
             return assignment
 
     logs.always(attempt=order["attempt"], run="", job="")

@@ -17,7 +17,7 @@ from respawn_jobs.api.runner_protocol import PREEMPTED
 from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.model.kernels import KernelStart
+from respawn_jobs.model.kernels import KernelStart, WantedKernel
 from respawn_jobs.model.runs import CellState, RunDetail, RunState
 from respawn_jobs.model.settings import JobSettings
 from support.notebooks import notebook, text
@@ -65,6 +65,12 @@ def submit(ledger: Ledger, ada: Service, executor: LocalExecutor, *cells: str) -
 def runners() -> list[psutil.Process]:
     """The executor's processes; servers that the session shares are children of this one too."""
     return [p for p in psutil.Process().children() if "respawn_jobs.runner.worker" in command_of(p)]
+
+
+def test_as_many_runners_wait_as_runs_are_foreseen_and_have_places(executor: LocalExecutor) -> None:
+    executor.expect([WantedKernel("python3")] * 5)
+    executor.probe()
+    assert len(runners()) == 2
 
 
 def test_jobs_see_no_keys_of_the_service_but_those_it_passes_on(

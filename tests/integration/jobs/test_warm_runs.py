@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
@@ -136,6 +137,32 @@ def test_a_run_takes_the_kernel_that_has_come_up_and_an_unused_one_ends_with_its
         left = [zygote, *wait_for(forked, 60, "another kernel that is ready")]
         executor.close()
     wait_for(lambda: not any(runs(pid) for pid in left), 30, "the end of zygote and kernel")
+
+
+@pytest.mark.long
+def test_each_run_that_is_foreseen_has_its_kernel_ready(kernel: None, ledger: Ledger, tmp_path: Path) -> None:
+    ada: Service = ledger.as_actor(Actor.owner("ada"))
+    ada.promote(
+        Promotion(name="which", notebook=text(notebook("import os\nprint(os.getpid())", kernel=KERNEL)))
+    )
+
+    def execute(run: str) -> int:
+        executor.submit(*ledger.open_attempt(run, "local"))
+        wait_for(lambda: not executor.living(), 120, "the end of the attempt")
+        assert ada.show(run).run.state is RunState.SUCCEEDED
+        return int(str(ada.outputs(run, 0)[0]["text"]))
+
+    with served(ledger, tmp_path / "data") as url:
+        executor = LocalExecutor(url, max_running=1)
+        execute(ada.run(RunRequest(job="which")).id)
+        wait_for(forked, 60, "the zygote, and a kernel of the kind that was used last")
+        waiting = [ada.run(RunRequest(job="which")).id for _ in range(3)]
+        executor.expect(ledger.foreseen(datetime.now(UTC)))
+        ready = wait_for(lambda: found if len(found := of_zygotes()) == 4 else None, 60, "three kernels")
+        used = {execute(run) for run in waiting}
+        assert len(used) == 3
+        assert used < set(ready)
+        executor.close()
 
 
 @pytest.mark.long

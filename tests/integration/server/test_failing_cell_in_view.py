@@ -26,7 +26,8 @@ def long_failure(hub: RunningHub, name: str) -> Run:
 
 def other_notebook(server: Server, name: str) -> str:
     cells = [v4.new_code_cell(f"x{number} = {number}") for number in range(CELLS)]
-    nbformat.write(v4.new_notebook(cells=cells), server.home / name)
+    spec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    nbformat.write(v4.new_notebook(cells=cells, metadata={"kernelspec": spec}), server.home / name)
     return name
 
 

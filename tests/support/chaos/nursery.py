@@ -14,9 +14,11 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
+
+from respawn_jobs.model.kernels import WantedKernel
 
 _END_SECONDS = 3.0
 
@@ -57,7 +59,7 @@ class NurseryExecutor:
         with self._lock:
             self._say(kill=attempt)
 
-    def expect(self) -> None:
+    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
         """Prepare nothing."""
 
     def probe(self) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from respawn_jobs.access import Actor
 from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.model.kernels import WantedKernel
 from respawn_jobs.model.runs import CellState, RunState
 from support.clocks import MovedClock
 from support.notebooks import notebook, text
@@ -33,7 +35,7 @@ class ListedRunners:
         self.cancelled.append(attempt_id)
         self.submitted.remove(attempt_id)
 
-    def expect(self) -> None:
+    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
         pass
 
     def probe(self) -> list[tuple[str, str]]:

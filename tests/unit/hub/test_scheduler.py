@@ -6,12 +6,27 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from respawn_environments.kernelspecs import KernelInfo
 from respawn_hub.loops.scheduler import Scheduler
 from respawn_jobs.access import Actor
-from respawn_jobs.api.service import Promotion, ScheduleRequest
+from respawn_jobs.api.service import Promotion, RunRequest, ScheduleRequest
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.ledger.context.context import InstalledKernel
+from respawn_jobs.model.kernels import WantedKernel
 from support.clocks import MovedClock
 from support.notebooks import notebook, text
+
+OTHER, LOCK = "another-kernel", "a" * 64
+
+
+@pytest.fixture(autouse=True)
+def kernels(ledger: Ledger) -> None:
+    known = ledger._context.kernel_check
+
+    def check(name: str) -> InstalledKernel:
+        return KernelInfo(name, name, "python", LOCK) if name == OTHER else known(name)
+
+    ledger._context.kernel_check = check
 
 
 @pytest.fixture
@@ -39,13 +54,16 @@ def test_a_due_schedule_is_queued_once_and_the_dispatcher_is_told(ledger: Ledger
     assert len(told) == 1
 
 
-def test_a_run_is_expected_once_just_before_it_is_due(ledger: Ledger, clock: MovedClock) -> None:
+def test_the_kernels_of_what_is_due_are_expected_once_just_before(ledger: Ledger, clock: MovedClock) -> None:
     service = ledger.as_actor(Actor.owner("ada"))
-    service.promote(Promotion(name="report", notebook=text(notebook("1 + 1"))))
-    service.schedule(ScheduleRequest(job="report", cron="0 12 * * *", tz="UTC"))
-    expected: list[datetime] = []
+    for name, cron, kernel in (("b", "0 12", "python3"), ("a", "0 12", OTHER), ("c", "1 12", "python3")):
+        service.promote(Promotion(name=name, notebook=text(notebook("1 + 1")), kernel=kernel))
+        service.schedule(ScheduleRequest(job=name, cron=f"{cron} * * *", tz="UTC"))
+    expected: list[list[WantedKernel]] = []
     due = clock.now + timedelta(seconds=0.6)
-    scheduler = Scheduler(ledger, lambda: None, expected=lambda: expected.append(clock.now), clock=clock)
+    scheduler = Scheduler(
+        ledger, lambda: None, expected=lambda kernels: expected.append([*kernels]), clock=clock
+    )
 
     clock.now = due - timedelta(seconds=10)
     scheduler.tick()
@@ -53,7 +71,24 @@ def test_a_run_is_expected_once_just_before_it_is_due(ledger: Ledger, clock: Mov
     clock.now = due - timedelta(seconds=2)
     scheduler.tick()
     scheduler.tick()
-    assert expected == [clock.now]
+    (kernels,) = expected
+    assert sorted(kernels) == [WantedKernel(OTHER, LOCK), WantedKernel("python3")]
+
+
+def test_what_waits_is_foreseen_before_what_is_due_and_a_resume_is_not(
+    ledger: Ledger, clock: MovedClock
+) -> None:
+    service = ledger.as_actor(Actor.owner("ada"))
+    for name, kernel in (("waits", OTHER), ("due", "python3")):
+        service.promote(Promotion(name=name, notebook=text(notebook("1 + 1")), kernel=kernel))
+    service.schedule(ScheduleRequest(job="due", cron="0 12 * * *", tz="UTC"))
+    for _ in range(2):
+        service.run(RunRequest(job="waits"))
+    until = clock.now + timedelta(days=1)
+    waits, due = WantedKernel(OTHER, LOCK), WantedKernel("python3")
+    assert ledger.foreseen(until) == [waits, waits, due]
+    assert ledger.foreseen(until, limit=1) == [waits]
+    assert ledger.foreseen(datetime(2020, 1, 1, tzinfo=UTC)) == [waits, waits]
 
 
 def test_without_schedules_it_looks_again_after_a_second(ledger: Ledger, clock: MovedClock) -> None:

@@ -29,6 +29,7 @@ from respawn_jobs.ledger.capacity.concurrency import (
 )
 from respawn_jobs.ledger.capacity.suspension import idle
 from respawn_jobs.ledger.context.context import Context
+from respawn_jobs.model.kernels import WantedKernel
 from respawn_jobs.store.tables import DELAYED, WAITING, JobRow, RunRow
 
 _LOCK = 0x7265737061776E02
@@ -130,6 +131,25 @@ def claim(context: Context, executor: str, replica: str | None, slots: int) -> l
             following = _after(session, head)
             heads += [following] if following else []
         return claimed
+
+
+def foreseen(context: Context, limit: int) -> list[WantedKernel]:
+    """Return the kernels of the runs that wait, about in the order in which they start.
+
+    Those that go on from a state are left out: their kernel hashes texts as that of the state did.
+
+    Args:
+        context: the ledger's surroundings.
+        limit: how many runs at most.
+    """
+    query = (
+        select(RunRow.kernel, RunRow.lock)
+        .where(text(WAITING), RunRow.resume.is_(None), RunRow.retry.is_(None))
+        .order_by(RunRow.priority.desc(), RunRow.created_at, RunRow.id)
+        .limit(limit)
+    )
+    with context.database.session() as session:
+        return [WantedKernel(name, lock) for name, lock in session.execute(query)]
 
 
 def _turn(head: _Head, now: Occupancy) -> tuple[int, int, datetime, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -32,7 +32,8 @@ from respawn_jobs.ledger.triggers import trigger_run
 from respawn_jobs.ledger.triggers.schedule_checks import check_once
 from respawn_jobs.ledger.triggers.trigger_run import TriggerEvent
 from respawn_jobs.model.jobs import Schedule
-from respawn_jobs.store.tables import JobRow, RunRow, ScheduleRow
+from respawn_jobs.model.kernels import WantedKernel
+from respawn_jobs.store.tables import JobRow, RunRow, ScheduleRow, VersionRow
 
 logger = logging.getLogger(__name__)
 _BY = "respawn:scheduler"
@@ -168,6 +169,28 @@ def next_due(context: Context) -> datetime | None:
         return session.scalar(query.order_by(ScheduleRow.next_due).limit(1))
 
 
+def foreseen(context: Context, until: datetime, limit: int) -> list[WantedKernel]:
+    """Return the kernels of the runs that schedules will make, in the order in which they are due.
+
+    Args:
+        context: the ledger's surroundings.
+        until: up to which time, in UTC.
+        limit: how many runs at most.
+    """
+    version = (VersionRow.job_id == JobRow.id) & (VersionRow.number == JobRow.version)
+    query = (
+        select(VersionRow.kernel, VersionRow.lock)
+        .select_from(ScheduleRow)
+        .join(JobRow, JobRow.id == ScheduleRow.job_id)
+        .join(VersionRow, version)
+        .where(*_at_work(), ScheduleRow.next_due <= until)
+        .order_by(ScheduleRow.next_due, ScheduleRow.id)
+        .limit(limit)
+    )
+    with context.database.session() as session:
+        return [WantedKernel(name, lock) for name, lock in session.execute(query)]
+
+
 def take_back(context: Context) -> int:
     """Let schedules that were decided for a time that is yet to come fire from now, and return how many.
 
@@ -271,7 +294,11 @@ def _insert(context: Context, session: Session, row: ScheduleRow, due_at: dateti
 
 
 def _active() -> Select[ScheduleRow]:
-    return select(ScheduleRow).where(ScheduleRow.paused.is_(False), at_work(ScheduleRow.job_id))
+    return select(ScheduleRow).where(*_at_work())
+
+
+def _at_work() -> tuple[ColumnElement[bool], ...]:
+    return ScheduleRow.paused.is_(False), at_work(ScheduleRow.job_id)
 
 
 def is_due(session: Session, row: ScheduleRow, now: datetime) -> bool:

@@ -4,10 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Protocol
 
 from respawn_environments.kernelspec_contents import lock_of
 from respawn_jobs.host.workspace import Workspace
 from respawn_jobs.runner.kernel.kernel_process import KernelFailed, KernelProcess
+
+
+class KernelAhead(Protocol):
+    """A kernel that boots, or has come up, before the attempt that may use it is known."""
+
+    @property
+    def runner(self) -> asyncio.Runner:
+        """The event loop that it belongs to."""
+
+    def serves(self, name: str, directory: Path | None, lock: str | None) -> bool:
+        """Return whether this is the kernel that an attempt without a state asks for.
+
+        Args:
+            name: The kernel's name.
+            directory: Where the attempt works; None for the runner's own directory.
+            lock: Hash of the build that its version pins; None for a kernel that is of no lock.
+        """
+
+    def take(self) -> KernelProcess:
+        """Hand the kernel over; `close` then leaves it alone."""
+
+    def close(self) -> None:
+        """End what nobody took and nobody waits for, and the event loop."""
 
 
 class EarlyKernel:

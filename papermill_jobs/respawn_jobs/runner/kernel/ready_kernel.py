@@ -71,6 +71,23 @@ class ReadyKernel(EarlyKernel):
             self.close()
             raise
 
+    @property
+    def pid(self) -> int | None:
+        """The process's number; None once it was taken."""
+        return None if self._unused is None else self._unused.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it waits still; any thread may ask."""
+        kernel = self._unused
+        return kernel is not None and kernel.manager.provisioner.process.poll() is None
+
+    def kill(self) -> None:
+        """End its process, and leave the rest to `close`; any thread may do so."""
+        kernel = self._unused
+        if kernel is not None:
+            kernel.manager.provisioner.process.kill()
+
     def serves(self, name: str, directory: Path | None, lock: str | None) -> bool:
         """Move the kernel to where an attempt works; tells whether it is there, and as a new one would be.
 
