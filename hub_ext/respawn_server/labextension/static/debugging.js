@@ -1,7 +1,7 @@
 // A debug notebook: the bar above it, and the failing cell brought into view and marked.
 
 import { element, pageLink, webAddress } from "./dom.js";
-import { keepInView, scrollTo, shown } from "./in_view.js";
+import { bringIntoView } from "./in_view.js";
 import { fixBox, outcomeBox } from "./outcome.js";
 
 export const SCRATCH = "respawn:scratch";
@@ -74,7 +74,7 @@ export function markFailingCell(panel, info) {
   });
 }
 
-/** Select the failing cell, and scroll to it as soon as the notebook is seen. */
+/** Select the failing cell, and bring it into view as soon as the notebook is seen and the cell is drawn. */
 export async function showFailingCell(panel, info) {
   const notebook = panel.content;
   const find = () => notebook.widgets.find((cell) => cell.model.id === info.failing_cell_id);
@@ -83,10 +83,5 @@ export async function showFailingCell(panel, info) {
   notebook.deselectAll();
   notebook.activeCellIndex = index;
   notebook.mode = "command";
-  await shown(panel);
-  const cell = find();
-  if (panel.isDisposed || !cell) return;
-  await scrollTo(panel, cell);
-  notebook.activate();
-  await keepInView(panel, find, () => notebook.activate());
+  await bringIntoView(panel, find, () => notebook.activate());
 }
