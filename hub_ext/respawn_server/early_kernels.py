@@ -23,7 +23,7 @@ Look = Callable[[], Awaitable[Wanted | None]]
 """Finds out which kernel it will be; None where none is to be started."""
 
 
-class EarlyKernel:
+class BootingKernel:
     """A kernel that boots for a notebook that is not there yet.
 
     Args:
@@ -72,7 +72,7 @@ class EarlyKernel:
             await self._kernels.end(found[1])
 
 
-class EarlyKernels:
+class BootingKernels:
     """The kernels of one server that wait for an opening.
 
     Args:
@@ -83,7 +83,7 @@ class EarlyKernels:
     def __init__(self, kernels: Kernels, log: logging.Logger) -> None:
         self._kernels = kernels
         self._log = log
-        self._waiting: dict[str, EarlyKernel] = {}
+        self._waiting: dict[str, BootingKernel] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     def ask(self, run: str, look: Look) -> None:
@@ -98,15 +98,15 @@ class EarlyKernels:
         early = self._waiting[run] = self.start(look)
         asyncio.get_running_loop().call_later(KEEP_SECONDS, self._expire, run, early)
 
-    def start(self, look: Look) -> EarlyKernel:
+    def start(self, look: Look) -> BootingKernel:
         """Start a kernel, which is the caller's to take or to close.
 
         Args:
             look: which kernel it is to be.
         """
-        return EarlyKernel(self._kernels, look, self._log)
+        return BootingKernel(self._kernels, look, self._log)
 
-    def claim(self, run: str) -> EarlyKernel | None:
+    def claim(self, run: str) -> BootingKernel | None:
         """Return the kernel that waits for a run, which is the caller's to take or to close.
 
         Args:
@@ -114,7 +114,7 @@ class EarlyKernels:
         """
         return self._waiting.pop(run, None)
 
-    def _expire(self, run: str, early: EarlyKernel) -> None:
+    def _expire(self, run: str, early: BootingKernel) -> None:
         if self._waiting.get(run) is early:
             del self._waiting[run]
             ending = asyncio.create_task(early.close())

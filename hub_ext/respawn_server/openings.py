@@ -16,7 +16,7 @@ from respawn_jobs.model.debug_bundle import DebugBundle
 from respawn_jobs.model.runs import Run, RunDetail
 from respawn_kernels.sizes import how_large
 from respawn_server.connection import HubConnection
-from respawn_server.early_kernels import EarlyKernel, EarlyKernels
+from respawn_server.early_kernels import BootingKernel, BootingKernels
 from respawn_server.kernel import Kernels, Wanted
 from respawn_server.notebooks import Notebooks
 
@@ -78,7 +78,7 @@ class Openings:
         self._notebooks = notebooks
         self._kernels = kernels
         self._log = log
-        self._early = EarlyKernels(kernels, log)
+        self._early = BootingKernels(kernels, log)
         self._running: dict[str, Opening] = {}
 
     def foresee(self, run: str) -> None:
@@ -158,7 +158,7 @@ class Opening:
         connection: HubConnection,
         notebooks: Notebooks,
         kernels: Kernels,
-        early: EarlyKernels,
+        early: BootingKernels,
     ) -> None:
         self.run = run
         self.confirmed = False
@@ -171,7 +171,7 @@ class Opening:
         """Why the state could not be restored, though the notebook is there."""
         self.task: asyncio.Task[None] | None = None
         self._early_kernels = early
-        self._early: EarlyKernel | None = early.claim(run)
+        self._early: BootingKernel | None = early.claim(run)
         """The kernel that boots meanwhile."""
         self._connection = connection
         self._notebooks = notebooks

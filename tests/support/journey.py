@@ -48,14 +48,14 @@ def ask_the_kernel(page: Page, source: str, answer: str, name: str | None = None
     page.keyboard.press("Enter")
     page.keyboard.insert_text(source)
     page.keyboard.press("Control+Enter")
-    active = page.locator(".jp-Notebook .jp-Cell.jp-mod-active .jp-OutputArea-output")
+    active = page.locator(".jp-Notebook:visible .jp-Cell.jp-mod-active .jp-OutputArea-output")
     expect(active).to_contain_text(answer)
     if name is not None:
         picture(page, name)
     page.keyboard.press("Escape")
     page.keyboard.press("d")
     page.keyboard.press("d")
-    expect(page.locator(".jp-Notebook")).not_to_contain_text(source)
+    expect(page.locator(".jp-Notebook:visible")).not_to_contain_text(source)
 
 
 def fix_the_cell(page: Page) -> None:

@@ -75,7 +75,7 @@ JOBS: dict[str, set[str]] = {
     "runner.kernel": _GROUND | {"host", "model", "notebook", "resume"},
     "runner": _GROUND
     | {"host", "model", "api", "blobs", "notebook", "dataflow", "resume", "remote", "runner.kernel"},
-    "executors": _GROUND | {"host"},
+    "executors": _GROUND | {"host", "model"},
     "debug": _GROUND | {"model", "api", "blobs", "notebook", "dataflow", "resume"},
     "ledger.context": _GROUND | {"blobs", "model", "resume.files", "resume.invalidation", "store"},
     "ledger.audit": _GROUND | {"blobs", "ledger.context", "model", "store"},

@@ -10,7 +10,7 @@ import pytest
 
 from respawn_jobs.errors import Unavailable
 from respawn_server import early_kernels
-from respawn_server.early_kernels import MAX_WAITING, EarlyKernels
+from respawn_server.early_kernels import MAX_WAITING, BootingKernels
 from respawn_server.kernel import Wanted
 
 ONE = Wanted("respawn-debug/a.ipynb", "python3", "7")
@@ -52,9 +52,9 @@ async def one() -> Wanted | None:
     return ONE
 
 
-def played() -> tuple[Started, EarlyKernels]:
+def played() -> tuple[Started, BootingKernels]:
     started = Started()
-    return started, EarlyKernels(cast("Any", started), logging.getLogger("test"))
+    return started, BootingKernels(cast("Any", started), logging.getLogger("test"))
 
 
 def test_kernel_is_taken_by_the_one_opening_that_wants_it() -> None:
