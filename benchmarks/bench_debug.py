@@ -4,19 +4,20 @@ A JupyterHub with Respawn, and examples/diabetes_scores.ipynb failed on it in it
 Chromium, signed in, goes to the link. Times are counted from there to: the page that tells the steps;
 JupyterLab asked for (the notebook is written, the kernel started, the variables restored); the failed cell in
 view; the kernel idle, ready to type. Each round opens a run of its own; the first, whose browser has nothing
-in its cache, is told apart.
+in its cache, is told apart. With --before the same is measured on the hub of an earlier commit, in turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from harness import ROOT, Series, place, save, table
-from playwright.sync_api import Page, sync_playwright
+from harness import ROOT, Series, place, save, sources_of, table
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.model.runs import RunState
@@ -51,24 +52,37 @@ def failed_run(service: Service, examples: Path) -> str:
 
 
 @contextmanager
-def signed_in(hub: RunningHub, user: str) -> Iterator[Page]:
-    """Give a page of a fresh browser, signed in to the hub, with the user's server running."""
+def hub_of(sources: Path, directory: Path) -> Iterator[RunningHub]:
+    """Give a hub with the Respawn of some sources, and its plugin in JupyterLab."""
+    extensions = directory / "jupyter" / "labextensions"
+    extensions.mkdir(parents=True)
+    (extensions / "respawn").symlink_to(sources / "hub_ext" / "respawn_server" / "labextension")
+    parts = ("hub_ext", "kernels", "papermill_jobs", "widgets")
+    before = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(str(sources / part) for part in parts)
+    server = {"JUPYTER_PATH": str(directory / "jupyter"), "RESPAWN_RESTORE": str(directory / "restore")}
+    try:
+        with running_hub(directory / "hub", users=("ada",), server_environment=server) as hub:
+            yield hub
+    finally:
+        os.environ["PYTHONPATH"] = before
+
+
+def signed_in(browser: Browser, hub: RunningHub, user: str) -> Page:
+    """Return a page without cache or cookies, signed in to the hub, with the user's server running."""
     hub.hub_api("POST", f"/users/{user}/server")
     wait_for(
         lambda: hub.hub_api("GET", f"/users/{user}").json()["servers"].get("", {}).get("ready"),
         timeout=120,
         what="the user's server",
     )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.goto(f"{hub.url}/hub/login?next=/hub/home")
-        page.fill("#username_input", user)
-        page.fill("#password_input", hub.password)
-        page.click("#login_submit")
-        page.wait_for_url("**/hub/home")
-        yield page
-        browser.close()
+    page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
+    page.goto(f"{hub.url}/hub/login?next=/hub/home")
+    page.fill("#username_input", user)
+    page.fill("#password_input", hub.password)
+    page.click("#login_submit")
+    page.wait_for_url("**/hub/home")
+    return page
 
 
 def open_link(page: Page, link: str) -> list[float]:
@@ -97,20 +111,40 @@ def main() -> None:
     """Measure, print and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--before", help="a commit that is measured beside this one")
+    given = parser.parse_args()
 
-    with place() as home, running_hub(home / "hub", users=("ada",)) as hub:
-        runs = [failed_run(hub.service("ada"), ROOT / "examples") for _ in range(rounds + 1)]
-        with signed_in(hub, "ada") as page:
-            first, *opened = [open_link(page, f"{hub.service_url}/debug/{run}") for run in runs]
+    with ExitStack() as stack:
+        home = stack.enter_context(place())
+        sources = {"": ROOT}
+        if given.before:
+            sources[f" at {given.before}"] = stack.enter_context(sources_of(given.before))
+        playwright = stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        stack.callback(browser.close)
+        hubs = {
+            name: stack.enter_context(hub_of(tree, home / f"hub{number}"))
+            for number, (name, tree) in enumerate(sources.items())
+        }
+        runs = {
+            name: [failed_run(hub.service("ada"), ROOT / "examples") for _ in range(given.rounds + 1)]
+            for name, hub in hubs.items()
+        }
+        pages = {name: signed_in(browser, hub, "ada") for name, hub in hubs.items()}
+        opened: dict[str, list[list[float]]] = {name: [] for name in hubs}
+        for number in range(given.rounds + 1):
+            for name, hub in hubs.items():
+                opened[name].append(open_link(pages[name], f"{hub.service_url}/debug/{runs[name][number]}"))
 
-    series = [Series(part, [times[number] for times in opened]) for number, part in enumerate(PARTS)]
+    series, first = [], {}
+    for name, (cold, *warm) in opened.items():
+        series += [
+            Series(part + name, [times[number] for times in warm]) for number, part in enumerate(PARTS)
+        ]
+        first |= {part + name: at for part, at in zip(PARTS, cold, strict=True)}
     table("From the debug link to … (each counted from the link)", series)
-    print(
-        "  with an empty browser cache: "
-        + ", ".join(f"{part} {at:.3f} s" for part, at in zip(PARTS, first, strict=True))
-    )
-    save("debug", (__doc__ or "").strip(), series, first=dict(zip(PARTS, first, strict=True)))
+    print("  with an empty cache: " + ", ".join(f"{part} {at:.3f} s" for part, at in first.items()))
+    save("debug", (__doc__ or "").strip(), series, first=first)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,14 @@ def hub(tmp_path: Path) -> Iterator[RunningHub]:
         yield running
 
 
+def started_server(hub: RunningHub) -> Server:
+    hub.token("ada")
+    assert hub.hub_api("POST", "/users/ada/server").status_code in (201, 202)
+    server = Server(hub, "ada")
+    wait_for(lambda: server.call("GET", "api/status").status_code == 200, 120, "ada's server")
+    return server
+
+
 def warm_runner(hub: RunningHub) -> None:
     """Execute runs until one has a kernel from the zygote of the runner, as on a service that has work."""
     service = hub.service("ada")
@@ -106,7 +114,7 @@ def failed_at_night(hub: RunningHub, version: Version) -> Run:
 
 
 def test_everything_is_warm_and_pinned_from_the_night_to_the_fix(page: Page, hub: RunningHub) -> None:
-    server = Server(hub, "ada")
+    server = started_server(hub)
     shutil.copy(EXAMPLE, server.home / EXAMPLE.name)
     page.goto(f"{hub.url}/hub/login?next=/user/ada/lab/tree/{EXAMPLE.name}")
     sign_in(page, "ada", hub.password)
