@@ -220,7 +220,7 @@ class LocalExecutor:
     def _retire(self) -> None:
         """Let runners go that have had nothing to do for long; the last one stays."""
         now = time.monotonic()
-        for runner in self._idle[1:]:
+        for runner in self._idle[:-1]:  # the last one was at work last: it is the warmest
             if now - runner.idle_since > _IDLE_SECONDS:
                 self._idle.remove(runner)
                 self._leaving.append(runner)
