@@ -98,10 +98,10 @@ def open_link(page: Page, link: str) -> list[float]:
     note()
     page.wait_for_url("**/lab/tree/**", wait_until="commit", timeout=TIME_LIMIT_MS)
     note()
-    page.wait_for_selector(".respawn-failing-cell", state="visible", timeout=TIME_LIMIT_MS)
+    page.wait_for_selector(".respawn-failing-cell:visible", timeout=TIME_LIMIT_MS)
     note()
     page.wait_for_selector(
-        ".jp-Notebook-ExecutionIndicator[data-status='idle']", state="visible", timeout=TIME_LIMIT_MS
+        ".jp-Notebook-ExecutionIndicator[data-status='idle']:visible", timeout=TIME_LIMIT_MS
     )
     note()
     return reached
