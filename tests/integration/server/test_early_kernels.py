@@ -45,10 +45,10 @@ def test_kernel_boots_while_the_page_loads_and_the_notebook_takes_it(hub: Runnin
         show_page(server, run.id, other)
     show_page(server, run.id, GOES_THERE)
     (early,) = wait_for(lambda: kernels(server) - before, 60, "the kernel")
-    seen = "'made' in globals(), get_ipython().execution_count, __import__('os').getcwd()"
+    seen = "str(('made' in globals(), get_ipython().execution_count, __import__('os').getcwd()))"
     directory = str(server.home / "respawn-debug")
     answer = wait_for(lambda: answer_of(server, early, seen), 60, "the kernel's answer")
-    assert answer == str((False, 1, directory))
+    assert answer == repr(str((False, 1, directory)))
     assert not list((server.home / "respawn-debug").glob(f"*{run.id}*"))
     path = server.open(run.id)[-1]["path"]
     assert server.kernel(path) == early
@@ -81,7 +81,7 @@ def test_kernel_of_a_page_that_was_closed_ends(hub: RunningHub, server: Server) 
     before = kernels(server)
     show_page(server, run.id, GOES_THERE)
     wait_for(lambda: kernels(server) - before, 60, "the kernel")
-    wait_for(lambda: kernels(server) == before, 90, "the end of the kernel that nobody took")
+    wait_for(lambda: kernels(server) <= before, 90, "the end of the kernel that nobody took")
     path = server.open(run.id)[-1]["path"]
     assert server.evaluate(path, "made") == "[1, 2, 3]"
 
