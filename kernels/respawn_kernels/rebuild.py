@@ -45,7 +45,7 @@ _BY_MODULE = {
     "reducers.session_objects": "make_context_variable make_handler fill_handler make_own_process",
     "reducers.session_parts": "part_of_shell",
     "reducers.thread_locals": "make_thread_local",
-    "reducers.traits": "make_observed fill_observed",
+    "reducers.traits": "make_observed fill_observed fill_watched",
     "reducers.typing_objects": "make_type_variable make_new_type fill_new_type make_type_alias",
     "reducers.views": "make_view_of_dict make_proxy_of_class make_dict_iterator make_set_iterator",
     "reducers.weak_references": "make_dead_reference make_weak_set fill_weak_set make_finalizer",

@@ -65,7 +65,7 @@ def reducers() -> Mapping[type, Reducer]:
     if sys.modules.get("traitlets") is not None:
         from respawn_kernels.reducers import traits
 
-        found |= traits.reducers()
+        found = {**traits.reducers(), **found}  # parts of the session stay such
     return found
 
 
