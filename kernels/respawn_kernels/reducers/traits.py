@@ -22,7 +22,7 @@ _HOOKS = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
 
 
 def reducers() -> Mapping[type, Reducer]:
-    """Return the reductions for classes with traits, those of widgets too; none where they store themselves."""
+    """Return the reductions for classes with traits, widgets too; none where they store themselves."""
     root: Any = getattr(sys.modules["traitlets"], "HasTraits", None)
     if root is None:
         return {}
