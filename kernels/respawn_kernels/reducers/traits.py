@@ -33,7 +33,11 @@ def reducers() -> Mapping[type, Reducer]:
 def _way_of(cls: type, root: type) -> Reducer | None:
     if any(getattr(cls, name, None) is not getattr(root, name, None) for name in _HOOKS):
         return None
-    return _watched if _is_plain(cls) else _watched_of_library
+    if _is_plain(cls):
+        return _watched
+    # What is configured is a part of an application or a shell, which observes it.
+    configured: Any = getattr(sys.modules.get("traitlets.config"), "Configurable", None)
+    return None if configured is not None and issubclass(cls, configured) else _watched_of_library
 
 
 def _is_plain(cls: type) -> bool:
