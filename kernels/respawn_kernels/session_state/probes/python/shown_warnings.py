@@ -55,9 +55,11 @@ class ShownWarnings:
             known = _known(shown)
             module = sys.modules.get(name)
             if name in (_ONCE, ""):
-                if _once().get("version") != version:
-                    _once().clear()
-                _once().update({"version": version, **known})
+                once = _once()
+                if once.get("version") != version:
+                    once.clear()
+                once["version"] = version
+                once.update(known)
             elif module is not None:  # it may be any object
                 setattr(module, _REGISTRY, {"version": version, **known})
 
