@@ -37,15 +37,16 @@ _BY_MODULE = {
     "reducers.locks": "make_lock make_rlock make_match",
     "reducers.mocks": "make_mock fill_mock make_call fill_call",
     "reducers.object_strings": "make_object_strings",
-    "reducers.pandas_blocks": "make_text_index make_pandas_block make_block_references"
+    "reducers.pandas_blocks": "make_text_index make_pandas_block make_block_references fill_index_references"
     " make_single_block_manager fill_arrow_array",
     "reducers.parsed_documents": "fill_document",
     "reducers.polars_frames": "make_polars_frame make_polars_series",
     "reducers.python_objects": "make_cell fill_cell make_memoryview fill_module fill_defaultdict",
-    "reducers.session_objects": "make_context_variable make_handler fill_handler make_own_process",
+    "reducers.session_objects": "make_context_variable fill_context_variable make_handler fill_handler"
+    " make_own_process",
     "reducers.session_parts": "part_of_shell",
     "reducers.thread_locals": "make_thread_local",
-    "reducers.traits": "make_observed fill_observed",
+    "reducers.traits": "make_observed fill_observed fill_watched",
     "reducers.typing_objects": "make_type_variable make_new_type fill_new_type make_type_alias",
     "reducers.views": "make_view_of_dict make_proxy_of_class make_dict_iterator make_set_iterator",
     "reducers.weak_references": "make_dead_reference make_weak_set fill_weak_set make_finalizer",

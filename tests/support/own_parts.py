@@ -65,6 +65,42 @@ OWN_PARTS = {
         "own_conf['own_x'] = 1",
         "(own_conf is dask.config.config, dask.config.get('own_x'), own_options.d is pd.options.display.d)",
     ),
+    "what libraries call that make a part of the session": (
+        "import asyncio, builtins, contextvars, copyreg, fractions, threading\n"
+        "own_made, own_build, own_half = [], builtins.__build_class__, fractions.Fraction(1, 2)\n"
+        "def own_watch(body, name, *bases, **more):\n"
+        "    if name == 'OwnModel': own_made.append(name)\n"
+        "    return own_build(body, name, *bases, **more)\n"
+        "builtins.__build_class__ = own_watch\n"
+        "def own_tasks(loop, coro, **more):\n"
+        "    own_made.append('task') if 'own_work' in repr(coro) else None\n"
+        "    return asyncio.Task(coro, loop=loop, **more)\n"
+        "async def own_work(): pass\n"
+        "asyncio.get_running_loop().set_task_factory(own_tasks)\n"
+        "copyreg.add_extension('fractions', 'Fraction', 0x71)\n"
+        "threading.main_thread().name, threading.main_thread().own_user = 'own', ['ada']",
+        "(type('A', (), {}), exec('class OwnModel: pass'), "
+        "asyncio.get_running_loop().create_task(own_work()), own_made, own_half, "
+        "copyreg._extension_registry['fractions', 'Fraction'], "
+        "threading.current_thread().name, threading.main_thread().own_user)[3:]",
+    ),
+    "inputs and results under other names": (
+        "own_inputs, own_kept = In, {'out': Out}\n[9]",
+        "(own_inputs is In, own_kept['out'] is Out, [9] in own_kept['out'].values())",
+    ),
+    "context variables of classes and defaults": (
+        "import contextvars\n"
+        "class OwnRequest: user = contextvars.ContextVar('own_user', default='nobody')\n"
+        "def own_deep(var=contextvars.ContextVar('own_depth', default=0)):\n"
+        "    var.set(var.get() + 1)\n    return var.get()\n"
+        "own_reset = OwnRequest.user.set('ada'); own_reset = own_deep()",
+        "(OwnRequest.user.get(), own_deep())",
+    ),
+    "level of a logger that did not notice": (
+        "import logging\nown_log = logging.getLogger('own_cached'); own_log.setLevel('ERROR')\n"
+        "own_asked = own_log.isEnabledFor(10); own_log.level = 10",
+        "(own_log.isEnabledFor(10), own_log.isEnabledFor(20), own_log.level)",
+    ),
     "blocked signals": (
         "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])",
         "sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, [])))",

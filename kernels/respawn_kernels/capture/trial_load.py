@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
 
+from respawn_kernels.capture.moved_keys import moved_key
 from respawn_kernels.introspection import equality
 from respawn_kernels.introspection.class_origin import is_notebooks
 from respawn_kernels.memory.exposed_memory import Exposed, no_longer_shared
@@ -153,6 +154,7 @@ class Rehearsal:
         if not alike and not all(equality.same(self._values[name], loaded[name]) for name in group.names):
             raise CannotTell("its memory is not the same bytes")
         self._compare(group, loaded, before, after)
+        self._compare_keys(group, before)
         self._compare_memory(group, before, after)
         return self._compare_attributes(group, before, after)
 
@@ -245,6 +247,13 @@ class Rehearsal:
             found.places.append((start, file.tell()))
         found.data, found.memo = file.getvalue(), pickler.memo.copy()
         return found
+
+    def _compare_keys(self, group: Written, before: _Pickled) -> None:
+        """Find out whether what is found by its hash, and by which one, is so still."""
+        for place, value in before.memo.values():
+            if (kind := moved_key(value)) is not None:
+                why = f"the hash of a key ({kind.__name__}) has changed since it was put in"
+                raise ComesBackOtherwise(self._name_at(group, before, place), why)
 
     def _compare_memory(self, group: Written, before: _Pickled, after: _Pickled) -> None:
         """Find out whether what lay in the memory of another object does so still."""

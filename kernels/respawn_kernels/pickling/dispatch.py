@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
 import sys
 from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, MethodType
@@ -67,7 +69,11 @@ class Ways:
         return _of_library(kind)
 
     def _instance(self, kind: type, way: Any) -> OneWay:
+        ends = hasattr(kind, "__del__")
+
         def reduce(obj: Any, pickler: NamespacePickler) -> Any:
+            if ends and gc.is_finalized(obj):
+                raise pickle.PicklingError("its __del__ was called already, and would be called once more")
             if way.asks:
                 self.asking.add(kind)
             return reduce_instance(obj, way, pickler)

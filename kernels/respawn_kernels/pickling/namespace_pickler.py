@@ -225,6 +225,10 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
             )
         reduced = super().reducer_override(obj)
         if reduced is not NotImplemented and type(obj) is FunctionType:
+            # Those of another type are Respawn's own, see `lazy_variables`; named tuples have none.
+            own: Any = obj.__builtins__  # type: ignore[attr-defined]
+            if type(own) is dict and own and own is not _BUILTINS:
+                raise pickle.PicklingError("a function that has other builtins than the notebook")
             self.by_value.add(id(obj))
         return reduced
 

@@ -17,12 +17,13 @@ from typing import Any
 
 from cloudpickle import cloudpickle as _internals
 
+from respawn_kernels.namespace import live_shell
 from respawn_kernels.rebuild import stable_name
 from respawn_kernels.session_state.patching import baseline
 
 _resolver: ContextVar[Callable[[str], Any]] = ContextVar("respawn_named")
-VALUE, NAN, INTERNED, LIBRARY = "value:", "nan:", "interned:", "library:"
-"""How references begin: to a variable, a NaN of this stream, an interned text, a library's value."""
+VALUE, NAN, INTERNED, LIBRARY, SHELL = "value:", "nan:", "interned:", "library:", "shell:"
+"""How references begin: to a variable, a NaN of this stream, an interned text, a library's or the shell's."""
 _OF_LIBRARIES = (
     *(("argparse", "SUPPRESS"), ("numpy", "nan"), ("math", "nan"), ("cmath", "nan")),
     # Lists and dicts of the session, whose content its parts bring back.
@@ -38,7 +39,20 @@ def library_values() -> dict[int, str]:
         value = getattr(sys.modules.get(module), name, None)
         if value is not None:
             found.setdefault(id(value), f"{LIBRARY}{module}:{name}")
-    return found
+    return found | {id(value): f"{SHELL}{name}" for name, value in _histories().items()}
+
+
+def _histories() -> dict[str, Any]:
+    """Return the lists and dicts in which the shell keeps inputs and results; its parts fill them."""
+    shell = live_shell()
+    history, names = getattr(shell, "history_manager", None), getattr(shell, "user_ns", {})
+    found = {
+        "In": getattr(history, "input_hist_parsed", None),
+        "raw": getattr(history, "input_hist_raw", None),
+        "Out": names.get("_oh"),
+        "directories": names.get("_dh"),
+    }
+    return {name: value for name, value in found.items() if type(value) in (list, dict)}
 
 
 def containers_of_libraries(values: Iterable[Any]) -> dict[int, str]:
@@ -68,6 +82,9 @@ def _referred(reference: str, numbers: dict[str, float]) -> Any:
     if reference.startswith(LIBRARY):
         module, _, name = reference.removeprefix(LIBRARY).partition(":")
         return getattr(_internals.subimport(module), name, math.nan)
+    if reference.startswith(SHELL):
+        name = reference.removeprefix(SHELL)
+        return _histories().get(name, {} if name == "Out" else [])
     if reference.startswith(NAN):
         if reference not in numbers:
             numbers[reference] = struct.unpack(">d", bytes.fromhex(reference.rpartition(":")[2]))[0]

@@ -41,6 +41,7 @@ def reducers() -> Mapping[type, Reducer]:
         from respawn_kernels.reducers import array_subclasses
 
         found[numpy.ndarray] = _array
+        found |= dict.fromkeys({type(numpy.dtype(code)) for code in numpy.typecodes["All"]}, _dtype)
         found |= array_subclasses.reducers()
     if sys.modules.get("pandas") is not None and hasattr(sys.modules["pandas"], "DataFrame"):
         from respawn_kernels.reducers import pandas_blocks
@@ -53,6 +54,8 @@ def reducers() -> Mapping[type, Reducer]:
     if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "Tensor"):
         found[torch.Tensor] = _tensor
         found[torch.nn.Parameter] = _parameter
+    if (booster := getattr(sys.modules.get("lightgbm"), "Booster", None)) is not None:
+        found[booster] = _booster
     found |= borrowed_memory.reducers()
     if sys.modules.get("matplotlib.cbook") is not None:
         from respawn_kernels.reducers import matplotlib_callbacks
@@ -65,7 +68,7 @@ def reducers() -> Mapping[type, Reducer]:
     if sys.modules.get("traitlets") is not None:
         from respawn_kernels.reducers import traits
 
-        found |= traits.reducers()
+        found = {**traits.reducers(), **found}  # parts of the session stay such
     return found
 
 
@@ -115,6 +118,20 @@ def _array(array: Any, pickler: NamespacePickler) -> Any:
         memory = array.ravel(order="K").view("u1") if array.nbytes else array.ravel()
         return make_array, (pickle.PickleBuffer(memory), array.dtype, array.shape, order, writeable)
     return NotImplemented
+
+
+def _dtype(dtype: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce a type of elements of which NumPy has one object to that one; pickle would make another."""
+    import numpy as np
+
+    return (np.dtype, (dtype.str,)) if np.dtype(dtype.str) is dtype else NotImplemented
+
+
+def _booster(booster: Any, pickler: NamespacePickler) -> Any:
+    """Refuse a model of lightgbm that may be trained further: it would be stored without its data."""
+    if getattr(booster, "train_set", None) is not None:
+        raise pickle.PicklingError("a model that may be trained further, whose data lightgbm keeps in C++")
+    return pickler.reduced_otherwise(booster)
 
 
 def _owner_of(array: Any) -> Any:

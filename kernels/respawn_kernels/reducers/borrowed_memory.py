@@ -70,7 +70,9 @@ def _image(image: Any, pickler: NamespacePickler) -> Any:
 
 def _image_file(image: Any, pickler: NamespacePickler) -> Any:
     """Refuse what Pillow would store as the frame that is shown, without what `seek` needs."""
-    if getattr(image, "fp", None) is not None and getattr(image, "is_animated", False):
+    # Once the picture that is shown was read, some formats have the file under the second name alone.
+    files = (getattr(image, name, None) for name in ("fp", "_fp"))
+    if any(file is not None for file in files) and getattr(image, "is_animated", False):
         raise pickle.PicklingError("an open file with several pictures")
     return pickler.reduced_otherwise(image)
 

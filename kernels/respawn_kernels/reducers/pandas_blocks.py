@@ -79,6 +79,22 @@ def fill_arrow_array(array: Any, state: dict[str, Any]) -> None:
 
 
 def _index(index: Any, pickler: NamespacePickler) -> Any:
+    """Store an index, and who shares memory with it: a write to that makes a copy, as long as it is there."""
+    reduced = _alone(index, pickler)
+    refs = getattr(index, "_references", None)
+    if refs is None or len(_alive(refs)) < 2 or any(one is not None for one in reduced[2:]):
+        return reduced
+    return *reduced[:2], (refs,), None, None, fill_index_references
+
+
+@stable_name
+def fill_index_references(index: Any, state: tuple[Any]) -> None:
+    """Record that an index shares the memory of a block."""
+    index._references = state[0]
+    state[0].add_index_reference(index)
+
+
+def _alone(index: Any, pickler: NamespacePickler) -> Any:
     """Store an index with memory of its own: it never changes, but what shares memory with it may."""
     labels = _labels(index)
     if labels is not None:

@@ -5,8 +5,11 @@ Streams call the functions with a stable name when they are loaded, see `rebuild
 
 from __future__ import annotations
 
+import pickle
+import sys
 from collections import defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 from types import CellType, ModuleType
 from typing import Any
 
@@ -21,6 +24,7 @@ from respawn_kernels.reducers import (
     views,
     weak_references,
 )
+from respawn_kernels.session_state.patching.baseline import baseline
 
 
 def reducers() -> Mapping[type, Reducer]:
@@ -29,6 +33,7 @@ def reducers() -> Mapping[type, Reducer]:
         CellType: _cell,
         ModuleType: _module,
         defaultdict: _defaultdict,
+        **_zones(),
         **cached_functions.reducers(),
         **locks.reducers(),
         **parsed_documents.reducers(),
@@ -37,6 +42,19 @@ def reducers() -> Mapping[type, Reducer]:
         **views.reducers(),
         **weak_references.reducers(),
     }
+
+
+def _zones() -> dict[type, Reducer]:
+    zone = getattr(sys.modules.get("zoneinfo"), "ZoneInfo", None)
+    return {} if zone is None else {zone: _zone}
+
+
+def _zone(zone: Any, _pickler: NamespacePickler) -> Any:
+    """Refuse a time zone that its class no longer gives to who asks for its name: two would become one."""
+    made, arguments = zone.__reduce__()
+    if arguments[1] and type(zone)(arguments[0]) is not zone:
+        raise pickle.PicklingError("a time zone from before the cache of zones was cleared")
+    return made, arguments
 
 
 def _cell(cell: Any, _pickler: NamespacePickler) -> Any:
@@ -79,6 +97,9 @@ def make_memoryview(owner: Any, kind: str, shape: tuple[int, ...], readonly: boo
 def _module(module: Any, pickler: NamespacePickler) -> Any:
     """Reduce a module that a cell made; others are imported again."""
     if not pickler.is_made(module):
+        file = vars(module).get("__file__")
+        if baseline.is_local(module.__name__) and isinstance(file, str) and not Path(file).exists():
+            raise pickle.PicklingError(f"the file of the module {module.__name__} is gone")
         return NotImplemented
     inside = {name: value for name, value in vars(module).items() if name != "__builtins__"}
     return ModuleType, (vars(module).get("__name__") or "",), inside, None, None, fill_module

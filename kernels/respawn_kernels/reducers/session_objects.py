@@ -130,13 +130,25 @@ def _context_variable(variable: contextvars.ContextVar[Any], _pickler: Namespace
     default: tuple[Any, ...] = ()
     with suppress(LookupError):
         default = (contextvars.Context().run(variable.get),)
-    return make_context_variable, (variable.name, *default)
+    made = make_context_variable, (variable.name, *default)
+    here = contextvars.copy_context()
+    # The value of one that is a variable is a part of the session, which is restored by itself.
+    names = getattr(live_shell(), "user_ns", {})
+    if variable not in here or any(one is variable for one in list(names.values())):
+        return made
+    return *made, (here[variable],), None, None, fill_context_variable
 
 
 @stable_name
 def make_context_variable(name: str, *default: Any) -> Any:
     """Return a context variable, with its default if it has one."""
     return contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
+
+
+@stable_name
+def fill_context_variable(variable: contextvars.ContextVar[Any], state: tuple[Any]) -> None:
+    """Set the value of a context variable that lies in a class, a default or a closure."""
+    variable.set(state[0])
 
 
 def _figure(figure: Any, _pickler: NamespacePickler) -> Any:

@@ -15,38 +15,62 @@ from typing import Any
 
 from respawn_kernels.introspection.class_origin import is_notebooks
 from respawn_kernels.introspection.class_tree import subclasses
-from respawn_kernels.pickling.namespace_pickler import NamespacePickler, Reducer
+from respawn_kernels.pickling.namespace_pickler import PROTOCOL, NamespacePickler, Reducer
 from respawn_kernels.rebuild import stable_name
 
 _HOOKS = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
 
 
 def reducers() -> Mapping[type, Reducer]:
-    """Return the reductions for the notebook's classes with traits; none where they store themselves."""
+    """Return the reductions for classes with traits, widgets too; none where they store themselves."""
     root: Any = getattr(sys.modules["traitlets"], "HasTraits", None)
-    return {} if root is None else {cls: _watched for cls in subclasses(root) if _is_plain(cls, root)}
+    if root is None:
+        return {}
+    ways = {cls: _way_of(cls, root) for cls in subclasses(root)}
+    return {cls: way for cls, way in ways.items() if way is not None}
 
 
-def _is_plain(cls: type, root: type) -> bool:
+def _way_of(cls: type, root: type) -> Reducer | None:
+    if any(getattr(cls, name, None) is not getattr(root, name, None) for name in _HOOKS):
+        return None
+    if _is_plain(cls):
+        return _watched
+    # What is configured is a part of an application or a shell, which observes it.
+    configured: Any = getattr(sys.modules.get("traitlets.config"), "Configurable", None)
+    return None if configured is not None and issubclass(cls, configured) else _watched_of_library
+
+
+def _is_plain(cls: type) -> bool:
     """Return whether a class of the notebook adds to those of traitlets nothing that is stored otherwise."""
     if not is_notebooks(cls):
         return False
     mine = [one for one in cls.__mro__ if is_notebooks(one)]
     rest = [one for one in cls.__mro__ if one not in mine]
-    theirs = all(one is object or one.__module__.partition(".")[0] == "traitlets" for one in rest)
-    return theirs and all(getattr(cls, name, None) is getattr(root, name, None) for name in _HOOKS)
+    return all(one is object or one.__module__.partition(".")[0] == "traitlets" for one in rest)
 
 
 def _watched(obj: Any, _pickler: NamespacePickler) -> Any:
     state = dict(vars(obj))
+    stored = state, *_stored_handlers(state)
+    for name in ("_trait_notifiers", "_trait_validators"):
+        state.pop(name, None)
+    return make_observed, (type(obj),), stored, None, None, fill_observed
+
+
+def _watched_of_library(obj: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce an instance as traitlets does, with its handlers beside that."""
+    make, arguments, state = obj.__reduce_ex__(PROTOCOL)[:3]
+    return make, arguments, (state, *_stored_handlers(vars(obj))), None, None, fill_watched
+
+
+def _stored_handlers(inside: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return who observes and who validates an instance, whose attributes are given."""
     notifiers = {
         name: {kind: [_stored_handler(handler) for handler in handlers] for kind, handlers in kinds.items()}
-        for name, kinds in state.pop("_trait_notifiers", {}).items()
+        for name, kinds in inside.get("_trait_notifiers", {}).items()
     }
-    validators = {
-        name: _stored_handler(handler) for name, handler in state.pop("_trait_validators", {}).items()
-    }
-    return make_observed, (type(obj),), (state, notifiers, validators), None, None, fill_observed
+    validators = inside.get("_trait_validators", {})
+    return notifiers, {name: _stored_handler(handler) for name, handler in validators.items()}
 
 
 def _stored_handler(handler: Any) -> Any:
@@ -73,6 +97,18 @@ def fill_observed(obj: Any, stored: tuple[dict[str, Any], dict[str, Any], dict[s
     """Set the attributes of an instance, and the handlers that observe and validate it."""
     state, notifiers, validators = stored
     vars(obj).update(state)
+    _set_handlers(obj, notifiers, validators)
+
+
+@stable_name
+def fill_watched(obj: Any, stored: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
+    """Set an instance of a library as traitlets does, and then the handlers that observe and validate it."""
+    state, notifiers, validators = stored
+    obj.__setstate__(state)
+    _set_handlers(obj, notifiers, validators)
+
+
+def _set_handlers(obj: Any, notifiers: dict[str, Any], validators: dict[str, Any]) -> None:
     vars(obj)["_trait_notifiers"] = {
         name: {kind: [_handler_of(handler) for handler in handlers] for kind, handlers in kinds.items()}
         for name, kinds in notifiers.items()

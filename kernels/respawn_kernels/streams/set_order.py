@@ -2,7 +2,9 @@
 
 With the same hashes a set that is filled anew has its elements in other places of its table as often as not.
 So where that would be seen, the places are stored, and the restored set gets its elements where they were.
-Python has no way to say that; the table is written as `Objects/setobject.c` lays it out, which has been the
+It would also be seen later: where the next elements go depends on the size of the table and on the places
+that were left, and `pop` goes on from where it took the one before. Python has no way to say that; the
+table is written as `Objects/setobject.c` lays it out, which has been the
 same since Python 3.7. A set of which any hash differs here (addresses, another hash seed) is left as it is.
 """
 
@@ -27,16 +29,26 @@ _ENTRY = 2 * _WORD
 _MAX = 1_000_000
 """Larger sets keep no order: their table would take more room than they do."""
 
-Layout = tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-"""The mask, the places of the elements in their order, those of removed ones, and the hashes."""
+_Base = tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+Layout = _Base | tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...], int]
+"""The mask, the places of the elements in their order, those of removed ones, and the hashes.
+
+Where `pop` goes on comes last, when that is not the table's beginning.
+"""
 
 
 def layout_of(one: Any) -> Layout | None:
-    """Return where a set has its elements; None where one that is filled anew has them in the same order."""
-    if not 1 < len(one) <= _MAX or not _is_known() or not all(map(_hashes_by_value, one)):
+    """Return where a set has its elements; None where one that is filled anew is the same, and stays so."""
+    changes = isinstance(one, set)
+    if not (changes or len(one) > 1) or len(one) > _MAX or not _is_known():
         return None
-    items = list(set.__iter__(one) if isinstance(one, set) else frozenset.__iter__(one))
-    if all(mine is theirs for mine, theirs in zip(items, set(items), strict=True)):
+    items = list(set.__iter__(one) if changes else frozenset.__iter__(one))
+    if not all(map(_hashes_by_value, items)):
+        return None
+    anew = set(items)
+    if all(mine is theirs for mine, theirs in zip(items, anew, strict=True)) and not (
+        changes and _history(one) != _history(anew)
+    ):
         return None
     return _read(one)
 
@@ -61,7 +73,7 @@ def make_ordered(value: Any, layouts: list[tuple[Any, Layout]]) -> Any:
 
 def arrange(one: Any, layout: Layout) -> bool:
     """Put the elements of a set where they were; return False, and change nothing, when that cannot be."""
-    mask, places, removed, hashes = layout
+    mask, places, removed, hashes, *more = layout
     if not _is_known() or len(one) != len(places) or not mask < 1 << 28:
         return False
     by_hash: dict[int, Any] = {}
@@ -77,6 +89,7 @@ def arrange(one: Any, layout: Layout) -> bool:
     before = list(one)
     _exchange(one, mask, len(places) + len(removed), table)
     if all(element in one for element in before):
+        _finger(one).value = next(iter(more), 0)
         return True
     one_again = set(before)
     _exchange(one, *_parts_of(one_again))
@@ -93,6 +106,12 @@ def _hashes_by_value(element: Any) -> bool:
     return own is not object.__hash__ and (element is not None or sys.version_info >= (3, 12))
 
 
+def _history(one: Any) -> tuple[int, int, int]:
+    """Return what decides where its next elements go: places in use, the mask, and where `pop` goes on."""
+    fill, _, mask, _ = _fields(one)
+    return fill, mask, _finger(one).value
+
+
 def _read(one: Any) -> Layout:
     mask, _, table = _parts_of(one)
     places, removed, hashes = [], [], []
@@ -103,7 +122,9 @@ def _read(one: Any) -> Layout:
         elif key:
             places.append(place)
             hashes.append(known)
-    return mask, tuple(places), tuple(removed), tuple(hashes)
+    layout = mask, tuple(places), tuple(removed), tuple(hashes)
+    finger = _finger(one).value
+    return (*layout, finger) if finger else layout
 
 
 def _parts_of(one: Any) -> tuple[int, int, Any]:
@@ -116,6 +137,10 @@ def _parts_of(one: Any) -> tuple[int, int, Any]:
 
 def _fields(one: Any) -> Any:
     return (ctypes.c_ssize_t * 4).from_address(id(one) + _HEAD)
+
+
+def _finger(one: Any) -> Any:
+    return ctypes.c_ssize_t.from_address(id(one) + _HEAD + 5 * _WORD)
 
 
 def _exchange(one: Any, mask: int, fill: int, table: Any) -> None:

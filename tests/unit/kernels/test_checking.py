@@ -107,3 +107,19 @@ copy, typed = table.copy(), table.astype({'a': 'category'})
         assert bring_back(tmp_path, manifest.cell, back) == {}
     columns = [back[name]["b"].array._pa_array for name in ("table", "copy", "typed")]
     assert columns[0] is columns[1] is columns[2]
+
+
+def test_what_no_longer_finds_a_key_of_its_own_is_named(tmp_path: Path) -> None:
+    code = """
+class Key:
+    def __init__(self, n): self.n = n
+    def __hash__(self): return hash(self.n)
+    def __eq__(self, other): return self.n == other.n
+moved, still = Key(1), Key(3)
+rows, seen, pairs, sets = {moved: 'v'}, {moved}, {(1, moved): 'v'}, {frozenset([moved])}
+known, plain = {still: 'v', (still, 1): 'w'}, {still, 2}
+moved.n = 2
+"""
+    told = {item.name: item.reason for item in stored(tmp_path, code).unstored}
+    assert told.keys() == {"rows", "seen", "pairs", "sets"}
+    assert told["rows"] == "the hash of a key (Key) has changed since it was put in"

@@ -14,7 +14,7 @@ import zstandard
 from respawn_kernels.capture.engine import GroupsEngine
 from respawn_kernels.checkpoint.chunks import decoded
 from respawn_kernels.restore.report import WrongPython
-from support.namespaces import capture, notebook, restore
+from support.namespaces import capture, notebook, restore, round_trip
 
 
 @pytest.mark.parametrize(
@@ -196,3 +196,63 @@ def test_checkpoint_of_another_python_is_refused(tmp_path: Path) -> None:
 def test_failed_capture_leaves_no_partial_files(tmp_path: Path) -> None:
     capture(notebook("g = (i for i in ()); big = b'x' * 200_000"), tmp_path)
     assert not [path for path in (tmp_path / "blobs").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (
+            """
+            space = {"__builtins__": {"len": lambda rows: "own"}}
+            exec("def size(rows): return len(rows)", space)
+            lost = space.pop("size")
+            del space
+            """,
+            "a function that has other builtins than the notebook",
+        ),
+        (
+            """
+            import zoneinfo
+            lost = zoneinfo.ZoneInfo("Europe/Paris")
+            zoneinfo.ZoneInfo.clear_cache(only_keys=["Europe/Paris"])
+            kept = zoneinfo.ZoneInfo("Europe/Rome")
+            """,
+            "a time zone from before the cache of zones was cleared",
+        ),
+        (
+            """
+            class Phoenix:
+                def __del__(self): globals().setdefault("lost", self)
+            once = Phoenix()
+            del once
+            """,
+            "its __del__ was called already, and would be called once more",
+        ),
+        (
+            """
+            import io
+            from PIL import Image
+            frames = [Image.new("P", (2, 2), shade) for shade in (0, 1)]
+            frames[1].putpalette([9, 9, 9] * 256)
+            file = io.BytesIO()
+            frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+            lost = Image.open(io.BytesIO(file.getvalue()))
+            shown = lost.convert("RGB")
+            del frames, file
+            """,
+            "an open file with several pictures",
+        ),
+    ],
+    ids=["builtins", "zone", "finalized", "pictures"],
+)
+def test_what_would_be_something_else_is_named(tmp_path: Path, code: str, why: str) -> None:
+    namespace = notebook(code)
+    assert {item.name: item.reason for item in capture(namespace, tmp_path).unstored} == {"lost": why}
+    namespace.clear()
+
+
+def test_named_tuples_are_stored(tmp_path: Path) -> None:
+    back = round_trip(
+        "import collections; Pair = collections.namedtuple('Pair', 'a b'); one = Pair(1, 2)", tmp_path
+    )
+    assert back["Pair"](a=1, b=2) == back["one"]

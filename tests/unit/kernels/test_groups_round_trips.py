@@ -10,6 +10,7 @@ import math
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -261,3 +262,25 @@ def test_constructor_of_the_notebook_finds_what_the_notebook_imported(tmp_path: 
         tmp_path,
     )
     assert namespace["point"].root == 2
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        "s = set(range(8)); first = s.pop(); s.add(first)",
+        "s = set(range(1000)); [s.discard(n) for n in range(1000) if n not in (3, 8, 900)]",
+        "s = set(range(1000)); [s.discard(n) for n in range(2, 1000)]",
+        "s = set(range(40)); [s.pop() for _ in range(40)]",
+        "s = set(range(40)); [s.pop() for _ in range(39)]",
+        "s = set(set(range(100)))",
+        "s = {0, 8, 16}; s.discard(8)",
+    ],
+)
+def test_set_goes_on_as_it_would_have(history: str, tmp_path: Path) -> None:
+    def on(one: set[int]) -> list[int]:
+        one |= {32, 8, 0, 1, 1024}
+        return [*one, *(one.pop() for _ in range(3))]
+
+    there: dict[str, Any] = {}
+    exec(history, there)
+    assert on(round_trip(history, tmp_path)["s"]) == on(there["s"])

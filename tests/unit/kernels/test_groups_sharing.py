@@ -334,3 +334,23 @@ def test_flags_that_were_inverted_come_back(tmp_path: Path) -> None:
     )
     assert back["other"] is back["Can"].WRITE is ~back["Can"].READ
     assert back["both"] is back["Can"].READ | back["Can"].WRITE
+
+
+def test_a_write_copies_while_an_index_has_the_memory_too(tmp_path: Path) -> None:
+    back = round_trip(
+        """
+        import numpy as np, pandas as pd
+        memory = np.array([7, 8])
+        column = pd.Series(memory, copy=False)
+        index = pd.Index(column)
+        """,
+        tmp_path,
+    )
+    back["column"].iloc[1] = 80
+    assert (back["memory"].tolist(), back["index"].tolist()) == ([7, 8], [7, 8])
+
+
+def test_numpys_own_types_are_those_of_numpy(tmp_path: Path) -> None:
+    back = round_trip("import numpy as np; rows, own = np.arange(3), np.dtype([('a', 'i4')])", tmp_path)
+    assert back["rows"].dtype is np.dtype("int64")
+    assert back["own"] == np.dtype([("a", "i4")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import multiprocessing
+import os
 import readline
 from types import SimpleNamespace
 from typing import Any
@@ -151,3 +152,7 @@ def test_a_module_that_is_gone_is_passed_by() -> None:
     importlib.import_module("readline")
     uses = LibrarySettings()
     assert uses.note("from gone import set_level\nset_level(1)", {"set_level": print}, {}, {}, set()) == set()
+
+
+def test_what_only_child_processes_see_is_set_out_of_sight() -> None:
+    assert set_by("os.environ['A'] = 'b'\nos.putenv('A', 'c')", {"#env"}, os=os) == {"os.putenv"}

@@ -50,7 +50,9 @@ _WHOLLY = frozenset(
 )
 """Packages of which probes, with assignments and registries, see everything that their functions set."""
 _FUNCTIONS: dict[str, frozenset[str]] = {
-    "asyncio": frozenset(["set_event_loop_policy", "set_exception_handler", "set_event_loop"]),
+    "asyncio": frozenset(
+        ["set_event_loop_policy", "set_exception_handler", "set_event_loop", "set_task_factory"]
+    ),
     "dask": frozenset(["set", "update", "refresh"]),
     "pandas": frozenset(["set_option", "reset_option", "set_eng_float_format"]),
     "seaborn": frozenset(
@@ -73,6 +75,8 @@ _FUNCTIONS: dict[str, frozenset[str]] = {
         ]
     ),
 }
+_OUT_OF_SIGHT = frozenset(f"{module}.{name}" for module in ("os", "posix") for name in ("putenv", "unsetenv"))
+"""Functions of such packages that set what only C and child processes see."""
 _PLACES = ("pandas.options.", "polars.Config.", "polars.config.Config.", "dask.config.")
 _OWNERS: dict[str, frozenset[str]] = {
     name: frozenset(packages.split())
@@ -161,7 +165,7 @@ def is_covered(packages: Set[str], title: str) -> bool:
         title: its dotted name.
     """
     name = title.rpartition(".")[2]
-    return (
+    return title not in _OUT_OF_SIGHT and (
         not _WHOLLY.isdisjoint(packages)
         or any(name in _FUNCTIONS.get(package, ()) for package in packages)
         or title.startswith(_PLACES)
@@ -180,6 +184,8 @@ def is_seen(
         named: the packages that the cell names.
         marks: by parts of which each piece has its package: the packages of the pieces that changed.
     """
+    if title in _OUT_OF_SIGHT:
+        return False
     if any(not packages.isdisjoint(one) for one in marks.values()):
         return True
     for part in changed - _TELLS_NOTHING:

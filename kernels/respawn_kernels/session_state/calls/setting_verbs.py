@@ -28,7 +28,9 @@ _LAST = frozenset(["config", "limits"])
 _NOT_BEFORE_LAST = frozenset(
     [*("get", "read", "load", "make", "create", "show", "print", "dump", "save", "write"), "parse", "check"]
 )
-_WHOLE = frozenset(["output_notebook", "extension", "seed", "manual_seed", "set_random_seed"])
+_WHOLE = frozenset(
+    ["output_notebook", "extension", "seed", "manual_seed", "set_random_seed", "putenv", "unsetenv"]
+)
 _JOINED = re.compile(r"set(?!up|default$|attr|ting|item|state$|s$)[a-z]+")
 """As the standard library and NumPy write it: `setlocale`, `seterr`."""
 _DECORATORS = frozenset(["register", "listen", "listens", "subscribe", "install"])

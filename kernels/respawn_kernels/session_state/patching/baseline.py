@@ -134,18 +134,26 @@ class Baseline:
             ):
                 self.note(module, name)
 
-    def note(self, module: ModuleType, name: str | None = None) -> None:
+    def note(
+        self, module: ModuleType, name: str | None = None, before: Mapping[str, Any] | None = None
+    ) -> None:
         """Note a module as it is now.
 
         Args:
             module: the module.
             name: under which it was imported; None for its own name.
+            before: what it had before it was executed once more; what is left of that no import makes.
         """
         name = name or module.__name__
         # `multiprocessing` gives `__main__` another name; what lies in it must go with its last variable.
         if vars(module) is vars(sys.modules["__main__"]) or _is_ours(name):
             return
-        values = dict(vars(module))
+        left = before if before is not None and name in self.local else {}
+        values = {
+            key: value
+            for key, value in list(vars(module).items())
+            if key[:2] == "__" or key not in left or left[key] is not value
+        }
         self.modules[name] = module, values
         self._note_counts(name, "", values)
         for key, value in values.items():
@@ -206,9 +214,9 @@ class Baseline:
                 for listener in self.listeners:
                     listener.import_began()
 
-    def _ended(self, module: ModuleType, *, whole: bool) -> None:
+    def _ended(self, module: ModuleType, before: Mapping[str, Any], *, whole: bool) -> None:
         if whole:
-            self.note(module)
+            self.note(module, before=before)
         if threading.current_thread() is threading.main_thread():
             self._depth -= 1
             if self._depth == 0:
@@ -348,13 +356,13 @@ def _wrap_loader(began: Callable[[], None], ended: Callable[..., None]) -> None:
         if _is_ours(module.__name__):  # no look at all modules in each child that writes a checkpoint
             original(self, module)
             return
-        whole = False
+        whole, before = False, dict(vars(module))
         try:
             began()
             original(self, module)
             whole = True
         finally:
-            ended(module, whole=whole)
+            ended(module, before, whole=whole)
 
     exec_module.__code__ = exec_module.__code__.replace(co_filename=original.__code__.co_filename)
     exec_module.__module__, exec_module.__qualname__ = original.__module__, original.__qualname__

@@ -195,13 +195,19 @@ def _differing(
             if not (local and key in marks and mark(value) != marks[key]):
                 continue
             yield key, (_SET, value)
-        elif issubclass(type(value), ModuleType) or key in elsewhere or (key[:2] == key[-2:] == "__"):
+        elif issubclass(type(value), ModuleType) or key in elsewhere or _is_pythons(key, value):
             continue
         elif local or _comes_from_cells(module, key, value, words):
             yield key, (_SET, value)
     for key in before.keys() - now.keys():
         if (local or key in words) and key[:2] != "__" and key not in elsewhere:
             yield key, (_GONE,)
+
+
+def _is_pythons(key: str, value: Any) -> bool:
+    """Return whether Python sets a name in a module; the notebook may replace what a statement calls."""
+    hook = key in ("__build_class__", "__import__") and getattr(value, "__module__", None) == "__main__"
+    return key[:2] == key[-2:] == "__" and not hook
 
 
 _OF_EVERY_CLASS = ("__doc__", "__abstractmethods__", "_abc_impl", "__annotations__")

@@ -39,6 +39,11 @@ def _trace(limit: int) -> None:
         tracing.start(limit)
 
 
+def _given_to_thread() -> dict[str, Any]:
+    """Return the attributes of the main thread that are not Python's own."""
+    return {name: one for name, one in vars(threading.main_thread()).items() if name[:1] != "_"}
+
+
 def _set_arguments(value: list[str]) -> None:
     sys.argv[:] = value
 
@@ -60,6 +65,11 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         sys.get_coroutine_origin_tracking_depth,
         sys.set_coroutine_origin_tracking_depth,
     ),
+    "name of the main thread": (
+        lambda: threading.main_thread().name,
+        lambda name: setattr(threading.main_thread(), "name", name),
+    ),
+    "attributes of the main thread": (_given_to_thread, vars(threading.main_thread()).update),
     "arguments": (lambda: [*sys.argv], _set_arguments),
 }
 
@@ -161,7 +171,8 @@ class Loop:
 
     def fingerprint(self) -> Hashable:
         """Return which they are."""
-        return id(_policy()), id(_handler()), package_in_loops(), tuple(_given_to(_running()))
+        given = tuple(_given_to(_running()))
+        return id(_policy()), id(_handler()), id(_task_factory()), package_in_loops(), given
 
     def capture(self) -> Parts | None:
         """Return the policy, if its class is the notebook's or it was made by a library such as uvloop.
@@ -174,6 +185,8 @@ class Loop:
             found["policy"] = type(policy)
         if handler is not None and not _is_of_kernel(getattr(handler, "__func__", handler)):
             found["handler"] = handler
+        if (factory := _task_factory()) is not None:
+            found["task factory"] = factory
         if package := package_in_loops():
             why = f"{package} has changed the class of the loop that runs cells, and must do that again"
             found["class"] = Lost(why, "setting")
@@ -199,6 +212,8 @@ class Loop:
         for name, one in of_loop.items():
             if name == "handler":
                 loop.set_exception_handler(one)
+            elif name == "task factory":
+                loop.set_task_factory(one)
             else:
                 setattr(loop, name.removeprefix(_GIVEN), one)
 
@@ -216,6 +231,11 @@ def _running() -> Any:
 def _handler() -> Any:
     """Return the exception handler of the loop that runs this thread; None where there is none."""
     return getattr(_running(), "_exception_handler", None)
+
+
+def _task_factory() -> Any:
+    """Return what makes the tasks of the loop that runs this thread; None where the loop itself does."""
+    return getattr(_running(), "_task_factory", None)
 
 
 def _given_to(loop: Any) -> dict[str, Any]:

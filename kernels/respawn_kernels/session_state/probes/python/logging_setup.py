@@ -63,6 +63,7 @@ class Logging:
             logger.propagate, logger.disabled = settings["propagate"], settings["disabled"]
             logger.handlers[:] = settings["handlers"]
             logger.filters[:] = settings["filters"]
+            _cached(logger).update(settings.get("answers", {}))
 
 
 _NEW: dict[str, Any] = {
@@ -83,7 +84,19 @@ def _settings(logger: logging.Logger) -> dict[str, Any]:
         "handlers": list(logger.handlers),
         "filters": list(logger.filters),
         "class": type(logger),
+        **({"answers": stale} if (stale := _stale(logger)) else {}),
     }
+
+
+def _cached(logger: logging.Logger) -> dict[int, bool]:
+    """Return which levels a logger has answered to be enabled or not; `setLevel` makes it forget."""
+    return getattr(logger, "_cache", {})
+
+
+def _stale(logger: logging.Logger) -> dict[int, bool]:
+    """Return the answers that it would not give now: its level was set without `setLevel`."""
+    least = max(logger.getEffectiveLevel(), logger.manager.disable + 1)
+    return {level: answer for level, answer in list(_cached(logger).items()) if answer != (level >= least)}
 
 
 def _loggers() -> dict[str, logging.Logger]:

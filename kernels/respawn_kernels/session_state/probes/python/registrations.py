@@ -20,10 +20,12 @@ from respawn_kernels.session_state.probe.interface import NotSet, Parts
 class StandardLibrary:
     """Small settings of modules of the standard library, each where its module is loaded.
 
-    `csv` (dialects, size of a field), `calendar` (first day of the week), `tempfile` (directory, template).
+    `csv` (dialects, size of a field), `calendar` (first day of the week), `tempfile` (directory, template),
+    `copyreg` (numbers that stand for classes in pickles, so they are set before any pickle is loaded).
     """
 
     name = "#stdlib"
+    first = True
 
     def fingerprint(self) -> Hashable:
         """Return them as text."""
@@ -96,14 +98,20 @@ def _usual_directory(module: Any) -> str | None:
     return next((one for one in module._candidate_tempdir_list() if os.access(one, os.W_OK | os.X_OK)), None)
 
 
+def _copyreg(module: Any) -> dict[str, Any]:
+    return {f"{owner}:{name}": code for (owner, name), code in module._extension_registry.items()}
+
+
 _READ: dict[str, Callable[[Any], dict[str, Any]]] = {
     "csv": _csv,
     "calendar": _calendar,
+    "copyreg": _copyreg,
     "tempfile": _tempfile,
 }
 _GIVE: dict[str, Callable[[Any, str, Any], Any]] = {
     "csv": _set_csv,
     "calendar": lambda module, _, value: module.setfirstweekday(value),
+    "copyreg": lambda module, name, code: module.add_extension(*name.split(":"), code),
     "tempfile": setattr,
 }
 

@@ -15,6 +15,8 @@ from respawn_kernels.session_state.probe.interface import Parts
 from respawn_kernels.session_state.probes.python.warning_filters import category_of, named_category
 
 _REGISTRY = "__warningregistry__"
+_ONCE = "<once>"
+"""What filters with the action `once` have let through, among the names of modules."""
 
 
 class _Asked(Warning):
@@ -42,8 +44,8 @@ class ShownWarnings:
         for module, registry in _registries():
             if registry.get("version") == version and (shown := _named(registry)):
                 found[module] = shown
-        if once := _named(_once()):
-            found[""] = once
+        if _once().get("version") == version and (once := _named(_once())):
+            found[_ONCE] = once
         return found or None
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
@@ -52,8 +54,12 @@ class ShownWarnings:
         for name, shown in value.items():
             known = _known(shown)
             module = sys.modules.get(name)
-            if not name:
-                _once().update(known)
+            if name in (_ONCE, ""):
+                once = _once()
+                if once.get("version") != version:
+                    once.clear()
+                once["version"] = version
+                once.update(known)
             elif module is not None:  # it may be any object
                 setattr(module, _REGISTRY, {"version": version, **known})
 
