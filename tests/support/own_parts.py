@@ -55,6 +55,13 @@ OWN_PARTS = {
         "get_ipython().push({'own_pushed': [3]}, interactive=False)",
         "(__file__, __doc__, own_pushed, _2020, _i7000)",
     ),
+    "what a reload left of a module": (
+        "import importlib, pathlib\nown_file = pathlib.Path('own_reloaded.py')\n"
+        "own_file.write_text('OWN_GONE, OWN_RATE = [1], [2]'); importlib.invalidate_caches()\n"
+        "import own_reloaded\nown_file.write_text('OWN_RATE = [30, 31, 32, 33]')\n"
+        "importlib.reload(own_reloaded)",
+        "(own_reloaded.OWN_GONE, own_reloaded.OWN_RATE)",
+    ),
     "name of a builtin": ("copyright = 'mine'", "copyright"),
     "arguments and named results": (
         "import sys; sys.argv[1:] = ['--own', '4']; Out['own'] = [5]",

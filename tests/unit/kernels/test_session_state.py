@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import pickle
 import random
 import sys
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +15,6 @@ import pandas as pd
 import pytest
 
 from respawn_kernels.session_state import CATALOGUE, Lost, capture, restore
-from respawn_kernels.session_state.patching.baseline import baseline
 from respawn_kernels.session_state.registry import own
 
 
@@ -126,18 +123,3 @@ def test_the_last_error_comes_back_and_none_stays_none(no_error: None) -> None:
     del sys.last_value, sys.last_type, sys.last_traceback
     assert restore(stored) == {}
     assert (repr(sys.last_value), sys.last_type, sys.last_traceback) == (repr(error), LookupError, None)
-
-
-def test_what_a_reload_left_of_a_module_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "reloaded_helper.py"
-    monkeypatch.syspath_prepend(tmp_path)
-    source.write_text("GONE, RATE = [1], [2]\n")
-    baseline.watch()
-    helper = importlib.import_module("reloaded_helper")
-    source.write_text("RATE = [30, 31]\n")
-    importlib.reload(helper)
-    stored = moved("#patches:reloaded_helper.GONE")
-    assert "#patches:reloaded_helper.RATE" not in capture()
-    del helper.GONE
-    assert restore(stored) == {}
-    assert helper.GONE == [1]
