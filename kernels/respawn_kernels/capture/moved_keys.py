@@ -20,7 +20,8 @@ def moved_key(container: Any) -> Any:
     Args:
         container: any object.
     """
-    base = next((one for one in _CONTAINS if isinstance(container, one)), None)
+    # A mock of a dict says that it is one, and is none.
+    base = next((one for one in _CONTAINS if issubclass(type(container), one)), None)
     if base is None:
         return None
     keys = list(base.__iter__(container))
