@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,8 @@ def forks(library: str, how: str, number: int) -> dict[str, Any]:
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     command = [sys.executable, "-W", "ignore::DeprecationWarning", str(PROGRAM), library, how, str(number)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    threads = {"OMP_NUM_THREADS": "2"}  # a process that has one core, or was told of one, has no pool
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **threads})
     seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return seen
 
