@@ -138,8 +138,10 @@ class Kernels:
                     kernel_id=started,
                 )
             )
-        except BaseException:
+        except BaseException as error:  # a cancellation too: nobody else would end the kernel
             await self.end(started)
+            if isinstance(error, Exception):
+                raise _not_started(wanted, error) from error
             raise
         return str(session["kernel"]["id"])
 
@@ -173,8 +175,7 @@ class Kernels:
             kernel = self._kernels.start_kernel(path=directory, kernel_name=wanted.name, env=environment)
             return str(await ensure_async(kernel))
         except Exception as error:  # provisioners raise what they like; a person needs to hear which kernel
-            message = f"the kernel {wanted.name!r} did not start: {error}"
-            raise Unavailable(message, kernel=wanted.name) from error
+            raise _not_started(wanted, error) from error
 
     def has(self, kernel_id: str) -> bool:
         """Return whether the server still has a kernel; it may have been ended or have died."""
@@ -306,3 +307,7 @@ def _append(outputs: list[Any], output: Any) -> None:
         last.text += output.text
     else:
         outputs.append(output)
+
+
+def _not_started(wanted: Wanted, error: Exception) -> Unavailable:
+    return Unavailable(f"the kernel {wanted.name!r} did not start: {error}", kernel=wanted.name)
