@@ -249,7 +249,7 @@ class Rehearsal:
         return found
 
     def _compare_keys(self, group: Written, before: _Pickled) -> None:
-        """Find out whether what is found by its hash, and by which one, is so still."""
+        """Find out whether dicts and sets still find each of their keys; a loaded one does."""
         for place, value in before.memo.values():
             if (kind := moved_key(value)) is not None:
                 why = f"the hash of a key ({kind.__name__}) has changed since it was put in"

@@ -127,7 +127,8 @@ class StoredState:
             loaded |= self._loader.load(place)
         failed = {name: why for name in names if (why := self._loader.failed.get(name)) is not None}
         values = {name: loaded[name] for name in names if name in loaded}
-        self._needed = set() if not first else self._needed
+        if not first:
+            self._needed = set()
         failed |= session_state.restore(values, self._shell, settled)
         return [UnstoredVariable(name, "session", why) for name, why in failed.items()]
 
