@@ -165,7 +165,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-re
 test: setup pythons system $(TORCH_STAMP) ## set up, then run the quick tests, in about a quarter of an hour (choose some with ARGS='-k schedule')
 	@$(PYTEST) -m 'not slow and not long' --session-timeout 4500 --durations 25 $(ARGS)
 
-test-long: setup pythons system $(TORCH_STAMP) ## set up, then run what CI tries beside them
+test-long: setup pythons system $(TORCH_STAMP) ## set up, then run the tests of many seconds each
 	@$(PYTEST) -m 'long and not slow' --session-timeout 4500 --durations 25 $(ARGS)
 
 # Together the parts are all tests, each once: a test looks.

@@ -42,7 +42,7 @@ def failed(hub: RunningHub) -> Run:
 def opened(server: Server, failed: Run) -> str:
     """The path of the debug notebook."""
     messages = server.open(failed.id)
-    assert messages[-1]["type"] == "open", messages
+    assert messages[-1]["type"] == "open", messages[-1]
     return str(messages[-1]["path"])
 
 

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.integration
 
 SIZE = 300 * MEBIBYTE
 ROOM = 160 * MEBIBYTE
-LATE = 8 << 20
+LATE = 32 << 20
+"""What a cell may rewrite before the child looks, on a machine with no free processor."""
 
 
 class Watch(threading.Thread):
@@ -69,7 +70,6 @@ def test_kernel_and_child_stay_within_the_budget_while_a_cell_rewrites_an_array(
         wait_for(lambda: not runs(held.pid), 10, "its end")
         assert report.state in ("saved", "dropped")
         assert f"of {how_large(limit * MEBIBYTE)} that they may" in report.reason
-        # On a machine with no free processor the child looks late: a few of the 600 parts more.
         assert report.peak_pss <= limit * MEBIBYTE + LATE
         assert most <= limit * MEBIBYTE + LATE
         assert most > limit * MEBIBYTE - ROOM, "the watch saw something"
