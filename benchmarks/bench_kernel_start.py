@@ -18,7 +18,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from respawn_environments import provisioner
 from respawn_environments.warm import warm_kernels as warm
-from respawn_environments.warm.zygote_process import KernelOfZygote
+from respawn_environments.warm.forked_kernel import KernelOfZygote
 from respawn_jobs.runner.kernel.kernel_process import KernelProcess
 from respawn_jobs.runner.kernel.ready_kernel import ReadyKernel
 from support.waiting import wait_for

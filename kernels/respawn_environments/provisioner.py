@@ -26,8 +26,9 @@ from respawn_environments import catalog, private_sockets
 from respawn_environments.kernel_variables import PLACES, kernel_environment
 from respawn_environments.kernelspec_contents import is_ipykernel_here
 from respawn_environments.kernelspecs import PROVISIONER
+from respawn_environments.warm.forked_kernel import KernelOfZygote
 from respawn_environments.warm.warm_kernels import preloaded, warm_kernels
-from respawn_environments.warm.zygote_process import KernelOfZygote, NotWarm
+from respawn_environments.warm.zygote_process import NotWarm
 from respawn_kernels.host.own_process import DiesWithParent
 
 _POLL_SECONDS = 0.01

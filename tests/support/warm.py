@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from respawn_environments.warm.forked_kernel import KernelOfZygote
 from respawn_environments.warm.warm_kernels import WarmKernels, warm_kernels
-from respawn_environments.warm.zygote_process import KernelOfZygote
 from respawn_jobs.runner.kernel.kernel_process import KernelProcess
 from support.waiting import wait_for
 

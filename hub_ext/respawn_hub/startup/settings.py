@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from respawn_jobs.clock import Clock, utc_now
-from respawn_jobs.host.process_environment import check_warm_kernels
+from respawn_jobs.host.process_environment import USUAL_READY_KERNELS, USUAL_READY_MEMORY, check_warm_kernels
 from respawn_jobs.keyring import FILE, OLDER_FILE, Keyring
 from respawn_jobs.model.base import LARGEST
 from respawn_jobs.model.limits import MIN_MEMORY_BYTES, KernelLimits
@@ -167,9 +167,9 @@ class Settings(BaseSettings):
     """Port on the loopback at which runners are heard; 0 for a free one."""
     warm_kernels: str = "yes"
     """`no`, or how many zygotes each runner has at most; the runners read the variable themselves."""
-    ready_kernels: int = Field(default=4, ge=0, lt=1000)
+    ready_kernels: int = Field(default=USUAL_READY_KERNELS, ge=0, lt=1000)
     """How many kernels each runner lets wait that have come up; the runners read the variable themselves."""
-    ready_memory: Size = 1 << 30
+    ready_memory: Size = USUAL_READY_MEMORY
     """How much memory these may have together in each runner; likewise."""
     log_format: str = "text"
     """`text`, or `json`: one object a line."""

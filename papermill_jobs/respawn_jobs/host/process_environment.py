@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 _PASSED = "RESPAWN_PASS_TO_JOBS"
 READY_KERNELS, READY_MEMORY = "RESPAWN_READY_KERNELS", "RESPAWN_READY_MEMORY"
 """How many kernels a runner lets wait for its next attempts, and how much memory they have together."""
+USUAL_READY_KERNELS, USUAL_READY_MEMORY = 4, 1 << 30
+"""What they are where nobody sets them; bytes."""
 _FOR_RUNNERS = {"RESPAWN_LOG_FORMAT", SETTING, READY_KERNELS, READY_MEMORY}
 
 _ACCOUNT = """

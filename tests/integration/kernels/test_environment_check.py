@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,8 @@ from respawn_jobs.access import Actor
 from respawn_jobs.api.service import Promotion
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.model.jobs import Job
+from respawn_jobs.remote.client import RemoteService
 from support.ledgers import prepared_data
 from support.notebooks import notebook, text
 from support.played_environments import kernelspec
@@ -166,6 +169,16 @@ def test_jobs_of_the_service_that_pin_what_is_wrong_are_named_as_far_as_the_call
         assert run_command(["kernels", "check", "--no-audit", "--json"]) == 1
         (told,) = json.loads(capsys.readouterr().out)
         assert told["jobs"] == ["user/ada/audit", "user/ada/report"]
+        listed = RemoteService.jobs
+
+        def then_one_is_removed(service: RemoteService, *which: Any, **options: Any) -> list[Job]:
+            found: list[Job] = listed(service, *which, **options)
+            ledger.as_actor(Actor.owner("ada")).remove_job("user/ada/audit")
+            return found
+
+        monkeypatch.setattr(RemoteService, "jobs", then_one_is_removed)
+        assert run_command(["kernels", "check", "--no-audit"]) == 1
+        assert "  jobs that pin it: user/ada/report\n" in capsys.readouterr().out
     ledger.close()
 
 

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from respawn_environments.warm import zygote as zygotes
+from respawn_environments.warm.forked_kernel import KernelOfZygote
 from respawn_environments.warm.hidden_modules import HiddenModules
 from respawn_environments.warm.orders import PROTOCOL, Order, hear
 from respawn_environments.warm.warm_kernels import WarmKernels
 from respawn_environments.warm.zygote_process import (
-    KernelOfZygote,
     NeverWarm,
     NoAnswer,
     NotWarm,

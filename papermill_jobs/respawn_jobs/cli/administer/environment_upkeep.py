@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,13 +214,15 @@ def _pinned(needed: str | None = None) -> dict[str, list[str]]:
 def _pinned_in_service() -> dict[str, list[str]]:
     """Return the hashes that jobs of the service pin, as far as the caller may see them."""
     from respawn_jobs.cli.common.service_connection import connection
+    from respawn_jobs.errors import NotFound
 
     found: dict[str, set[str]] = {}
     with connection() as connected:
         for job in connected.service.jobs():
-            for version in connected.service.versions(job.id):
-                if version.lock is not None:
-                    found.setdefault(version.lock, set()).add(job.ref)
+            with suppress(NotFound):  # Race: it was removed meanwhile, and pins nothing any more.
+                for version in connected.service.versions(job.id):
+                    if version.lock is not None:
+                        found.setdefault(version.lock, set()).add(job.ref)
     return {lock: sorted(jobs) for lock, jobs in found.items()}
 
 

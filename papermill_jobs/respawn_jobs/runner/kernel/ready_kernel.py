@@ -12,8 +12,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from respawn_environments.warm.forked_kernel import KernelOfZygote
 from respawn_environments.warm.warm_kernels import warm_kernels
-from respawn_environments.warm.zygote_process import KernelOfZygote, NeverWarm, NotWarm, ZygoteProcess
+from respawn_environments.warm.zygote_process import NeverWarm, NotWarm, ZygoteProcess
 from respawn_jobs.runner.kernel.early_kernel import EarlyKernel
 from respawn_jobs.runner.kernel.kernel_process import KernelFailed
 from respawn_jobs.runner.kernel.pinned_build import spec_of

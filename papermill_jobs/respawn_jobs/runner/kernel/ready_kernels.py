@@ -21,7 +21,12 @@ from pathlib import Path
 
 from respawn_environments.warm.warm_kernels import warm_kernels
 from respawn_jobs.host import process_tree
-from respawn_jobs.host.process_environment import READY_KERNELS, READY_MEMORY
+from respawn_jobs.host.process_environment import (
+    READY_KERNELS,
+    READY_MEMORY,
+    USUAL_READY_KERNELS,
+    USUAL_READY_MEMORY,
+)
 from respawn_jobs.model.kernels import WantedKernel
 from respawn_jobs.runner.kernel.kernel_process import KernelFailed, KernelProcess
 from respawn_jobs.runner.kernel.ready_kernel import NotYet, ReadyKernel
@@ -29,7 +34,6 @@ from respawn_kernels.sizes import how_large, parse_size
 
 log = logging.getLogger(__name__)
 
-_NUMBER, _MEMORY = 4, 1 << 30
 _LOOK_SECONDS = 0.5
 _USED_SECONDS = 120.0
 """How long a kernel of the kind that was used last waits for an attempt that does not come."""
@@ -41,8 +45,8 @@ _FORESEEN_SECONDS = 30.0
 class Bounds:
     """What the kernels that wait in one runner may be together."""
 
-    number: int = _NUMBER
-    memory: int = _MEMORY
+    number: int = USUAL_READY_KERNELS
+    memory: int = USUAL_READY_MEMORY
     """Bytes, in which what they share with each other and with their zygote counts once."""
 
     @classmethod
@@ -55,11 +59,11 @@ class Bounds:
         Raises:
             ValueError: One of them cannot be read; the message names it.
         """
-        number = environ.get(READY_KERNELS, str(_NUMBER)).strip()
+        number = environ.get(READY_KERNELS, str(USUAL_READY_KERNELS)).strip()
         if not number.isascii() or not number.isdigit() or len(number) > 3:
             raise ValueError(f"{READY_KERNELS} is a number of kernels, not {environ[READY_KERNELS]!r}")
         try:
-            return cls(int(number), parse_size(environ.get(READY_MEMORY, str(_MEMORY))))
+            return cls(int(number), parse_size(environ.get(READY_MEMORY, str(USUAL_READY_MEMORY))))
         except ValueError as error:
             raise ValueError(f"{READY_MEMORY}: {error}") from error
 
@@ -291,5 +295,6 @@ def bounds_of_this_process() -> Bounds:
     try:
         return Bounds.of(os.environ)
     except ValueError as error:
-        log.warning("%s: %d kernels and %s are allowed", error, _NUMBER, how_large(_MEMORY))
-        return Bounds()
+        usual = Bounds()
+        log.warning("%s: %d kernels and %s are allowed", error, usual.number, how_large(usual.memory))
+        return usual
