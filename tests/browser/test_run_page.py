@@ -252,6 +252,7 @@ def colours(element: Locator) -> int:
     return len(Image.open(io.BytesIO(element.screenshot())).convert("RGB").getcolors(1_000_000) or [])
 
 
+@pytest.mark.long
 def test_a_page_is_found_through_by_outline_and_keyboard_in_both_themes(
     page: Page, hub: RunningHub, rich: Run
 ) -> None:

@@ -1,20 +1,22 @@
-"""Which cases of a test a quick run tries: `make test` leaves the others to `make test-all`."""
+"""Which cases of a test `make test` tries: it leaves the others to `make test-long` or `make test-all`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 
-def quick(places: Collection[int], cases: Iterable[Any]) -> list[Any]:
-    """Return the cases of `parametrize`, of which all are slow but those at `places`, counted from 0."""
+def quick(
+    places: Collection[int], cases: Iterable[Any], others: Literal["long", "slow"] = "slow"
+) -> list[Any]:
+    """Return the cases of `parametrize`, of which all but those at `places`, from 0 on, carry a marker."""
     found = list(cases)
     assert set(places) <= set(range(len(found))), "a place without a case"
-    return [case if place in places else _slow(case) for place, case in enumerate(found)]
+    return [case if place in places else _marked(case, others) for place, case in enumerate(found)]
 
 
-def _slow(case: Any) -> Any:
+def _marked(case: Any, marker: str) -> Any:
     values = case if isinstance(case, tuple) else (case,)
-    return pytest.param(*values, marks=pytest.mark.slow)
+    return pytest.param(*values, marks=getattr(pytest.mark, marker))

@@ -172,6 +172,7 @@ def test_a_name_that_is_taken_before_anybody_looked_inherits_nothing(
     assert left.call().status_code == 409
 
 
+@pytest.mark.long
 def test_a_renamed_user_takes_everything_along(hub: RunningHub, root: RemoteService) -> None:
     left = Left(hub, "carl")
     hub.hub_api("PATCH", "/users/carl", json={"name": "charles"}).raise_for_status()

@@ -35,6 +35,7 @@ def _command(data: Path, *words: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.long
 def test_a_session_and_a_form_outlive_the_rotation_and_end_at_once_after_a_theft(
     hub: RunningHub, sign_in: Callable[[str], Visitor], ada: object
 ) -> None:

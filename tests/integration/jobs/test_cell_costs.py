@@ -59,6 +59,7 @@ def test_what_a_shell_leaves_in_the_background_counts(bench) -> None:
     assert cell.cost.cpu_seconds > 0.55 + 0.5  # the loop that waits for it burns as much
 
 
+@pytest.mark.long
 def test_the_held_child_and_its_saving_do_not_count(bench) -> None:
     settings = JobSettings(checkpoint_share=1)  # the child saves each state
     detail = bench.run(KEEPS, REWRITES, "block = None", "1", settings=settings)
@@ -150,6 +151,7 @@ def test_a_cell_that_waits_is_blocked_and_others_are_not(bench, trickle: int) ->
     assert blocked == {0}
 
 
+@pytest.mark.long
 def test_a_cell_on_a_connection_that_hangs_is_ended_by_its_blocked_timeout(bench) -> None:
     hangs = "import socket\na, b = socket.socketpair()\nprint('so far', flush=True)\na.recv(1)"
     settings = JobSettings(blocked_timeout_seconds=2)
@@ -163,6 +165,7 @@ def test_a_cell_on_a_connection_that_hangs_is_ended_by_its_blocked_timeout(bench
     assert [checkpoint.cell for checkpoint in detail.checkpoints] == [0]
 
 
+@pytest.mark.long
 def test_a_cell_of_a_killed_kernel_keeps_what_was_seen_of_it(bench) -> None:
     dies = f"{BURNS}\n{KEEPS}\ntime.sleep(2)\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     detail = bench.run(dies)

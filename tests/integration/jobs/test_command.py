@@ -230,6 +230,7 @@ def test_ctrl_c_cancels_the_run_and_records_it(respawn) -> None:
     assert respawn("runs")[1][0]["state"] == "cancelled"
 
 
+@pytest.mark.long
 def test_a_killed_run_is_lost_and_goes_on_from_its_last_finished_cell(
     respawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,7 @@ def test_a_runner_takes_the_next_attempt_and_knows_nothing_of_the_one_before(led
     assert ada.outputs(second, 0)[0]["text"].split()[1:] == ["False", "False"]
 
 
+@pytest.mark.long
 def test_later_kernels_come_from_a_zygote_and_keep_their_state(ledger, ada, executor) -> None:
     shows = "import os\nprint(open('/proc/self/cmdline').read().split(chr(0))[2])"
     cells = (shows, "import random\nrandom.seed(7)\nx = [random.random()]", "1 / 0")
@@ -146,6 +147,7 @@ def test_later_kernels_come_from_a_zygote_and_keep_their_state(ledger, ada, exec
     assert kept[0] == kept[1]
 
 
+@pytest.mark.long
 def test_whoever_waits_for_a_place_is_told_when_one_is_free(ledger, ada, tmp_path: Path) -> None:
     freed = threading.Event()
     with served(ledger, tmp_path / "data") as url:
@@ -158,6 +160,7 @@ def test_whoever_waits_for_a_place_is_told_when_one_is_free(ledger, ada, tmp_pat
             executor.close()
 
 
+@pytest.mark.long
 def test_an_attempt_has_its_runner_although_none_can_be_made_ready_for_the_next(
     ledger, ada, executor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -178,6 +181,7 @@ def test_an_attempt_has_its_runner_although_none_can_be_made_ready_for_the_next(
     assert ada.show(run).run.state is RunState.SUCCEEDED
 
 
+@pytest.mark.long
 def test_a_runner_that_is_cancelled_is_killed_even_when_it_was_stopped(ledger, ada, executor) -> None:
     _, attempt = submit(ledger, ada, executor, "import time; time.sleep(100)")
     wait_for(lambda: [p for p in runners() if p.children()], 60, "the kernel")

@@ -59,6 +59,7 @@ def test_it_shares_what_its_cell_left_as_it_was(
     assert bench.printed(resumed.run.id, 2) == f"{printed}\n"
 
 
+@pytest.mark.long
 def test_names_are_in_the_order_in_which_the_notebook_made_them(bench) -> None:
     first = "RATE = 0.1; COLS = ['a']\nMADE = (one for one in COLS); NAME = 'x'"
     second = "import gzip\nOPTS = {'n': 1}; LIMIT = 5"
@@ -69,6 +70,7 @@ def test_names_are_in_the_order_in_which_the_notebook_made_them(bench) -> None:
     assert bench.printed(resumed.run.id, 2) == "['RATE', 'COLS', 'MADE', 'NAME', 'OPTS', 'LIMIT', 'LATE']\n"
 
 
+@pytest.mark.long
 def test_names_that_an_edit_adds_or_moves_are_where_a_run_from_the_top_has_them(bench) -> None:
     cells = ["ONE = 1", "TWO = 2; MOVES = 0", "THREE = 3", "FOUR = TWO", "FIVE = 5; MOVES = 5; ONE = 1"]
     looks = "LATE = 1\nprint([name for name in globals() if name.isupper()])"

@@ -53,6 +53,7 @@ def test_a_resume_that_fails_again_can_be_resumed_again(bench) -> None:
     assert bench.printed(fixed.run.id, 2) == "6\n"
 
 
+@pytest.mark.long
 def test_cells_tagged_always_run_again_but_keep_what_they_put_out(bench) -> None:
     make = "import threading\nlock = threading.Lock()\nopen('made', 'a').write('x')\nprint('made')"
     tags = {0: ["respawn:always"]}
@@ -71,6 +72,7 @@ def test_a_second_resume_of_the_same_run_is_refused(bench) -> None:
         bench.resume(failed.run.id, notebook("x = 1", "x"))
 
 
+@pytest.mark.long
 def test_execution_counts_go_on_where_they_stopped(bench) -> None:
     failed = bench.run("x = 1", "y = 2", "1/0")
     resumed = bench.resume(failed.run.id, notebook("x = 1", "y = 2", "z = 3"))
@@ -267,6 +269,7 @@ def test_a_run_with_a_cell_that_showed_an_error_goes_on_from_before_that_cell(be
     assert bench.printed(resumed.run.id, 3) == "[1, 20, 3]\n"
 
 
+@pytest.mark.long
 def test_features_of_future_and_the_stack_of_directories_hold_after_a_resume(bench) -> None:
     (bench.directory / "sub").mkdir()
     above = ("from __future__ import annotations", "%pushd sub")

@@ -168,6 +168,7 @@ def test_an_endless_printer_is_cut_in_the_record_and_in_the_notebook(bench) -> N
     assert bench.printed(detail.run.id, 1) == "on\n"
 
 
+@pytest.mark.long
 def test_a_huge_error_is_cut_in_the_record_and_whole_in_the_notebook(bench) -> None:
     detail = bench.run("raise ValueError('x' * 1_000_000)")
     error = detail.run.error
@@ -177,6 +178,7 @@ def test_a_huge_error_is_cut_in_the_record_and_whole_in_the_notebook(bench) -> N
     assert "x" * 1_000_000 in bench.service.notebook(detail.run.id)
 
 
+@pytest.mark.long
 def test_the_spool_holds_no_more_than_the_last_checkpoint(bench) -> None:
     agent = "from respawn_kernels.agent import requests as agent"
     begin = f"import numpy as np\n{agent}\nkept = np.random.rand(100_000)"

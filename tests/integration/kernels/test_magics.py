@@ -66,6 +66,7 @@ def test_cells_that_run_again_change_nothing_that_was_restored(tmp_path: Path) -
         assert kernel.value("(answer, next(stream), mine, 'other' in globals())") == (42, 42, 7, False)
 
 
+@pytest.mark.long
 def test_what_such_cells_make_shares_what_they_left_as_it_was(tmp_path: Path) -> None:
     kept, changed = "kept = (n for n in rows)", "lost = (n for n in other); other.append(9)"
     state = f"class Row:\n    pass\nrows, other = [Row()], [1]\n{kept}\n{changed}"
@@ -150,6 +151,7 @@ def test_person_at_a_front_end_is_asked(tmp_path: Path, answer: str, loaded: boo
         assert kernel.value(held) == (RUN if loaded else None)
 
 
+@pytest.mark.long
 def test_consent_is_the_accounts_that_gave_it(tmp_path: Path) -> None:
     of_others(tmp_path)
     path = run_directory(RUN) / "restore.json"

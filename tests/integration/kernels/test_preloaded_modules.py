@@ -44,6 +44,7 @@ def preloading(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     monkeypatch.setattr("respawn_environments.provisioner.preloaded", lambda _: list(names))
 
 
+@pytest.mark.long
 def test_imports_of_a_preloaded_module_show_what_they_show_otherwise(
     warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +86,7 @@ print(before, np.random.random(3).tolist(), float((ones @ ones)[0, 0]), table.gr
 """
 
 
+@pytest.mark.long
 def test_preloaded_libraries_compute_and_draw_in_each_fork(
     warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

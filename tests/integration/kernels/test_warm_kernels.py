@@ -185,6 +185,7 @@ def test_a_kernel_is_interrupted_killed_and_its_end_is_known(warm: WarmKernels, 
     assert killed == "its process was ended by SIGKILL, as when memory runs out"
 
 
+@pytest.mark.long
 def test_what_is_odd_ends_in_a_plain_start(
     warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

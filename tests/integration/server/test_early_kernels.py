@@ -38,6 +38,7 @@ def show_page(server: Server, run: str, headers: dict[str, str]) -> None:
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.long
 def test_kernel_boots_while_the_page_loads_and_the_notebook_takes_it(hub: RunningHub, server: Server) -> None:
     run = fail(hub, "boots-early", SOURCES)
     before = kernels(server)

@@ -21,6 +21,7 @@ def _filesystem() -> Any:
     return fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
 
 
+@pytest.mark.long
 def test_objects_are_seen_at_once_and_marked_by_what_was_written(bucket: str) -> None:
     store = _filesystem()
     inbox = Inbox(f"s3://{bucket}/drop")
@@ -37,6 +38,7 @@ def test_objects_are_seen_at_once_and_marked_by_what_was_written(bucket: str) ->
     assert second.mark != first.mark
 
 
+@pytest.mark.long
 def test_a_bucket_that_is_not_there_is_told_without_credentials(bucket: str) -> None:
     with pytest.raises(Unavailable, match="does not answer") as caught:
         Inbox("s3://key:hidden@no-such-bucket-here/drop").list_objects("user/ada", "in")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,6 +128,7 @@ def test_a_file_that_has_a_cell_which_a_fix_removed_lacks_the_fix():
     assert [cell.index for cell in found] == [1]
 
 
+@pytest.mark.long
 def test_large_cells_cost_no_more_than_they_have_lines():
     began = time.monotonic()
     many = "\n".join("ab"[index % 2] for index in range(200_000))

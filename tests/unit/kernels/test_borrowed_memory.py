@@ -10,6 +10,7 @@ import pytest
 
 from respawn_kernels.checkpoint.manifest import Manifest
 from support.checkpoints import Notebook, bring_back, in_a_child, main_module, run
+from support.lengths import quick
 
 IMPORTS = """
 import array, ctypes
@@ -89,7 +90,7 @@ def back(directory: Path, cell: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("size", [16, 20_000])
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", quick({0}, ORDERS, "long"))
 def test_what_shares_memory_shares_it_again(tmp_path: Path, order: str, size: int) -> None:
     kinds = list(enumerate(KINDS.values()))
     made = [named(i, ORDERS[order].format(owner=kind[0], shares=kind[1])) for i, kind in kinds]

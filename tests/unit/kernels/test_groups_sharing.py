@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from respawn_kernels.checkpoint.manifest import Manifest
+from support.lengths import quick
 from support.namespaces import capture, notebook, restore, round_trip
 
 
@@ -79,16 +80,20 @@ def test_function_in_its_own_closure_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "view",
-    [
-        "a[10:20]",
-        "a[::-3]",
-        "a.reshape(100, -1).T",
-        "a.view('i4')[1::2]",
-        "a[None, 5:9]",
-        "a[:0]",
-        "a[7]",
-        "np.lib.stride_tricks.as_strided(a, (4,), (16,))",
-    ],
+    quick(
+        {0, 2, 4},
+        [
+            "a[10:20]",
+            "a[::-3]",
+            "a.reshape(100, -1).T",
+            "a.view('i4')[1::2]",
+            "a[None, 5:9]",
+            "a[:0]",
+            "a[7]",
+            "np.lib.stride_tricks.as_strided(a, (4,), (16,))",
+        ],
+        "long",
+    ),
 )
 def test_view_lies_in_its_base_again(tmp_path: Path, view: str) -> None:
     namespace = notebook(f"import numpy as np; a = np.arange(60_000.); v = {view}")
@@ -102,7 +107,7 @@ def test_view_lies_in_its_base_again(tmp_path: Path, view: str) -> None:
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("kind", ["f8", "M8[s]", "S3", "?", "object", "i4,f8"])
+@pytest.mark.parametrize("kind", quick({0, 4, 5}, ["f8", "M8[s]", "S3", "?", "object", "i4,f8"], "long"))
 def test_two_views_of_a_base_without_a_name_share_it(tmp_path: Path, kind: str, order: str) -> None:
     code = (
         f"import numpy as np; b = np.zeros((30, 40), '{kind}', order='{order}'); x, y = b[:5], b[3:]; del b"
@@ -274,13 +279,17 @@ def test_held_memory_that_other_processes_change_is_refused_in_a_forked_child(
 )
 @pytest.mark.parametrize(
     "holds",
-    [
-        "other = vars(space)",
-        "other = [vars(space)]",
-        "other = collections.ChainMap({'b': 1}, vars(space)).maps[1:]",
-        "other = types.SimpleNamespace(inside=vars(space))",
-        "other, space = vars(space), [space]",
-    ],
+    quick(
+        {0, 4},
+        [
+            "other = vars(space)",
+            "other = [vars(space)]",
+            "other = collections.ChainMap({'b': 1}, vars(space)).maps[1:]",
+            "other = types.SimpleNamespace(inside=vars(space))",
+            "other, space = vars(space), [space]",
+        ],
+        "long",
+    ),
 )
 def test_attributes_of_a_library_object_are_those_that_others_hold(
     makes: str, holds: str, entries: str, tmp_path: Path

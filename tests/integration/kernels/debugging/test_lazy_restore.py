@@ -73,6 +73,7 @@ def test_new_results_come_after_the_last_ones_and_spare_names_of_the_notebook(
         assert other.run(told).strip() == last
 
 
+@pytest.mark.long
 def test_names_are_seen_by_what_looks_at_the_namespace(kernel: Kernel) -> None:
     restored(kernel)
     assert kernel.value("'big' in globals()") is True
@@ -80,6 +81,7 @@ def test_names_are_seen_by_what_looks_at_the_namespace(kernel: Kernel) -> None:
     assert kernel.value("__builtins__ is __import__('builtins')") is True
 
 
+@pytest.mark.long
 def test_own_values_stay_and_deleted_ones_stay_away(kernel: Kernel) -> None:
     restored(kernel)
     kernel.run("limit = 'mine'\ndel column")
@@ -150,6 +152,7 @@ def test_variable_whose_data_are_still_coming_waits_with_a_progress_bar(
     assert "Loaded big: " in shown
 
 
+@pytest.mark.long
 def test_waiting_for_data_can_be_interrupted(kernel: Kernel, fetched: Path) -> None:
     blob_of(fetched, "big").unlink()
     with downloading(fetched):
@@ -161,6 +164,7 @@ def test_waiting_for_data_can_be_interrupted(kernel: Kernel, fetched: Path) -> N
         assert kernel.value("prices.shape") == (2, 2)
 
 
+@pytest.mark.long
 def test_download_that_is_dead_is_told_with_the_fix(kernel: Kernel, fetched: Path) -> None:
     blob_of(fetched, "big").unlink()
     DownloadState(5, 10).write(fetched)
@@ -193,6 +197,7 @@ def output_of(kernel: Kernel, message: str) -> str:
         found.append(content.get("text") or content.get("data", {}).get("text/plain", ""))
 
 
+@pytest.mark.long
 def test_always_cell_gives_back_what_could_not_be_stored_and_changes_nothing_else(
     kernel: Kernel, fetched: Path
 ) -> None:
@@ -204,6 +209,7 @@ def test_always_cell_gives_back_what_could_not_be_stored_and_changes_nothing_els
     assert kernel.value("(next(stream), limit, 'own' in dir(), float(big[0]))") == (2.0, 2.0, False, 0.0)
 
 
+@pytest.mark.long
 def test_restoring_twice_gives_the_run_s_state_again(kernel: Kernel) -> None:
     restored(kernel)
     kernel.run("big[:] = 0; limit = 7\ndef made_meanwhile(): return limit")
@@ -228,6 +234,7 @@ def test_saved_state_is_come_back_to_in_another_kernel(kernel: Kernel, tmp_path:
         assert "NotRestored" in errors(other, "stream.close()")
 
 
+@pytest.mark.long
 def test_saved_state_shares_room_with_the_run_s(kernel: Kernel, fetched: Path) -> None:
     restored(kernel)
     kernel.run("big[0] = 1\n%respawn checkpoint")
@@ -271,6 +278,7 @@ def test_wrong_calls_say_what_to_do(kernel: Kernel, code: str, words: str) -> No
     assert words in told(kernel, code)
 
 
+@pytest.mark.long
 def test_checkpoint_in_a_resumed_run_goes_on_listing_what_was_lost(tmp_path: Path, spool: Path) -> None:
     again = tmp_path / "spool"
     with running_kernel(tmp_path) as kernel:
@@ -291,6 +299,7 @@ def test_checkpoint_in_a_resumed_run_goes_on_listing_what_was_lost(tmp_path: Pat
     assert lost == {3: [("stream", "generator", "cannot pickle 'generator' object", 2)], 4: []}
 
 
+@pytest.mark.long
 def test_checkpoint_of_a_run_that_restores_another_holds_all_of_it(
     tmp_path: Path, kernel: Kernel, fetched: Path
 ) -> None:
