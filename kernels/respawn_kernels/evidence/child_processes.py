@@ -14,6 +14,7 @@ from typing import Any
 
 from respawn_kernels.cell_code.shell_commands import Commands, commands_of
 from respawn_kernels.evidence.audit_hook import Handler, current_frame
+from respawn_kernels.normal_path import normal_path
 
 _ARGUMENTS = {
     "subprocess.Popen": (1, 2),
@@ -85,7 +86,7 @@ class Processes:
 
 
 def _absolute(words: set[str], here: str) -> set[str]:
-    return {posixpath.normpath(posixpath.join(here, posixpath.expanduser(word))) for word in words}
+    return {normal_path(posixpath.join(here, posixpath.expanduser(word))) for word in words}
 
 
 def _argument(arguments: tuple[Any, ...], place: int | None) -> Any:

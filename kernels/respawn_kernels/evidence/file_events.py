@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from respawn_kernels.evidence.audit_hook import Handler, current_frame
+from respawn_kernels.normal_path import normal_path
 from respawn_kernels.originals import is_directory
 
 MAX_PATHS = 2_000
@@ -185,7 +186,7 @@ def _no_directories(paths: dict[str, None]) -> set[str]:
 
 def _absolute(paths: dict[str, None]) -> set[str]:
     here = _quietly(os.getcwd)
-    return {os.path.normpath(path if path.startswith("/") else f"{here}/{path}") for path in list(paths)}
+    return {normal_path(path if path.startswith("/") else f"{here}/{path}") for path in list(paths)}
 
 
 def _as_text(path: Any) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from respawn_kernels.normal_path import normal_path
 from respawn_kernels.originals import getpid
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/usr/lib", "/usr/share", "/lib", "/lib64", "/etc/ssl", "/etc/localtime")
@@ -33,7 +34,7 @@ class Paths:
         self._run = run
         self._temporary = f"{tempfile.gettempdir()}/"
         self._foreign = {
-            posixpath.normpath(path) for path in (*_interpreter(), *_caches(), *_SYSTEM, *_PROGRAMS, *own)
+            normal_path(path) for path in (*_interpreter(), *_caches(), *_SYSTEM, *_PROGRAMS, *own)
         }
         self._foreign.discard("/")
         self.kept = lru_cache(maxsize=4096)(self._kept)
@@ -56,7 +57,7 @@ class Paths:
     def is_written(self, path: str) -> bool:
         """Return whether a write of a path counts: compiling a module changes nothing of it."""
         prefix = sys.pycache_prefix
-        return "/__pycache__" not in path and not (prefix and path.startswith(posixpath.normpath(prefix)))
+        return "/__pycache__" not in path and not (prefix and path.startswith(normal_path(prefix)))
 
     def _kept(self, path: str) -> str | None:
         """Return the path to keep: that of the source for a compiled file; None to keep none."""
@@ -65,11 +66,12 @@ class Paths:
             path = f"{path[: compiled.start()]}/{compiled.group(1)}.py"
         elif "/__pycache__" in path:
             return None
-        parent = path
-        while parent not in self._foreign:
-            if parent == self._run or len(parent) <= 1:
+        place = path
+        while place not in self._foreign:
+            above = posixpath.dirname(place)
+            if place in (self._run, above):  # the last of them is its own parent
                 return path
-            parent = posixpath.dirname(parent)
+            place = above
         return None
 
 

@@ -23,6 +23,7 @@ from respawn_jobs.model.hidden_state import (
     file_state,
 )
 from respawn_kernels.evidence import CellEvidence
+from respawn_kernels.normal_path import normal_path
 
 
 def observed(
@@ -69,10 +70,10 @@ def observed(
 
 def file_of(path: str, directory: str | None) -> str:
     """Return the name of a file; paths in the notebook's directory are relative to it, as in its cells."""
-    path = posixpath.normpath(path)
+    path = normal_path(path)
     if directory is None:
         return file_state(path)
-    home = posixpath.normpath(directory)
+    home = normal_path(directory)
     if home == path or home.startswith(path.rstrip("/") + "/"):
         return file_state(".")
     return file_state(posixpath.relpath(path, home) if path.startswith(home + "/") else path)

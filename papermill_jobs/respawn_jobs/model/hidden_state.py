@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
+from respawn_kernels.normal_path import normal_path
 from respawn_kernels.session_state import CATALOGUE
 
 MARK = "#"
@@ -66,7 +67,7 @@ def states_of_libraries(uses: Iterable[str]) -> set[str]:
 
 def file_state(path: str) -> str:
     """Return the name of a file or directory."""
-    return FILE + posixpath.normpath(path)
+    return FILE + normal_path(path)
 
 
 def is_file(name: str) -> bool:

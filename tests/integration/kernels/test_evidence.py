@@ -236,6 +236,13 @@ def test_files_state_and_what_goes_on_are_recorded(here: Recorded) -> None:
     assert not here.run("k.cancel(); await asyncio.sleep(0)").background_work
 
 
+def test_a_cell_that_works_at_the_root_of_all_directories_ends_and_its_files_are_seen(here: Recorded) -> None:
+    seen = here.run(f"import os\nos.chdir('/')\nopen({str(here.directory / 'a.txt')[1:]!r}, 'w').close()")
+    assert str(here.directory / "a.txt") in seen.written
+    seen = here.run(f"open('/{here.directory}/b.txt', 'w').close()")
+    assert str(here.directory / "b.txt") in seen.written
+
+
 def test_forked_processes_of_the_notebook_write_no_records(here: Recorded) -> None:
     here.run(
         "import multiprocessing as mp\nctx = mp.get_context('fork')\n"

@@ -20,6 +20,7 @@ from respawn_jobs.model.hidden_state import FILE, FILES, file_state
 from respawn_jobs.resume.files.file_history import Fate
 from respawn_jobs.resume.invalidation.reruns import Namer, Step, makes_anew
 from respawn_kernels.cell_code.shell_commands import commands_of
+from respawn_kernels.normal_path import normal_path
 
 _LISTS = frozenset(
     [
@@ -225,11 +226,11 @@ class _Looks:
 
 
 def _named(path: str, words: Iterable[str]) -> bool:
-    return any(posixpath.normpath(posixpath.expanduser(word)) == path for word in words)
+    return any(normal_path(posixpath.expanduser(word)) == path for word in words)
 
 
 def _listed(path: str, words: Iterable[str]) -> bool:
-    places = [posixpath.normpath(posixpath.expanduser(word)) for word in words]
+    places = [normal_path(posixpath.expanduser(word)) for word in words]
     directory = posixpath.dirname(path) or "."
     return any(
         fnmatchcase(path, place)

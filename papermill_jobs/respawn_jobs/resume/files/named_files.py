@@ -21,6 +21,7 @@ from pathlib import Path
 from respawn_jobs.model.runs import CellRecord
 from respawn_kernels.cell_code.syntax import tree_of
 from respawn_kernels.counting import how_many
+from respawn_kernels.normal_path import normal_path
 
 Newer = Callable[[str, float], list[str]]
 """Returns the files that a path, or a pattern, stands for and that were written since a moment (seconds)."""
@@ -89,7 +90,7 @@ class NamedFiles:
         directory, newer, end = self._directory, self._newer, self._end
         if directory is None or newer is None or end is None:
             return []
-        places = {os.path.normpath(Path(directory, text)) for text in _texts(source)}
+        places = {normal_path(str(Path(directory, text))) for text in _texts(source)}
         places |= set(record.evidence.opened) if record.evidence is not None else set()
         places -= {*known, *_EVERYBODYS, *map(str, Path(directory).parents)}
         if directory in places:  # all that lies below would be too much

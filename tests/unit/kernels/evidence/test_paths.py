@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from respawn_kernels.evidence.paths import Paths, places
+from respawn_kernels.normal_path import normal_path
 
 
 @pytest.fixture
@@ -27,6 +28,20 @@ def test_files_of_the_interpreter_the_system_and_ours_are_not(paths: Paths, tmp_
 def test_files_of_the_run_and_elsewhere_are(paths: Paths, tmp_path: Path) -> None:
     for path in (str(tmp_path / "work" / "in.csv"), "/data/in.csv", "/srv/lib/module.py"):
         assert paths.kept(path) == path
+
+
+@pytest.mark.parametrize(
+    "path", ["//", "//data/in.csv", "//data//in.csv", "/", "", ".", "..", "in.csv", "///"]
+)
+def test_every_path_is_decided_on(paths: Paths, path: str) -> None:
+    assert paths.kept(path) == path
+
+
+@pytest.mark.parametrize(
+    "spelled", ["//data/in.csv", "///data/in.csv", "//data/./x/../in.csv", "/data//in.csv"]
+)
+def test_two_slashes_at_the_beginning_are_one(spelled: str) -> None:
+    assert normal_path(spelled) == "/data/in.csv"
 
 
 def test_run_below_the_interpreter_is_kept_all_the_same() -> None:
