@@ -35,7 +35,8 @@ def ready(warm: WarmKernels) -> None:
 
 def with_path(directory: Path) -> dict[str, str]:
     """Return this process's variables, with a directory before all others from which Python imports."""
-    return {**os.environ, "PYTHONPATH": f"{directory}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    places = [str(directory), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
 
 
 def of_zygote(kernel: KernelProcess) -> bool:

@@ -120,8 +120,11 @@ class Place:
             raise Stuck(f"respawn {arguments[0]} printed no document: {done.stderr[-800:]}") from None
 
     def _environment(self) -> dict[str, str]:
-        kept = ("PATH", "HOME", "LANG", "LC_ALL", "USER", "TMPDIR", "PYTHONPATH")
+        kept = ("PATH", "HOME", "LANG", "LC_ALL", "USER", "TMPDIR")
         environment = {name: os.environ[name] for name in kept if name in os.environ}
+        if "PYTHONPATH" in os.environ:  # absolute, for each command works in a directory of its own
+            places = os.environ["PYTHONPATH"].split(os.pathsep)
+            environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, places))
         environment["PATH"] = f"{INTERPRETERS[self.python]}:{environment['PATH']}"
         # Two workers share the machine; a pool of threads in every library would only get in their way.
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}

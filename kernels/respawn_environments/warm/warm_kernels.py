@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from respawn_environments.kernel_variables import relative_place
 from respawn_environments.kernelspec_contents import launcher_at, ours
 from respawn_environments.warm.adoption import adopting
 from respawn_environments.warm.orders import Order
@@ -249,6 +250,8 @@ class WarmKernels:
         at = launcher_at(command)
         if at is None:
             raise NeverWarm("it is not started as ipykernel is")
+        if (name := relative_place(environment)) is not None:  # a zygote works in another directory
+            raise NeverWarm(f"{name} has a path that is relative to the directory of the kernel")
         variables = {name: value for name, value in environment.items() if name not in _OF_ONE_KERNEL}
         want = _Want(tuple(command[:at]), tuple(sorted(variables.items())), tuple(preload), kernel)
         with self._lock:

@@ -134,11 +134,12 @@ def zygotes_of(server: int, *kernels: int) -> list[int]:
 
 
 def test_a_persons_server_has_its_second_kernel_from_a_zygote(tmp_path: Path) -> None:
+    places = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     environment = {
         **SECRETS,
         "JUPYTERHUB_USER": "ada",
         "JUPYTER_PATH": str(kernelspec(tmp_path / "jupyter", KERNEL)),
-        "PYTHONPATH": f"{entry_point(tmp_path / 'plugin')}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "PYTHONPATH": os.pathsep.join([str(entry_point(tmp_path / "plugin")), *places]),
     }
     with running_jupyter(tmp_path / "server", environment) as server, server.client() as http:
         first = look(server, started(http))

@@ -8,8 +8,9 @@ import string
 import pytest
 from jupyter_client.kernelspec import KernelSpec
 
-from respawn_environments.kernel_variables import kernel_environment
-from respawn_environments.warm.warm_kernels import SETTING, max_zygotes
+from respawn_environments.kernel_variables import kernel_environment, relative_place
+from respawn_environments.warm.warm_kernels import SETTING, WarmKernels, max_zygotes
+from respawn_environments.warm.zygote_process import NeverWarm, NotWarm
 from respawn_jobs.host.process_environment import runner_environment
 from respawn_jobs.runner.kernel.kernel_process import seeded
 from respawn_kernels.hash_seed import UNLOCKED, seed_for
@@ -126,3 +127,32 @@ def test_a_kernels_hash_seed_is_the_states_then_the_specs_then_the_persons_then_
     assert seed_of(spec(PYTHONHASHSEED="6"), "7", PYTHONHASHSEED="5") == "7"
     assert seed_of(spec(), "random", PYTHONHASHSEED="") == UNLOCKED
     assert seed_of(spec(), PYTHONHASHSEED="random") == "random"
+
+
+@pytest.mark.parametrize(
+    ("value", "relative"),
+    [
+        ("/a", False),
+        ("/a:/b", False),
+        ("", False),
+        ("a", True),
+        ("/a:", True),
+        ("/a::/b", True),
+        ("/a:.", True),
+    ],
+)
+@pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONUSERBASE"])
+def test_a_place_that_is_relative_to_the_kernels_directory_is_found(
+    name: str, value: str, relative: bool
+) -> None:
+    assert relative_place({"HOME": "x", name: value}) == (name if relative else None)
+
+
+def test_no_kernel_comes_from_a_zygote_that_would_look_for_modules_elsewhere() -> None:
+    warm = WarmKernels()
+    warm._enabled = True  # `enable` is for the life of a process
+    command = ["/usr/bin/python3", "-m", "ipykernel_launcher", "-f", "x.json"]
+    with pytest.raises(NeverWarm, match="PYTHONPATH has a path that is relative to the directory"):
+        warm.check(command, {"PYTHONPATH": "/site:"}, [])
+    with pytest.raises(NotWarm, match="no kernel like it"):
+        warm.check(command, {"PYTHONPATH": "/site"}, [])
