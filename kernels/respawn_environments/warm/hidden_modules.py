@@ -13,8 +13,8 @@ import builtins
 import importlib
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, cast
@@ -35,6 +35,8 @@ class HiddenModules:
         """Submodules that were an attribute of their package."""
         self._filters: dict[str, list[Any]] = {}
         """Which filters of warnings each module has added, the last one first."""
+        self.around: Callable[[str], AbstractContextManager[Any]] = nullcontext
+        """What surrounds the import of a hidden module, by its name."""
 
     @property
     def modules(self) -> Mapping[str, ModuleType]:
@@ -179,7 +181,8 @@ class _Revealing:
         """Show the module with its imports."""
         assert self._spec is not None  # noqa: S101  set as the module was created
         module.__spec__ = self._spec
-        self._hidden.reveal(self._spec.name)
+        with self._hidden.around(self._spec.name):
+            self._hidden.reveal(self._spec.name)
 
 
 def _found_otherwise(first: HiddenModules, name: str, path: Sequence[str] | None) -> ModuleSpec | None:

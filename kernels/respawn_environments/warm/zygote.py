@@ -291,7 +291,7 @@ def _prepare_sessions(hidden: HiddenModules) -> None:
     """Have the agent note here what it would else note in each kernel; an older one cannot."""
     prepare = getattr(sys.modules.get("respawn_kernels.agent"), "prepare", None)
     if prepare is not None:
-        prepare(hidden.modules)
+        hidden.around = prepare(hidden.modules) or hidden.around
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:

@@ -6,7 +6,8 @@ which notes it in the cell's record; the run continues.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -52,15 +53,19 @@ _lost: list[UnstoredVariable] = []
 """What the restored checkpoint could not give back: later checkpoints list it, too."""
 
 
-def prepare(hidden: Mapping[str, ModuleType]) -> None:
+def prepare(hidden: Mapping[str, ModuleType]) -> Callable[[str], AbstractContextManager[None]]:
     """Find and note, in a process that forks kernels, what each would find at its start; none of it shows.
 
     Args:
         hidden: modules that are imported and do not show until a notebook imports them, by name.
+
+    Returns:
+        What must surround the import of such a module, by its name.
     """
     find_handlers()
-    session_state.prepare(hidden)
+    around = session_state.prepare(hidden)
     _engine.import_parts()
+    return around
 
 
 @unheard()

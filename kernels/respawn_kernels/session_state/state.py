@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from types import ModuleType
 from typing import Any
 
@@ -82,15 +82,19 @@ _restored: dict[str, Any] = {}
 """What was set in this session last, of parts that can take it back (`withdraw`), by the probe's name."""
 
 
-def prepare(hidden: Mapping[str, ModuleType]) -> None:
+def prepare(hidden: Mapping[str, ModuleType]) -> Callable[[str], AbstractContextManager[None]]:
     """Note, in a process that forks kernels, what each would note at its beginning.
 
     Args:
         hidden: modules that are imported and do not show until a notebook imports them, by name.
+
+    Returns:
+        What must surround the import of such a module, by its name.
     """
     registry.announced()
     baseline.look()
     baseline.look_at(hidden)
+    return baseline.revealing
 
 
 def watch() -> None:

@@ -14,6 +14,7 @@ import pytest
 from respawn_environments.warm.warm_kernels import WarmKernels
 from respawn_environments.warm.zygote_process import NotWarm, ZygoteProcess
 from respawn_jobs.runner.kernel.kernel_process import KernelProcess
+from respawn_kernels.evidence import CellEvidence
 from support.waiting import wait_for
 from support.warm import of_zygote, printed, ready, using, warm, with_path
 
@@ -187,4 +188,30 @@ def test_what_a_cell_sets_in_a_library_that_it_imports_counts_in_a_warm_kernel_t
     assert (plain[1], forked[1]) == (False, True)
     assert "pandas.DataFrame.total" in plain[0][0]
     assert "pandas.io.common.converted" in plain[0][0]
+    assert forked[0] == plain[0]
+
+
+def test_an_import_of_a_preloaded_module_is_no_change_of_the_session_either(
+    warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a cell that imports a library would count as one that sets its options."""
+    preloading(monkeypatch, "numpy", "pandas")
+    spool = tmp_path / "spool"
+
+    async def changed(kernel: KernelProcess) -> tuple[list[list[str]], bool]:
+        agent = "__import__('respawn_kernels.agent', fromlist=['agent'])"
+        await printed(kernel, f"{agent}.start({str(spool)!r})")
+        found = []
+        for cell in ("import pandas as pd", "import numpy.random", "pd.set_option('display.width', 70)"):
+            await printed(kernel, cell)
+            (record,) = (spool / "evidence").iterdir()
+            found.append(sorted(CellEvidence.from_json(record.read_bytes()).changed))
+            record.unlink()
+        return found, of_zygote(kernel)
+
+    plain = asyncio.run(using(tmp_path, changed))
+    ready(warm)
+    forked = asyncio.run(using(tmp_path, changed))
+    assert (plain[1], forked[1]) == (False, True)
+    assert plain[0][2] == ["#pandas"]
     assert forked[0] == plain[0]

@@ -15,6 +15,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Container, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -206,6 +207,22 @@ class Baseline:
         modules = [kept for package, kept in self.kept.items() if packages is None or package in packages]
         return chain.from_iterable(some for kept in modules for some in list(kept.values()))
 
+    @contextmanager
+    def revealing(self, name: str) -> Iterator[None]:
+        """Tell the listeners of the import of a hidden module, which executes nothing and notes nothing anew.
+
+        Args:
+            name: of the module.
+        """
+        if not self._watching:
+            yield
+            return
+        self._began()
+        try:
+            yield
+        finally:
+            self._over(name, whole=True)
+
     def _began(self) -> None:
         if threading.current_thread() is threading.main_thread():
             self._depth += 1
@@ -217,13 +234,16 @@ class Baseline:
     def _ended(self, module: ModuleType, before: Mapping[str, Any], *, whole: bool) -> None:
         if whole:
             self.note(module, before=before)
+        self._over(module.__name__, whole=whole)
+
+    def _over(self, name: str, *, whole: bool) -> None:
         if threading.current_thread() is threading.main_thread():
             self._depth -= 1
             if self._depth == 0:
                 self._keep_again()
             if self._depth == 0 and whole:
                 for listener in self.listeners:
-                    listener.import_ended(local=self.is_local(module.__name__))
+                    listener.import_ended(local=self.is_local(name))
 
     def _keep_again(self) -> None:
         """Note anew what an import put into containers of modules: another session gets it the same way."""
