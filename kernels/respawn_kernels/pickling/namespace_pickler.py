@@ -25,7 +25,7 @@ import struct
 import sys
 from collections.abc import Callable, Collection, Mapping
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 import cloudpickle
 from cloudpickle import cloudpickle as _internals
@@ -226,7 +226,7 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
         reduced = super().reducer_override(obj)
         if reduced is not NotImplemented and type(obj) is FunctionType:
             # Those of another type are Respawn's own, see `lazy_variables`; named tuples have none.
-            own: Any = obj.__builtins__  # type: ignore[attr-defined]
+            own: Any = cast("Any", obj).__builtins__
             if type(own) is dict and own and own is not _BUILTINS:
                 raise pickle.PicklingError("a function that has other builtins than the notebook")
             self.by_value.add(id(obj))

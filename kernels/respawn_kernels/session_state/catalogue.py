@@ -80,6 +80,7 @@ CATALOGUE: dict[str, StatePart] = {
     "#extensions": StatePart("extensions of IPython"),
     "#aliases": StatePart("aliases of IPython"),
     "#ipython": StatePart("functions that IPython calls"),
+    "#attributes": StatePart("attributes of the shell"),
     "#shell": StatePart("features of __future__ and the stack of %pushd", _through()),
     "#sources": StatePart("the text of cells", _through()),
     "#annotations": StatePart("annotations of variables"),

@@ -19,6 +19,7 @@ from respawn_kernels.session_state.patching import Helpers, Patches, Registries
 from respawn_kernels.session_state.probe.interface import Probe
 from respawn_kernels.session_state.probes.ipython.cell_sources import Sources
 from respawn_kernels.session_state.probes.ipython.last_error import LastError
+from respawn_kernels.session_state.probes.ipython.shell_attributes import ShellAttributes
 from respawn_kernels.session_state.probes.ipython.shell_data import (
     Annotations,
     Configuration,
@@ -93,6 +94,7 @@ def _made() -> tuple[Probe, ...]:
         Aliases(),
         ShellHooks(),
         KeptByShell(),
+        ShellAttributes(),
         Sources(),
         Patches(),
         Helpers(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+from collections import namedtuple
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -27,7 +29,9 @@ def made() -> dict[str, Any]:
 
 def test_names_of_functions_are_found_in_whatever_holds_them(made: dict[str, Any]) -> None:
     note, handler = made["note"], made["Handler"]()
-    for value in (note, [note], {"call": (note,)}, partial(note, 1), {note: None}):
+    option = namedtuple("option", "key, told")("digits", note)
+    library = types.SimpleNamespace(filters=[types.SimpleNamespace(keep=note)])
+    for value in (note, [note], {"call": (note,)}, partial(note, 1), {note: None}, option, library):
         assert "seen" in (named_by_callbacks([value]) or ())
     for value in (handler, handler.emit, made["Handler"], [{"handlers": [handler]}]):
         assert "lines" in (named_by_callbacks([value]) or ())

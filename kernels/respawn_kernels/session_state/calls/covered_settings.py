@@ -54,7 +54,7 @@ _FUNCTIONS: dict[str, frozenset[str]] = {
         ["set_event_loop_policy", "set_exception_handler", "set_event_loop", "set_task_factory"]
     ),
     "dask": frozenset(["set", "update", "refresh"]),
-    "pandas": frozenset(["set_option", "reset_option", "set_eng_float_format"]),
+    "pandas": frozenset(["set_option", "reset_option", "set_eng_float_format", "register_option"]),
     "seaborn": frozenset(
         [
             *("set", "set_theme", "set_style", "set_context", "set_palette"),

@@ -83,6 +83,8 @@ class LibrarySettings:
         """
         uses, names = self._uses.read(source)
         reached = [(use, one) for use in uses if (one := reach(use, namespace)) is not None]
+        for use, _ in reached:  # also where a probe sees all else: the library calls later what it was given
+            self._give(use.given, namespace)
         found = {one.title: (use, one) for use, one in reached if not is_covered(one.packages, one.title)}
         if not found:
             return set()
@@ -99,7 +101,6 @@ class LibrarySettings:
             visible = {part: marks[part] for part in marks if part not in passed_over}
             if use.kind == CALL and is_seen(one.packages, title, changed, named, visible):
                 continue
-            self._give(use.given, namespace)
             _, module, path = setting
             settings[dotted(module, path)] = setting
         self._settings |= settings

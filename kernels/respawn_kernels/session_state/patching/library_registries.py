@@ -36,7 +36,7 @@ _WHOLE = frozenset(
         "fsspec.implementations.memory.MemoryFileSystem.pseudo_dirs",
     ]
 )
-_ELSEWHERE = ("rcParams", "_global_config", "_registered_options", "_csv._dialects", "cache")
+_ELSEWHERE = ("rcParams", "_global_config", "_csv._dialects", "cache")
 """Containers that other probes restore, or that a library fills by itself."""
 
 _SET, _GONE, _ALL = "set", "gone", "all"

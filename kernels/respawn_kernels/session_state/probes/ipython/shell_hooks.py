@@ -30,6 +30,8 @@ _LISTS = {
     "input_transformers_post": "input transformer",
     "ast_transformers": "transformer of syntax trees",
 }
+_PUBLISHERS = ("display_pub", "displayhook")
+"""What sends outputs; ipykernel lets functions look at each message (`register_hook`), one list a thread."""
 _PRINTERS = ("type_printers", "singleton_printers", "deferred_printers")
 
 
@@ -100,6 +102,11 @@ class ShellHooks:
                 _remove(shell.events.callbacks[key[1]], one)
             elif key[0] == "transformer":
                 _remove(getattr(shell, key[1]), one)
+            elif key[0] == "hook":
+                chain = shell.hooks[key[1]].chain
+                chain[:] = [other for other in chain if not is_twin(_unbound(shell, other[1]), one)]
+            elif key[0] == "message hook":
+                _remove(_message_hooks(shell, key[1]), one)
             elif key[0] == "formatter" and key[1] in shell.display_formatter.formatters:
                 table = getattr(shell.display_formatter.formatters[key[1]], key[2])
                 if table.get(key[3]) is one:
@@ -125,7 +132,27 @@ def _values() -> Iterator[Any]:
         yield formatter
         for table in _PRINTERS:
             yield from getattr(formatter, table, {}).values()
+    for chain in _chains(shell).values():
+        yield from (_unbound(shell, one) for _, one in chain)
+    for name in _PUBLISHERS:
+        yield from _message_hooks(shell, name)
     yield shell.custom_exceptions
+
+
+def _chains(shell: Any) -> dict[str, list[tuple[int, Any]]]:
+    """Return the functions of each hook of the shell with their priorities (`set_hook`)."""
+    hooks = getattr(shell, "hooks", {})
+    return {name: chain for name in hooks if type(chain := getattr(hooks[name], "chain", None)) is list}
+
+
+def _unbound(shell: Any, function: Any) -> Any:
+    """Return the function that `set_hook` was given; it keeps a method of the shell."""
+    return function.__func__ if getattr(function, "__self__", None) is shell else function
+
+
+def _message_hooks(shell: Any, name: str) -> list[Any]:
+    hooks = getattr(getattr(shell, name, None), "_hooks", None)
+    return hooks if type(hooks) is list else []
 
 
 def _everything() -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -147,6 +174,13 @@ def _everything() -> Iterator[tuple[tuple[Any, ...], Any]]:
         for table in _PRINTERS:
             for cls, function in list(getattr(formatter, table, {}).items()):
                 yield ("formatter", kind, table, cls), function
+    for name, chain in _chains(shell).items():
+        for priority, function in chain:
+            one = _unbound(shell, function)
+            yield ("hook", name, priority, _mark(one)), one
+    for name in _PUBLISHERS:
+        for one in _message_hooks(shell, name):
+            yield ("message hook", name, _mark(one)), one
     if shell.custom_exceptions:
         yield ("handler", "exceptions"), (shell.custom_exceptions, _handler(shell.CustomTB))
 
@@ -201,6 +235,16 @@ def _give_display(shell: Any, key: tuple[Any, ...], formatter: Any) -> None:
     shell.display_formatter.formatters[key[1]] = formatter
 
 
+def _give_hook(shell: Any, key: tuple[Any, ...], function: Any) -> None:
+    if not any(_unbound(shell, one) is function for _, one in shell.hooks[key[1]].chain):
+        shell.set_hook(key[1], function, key[2])
+
+
+def _give_message_hook(shell: Any, key: tuple[Any, ...], hook: Any) -> None:
+    if hook not in _message_hooks(shell, key[1]):
+        getattr(shell, key[1]).register_hook(hook)
+
+
 def _give_handler(shell: Any, _key: tuple[Any, ...], value: Any) -> None:
     shell.set_custom_exc(*value)
 
@@ -211,6 +255,8 @@ _GIVE: dict[str, Any] = {
     "transformer": _give_transformer,
     "formatter": _give_formatter,
     "display": _give_display,
+    "hook": _give_hook,
+    "message hook": _give_message_hook,
     "handler": _give_handler,
 }
 

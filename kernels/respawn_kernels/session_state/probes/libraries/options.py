@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from respawn_kernels.session_state.patching.baseline import baseline
+
 
 class LibraryOptions:
     """A probe for a library whose options can be read and set.
@@ -68,17 +70,34 @@ def pandas() -> LibraryOptions:
 
 
 def _set_pandas(config: Any, options: dict[str, Any]) -> None:
+    own = _own_options(config)
     for key, value in options.items():
-        config.set_option(key, value)
+        if key not in own:
+            config.set_option(key, value)
+            continue
+        # `set_option` would call what the notebook wants to be told of changes.
+        *path, last = key.split(".")
+        place = config._global_config
+        for step in path:
+            place = place.setdefault(step, {})
+        place[last] = value
 
 
 def _pandas_changed(config: Any) -> dict[str, Any]:
+    own = _own_options(config)
     values = {
         key: (config.get_option(key), option.defval)
         for key, option in config._registered_options.items()
         if key not in config._deprecated_options
     }
-    return {key: value for key, (value, default) in values.items() if value != default}
+    return {key: value for key, (value, default) in values.items() if key in own or value != default}
+
+
+def _own_options(config: Any) -> set[str]:
+    """Return the options that pandas has not registered itself; `Registries` brings back what they are."""
+    known = (kept for kept in baseline.containers({"pandas"}) if kept.container is config._registered_options)
+    imported = next(known, None)
+    return set() if imported is None else {*config._registered_options} - {*imported.keys}
 
 
 def sklearn() -> LibraryOptions:

@@ -13,14 +13,19 @@ from collections.abc import Hashable
 from functools import cache
 from typing import Any
 
+from respawn_kernels.session_state.patching.value_origin import is_own
 from respawn_kernels.session_state.probe.interface import Parts
 
 _SEARCH = "search function "
 _HANDLER = "error handler "
+_FOUND = "found codec "
 
 
 class Codecs:
-    """Error handlers (`codecs.register_error`) and search functions (`codecs.register`)."""
+    """Error handlers (`codecs.register_error`), search functions (`codecs.register`), what those have found.
+
+    The interpreter asks a search function once for each name, whatever it would answer later.
+    """
 
     name = "#codecs"
     before_fork = False
@@ -30,11 +35,13 @@ class Codecs:
         self._searches = _registry(encodings.search_function, list)
         self._start = {name: id(handler) for name, handler in self._handlers.items()}
         self._known = set(map(id, self._searches))
+        self._cache = _found_codecs()
 
     def fingerprint(self) -> Hashable:
         """Return which ones they are."""
         handlers = ((name, id(handler)) for name, handler in self._handlers.items())
-        return (*handlers, *map(id, self._searches))
+        found = ((name, id(one)) for name, one in self._found().items())
+        return (*handlers, *map(id, self._searches), *found)
 
     def capture(self) -> Parts | None:
         """Return those that were not there at the beginning."""
@@ -45,7 +52,14 @@ class Codecs:
         for place, search in enumerate(self._searches):
             if id(search) not in self._known:
                 found[f"{_SEARCH}{place}"] = search
+        found |= {_FOUND + name: one for name, one in self._found().items()}
         return found or None
+
+    def _found(self) -> dict[str, Any]:
+        """Return what the notebook's search functions have found, by the names that were asked for."""
+        if all(id(one) in self._known for one in self._searches):
+            return {}
+        return {name: one for name, one in self._cache.items() if any(map(is_own, one))}
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
         """Register them, in the place of those of the notebook that are registered."""
@@ -57,6 +71,15 @@ class Codecs:
         for name, handler in value.items():
             if name.startswith(_HANDLER):
                 codecs.register_error(name.removeprefix(_HANDLER), handler)
+            elif name.startswith(_FOUND):
+                self._cache[name.removeprefix(_FOUND)] = handler
+
+
+def _found_codecs() -> dict[str, Any]:
+    """Return the dict of the codecs that were found, as long as no notebook can have one like it."""
+    known = codecs.lookup("utf-8")
+    those = (one for one in gc.get_referrers(known) if type(one) is dict)
+    return next((one for one in those if known in (one.get("utf-8"), one.get("utf_8"))), {})
 
 
 @cache

@@ -1,0 +1,67 @@
+"""What the notebook hung on its shell as attributes: `get_ipython().settings = {...}`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from types import CodeType, FunctionType
+from typing import Any
+
+from respawn_kernels.namespace import live_shell
+from respawn_kernels.session_state.patching.class_attributes import attributes_of
+from respawn_kernels.session_state.patching.value_marks import ATOMS
+from respawn_kernels.session_state.patching.value_origin import is_own
+from respawn_kernels.session_state.probe.interface import Parts
+
+_CONTAINERS = (list, dict, set, tuple, frozenset)
+
+
+class ShellAttributes:
+    """Attributes of the shell that were not there at the beginning, and that its own code does not set.
+
+    Extensions of IPython hang their own objects there; they come again with the extension.
+    """
+
+    name = "#attributes"
+    before_fork = False
+
+    def __init__(self) -> None:
+        self._start = set(vars(live_shell() or object))
+        self._of_shell = _names_in(type(live_shell()))
+
+    def fingerprint(self) -> Hashable:
+        """Return which ones there are."""
+        return tuple((name, id(value)) for name, value in self._given())
+
+    def capture(self) -> Parts | None:
+        """Return them by name."""
+        return Parts(self._given()) or None
+
+    def restore(self, value: dict[str, Any], shell: Any | None) -> None:
+        """Set them."""
+        if shell is not None:
+            for name, one in value.items():
+                setattr(shell, name, one)
+
+    def _given(self) -> Iterator[tuple[str, Any]]:
+        shell = live_shell()
+        if shell is None or len(vars(shell)) == len(self._start):
+            return
+        for name, value in list(vars(shell).items()):
+            plain = type(value) in ATOMS or type(value) in _CONTAINERS
+            if name in self._start or name in self._of_shell or not (plain or is_own(value)):
+                continue
+            if not name.startswith("_") or is_own(value):
+                yield name, value
+
+
+def _names_in(kind: type) -> frozenset[str]:
+    """Return the names that the functions of a class and its bases use."""
+    values = (one for cls in kind.__mro__ for one in attributes_of(cls).values())
+    return frozenset(name for one in values if type(one) is FunctionType for name in _names(one.__code__))
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for one in code.co_consts:
+        if type(one) is CodeType:
+            yield from _names(one)
