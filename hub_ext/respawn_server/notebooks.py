@@ -188,8 +188,14 @@ class Notebooks:
         return f"{directory}/{own if own in names or not names else names[0]}"
 
     async def _make(self, directory: str) -> None:
-        if not await ensure_async(self._contents.dir_exists(directory)):
+        if await ensure_async(self._contents.dir_exists(directory)):
+            return
+        try:
             await ensure_async(self._contents.save({"type": "directory"}, directory))
+        except HTTPError:
+            # Race: the kernel that boots meanwhile has asked for the same directory, or another tab has.
+            if not await ensure_async(self._contents.dir_exists(directory)):
+                raise
 
     async def _save(self, path: str, notebook: NotebookNode) -> None:
         await ensure_async(
