@@ -25,7 +25,7 @@ KERNELS: dict[str, set[str]] = {
     "session_state.probes.python": _GROUND
     | {"host", "introspection", "session_state.patching", "session_state.probe"},
     "session_state.probes.ipython": _GROUND | {"host", "session_state.probe"},
-    "session_state.probes.libraries": _GROUND | {"session_state.probe"},
+    "session_state.probes.libraries": _GROUND | {"session_state.probe", "session_state.patching"},
     "session_state": _GROUND
     | {
         "session_state.calls",

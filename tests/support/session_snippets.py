@@ -187,28 +187,6 @@ SNIPPETS: dict[str, tuple[str, str]] = {
         "codecs.register(search); first = 'ab'.encode('turning'); by = 5",
         "(first, 'ab'.encode('turning'))",
     ),
-    "options that a notebook registers with pandas": (
-        "import pandas as pd; told = []\ndef tell(key): told.append(key)\n"
-        "register = pd._config.config.register_option\nregister('own.digits', 2, cb=tell); "
-        "register('own.deep.mode', 'plain')\npd.set_option('own.digits', 4)",
-        "(pd.get_option('own.digits'), pd.get_option('own.deep.mode'), told, pd.set_option('own.digits', 5), told)",
-    ),
-    "hooks of the shell": (
-        "pages = []\ndef pager(shell, data, start=0, screen_lines=0): pages.append(data)\n"
-        "get_ipython().set_hook('show_in_pager', pager, 3)",
-        "(get_ipython().hooks.show_in_pager('a page'), pages, "
-        "[at for at, one in get_ipython().hooks.show_in_pager.chain if getattr(one, '__func__', one) is pager])",
-    ),
-    "hooks of outputs": (
-        "sent = []\ndef look(message): sent.append(message['msg_type']); return message\n"
-        "get_ipython().display_pub.register_hook(look); get_ipython().displayhook.register_hook(look)",
-        "(display('shown'), sent[-1:], look in get_ipython().displayhook._hooks)",
-    ),
-    "attributes of the shell": (
-        "get_ipython().notes = ['start']; kept = get_ipython().notes\n"
-        "class Tracker: count = 3\nget_ipython()._tracker = Tracker()",
-        "(get_ipython().notes, get_ipython().notes is kept, get_ipython()._tracker.count)",
-    ),
     "memory that is traced": (
         "import tracemalloc; tracemalloc.start(3)",
         "(tracemalloc.is_tracing(), tracemalloc.get_traceback_limit())",

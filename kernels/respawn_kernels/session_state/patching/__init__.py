@@ -15,4 +15,5 @@ from respawn_kernels.session_state.patching.helper_modules import Helpers as Hel
 from respawn_kernels.session_state.patching.helper_modules import helper_parts as helper_parts
 from respawn_kernels.session_state.patching.library_registries import Registries as Registries
 from respawn_kernels.session_state.patching.patches import Patches as Patches
+from respawn_kernels.session_state.patching.value_origin import is_own as is_own
 from respawn_kernels.session_state.patching.value_origin import package_in_loops as package_in_loops

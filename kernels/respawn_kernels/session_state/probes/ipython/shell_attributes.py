@@ -7,12 +7,9 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from respawn_kernels.namespace import live_shell
-from respawn_kernels.session_state.patching.class_attributes import attributes_of
-from respawn_kernels.session_state.patching.value_marks import ATOMS
-from respawn_kernels.session_state.patching.value_origin import is_own
 from respawn_kernels.session_state.probe.interface import Parts
 
-_CONTAINERS = (list, dict, set, tuple, frozenset)
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, list, dict, set, tuple, frozenset)
 
 
 class ShellAttributes:
@@ -47,16 +44,20 @@ class ShellAttributes:
         if shell is None or len(vars(shell)) == len(self._start):
             return
         for name, value in list(vars(shell).items()):
-            plain = type(value) in ATOMS or type(value) in _CONTAINERS
-            if name in self._start or name in self._of_shell or not (plain or is_own(value)):
+            if name in self._start or name in self._of_shell:
                 continue
-            if not name.startswith("_") or is_own(value):
+            if _is_own(value) or (type(value) in _PLAIN and not name.startswith("_")):
                 yield name, value
+
+
+def _is_own(value: Any) -> bool:
+    """Return whether a value is a function, a class or an instance of the notebook."""
+    return "__main__" in (getattr(value, "__module__", None), type(value).__module__)
 
 
 def _names_in(kind: type) -> frozenset[str]:
     """Return the names that the functions of a class and its bases use."""
-    values = (one for cls in kind.__mro__ for one in attributes_of(cls).values())
+    values = (one for cls in kind.__mro__ for one in vars(cls).values())
     return frozenset(name for one in values if type(one) is FunctionType for name in _names(one.__code__))
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from respawn_kernels.session_state.patching.baseline import baseline
+from respawn_kernels.session_state.patching import baseline
 
 
 class LibraryOptions:

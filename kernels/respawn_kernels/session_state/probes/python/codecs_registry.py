@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from functools import cache
 from typing import Any
 
-from respawn_kernels.session_state.patching.value_origin import is_own
+from respawn_kernels.session_state.patching import is_own
 from respawn_kernels.session_state.probe.interface import Parts
 
 _SEARCH = "search function "
