@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 OWN_PARTS = {
+    "place of a package": (
+        "import os, pathlib, sys\nfor d, n in (('pk_one', '__init__'), ('pk_two', 'inner')):\n"
+        "    os.makedirs(d, exist_ok=True); _ = pathlib.Path(d, n + '.py').write_text('SEEN = 5')\n"
+        "import importlib; importlib.invalidate_caches()\nsys.path.insert(0, os.getcwd()); import pk_one\n"
+        "pk_one.__path__.append(os.path.abspath('pk_two')); import pk_one.inner",
+        "(pk_one.inner.SEEN, len(pk_one.__path__))",
+    ),
+    "text that an object of a library was told by a method": (
+        "import numpy as np; np.ma.masked_print_option.set_display('n/a')",
+        "str(np.ma.array([1, 2], mask=[0, 1]))",
+    ),
     "options that a notebook registers with pandas": (
         "import pandas as pd; told = []\ndef tell(key): told.append(key)\n"
         "register = pd._config.config.register_option\nregister('own.digits', 2, cb=tell); "

@@ -65,6 +65,7 @@ CATALOGUE: dict[str, StatePart] = {
     "#atexit": StatePart("functions to call at the end"),
     "#sys.path": StatePart("the import path"),
     "#finders": StatePart("finders of modules"),
+    "#packages": StatePart("the paths of packages"),
     "#modules": StatePart("loaded modules"),
     "#sys.modules": StatePart("names of modules"),
     "#stdlib": StatePart("settings of csv, calendar and tempfile", _through("csv", "calendar", "tempfile")),

@@ -49,6 +49,7 @@ from respawn_kernels.session_state.probes.python.imports import (
     ImportPath,
     LoadedModules,
     ModuleNames,
+    PackagePaths,
 )
 from respawn_kernels.session_state.probes.python.logging_setup import Logging
 from respawn_kernels.session_state.probes.python.registrations import (
@@ -78,6 +79,7 @@ def _made() -> tuple[Probe, ...]:
         process.locales(),
         ImportPath(),
         Finders(),
+        PackagePaths(),
         LoadedModules(),
         ModuleNames(),
         Configuration(),

@@ -27,7 +27,9 @@ class _Seen:
     same.
     """
 
-    _BY_IMPORTS = frozenset({"#warnings", "#logging", "#abc", "#singledispatch", "#dask", "#env"})
+    _BY_IMPORTS = frozenset(
+        {"#warnings", "#logging", "#abc", "#singledispatch", "#dask", "#env", "#packages"}
+    )
 
     def __init__(self) -> None:
         self.latest: dict[str, Hashable] = {}

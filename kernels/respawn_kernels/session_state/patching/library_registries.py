@@ -3,7 +3,8 @@
 A library changes its containers by itself too, most of all its caches. What counts is
 
 - what comes from the notebook: its functions, classes and their instances;
-- what a cell names: the container (`urllib.parse.uses_netloc.append(scheme)`), or the text that came in
+- what a cell names: the container (`urllib.parse.uses_netloc.append(scheme)`), the object whose method
+  changes it (`np.ma.masked_print_option.set_display("n/a")`), or the text that came in
   (`ET.register_namespace("ex", uri)`);
 - all that was put into one of `_WHOLE`, where a library keeps a notebook's data.
 """
@@ -200,12 +201,17 @@ class _Same:
 
 
 def _is_named(kept: ContainerContents) -> bool:
-    """Return whether a variable is a container, or a cell names it or what it lies in."""
+    """Return whether a variable is a container, or a cell names it, its place, or a method of its object."""
     if kept.place in _WHOLE or any(one is kept.container for one in _variables()):
         return True
     names = [kept.module.rpartition(".")[2], *(key for _, key in kept.path)]
     pairs = named_pairs()
-    return any(pair in pairs for pair in pairwise(names))
+    if any(pair in pairs for pair in pairwise(names)):
+        return True
+    # `np.ma.masked_print_option.set_display(text)`: the module that has the object may be another one.
+    namespace = getattr(live_shell(), "user_ns", {})
+    own = not kept.of_object or names[-1] in namespace
+    return not own and any(first == names[-1] for first, _ in pairs)
 
 
 def _variables() -> list[Any]:

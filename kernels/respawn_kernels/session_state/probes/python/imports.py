@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Hashable
 from types import ModuleType
@@ -104,6 +105,45 @@ class Finders:
         for key, one in value.items():
             finders = getattr(sys, key.partition(".")[0])
             finders[:] = [other for other in finders if not is_twin(other, one)]
+
+
+class PackagePaths:
+    """Directories that were added to the path of a package: its submodules may lie there."""
+
+    name = "#packages"
+    before_fork = False
+
+    def fingerprint(self) -> Hashable:
+        """Return them."""
+        return tuple((name, *added) for name, added in _added_places().items())
+
+    def capture(self) -> dict[str, list[str]] | None:
+        """Return them by the package's name."""
+        return _added_places() or None
+
+    def restore(self, value: dict[str, list[str]], shell: Any | None) -> None:
+        """Import the packages and add what that does not. Raises NotSet with those that cannot be."""
+        failed: dict[str, str] = {}
+        for name, added in value.items():
+            try:
+                places: Any = importlib.import_module(name).__path__
+            except Exception as error:  # noqa: BLE001  importing runs anybody's code
+                failed[name] = f"{type(error).__name__}: {error}"
+            else:
+                places.extend(place for place in added if place not in places)
+        if failed:
+            raise NotSet(failed)
+
+
+def _added_places() -> dict[str, list[str]]:
+    """Return what the paths of packages have beside the directory that each lies in."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        inside = vars(module) if issubclass(type(module), ModuleType) else {}
+        places, file = inside.get("__path__"), inside.get("__file__")
+        if type(places) is list and len(places) > 1 and isinstance(file, str):
+            found[name] = [place for place in places if place != os.path.dirname(file)]  # noqa: PTH120  quick
+    return found
 
 
 class LoadedModules:
