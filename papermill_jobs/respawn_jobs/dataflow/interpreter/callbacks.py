@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from respawn_jobs.dataflow.interpreter.values import PLAIN, Kind, Value, join
-from respawn_jobs.dataflow.libraries import library_facts
+from respawn_jobs.dataflow.libraries import library_facts, state_effects
 
 if TYPE_CHECKING:
     from respawn_jobs.dataflow.interpreter.calls import Calls
@@ -95,6 +95,16 @@ def run_path(calls: Calls, path: str, argument: Value) -> Value:
         machine.stack = outer
     machine.repeats.followed(call, before, outcome)
     return outcome
+
+
+def run_kept_by_state(calls: Calls) -> None:
+    """Run what parts of the session's state were given that libraries call which the cell has used."""
+    machine = calls.machine
+    used = {path.partition(".")[0] for path in machine.trace.uses}
+    for state, libraries in state_effects.CALLED_BY.items():
+        kept = machine.kept_by(state)
+        if used & libraries and leads_to_code(machine, kept):
+            run_given(calls, [kept], PLAIN)
 
 
 def given_to_keep(machine: Machine, owner: Value) -> list[Value]:

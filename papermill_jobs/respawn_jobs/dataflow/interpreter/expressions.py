@@ -12,6 +12,7 @@ from respawn_jobs.dataflow.interpreter.calls import Calls
 from respawn_jobs.dataflow.interpreter.scopes import Function, Scope, bound, kept
 from respawn_jobs.dataflow.interpreter.values import PLAIN, Kind, Value, constant, join, text_of
 from respawn_jobs.dataflow.libraries.library_facts import BARS
+from respawn_jobs.dataflow.libraries.state_effects import options_of
 from respawn_jobs.model.hidden_state import PYTHON
 
 _QUIET = (Kind.PLAIN, Kind.BOX, Kind.DATA)
@@ -332,6 +333,7 @@ class Expressions(Calls):
             owner = self.value(target.value)
             if owner.kind is Kind.LIBRARY:
                 self.machine.change_library(f"{owner.what}.{target.attr}")
+                self.machine.keep(self.machine.kept_by(options_of(str(owner.what))), value)
             if owner.kind is Kind.INSTANCE:
                 owner.what.own.add(target.attr)
                 self.machine.repeats.learn(("own", id(owner.what), target.attr), value=True)

@@ -169,6 +169,7 @@ def _state_called(calls: Calls, node: ast.AST, path: str, given: Given) -> Value
         machine.mutate(*objects)
         for value in objects:
             machine.handle(value, state)
+            machine.keep(machine.kept_by(state), value)
         return PLAIN
     for thing, state in state_effects.THINGS.items():
         if path.startswith(thing + ".") and path not in library_facts.PROCESS_READERS:

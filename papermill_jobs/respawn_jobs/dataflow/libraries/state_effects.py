@@ -7,7 +7,7 @@ more lenient.
 
 from __future__ import annotations
 
-from respawn_jobs.model.hidden_state import CWD, ENV, NUMPY_RANDOM, RANDOM, WARNINGS, library_state
+from respawn_jobs.model.hidden_state import ANYTHING, CWD, ENV, NUMPY_RANDOM, RANDOM, WARNINGS, library_state
 
 FIGURES, DECIMAL, LOCALE, TIME_ZONE = "#figures", "#decimal", "#locale", "#timezone"
 MATPLOTLIB, PANDAS = "#matplotlib", "#pandas"
@@ -38,6 +38,16 @@ SETTERS = {
     "warnings.resetwarnings": (WARNINGS, False),
 }
 """Functions that set a part of the state, and whether what it was before then no longer matters."""
+
+_OF_ARRAYS = frozenset(
+    ["numpy", "pandas", "scipy", "sklearn", "statsmodels", "matplotlib", "seaborn", ANYTHING]
+)
+CALLED_BY = {
+    PANDAS: frozenset(["pandas", ANYTHING]),
+    NUMPY_ERRORS: _OF_ARRAYS,
+    NUMPY_PRINT: _OF_ARRAYS,
+}
+"""Which libraries call functions that a part of the state was given: formats, and what is told of errors."""
 
 THINGS = {
     "os.environ": ENV,

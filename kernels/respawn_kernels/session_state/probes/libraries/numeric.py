@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import importlib
 import os
 import sys
@@ -28,7 +29,7 @@ class DecimalContext:
         decimal = _decimal()
         if decimal is None:
             return None
-        contexts = repr(decimal.getcontext()), repr(decimal.DefaultContext)
+        contexts = repr(_current(decimal) or decimal.DefaultContext), repr(decimal.DefaultContext)
         return None if contexts == (_DECIMAL, _DECIMAL) else contexts
 
     def capture(self) -> dict[str, Any] | None:
@@ -38,7 +39,7 @@ class DecimalContext:
             return None
         # By their fields: the templates themselves are references to those of the session that loads them.
         return {
-            "": decimal.getcontext(),
+            "": _current(decimal),
             **{name: _fields(getattr(decimal, name)) for name in _TEMPLATES},
         }
 
@@ -52,7 +53,17 @@ class DecimalContext:
                     getattr(now, field).update(one)
                 else:
                     setattr(now, field, one)
-        decimal.setcontext(value[""])
+        if value[""] is not None:
+            decimal.setcontext(value[""])
+
+
+def _current(decimal: Any) -> Any | None:
+    """Return the current context; None where nothing has asked for one: it will begin as the default then is.
+
+    `decimal.getcontext` would make it.
+    """
+    held = (one for var, one in contextvars.copy_context().items() if var.name == "decimal_context")
+    return next((one for one in held if isinstance(one, decimal.Context)), None)
 
 
 def _fields(context: Any) -> dict[str, Any]:
