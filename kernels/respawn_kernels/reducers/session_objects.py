@@ -46,12 +46,13 @@ def reducers() -> Mapping[type, Reducer]:
         found[subprocess.Popen] = _child
     if (handle := getattr(sys.modules.get("psutil"), "Process", None)) is not None:
         found[handle] = _process_handle
-    waiting: list[type] = [logging.Handler]
-    while waiting:
-        cls = waiting.pop()
-        if cls not in found:
-            found[cls] = _handler
-            waiting += cls.__subclasses__()
+    for root, reducer in ((logging.Handler, _handler), (logging.Logger, _logger)):
+        waiting: list[type] = [root]
+        while waiting:
+            cls = waiting.pop()
+            if cls not in found:
+                found[cls] = reducer
+                waiting += cls.__subclasses__()
     return found
 
 
@@ -172,6 +173,15 @@ def _callbacks(registry: Any, _pickler: NamespacePickler) -> Any:
     return *reduced[:2], state, *reduced[3:]
 
 
+def _logger(logger: Any, _pickler: NamespacePickler) -> Any:
+    """Reduce a logger that no name leads to by its attributes; its name leads to another one."""
+    known = logging.root if logger is logging.root else logging.Logger.manager.loggerDict.get(logger.name)
+    kind: Any = type(logger)
+    if known is logger or kind.__reduce__ is not logging.Logger.__reduce__:
+        return NotImplemented
+    return make_handler, (kind,), vars(logger)
+
+
 def _handler(handler: Any, _pickler: NamespacePickler) -> Any:
     """Reduce a handler; one with a file opens it again, to append, when it next has something to write."""
     kind: Any = type(handler)
@@ -190,7 +200,7 @@ def _handler(handler: Any, _pickler: NamespacePickler) -> Any:
 
 @stable_name
 def make_handler(cls: Any) -> Any:
-    """Return a handler that is not set up; its `__init__` would open files and connections."""
+    """Return a handler or logger that is not set up; its `__init__` would open files and connections."""
     return cls.__new__(cls)
 
 

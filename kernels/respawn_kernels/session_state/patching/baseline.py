@@ -18,7 +18,7 @@ from collections.abc import Callable, Container, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Protocol
 
 from respawn_kernels.session_start import at_session_start
@@ -58,6 +58,8 @@ class Baseline:
         """Local modules whose source mentions the notebook's variables, as `import __main__` does."""
         self.marks: dict[str, dict[str, Hashable]] = {}
         """By local module and name: what a value that can change looked like."""
+        self.codes: dict[tuple[str, str], CodeType] = {}
+        """By local module and a function's path in it: its code."""
         self.kept: dict[str, dict[str, list[ContainerContents]]] = {}
         """By package and installed module: its containers; one that several have is the first one's."""
         self.dispatchers: dict[tuple[str, str], Any] = {}
@@ -164,6 +166,7 @@ class Baseline:
                 if attributes_of(value).get("__module__") == name:
                     self.classes[value] = dict(attributes_of(value))
                     self._note_counts(name, qualname_of(value), self.classes[value])
+                    self._note_codes(name, qualname_of(value), self.classes[value])
             elif kind is FunctionType and getattr(value, "registry", None) is not None:
                 self.dispatchers[name, key] = value
         if _is_local(module):
@@ -172,6 +175,7 @@ class Baseline:
                 self.sources[name] = hashlib.sha256(source).hexdigest()
                 if _NOTEBOOK.search(_RUN_AS_SCRIPT.sub(b"", source)):
                     self.reaching.add(name)
+            self._note_codes(name, "", values)
             self.marks[name] = {
                 key: mark(value)
                 for key, value in values.items()
@@ -184,6 +188,11 @@ class Baseline:
         for key, value in values.items():
             if type(value) in DRAWING and (number := number_of(value)) is not None:
                 self.counts[module, cls, key] = number
+
+    def _note_codes(self, module: str, cls: str, values: dict[str, Any]) -> None:
+        for key, value in values.items():
+            if type(value) is FunctionType:
+                self.codes[module, f"{cls}.{key}" if cls else key] = value.__code__
 
     def _keep(self, module: ModuleType, name: str) -> None:
         """Note what a module's containers hold; they are kept alive, so that no address is given twice."""

@@ -132,6 +132,8 @@ def _of_function(module: str, path: str, function: FunctionType) -> Iterator[Sta
     for key, value in vars(function).items():
         if key != "__wrapped__" and not issubclass(type(value), _STATELESS):
             yield module, path, key, _VALUE, value
+    if baseline.codes.get((module, path), function.__code__) is not function.__code__:
+        yield module, path, "__code__", _VALUE, function.__code__
     for key in ("__defaults__", "__kwdefaults__"):
         value = getattr(function, key)
         if value is not None and any(map(_may_hold, value.values() if isinstance(value, dict) else value)):

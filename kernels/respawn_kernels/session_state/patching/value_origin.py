@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Container, Iterator
 from functools import partial
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from respawn_kernels.namespace import live_shell
 from respawn_kernels.session_state.patching.class_attributes import attributes_of
 from respawn_kernels.session_state.patching.container_contents import entries
 from respawn_kernels.session_state.patching.value_marks import ATOMS
@@ -35,7 +37,16 @@ def is_own(value: Any, words: Container[str] = (), depth: int = _DEEPEST) -> boo
         return attributes_of(value).get("__module__") == "__main__"
     if attributes_of(kind).get("__module__") == "__main__":
         return True
+    if kind is BuiltinMethodType and _is_variable(value.__self__):
+        return True
     return depth > 0 and any(is_own(one, words, depth - 1) for one in _inside(value, kind))
+
+
+def _is_variable(value: Any) -> bool:
+    """Return whether a container is one of the notebook's variables: `rows.append` was given to a library."""
+    if type(value) not in (list, dict, set, deque):
+        return False
+    return any(one is value for one in list(getattr(live_shell(), "user_ns", {}).values()))
 
 
 def package_in_loops() -> str:

@@ -107,6 +107,9 @@ class ShellHooks:
                 chain[:] = [other for other in chain if not is_twin(_unbound(shell, other[1]), one)]
             elif key[0] == "message hook":
                 _remove(_message_hooks(shell, key[1]), one)
+            elif key[0] == "completer":
+                matchers = _matchers(shell)
+                matchers[:] = [other for other in matchers if not is_twin(_function(other), one)]
             elif key[0] == "formatter" and key[1] in shell.display_formatter.formatters:
                 table = getattr(shell.display_formatter.formatters[key[1]], key[2])
                 if table.get(key[3]) is one:
@@ -136,6 +139,7 @@ def _values() -> Iterator[Any]:
         yield from (_unbound(shell, one) for _, one in chain)
     for name in _PUBLISHERS:
         yield from _message_hooks(shell, name)
+    yield from map(_function, _matchers(shell))
     yield shell.custom_exceptions
 
 
@@ -143,6 +147,16 @@ def _chains(shell: Any) -> dict[str, list[tuple[int, Any]]]:
     """Return the functions of each hook of the shell with their priorities (`set_hook`)."""
     hooks = getattr(shell, "hooks", {})
     return {name: chain for name in hooks if type(chain := getattr(hooks[name], "chain", None)) is list}
+
+
+def _matchers(shell: Any) -> list[Any]:
+    matchers = getattr(getattr(shell, "Completer", None), "custom_matchers", None)
+    return matchers if type(matchers) is list else []
+
+
+def _function(method: Any) -> Any:
+    """Return the function that `set_custom_completer` was given; it keeps a method of the completer."""
+    return getattr(method, "__func__", method)
 
 
 def _unbound(shell: Any, function: Any) -> Any:
@@ -181,6 +195,8 @@ def _everything() -> Iterator[tuple[tuple[Any, ...], Any]]:
     for name in _PUBLISHERS:
         for one in _message_hooks(shell, name):
             yield ("message hook", name, _mark(one)), one
+    for place, matcher in enumerate(_matchers(shell)):
+        yield ("completer", place, _mark(_function(matcher))), _function(matcher)
     if shell.custom_exceptions:
         yield ("handler", "exceptions"), (shell.custom_exceptions, _handler(shell.CustomTB))
 
@@ -240,6 +256,11 @@ def _give_hook(shell: Any, key: tuple[Any, ...], function: Any) -> None:
         shell.set_hook(key[1], function, key[2])
 
 
+def _give_completer(shell: Any, key: tuple[Any, ...], function: Any) -> None:
+    if not any(_function(one) is function for one in _matchers(shell)):
+        shell.set_custom_completer(function, key[1])
+
+
 def _give_message_hook(shell: Any, key: tuple[Any, ...], hook: Any) -> None:
     if hook not in _message_hooks(shell, key[1]):
         getattr(shell, key[1]).register_hook(hook)
@@ -257,6 +278,7 @@ _GIVE: dict[str, Any] = {
     "display": _give_display,
     "hook": _give_hook,
     "message hook": _give_message_hook,
+    "completer": _give_completer,
     "handler": _give_handler,
 }
 
