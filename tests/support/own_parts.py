@@ -3,6 +3,30 @@
 from __future__ import annotations
 
 OWN_PARTS = {
+    "logger that no name leads to": (
+        "import logging; apart = logging.Logger('apart', logging.WARNING); seen = []\n"
+        "class Keeps(logging.Handler):\n    def emit(self, record): seen.append(record.getMessage())\n"
+        "apart.addHandler(Keeps())",
+        "(apart.level, apart.info('no'), apart.error('yes'), seen, 'apart' in logging.root.manager.loggerDict)",
+    ),
+    "mode that a magic notes": (
+        "get_ipython().run_line_magic('doctest_mode', '')",
+        "(get_ipython().meta['doctest_mode']['mode'], get_ipython().run_line_magic('doctest_mode', ''), "
+        "get_ipython().meta['doctest_mode']['mode'], "
+        "get_ipython().display_formatter.formatters['text/plain'].pprint)",
+    ),
+    "completer": (
+        "def ends(self, text): return [text + '!']\nget_ipython().set_custom_completer(ends, 0)",
+        "[one('x') for one in get_ipython().Completer.custom_matchers]",
+    ),
+    "methods of lists that a library keeps": (
+        "import unittest; cleaned = []; unittest.addModuleCleanup(cleaned.append, 'first')",
+        "(unittest.doModuleCleanups(), cleaned)",
+    ),
+    "default of decimal before anybody computes": (
+        "import decimal; decimal.DefaultContext.prec = 6",
+        "(str(decimal.Decimal(1) / 3), decimal.getcontext().prec)",
+    ),
     "place of a package": (
         "import os, pathlib, sys\nfor d, n in (('pk_one', '__init__'), ('pk_two', 'inner')):\n"
         "    os.makedirs(d, exist_ok=True); _ = pathlib.Path(d, n + '.py').write_text('SEEN = 5')\n"
