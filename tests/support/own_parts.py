@@ -4,28 +4,19 @@ from __future__ import annotations
 
 OWN_PARTS = {
     "logger that no name leads to": (
-        "import logging; apart = logging.Logger('apart', logging.WARNING); seen = []\n"
-        "class Keeps(logging.Handler):\n    def emit(self, record): seen.append(record.getMessage())\n"
-        "apart.addHandler(Keeps())",
-        "(apart.level, apart.info('no'), apart.error('yes'), seen, 'apart' in logging.root.manager.loggerDict)",
-    ),
-    "mode that a magic notes": (
-        "get_ipython().run_line_magic('doctest_mode', '')",
-        "(get_ipython().meta['doctest_mode']['mode'], get_ipython().run_line_magic('doctest_mode', ''), "
-        "get_ipython().meta['doctest_mode']['mode'], "
-        "get_ipython().display_formatter.formatters['text/plain'].pprint)",
+        "import logging; apart = logging.Logger('apart', logging.WARNING); own_seen = []\n"
+        "class OwnKeeps(logging.Handler):\n    def emit(self, record): own_seen.append(record.getMessage())\n"
+        "apart.addHandler(OwnKeeps())",
+        "(apart.level, apart.info('no'), apart.error('yes'), own_seen, "
+        "'apart' in logging.root.manager.loggerDict)",
     ),
     "completer": (
-        "def ends(self, text): return [text + '!']\nget_ipython().set_custom_completer(ends, 0)",
+        "def own_ends(self, text): return [text + '!']\nget_ipython().set_custom_completer(own_ends, 0)",
         "[one('x') for one in get_ipython().Completer.custom_matchers]",
     ),
     "methods of lists that a library keeps": (
-        "import unittest; cleaned = []; unittest.addModuleCleanup(cleaned.append, 'first')",
-        "(unittest.doModuleCleanups(), cleaned)",
-    ),
-    "default of decimal before anybody computes": (
-        "import decimal; decimal.DefaultContext.prec = 6",
-        "(str(decimal.Decimal(1) / 3), decimal.getcontext().prec)",
+        "import unittest; own_cleaned = []; unittest.addModuleCleanup(own_cleaned.append, 'first')",
+        "(unittest.doModuleCleanups(), own_cleaned)",
     ),
     "place of a package": (
         "import os, pathlib, sys\nfor d, n in (('pk_one', '__init__'), ('pk_two', 'inner')):\n"
@@ -39,28 +30,28 @@ OWN_PARTS = {
         "str(np.ma.array([1, 2], mask=[0, 1]))",
     ),
     "options that a notebook registers with pandas": (
-        "import pandas as pd; told = []\ndef tell(key): told.append(key)\n"
-        "register = pd._config.config.register_option\nregister('own.digits', 2, cb=tell); "
-        "register('own.deep.mode', 'plain')\npd.set_option('own.digits', 4)",
-        "(pd.get_option('own.digits'), pd.get_option('own.deep.mode'), told, "
-        "pd.set_option('own.digits', 5), told)",
+        "import pandas as pd; own_told = []\ndef own_tell(key): own_told.append(key)\n"
+        "own_option = pd._config.config.register_option\nown_option('own.digits', 2, cb=own_tell); "
+        "own_option('own.deep.mode', 'plain')\npd.set_option('own.digits', 4)",
+        "(pd.get_option('own.digits'), pd.get_option('own.deep.mode'), own_told, "
+        "pd.set_option('own.digits', 5), own_told)",
     ),
     "hooks of the shell": (
-        "pages = []\ndef pager(shell, data, start=0, screen_lines=0): pages.append(data)\n"
-        "get_ipython().set_hook('show_in_pager', pager, 3)",
-        "(get_ipython().hooks.show_in_pager('a page'), pages, "
+        "own_pages = []\ndef own_pager(shell, data, start=0, screen_lines=0): own_pages.append(data)\n"
+        "get_ipython().set_hook('show_in_pager', own_pager, 3)",
+        "(get_ipython().hooks.show_in_pager('a page'), own_pages, "
         "[at for at, one in get_ipython().hooks.show_in_pager.chain "
-        "if getattr(one, '__func__', one) is pager])",
+        "if getattr(one, '__func__', one) is own_pager])",
     ),
     "hooks of outputs": (
-        "sent = []\ndef look(message): sent.append(message['msg_type']); return message\n"
-        "get_ipython().display_pub.register_hook(look); get_ipython().displayhook.register_hook(look)",
-        "(display('shown'), sent[-1:], look in get_ipython().displayhook._hooks)",
+        "own_sent = []\ndef own_look(message): own_sent.append(message['msg_type']); return message\n"
+        "get_ipython().display_pub.register_hook(own_look)\nget_ipython().displayhook.register_hook(own_look)",
+        "(display('shown'), own_sent[-1:], own_look in get_ipython().displayhook._hooks)",
     ),
     "attributes of the shell": (
-        "get_ipython().notes = ['start']; kept = get_ipython().notes\n"
-        "class Tracker: count = 3\nget_ipython()._tracker = Tracker()",
-        "(get_ipython().notes, get_ipython().notes is kept, get_ipython()._tracker.count)",
+        "get_ipython().notes = ['start']; own_notes = get_ipython().notes\n"
+        "class OwnTracker: count = 3\nget_ipython()._tracker = OwnTracker()",
+        "(get_ipython().notes, get_ipython().notes is own_notes, get_ipython()._tracker.count)",
     ),
     "parts of the session that variables hold": (
         "import asyncio, sys, threading, warnings\n"

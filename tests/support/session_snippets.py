@@ -182,10 +182,10 @@ SNIPPETS: dict[str, tuple[str, str]] = {
         "('a\u00e9'.encode('ascii', 'dots'), codecs.encode('loud', 'shouting'))",
     ),
     "codec that was found": (
-        "import codecs; by = 1\ndef search(name):\n    if name != 'turning': return None\n    n = by\n"
+        "import codecs; own_by = 1\ndef own_search(name):\n    if name != 'turning': return None\n    n = own_by\n"
         "    return codecs.CodecInfo(lambda s, e='': (bytes(ord(c) + n for c in s), len(s)), None, name=name)\n"
-        "codecs.register(search); first = 'ab'.encode('turning'); by = 5",
-        "(first, 'ab'.encode('turning'))",
+        "codecs.register(own_search); own_first = 'ab'.encode('turning'); own_by = 5",
+        "(own_first, 'ab'.encode('turning'))",
     ),
     "memory that is traced": (
         "import tracemalloc; tracemalloc.start(3)",

@@ -56,8 +56,8 @@ class Discovery:
         self.solo: dict[str, Stream] = {}
         """The stream of each variable by itself."""
         self._members: dict[str, dict[int, Any]] = {}
-        self._held: set[int] = set()
-        """Ids of all objects in `_members`, whose reference counts our own references have raised."""
+        self.held: set[int] = set()
+        """Ids of all objects that variables met; our own references have raised their reference counts."""
         self._texts = {
             id(value): f"{VALUE}{name}"
             for name, value in reversed(values.items())
@@ -100,7 +100,7 @@ class Discovery:
         stream.memo = {}
         self.solo[name] = stream
         self._members[name] = met
-        self._held.update(met.keys())
+        self.held.update(met.keys())
         shown = self._exposed.of(met.values(), met.keys())
         stream.ranges += shown
         if shown:
@@ -115,15 +115,15 @@ class Discovery:
         one = [(name, self._values[name])]
         if id(one[0][1]) in self._library:  # what it holds is not asked for: `sys.modules`
             self._careful.add(name)
-            return self.streams.write(one, memo=True, known=self._library, held=self._held)
-        stream = self.streams.write(one, memo=True, held=self._held)
+            return self.streams.write(one, memo=True, known=self._library, held=self.held)
+        stream = self.streams.write(one, memo=True, held=self.held)
         kept = self._kept if not stream.pieces else {}  # asking for each object takes its time
         for references in (self._texts, self._library, kept):
             if not (references.keys() - {id(one[0][1])}).isdisjoint(stream.memo):
                 self._careful.add(name)
                 del stream  # its memo refers to everything
                 known = {**self._texts, **self._library, **kept}
-                return self.streams.write(one, memo=True, known=known, held=self._held)
+                return self.streams.write(one, memo=True, known=known, held=self.held)
         return stream
 
     def grouped(self) -> list[list[str]]:
@@ -196,7 +196,7 @@ class Discovery:
         if not self._careful.isdisjoint(names):
             known = self.references(texts=True)
         try:
-            return self.streams.write(((n, self._values[n]) for n in names), known=known, held=self._held)
+            return self.streams.write(((n, self._values[n]) for n in names), known=known, held=self.held)
         finally:
             self.streams.lenders.forget()
 

@@ -179,11 +179,16 @@ class _Capture:
 
     def look(self) -> None:
         """Pickle what is not reused, find the groups, and write them."""
-        taken = {name for group in self._reused for name in group.names}
-        rest = [name for name in self._values if name not in taken and name not in self._refusals]
-        atoms = [name for name in rest if is_atom(self._values[name])]
-        alone = set(atoms)
-        self._discovery.discover([name for name in rest if name not in alone])
+        looked_at: set[str] = set()
+        while True:
+            taken = {name for group in self._reused for name in group.names}
+            rest = [name for name in self._values if name not in taken and name not in self._refusals]
+            atoms = [name for name in rest if is_atom(self._values[name])]
+            looked_at.update(atoms)
+            self._discovery.discover([name for name in rest if name not in looked_at])
+            looked_at.update(rest)
+            if not self._give_back():
+                break
         grouped = self._discovery.grouped()
         referred = {name for stream in self._discovery.solo.values() for name in stream.required}
         free: list[str] = []
@@ -204,6 +209,16 @@ class _Capture:
                 self._writer.flush()
             self._written.write(names)
         self._writer.flush()
+
+    def _give_back(self) -> bool:
+        """Reuse no group any more that has a variable which another one refers to now; tell whether one had.
+
+        A library finds variables by names that no cell has: `logging.config` by `ext://__main__.rates`.
+        """
+        held = self._discovery.held
+        kept = [one for one in self._reused if not any(id(self._values[name]) in held for name in one.names)]
+        less, self._reused = len(kept) < len(self._reused), kept
+        return less
 
     def check(self, seconds: float, progress: Callable[[str | None], None]) -> None:
         """Find out which groups come back as they were; leave out the variables that do not."""

@@ -87,6 +87,15 @@ def test_change_by_whatever_way_is_in_the_next_checkpoint(book: Notebook, made: 
     assert repr(back) == repr(there)
 
 
+def test_what_a_library_finds_by_a_name_that_no_cell_has_is_one_object_with_its_variable(
+    book: Notebook,
+) -> None:
+    import_it = "import logging.config\nfound = logging.config.BaseConfigurator({}).convert(place)"
+    _after(book, "rates = {'EUR': 1.0}; place = 'ext://__main__.' + 'rat' + 'es'", import_it)
+    back = _restored(book)
+    assert back["found"] is back["rates"]
+
+
 def test_change_by_a_thread_is_in_the_next_checkpoint(book: Notebook) -> None:
     book.run(
         "import threading\na, go, done = [1], threading.Event(), threading.Event()\n"
