@@ -44,6 +44,14 @@ class Groups:
         return list(found.values())
 
 
+def _is_one_of_its_kind(value: Any, kind: type) -> bool:
+    """Return whether an object that never changes is known by its identity all the same.
+
+    Two times are in one zone when that is one object; `ZoneInfo.no_cache` makes another one at each call.
+    """
+    return kind.__name__ == "ZoneInfo" and kind.__module__ == "zoneinfo" and not value.__reduce__()[1][1]
+
+
 def binding(
     memo: Mapping[int, tuple[int, Any]],
     immutable: Collection[type],
@@ -62,7 +70,7 @@ def binding(
     found: dict[int, Any] = {}
     for key, (_, value) in memo.items():
         kind = type(value)
-        if kind in immutable or key in nobodys:
+        if (kind in immutable and not _is_one_of_its_kind(value, kind)) or key in nobodys:
             continue
         if kind in (tuple, frozenset):
             if all(type(item) in immutable for item in value):

@@ -52,6 +52,14 @@ def test_classes_that_need_each_other_are_one_group(tmp_path: Path) -> None:
     assert back["B"].friend is back["A"] is back["holder"][0]
 
 
+def test_zone_that_is_in_no_cache_stays_one_object(tmp_path: Path) -> None:
+    code = "import datetime, zoneinfo\nzone = zoneinfo.ZoneInfo.no_cache('Europe/Paris')\n"
+    back = round_trip(
+        f"{code}one, other = (datetime.datetime(2025, 1, d, tzinfo=zone) for d in (1, 2))", tmp_path
+    )
+    assert back["one"].tzinfo is back["other"].tzinfo is back["zone"]
+
+
 def test_closures_over_one_cell_go_on_counting_together(tmp_path: Path) -> None:
     back = round_trip(
         """
