@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from respawn_jobs.dataflow.interpreter.attribute_hooks import computes_attributes, mentioned_anywhere
-from respawn_jobs.dataflow.interpreter.callbacks import run_kept_by_state
 from respawn_jobs.dataflow.interpreter.ipython_source import parsed
 from respawn_jobs.dataflow.interpreter.scopes import bound, declared
 from respawn_jobs.dataflow.interpreter.state import Machine
@@ -74,7 +73,7 @@ class _Follower:
         machine.uncertain = 0 if sure else 1
         try:
             self._statements.statements(self._followed(tree))
-            run_kept_by_state(self._statements)
+            self._statements.end_cell()
         except (Opaque, RecursionError) as reason:
             self._lose()
             return Footprint(opaque=str(reason) if isinstance(reason, Opaque) else "it is nested too deeply")

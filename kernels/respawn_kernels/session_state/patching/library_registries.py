@@ -2,7 +2,7 @@
 
 A library changes its containers by itself too, most of all its caches. What counts is
 
-- what comes from the notebook: its functions, classes and their instances;
+- what comes from the notebook: its functions, classes and their instances, and what its variables are;
 - what a cell names: the container (`urllib.parse.uses_netloc.append(scheme)`), the object whose method
   changes it (`np.ma.masked_print_option.set_display("n/a")`), or the text that came in
   (`ET.register_namespace("ex", uri)`);
@@ -15,6 +15,7 @@ import importlib
 from collections.abc import Container, Hashable, Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from respawn_kernels.namespace import live_shell
@@ -133,7 +134,7 @@ def _changes_of_list(kept: ContainerContents) -> Iterator[tuple[str, Change]]:
     _, values = entries(kept.container)
     places = {_Same(value): at for at, value in enumerate(kept.values)}
     new = [value for value in values if _Same(value) not in places]
-    if _is_named(kept) or any(is_own(one) or _is_written(one) for one in new):
+    if _is_named(kept) or any(_is_of_notebook(one) or _is_written(one) for one in new):
         elements = [(places.get(_Same(value)), None if _Same(value) in places else value) for value in values]
         yield kept.place, (_ALL, elements)
 
@@ -142,7 +143,7 @@ def _changes_of_set(kept: ContainerContents) -> Iterator[tuple[str, Change]]:
     named, place = _is_named(kept), kept.place
     before, now = (set(map(_Same, one)) for one in (kept.values, entries(kept.container)[1]))
     for one in now - before:
-        if named or is_own(one.value) or _is_written(one.value):
+        if named or _is_of_notebook(one.value) or _is_written(one.value):
             yield f"{place}[{_short(one.value)}]", (_SET, one.value)
     for one in before - now:
         if named or _is_written(one.value):
@@ -220,8 +221,20 @@ def _variables() -> list[Any]:
 
 def _counts(kept: ContainerContents, key: Any, value: Any) -> bool:
     if kept.of_object:
-        return key in set_attributes() or is_own(value)
-    return is_own(key) or is_own(value) or _is_written(key) or (type(key) is str and _is_written(value))
+        return key in set_attributes() or _is_of_notebook(value)
+    if is_own(key) or _is_of_notebook(value) or _is_written(key):
+        return True
+    return type(key) is str and _is_written(value)
+
+
+def _is_of_notebook(value: Any) -> bool:
+    """Return whether a value comes from the notebook, or is an object that a variable is: a started patch."""
+    kind = type(value)
+    if is_own(value):
+        return True
+    if kind in ATOMS or issubclass(kind, type | ModuleType | FunctionType | BuiltinFunctionType):
+        return False
+    return any(one is value for one in _variables())
 
 
 def _is_written(value: Any) -> bool:

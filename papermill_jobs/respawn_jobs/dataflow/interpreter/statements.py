@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import cast
 
 from respawn_jobs.dataflow.interpreter.call_arguments import Given
-from respawn_jobs.dataflow.interpreter.callbacks import leads_to_code
+from respawn_jobs.dataflow.interpreter.callbacks import leads_to_code, run_kept_by_state
 from respawn_jobs.dataflow.interpreter.definitions import Definitions
 from respawn_jobs.dataflow.interpreter.open_files import is_alone
 from respawn_jobs.dataflow.interpreter.scopes import bound
@@ -30,6 +30,10 @@ class Statements(Definitions):
         """Execute statements in their order."""
         for node in nodes:
             self.statement(node)
+
+    def end_cell(self) -> None:
+        """Run what the libraries that the cell has used were given to call."""
+        run_kept_by_state(self)
 
     def statement(self, node: ast.stmt) -> None:
         """Execute one statement.
