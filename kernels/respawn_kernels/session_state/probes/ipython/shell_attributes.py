@@ -22,8 +22,15 @@ class ShellAttributes:
     before_fork = False
 
     def __init__(self) -> None:
-        self._start = set(vars(live_shell() or object))
-        self._of_shell = _names_in(type(live_shell()))
+        self._shell: Any = None
+        self._known: set[str] = set()
+        self._note(live_shell())
+
+    def _note(self, shell: Any | None) -> None:
+        """Take what a shell has for its own, the first time that there is one."""
+        if shell is not None and shell is not self._shell:
+            self._shell = shell
+            self._known = {*vars(shell), *_names_in(type(shell))}
 
     def fingerprint(self) -> Hashable:
         """Return which ones there are."""
@@ -41,10 +48,9 @@ class ShellAttributes:
 
     def _given(self) -> Iterator[tuple[str, Any]]:
         shell = live_shell()
-        if shell is None or len(vars(shell)) == len(self._start):
-            return
-        for name, value in list(vars(shell).items()):
-            if name in self._start or name in self._of_shell:
+        self._note(shell)
+        for name, value in list(vars(shell).items()) if shell is not None else ():
+            if name in self._known:
                 continue
             if _is_own(value) or (type(value) in _PLAIN and not name.startswith("_")):
                 yield name, value
