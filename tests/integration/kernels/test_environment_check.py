@@ -18,6 +18,7 @@ from respawn_hub.auth import dependencies
 from respawn_hub.hub.client import HubUser
 from respawn_jobs.access import Actor
 from respawn_jobs.api.service import Promotion
+from respawn_jobs.api.versions import JobChange
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.jobs import Job
@@ -173,7 +174,9 @@ def test_jobs_of_the_service_that_pin_what_is_wrong_are_named_as_far_as_the_call
 
         def then_one_is_removed(service: RemoteService, *which: Any, **options: Any) -> list[Job]:
             found: list[Job] = listed(service, *which, **options)
-            ledger.as_actor(Actor.owner("ada")).remove_job("user/ada/audit")
+            ada = ledger.as_actor(Actor.owner("ada"))
+            ada.change_job("user/ada/audit", JobChange(archived=True))
+            ada.remove_job("user/ada/audit")
             return found
 
         monkeypatch.setattr(RemoteService, "jobs", then_one_is_removed)
