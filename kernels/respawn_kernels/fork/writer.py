@@ -28,6 +28,8 @@ _HEAD = struct.Struct("=IIdQI")  # phase, number of the report, when, bytes writ
 _SLOT = 2048
 _TEXT = _CHECKSUM.size + _HEAD.size
 _TEXT_BYTES = _SLOT - _TEXT
+_LOOKS = 100
+"""How often a page is read until no place is just being written; each takes microseconds."""
 
 
 class Capture(Protocol):
@@ -95,7 +97,13 @@ class Page:
     def read(self) -> WriterReport:
         """Return the writer's latest report."""
         while True:
-            whole = [report for report in map(self._slot, (0, _SLOT)) if report is not None]
+            for _ in range(_LOOKS):
+                found = [self._slot(0), self._slot(_SLOT)]
+                if None not in found:
+                    break
+            # Race: while one place is written, the other may have been since it was read. The place of a
+            # writer that was killed stays half of a report.
+            whole = [report for report in found if report is not None]
             if whole:
                 return max(whole, key=lambda report: report.count)
 
