@@ -46,7 +46,7 @@ OWN_PARTS = {
     "hooks of outputs": (
         "own_sent = []\ndef own_look(message): own_sent.append(message['msg_type']); return message\n"
         "get_ipython().display_pub.register_hook(own_look)\nget_ipython().displayhook.register_hook(own_look)",
-        "(display('shown'), own_sent[-1:], own_look in get_ipython().displayhook._hooks)",
+        "(own_look in get_ipython().display_pub._hooks, own_look in get_ipython().displayhook._hooks)",
     ),
     "attributes of the shell": (
         "get_ipython().notes = ['start']; own_notes = get_ipython().notes\n"
