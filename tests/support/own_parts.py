@@ -19,9 +19,9 @@ OWN_PARTS = {
         "(unittest.doModuleCleanups(), own_cleaned)",
     ),
     "place of a package": (
-        "import os, pathlib, sys\nfor d, n in (('pk_one', '__init__'), ('pk_two', 'inner')):\n"
+        "import os, pathlib\nfor d, n in (('pk_one', '__init__'), ('pk_two', 'inner')):\n"
         "    os.makedirs(d, exist_ok=True); _ = pathlib.Path(d, n + '.py').write_text('SEEN = 5')\n"
-        "import importlib; importlib.invalidate_caches()\nsys.path.insert(0, os.getcwd()); import pk_one\n"
+        "import importlib; importlib.invalidate_caches(); import pk_one\n"
         "pk_one.__path__.append(os.path.abspath('pk_two')); import pk_one.inner",
         "(pk_one.inner.SEEN, len(pk_one.__path__))",
     ),

@@ -59,7 +59,7 @@ class Codecs:
         """Return what the notebook's search functions have found, by the names that were asked for."""
         if all(id(one) in self._known for one in self._searches):
             return {}
-        return {name: one for name, one in self._cache.items() if any(map(is_own, one))}
+        return {name: one for name, one in self._cache.items() if one is not None and any(map(is_own, one))}
 
     def restore(self, value: dict[str, Any], shell: Any | None) -> None:
         """Register them, in the place of those of the notebook that are registered."""
@@ -78,8 +78,12 @@ class Codecs:
 def _found_codecs() -> dict[str, Any]:
     """Return the dict of the codecs that were found, as long as no notebook can have one like it."""
     known = codecs.lookup("utf-8")
-    those = (one for one in gc.get_referrers(known) if type(one) is dict)
-    return next((one for one in those if known in (one.get("utf-8"), one.get("utf_8"))), {})
+    for one in gc.get_referrers(known):
+        # The package `encodings` has such a dict of its own, with None for what it does not know.
+        if type(one) is dict and one is not vars(encodings)["_cache"]:
+            found: dict[str, Any] = one
+            return found
+    return {}
 
 
 @cache
