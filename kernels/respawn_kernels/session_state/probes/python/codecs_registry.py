@@ -52,7 +52,7 @@ class Codecs:
         for place, search in enumerate(self._searches):
             if id(search) not in self._known:
                 found[f"{_SEARCH}{place}"] = search
-        found |= {_FOUND + name: one for name, one in self._found().items()}
+        found |= {_FOUND + name: _parts(one) for name, one in self._found().items()}
         return found or None
 
     def _found(self) -> dict[str, Any]:
@@ -72,7 +72,14 @@ class Codecs:
             if name.startswith(_HANDLER):
                 codecs.register_error(name.removeprefix(_HANDLER), handler)
             elif name.startswith(_FOUND):
-                self._cache[name.removeprefix(_FOUND)] = handler
+                functions, options = handler
+                self._cache[name.removeprefix(_FOUND)] = codecs.CodecInfo(*functions, **options)
+
+
+def _parts(codec: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what makes a codec again; pickle would give its class one tuple."""
+    functions = (*codec, codec.incrementalencoder, codec.incrementaldecoder)
+    return functions, {"name": codec.name, "_is_text_encoding": codec._is_text_encoding}
 
 
 def _found_codecs() -> dict[str, Any]:
