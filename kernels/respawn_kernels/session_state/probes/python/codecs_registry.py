@@ -68,11 +68,11 @@ class Codecs:
             codecs.unregister(search)
         for search in searches:
             codecs.register(search)
-        for name, handler in value.items():
+        for name, one in value.items():
             if name.startswith(_HANDLER):
-                codecs.register_error(name.removeprefix(_HANDLER), handler)
+                codecs.register_error(name.removeprefix(_HANDLER), one)
             elif name.startswith(_FOUND):
-                functions, options = handler
+                functions, options = one
                 self._cache[name.removeprefix(_FOUND)] = codecs.CodecInfo(*functions, **options)
 
 
