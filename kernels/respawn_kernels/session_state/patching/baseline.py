@@ -166,7 +166,6 @@ class Baseline:
                 if attributes_of(value).get("__module__") == name:
                     self.classes[value] = dict(attributes_of(value))
                     self._note_counts(name, qualname_of(value), self.classes[value])
-                    self._note_codes(name, qualname_of(value), self.classes[value])
             elif kind is FunctionType and getattr(value, "registry", None) is not None:
                 self.dispatchers[name, key] = value
         if _is_local(module):
@@ -176,6 +175,8 @@ class Baseline:
                 if _NOTEBOOK.search(_RUN_AS_SCRIPT.sub(b"", source)):
                     self.reaching.add(name)
             self._note_codes(name, "", values)
+            for cls in own_classes(module):
+                self._note_codes(name, qualname_of(cls), attributes_of(cls))
             self.marks[name] = {
                 key: mark(value)
                 for key, value in values.items()
@@ -189,7 +190,7 @@ class Baseline:
             if type(value) in DRAWING and (number := number_of(value)) is not None:
                 self.counts[module, cls, key] = number
 
-    def _note_codes(self, module: str, cls: str, values: dict[str, Any]) -> None:
+    def _note_codes(self, module: str, cls: str, values: Mapping[str, Any]) -> None:
         for key, value in values.items():
             if type(value) is FunctionType:
                 self.codes[module, f"{cls}.{key}" if cls else key] = value.__code__
