@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Hashable
+import weakref
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 from respawn_kernels.session_state.probe.interface import Parts
@@ -25,6 +26,7 @@ class Logging:
     def __init__(self) -> None:
         self._start = {name: _settings(logger) for name, logger in _loggers().items()}
         self._global = _for_all()
+        self._restored: list[weakref.ref[logging.Handler]] = []
 
     def fingerprint(self) -> Hashable:
         """Return what differs from a new logger, with the handlers' addresses."""
@@ -61,9 +63,23 @@ class Logging:
             logger.__class__ = settings.get("class", type(logger))
             logger.setLevel(settings["level"])
             logger.propagate, logger.disabled = settings["propagate"], settings["disabled"]
-            logger.handlers[:] = settings["handlers"]
+            self._replace(logger, settings["handlers"])
             logger.filters[:] = settings["filters"]
             _cached(logger).update(settings.get("answers", {}))
+
+    def _replace(self, logger: logging.Logger, handlers: list[logging.Handler]) -> None:
+        """Give a logger its handlers; files of those that an earlier restore gave it are closed.
+
+        Nobody else would: what a second restore drops would warn of its open file, and a notebook that
+        records warnings would have one more.
+        """
+        earlier = [one for ref in self._restored if (one := ref()) is not None]
+        gone = [one for one in logger.handlers if _is_one_of(one, earlier) and not _is_one_of(one, handlers)]
+        logger.handlers[:] = handlers
+        self._restored = [weakref.ref(one) for one in (*earlier, *handlers)]
+        for handler in gone:
+            if isinstance(handler, logging.FileHandler):
+                handler.close()
 
 
 _NEW: dict[str, Any] = {
@@ -86,6 +102,10 @@ def _settings(logger: logging.Logger) -> dict[str, Any]:
         "class": type(logger),
         **({"answers": stale} if (stale := _stale(logger)) else {}),
     }
+
+
+def _is_one_of(handler: object, handlers: Iterable[object]) -> bool:
+    return any(handler is one for one in handlers)
 
 
 def _cached(logger: logging.Logger) -> dict[int, bool]:
