@@ -17,6 +17,8 @@ _MAX = 5_000
 _DEEPEST = 3
 """Steps into objects of libraries, which refer to more and more of their library."""
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_module_of: Any = type.__dict__["__module__"].__get__
+"""Of a class; its metaclass is not asked."""
 
 
 def named_by_callbacks(parts: Iterable[Any]) -> set[str] | None:
@@ -46,8 +48,10 @@ def _held(parts: Iterable[Any]) -> Iterator[Any]:
         if kind in _PLAIN or id(one) in seen:
             continue
         seen.add(id(one))
-        own = one if kind is FunctionType or issubclass(kind, type) else kind
-        if own.__module__ == "__main__":
+        module = (
+            one.__module__ if kind is FunctionType else _module_of(one if issubclass(kind, type) else kind)
+        )
+        if module == "__main__":
             yield one
         elif (inside := _parts(one, kind)) is not None:
             waiting += [(part, depth) for part in inside]
