@@ -29,8 +29,8 @@ KERNELS: Faces = {
     "checkpoint": ALL,
     "exchange": ALL,
     "session_state.patching": _modules(
-        ". baseline class_attributes container_contents iterator_counts library_registries patches "
-        "value_marks"
+        ". baseline class_attributes container_contents iterator_counts library_registries "
+        "patches value_marks visible_modules"
     ),
     "session_state.calls": _modules("."),
     "session_state.probes": _modules(""),

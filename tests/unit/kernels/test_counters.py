@@ -15,6 +15,7 @@ import pytest
 
 from respawn_jobs.model.hidden_state import matters
 from respawn_kernels.session_state import fingerprints, patching
+from respawn_kernels.session_state.patching import module_origin
 from respawn_kernels.session_state.patching.iterator_counts import number_of
 from respawn_kernels.session_state.probes.python.counters import Counters
 
@@ -53,8 +54,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A module that counts, as its import leaves it, and that looks installed."""
     (tmp_path / f"{NAME}.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    module: Any = sys.modules[type(patching.baseline).__module__]
-    monkeypatch.setattr(module, "_INSTALLED", (*module._INSTALLED, str(tmp_path)))
+    monkeypatch.setattr(module_origin, "_INSTALLED", (*module_origin._INSTALLED, str(tmp_path)))
     yield imported()
     sys.modules.pop(NAME, None)
     patching.baseline.modules.pop(NAME, None)

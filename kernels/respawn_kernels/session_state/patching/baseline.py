@@ -10,36 +10,30 @@ from __future__ import annotations
 
 import hashlib
 import operator
-import re
 import sys
-import sysconfig
 import threading
-from collections.abc import Callable, Container, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
-from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Protocol
 
 from respawn_kernels.session_start import at_session_start
-from respawn_kernels.session_state.patching.class_attributes import attributes_of, qualname_of
+from respawn_kernels.session_state.patching.class_attributes import attributes_of, module_of, qualname_of
 from respawn_kernels.session_state.patching.container_contents import (
     NOT_LOOKED_INTO,
     ContainerContents,
-    changed_of,
+    KeptContainers,
     kept_by,
 )
 from respawn_kernels.session_state.patching.iterator_counts import DRAWING, number_of
-from respawn_kernels.session_state.patching.value_marks import can_change, mark
-
-_PLACES = (sys.prefix, sys.base_prefix, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
-_INSTALLED = tuple({place for one in _PLACES if one for place in (one, str(Path(one).resolve()))})
-_NOTEBOOK = re.compile(rb"\b(?:__main__|user_ns|user_global_ns)\b")
-_RUN_AS_SCRIPT = re.compile(rb"__name__\s*==\s*['\"]__main__['\"]")
-_OURS = (
-    *("respawn", "respawn_environments", "respawn_hub", "respawn_jobs"),
-    *("respawn_kernels", "respawn_server", "respawn_widgets"),
+from respawn_kernels.session_state.patching.module_origin import (
+    is_beside_notebook,
+    is_ours,
+    mentions_notebook,
+    source_of,
 )
+from respawn_kernels.session_state.patching.value_marks import can_change, mark
 
 
 class Baseline:
@@ -60,8 +54,8 @@ class Baseline:
         """By local module and name: what a value that can change looked like."""
         self.codes: dict[tuple[str, str], CodeType] = {}
         """By local module and a function's path in it: its code."""
-        self.kept: dict[str, dict[str, list[ContainerContents]]] = {}
-        """By package and installed module: its containers; one that several have is the first one's."""
+        self.kept: dict[str, KeptContainers] = {}
+        """By package: the containers of its installed modules; one that several have is the first one's."""
         self.dispatchers: dict[tuple[str, str], Any] = {}
         """Functions made by `functools.singledispatch`, by module and name."""
         self.counts: dict[tuple[str, str, str], int] = {}
@@ -124,7 +118,7 @@ class Baseline:
         """
         shown = sys.modules
         packages = {name.partition(".")[0] for name in shown}
-        changed = {one.module for one in changed_of(self.containers(packages))}
+        changed = {one.module for kept in self.kept_of(packages) for one in kept.changed()}
         changed.update(name for name, _, _ in self.counts)
         changed.update(
             str(attributes.get("__module__"))
@@ -149,7 +143,7 @@ class Baseline:
         """
         name = name or module.__name__
         # `multiprocessing` gives `__main__` another name; what lies in it must go with its last variable.
-        if vars(module) is vars(sys.modules["__main__"]) or _is_ours(name):
+        if vars(module) is vars(sys.modules["__main__"]) or is_ours(name):
             return
         left = before if before is not None and name in self.local else {}
         values = {
@@ -168,11 +162,11 @@ class Baseline:
                     self._note_counts(name, qualname_of(value), self.classes[value])
             elif kind is FunctionType and getattr(value, "registry", None) is not None:
                 self.dispatchers[name, key] = value
-        if _is_local(module):
+        if is_beside_notebook(module):
             self.local[name] = module
-            if (source := _source_of(module)) is not None:
+            if (source := source_of(module)) is not None:
                 self.sources[name] = hashlib.sha256(source).hexdigest()
-                if _NOTEBOOK.search(_RUN_AS_SCRIPT.sub(b"", source)):
+                if mentions_notebook(source):
                     self.reaching.add(name)
             self._note_codes(name, "", values)
             for cls in own_classes(module):
@@ -199,23 +193,24 @@ class Baseline:
         """Note what a module's containers hold; they are kept alive, so that no address is given twice."""
         self._contained -= self._contained_by.pop(name, set())
         found = set[int]()
-        kept = list(kept_by(module, name, self._contained, found))
+        contents = list(kept_by(module, name, self._contained, found))
         self._contained |= found
         self._contained_by[name] = found
-        package = self.kept.setdefault(name.partition(".")[0], {})
-        if kept:
-            package[name] = kept
-        else:
-            package.pop(name, None)
+        self.kept.setdefault(name.partition(".")[0], KeptContainers()).keep(name, contents)
 
-    def containers(self, packages: Container[str] | None = None) -> Iterator[ContainerContents]:
-        """Return the containers of installed modules, or of those of some packages.
+    def kept_of(self, packages: Collection[str] | None = None) -> list[KeptContainers]:
+        """Return the containers of each package, or of some packages.
 
         Args:
             packages: names of packages; None for all.
         """
-        modules = [kept for package, kept in self.kept.items() if packages is None or package in packages]
-        return chain.from_iterable(some for kept in modules for some in list(kept.values()))
+        if packages is None:
+            return list(self.kept.values())
+        return [self.kept[package] for package in sorted(packages) if package in self.kept]
+
+    def containers(self, packages: Collection[str] | None = None) -> Iterator[ContainerContents]:
+        """Return the containers of installed modules, or of those of some packages."""
+        return chain.from_iterable(self.kept_of(packages))
 
     @contextmanager
     def revealing(self, name: str) -> Iterator[None]:
@@ -237,7 +232,7 @@ class Baseline:
         if threading.current_thread() is threading.main_thread():
             self._depth += 1
             if self._depth == 1:
-                self._changed = {id(one.container) for _, _, one in self._of_other_length()}
+                self._changed = {id(one.container) for _, one in self._of_other_length()}
                 for listener in self.listeners:
                     listener.import_began()
 
@@ -257,22 +252,16 @@ class Baseline:
 
     def _keep_again(self) -> None:
         """Note anew what an import put into containers of modules: another session gets it the same way."""
-        for kept, at, one in self._of_other_length():
+        for kept, one in self._of_other_length():
             if id(one.container) not in self._changed:
-                kept[at] = one.now()
+                kept.keep_again(one)
 
-    def _of_other_length(self) -> list[tuple[list[ContainerContents], int, ContainerContents]]:
-        """Return the containers that hold more or less, and where they are noted.
-
-        It costs a tenth of comparing what they hold, which would be too much for each import.
-        """
+    def _of_other_length(self) -> list[tuple[KeptContainers, ContainerContents]]:
         return [
-            (kept, at, one)
-            for name, package in self.kept.items()
+            (kept, one)
+            for name, kept in self.kept.items()
             if name in sys.modules
-            for kept in package.values()
-            for at, one in enumerate(kept)
-            if len(one.container) != len(one.values)
+            for one in kept.of_other_length()
         ]
 
     def is_of_import(self, name: str, key: str, value: Any) -> bool:
@@ -346,36 +335,12 @@ class ImportListener(Protocol):
         """Note what is after; `local` says that the module lies beside the notebook."""
 
 
-def source_digest(module: ModuleType) -> str | None:
-    """Return a digest of a module's source file; None when it cannot be read."""
-    source = _source_of(module)
-    return None if source is None else hashlib.sha256(source).hexdigest()
-
-
-def _source_of(module: ModuleType) -> bytes | None:
-    try:
-        return Path(str(module.__file__)).read_bytes()
-    except OSError:
-        return None
-
-
 def own_classes(module: ModuleType) -> Iterator[type]:
     """Return the classes that a module offers and its package defines."""
     package = module.__name__.partition(".")[0]
     for value in list(vars(module).values()):
-        if issubclass(type(value), type) and str(value.__module__).partition(".")[0] == package:
+        if issubclass(type(value), type) and str(module_of(value)).partition(".")[0] == package:
             yield value
-
-
-def _is_ours(name: str) -> bool:
-    return name.partition(".")[0] in _OURS
-
-
-def _is_local(module: ModuleType) -> bool:
-    file = vars(module).get("__file__")
-    if not isinstance(file, str) or not file.endswith(".py") or file.startswith(_INSTALLED):
-        return False
-    return not str(Path(file).resolve()).startswith(_INSTALLED)
 
 
 def _wrap_loader(began: Callable[[], None], ended: Callable[..., None]) -> None:
@@ -383,7 +348,7 @@ def _wrap_loader(began: Callable[[], None], ended: Callable[..., None]) -> None:
     original = loader.exec_module
 
     def exec_module(self: Any, module: Any) -> None:
-        if _is_ours(module.__name__):  # no look at all modules in each child that writes a checkpoint
+        if is_ours(module.__name__):  # no look at all modules in each child that writes a checkpoint
             original(self, module)
             return
         whole, before = False, dict(vars(module))

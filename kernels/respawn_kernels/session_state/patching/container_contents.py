@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import operator
 from collections import OrderedDict, defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from types import FunctionType, ModuleType
 from typing import Any
 
 from respawn_kernels.session_state.patching.class_attributes import attributes_of
+from respawn_kernels.session_state.probe.write_marks import WriteMarks
 
 ATTRIBUTE, ITEM = "attribute", "item"
 Step = tuple[str, Any]
@@ -77,34 +78,65 @@ class ContainerContents:
 
     def is_as_before(self) -> bool:
         """Return whether it holds the same objects; nobody's code runs."""
-        container = self.container
-        if len(container) != len(self.values):
-            return False
-        if not self.values:
-            return True
-        keys, values = entries(container)
-        return all(map(operator.is_, self.values, values)) and all(map(operator.is_, self.keys, keys))
-
-
-def changed_of(those: Iterable[ContainerContents]) -> Iterator[ContainerContents]:
-    """Return those that do not hold the same objects; written for speed: all are compared after each cell."""
-    same = operator.is_
-    for kept in those:
-        container, values = kept.container, kept.values
+        container, values = self.container, self.values
         if len(container) != len(values):
-            yield kept
-        elif not values:
-            continue
-        elif type(container) is not dict:
-            if not kept.is_as_before():
-                yield kept
-        else:
+            return False
+        if not values:
+            return True
+        if type(container) is dict:
             try:
-                if not (all(map(same, values, container.values())) and all(map(same, kept.keys, container))):
-                    yield kept
-            except RuntimeError:  # a thread changes it
-                if not kept.is_as_before():
-                    yield kept
+                same = all(map(operator.is_, values, container.values()))
+                return same and all(map(operator.is_, self.keys, container))
+            except RuntimeError:  # a thread changes it: a copy is compared
+                pass
+        keys, now = entries(container)
+        return all(map(operator.is_, values, now)) and all(map(operator.is_, self.keys, keys))
+
+
+class KeptContainers:
+    """The containers that the modules of a package keep, and what they held when an import ended."""
+
+    def __init__(self) -> None:
+        self._modules: dict[str, list[ContainerContents]] = {}
+        self._all: list[ContainerContents] | None = None
+        self._marks = WriteMarks([])
+
+    def __iter__(self) -> Iterator[ContainerContents]:
+        return iter(self._contents())
+
+    def keep(self, module: str, contents: list[ContainerContents]) -> None:
+        """Note what a module keeps, instead of what it kept before."""
+        if contents:
+            self._modules[module] = contents
+        else:
+            self._modules.pop(module, None)
+        self._all = None
+
+    def of_other_length(self) -> list[ContainerContents]:
+        """Return those that hold more or less; that costs a tenth of comparing what they hold."""
+        return [one for one in self._contents() if len(one.container) != len(one.values)]
+
+    def keep_again(self, kept: ContainerContents) -> None:
+        """Note anew what one of them holds."""
+        contents = self._modules[kept.module]
+        at = next(at for at, one in enumerate(contents) if one is kept)
+        contents[at] = kept.now()
+        self._all = None
+
+    def changed(self) -> Iterator[ContainerContents]:
+        """Return those that do not hold the same objects; all are looked at after each cell."""
+        contents = self._contents()
+        for at in self._marks.differing():
+            if contents[at].is_as_before():
+                self._marks.note(at)
+            else:
+                yield contents[at]
+
+    def _contents(self) -> list[ContainerContents]:
+        if self._all is None:
+            self._all = [one for module in self._modules.values() for one in module]
+            self._marks = WriteMarks(one.container for one in self._all)
+        return self._all
 
 
 def entries(container: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

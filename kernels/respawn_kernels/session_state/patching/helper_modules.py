@@ -15,8 +15,9 @@ from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, Membe
 from typing import Any
 
 from respawn_kernels.introspection.lru_caches import CACHED, cache_content, fill_cache
-from respawn_kernels.session_state.patching.baseline import baseline, own_classes, source_digest
+from respawn_kernels.session_state.patching.baseline import baseline, own_classes
 from respawn_kernels.session_state.patching.class_attributes import attributes_of
+from respawn_kernels.session_state.patching.module_origin import source_digest
 from respawn_kernels.session_state.patching.value_marks import ATOMS, is_complete, mark
 from respawn_kernels.session_state.probe.interface import Lost, NotSet, Parts
 

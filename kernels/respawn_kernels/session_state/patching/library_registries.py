@@ -12,7 +12,7 @@ A library changes its containers by itself too, most of all its caches. What cou
 from __future__ import annotations
 
 import importlib
-from collections.abc import Container, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -23,7 +23,6 @@ from respawn_kernels.session_state.patching.assigned_names import named_pairs, s
 from respawn_kernels.session_state.patching.baseline import baseline
 from respawn_kernels.session_state.patching.container_contents import (
     ContainerContents,
-    changed_of,
     entries,
     find,
 )
@@ -82,7 +81,7 @@ class Registries:
                 _undo(find(importlib.import_module(module), path), *change)
 
 
-def changed_in(packages: Container[str]) -> dict[str, Hashable]:
+def changed_in(packages: Collection[str]) -> dict[str, Hashable]:
     """Return values that differ when the changes in containers of some packages do, by where they are."""
     return {key: _mark(change) for kept in _changed(packages) for key, change in _changes(kept)}
 
@@ -99,11 +98,12 @@ def is_kept(kept: ContainerContents, name: str | None = None) -> bool:
     return any(name is None or what[1] == name for _, what in _changes(kept))
 
 
-def _changed(packages: Container[str] | None = None) -> Iterator[ContainerContents]:
+def _changed(packages: Collection[str] | None = None) -> Iterator[ContainerContents]:
     baseline.look()
-    for kept in changed_of(baseline.containers(packages)):
-        if not any(one in kept.place for one in _ELSEWHERE):
-            yield kept
+    for containers in baseline.kept_of(packages):
+        for kept in containers.changed():
+            if not any(one in kept.place for one in _ELSEWHERE):
+                yield kept
 
 
 def _changes(kept: ContainerContents) -> Iterator[tuple[str, Change]]:

@@ -12,7 +12,6 @@ The rest is what the library does by itself, such as filling its caches.
 from __future__ import annotations
 
 import importlib
-import operator
 from collections.abc import Container, Hashable, Iterator, Mapping
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -27,6 +26,12 @@ from respawn_kernels.session_state.patching.assigned_names import (
 from respawn_kernels.session_state.patching.baseline import baseline, own_classes
 from respawn_kernels.session_state.patching.class_attributes import attributes_of, module_of, qualname_of
 from respawn_kernels.session_state.patching.function_attributes import set_on_functions
+from respawn_kernels.session_state.patching.module_differences import (
+    Differences,
+    VisibleDifferences,
+    differences,
+    same_objects,
+)
 from respawn_kernels.session_state.patching.setters import set_by
 from respawn_kernels.session_state.patching.value_marks import ATOMS, can_change, mark
 from respawn_kernels.session_state.patching.value_origin import is_own, package_in_loops
@@ -68,6 +73,9 @@ class Patches:
     name = "#patches"
     before_fork = False
 
+    def __init__(self) -> None:
+        self._visible = VisibleDifferences()
+
     def fingerprint(self) -> Hashable:
         """Return what was assigned where the notebook can see it.
 
@@ -77,20 +85,19 @@ class Patches:
         baseline.look()
         words, mentioned, stored = written_words(), mentioned_words(), set_attributes()
         found: list[tuple[str, Hashable]] = []
-        for module in (*baseline.local.values(), *visible_modules()):
-            _, before = baseline.modules.get(module.__name__, (module, vars(module)))
-            for name, value in _differing(module, before, words):
+        local = [(module, _now_of(module)) for module in baseline.local.values()]
+        for module, now in (*local, *self._visible.look()):
+            for name, value in _differing(module, now, words):
                 found.append((f"{module.__name__}.{name}", tuple(map(_short, value))))
             for name, attribute, value in set_on_functions(module, mentioned, stored):
                 found.append((f"{module.__name__}.{name}.{attribute}", _short(value)))
-            for cls in own_classes(module):
-                known = baseline.classes.get(cls, {})
-                if known and (
-                    len(known) != len(attributes_of(cls)) or not stored.isdisjoint(attributes_of(cls))
-                ):
-                    differing = _differing_attributes(cls, known, words)
-                    of = f"{module_of(cls)}.{qualname_of(cls)}"
-                    found += [(f"{of}.{name}", (id(cls), *map(_short, value))) for name, value in differing]
+        own = (cls for module in baseline.local.values() for cls in own_classes(module))
+        for cls in (*own, *self._visible.changed_classes()):
+            known, attributes = baseline.classes.get(cls, {}), attributes_of(cls)
+            if known and (len(known) != len(attributes) or any(name in attributes for name in stored)):
+                differing = _differing_attributes(cls, known, words)
+                of = f"{module_of(cls)}.{qualname_of(cls)}"
+                found += [(f"{of}.{name}", (id(cls), *map(_short, value))) for name, value in differing]
         return Marks(found)
 
     def capture(self) -> Parts | None:
@@ -158,14 +165,14 @@ def _patches(packages: Container[str] | None = None) -> Iterator[tuple[str, tupl
     for name, (module, values) in list(baseline.modules.items()):
         if packages is not None and name.partition(".")[0] not in packages:
             continue
-        for key, value in _differing(module, values, words):
+        for key, value in _differing(module, differences(values, vars(module)), words):
             yield f"{module.__name__}.{key}", (module.__name__, "", key, *value)
         for key, attribute, one in set_on_functions(module, mentioned, stored):
             yield f"{module.__name__}.{key}.{attribute}", (module.__name__, key, attribute, _SET, one)
     for cls, before in list(baseline.classes.items()):
         if packages is not None and str(module_of(cls)).partition(".")[0] not in packages:
             continue
-        if not _same(before, attributes_of(cls)):
+        if not same_objects(before, attributes_of(cls)):
             for key, value in _differing_attributes(cls, before, words):
                 place = f"{module_of(cls)}.{qualname_of(cls)}.{key}"
                 yield place, (module_of(cls), qualname_of(cls), key, *value)
@@ -177,31 +184,33 @@ def _short(value: Any) -> Hashable:
     )
 
 
-def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    return len(before) == len(now) and all(map(operator.is_, before.values(), now.values()))
+def _now_of(module: ModuleType) -> Differences:
+    _, before = baseline.modules.get(module.__name__, (module, vars(module)))
+    return differences(before, vars(module))
 
 
 def _differing(
-    module: ModuleType, before: dict[str, Any], words: set[str]
+    module: ModuleType, now: Differences, words: set[str]
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
     name, local = module.__name__, baseline.is_local(module.__name__)
-    if not local and _same(before, vars(module)):
-        return
     elsewhere = _ELSEWHERE.get(name, ())
-    marks = baseline.marks.get(name, {})
-    now = vars(module)
-    for key, value in list(now.items()):
-        if before.get(key, _GONE) is value:
-            if not (local and key in marks and mark(value) != marks[key]):
-                continue
-            yield key, (_SET, value)
-        elif issubclass(type(value), ModuleType) or key in elsewhere or _is_pythons(key, value):
+    if local:
+        yield from ((key, (_SET, value)) for key, value in _changed_in_place(module, now))
+    for key, value in now.other:
+        if issubclass(type(value), ModuleType) or key in elsewhere or _is_pythons(key, value):
             continue
-        elif local or _comes_from_cells(module, key, value, words):
+        if local or _comes_from_cells(module, key, value, words):
             yield key, (_SET, value)
-    for key in before.keys() - now.keys():
+    for key in now.gone:
         if (local or key in words) and key[:2] != "__" and key not in elsewhere:
             yield key, (_GONE,)
+
+
+def _changed_in_place(module: ModuleType, now: Differences) -> Iterator[tuple[str, Any]]:
+    variables, others = vars(module), {key for key, _ in now.other}
+    for key, before in baseline.marks.get(module.__name__, {}).items():
+        if key in variables and key not in others and mark(variables[key]) != before:
+            yield key, variables[key]
 
 
 def _is_pythons(key: str, value: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from respawn_kernels.host.prompt_results import LAST
 from respawn_kernels.namespace import live_shell
 from respawn_kernels.session_state.probe.interface import NotSet, Parts
+from respawn_kernels.session_state.probe.write_marks import WriteMarks
 
 _OWN_EXTENSIONS = {"respawn", "respawn_kernels", "storemagic", "IPython.extensions.storemagic"}
 _MODE = ("tracebacks", "mode")
@@ -238,8 +239,11 @@ class Configuration:
 
     def __init__(self) -> None:
         self._start = dict(_traits()) | _traceback_mode({}) | dict(_configured())
-        self._values: list[Any] = []
-        """The values of all traits when they were compared last: a setting is a new object when it is set."""
+        self._held: list[dict[str, Any]] = []
+        """The traits of each part when they were compared last."""
+        self._marks = WriteMarks(self._held)
+        self._values: dict[int, list[Any]] = {}
+        """By part: its settings when they were compared last; one that is set is a new object."""
         self._found: dict[tuple[str, str], Any] = {}
 
     def fingerprint(self) -> Hashable:
@@ -277,9 +281,10 @@ class Configuration:
 
     def _changed(self) -> dict[tuple[str, str], Any]:
         held = [getattr(part, "_trait_values", {}) for part in _parts(live_shell())]
-        values = [value for one in held for value in one.values()]
-        if len(values) != len(self._values) or not all(map(operator.is_, values, self._values)):
-            self._values = values
+        if len(held) != len(self._held) or not all(map(operator.is_, held, self._held)):
+            self._held, self._marks = held, WriteMarks(held)
+            self._values = {}
+        if self._is_other():
             self._found = {
                 key: value
                 for key, value in _traits()
@@ -287,6 +292,17 @@ class Configuration:
             }
         set_here = {key: one for key, one in _configured() if self._start.get(key) != one}
         return self._found | _traceback_mode(self._start) | set_here
+
+    def _is_other(self) -> bool:
+        """Return whether a setting is another object; the shell's number of prompts is no setting."""
+        parts, other = _parts(live_shell()), False
+        for at in self._marks.differing():
+            values = [self._held[at].get(name) for name in _names(type(parts[at]))]
+            before = self._values.get(at)
+            other |= before is None or not all(map(operator.is_, values, before))
+            self._values[at] = values
+            self._marks.note(at)
+        return other
 
 
 def _traits() -> Iterator[tuple[tuple[str, str], Any]]:

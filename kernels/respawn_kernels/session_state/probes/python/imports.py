@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from types import ModuleType
 from typing import Any
 
 from respawn_kernels.session_start import at_session_start
-from respawn_kernels.session_state.patching import written_words
+from respawn_kernels.session_state.patching import baseline, written_words
+from respawn_kernels.session_state.patching.visible_modules import visible_modules
 from respawn_kernels.session_state.probe.duplicates import is_twin
 from respawn_kernels.session_state.probe.interface import Lost, NotSet, Parts
 
@@ -114,12 +115,16 @@ class PackagePaths:
     before_fork = False
 
     def fingerprint(self) -> Hashable:
-        """Return them."""
-        return tuple((name, *added) for name, added in _added_places().items())
+        """Return them, of packages that the notebook can see; `capture` finds the others.
+
+        To look at each module after each cell takes long: after a fork the memory of all of them is shared.
+        """
+        seen = {module.__name__: module for module in (*baseline.local.values(), *visible_modules())}
+        return tuple((name, *added) for name, added in _added_places(seen).items())
 
     def capture(self) -> dict[str, list[str]] | None:
         """Return them by the package's name."""
-        return _added_places() or None
+        return _added_places(sys.modules) or None
 
     def restore(self, value: dict[str, list[str]], shell: Any | None) -> None:
         """Import the packages and add what that does not. Raises NotSet with those that cannot be."""
@@ -135,10 +140,10 @@ class PackagePaths:
             raise NotSet(failed)
 
 
-def _added_places() -> dict[str, list[str]]:
+def _added_places(modules: Mapping[str, ModuleType]) -> dict[str, list[str]]:
     """Return what the paths of packages have beside the directory that each lies in."""
     found = {}
-    for name, module in list(sys.modules.items()):
+    for name, module in list(modules.items()):
         inside = vars(module) if issubclass(type(module), ModuleType) else {}
         places, file = inside.get("__path__"), inside.get("__file__")
         if type(places) is list and len(places) > 1 and isinstance(file, str):
