@@ -51,12 +51,10 @@ def test_a_pool_that_was_used_computes_the_same_in_every_fork_or_is_refused(
     library: str, number: int
 ) -> None:
     seen = forks(library, "used", number)
-    if library in BEAR_A_USE:
-        assert seen == {"problem": None, "children": number, "others": 0}
-    else:
-        assert seen == {
-            "problem": f"the threads of {library} do not work in a fork", "children": 0, "others": 0,
-        }  # fmt: skip
+    same = {"problem": None, "children": number, "others": 0}
+    refused = {"problem": f"the threads of {library} do not work in a fork", "children": 0, "others": 0}
+    # On a machine that has been busy for minutes MKL makes no threads, and torch bears the fork then.
+    assert seen == same or (library not in BEAR_A_USE and seen == refused)
 
 
 @pytest.mark.parametrize("number", [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])

@@ -40,7 +40,7 @@ UNFIT = {
     ),
     "own_child": (
         "import subprocess\nchild = subprocess.Popen(['sleep', '3979'])",
-        "has started 1 child process (sleep)",
+        "has started 1 child process (",  # it has its parent's name until the end of execve(2)
     ),
     "ended_child": (
         "import os\nchild = os.fork()\nif not child: os._exit(0)\n"
