@@ -12,6 +12,8 @@ from respawn_kernels.originals import open_file
 _NAMES = ("openblas_{}_num_threads", "scipy_openblas_{}_num_threads")
 _SUFFIXES = ("", "64_", "_64", "_64_")
 """Builds with 64-bit integers rename their functions, so that both kinds can be in one process."""
+_THREADS_OF_ITS_OWN = 1
+"""What `openblas_get_parallel` returns of a build that does not use OpenMP."""
 
 
 class _Libraries:
@@ -61,5 +63,25 @@ def _functions(library: Any) -> list[tuple[Any, Any]]:
             get = getattr(library, name.format("get") + suffix, None)
             put = getattr(library, name.format("set") + suffix, None)
             if get is not None and put is not None:
-                return [(get, put)]
+                of_kind = name.format("get").removesuffix("num_threads") + f"parallel{suffix}"
+                parallel = getattr(library, of_kind, None)
+                return [_variable(library, get, parallel) or (get, put)]
     return []
+
+
+def _variable(library: Any, get: Any, parallel: Any) -> tuple[Any, Any] | None:
+    """Return how to get and set the number itself; None where the library does not show it.
+
+    Its function starts the threads that a fork has ended, and new ones compute for a tenth of a second
+    before they sleep (`blas_thread_server`, `THREAD_TIMEOUT`). The next call that needs them starts them, too
+    (`exec_blas`, driver/others/blas_server.c).
+    """
+    if parallel is None or parallel() != _THREADS_OF_ITS_OWN:
+        return None
+    try:
+        number = ctypes.c_int.in_dll(library, "blas_cpu_number")
+    except ValueError:
+        return None
+    if number.value != get():
+        return None
+    return (lambda: number.value), (lambda value: setattr(number, "value", value))
