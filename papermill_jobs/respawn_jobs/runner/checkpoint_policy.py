@@ -94,11 +94,13 @@ class Policy:
         """Note what storing a checkpoint took.
 
         Args:
-            seconds: of the processor's time or the kernel's.
+            seconds: of the processor's time or the kernel's; 0 when nothing was stored, which tells
+                nothing of what the next one costs.
             expected: what `begun` returned for it; 0 where it was not called.
         """
         self._spent += seconds - expected
-        self._last = seconds
+        if seconds > 0:
+            self._last = seconds
 
     def _estimate(self, size: int | None) -> float:
         """Return what the next one may cost: as much as the last, or else all its bytes."""

@@ -69,3 +69,13 @@ def test_a_checkpoint_counts_from_the_moment_that_it_is_begun() -> None:
     assert policy.mode_of([], 1.0, now, 40 * MB) is CheckpointMode.HOLD
     policy.paid(0.5, expected)
     assert policy.seconds_to_wait(0.0, 40 * MB) == pytest.approx((0.5 + 0.5) / 0.03)
+
+
+def test_what_was_dropped_unstored_tells_nothing_of_what_storing_costs() -> None:
+    policy = Policy(0.03, started=0.0)
+    policy.paid(0.0)
+    assert policy.mode_of([], 0.1, 0.5, 40 * MB) is CheckpointMode.HOLD
+    assert policy.seconds_to_wait(0.0, 40 * MB) == pytest.approx((0.05 + 40 * MB / 400e6) / 0.03)
+    policy.paid(2.0)
+    policy.paid(0.0)
+    assert policy.seconds_to_wait(0.0, 40 * MB) == pytest.approx((2.0 + 2.0) / 0.03)
