@@ -27,6 +27,8 @@ from operator import add, eq, lshift, mul
 from typing import Any
 
 _WORD = 8
+_SPACE = 1 << 48
+"""Addresses of a process: of those that systems with four levels of page tables give."""
 _VERSION, _VALUES = 3, 5
 """Of a dict (`ma_version_tag`, `ma_values`), in words from its beginning on."""
 _SIZE, _ELEMENTS = 2, 3
@@ -36,8 +38,8 @@ _MASK, _TABLE = 4, 5
 _ATTRIBUTES_IN_OBJECT = sys.version_info >= (3, 13)
 
 # All memory of this process. Of objects that are kept alive it may be read, and nowhere else.
-_words: Any = (ctypes.c_uint64 * (1 << 44)).from_address(0).__getitem__
-_bytes: Any = (ctypes.c_char * (1 << 47)).from_address(0).__getitem__
+_words: Any = (ctypes.c_uint64 * (_SPACE // _WORD)).from_address(0).__getitem__
+_bytes: Any = (ctypes.c_char * _SPACE).from_address(0).__getitem__
 
 
 class WriteMarks:
@@ -203,6 +205,8 @@ def _are_as_expected() -> bool:
         return False
     some: dict[str, int] = {"a": 1}
     tried = _Tried()
+    if id(some) >= _SPACE:
+        return False
     elements, members = [1, 2], {1, 2}
     word = id(elements) // _WORD, id(members) // _WORD
     if _words(word[0] + _SIZE) != len(elements) or not 2 <= _words(word[1] + _MASK) < 64:
