@@ -14,8 +14,8 @@ from typing import Any
 
 from respawn_kernels.pickling.namespace_pickler import NamespacePickler, Reducer
 
-_OF_WINDOWS = ("matplotlib.backend", "matplotlib.pyplot", "matplotlib.widgets", "matplotlib_inline", "ipympl")
-"""Modules whose callbacks are made again with the window, or belong to one."""
+_OF_WINDOWS = ("matplotlib.backend", "matplotlib.pyplot", "matplotlib_inline", "ipympl")
+"""Modules whose callbacks are made again with the window. Those of `matplotlib.widgets` are the widget's."""
 
 
 def reducers() -> Mapping[type, Reducer]:
