@@ -105,7 +105,14 @@ def announced(one: Difference, words: Sequence[str], names: Sequence[str]) -> bo
     """
     # What stands for a variable that was not stored says so when it is used, with the cell.
     said = [*words, one.got] if _NOT_RESTORED.search(one.got) else words
-    return any(is_named(subject, said) for subject in _subjects(one, names))
+    return any(is_named(subject, said) for subject in _subjects(one, names)) or _tells_of_file(one, words)
+
+
+def _tells_of_file(one: Difference, words: Sequence[str]) -> bool:
+    """Return whether a line names a cell and a file of the story that the run before has left to it."""
+    file = re.compile(rf"(?<!\w){re.escape(one.story)}[\w/-]*\.\w+")
+    lines = (line for text in words for line in text.splitlines() if " in the run before" in line)
+    return bool(one.story) and any(_CELL.search(line) and file.search(line) for line in lines)
 
 
 def is_named(subject: str, words: Sequence[str]) -> bool:

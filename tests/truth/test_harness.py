@@ -133,6 +133,9 @@ def test_the_digest_sees_shared_memory_and_does_not_mind_depth(tmp_path: Path) -
         ("? next(s1_g)", "Cell 2 made s1_g: run cell 2 again", True),
         ("? random.random()", "Cell 2 made s1_g: run cell 2 again", False),
         ("session decimal", "cell 3 changed the context of decimal: it is not restored", True),
+        ("s1_g", "cell 3 may list s1_out.txt, and cell 3 made it in the run before: remove it first", True),
+        ("s1_g", "cell 3 may list s2_out.txt, and cell 3 made it in the run before: remove it first", False),
+        ("s1_g", "cell 3 reads s1_out.txt, which cell 2 makes", False),
     ],
 )
 def test_announced_is_what_names_the_variable_or_probe_and_the_cell(

@@ -68,6 +68,25 @@ def test_what_a_cell_makes_only_where_it_is_missing_is_named(cell: str) -> None:
     assert said.startswith("cell 1 may look whether out.csv is there, and cell 1 left it in the run before;")
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "n = 1\nwhile pathlib.Path(f'out_{n}.csv').exists():\n    n += 1\n"
+        "pathlib.Path(f'out_{n}.csv').write_text('1')",
+        "def free(n=1):\n    return n if not os.path.exists(f'out_{n}.csv') else free(n + 1)\n"
+        "parts.to_csv(f'out_{free()}.csv')",
+    ],
+)
+def test_what_a_cell_finds_a_free_name_beside_is_named(cell: str) -> None:
+    [said] = told(cell, cell.replace("'1'", "'2'"), "n = 2", "out_1.csv", fate=Fate.MADE)
+    assert said.startswith("cell 1 may look whether out_1.csv is there, and cell 1 left it")
+
+
+def test_what_a_cell_looks_at_once_it_has_made_it_is_not_named() -> None:
+    cell = "open('out.csv', 'w').write('1')\nassert os.path.exists('out.csv')"
+    assert told(cell, cell.replace("'1'", "'2'"), "n = 2", "out.csv", fate=Fate.MADE) == []
+
+
 @pytest.mark.parametrize("fixed", [None, "open('other.csv', 'w').write('1')"])
 def test_what_no_cell_makes_any_more_is_named(fixed: str | None) -> None:
     [said] = told("open('out.csv', 'w').write('1')", fixed, "n = open('out.csv').read()", "out.csv")

@@ -43,6 +43,11 @@ _MAX_NAMED = 3
 _WRITEFILE = re.compile(r"\s*%%(?:writefile|file)\s+(?!-)([^{}$\n]+?)\s*(?:\n|$)")
 """A cell that says `Overwriting` where the file is there, and `Writing` where it is not."""
 _PATTERN = re.compile(r"[*?\[]")
+_WRITES = re.compile(
+    r"open|write\w*|to_(csv|parquet|json|pickle|excel|feather|html|hdf|xml|stata|orc|latex|markdown|netcdf|zarr)"
+    r"|\w*save\w*|dump|touch|copy2|copyfile\w*|move|rename\w*|\w+link_to|urlretrieve|tofile|export\w*"
+)
+"""Names of what writes files, as libraries have them."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def stale_files(
         fates: by name what the run before did to a file, where that is known.
     """
     known = _Words(sources.values())
-    looks = {place: _Looks(sources[place], known.of(sources[place])) for place in running}
+    looks = {place: _Looks(sources[place], known) for place in running}
     caches = not _CACHES.isdisjoint(known.all)
     found: dict[tuple[int, str, int | None, Fate], list[str]] = {}
     for left in _left(steps, set(running), written, begun, fates):
@@ -138,6 +143,8 @@ def _seen_by(
         by_command = look.by_command(name)
         if look.says_whether(name) and left.fate in (Fate.MADE, Fate.LEFT):
             return place, "says whether {} was there"
+        if look.asks_first and step.may_read(name) and left.fate in (Fate.MADE, Fate.LEFT):
+            return place, "may look whether {} is there"
         if makes_anew(step, name) or by_command is _Use.MAKES:
             return None
         if look.lists and step.may_read(name):
@@ -201,9 +208,12 @@ class _Use(Enum):
 class _Looks:
     """How the source of a cell tells that it looks at files."""
 
-    def __init__(self, source: str, words: frozenset[str]) -> None:
+    def __init__(self, source: str, known: _Words) -> None:
+        words = known.of(source)
         self.lists = not words.isdisjoint(_LISTS)
         self.tests = not words.isdisjoint(_TESTS)
+        self.asks_first = self.tests and known.asks_first(source)
+        """Whether it looks what is there before it writes: for a name that is free, say."""
         self.makes_directories = not words.isdisjoint(_MAKES_DIRECTORIES)
         self._commands = commands_of(source)
         written = _WRITEFILE.match(source)
@@ -245,6 +255,7 @@ class _Words:
 
     def __init__(self, sources: Iterable[str]) -> None:
         self._functions: dict[str, set[str]] = {}
+        self._bodies: dict[str, list[ast.stmt]] = {}
         self.all: set[str] = set()
         """Of all cells, keywords of calls among them."""
         for source in sources:
@@ -254,6 +265,7 @@ class _Words:
             for node in ast.walk(tree):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                     self._functions.setdefault(node.name, set()).update(_names(node))
+                    self._bodies[node.name] = node.body
 
     def of(self, source: str) -> frozenset[str]:
         """Return the names that a cell's own code and what it calls use; a definition alone calls nothing."""
@@ -266,10 +278,42 @@ class _Words:
                 waiting |= self._functions.get(name, set())
         return frozenset(found)
 
+    def asks_first(self, source: str) -> bool:
+        """Return whether a cell names a test for files before what writes one, in the order of its text."""
+        waiting, seen = list(reversed(_in_order(_direct(_parsed(source))))), set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name in _TESTS:
+                return True
+            if _WRITES.fullmatch(name):
+                return False
+            if name in self._bodies and name not in seen:
+                seen.add(name)
+                waiting += reversed(_in_order(self._bodies[name]))
+        return False
+
+
+def _direct(tree: ast.Module) -> list[ast.stmt]:
+    """Return what a cell executes itself: a definition alone calls nothing."""
+    return [one for one in tree.body if not isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def _in_order(body: Iterable[ast.stmt]) -> list[str]:
+    """Return the names in statements; that of a function where its call ends, after its arguments."""
+    nodes = [node for one in body for node in ast.walk(one)]
+    ends = {id(node.func): node for node in nodes if isinstance(node, ast.Call)}
+    named = [node for node in nodes if isinstance(node, ast.Name | ast.Attribute)]
+
+    def end(node: ast.expr) -> tuple[int, int]:
+        last = ends.get(id(node), node)
+        return last.end_lineno or 0, last.end_col_offset or 0
+
+    named.sort(key=end)
+    return [node.id if isinstance(node, ast.Name) else node.attr for node in named]
+
 
 def _executed(tree: ast.Module) -> set[str]:
-    calls = (node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return {name for node in calls for name in _names(node)}
+    return {name for node in _direct(tree) for name in _names(node)}
 
 
 def _names(tree: ast.AST) -> set[str]:
