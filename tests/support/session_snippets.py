@@ -85,7 +85,7 @@ SNIPPETS: dict[str, tuple[str, str]] = {
     "log file": (
         "to_file = logging.FileHandler('app.log', mode='w'); logging.getLogger('filed').addHandler(to_file)\n"
         "logging.getLogger('filed').warning('one')",
-        "(logging.getLogger('filed').warning('two'), to_file.flush(), open('app.log').read()[:8])",
+        "(logging.getLogger('filed').warning('two'), to_file.flush(), open('app.log').read()[:8], to_file.mode)",
     ),
     "warnings": (
         "import warnings; warnings.filterwarnings('error', message='bad'); "

@@ -12,10 +12,13 @@ import contextvars
 import importlib
 import itertools
 import logging
+import os
 import pickle
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from types import BuiltinMethodType, MethodType, ModuleType
 from typing import Any
 
@@ -183,7 +186,7 @@ def _logger(logger: Any, _pickler: NamespacePickler) -> Any:
 
 
 def _handler(handler: Any, _pickler: NamespacePickler) -> Any:
-    """Reduce a handler; one with a file opens it again, to append, when it next has something to write."""
+    """Reduce a handler; one with a file opens it again, to append where it had it open."""
     kind: Any = type(handler)
     if kind.__reduce_ex__ is not object.__reduce_ex__:
         return NotImplemented
@@ -191,11 +194,35 @@ def _handler(handler: Any, _pickler: NamespacePickler) -> Any:
     if "lock" in state:
         state["lock"] = None  # keeps its place among the attributes
     if isinstance(handler, logging.FileHandler):
-        state["stream"] = None
-        state["mode"] = handler.mode.replace("w", "a")
+        if kind._open is not logging.FileHandler._open:  # nobody knows how it would open the file again
+            state |= {"stream": None, "mode": handler.mode.replace("w", "a")}
+        elif handler.stream is not None:
+            state["stream"] = _OPEN
     if "sock" in state:
         state["sock"] = None
     return make_handler, (kind,), state, None, None, fill_handler
+
+
+_OPEN = "open"
+"""What stands for the file that a handler writes to."""
+
+
+def _open_again(handler: Any) -> None:
+    """Open a handler's file as it was, with what it holds; one that is gone is made when it next writes."""
+    opening = handler._builtin_open
+    handler._builtin_open = partial(opening, opener=_with_its_content)
+    try:
+        if Path(handler.baseFilename).exists():
+            handler.stream = handler._open()
+            handler.stream.seek(0, os.SEEK_END)
+    except OSError:  # its next record tries again, and tells
+        handler.stream = None
+    finally:
+        handler._builtin_open = opening
+
+
+def _with_its_content(path: str, flags: int) -> int:
+    return os.open(path, flags & ~(os.O_TRUNC | os.O_EXCL), 0o666)
 
 
 @stable_name
@@ -207,6 +234,9 @@ def make_handler(cls: Any) -> Any:
 @stable_name
 def fill_handler(handler: Any, state: dict[str, Any]) -> None:
     """Set the attributes of a handler, with a new lock, and register it to be flushed at exit."""
-    handler.__dict__.update(state)
+    was_open = state.get("stream") == _OPEN
+    handler.__dict__.update(state, **({"stream": None} if was_open else {}))
+    if was_open:
+        _open_again(handler)
     handler.createLock()  # it is also made anew in forked children, for which logging registers it
     logging._addHandlerRef(handler)  # type: ignore[attr-defined]
