@@ -99,7 +99,7 @@ class KeptContainers:
     def __init__(self) -> None:
         self._modules: dict[str, list[ContainerContents]] = {}
         self._all: list[ContainerContents] | None = None
-        self._marks = WriteMarks([])
+        self._marks: WriteMarks | None = None
 
     def __iter__(self) -> Iterator[ContainerContents]:
         return iter(self._contents())
@@ -126,16 +126,19 @@ class KeptContainers:
     def changed(self) -> Iterator[ContainerContents]:
         """Return those that do not hold the same objects; all are looked at after each cell."""
         contents = self._contents()
-        for at in self._marks.differing():
+        if self._marks is None:
+            self._marks = WriteMarks(one.container for one in contents)
+        marks = self._marks
+        for at in marks.differing():
             if contents[at].is_as_before():
-                self._marks.note(at)
+                marks.note(at)
             else:
                 yield contents[at]
 
     def _contents(self) -> list[ContainerContents]:
         if self._all is None:
             self._all = [one for module in self._modules.values() for one in module]
-            self._marks = WriteMarks(one.container for one in self._all)
+            self._marks = None
         return self._all
 
 
