@@ -69,6 +69,24 @@ _NOT_OF_A_CLASS = frozenset(
 )
 
 
+_NEVER_CHANGE = {
+    "pathlib": ("PosixPath", "PurePosixPath", "PureWindowsPath"),
+    "pathlib._local": ("PosixPath", "PurePosixPath", "PureWindowsPath"),
+    "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
+    "decimal": ("Decimal",),
+    "fractions": ("Fraction",),
+    "uuid": ("UUID",),
+    "pandas": ("Timestamp", "Timedelta", "Period", "Interval"),
+}
+
+
+def _never_changes(kind: type) -> bool:
+    """Whether two variables that are one such object may come back as two (docs: what comes back)."""
+    module = kind.__module__.removesuffix("._libs.tslibs.timestamps").removesuffix("._libs.tslibs.timedeltas")
+    numbers = kind.__module__ == "numpy" and any(base.__name__ == "number" for base in kind.__mro__)
+    return numbers or kind.__name__ in _NEVER_CHANGE.get(module, ())
+
+
 class Walk:
     """Describes values without recursion over containers, so that depth does not matter."""
 
@@ -103,6 +121,8 @@ class Walk:
             )
         if isinstance(value, types.MethodType):
             return f"method {value.__func__.__qualname__} of {self._ref(value.__self__, depth + 1)}"
+        if _never_changes(type(value)):  # which object it is says nothing
+            return f"{type(value).__name__}:{_plain(repr(value))}"
         number = self.numbers.get(id(value))
         if number is None:
             if len(self.numbers) >= _MAX_OBJECTS:
