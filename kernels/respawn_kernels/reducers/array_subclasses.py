@@ -37,7 +37,7 @@ def reducers() -> Mapping[type, Reducer]:
     own = (np.ndarray.__reduce__, masked.__reduce__)
     found: dict[type, Reducer] = {cls: _subclass for cls in subclasses(np.ndarray) if cls.__reduce__ in own}
     found[np.memmap] = _memmap
-    found[np.void] = _record
+    found |= dict.fromkeys([np.void, *subclasses(np.void)], _record)
     return found
 
 
@@ -144,24 +144,40 @@ def _silent(cls: Any) -> Iterator[None]:
                 type.__delattr__(cls, "__array_finalize__")
 
 
-def _record(record: Any, _pickler: NamespacePickler) -> Any:
-    """Reduce a record that lies in an array, as `rows[0]` does; others are values."""
+def _record(record: Any, pickler: NamespacePickler) -> Any:
+    """Reduce a record that lies in an array, as `rows[0]` does; another one to an array of its own.
+
+    NumPy's own pickling makes a record that ignores what is written to it.
+    """
     import numpy as np
 
     owner = record.base
-    if not isinstance(owner, np.ndarray) or owner.dtype != record.dtype or owner.ndim > 1:
+    if record.dtype.names is None:  # bytes, which nobody can write to
         return NotImplemented
+    lies_in = isinstance(owner, np.ndarray) and owner.dtype == record.dtype
+    if not lies_in or (owner.ndim > 1 and not owner.flags.c_contiguous):
+        owner = np.array(record)
+        pickler.keep.append(owner)  # its address must not be given to another object
     if owner.ndim == 0:
         return make_record, (owner, 0)
-    start, step = owner.__array_interface__["data"][0], owner.strides[0]
+    start, step = owner.__array_interface__["data"][0], owner.strides[-1]
     place = (record.__array_interface__["data"][0] - start) // step if step else 0
     return make_record, (owner, place)
 
 
 @stable_name
 def make_record(owner: Any, place: int) -> Any:
-    """Return a record that lies in an array: a write to it is one to the array."""
-    return owner[place] if owner.ndim else owner[()]
+    """Return a record that lies in an array: a write to it is one to the array.
+
+    Args:
+        owner: the array; of more than one dimension only when it is contiguous.
+        place: the record's number in it.
+    """
+    import numpy as np
+
+    return (
+        owner[np.unravel_index(place, owner.shape)] if owner.ndim > 1 else owner[place if owner.ndim else ()]
+    )
 
 
 def _memmap(array: Any, pickler: NamespacePickler) -> Any:
