@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from respawn_kernels.session_state.patching.baseline import baseline, own_classes
-from respawn_kernels.session_state.patching.class_attributes import attributes_of
+from respawn_kernels.session_state.patching.class_attributes import attributes_of, own_dict_of
 from respawn_kernels.session_state.patching.visible_modules import visible_modules
 from respawn_kernels.session_state.probe.write_marks import WriteMarks
 
@@ -85,8 +84,7 @@ class VisibleDifferences:
     def _note_classes(self) -> None:
         classes = (cls for module in self._modules for cls in own_classes(module))
         self._classes = [cls for cls in classes if not cls.__flags__ & _IMMUTABLE]
-        # What a mapping proxy refers to is the class's own dict.
-        self._class_marks = WriteMarks(gc.get_referents(attributes_of(cls))[0] for cls in self._classes)
+        self._class_marks = WriteMarks(map(own_dict_of, self._classes))
 
     def changed_classes(self) -> Iterator[type]:
         """Return classes of the modules that `look` returned last that have not what their import left."""
