@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-PROBES = {"_kept_port", "free_port", "_has_ipv6"}
+PROBES = {"kept_port", "free_port", "_has_ipv6"}
 """Functions that bind a socket to see whether they can, and close it: of the product, the tests, urllib3."""
 
 SERVERS = re.compile(

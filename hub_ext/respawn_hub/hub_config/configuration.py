@@ -7,15 +7,14 @@ assigned *after* `configure` (`c.JupyterHub.services = [...]`) would drop what i
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from respawn_hub.hub_config.data_lock import holder_of, without_hub
 from respawn_hub.hub_config.one_person import for_one_person, value
 from respawn_hub.hub_config.quick_restart import notice_ended_services
+from respawn_hub.hub_config.service_port import kept_port
 
 SERVICE = "respawn"
 _TEMPLATES = Path(__file__).parents[1] / "hub_templates"
@@ -98,7 +97,7 @@ def configure(
         raise ValueError("external_url and external_token go together: replicas need a token for the hub")
     directory = Path(data or "respawn-data").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    own_port = None if external_url else port or _kept_port(directory)
+    own_port = None if external_url else port or kept_port(directory)
     address = external_url.rstrip("/") if external_url else f"http://127.0.0.1:{own_port}"
     base = value(c.JupyterHub, "base_url", "") or urlsplit(value(c.JupyterHub, "bind_url", "")).path
     prefix = f"{base.rstrip('/')}/services/{SERVICE}"
@@ -183,28 +182,3 @@ def _extend_role(c: Any, name: str, scopes: list[str]) -> None:
 
 def _append(section: Any, name: str, item: Any) -> None:
     setattr(section, name, [*value(section, name, []), item])
-
-
-def _kept_port(data: Path) -> int:
-    """Return the port of the last start when it is still free, else a new free one; remember it.
-
-    Single-user servers that outlive a restart of the hub go on finding the service. A port that a service
-    still holds which a killed hub left behind counts as free: that one ends before the new one begins.
-    """
-    path = data / "service-port"
-    wanted = int(path.read_text()) if path.exists() and path.read_text().strip().isdigit() else 0
-    holder = holder_of(data)
-    if wanted and holder is not None and holder.port == wanted and without_hub(holder):
-        return wanted
-    for candidate in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", candidate))
-            except OSError:
-                continue
-            port = int(probe.getsockname()[1])
-        if holder is None:  # else it is the port of a service that lives, for its own next start
-            path.write_text(f"{port}\n")
-        return port
-    raise OSError("no free port on the loopback interface")

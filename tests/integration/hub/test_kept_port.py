@@ -32,6 +32,16 @@ def test_a_port_taken_meanwhile_is_replaced(tmp_path: Path) -> None:
     assert not _service(config)["url"].endswith(f":{taken}")
 
 
+def test_a_new_port_is_none_that_an_outgoing_connection_may_hold(tmp_path: Path) -> None:
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    for number in range(5):
+        (tmp_path / str(number)).mkdir()
+        config = Config()
+        respawn_hub.configure(config, data=tmp_path / str(number))
+        port = int(_service(config)["url"].rpartition(":")[2])
+        assert not first <= port <= last
+
+
 @pytest.mark.parametrize("hub_lives", [False, True])
 def test_only_the_port_of_a_service_without_its_hub_is_taken_over(tmp_path: Path, hub_lives: bool) -> None:
     ended = subprocess.Popen(["true"])
