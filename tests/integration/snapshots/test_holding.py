@@ -196,8 +196,8 @@ def test_the_notebook_sees_nothing_of_being_held(tmp_path: Path) -> None:
 
 LOOK = """
 import os, numpy as np
-np.ones((400, 400)) @ np.ones((400, 400))
 def look():
+    np.ones((400, 400)) @ np.ones((400, 400))  # a fork ends OpenBLAS's threads; the next call starts them
     found = []
     for name in os.listdir("/proc/self/fd"):
         try:
