@@ -4,7 +4,7 @@ A fork ends OpenBLAS's own threads, in the process that forks too: OpenBLAS regi
 pthread_atfork(3) (`openblas_fork_handler`, driver/others/memory.c). A call that is just handing work to these
 threads is then never answered, and whoever made it or forked waits for ever. So OpenBLAS is set to use one
 thread, which holds for calls that begin from then on; those that began before are waited for; and after the
-fork it gets back the threads that it had.
+fork it may use as many as before, which the next call starts.
 """
 
 from __future__ import annotations

@@ -234,7 +234,8 @@ def make_handler(cls: Any) -> Any:
 @stable_name
 def fill_handler(handler: Any, state: dict[str, Any]) -> None:
     """Set the attributes of a handler, with a new lock, and register it to be flushed at exit."""
-    was_open = state.get("stream") == _OPEN
+    # The stream of another handler may be any object, whose class is not asked what it equals.
+    was_open = isinstance(handler, logging.FileHandler) and state.get("stream") == _OPEN
     handler.__dict__.update(state, **({"stream": None} if was_open else {}))
     if was_open:
         _open_again(handler)

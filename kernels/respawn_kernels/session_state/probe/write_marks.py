@@ -50,7 +50,7 @@ class WriteMarks:
     """
 
     def __init__(self, containers: Iterable[Any]) -> None:
-        self._marks = [_Versions(), _Lists(), _Sets(), _InObjects()]
+        self._marks = [_Versions(), _lists(), _sets(), _InObjects()]
         self._without: set[int] = set()
         count = -1
         for count, container in enumerate(containers):
@@ -145,26 +145,37 @@ class _Versions(_Marks):
         return map(_words, self._first)
 
 
-class _Lists(_Marks):
-    words = (_ELEMENTS, _SIZE)
+class _Addresses(_Marks):
+    """Containers whose head says where what they hold lies, and how many entries it has.
+
+    Args:
+        kind: list or set.
+        words: place of the address and of the number of entries, in words from the container's beginning on.
+        more: entries beside that number.
+        shift: the size of an entry, as a power of two bytes.
+    """
+
+    def __init__(self, kind: type, words: tuple[int, int], more: int, shift: int) -> None:
+        super().__init__()
+        self._kind, self._more, self._shift = kind, more, shift
+        self.words = words
 
     def takes(self, container: Any) -> bool:
-        return issubclass(type(container), list)
+        return issubclass(type(container), self._kind)
 
     def bounds(self) -> tuple[Iterator[int], Iterator[int]]:
-        sizes = map(lshift, map(_words, self._second), repeat(3))
+        entries = map(add, map(_words, self._second), repeat(self._more))
+        sizes = map(lshift, entries, repeat(self._shift))
         return map(_words, self._first), map(add, map(_words, self._first), sizes)
 
 
-class _Sets(_Marks):
-    words = (_TABLE, _MASK)
+def _lists() -> _Marks:
+    return _Addresses(list, (_ELEMENTS, _SIZE), 0, 3)
 
-    def takes(self, container: Any) -> bool:
-        return issubclass(type(container), set)
 
-    def bounds(self) -> tuple[Iterator[int], Iterator[int]]:
-        entries = map(add, map(_words, self._second), repeat(1))
-        return map(_words, self._first), map(add, map(_words, self._first), map(lshift, entries, repeat(4)))
+def _sets() -> _Marks:
+    """An entry is a key and its hash; the mask is one less than their number."""
+    return _Addresses(set, (_TABLE, _MASK), 1, 4)
 
 
 class _InObjects(_Marks):
@@ -216,10 +227,10 @@ def _are_as_expected() -> bool:
         (_Versions(), some, lambda: some.pop("a")),
         (_InObjects() if _ATTRIBUTES_IN_OBJECT else _Versions(), vars(tried), lambda: setattr(tried, "a", 2)),
         (_InObjects() if _ATTRIBUTES_IN_OBJECT else _Versions(), vars(tried), lambda: setattr(tried, "b", 2)),
-        (_Lists(), elements, lambda: elements.__setitem__(0, 3)),
-        (_Lists(), elements, elements.pop),
-        (_Sets(), members, lambda: members.add(3)),
-        (_Sets(), members, lambda: members.discard(1)),
+        (_lists(), elements, lambda: elements.__setitem__(0, 3)),
+        (_lists(), elements, elements.pop),
+        (_sets(), members, lambda: members.add(3)),
+        (_sets(), members, lambda: members.discard(1)),
     ]
     return all(_is_seen(marks, container, change) for marks, container, change in changes)
 

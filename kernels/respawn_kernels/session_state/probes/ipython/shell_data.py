@@ -280,11 +280,12 @@ class Configuration:
             raise NotSet(failed)
 
     def _changed(self) -> dict[tuple[str, str], Any]:
-        held = [getattr(part, "_trait_values", {}) for part in _parts(live_shell())]
+        parts = _parts(live_shell())
+        held = [getattr(part, "_trait_values", {}) for part in parts]
         if len(held) != len(self._held) or not all(map(operator.is_, held, self._held)):
             self._held, self._marks = held, WriteMarks(held)
             self._values = {}
-        if self._is_other():
+        if self._is_other(parts):
             self._found = {
                 key: value
                 for key, value in _traits()
@@ -293,9 +294,9 @@ class Configuration:
         set_here = {key: one for key, one in _configured() if self._start.get(key) != one}
         return self._found | _traceback_mode(self._start) | set_here
 
-    def _is_other(self) -> bool:
+    def _is_other(self, parts: list[Any]) -> bool:
         """Return whether a setting is another object; the shell's number of prompts is no setting."""
-        parts, other = _parts(live_shell()), False
+        other = False
         for at in self._marks.differing():
             values = [self._held[at].get(name) for name in _names(type(parts[at]))]
             before = self._values.get(at)
