@@ -197,6 +197,7 @@ def test_nobody_reaches_what_is_somebody_elses_by_a_name_that_nearly_fits(
     judge(world, data.draw(sent(world, "token-of-bob")), everything=False)
 
 
+@pytest.mark.long
 @settings(QUICK, max_examples=100)
 @given(st.data())
 def test_an_administrator_breaks_nothing_by_a_name_that_nearly_fits(

@@ -25,6 +25,7 @@ def signed_in(page: Page, hub: RunningHub) -> Page:
     return page
 
 
+@pytest.mark.long
 def test_a_run_is_followed_without_reloading(signed_in: Page, hub: RunningHub, ada: RemoteService) -> None:
     page, complaints = signed_in, []
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)

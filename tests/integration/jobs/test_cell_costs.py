@@ -73,6 +73,7 @@ def test_the_held_child_and_its_saving_do_not_count(bench) -> None:
     assert max(cell.cost.written_bytes for cell in detail.cells) < 1_000_000
 
 
+@pytest.mark.long
 def test_reused_cells_keep_what_they_took(bench) -> None:
     failed = bench.run(BURNS, "fail")
     resumed = bench.resume(failed.run.id)

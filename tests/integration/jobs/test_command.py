@@ -103,6 +103,7 @@ def test_a_run_that_fails_exits_with_1_and_can_be_debugged_and_resumed(respawn) 
     assert (status, refused["error"]) == (2, "conflict")
 
 
+@pytest.mark.long
 def test_restart_runs_again_from_the_top(respawn) -> None:
     write("report.ipynb", "x = 1", "1/0")
     _, failed = respawn("run", "report.ipynb")
@@ -307,6 +308,7 @@ def test_debugging_an_imported_run_without_a_terminal_needs_yes(respawn, importe
     assert point["agreed_by"] == os.getuid(), "the kernel does not ask again"
 
 
+@pytest.mark.long
 def test_resuming_an_imported_run_without_a_terminal_needs_yes(respawn, imported: str) -> None:
     write("fixed.ipynb", "x = 1", "x")
     status, told = respawn("resume", imported, "--notebook", "fixed.ipynb")

@@ -37,6 +37,7 @@ def _data(size: int) -> None:
     Path("rows.csv").write_text("x\n" + "1\n" * size)
 
 
+@pytest.mark.long
 def test_data_that_a_person_fixed_is_told_of_its_readers_alone(
     newest_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

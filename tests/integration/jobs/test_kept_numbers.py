@@ -48,6 +48,7 @@ def test_the_last_error_is_that_of_the_cell_that_may_fail(bench: Any) -> None:
     assert printed == "LookupError('row 8') LookupError True\n"
 
 
+@pytest.mark.long
 def test_a_vocabulary_goes_on_counting(bench: Any) -> None:
     states, printed = resumed(
         bench,
@@ -59,6 +60,7 @@ def test_a_vocabulary_goes_on_counting(bench: Any) -> None:
     assert states == ["reused", "reused", "executed", "executed"]
 
 
+@pytest.mark.long
 def test_a_clock_of_the_notebook_is_asked_by_the_notebook_alone(bench: Any) -> None:
     _, printed = resumed(
         bench,

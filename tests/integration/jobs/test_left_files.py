@@ -36,6 +36,7 @@ FIXED = {
 RIGHT = "['head', 'two'] 2 10 ['head', 'good'] 6\n"
 
 
+@pytest.mark.long
 def test_files_that_the_run_changed_further_down_are_made_again(
     newest_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

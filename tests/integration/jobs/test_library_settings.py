@@ -114,6 +114,7 @@ def test_what_a_library_changes_through_a_function_that_it_was_given_is_stored(b
     assert bench.printed(there.run.id, 5) == "['connected']\n"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("shy")
 def test_what_is_not_safe_to_set_again_is_named_and_does_not_keep_others_from_it(bench) -> None:
     cells = [

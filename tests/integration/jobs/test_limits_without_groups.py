@@ -35,6 +35,7 @@ def half_a_core() -> Iterator[None]:
         assert group.remove()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("half_a_core")
 def test_more_cores_than_the_runner_has_cost_no_other_limit(
     bench: Any, caplog: pytest.LogCaptureFixture

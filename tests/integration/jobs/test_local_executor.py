@@ -206,6 +206,7 @@ def test_a_killed_runner_is_found_and_takes_its_kernel_along(ledger, ada, execut
     )
 
 
+@pytest.mark.long
 def test_close_ends_every_runner_and_hands_its_run_on(ledger, ada, executor) -> None:
     run, _ = submit(ledger, ada, executor, "import time; time.sleep(100)")
     wait_for(lambda: CellState.RUNNING in [cell.state for cell in ada.show(run).cells], 60, "the cell")

@@ -62,6 +62,7 @@ def test_what_was_lost_is_made_again_before_the_first_cell(bench) -> None:
     assert bench.printed(resumed.run.id, 4) == "3\n"
 
 
+@pytest.mark.long
 def test_what_is_not_safe_to_make_again_is_named(bench) -> None:
     sets = f"{SETS}\nopen('log', 'a').write('x')"
     failed = bench.run("import lossy", sets, "x = 1", "1/0", "print(lossy.get())")
@@ -161,6 +162,7 @@ def test_a_secret_that_a_cell_puts_into_the_environment_is_in_no_checkpoint_and_
     assert bench.printed(resumed.run.id, 3) == "[21, 43, 14]\n"
 
 
+@pytest.mark.long
 def test_a_secret_whose_cell_cannot_run_again_is_named_before_a_resume(bench) -> None:
     (bench.directory / "word.txt").write_text("correct-horse-battery")
     sets = "import os\nos.environ['API_TOKEN'] = open('word.txt').read()\nopen('log', 'a').write('x')"

@@ -84,12 +84,14 @@ def test_a_failing_notebook_fails_the_same_with_its_state_kept(tmp_path: Path) -
     assert [checkpoint.cell for checkpoint in detail.checkpoints] == [0]
 
 
+@pytest.mark.long
 def test_parameters_that_a_notebook_does_not_declare_are_injected_all_the_same(tmp_path: Path) -> None:
     theirs, ours = _both(tmp_path, "print(m)", values={"m": 2})
     assert ours == theirs
     assert _recorded().run.state is RunState.SUCCEEDED
 
 
+@pytest.mark.long
 def test_parameters_get_the_types_that_the_notebook_declares(tmp_path: Path) -> None:
     declares = "from datetime import date\nfrom pathlib import Path\n"
     declares += "day: date = None\nwhere: Path = Path()\nn: int = 1"

@@ -93,6 +93,7 @@ def test_a_run_gets_what_annotations_say_and_otherwise_what_papermill_gives(sour
     assert papermills["day"] == "'2026-01-31'"
 
 
+@pytest.mark.long
 def test_a_secret_is_given_to_the_notebook_and_shown_to_nobody(source, tmp_path, monkeypatch):
     monkeypatch.setenv("RESPAWN_DATA", str(tmp_path / "data"))
     nb = nbformat.read(source, as_version=4)

@@ -96,6 +96,7 @@ def test_a_run_whose_resume_could_not_restore_is_resumed_again(command: Command)
     assert (again["state"], again["origin"]) == ("succeeded", run)
 
 
+@pytest.mark.long
 def test_inputs_that_changed_since_are_told(command: Command) -> None:
     Path("in.csv").write_text("a\n1\n")
     cells = ["rows = open('in.csv').read()", "1/0"]

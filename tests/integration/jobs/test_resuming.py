@@ -44,6 +44,7 @@ def test_a_cell_that_may_no_longer_raise_fails_the_resume_as_it_fails_the_notebo
     assert (strict.run.state, strict.run.error.cell) == (RunState.FAILED, 1)
 
 
+@pytest.mark.long
 def test_a_resume_that_fails_again_can_be_resumed_again(bench) -> None:
     failed = bench.run("x = 5", "1/0", "print(x)")
     again = bench.resume(failed.run.id, notebook("x = 5", "[][0]", "print(x)"))
@@ -79,6 +80,7 @@ def test_execution_counts_go_on_where_they_stopped(bench) -> None:
     assert [cell.execution_count for cell in resumed.cells] == [1, 2, 3]
 
 
+@pytest.mark.long
 def test_cells_tagged_always_change_nothing_that_was_stored(bench) -> None:
     first, tags = "con = open('/dev/null'); total = 0; scratch = 1", {0: ["respawn:always"]}
     failed = bench.run(first, "total += 5\ndel scratch", "1/0", "", tags=tags)

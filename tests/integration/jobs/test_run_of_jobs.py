@@ -12,6 +12,7 @@ from support.notebooks import notebook, text
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.long
 def test_a_version_that_is_not_current_is_run_once(command):
     for code in ("a = 1", "a = 2"):
         Path("report.ipynb").write_text(text(notebook(code)))

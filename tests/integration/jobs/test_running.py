@@ -68,6 +68,7 @@ def test_a_cell_that_shows_an_error_and_goes_on_fails_the_run_at_its_end(bench) 
     assert bench.printed(detail.run.id, 2) == "after 1\n"
 
 
+@pytest.mark.long
 def test_a_clean_exit_ends_the_run_as_a_success(bench) -> None:
     detail = bench.run("x = 1", "import sys; sys.exit(0)", "x")
     assert (detail.run.state, states(detail)) == (RunState.SUCCEEDED, ["executed", "executed", "skipped"])
@@ -168,6 +169,7 @@ def test_a_person_has_their_own_keys_in_runs_of_their_own(bench, monkeypatch: py
     assert bench.printed(detail.run.id, 0) == "mine\n"
 
 
+@pytest.mark.long
 def test_an_endless_printer_is_cut_in_the_record_and_in_the_notebook(bench) -> None:
     detail = bench.run("for _ in range(30): print('x' * 1_000_000)", "print('on')")
     text = bench.printed(detail.run.id, 0)
@@ -252,6 +254,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str,
     return install
 
 
+@pytest.mark.long
 def test_a_kernel_of_another_language_runs_without_snapshots_and_says_so(bench, installed) -> None:
     installed("echo", "echo", ECHO)
     detail = bench.run("one", "two", kernel="echo")

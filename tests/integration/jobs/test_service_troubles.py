@@ -147,6 +147,7 @@ def test_outputs_that_could_not_be_sent_once_are_sent_later(bench) -> None:
     assert (refused, bench.printed(run, 0)) == ([1], "0\n1\n2\n3\n4\n")
 
 
+@pytest.mark.long
 def test_being_fenced_ends_the_kernel_while_an_upload_is_stalled(bench) -> None:
     run = bench.queue("import os\nopen('pid', 'w').write(str(os.getpid()))\nprint(1)", "x = 2", "print(3)")
     attempt, token = bench.ledger.open_attempt(run, "test")

@@ -91,6 +91,7 @@ def papermills(tmp_path: Path) -> str:
     return "".join(output["text"] for output in nbformat.read(executed, 4).cells[2].outputs)
 
 
+@pytest.mark.long
 def test_a_resume_into_a_warm_kernel_gives_what_papermill_gives_from_the_top(
     ledger: Ledger, execute: Callable[[str], None], tmp_path: Path
 ) -> None:

@@ -91,6 +91,7 @@ def test_name_that_is_bound_again_belongs_to_the_later_cell(tmp_path: Path) -> N
     assert [(v.name, v.cell) for v in told.variables] == [("kept", 0)]
 
 
+@pytest.mark.long
 def test_restored_kernel_takes_checkpoints_that_remember_the_makers(tmp_path: Path) -> None:
     spool, spool_2 = tmp_path / "one", tmp_path / "two"
     with running_kernel(tmp_path) as kernel:

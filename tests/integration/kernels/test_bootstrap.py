@@ -30,6 +30,7 @@ def other_python(tmp_path: Path) -> Path:
     return directory / "bin" / "python"
 
 
+@pytest.mark.long
 def test_kernel_of_another_environment_takes_snapshots(tmp_path: Path, other_python: Path) -> None:
     packages, spool = link_packages(tmp_path / "packages"), tmp_path / "spool"
     with running_kernel(tmp_path, other_python) as kernel:

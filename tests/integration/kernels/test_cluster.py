@@ -52,6 +52,7 @@ def test_notebook_gets_a_cluster_that_it_can_scale_and_close(tmp_path: Path) -> 
     wait_for(lambda: all_gone(processes), 15, "the workers to end with their kernel")
 
 
+@pytest.mark.long
 def test_workers_die_with_a_kernel_that_is_killed(tmp_path: Path) -> None:
     with running_kernel(tmp_path) as kernel:
         kernel.run("import respawn, time\nclient = respawn.cluster(workers=2, panel=False)")

@@ -64,6 +64,7 @@ def differences(environment: BuiltEnvironment) -> list[tuple[str, str]]:
     return [(one.kind.value, Path(one.subject).name) for one in found]
 
 
+@pytest.mark.long
 def test_each_way_of_drifting_is_named(environment: BuiltEnvironment) -> None:
     assert differences(environment) == []
     place = packages_of(environment)

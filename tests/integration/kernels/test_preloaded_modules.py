@@ -170,6 +170,7 @@ print('SEEN' + notebooks_json.dumps([
 """
 
 
+@pytest.mark.long
 def test_what_a_cell_sets_in_a_library_that_it_imports_counts_in_a_warm_kernel_too(
     warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +192,7 @@ def test_what_a_cell_sets_in_a_library_that_it_imports_counts_in_a_warm_kernel_t
     assert forked[0] == plain[0]
 
 
+@pytest.mark.long
 def test_an_import_of_a_preloaded_module_is_no_change_of_the_session_either(
     warm: WarmKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

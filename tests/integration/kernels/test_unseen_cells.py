@@ -123,6 +123,7 @@ def test_callbacks_of_libraries_are_told_of_all_cells(tmp_path: Path) -> None:
         assert "ExecutionInfo" in kernel.run("%respawn state")
 
 
+@pytest.mark.long
 def test_callbacks_of_a_helper_module_are_told_of_the_notebooks_cells(tmp_path: Path) -> None:
     (tmp_path / "steps.py").write_text("begun = []\ndef begins(*_):\n    begun.append(1)\n")
     cells = ("import steps\nget_ipython().events.register('pre_run_cell', steps.begins)", MAKES)
@@ -131,6 +132,7 @@ def test_callbacks_of_a_helper_module_are_told_of_the_notebooks_cells(tmp_path: 
         assert kernel.run("print(len(steps.begun))") == expected
 
 
+@pytest.mark.long
 def test_what_stands_before_the_callbacks_is_no_part_of_what_is_saved(tmp_path: Path) -> None:
     with restored(tmp_path, WAYS[1], CALLBACKS, MAKES, always=1) as kernel:
         told = kernel.run("%respawn checkpoint mine")

@@ -54,6 +54,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.long
 def test_schedulers_in_many_processes_make_one_run_per_due_time_although_one_is_killed(data):
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1, minutes=1)
     ledger = Ledger.embedded(data, clock=lambda: an_hour_ago)

@@ -122,6 +122,7 @@ def test_a_run_whose_checkpoints_find_no_room_goes_on_and_says_so(tmp_path: Path
         assert "user/ada stores" in told
 
 
+@pytest.mark.long
 def test_the_service_answers_403_and_tells_both_figures(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, quota_stored=1 << 20, quota_waiting_runs=1, metrics_open=True)
     with answering_hub() as hub, whole_service(settings, hub_port=hub, executor=NoPlaces()) as url:

@@ -36,6 +36,7 @@ def test_a_process_left_behind_fails_the_test_and_is_named(suite: pytest.Pyteste
     result.stdout.fnmatch_lines(["*left behind by this test: process *sleep 60*"])
 
 
+@pytest.mark.long
 def test_a_thread_and_an_open_temporary_file_left_behind_are_named(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """
@@ -53,6 +54,7 @@ def test_a_thread_and_an_open_temporary_file_left_behind_are_named(suite: pytest
     result.stdout.fnmatch_lines(["*thread leaking; open file *open.txt*"])
 
 
+@pytest.mark.long
 def test_a_server_of_the_module_may_live_on(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """

@@ -69,6 +69,7 @@ def test_a_test_that_starts_a_server_or_a_kernel_fails_and_is_told_where_it_belo
     )
 
 
+@pytest.mark.long
 def test_short_processes_and_sockets_that_nobody_connects_to_are_let_be(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """
@@ -90,6 +91,7 @@ def test_short_processes_and_sockets_that_nobody_connects_to_are_let_be(suite: p
     suite.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=3)
 
 
+@pytest.mark.long
 def test_fixtures_of_other_suites_may_run_commands_as_they_end(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """

@@ -86,6 +86,7 @@ def test_what_a_cell_assigns_to_builtins_counts_in_that_cell(kernel: Kernel) -> 
     assert "NameError" in kernel.run("try: extra\nexcept NameError as e: print(repr(e))")
 
 
+@pytest.mark.long
 def test_what_was_loaded_goes_with_its_last_name(fetched: Path, kernel: Kernel) -> None:
     restored(kernel)
     kernel.run("import weakref; gone = []; ends = weakref.finalize(ada, gone.append, 'ada')")
@@ -115,6 +116,7 @@ def test_a_class_that_is_made_in_the_debug_notebook_comes_after_the_subclasses_t
         assert kernel.value("[one.__name__ for one in First.__subclasses__()]") == ["Deeper", "Deepest"]
 
 
+@pytest.mark.long
 def test_a_large_array_owns_its_memory_where_a_cell_of_the_run_resized_one(
     tmp_path: Path, fetched: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_placeholder_says_what_to_do(kernel: Kernel) -> None:
     assert "respawn:always" in told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("harm", ["flip", "remove"])
 def test_damaged_blob_is_told_by_name_when_it_is_used(kernel: Kernel, fetched: Path, harm: str) -> None:
     blob = blob_of(fetched, "big")
@@ -131,6 +132,7 @@ def test_damaged_blob_is_told_by_name_when_it_is_used(kernel: Kernel, fetched: P
     assert kernel.value("float(big[1])") == 1.0, "once it is fixed, the next use finds it"
 
 
+@pytest.mark.long
 def test_variable_whose_data_are_still_coming_waits_with_a_progress_bar(
     kernel: Kernel, fetched: Path
 ) -> None:
