@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tornado.iostream import StreamClosedError
 
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ids import is_id
+from respawn_server.lab_plugin import lab_waits
+from respawn_server.opening_steps import Message
 from respawn_server.shared import KEY, RespawnHandler
 
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
@@ -39,9 +42,10 @@ class DebugPage(JupyterHandler):
 
 
 class OpeningStream(RespawnHandler):
-    """POST /respawn/api/debug/<run>: opens the run's failure; answers one JSON message per line.
+    """/respawn/api/debug/<run>: answers one JSON message of an opening per line, to the last.
 
-    The body may hold `{"confirm": true}`: the person agreed to restore what somebody else has stored.
+    POST opens the run's failure. The body may hold `{"confirm": true}`: the person agreed to restore what
+    somebody else has stored. GET begins nothing: it follows the opening that goes on, or has ended lately.
     """
 
     auth_resource = KEY
@@ -49,24 +53,38 @@ class OpeningStream(RespawnHandler):
     @web.authenticated
     @authorized
     async def post(self, run: str) -> None:
-        """Stream the messages of `respawn_server.openings` until the last.
+        """Open the run's failure.
 
         Raises:
             InvalidInput: the address names no run, or the body is no JSON object.
         """
-        if not is_id("run", run):
-            raise InvalidInput(f"{run!r} is not the id of a run")
+        _check(run)
         confirmed = bool(self.request.body) and self.body().get("confirm") is True
+        await self._stream(self.shared.openings.watch(run, confirmed=confirmed))
+
+    @web.authenticated
+    @authorized
+    async def get(self, run: str) -> None:
+        """Follow the opening of the run's failure.
+
+        Raises:
+            InvalidInput: the address names no run.
+            NotFound: it is not being opened.
+        """
+        _check(run)
+        await self._stream(self.shared.openings.follow(run))
+
+    async def _stream(self, messages: AsyncIterator[Message]) -> None:
         self.set_header("Content-Type", "application/x-ndjson")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")
         try:
-            async for message in self.shared.openings.watch(run, confirmed=confirmed):
+            async for message in messages:
                 self.write(json.dumps(message) + "\n")
                 await self.flush()
         except StreamClosedError:
             # The page was closed; the opening goes on and the next page joins it.
-            self.log.debug("respawn: nobody watches the opening of %s any more", run)
+            self.log.debug("respawn: a page that watched an opening was closed")
 
 
 class OpenPage(JupyterHandler):
@@ -99,12 +117,17 @@ class CopyHandler(RespawnHandler):
             NotFound, Forbidden: there is no such run, or this server's user may not read it.
             Conflict: there are too many copies of a run that has not ended.
         """
-        if not is_id("run", run):
-            raise InvalidInput(f"{run!r} is not the id of a run")
+        _check(run)
         # The state first: a run that ends in between counts as one that had not.
         detail = await self.call(lambda service: service.show(run))
         text = await self.call(lambda service: service.notebook(run))
         self.answer({"path": await self.shared.notebooks.keep_copy(detail.run, text)}, 201)
+
+
+def _check(run: str) -> None:
+    """Raises InvalidInput where a part of an address is not the id of a run."""
+    if not is_id("run", run):
+        raise InvalidInput(f"{run!r} is not the id of a run")
 
 
 def _goes_to(headers: HTTPHeaders) -> bool:
@@ -121,6 +144,7 @@ def _answer_page(handler: JupyterHandler, run: str, name: str) -> None:
         _TEMPLATES.get_template(name).render(
             run=run,
             base_url=handler.base_url,
+            lab_waits=lab_waits(handler.serverapp),
             xsrf=handler.xsrf_token.decode("ascii", "replace"),
             run_page=f"{pages}/runs/{run}" if pages else None,
         )

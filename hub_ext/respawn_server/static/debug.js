@@ -1,6 +1,6 @@
 // Follows the opening of a debug notebook: one JSON message per line, see openings.py for their types.
 
-const { run, baseUrl, xsrf } = document.body.dataset;
+const { run, baseUrl, xsrf, labWaits } = document.body.dataset;
 const byId = (id) => document.getElementById(id);
 
 function labUrl(path) {
@@ -40,6 +40,11 @@ function handle(message) {
     case "step":
       showStep(message);
       return false;
+    case "written":
+      if (labWaits !== "true") return false;
+      // JupyterLab loads while the kernel comes up; its plugin (opening.js) waits for the rest of the messages.
+      window.location.replace(`${labUrl(message.path)}?respawn=${encodeURIComponent(run)}`);
+      return true;
     case "open":
       byId("open").href = labUrl(message.path);
       byId("open").hidden = false;

@@ -97,8 +97,9 @@ def test_link_has_its_kernel_before_its_page_has_asked_for_anything(
     early: list[Any] = []
 
     def hold(route: Route) -> None:
-        """Hold what the page's script asks for until the kernel is there."""
-        early.extend(wait_for(lambda: kernels(server) - before, 60, "the kernel"))
+        """Hold what the page's script asks for until the kernel is there; JupyterLab only follows."""
+        if route.request.method == "POST":
+            early.extend(wait_for(lambda: kernels(server) - before, 60, "the kernel"))
         route.continue_()
 
     page.route("**/respawn/api/debug/**", hold)

@@ -68,6 +68,8 @@ def test_fix_is_offered_after_a_resume_and_an_editor_with_unsaved_work_is_left_a
     # The file is open in another tab, and somebody types there.
     open_file(page, "Offered.ipynb")
     editor = page.locator(".jp-NotebookPanel:visible .jp-CodeCell").nth(0).locator(".cm-content")
+    # A kernel that comes later writes its language into the notebook, which is a change that is not saved.
+    expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']:visible")).to_have_count(1)
     editor.click()
     page.keyboard.press("End")
     page.keyboard.type("  # typed")

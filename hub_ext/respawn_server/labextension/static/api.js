@@ -92,6 +92,23 @@ export class Api {
     return this._call("GET", `preview?${new URLSearchParams({ cron, tz })}`);
   }
 
+  /** The last message of the opening of a run, once it has ended; null where none is known. */
+  async opening(run) {
+    const settings = this._connection.makeSettings();
+    const url = this._url.join(settings.baseUrl, "respawn/api/debug", encodeURIComponent(run));
+    try {
+      const response = await this._connection.makeRequest(url, {}, settings);
+      return response.ok ? JSON.parse((await response.text()).trim().split("\n").at(-1)) : null;
+    } catch {
+      return null; // The server went away: JupyterLab says so itself.
+    }
+  }
+
+  /** The page of a run's debug link on this server. */
+  debugPage(run) {
+    return this._url.join(this._connection.makeSettings().baseUrl, "respawn/debug", encodeURIComponent(run));
+  }
+
   async _call(method, route, body) {
     const settings = this._connection.makeSettings();
     const url = `${this._url.join(settings.baseUrl, "respawn/api")}/${route}`;

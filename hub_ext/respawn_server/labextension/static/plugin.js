@@ -3,6 +3,7 @@
 import { Api } from "./api.js";
 import { keepItsKernel } from "./connecting.js";
 import { addBar, debugInfo, markFailingCell, showFailingCell } from "./debugging.js";
+import { waitForOpening } from "./opening.js";
 import { followOutcome } from "./outcome.js";
 import { promote } from "./promote.js";
 import { restart, resume } from "./resume.js";
@@ -20,6 +21,7 @@ export function makePlugin(lab) {
     optional: [lab.apputils.ICommandPalette, lab.mainmenu.IMainMenu],
     activate: (app, tracker, palette, menu) => {
       const api = new Api(lab, app.serviceManager.contents);
+      waitForOpening(lab, app.serviceManager.contents, api);
       addCommands(lab, app, api, tracker, palette, menu);
       tracker.widgetAdded.connect((_, panel) => void prepare(lab, app, api, panel));
       tracker.forEach((panel) => void prepare(lab, app, api, panel));
