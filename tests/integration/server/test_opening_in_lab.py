@@ -1,4 +1,4 @@
-"""A debug link asks for JupyterLab while the variables are still restored, and the notebook is seen when they are."""
+"""A debug link asks for JupyterLab while variables are restored; the notebook is seen when they are there."""
 
 from __future__ import annotations
 
