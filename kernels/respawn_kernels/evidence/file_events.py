@@ -25,6 +25,7 @@ _READS = {
     "os.rename": ((0, 2),),
     "os.link": ((0, 2),),
     "os.symlink": ((0, None),),
+    "os.truncate": ((0, None),),
     "sqlite3.connect": ((0, None),),
 }
 """Which arguments of an event are paths that are read, and which the directories they are relative to."""

@@ -109,7 +109,7 @@ def _sentinel(obj: object, _pickler: NamespacePickler) -> Any:
 
 def _of_library(kind: type) -> OneWay | None:
     kept = _kept_by_library(kind)
-    way = _unasked(kind) if _answers_empty(kind) else reduce_borrowed if may_borrow(kind) else None
+    way = _way_past(kind) or (reduce_borrowed if may_borrow(kind) else None)
     if kept is None or way is None:
         return kept or way
 
@@ -120,22 +120,50 @@ def _of_library(kind: type) -> OneWay | None:
     return reduce
 
 
+def _way_past(kind: type) -> OneWay | None:
+    """Return a way past what a class of a library does when pickle makes an empty object of it."""
+    if _is_plain(kind) and (_answers_empty(kind) or _makes_another(kind)):
+        return _unasked(kind)
+    return None
+
+
 def _answers_empty(kind: type) -> bool:
-    """Return whether loading an object of a library would ask it for attributes before it has any.
+    """Return whether loading an object would ask it for attributes before it has any.
 
     Pickle looks for `__setstate__` on the empty object. A `__getattr__` that counts on what `__init__` has
     set then calls itself until the stack is full.
     """
     any_kind: Any = kind
-    if kind.__module__ == "builtins" or any_kind.__new__ is not object.__new__:
+    return any_kind.__new__ is object.__new__ and "__getattr__" in _names_of(kind)
+
+
+def _makes_another(kind: type) -> bool:
+    """Return whether a class makes something else when pickle asks it for an empty object, or refuses.
+
+    Its `__new__` is made for arguments, and a `__reduce__` that would give them is missing, as in SciPy's
+    `stats.Normal`. This calls it once: in a process that writes, whose objects are no notebook's.
+    """
+    any_kind: Any = kind
+    if not isinstance(any_kind.__new__, FunctionType):
+        return False
+    try:
+        return type(any_kind.__new__(kind)) is not kind
+    except Exception:  # noqa: BLE001  whatever keeps it from making one would keep pickle from it too
+        return True
+
+
+def _is_plain(kind: type) -> bool:
+    """Return whether pickle knows no more of a library's objects than their `__dict__`."""
+    any_kind: Any = kind
+    if kind.__module__ == "builtins":
         return False
     if any_kind.__reduce_ex__ is not object.__reduce_ex__ or any_kind.__reduce__ is not object.__reduce__:
         return False
     if kind in cloudpickle.Pickler.dispatch_table or not kind.__dictoffset__:
         return False
-    named = _names_of(kind)
     slots = any(vars(one).get("__slots__") for one in kind.__mro__)
-    return "__getattr__" in named and not slots and not named.intersection(_STATE)
+    makers = [one for one in kind.__mro__ if isinstance(vars(one).get("__new__"), BuiltinFunctionType)]
+    return makers == [object] and not slots and not _names_of(kind).intersection(_STATE)
 
 
 def _unasked(kind: type) -> OneWay:

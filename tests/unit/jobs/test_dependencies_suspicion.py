@@ -116,6 +116,14 @@ MADE_BEFORE = [
         "class A:\n    def __missing__(self, k):\n        return scale\nclass B(A, dict):\n    pass\na = B()",
         "new = a['k']",
     ),
+    (
+        "import pydantic, typing\ndef kind(row):\n    return scale\nclass Batch(pydantic.BaseModel):\n    row: typing.Annotated[int | str, pydantic.Discriminator(kind)]",
+        "new = Batch(row=1)",
+    ),
+    (
+        "import pydantic, typing\ndef twice(row):\n    return scale\n@pydantic.validate_call\ndef f(row: typing.Annotated[int, pydantic.BeforeValidator(twice)]):\n    return row",
+        "new = f(1)",
+    ),
     ("class A:\n    def __getitem__(self, k):\n        return scale\na = A()", "new = a['k']"),
     ("class A:\n    def __iter__(self):\n        yield scale\na = A()", "new = list(a)"),
     ("class A:\n    def __iter__(self):\n        yield scale\na = A()", "new = pd.Series(a)"),

@@ -38,7 +38,8 @@ class Definitions(Expressions):
             self.machine.read_state(FEATURES)
         for annotation in annotations:
             if annotation is not None:
-                self.value(annotation)
+                # A library that is given the function may call what stands in it.
+                self.machine.keep(made, self.value(annotation))
         self.machine.bind(defined.name, self._decorated(defined.decorator_list, made, defined))
 
     _do_asyncfunctiondef = _do_functiondef

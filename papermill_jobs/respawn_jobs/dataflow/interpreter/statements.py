@@ -15,12 +15,13 @@ from respawn_jobs.dataflow.interpreter.open_files import is_alone
 from respawn_jobs.dataflow.interpreter.scopes import bound
 from respawn_jobs.dataflow.interpreter.state import known
 from respawn_jobs.dataflow.interpreter.trace import Opaque
-from respawn_jobs.dataflow.interpreter.values import PLAIN, UNKNOWN, Kind, Value
+from respawn_jobs.dataflow.interpreter.values import PLAIN, UNKNOWN, Kind, Value, join
 from respawn_jobs.dataflow.libraries import library_facts
 from respawn_jobs.dataflow.libraries.state_effects import FEATURES, TEMPORARY, THINGS
 from respawn_jobs.model.hidden_state import IMPORTS, SHOWN
 
 _MAX_TARGETS = 10_000
+_ANNOTATIONS = "__annotations__"
 
 
 class Statements(Definitions):
@@ -85,8 +86,12 @@ class Statements(Definitions):
         self.machine.read_state(FEATURES)
         if assigned.value is not None:
             self.assign(assigned.target, self.value(assigned.value))
-        if not isinstance(assigned.target, ast.Name) or self.machine.scope is None:
-            self.value(assigned.annotation)
+        scope = self.machine.scope
+        if not isinstance(assigned.target, ast.Name) or scope is None or scope.is_class:
+            annotation = self.value(assigned.annotation)
+            if scope is not None and scope.is_class:
+                # A library that makes something of the class may call what stands in it.
+                scope.names[_ANNOTATIONS] = join(scope.names.get(_ANNOTATIONS, annotation), annotation)
 
     def _do_augassign(self, node: ast.stmt) -> None:
         assigned = cast(ast.AugAssign, node)
