@@ -174,7 +174,7 @@ test-long: setup pythons system $(TORCH_STAMP) ## set up, then run the tests of 
 # Together the parts are all tests, each once: a test looks.
 SHARD_unit := tests/unit tests/property tests/contract tests/coverage tests/truth tests/integration/ledger
 SHARD_jobs := $(addprefix tests/integration/,examples jobs kernels notices snapshots store support test_extras.py)
-SHARD_hub := tests/browser $(addprefix tests/integration/,access chaos hub server)
+SHARD_hub := tests/browser $(addprefix tests/integration/,access chaos hub job_servers server)
 SHARD ?= unit jobs hub
 
 test-all: setup pythons system containers $(TORCH_STAMP) ## set up, then run all tests in three parts (one of them with SHARD=unit, jobs or hub)

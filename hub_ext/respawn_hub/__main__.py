@@ -84,7 +84,7 @@ def main() -> int:
         for problem in error.errors(include_input=False):
             _refused(f"RESPAWN_{str(problem['loc'][0]).upper()} {wanted(problem)}", WRONG_SETTING)
         return WRONG_SETTING
-    if settings.shared:
+    if settings.shared and settings.executor == "local":
         if not settings.jobs_share_an_account:
             return _refused(refusal(settings), WRONG_SETTING)
         logger.warning("%s", warning(settings))

@@ -18,6 +18,10 @@ from respawn_hub.auth.runtime import Runtime
 from respawn_hub.auth.sessions import Sessions
 from respawn_hub.hub.client import Hub
 from respawn_hub.hub.people import People
+from respawn_hub.job_servers import routes as job_server_routes
+from respawn_hub.job_servers.accounts import Accounts
+from respawn_hub.job_servers.executor import HubExecutor
+from respawn_hub.job_servers.hub_servers import HubServers
 from respawn_hub.loops.drain import DrainingReplica
 from respawn_hub.loops.user_sync import Owners
 from respawn_hub.loops.wiring import FREED, RUN_ENDED, build_loops
@@ -84,10 +88,12 @@ def create_app(
         watched.loops["runners"] = runners.tick
     replica = replica or new_id("rep")
     logs.always(replica=replica)
-    executor = executor or LocalExecutor(
+    executor = executor or _executor(
+        settings,
+        hub,
+        store,
         runners.url if runners else service_url,
-        max_running=settings.max_running,
-        freed=lambda: ending.supervisor.wake(FREED),
+        lambda: ending.supervisor.wake(FREED),
     )
     ending = build_loops(
         settings,
@@ -117,7 +123,22 @@ def create_app(
         ledger=store, uploads=settings.uploads, wake=lambda: ending.supervisor.wake(RUN_ENDED)
     )
     app.state.ending = ending
+    app.state.hub_executor = executor
     return app
+
+
+def _executor(settings: Settings, hub: Hub, store: Ledger, url: str, freed: Callable[[], None]) -> Executor:
+    """Return what starts runners, as the settings have it."""
+    if settings.executor == "hub":
+        return HubExecutor(
+            store,
+            HubServers(hub.call_as_service),
+            Accounts(settings.team_accounts),
+            slots=settings.job_server_slots,
+            idle_seconds=settings.job_server_idle_seconds,
+            freed=freed,
+        )
+    return LocalExecutor(url, max_running=settings.max_running, freed=freed)
 
 
 @dataclass(frozen=True)
@@ -206,7 +227,7 @@ def _settle(store: Ledger, killed: str) -> None:
 
 
 def _routers() -> tuple[APIRouter, ...]:
-    return (*api_routers(), *page_routers(), runner_routes.router)
+    return (*api_routers(), *page_routers(), runner_routes.router, job_server_routes.router)
 
 
 def all_routes() -> APIRouter:

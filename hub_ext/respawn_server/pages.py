@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader
 from jupyter_server.auth.decorator import authorized
@@ -16,11 +16,17 @@ from tornado.iostream import StreamClosedError
 
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ids import is_id
-from respawn_server.lab_plugin import lab_waits
 from respawn_server.opening_steps import Message
 from respawn_server.shared import KEY, RespawnHandler
 
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
+_PLUGIN = {"respawn", "respawn:plugin"}
+"""By which the plugin is disabled (JupyterLab's `PageConfig.Extension.isDisabled`)."""
+_TOGETHER = "jupyter_server_ydoc"
+"""With it documents do not come as files: the plugin could not hold one back."""
 
 
 class DebugPage(JupyterHandler):
@@ -130,6 +136,28 @@ def _check(run: str) -> None:
         raise InvalidInput(f"{run!r} is not the id of a run")
 
 
+def _lab_waits(server: ServerApp | None) -> bool:
+    """Return whether JupyterLab may be asked for a debug notebook whose variables are not there yet.
+
+    Its plugin then loads the notebook when they are.
+
+    Args:
+        server: the Jupyter server, which may serve no JupyterLab.
+    """
+    if server is None:
+        return False
+    extensions = server.extension_manager
+    lab = next(iter(extensions.extension_apps.get("jupyterlab", ())), None)
+    if lab is None or _TOGETHER in extensions.extensions:
+        return False
+    from jupyterlab_server.config import get_page_config
+
+    paths = [*lab.extra_labextensions_path, *lab.labextensions_path]
+    config = get_page_config(paths, lab.app_settings_dir)
+    found = {extension["name"] for extension in config["federated_extensions"]}
+    return "respawn" in found and not _PLUGIN & set(config["disabledExtensions"])
+
+
 def _goes_to(headers: HTTPHeaders) -> bool:
     """Return whether the browser says that a person goes to a page: it is no image, frame or prefetch."""
     return headers.get("Sec-Fetch-Dest") == "document" and "Sec-Purpose" not in headers
@@ -144,7 +172,7 @@ def _answer_page(handler: JupyterHandler, run: str, name: str) -> None:
         _TEMPLATES.get_template(name).render(
             run=run,
             base_url=handler.base_url,
-            lab_waits=lab_waits(handler.serverapp),
+            lab_waits=_lab_waits(handler.serverapp),
             xsrf=handler.xsrf_token.decode("ascii", "replace"),
             run_page=f"{pages}/runs/{run}" if pages else None,
         )

@@ -13,7 +13,7 @@ from typing import Literal
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 10
 
-Kind = Literal["run", "att", "job", "ver", "sch", "dep", "hok", "sen", "bfl", "rep", "bak"]
+Kind = Literal["run", "att", "job", "ver", "sch", "dep", "hok", "sen", "bfl", "rep", "bak", "srv"]
 
 
 def new_id(kind: Kind) -> str:

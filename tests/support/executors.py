@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.model.kernels import WantedKernel
 
 
 class NoPlaces:
-    """An executor that starts nothing."""
+    """An executor that starts nothing, and any attempt alike."""
 
-    def submit(self, attempt: str, token: str) -> None:
+    outlives = False
+
+    def places(self, waiting: Callable[[], Sequence[str]]) -> None:
+        """Let any attempt have a place."""
+
+    def submit(self, attempt: str, token: str, namespace: str) -> None:
         """Refuse."""
         raise Unavailable("nothing is started here")
 

@@ -68,7 +68,7 @@ JOBS: Faces = {
     "resume.invalidation": ALL,
     "resume.files": ALL,
     "resume": _modules("carry_over draft plan scratch_cells unrestored"),
-    "remote": _modules("client"),
+    "remote": _modules("client job_server"),
     "runner.kernel": _modules(
         "agent_client cell_meter front_end early_kernel held_child kernel_process limit_watch"
         " limited_processes notebook_client output_limits ready_kernels spool"
@@ -98,7 +98,7 @@ JOBS: Faces = {
     "ledger.namespaces": ALL,
     "ledger.job_life": ALL,
     "ledger.operations": _modules(
-        "maintenance notice_ops owner_ops rotation stats store_verification trigger_ops"
+        "job_server_ops maintenance notice_ops owner_ops rotation stats store_verification trigger_ops"
     ),
     "ledger.people": _modules("actor_service"),
     "ledger": _modules("."),
@@ -119,6 +119,7 @@ HUB: Faces = {
     "monitoring": _modules("health hub_watch wiring"),
     "loops": _modules("drain user_sync wiring"),
     "runners": _modules("context routes server"),
+    "job_servers": _modules("accounts executor hub_servers routes"),
     "hub": _modules("client people"),
     "notify": _modules("channels notifier"),
     "rendering": _modules(". export long_text"),

@@ -60,7 +60,8 @@ c.JupyterHub.load_roles = [
 ]
 {extra}
 respawn_hub.configure(
-    c, data="respawn", environment=given["service_environment"], jobs_share_an_account=given["several"]
+    c, data="respawn", environment=given["service_environment"], executor=given["executor"],
+    jobs_share_an_account=given["several"] and given["executor"] == "local",
 )
 """
 
@@ -134,6 +135,18 @@ class RunningHub:
                 return child
         raise AssertionError(f"the service does not run; see {self.log}")
 
+    def server_process(self, user: str, name: str) -> psutil.Process:
+        """Return the process of a named server."""
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            environment = child.environ()
+            if environment.get("JUPYTERHUB_SERVER_NAME") == name and environment["JUPYTERHUB_USER"] == user:
+                return child
+        raise AssertionError(f"the server {name} of {user} does not run; see {self.log}")
+
+    def wait_until_healthy(self, timeout: float = 90.0) -> None:
+        """Wait until the service answers."""
+        wait_for(lambda: _healthy(self), timeout, f"the hub's Respawn service; see {self.log}")
+
     def kill(self) -> None:
         """Kill the hub alone; what it has started is left behind."""
         self._left_behind += _family(self.process.pid)[1:]
@@ -175,6 +188,7 @@ def running_hub(
     service_environment: dict[str, str] | None = None,
     server_environment: dict[str, str] | None = None,
     extra: str = "",
+    executor: str = "local",
     timeout: float = 90.0,
 ) -> Iterator[RunningHub]:
     """Start a hub and stop it at the end of the block.
@@ -188,6 +202,7 @@ def running_hub(
         service_environment: variables for the Respawn service, such as `RESPAWN_LEASE_SECONDS`.
         server_environment: variables for the users' servers.
         extra: more lines of jupyterhub_config.py, before Respawn's.
+        executor: where jobs run, as `respawn_hub.configure` has it.
         timeout: seconds until the service must be healthy.
     """
     import json
@@ -203,6 +218,7 @@ def running_hub(
         "api_token": api_token,
         "users": [*users, *admins],
         "admins": list(admins),
+        "executor": executor,
         "several": len({*users, *admins}) > 1,
         "groups": groups or {},
         "roles": list(roles),

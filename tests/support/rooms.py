@@ -135,13 +135,15 @@ JOBS: dict[str, set[str]] = {
 }
 
 HUB: dict[str, set[str]] = {
-    "": {"api", "auth", "hub", "hub_config", "loops", "monitoring", "pages", "runners", "startup", "web"},
+    "": {"api", "auth", "hub", "hub_config", "job_servers", "loops", "monitoring", "pages", "runners"}
+    | {"startup", "web"},
     "pages": {"api", "auth", "hub", "rendering", "web"},
     "api": {"auth", "monitoring", "web"},
     "auth": {"hub", "monitoring", "startup", "web"},
     "monitoring": {"hub", "notify", "startup"},
     "loops": {"hub", "startup"},
     "runners": {"startup", "web"},
+    "job_servers": {"auth", "hub", "web"},
     "hub": {"startup"},
     "notify": set(),
     "rendering": set(),

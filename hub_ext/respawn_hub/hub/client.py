@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx
@@ -29,6 +30,8 @@ _REFUSED_SECONDS = 5.0
 _SILENT_SECONDS = 1.0
 """A hub that did not answer is not asked again this soon: those who wait hear it at once."""
 _KEPT_ANSWERS = 4096
+_START_SECONDS = 60.0
+"""The hub answers a request for a server when it has started, or after ten seconds (`slow_spawn_timeout`)."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,32 @@ class Hub:
         if answer.status_code != 200:
             raise Unauthenticated("the hub did not accept this sign-in; please sign in again")
         return str(answer.json()["access_token"])
+
+    def call_as_service(
+        self, method: str, path: str, document: Mapping[str, Any] | None = None
+    ) -> httpx.Response:
+        """Call the hub's API as the service; an answer may take as long as the hub lets a server start.
+
+        Args:
+            method: the method of HTTP, such as `POST`.
+            path: below the address of the hub's API.
+            document: the JSON body; None for none.
+
+        Raises:
+            Unavailable: the hub does not answer.
+        """
+
+        def ask(token: str) -> httpx.Response:
+            headers = {"Authorization": f"token {token}"}
+            address = self.settings.api_url.rstrip("/") + path
+            try:
+                return self._client.request(
+                    method, address, headers=headers, json=document, timeout=_START_SECONDS
+                )
+            except httpx.HTTPError as error:
+                raise Unavailable("the hub does not answer; try again in a moment") from error
+
+        return self._with_own_token(ask)
 
     def _as_service(self, path: str, query: Mapping[str, str]) -> httpx.Response:
         """Ask as the service itself."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from respawn_hub.hub_config.job_server_spawn import start_job_servers
 from respawn_hub.hub_config.one_person import for_one_person, value
 from respawn_hub.hub_config.quick_restart import notice_ended_services
 from respawn_hub.hub_config.service_port import kept_port
@@ -35,7 +36,7 @@ SCOPES: dict[str, dict[str, Any]] = {
     },
 }
 ACCESS = f"access:services!service={SERVICE}"
-_SERVICE_ROLE = {
+_SERVICE_ROLE: dict[str, Any] = {
     "name": "respawn-service",
     "description": "Lets Respawn see which users there are: a name may be another person's than it was.",
     "services": [SERVICE],
@@ -60,6 +61,9 @@ def configure(
     environment: dict[str, str] | None = None,
     everyone: bool = True,
     jobs_share_an_account: bool = False,
+    executor: Literal["local", "hub"] = "local",
+    team_accounts: dict[str, str] | None = None,
+    job_server_command: list[str] | None = None,
 ) -> None:
     """Add the Respawn service to a hub.
 
@@ -89,6 +93,12 @@ def configure(
         everyone: whether all users may promote notebooks and run jobs. If not, they may only read, and you
             give ``custom:respawn:edit!user`` to those you trust, with a role of your own.
         jobs_share_an_account: whether jobs of several people may run as the one account of the service.
+        executor: where jobs run: `local`, as the account of the service; `hub`, each as the account of its
+            owner, in a named server that the hub's Spawner starts.
+        team_accounts: with `hub`, the hub's user as whom the jobs of a team's namespace run, such as
+            ``{"team/risk": "risk-jobs"}``; jobs of other teams do not start.
+        job_server_command: with `hub`, what starts a job server where users' servers run; by default
+            ``python -m respawn_server.job_server`` of the hub's own interpreter.
 
     Raises:
         ValueError: one of `external_url` and `external_token` is given without the other.
@@ -115,6 +125,8 @@ def configure(
         "RESPAWN_SHARED": "no" if for_one_person(c) else "yes",
         "RESPAWN_JOBS_SHARE_AN_ACCOUNT": "yes" if jobs_share_an_account else None,
         "RESPAWN_HUB_PID": str(os.getpid()),
+        "RESPAWN_EXECUTOR": executor if executor != "local" else None,
+        "RESPAWN_TEAM_ACCOUNTS": ",".join(f"{name}={who}" for name, who in (team_accounts or {}).items()),
     }
     variables = {**passed, **{name: text for name, text in own.items() if text}, **(environment or {})}
     started = {"command": [sys.executable, "-m", "respawn_hub"], "environment": variables}
@@ -128,17 +140,20 @@ def configure(
     _append(c.JupyterHub, "services", service)
     _append(c.JupyterHub, "template_paths", str(_TEMPLATES))
     notice_ended_services()
-    _add_rights(c, everyone)
+    _add_rights(c, everyone, starts_servers=executor == "hub")
+    if executor == "hub":
+        start_job_servers(c, job_server_command)
     servers = dict(value(c.Spawner, "environment", {}))
     servers.setdefault("RESPAWN_URL", url_for_servers or f"{address}{prefix}")
     c.Spawner.environment = servers
 
 
-def _add_rights(c: Any, everyone: bool) -> None:
+def _add_rights(c: Any, everyone: bool, *, starts_servers: bool) -> None:
     c.JupyterHub.custom_scopes = {**value(c.JupyterHub, "custom_scopes", {}), **SCOPES}
     _extend_role(c, "user", [ACCESS, f"custom:respawn:{'edit' if everyone else 'read'}!user"])
     _append(c.JupyterHub, "load_roles", _admin_role(c))
-    _append(c.JupyterHub, "load_roles", _SERVICE_ROLE)
+    more = ["servers"] if starts_servers else []
+    _append(c.JupyterHub, "load_roles", {**_SERVICE_ROLE, "scopes": [*_SERVICE_ROLE["scopes"], *more]})
     # A server acts for its owner, in the owner's own namespace, never with more than the owner has. Without
     # the filter, whatever runs in an administrator's server could change everybody's jobs.
     servers = [ACCESS, "custom:respawn:edit!user"]

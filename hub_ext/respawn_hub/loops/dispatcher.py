@@ -78,9 +78,11 @@ class Dispatcher:
         self._draining = True
 
     def close(self) -> None:
-        """End all runners. Unfinished runs are requeued: they go on elsewhere or later."""
+        """End the runners that end with this process. Their runs are requeued: they go on elsewhere."""
         self._draining = True
         self._executor.close()
+        if self._executor.outlives:
+            return
         for attempt in sorted(self._submitted):
             try:
                 # Most have said so themselves by now, and with more to say: then this does nothing.
@@ -119,14 +121,17 @@ class Dispatcher:
 
     def _start_queued(self) -> None:
         self._submitted &= self._executor.living()
-        slots = self._max_running - len(self._submitted)
-        claimed = self._ledger.claim_runs(self._name, self._replica, slots)
-        self._submitted |= {attempt for _, attempt, _ in claimed}
+        places = self._executor.places(self._ledger.waiting_namespaces)
+        slots = self._max_running - len(self._submitted) if places is None else sum(places.values())
+        # Runners that outlive this process are not lost with it.
+        replica = None if self._executor.outlives else self._replica
+        claimed = self._ledger.claim_runs(self._name, replica, slots, places)
+        self._submitted |= {attempt for _, attempt, _, _ in claimed}
         refused: Unavailable | None = None
-        for run, attempt, token in claimed:
+        for run, attempt, token, namespace in claimed:
             logger.info("%s starts as %s", run, attempt)
             try:
-                self._executor.submit(attempt, token)
+                self._executor.submit(attempt, token, namespace)
             except Exception as error:  # noqa: BLE001  whatever keeps one from starting, the others must start
                 self._submitted.discard(attempt)
                 refused = error if isinstance(error, Unavailable) else Unavailable(f"{run}: {error}")

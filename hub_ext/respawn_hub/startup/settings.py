@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.host.process_environment import USUAL_READY_KERNELS, USUAL_READY_MEMORY, check_warm_kernels
@@ -19,6 +19,16 @@ from respawn_kernels.sizes import parse_size
 
 def _bytes(given: object) -> object:
     return parse_size(given) if isinstance(given, str) else given
+
+
+def _pairs(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    pairs = [part.partition("=") for part in given.split(",") if part.strip()]
+    wrong = [name for name, _, account in pairs if not (name.strip() and account.strip())]
+    if wrong:
+        raise ValueError("it is a list such as team/risk=risk-jobs, with commas between")
+    return {name.strip(): account.strip() for name, _, account in pairs}
 
 
 Size = Annotated[int, BeforeValidator(_bytes), Field(ge=1 << 20, le=LARGEST)]
@@ -109,6 +119,14 @@ class Settings(BaseSettings):
     """Whether a database of an older version is brought up to date when the service starts."""
     lease_seconds: float = Field(default=15.0, gt=0)
     """How long a runner may be silent before its attempt is lost."""
+    executor: Literal["local", "hub"] = "local"
+    """Where runners are: `local`, beside the service; `hub`, in servers of the hub for each job's account."""
+    team_accounts: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {}
+    """As which of the hub's users the jobs of a team run: `team/risk=risk-jobs`, with commas between."""
+    job_server_slots: int = Field(default=2, ge=1, le=100)
+    """How many runs a server of the hub executes at once."""
+    job_server_idle_seconds: float = Field(default=300.0, ge=0)
+    """How long such a server is kept that has nothing to do."""
     max_running: int = Field(default=4, ge=1)
     """How many runs the local executor executes at once."""
     drain_seconds: float = Field(default=0.0, ge=0, le=86_400)

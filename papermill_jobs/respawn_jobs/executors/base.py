@@ -6,7 +6,7 @@ An executor knows attempts and their tokens, nothing of runs. A runner reports t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from respawn_jobs.model.kernels import WantedKernel
@@ -15,12 +15,24 @@ from respawn_jobs.model.kernels import WantedKernel
 class Executor(Protocol):
     """Starts runners somewhere."""
 
-    def submit(self, attempt: str, token: str) -> None:
+    @property
+    def outlives(self) -> bool:
+        """Whether runners go on when the process of this executor ends; another one then finds them."""
+
+    def places(self, waiting: Callable[[], Sequence[str]]) -> Mapping[str, int] | None:
+        """Return for how many attempts of each namespace there is a place; None where any may have one.
+
+        Args:
+            waiting: Returns the namespaces that have runs to start: places may be made for them.
+        """
+
+    def submit(self, attempt: str, token: str, namespace: str) -> None:
         """Start a runner for an attempt; returns without waiting for it to claim.
 
         Args:
             attempt: The attempt's id.
             token: What the runner proves itself with; never logged.
+            namespace: Whose job it executes.
 
         Raises:
             Unavailable: no runner could be started.

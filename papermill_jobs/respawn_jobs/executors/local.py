@@ -89,8 +89,22 @@ class LocalExecutor:
         self._lock = threading.Lock()
         self._closed = False
 
-    def submit(self, attempt: str, token: str) -> None:
-        """Give the attempt to a warm runner."""
+    @property
+    def outlives(self) -> bool:
+        """Runners end with this process."""
+        return False
+
+    def places(self, waiting: Callable[[], Sequence[str]]) -> None:
+        """Any attempt may have a place here."""
+
+    def submit(self, attempt: str, token: str, namespace: str = "") -> None:
+        """Give the attempt to a warm runner.
+
+        Args:
+            attempt: the attempt's id.
+            token: what the runner proves itself with; never logged.
+            namespace: whose job it executes; all run alike here.
+        """
         self._in_keeper(lambda: self._submit(attempt, token))
 
     def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:

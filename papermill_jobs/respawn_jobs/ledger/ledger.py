@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from respawn_jobs.ledger.context.context import Context, KernelCheck, installed_
 from respawn_jobs.ledger.context.ports import ChannelRules, Observer
 from respawn_jobs.ledger.context.text_limits import check_text
 from respawn_jobs.ledger.operations import rotation
+from respawn_jobs.ledger.operations.job_server_ops import JobServerLedger
 from respawn_jobs.ledger.operations.maintenance import KeepingLedger
 from respawn_jobs.ledger.operations.notice_ops import Operations
 from respawn_jobs.ledger.operations.owner_ops import OwningLedger
@@ -48,7 +49,7 @@ from respawn_jobs.store.database import Database
 from respawn_jobs.store.tables import RunRow
 
 
-class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
+class Ledger(KeepingLedger, TriggerLedger, OwningLedger, JobServerLedger):
     """Jobs, runs and all that belongs to them. Safe to share between threads; a process may hold several."""
 
     def __init__(
@@ -202,15 +203,22 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger):
         """
         return lifecycle.open_attempt(self._context, run_id, executor)
 
-    def claim_runs(self, executor: str, replica: str | None, slots: int) -> list[dispatch.Claimed]:
+    def claim_runs(
+        self, executor: str, replica: str | None, slots: int, places: Mapping[str, int] | None = None
+    ) -> list[dispatch.Claimed]:
         """Open attempts for as many waiting runs as may start now, at most `slots`; see `dispatch.claim`.
 
         Args:
             executor: name of what will start the runners.
             replica: id of the service's replica that it belongs to; None outside of a service.
             slots: how many runners it can start now.
+            places: how many of each namespace; None for any.
         """
-        return dispatch.claim(self._context, executor, replica, slots)
+        return dispatch.claim(self._context, executor, replica, slots, places)
+
+    def waiting_namespaces(self) -> list[str]:
+        """Return the namespaces whose runs could start now, were there a place; the longest wait first."""
+        return dispatch.waiting_namespaces(self._context)
 
     def expire(self) -> list[str]:
         """Lose every attempt whose lease is over, and return the ids of runs that changed.

@@ -111,6 +111,24 @@ class ReplicaRow(Base):
     """The release of its code: no migration may take from it what it needs."""
 
 
+class JobServerRow(Base):
+    """A server that was asked of the hub for the jobs of an account; there is one for each at most."""
+
+    __tablename__ = "job_servers"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Its name at the hub, among the account's servers."""
+    account: Mapped[str] = mapped_column(String(255), unique=True)
+    """The hub's user whose server it is."""
+    nonce_hash: Mapped[str | None] = mapped_column(String(64))
+    """Of what it registers with, once; None when it has."""
+    key_hash: Mapped[str | None] = mapped_column(String(64))
+    """Of what it proves itself with after that."""
+    requested_at: Mapped[datetime]
+    heard_at: Mapped[datetime | None]
+    """When it last reported itself; None while it starts."""
+
+
 class SchemaVersionRow(Base):
     """A migration that the database has had, for code that does not know it; see `store.schema`."""
 

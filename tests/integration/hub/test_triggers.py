@@ -36,7 +36,7 @@ class Failing(NoPlaces):
 
     url = ""
 
-    def submit(self, attempt: str, token: str) -> None:
+    def submit(self, attempt: str, token: str, namespace: str) -> None:
         """Play the runner."""
         runner = RemoteRunner(self.url, attempt, token)
         runner.claim()

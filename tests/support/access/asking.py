@@ -96,6 +96,8 @@ _BODIES: dict[str, Fields] = {
     "POST /api/v1/backfills": lambda things: {"job": things.job, "sets": [{"alpha": 1.0}]},
     "POST /api/v1/backfills/preview": lambda things: {"job": things.job, "sets": [{"alpha": 1.0}]},
     "POST /api/v1/backfills/{backfill}/stop": lambda things: {"cancel": True},
+    "POST /job-servers/{name}/register": lambda things: {"nonce": "made up"},
+    "POST /job-servers/{name}/report": lambda things: {},
     "POST /runner/{attempt}/record": lambda things: [cell()],
     "POST /runner/{attempt}/begin": lambda things: {"skeleton": things.ids["digest"], "cells": [cell()]},
     "POST /runner/{attempt}/reconsider": lambda things: [],

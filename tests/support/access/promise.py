@@ -19,7 +19,7 @@ class Line:
     method: str
     path: str
     taken: str
-    """How one signs in: `token or session`, `session`, `attempt token`, `signature` or `nothing`."""
+    """How one signs in: `token or session`, `session`, `attempt token`, `nothing`, … as the page has it."""
     needs: str
     """What one needs: a right, such as `run`, or `sign-in`, `nothing`, …"""
 

@@ -19,11 +19,12 @@ from contextlib import suppress
 from typing import Any
 
 from respawn_jobs.model.kernels import WantedKernel
+from support.executors import NoPlaces
 
 _END_SECONDS = 3.0
 
 
-class NurseryExecutor:
+class NurseryExecutor(NoPlaces):
     """An `Executor`. Make it before the process has threads: it forks."""
 
     def __init__(self, play: Callable[[str, str], int]) -> None:
@@ -48,7 +49,7 @@ class NurseryExecutor:
         self._rest = b""
         self._closed = False
 
-    def submit(self, attempt: str, token: str) -> None:
+    def submit(self, attempt: str, token: str, namespace: str) -> None:
         """Order a runner."""
         with self._lock:
             self._living.add(attempt)

@@ -16,11 +16,12 @@ from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.kernels import WantedKernel
 from respawn_jobs.model.runs import CellState, RunState
 from support.clocks import MovedClock
+from support.executors import NoPlaces
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner, printed
 
 
-class ListedRunners:
+class ListedRunners(NoPlaces):
     """An executor that starts nothing: tests play the runners themselves."""
 
     def __init__(self) -> None:
@@ -28,12 +29,12 @@ class ListedRunners:
         self.dead: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
 
-    def submit(self, attempt_id: str, token: str) -> None:
-        self.submitted.append(attempt_id)
+    def submit(self, attempt: str, token: str, namespace: str) -> None:
+        self.submitted.append(attempt)
 
-    def cancel(self, attempt_id: str) -> None:
-        self.cancelled.append(attempt_id)
-        self.submitted.remove(attempt_id)
+    def cancel(self, attempt: str) -> None:
+        self.cancelled.append(attempt)
+        self.submitted.remove(attempt)
 
     def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
         pass
@@ -91,7 +92,7 @@ def test_one_that_cannot_be_started_holds_up_no_other(
     runs = [ada.run(RunRequest(job="report")).id for _ in range(3)]
     submit = executor.submit
 
-    def refuse_the_first(attempt: str, token: str) -> None:
+    def refuse_the_first(attempt: str, token: str, namespace: str) -> None:
         monkeypatch.setattr(executor, "submit", submit)
         raise RuntimeError("can't start new thread")
 

@@ -18,19 +18,20 @@ from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.kernels import WantedKernel
 from respawn_jobs.model.runs import RunState
+from support.executors import NoPlaces
 from support.ledgers import prepared_data
 from support.notebooks import notebook, text
 from support.waiting import wait_for
 
 
-class Runners:
+class Runners(NoPlaces):
     """An executor whose runners live until they are asked to end."""
 
     def __init__(self) -> None:
         self.alive: dict[str, str] = {}
         self.closed = False
 
-    def submit(self, attempt: str, token: str) -> None:
+    def submit(self, attempt: str, token: str, namespace: str) -> None:
         self.alive[attempt] = token
 
     def cancel(self, attempt: str) -> None:

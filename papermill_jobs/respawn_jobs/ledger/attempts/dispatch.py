@@ -11,6 +11,8 @@ all of them together.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -80,6 +82,7 @@ class Claimed(NamedTuple):
     run: str
     attempt: str
     token: str
+    namespace: str
 
 
 _FIRST = select(RunRow.id, RunRow.created_at, *QUEUE_PARTITION)
@@ -94,7 +97,13 @@ class _Head:
     created_at: datetime
 
 
-def claim(context: Context, executor: str, replica: str | None, slots: int) -> list[Claimed]:
+def claim(
+    context: Context,
+    executor: str,
+    replica: str | None,
+    slots: int,
+    places: Mapping[str, int] | None = None,
+) -> list[Claimed]:
     """Open attempts for as many waiting runs as may start, at most `slots`; in one transaction.
 
     Args:
@@ -102,6 +111,7 @@ def claim(context: Context, executor: str, replica: str | None, slots: int) -> l
         executor: what will start the runners.
         replica: the service's replica that it belongs to.
         slots: how many runners it can start now.
+        places: how many of each namespace; None for any.
 
     Raises:
         Unavailable: the database does not answer, or another replica does not end its decision.
@@ -113,10 +123,12 @@ def claim(context: Context, executor: str, replica: str | None, slots: int) -> l
         _release(session, context.clock())
         suspended = idle(session)
         heads = [head for head in _heads(session) if head.partition.namespace not in suspended]
+        left = None if places is None else Counter(places)
         limits, now = _limits(session, heads), occupancy(session)
         claimed: list[Claimed] = []
         while heads and len(claimed) < slots:
             heads = [head for head in heads if limits.reached(head.partition, now) is None]
+            heads = [head for head in heads if left is None or left[head.partition.namespace] > 0]
             if not heads:
                 break
             head = min(heads, key=lambda head: _turn(head, now))
@@ -126,7 +138,10 @@ def claim(context: Context, executor: str, replica: str | None, slots: int) -> l
             )
             # None: somebody cancels it at this moment; what comes after it in its partition need not wait.
             if run is not None:
-                claimed.append(Claimed(run.id, *open_next(context, session, run, executor, replica)))
+                opened = open_next(context, session, run, executor, replica)
+                claimed.append(Claimed(run.id, *opened, head.partition.namespace))
+                if left is not None:
+                    left[head.partition.namespace] -= 1
                 now.add(run.id, head.partition, replica)
             following = _after(session, head)
             heads += [following] if following else []
@@ -150,6 +165,26 @@ def foreseen(context: Context, limit: int) -> list[WantedKernel]:
     )
     with context.database.session() as session:
         return [WantedKernel(name, lock) for name, lock in session.execute(query)]
+
+
+def waiting_namespaces(context: Context) -> list[str]:
+    """Return the namespaces whose runs no limit keeps from starting; those that wait longest first.
+
+    Args:
+        context: the ledger's surroundings.
+    """
+    if not _anything_to_do(context):
+        return []
+    with context.database.session(write=True) as session:
+        _take_turns(session)
+        _release(session, context.clock())
+        suspended = idle(session)
+        heads = [head for head in _heads(session) if head.partition.namespace not in suspended]
+        limits, now = _limits(session, heads), occupancy(session)
+        free = [head for head in heads if limits.reached(head.partition, now) is None]
+        return list(
+            dict.fromkeys(head.partition.namespace for head in sorted(free, key=lambda head: head.created_at))
+        )
 
 
 def _turn(head: _Head, now: Occupancy) -> tuple[int, int, datetime, str]:

@@ -489,6 +489,15 @@ def _create_service() -> None:
         sa.Column("release", sa.String(16), nullable=False),
     )
     op.create_table(
+        "job_servers",
+        sa.Column("name", sa.String(64), primary_key=True),
+        sa.Column("account", sa.String(255), nullable=False, unique=True),
+        sa.Column("nonce_hash", sa.String(64), nullable=True),
+        sa.Column("key_hash", sa.String(64), nullable=True),
+        sa.Column("requested_at", TIME, nullable=False),
+        sa.Column("heard_at", TIME, nullable=True),
+    )
+    op.create_table(
         "schema_versions",
         sa.Column("revision", sa.String(32), primary_key=True),
         sa.Column("kind", sa.String(16), nullable=False),

@@ -1,0 +1,55 @@
+"""What a hub must do for job servers: allow named servers, and start these by a command of their own."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from respawn_hub.hub_config.one_person import value
+
+PREFIX = "respawn-"
+"""How the names of job servers begin."""
+_NONCE = "RESPAWN_JOB_SERVER_NONCE"
+_OPTION = "respawn_nonce"
+
+Hook = Callable[[Any], Awaitable[None] | None]
+
+
+def start_job_servers(c: Any, command: Sequence[str] | None) -> None:
+    """Let the hub start job servers.
+
+    Args:
+        c: the configuration object of jupyterhub_config.py.
+        command: what starts one where users' servers run; None for this interpreter.
+    """
+    c.JupyterHub.allow_named_servers = True
+    before = value(c.Spawner, "pre_spawn_hook", None)
+    c.Spawner.pre_spawn_hook = _hook(
+        before, list(command or [sys.executable, "-m", "respawn_server.job_server"])
+    )
+
+
+def _hook(before: Hook | None, command: list[str]) -> Hook:
+    """Return a hook that does what one before did, then sees to job servers."""
+
+    async def hook(spawner: Any) -> None:
+        from tornado.web import HTTPError
+
+        if before is not None:
+            waited = before(spawner)
+            if inspect.isawaitable(waited):
+                await waited
+        if not spawner.name.startswith(PREFIX):
+            return
+        # A nonce holds once, and is no token: the server proves itself with the hub's own.
+        nonce = (spawner.user_options or {}).get(_OPTION)
+        if not isinstance(nonce, str):
+            raise HTTPError(
+                403, reason=f"servers whose names begin with {PREFIX} are started by Respawn alone"
+            )
+        spawner.cmd = command
+        spawner.environment = {**spawner.environment, _NONCE: nonce}
+
+    return hook

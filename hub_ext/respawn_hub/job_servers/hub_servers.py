@@ -1,0 +1,84 @@
+"""The hub's named servers: started, seen and stopped (`users/{name}/servers` of JupyterHub's REST API)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from respawn_jobs.errors import Unavailable
+
+OPTION = "respawn_nonce"
+"""The user option that a job server is started with; the hub's hook hands it to the server's process."""
+
+Call = Callable[[str, str, Mapping[str, Any] | None], httpx.Response]
+"""Calls the hub's API as the service: a method, a path, and a JSON body or none."""
+
+
+class HubServers:
+    """Named servers of the hub's users.
+
+    Args:
+        call: calls the hub's API as the service.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def start(self, account: str, name: str, nonce: str) -> None:
+        """Ask for a server; returns when the hub has begun to start it.
+
+        Args:
+            account: the hub's user whose server it is.
+            name: the server's name.
+            nonce: what it registers with.
+
+        Raises:
+            Unavailable: the hub does not start it, in its own words.
+        """
+        answer = self._call("POST", _path(account, name), {OPTION: nonce})
+        if answer.status_code not in (201, 202):
+            raise Unavailable(f"the hub does not start a job server of {account}: {_answer_of(answer)}")
+
+    def runs(self, account: str, name: str) -> bool:
+        """Return whether a server runs or is about to. Raises Unavailable where the hub does not tell."""
+        answer = self._call("GET", f"/users/{quote(account, safe='@~')}", None)
+        if answer.status_code == 404:
+            return False
+        if answer.status_code != 200:
+            raise Unavailable(
+                f"the hub answered {answer.status_code} when asked for the servers of {account}"
+            )
+        server = (answer.json().get("servers") or {}).get(name)
+        return bool(server and (server.get("ready") or server.get("pending")))
+
+    def stop(self, account: str, name: str) -> None:
+        """Stop a server and remove it; one that is gone is none to stop.
+
+        Args:
+            account: the hub's user whose server it is.
+            name: the server's name.
+
+        Raises:
+            Unavailable: the hub does not stop it.
+        """
+        answer = self._call("DELETE", _path(account, name), {"remove": True})
+        if answer.status_code not in (202, 204, 404):
+            raise Unavailable(
+                f"the hub does not stop the job server {name} of {account}: {_answer_of(answer)}"
+            )
+
+
+def _path(account: str, name: str) -> str:
+    return f"/users/{quote(account, safe='@~')}/servers/{quote(name, safe='')}"
+
+
+def _answer_of(answer: httpx.Response) -> str:
+    """Return what the hub says of its refusal."""
+    try:
+        message = answer.json().get("message")
+    except (ValueError, AttributeError):
+        message = None
+    return str(message or f"it answered {answer.status_code} {answer.reason_phrase}")

@@ -1,0 +1,136 @@
+"""What job servers ask of the service: to register, by the hub's word; then to report, and for orders."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.security.utils import get_authorization_scheme_param
+
+from respawn_hub.auth.runtime import RuntimeDep
+from respawn_hub.job_servers.executor import HubExecutor
+from respawn_hub.web.problems import TO_RUNNERS
+from respawn_jobs.api.job_server_protocol import (
+    JobServerHello,
+    JobServerOrders,
+    JobServerReport,
+    JobServerWelcome,
+)
+from respawn_jobs.errors import Forbidden, NotFound, Unauthenticated
+
+router = APIRouter(prefix="/job-servers/{name}", tags=["job servers"], responses=TO_RUNNERS)
+_WAIT_SECONDS = 20.0
+"""How long a request for orders waits for some: less than proxies let a connection be silent."""
+
+
+async def executor(request: Request) -> HubExecutor:
+    """Return the executor of this service. Raises NotFound where its runners are no servers of the hub."""
+    found = getattr(request.app.state, "hub_executor", None)
+    if not isinstance(found, HubExecutor):
+        raise NotFound("this service has no job servers: its jobs run beside it (RESPAWN_EXECUTOR=local)")
+    return found
+
+
+ExecutorDep = Annotated[HubExecutor, Depends(executor)]
+
+
+async def account(name: str, request: Request, runtime: RuntimeDep) -> str:
+    """Return whose job server asks, by its key.
+
+    Args:
+        name: the server's name, from the address.
+        request: its request, whose `Authorization` header has the key (RFC 6750, section 2.1).
+        runtime: the running service.
+
+    Raises:
+        Unauthenticated: the key is not that of the server.
+    """
+    scheme, key = get_authorization_scheme_param(request.headers.get("Authorization"))
+    if scheme.lower() != "bearer" or not key:
+        raise Unauthenticated("a job server sends `Authorization: Bearer <key>`")
+    return await runtime.hub_threads.run(runtime.ledger.recognize_job_server, name, key)
+
+
+AccountDep = Annotated[str, Depends(account)]
+
+
+@router.post("/register")
+async def register(
+    name: str, hello: JobServerHello, request: Request, runtime: RuntimeDep
+) -> JobServerWelcome:
+    """Register a job server that the hub has started.
+
+    It shows its own hub token, and the hub says whose that is. A scope for the server alone is no proof,
+    since JupyterHub's shares give it to others: the token's owner must be the account.
+
+    \f
+
+    Args:
+        name: the server's name at the hub.
+        hello: what it was started with.
+        request: its request, with `Authorization: token <hub token>`.
+        runtime: the running service.
+
+    Raises:
+        Unauthenticated: the token is not that of this server, or it was not asked for.
+        NotFound: this service has no job servers.
+    """
+    scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
+    if scheme.lower() != "token" or not token:
+        raise Unauthenticated("a job server registers with its own hub token")
+    try:
+        user = await runtime.hub_threads.run(runtime.hub.user, token)
+    except Forbidden:  # a token of a user who may not enter is none of a job server
+        user = None
+    if user is None or user.kind != "user" or not _is_of_server(user.scopes, user.name, name):
+        raise Unauthenticated(f"the token is not that of the server {name}")
+    key = await runtime.hub_threads.run(runtime.ledger.register_job_server, name, user.name, hello.nonce)
+    servers = await executor(request)
+    servers.hear(name, user.name, JobServerReport())
+    return JobServerWelcome(key=key, slots=servers.slots)
+
+
+@router.post("/report", status_code=204)
+async def report(name: str, report: JobServerReport, account: AccountDep, executor: ExecutorDep) -> None:
+    """Take note of what a job server does.
+
+    \f
+
+    Args:
+        name: the server's name at the hub.
+        report: what it does.
+        account, executor: whose it is, and this service's executor.
+    """
+    executor.hear(name, account, report)
+
+
+@router.get("/orders")
+async def orders(name: str, account: AccountDep, executor: ExecutorDep) -> JobServerOrders:
+    """Return what a job server is to do; waits for seconds until there is something.
+
+    \f
+
+    Args:
+        name: the server's name at the hub.
+        account, executor: whose it is, and this service's executor.
+    """
+    loop, there = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the service has ended meanwhile
+            loop.call_soon_threadsafe(there.set)
+
+    found = executor.orders(name, wake)
+    if not found:
+        try:
+            await asyncio.wait_for(there.wait(), _WAIT_SECONDS)
+        except TimeoutError:
+            return found
+        found = executor.orders(name, lambda: None)
+    return found
+
+
+def _is_of_server(scopes: frozenset[str], user: str, name: str) -> bool:
+    return f"access:servers!server={user}/{name}" in scopes

@@ -1,0 +1,184 @@
+"""A job server: a Jupyter server that the hub started for an account's jobs, with runners beside it.
+
+    python -m respawn_server.job_server
+
+It is the command of the named servers that the service asks the hub for
+(`respawn_hub.configure(c, executor="hub")`). It registers with its own hub token and a nonce, reports what
+its runners do, and takes orders. The service may go away and come back meanwhile; runners know it by
+themselves. Where the hub stops the server, its runners requeue what they execute, and it goes on elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from tenacity import Retrying, retry_if_exception, wait_random_exponential
+
+from respawn_jobs.api.job_server_protocol import EndedRunner, JobServerReport
+from respawn_jobs.errors import RespawnError, Unauthenticated
+from respawn_jobs.executors.local import LocalExecutor
+from respawn_jobs.remote.job_server import RemoteJobServer
+
+NONCE = "RESPAWN_JOB_SERVER_NONCE"
+_REPORT_SECONDS = 5.0
+"""How often it reports itself when nothing changes."""
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class JobServer:
+    """Runners that do what the service orders, in threads beside a Jupyter server.
+
+    Args:
+        url: where the service answers, and where runners reach it.
+        name: the server's name at the hub.
+        token: the server's own token for the hub.
+        nonce: what it was started with.
+    """
+
+    def __init__(self, url: str, name: str, token: str, nonce: str) -> None:
+        self._url = url
+        self._name = name
+        self._token, self._nonce = token, nonce
+        self._link = RemoteJobServer(url, name)
+        self._executor: LocalExecutor | None = None
+        self._changed = threading.Event()
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._taken: list[str] = []
+        self._ended: list[EndedRunner] = []
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        threading.Thread(target=self._serve, name="respawn-job-server", daemon=True).start()
+
+    def close(self) -> None:
+        """Say that this server ends, and end the runners: each requeues what it executes."""
+        self._closed.set()
+        self._changed.set()
+        if self._executor is None:
+            return
+        try:
+            self._link.report(JobServerReport(leaving=True))
+        except RespawnError as error:  # it is told by its silence, then
+            log.info("respawn: %s", error.message)
+        self._executor.close()
+        self._link.close()
+
+    def _serve(self) -> None:
+        try:
+            slots = self._patiently(self._link.register, self._token, self._nonce)
+            self._executor = LocalExecutor(self._url, max_running=slots, freed=self._changed.set)
+            threading.Thread(target=self._report, name="respawn-job-server-reports", daemon=True).start()
+            while not self._closed.is_set():
+                self._obey()
+        except RespawnError as error:  # the key or the token is not valid, or this server is being stopped
+            self._give_up(error)
+
+    def _obey(self) -> None:
+        """Ask for orders, and carry them out."""
+        assert self._executor is not None  # noqa: S101  made before the first orders
+        orders = self._patiently(self._link.orders)
+        for order in orders.start:
+            with self._lock:
+                self._taken.append(order.attempt)
+            try:
+                self._executor.submit(order.attempt, order.token)
+            except RespawnError as error:
+                with self._lock:
+                    self._ended.append(EndedRunner(attempt=order.attempt, reason=error.message[:2000]))
+        for attempt in orders.cancel:
+            self._executor.cancel(attempt)
+        if orders.expect:
+            self._executor.expect(orders.expect)
+        if orders.start or orders.cancel:
+            self._changed.set()
+
+    def _report(self) -> None:
+        """Say what the runners do: at each change, and every few seconds."""
+        assert self._executor is not None  # noqa: S101  made before this thread
+        while not self._closed.is_set():
+            self._changed.wait(_REPORT_SECONDS)
+            self._changed.clear()
+            try:
+                self._send(self._executor)
+            except Unauthenticated as error:
+                self._give_up(error)
+                return
+            except RespawnError as error:
+                log.info("respawn: the report waits: %s", error.message)
+
+    def _send(self, executor: LocalExecutor) -> None:
+        dead = [EndedRunner(attempt=attempt, reason=reason[:2000]) for attempt, reason in executor.probe()]
+        with self._lock:
+            self._ended += dead
+            taken, ended = list(self._taken), list(self._ended)
+        living = sorted(executor.living())
+        if living:
+            _note_activity()
+        self._link.report(JobServerReport(taken=taken, living=living, ended=ended))
+        with self._lock:
+            del self._taken[: len(taken)]
+            del self._ended[: len(ended)]
+
+    def _patiently(self, call: Callable[..., T], *arguments: str) -> T:
+        """Make a call until the service answers, however long that takes."""
+        again = Retrying(
+            retry=retry_if_exception(_may_pass),
+            wait=wait_random_exponential(multiplier=0.2, max=10),
+            sleep=self._rest,
+            stop=lambda _: self._closed.is_set(),
+            reraise=True,
+        )
+        return again(call, *arguments)
+
+    def _rest(self, seconds: float) -> None:
+        self._closed.wait(seconds)
+
+    def _give_up(self, error: RespawnError) -> None:
+        """End this server: the service knows it no more."""
+        if not self._closed.is_set():
+            log.error("respawn: %s ends: %s", self._name, error.message)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Return whether another try may go better: a service that is being replaced answers in many ways."""
+    return isinstance(error, RespawnError) and not isinstance(error, Unauthenticated)
+
+
+def _note_activity() -> None:
+    """Let the hub know that the server is at work: cullers stop those that are not."""
+    from jupyter_server.serverapp import ServerApp
+
+    if ServerApp.initialized():
+        app = getattr(ServerApp.instance(), "web_app", None)
+        if app is not None:
+            app.settings["last_activity_times"]["respawn"] = datetime.now(UTC)
+
+
+def main() -> None:
+    """Run the Jupyter server and its runners until the hub stops it."""
+    from jupyterhub.singleuser import main as serve
+
+    jobs = JobServer(
+        os.environ["RESPAWN_URL"],
+        os.environ["JUPYTERHUB_SERVER_NAME"],
+        os.environ["JUPYTERHUB_API_TOKEN"],
+        os.environ.pop(NONCE, ""),
+    )
+    jobs.start()
+    try:
+        serve()
+    finally:
+        jobs.close()
+
+
+if __name__ == "__main__":
+    main()

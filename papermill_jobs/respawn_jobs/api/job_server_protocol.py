@@ -1,0 +1,84 @@
+"""What passes between the service and a job server, which the hub started for the jobs of an account."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from respawn_jobs.model.base import Many, Model, Whole
+from respawn_jobs.model.kernels import WantedKernel
+
+PROTOCOL = 1
+"""What both say to each other. Fields may be added: readers pass over what they do not know."""
+
+
+class JobServerHello(Model):
+    """How a job server registers."""
+
+    nonce: str = Field(max_length=200)
+    """What it was started with; it holds once."""
+    protocol: Whole = 1
+
+
+class JobServerWelcome(Model):
+    """What a job server is given when it registers."""
+
+    key: str
+    """What it proves itself with from then on."""
+    slots: Whole
+    """How many attempts it executes at once."""
+
+
+class EndedRunner(Model):
+    """A runner that ended other than by finishing its attempt."""
+
+    attempt: str
+    reason: str = Field(max_length=2000)
+
+
+class JobServerReport(Model):
+    """What a job server does at present."""
+
+    taken: Many[str] = []
+    """Attempts of its orders that it has heard of since the last report, whatever became of them."""
+    living: Many[str] = []
+    """Attempts whose runner lives."""
+    ended: Many[EndedRunner] = []
+    """Those whose runner was found dead since the last report."""
+    leaving: bool = False
+    """Whether it is being stopped: its runners requeue what they execute."""
+
+
+class StartOrder(Model):
+    """An attempt to execute."""
+
+    attempt: str
+    token: str
+    """What its runner proves itself with; never logged."""
+
+
+class JobServerOrders(Model):
+    """What a job server is to do now."""
+
+    start: Many[StartOrder] = []
+    cancel: Many[str] = []
+    """Attempts whose runners are ended at once."""
+    expect: Many[WantedKernel] = []
+    """Kernels of attempts that come within seconds."""
+    stop: bool = False
+    """Whether it ends, once its runners have."""
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to do."""
+        return bool(self.start or self.cancel or self.expect or self.stop)
+
+
+class KnownJobServer(Model):
+    """A job server as the service knows it."""
+
+    name: str
+    account: str
+    requested_at: datetime
+    registered: bool
+    heard_at: datetime | None

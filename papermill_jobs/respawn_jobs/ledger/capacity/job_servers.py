@@ -1,0 +1,126 @@
+"""The job servers that were asked of the hub: one for an account at most, whichever replica asks.
+
+A job server registers with a nonce that was made for its start and holds once. It is given a key, which any
+replica knows it by: servers outlive the process that asked for them. Only hashes are kept of both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import NamedTuple
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+
+from respawn_jobs.api.job_server_protocol import KnownJobServer
+from respawn_jobs.errors import Unauthenticated
+from respawn_jobs.ids import new_id
+from respawn_jobs.ledger.context.context import Context
+from respawn_jobs.store.service_tables import JobServerRow
+
+PREFIX = "respawn-"
+"""How the names of job servers begin at the hub."""
+
+
+class PlannedServer(NamedTuple):
+    """A job server to ask the hub for."""
+
+    name: str
+    nonce: str
+
+
+def plan(context: Context, account: str) -> PlannedServer | None:
+    """Note that an account is to have a job server, and return it; None where it has one.
+
+    Args:
+        context: the ledger's surroundings.
+        account: the hub's user whose server it will be.
+    """
+    name, nonce = new_id("srv").replace("srv-", PREFIX), secrets.token_urlsafe(32)
+    row = JobServerRow(name=name, account=account, nonce_hash=_hash(nonce), requested_at=context.clock())
+    try:
+        with context.database.session(write=True) as session:
+            if session.scalar(select(JobServerRow.name).where(JobServerRow.account == account)) is not None:
+                return None
+            session.add(row)
+            session.flush()
+    except IntegrityError:  # another replica was first
+        return None
+    return PlannedServer(name, nonce)
+
+
+def register(context: Context, name: str, account: str, nonce: str) -> str:
+    """Take a job server's nonce, and return the key that it proves itself with from then on.
+
+    Args:
+        context: the ledger's surroundings.
+        name: the server's name at the hub.
+        account: the hub's user whose server it is, as the hub says.
+        nonce: what it was started with.
+
+    Raises:
+        Unauthenticated: it was not asked for, or has registered before.
+    """
+    key = secrets.token_urlsafe(32)
+    with context.database.session(write=True) as session:
+        row = session.scalar(select(JobServerRow).where(JobServerRow.name == name).with_for_update())
+        known = row is not None and row.account == account and row.nonce_hash is not None
+        # One answer for all: which servers there are is not to be found out.
+        if row is None or not known or not hmac.compare_digest(row.nonce_hash or "", _hash(nonce)):
+            raise Unauthenticated(f"{name} is no job server that was asked for, or it has registered before")
+        row.nonce_hash, row.key_hash, row.heard_at = None, _hash(key), context.clock()
+    return key
+
+
+def recognize(context: Context, name: str, key: str) -> str:
+    """Return the account of a job server that proves itself with its key.
+
+    Args:
+        context: the ledger's surroundings.
+        name: the server's name at the hub.
+        key: what it was given when it registered.
+
+    Raises:
+        Unauthenticated: the key is not that of the server.
+    """
+    with context.database.session() as session:
+        row = session.get(JobServerRow, name)
+        if row is None or not hmac.compare_digest(row.key_hash or "", _hash(key)):
+            raise Unauthenticated(f"the key of {name} is not valid")
+        return row.account
+
+
+def known(context: Context) -> list[KnownJobServer]:
+    """Return all job servers that were asked for and not forgotten."""
+    with context.database.session() as session:
+        rows = session.scalars(select(JobServerRow).order_by(JobServerRow.requested_at, JobServerRow.name))
+        return [
+            KnownJobServer(
+                name=row.name,
+                account=row.account,
+                requested_at=row.requested_at,
+                registered=row.key_hash is not None,
+                heard_at=row.heard_at,
+            )
+            for row in rows
+        ]
+
+
+def hear(context: Context, name: str) -> None:
+    """Note that a job server has reported itself."""
+    with context.database.session(write=True) as session:
+        row = session.get(JobServerRow, name)
+        if row is not None:
+            row.heard_at = context.clock()
+
+
+def forget(context: Context, name: str) -> None:
+    """Forget a job server that is gone: its key holds no more, and its account may have another."""
+    with context.database.session(write=True) as session:
+        session.execute(delete(JobServerRow).where(JobServerRow.name == name))
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,46 @@
+"""What the service asks of the ledger about job servers."""
+
+from __future__ import annotations
+
+from respawn_jobs.api.job_server_protocol import KnownJobServer
+from respawn_jobs.ledger.capacity import job_servers
+from respawn_jobs.ledger.context.context import Context
+
+
+class JobServerLedger:
+    """The part of `Ledger` that knows the job servers."""
+
+    _context: Context
+
+    def plan_job_server(self, account: str) -> job_servers.PlannedServer | None:
+        """Return a job server to ask the hub for; None where the account has one; see `job_servers.plan`."""
+        return job_servers.plan(self._context, account)
+
+    def register_job_server(self, name: str, account: str, nonce: str) -> str:
+        """Return the key of a job server that registers; see `job_servers.register`.
+
+        Args:
+            name: the server's name at the hub.
+            account: the hub's user whose server it is.
+            nonce: what it was started with.
+
+        Raises:
+            Unauthenticated: it was not asked for, or has registered before.
+        """
+        return job_servers.register(self._context, name, account, nonce)
+
+    def recognize_job_server(self, name: str, key: str) -> str:
+        """Return the account of a job server. Raises Unauthenticated for a key that is not its own."""
+        return job_servers.recognize(self._context, name, key)
+
+    def job_servers(self) -> list[KnownJobServer]:
+        """Return the job servers that were asked for and not forgotten."""
+        return job_servers.known(self._context)
+
+    def hear_job_server(self, name: str) -> None:
+        """Note that a job server has reported itself."""
+        job_servers.hear(self._context, name)
+
+    def forget_job_server(self, name: str) -> None:
+        """Forget a job server that is gone."""
+        job_servers.forget(self._context, name)

@@ -1,0 +1,143 @@
+"""Jobs in servers that the hub starts for their owners."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from respawn_jobs.api.runner_protocol import PREEMPTED
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest
+from respawn_jobs.model.runs import Run, RunDetail, RunState
+from support.hub import RunningHub, running_hub
+from support.leaks import tolerate
+from support.notebooks import notebook, printed_by, text
+from support.waiting import wait_for
+
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(240)]
+
+WAITS = """\
+import os, time
+open('begun-{0}', 'w').close()
+while not os.path.exists('go-{0}'):
+    time.sleep(0.05)"""
+"""A cell that says that it runs, and waits until it may end."""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    with running_hub(tmp_path_factory.mktemp("hub"), users=("ada", "eve"), executor="hub") as running:
+        tolerate(running.process.pid)
+        yield running
+
+
+def begin(hub: RunningHub, user: str, name: str, *cells: str) -> str:
+    """Promote a notebook that lies in a user's home, run it, and return the run's id."""
+    service = hub.service(user)
+    service.promote(Promotion(name=name, notebook=text(notebook(*cells)), directory=str(hub.home(user))))
+    return service.run(RunRequest(job=name)).id
+
+
+def ended(hub: RunningHub, user: str, run: str) -> RunDetail:
+    service = hub.service(user)
+    wait_for(lambda: service.show(run).run.state.final, 150, f"the end of {run}; see {hub.log}")
+    return service.show(run)
+
+
+def servers_of(hub: RunningHub, user: str) -> set[str]:
+    """The names of a user's servers that run."""
+    servers = hub.hub_api("GET", f"/users/{user}").json()["servers"]
+    return {name for name, server in servers.items() if server["ready"]}
+
+
+def waiting(hub: RunningHub, user: str, name: str) -> tuple[str, Path]:
+    """Begin a run whose first cell waits; return its id and the file that lets it go on."""
+    run = begin(hub, user, name, "a = 1", WAITS.format(name), "print(a)")
+    wait_for((hub.home(user) / f"begun-{name}").exists, 120, f"{run} to execute; see {hub.log}")
+    return run, hub.home(user) / f"go-{name}"
+
+
+def succeeded(detail: RunDetail) -> Run:
+    assert detail.run.state is RunState.SUCCEEDED, detail.run.error
+    return detail.run
+
+
+def test_a_job_runs_in_a_server_of_its_owner(hub: RunningHub) -> None:
+    succeeded(ended(hub, "ada", begin(hub, "ada", "in-a-server", "print(1)")))
+    (name,) = servers_of(hub, "ada")
+    assert name.startswith("respawn-")
+    assert servers_of(hub, "eve") == set()
+    succeeded(ended(hub, "ada", begin(hub, "ada", "in-the-same", "print(1)")))
+    assert servers_of(hub, "ada") == {name}
+
+
+def test_a_service_that_starts_again_disturbs_no_run(hub: RunningHub) -> None:
+    run, go = waiting(hub, "ada", "undisturbed")
+    before = hub.service_process()
+    before.send_signal(signal.SIGTERM)
+    wait_for(lambda: not before.is_running(), 60, "the end of the service")
+    hub.wait_until_healthy()
+    go.touch()
+    detail = ended(hub, "ada", run)
+    succeeded(detail)
+    assert len(detail.attempts) == 1
+    succeeded(ended(hub, "ada", begin(hub, "ada", "after-that", "print(1)")))
+
+
+def test_a_run_goes_on_elsewhere_when_the_hub_stops_its_server(hub: RunningHub) -> None:
+    run, go = waiting(hub, "eve", "goes-on")
+    (name,) = wait_for(lambda: servers_of(hub, "eve"), 60, "the hub to know that eve's server is ready")
+    assert hub.hub_api("DELETE", f"/users/eve/servers/{name}").status_code in (202, 204)
+    wait_for(lambda: len(hub.service("eve").show(run).attempts) == 2, 120, f"another attempt; see {hub.log}")
+    go.touch()
+    detail = ended(hub, "eve", run)
+    succeeded(detail)
+    assert [attempt.error and attempt.error.name for attempt in detail.attempts] == [PREEMPTED, None]
+    assert name not in servers_of(hub, "eve")
+    assert printed_by_last(hub, "eve", run) == "1\n"
+
+
+def test_a_run_is_lost_with_a_server_that_is_killed_and_resumed_in_another(hub: RunningHub) -> None:
+    run, go = waiting(hub, "ada", "killed-server")
+    (name,) = wait_for(lambda: servers_of(hub, "ada"), 60, "the hub to know that ada's server is ready")
+    hub.server_process("ada", name).kill()
+    assert ended(hub, "ada", run).run.state is RunState.LOST
+    go.touch()
+    resumed = ended(hub, "ada", hub.service("ada").resume(run, ResumeRequest()).id)
+    assert succeeded(resumed).origin == run
+    assert servers_of(hub, "ada").isdisjoint({name})
+
+
+def test_nobody_registers_in_place_of_a_server(hub: RunningHub) -> None:
+    succeeded(ended(hub, "ada", begin(hub, "ada", "registered", "print(1)")))
+    (name,) = servers_of(hub, "ada")
+    for user in ("ada", "eve"):
+        answer = httpx.post(
+            f"{hub.service_url}/job-servers/{name}/register",
+            headers={"Authorization": f"token {hub.token(user)}"},
+            json={"nonce": "guessed", "protocol": 1},
+        )
+        assert answer.status_code == 401, answer.text
+    for method, path in (("POST", "report"), ("GET", "orders")):
+        answer = httpx.request(
+            method,
+            f"{hub.service_url}/job-servers/{name}/{path}",
+            headers={"Authorization": "Bearer guessed"},
+            json={"living": [], "ended": []} if method == "POST" else None,
+        )
+        assert answer.status_code == 401, answer.text
+
+
+def test_a_person_cannot_start_what_looks_like_a_job_server(hub: RunningHub) -> None:
+    answer = hub.hub_api("POST", "/users/eve/servers/respawn-of-eves")
+    assert answer.status_code >= 400
+    assert "respawn-of-eves" not in servers_of(hub, "eve")
+
+
+def printed_by_last(hub: RunningHub, user: str, run: str) -> str:
+    import nbformat
+
+    return printed_by(nbformat.reads(hub.service(user).notebook(run), as_version=4).cells[-1])

@@ -1,0 +1,192 @@
+"""The executor whose runners are in servers of the hub, with a played hub and played servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from respawn_hub.job_servers.accounts import Accounts
+from respawn_hub.job_servers.executor import FRESH_SECONDS, RETRY_SECONDS, SILENT_SECONDS, HubExecutor
+from respawn_jobs.api.job_server_protocol import EndedRunner, JobServerReport
+from respawn_jobs.errors import Unauthenticated, Unavailable
+from respawn_jobs.ledger import Ledger
+from support.waiting import wait_for
+
+
+class PlayedHub:
+    """Servers that start and stop at once."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, tuple[str, str]] = {}
+        self.stopped: list[str] = []
+        self.refusal: str | None = None
+
+    def start(self, account: str, name: str, nonce: str) -> None:
+        if self.refusal is not None:
+            raise Unavailable(self.refusal)
+        self.started[name] = (account, nonce)
+
+    def runs(self, account: str, name: str) -> bool:
+        return name in self.started and name not in self.stopped
+
+    def stop(self, account: str, name: str) -> None:
+        self.stopped.append(name)
+
+
+class Clock:
+    """Seconds that tests let pass."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Played:
+    """An executor with its hub."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, hub: PlayedHub) -> None:
+        self.ledger, self.clock, self.hub = ledger, clock, hub
+        self.executor = HubExecutor(
+            ledger, hub, Accounts({"team/risk": "risk-jobs"}), slots=2, idle_seconds=60.0, monotonic=clock
+        )
+
+    def places(self, *namespaces: str) -> dict[str, int]:
+        return dict(self.executor.places(lambda: namespaces))
+
+    def started(self, count: int = 1) -> str:
+        """The name of the newest server, once so many have been started."""
+        wait_for(lambda: len(self.hub.started) == count, 10, "the server")
+        return list(self.hub.started)[-1]
+
+    def ready(self, namespace: str, count: int = 1) -> str:
+        """Have a server for a namespace that has registered."""
+        self.places(namespace)
+        name = self.started(count)
+        account, nonce = self.hub.started[name]
+        self.ledger.register_job_server(name, account, nonce)
+        self.executor.hear(name, account, JobServerReport())
+        return name
+
+    def order(self, name: str) -> list[str]:
+        return [order.attempt for order in self.executor.orders(name, lambda: None).start]
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+
+@pytest.fixture
+def played(ledger: Ledger):
+    played = Played(ledger, Clock(), PlayedHub())
+    yield played
+    played.executor.close()
+
+
+def test_a_namespace_that_waits_gets_a_server_of_its_owner_and_then_places(played: Played) -> None:
+    assert played.places("user/ada") == {"user/ada": 0}
+    name = played.started()
+    assert played.hub.started[name][0] == "ada"
+    assert played.places("user/ada", "user/eve") == {"user/ada": 0, "user/eve": 0}
+    played.started(2)
+    account, nonce = played.hub.started[name]
+    played.ledger.register_job_server(name, account, nonce)
+    played.executor.hear(name, account, JobServerReport())
+    assert played.places("user/ada", "user/eve") == {"user/ada": 2, "user/eve": 0}
+
+
+def test_a_nonce_registers_one_server_once(played: Played) -> None:
+    name = played.ready("user/ada")
+    for account, nonce in (played.hub.started[name], ("eve", played.hub.started[name][1]), ("ada", "x")):
+        with pytest.raises(Unauthenticated):
+            played.ledger.register_job_server(name, account, nonce)
+    with pytest.raises(Unauthenticated):
+        played.ledger.recognize_job_server(name, "x")
+
+
+def test_a_place_is_taken_from_the_order_to_the_end_of_the_runner(played: Played) -> None:
+    name = played.ready("user/ada")
+    played.executor.submit("att-1", "secret", "user/ada")
+    assert played.places("user/ada") == {"user/ada": 1}
+    assert played.order(name) == ["att-1"]
+    played.executor.hear(name, "ada", JobServerReport())  # it has not heard of it yet
+    assert played.executor.living() == {"att-1"}
+    played.executor.hear(name, "ada", JobServerReport(taken=["att-1"], living=["att-1"]))
+    played.executor.submit("att-2", "secret", "user/ada")
+    with pytest.raises(Unavailable, match="no place"):
+        played.executor.submit("att-3", "secret", "user/ada")
+    assert played.order(name) == ["att-2"]
+    ended = [EndedRunner(attempt="att-2", reason="it gave up")]
+    played.executor.hear(name, "ada", JobServerReport(taken=["att-2"], living=["att-1"], ended=ended))
+    assert played.executor.probe() == [("att-2", "it gave up")]
+    assert played.places("user/ada") == {"user/ada": 1}
+
+
+def test_a_team_runs_as_the_account_that_was_named_and_others_wait(played: Played) -> None:
+    assert played.places("team/risk", "team/ops") == {"team/risk": 0}
+    assert played.hub.started[played.started()][0] == "risk-jobs"
+
+
+def test_namespaces_of_one_account_share_its_places(played: Played) -> None:
+    played.executor._accounts = Accounts({"team/risk": "ada"})
+    played.ready("user/ada")
+    assert played.places("user/ada", "team/risk") == {"user/ada": 2, "team/risk": 0}
+
+
+def test_a_server_that_the_hub_refuses_is_asked_for_again_later(played: Played) -> None:
+    played.hub.refusal = "the hub does not start it: too many servers"
+    played.places("user/ada")
+    wait_for(lambda: played.ledger.job_servers() == [], 10, "the refusal")
+    played.hub.refusal = None
+    played.places("user/ada")
+    assert played.ledger.job_servers() == []
+    played.pass_seconds(RETRY_SECONDS + 1)
+    played.places("user/ada")
+    played.started()
+
+
+def test_one_that_is_silent_gets_nothing_new_and_then_counts_as_gone(played: Played) -> None:
+    name = played.ready("user/ada")
+    played.executor.submit("att-1", "secret", "user/ada")
+    played.pass_seconds(FRESH_SECONDS + 1)
+    assert played.places("user/ada") == {"user/ada": 0}
+    played.pass_seconds(SILENT_SECONDS)
+    [(attempt, reason)] = played.executor.probe()
+    assert attempt == "att-1"
+    assert "its job server is gone" in reason
+    wait_for(lambda: played.hub.stopped == [name], 10, "its end")
+    wait_for(lambda: played.ledger.job_servers() == [], 10, "its end")
+    played.places("user/ada")
+    assert played.started(2) != name
+
+
+def test_one_that_has_nothing_to_do_is_stopped(played: Played) -> None:
+    name = played.ready("user/ada")
+    for _ in range(14):
+        played.pass_seconds(5)
+        played.executor.hear(name, "ada", JobServerReport())
+        assert played.executor.probe() == []
+    wait_for(lambda: played.hub.stopped == [name], 10, "its end")
+
+
+def test_one_that_is_being_stopped_makes_place_for_another(played: Played) -> None:
+    name = played.ready("user/ada")
+    played.executor.submit("att-1", "secret", "user/ada")
+    played.executor.hear(name, "ada", JobServerReport(leaving=True))
+    assert played.executor.living() == set()
+    assert played.executor.probe() == []  # its runner requeues by itself
+    wait_for(lambda: played.ledger.job_servers() == [], 10, "its end")
+    assert played.ready("user/ada", 2) != name
+
+
+def test_the_next_process_finds_the_servers(played: Played) -> None:
+    name = played.ready("user/ada")
+    following = Played(played.ledger, played.clock, played.hub)
+    try:
+        assert following.places("user/ada") == {"user/ada": 0}
+        following.executor.hear(name, "ada", JobServerReport(living=["att-1"]))
+        assert following.executor.living() == {"att-1"}
+        assert following.places("user/ada") == {"user/ada": 1}
+        assert list(played.hub.started) == [name]
+    finally:
+        following.executor.close()
+    with pytest.raises(Unavailable, match="being stopped"):
+        following.executor.orders(name, lambda: None)
