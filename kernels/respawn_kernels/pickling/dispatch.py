@@ -16,7 +16,7 @@ from respawn_kernels.pickling.borrowed_attributes import may_borrow, reduce_borr
 from respawn_kernels.pickling.c_data import is_c_data, reduce_c_data
 from respawn_kernels.pickling.enums import is_enum, reduce_member
 from respawn_kernels.pickling.exceptions import reduce_exception
-from respawn_kernels.pickling.instances import Way, reduce_instance, way_of
+from respawn_kernels.pickling.instances import Way, reduce_instance, slots_of, way_of
 from respawn_kernels.rebuild import stable_name
 from respawn_kernels.session_state.patching import baseline
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 OneWay = Callable[[Any, "NamespacePickler"], Any]
 _STATE = ("__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
+_REFUSED = {
+    "sqlalchemy.orm.instrumentation.ClassManager": "a class that SQLAlchemy maps: its mapper is in no pickle",
+}
+"""Classes of libraries whose objects come back as empty shells, without an error, and why."""
 _NO_SENTINELS = (BuiltinFunctionType, MethodType, FunctionType)
 
 
@@ -55,6 +59,8 @@ class Ways:
         return bool(new)
 
     def _find(self, kind: type) -> OneWay | None:
+        if (why := _REFUSED.get(_name(kind))) is not None:
+            return _refusal(why)
         if is_enum(kind):
             return _member if is_notebooks(kind) else None
         if issubclass(kind, BaseException):
@@ -79,6 +85,13 @@ class Ways:
             return reduce_instance(obj, way, pickler)
 
         return reduce
+
+
+def _refusal(why: str) -> OneWay:
+    def refuse(_obj: Any, _pickler: NamespacePickler) -> Any:
+        raise pickle.PicklingError(why)
+
+    return refuse
 
 
 def _name(kind: type) -> str:
@@ -153,23 +166,24 @@ def _makes_another(kind: type) -> bool:
 
 
 def _is_plain(kind: type) -> bool:
-    """Return whether pickle knows no more of a library's objects than their `__dict__`."""
+    """Return whether pickle knows no more of a library's objects than their `__dict__` and slots."""
     any_kind: Any = kind
     if kind.__module__ == "builtins":
         return False
     if any_kind.__reduce_ex__ is not object.__reduce_ex__ or any_kind.__reduce__ is not object.__reduce__:
         return False
-    if kind in cloudpickle.Pickler.dispatch_table or not kind.__dictoffset__:
+    holds = kind.__dictoffset__ or any(vars(one).get("__slots__") for one in kind.__mro__)
+    if kind in cloudpickle.Pickler.dispatch_table or not holds:
         return False
-    slots = any(vars(one).get("__slots__") for one in kind.__mro__)
     makers = [one for one in kind.__mro__ if isinstance(vars(one).get("__new__"), BuiltinFunctionType)]
-    return makers == [object] and not slots and not _names_of(kind).intersection(_STATE)
+    return makers == [object] and not _names_of(kind).intersection(_STATE)
 
 
 def _unasked(kind: type) -> OneWay:
     own_hash: Any = kind.__hash__
     hashed = own_hash not in (None, object.__hash__)
-    way = Way(object, (), has_dict=True, hashed=hashed, simple=False, asks=False)
+    slots = tuple(slot for one in kind.__mro__ for slot in slots_of(one))
+    way = Way(object, slots, bool(kind.__dictoffset__), hashed, simple=False, asks=False)
     return lambda obj, pickler: reduce_instance(obj, way, pickler)
 
 

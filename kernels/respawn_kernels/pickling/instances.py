@@ -67,11 +67,11 @@ def way_of(cls: type) -> Way | None:
     plain = {object, base}
     if any(name in vars(one) for one in rest if one not in plain for name in (*_HOOKS, *_MORE_HOOKS)):
         return None
-    if any(_slots_of(one) for one in rest if one not in plain):
+    if any(slots_of(one) for one in rest if one not in plain):
         return None
     asks = any(name in vars(one) for one in mine for name in (*_HOOKS, *_MORE_HOOKS))
     looks = any(name in vars(one) for one in mine for name in ("__getattr__", "__getattribute__", "__new__"))
-    slots = tuple(slot for one in mine for slot in _slots_of(one))
+    slots = tuple(slot for one in mine for slot in slots_of(one))
     asks = asks or cls in copyreg.dispatch_table
     own_hash: Any = cls.__hash__
     hashed = own_hash not in (None, object.__hash__)
@@ -197,7 +197,8 @@ def _dict_of(obj: Any) -> Any:
     return _dict_descriptor(obj).__get__(obj)
 
 
-def _slots_of(cls: type) -> Iterable[Any]:
+def slots_of(cls: type) -> Iterable[Any]:
+    """Return the descriptors of the slots that a class itself adds."""
     return [v for v in vars(cls).values() if isinstance(v, MemberDescriptorType) and v.__objclass__ is cls]
 
 

@@ -284,3 +284,66 @@ def test_set_goes_on_as_it_would_have(history: str, tmp_path: Path) -> None:
     there: dict[str, Any] = {}
     exec(history, there)
     assert on(round_trip(history, tmp_path)["s"]) == on(there["s"])
+
+
+EMPTY = """
+class Places:
+    __slots__ = ("_parent",)
+    def __init__(self, parent):
+        self._parent = parent
+    def __getattr__(self, name):
+        return self._parent[name]
+
+class Curve:
+    def __new__(cls, mu=None):
+        return super().__new__(Flat if mu is None else cls)
+    def __init__(self, mu=None):
+        self.mu = mu
+
+class Flat(Curve):
+    pass
+
+class Sized:
+    __slots__ = ("size",)
+    def __new__(cls, size):
+        made = super().__new__(cls)
+        made.size = size
+        return made
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ("Places({'a': 1})", "(type(made).__name__, made.a)"),
+        ("Curve(2.0)", "(type(made).__name__, made.mu)"),
+        ("Curve()", "(type(made).__name__, made.mu)"),
+        ("Sized(3)", "(type(made).__name__, made.size)"),
+    ],
+)
+def test_an_object_of_a_library_comes_back_past_what_its_class_does_with_an_empty_one(
+    made: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "empty_ones.py").write_text(EMPTY)
+    monkeypatch.syspath_prepend(str(library))
+    monkeypatch.delitem(sys.modules, "empty_ones", raising=False)
+    code = f"from empty_ones import Curve, Places, Sized\nmade = {made}\ntold = {told}"
+    back = round_trip(code, tmp_path)
+    assert eval(told, back) == back["told"]
+
+
+def test_a_class_that_sqlalchemy_maps_is_named_and_not_restored_as_a_shell(tmp_path: Path) -> None:
+    namespace = notebook(
+        """
+        import sqlalchemy as sa
+        from sqlalchemy import orm
+        class Base(orm.DeclarativeBase): pass
+        class Trade(Base):
+            __tablename__ = 'trades'
+            id = orm.mapped_column(sa.Integer, primary_key=True)
+        row = Trade(id=7)
+        """
+    )
+    assert {one.name for one in capture(namespace, tmp_path).unstored} == {"Base", "Trade", "row"}
