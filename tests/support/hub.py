@@ -61,6 +61,7 @@ c.JupyterHub.load_roles = [
 {extra}
 respawn_hub.configure(
     c, data="respawn", environment=given["service_environment"], executor=given["executor"],
+    job_server_command=given["job_server_command"],
     jobs_share_an_account=given["several"] and given["executor"] == "local",
 )
 """
@@ -189,6 +190,7 @@ def running_hub(
     server_environment: dict[str, str] | None = None,
     extra: str = "",
     executor: str = "local",
+    job_server_command: Sequence[str] | None = None,
     timeout: float = 90.0,
 ) -> Iterator[RunningHub]:
     """Start a hub and stop it at the end of the block.
@@ -203,6 +205,7 @@ def running_hub(
         server_environment: variables for the users' servers.
         extra: more lines of jupyterhub_config.py, before Respawn's.
         executor: where jobs run, as `respawn_hub.configure` has it.
+        job_server_command: what starts a job server, likewise.
         timeout: seconds until the service must be healthy.
     """
     import json
@@ -219,6 +222,7 @@ def running_hub(
         "users": [*users, *admins],
         "admins": list(admins),
         "executor": executor,
+        "job_server_command": list(job_server_command) if job_server_command else None,
         "several": len({*users, *admins}) > 1,
         "groups": groups or {},
         "roles": list(roles),

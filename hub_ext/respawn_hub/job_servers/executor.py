@@ -93,6 +93,7 @@ class HubExecutor:
         self._lock = threading.RLock()
         self._closed = False
         self._dead: list[tuple[str, str]] = []
+        self._messages: dict[str, str | None] = {}
         self._refused: dict[str, tuple[float, str]] = {}
         self._askers = ThreadPoolExecutor(8, thread_name_prefix="respawn-hub-servers")
         self._servers = {
@@ -114,11 +115,12 @@ class HubExecutor:
         """
         found: dict[str, int] = {}
         free: dict[str, int] = {}
+        messages: dict[str, str | None] = {}
         for namespace in waiting():
             try:
                 account = self._accounts.account(namespace)
             except Unavailable as error:
-                self._note(namespace, error.message)
+                messages[namespace] = error.message
                 continue
             with self._lock:
                 server = self._of(account)
@@ -126,8 +128,10 @@ class HubExecutor:
                     free[account] = self._free(server) if server is not None else 0
                 if server is None:
                     self._ask_for(account)
+                messages[namespace] = None if free[account] else self._missing(account)
             # Namespaces of one account share its places.
             found[namespace], free[account] = free[account], 0
+        self._keep_messages(messages)
         return found
 
     def submit(self, attempt: str, token: str, namespace: str) -> None:
@@ -242,6 +246,14 @@ class HubExecutor:
             return 0
         return max(0, self.slots - len(server.living))
 
+    def _missing(self, account: str) -> str:
+        """Return what runs of an account wait for."""
+        server = self._of(account)
+        if server is not None and server.heard is not None:
+            return f"a place in the job server of {account}: {len(server.living)} of {self.slots} are taken"
+        _, refusal = self._refused.get(account, (0.0, ""))
+        return f"a job server of {account}" + (f"; {refusal}" if refusal else ", which is being started")
+
     def _ask_for(self, account: str) -> None:
         """Have a server started, unless the hub refused one a moment ago."""
         asked, _ = self._refused.get(account, (float("-inf"), ""))
@@ -291,6 +303,13 @@ class HubExecutor:
         if server.heard is None:
             self._note(server.account, why)
 
+    def _keep_messages(self, messages: Mapping[str, str | None]) -> None:
+        """Keep what runs wait for, where that has changed; one without a message waits for nothing."""
+        changed = {name: text for name, text in messages.items() if self._messages.get(name) != text}
+        if changed:
+            self._ledger.note_places(changed)
+            self._messages |= changed
+
     def _note(self, account: str, why: str) -> None:
         """Remember, and log once in a while, why an account has no server."""
         before = self._refused.get(account)
@@ -309,6 +328,8 @@ class HubExecutor:
                 self._servers.pop(name, None)
             self._ledger.forget_job_server(name)
         else:
+            with self._lock:
+                self._refused.pop(account, None)
             logger.info("the hub starts the job server %s of %s", name, account)
 
     def _check(self, server: _Server) -> None:

@@ -129,6 +129,15 @@ class JobServerRow(Base):
     """When it last reported itself; None while it starts."""
 
 
+class MissingPlaceRow(Base):
+    """Why the runs of a namespace have no place, as the executor said it last; gone when they have one."""
+
+    __tablename__ = "missing_places"
+
+    namespace: Mapped[str] = mapped_column(String(255), primary_key=True)
+    message: Mapped[str]
+
+
 class SchemaVersionRow(Base):
     """A migration that the database has had, for code that does not know it; see `store.schema`."""
 

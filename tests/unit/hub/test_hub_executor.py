@@ -6,9 +6,12 @@ import pytest
 
 from respawn_hub.job_servers.accounts import Accounts
 from respawn_hub.job_servers.executor import FRESH_SECONDS, RETRY_SECONDS, SILENT_SECONDS, HubExecutor
+from respawn_jobs.access import Actor
 from respawn_jobs.api.job_server_protocol import EndedRunner, JobServerReport
+from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.errors import Unauthenticated, Unavailable
 from respawn_jobs.ledger import Ledger
+from support.notebooks import notebook, text
 from support.waiting import wait_for
 
 
@@ -123,6 +126,28 @@ def test_a_place_is_taken_from_the_order_to_the_end_of_the_runner(played: Played
 def test_a_team_runs_as_the_account_that_was_named_and_others_wait(played: Played) -> None:
     assert played.places("team/risk", "team/ops") == {"team/risk": 0}
     assert played.hub.started[played.started()][0] == "risk-jobs"
+
+
+def test_a_run_that_waits_says_for_what(played: Played) -> None:
+    ada = played.ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="waits", notebook=text(notebook("1"))))
+    run = ada.run(RunRequest(job="waits")).id
+    played.ledger.report_replica("rep-1", host="h", slots=4, busy=0, draining=False, health={})
+
+    def reason() -> str | None:
+        played.executor.places(played.ledger.waiting_namespaces)
+        return ada.show(run).run.waiting
+
+    assert reason() == "waiting for: a job server of ada, which is being started"
+    played.executor.hear(played.started(), "ada", JobServerReport())
+    for attempt in ("att-1", "att-2"):
+        played.executor.submit(attempt, "secret", "user/ada")
+    assert reason() == "waiting for: a place in the job server of ada: 2 of 2 are taken"
+    played.executor.hear(played.started(), "ada", JobServerReport(leaving=True))
+    wait_for(lambda: played.ledger.job_servers() == [], 10, "the end of the server")
+    played.hub.refusal = "the hub does not start it: too many servers"
+    reason()
+    wait_for(lambda: "too many servers" in str(reason()), 10, "the refusal")
 
 
 def test_namespaces_of_one_account_share_its_places(played: Played) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import delete, select
@@ -18,7 +19,7 @@ from respawn_jobs.api.job_server_protocol import KnownJobServer
 from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.context.context import Context
-from respawn_jobs.store.service_tables import JobServerRow
+from respawn_jobs.store.service_tables import JobServerRow, MissingPlaceRow
 
 PREFIX = "respawn-"
 """How the names of job servers begin at the hub."""
@@ -120,6 +121,24 @@ def forget(context: Context, name: str) -> None:
     """Forget a job server that is gone: its key holds no more, and its account may have another."""
     with context.database.session(write=True) as session:
         session.execute(delete(JobServerRow).where(JobServerRow.name == name))
+
+
+def note_places(context: Context, messages: Mapping[str, str | None]) -> None:
+    """Keep why the runs of namespaces have no place, for whoever looks at them.
+
+    Args:
+        context: the ledger's surroundings.
+        messages: what they wait for, by namespace; None for those that have places.
+    """
+    with context.database.session(write=True) as session:
+        for namespace, message in messages.items():
+            row = session.get(MissingPlaceRow, namespace)
+            if message is None and row is not None:
+                session.delete(row)
+            elif message is not None and row is None:
+                session.add(MissingPlaceRow(namespace=namespace, message=message))
+            elif message is not None and row is not None:
+                row.message = message
 
 
 def _hash(secret: str) -> str:

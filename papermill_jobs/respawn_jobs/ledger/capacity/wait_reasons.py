@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import and_, func, or_, select, text
@@ -20,7 +20,7 @@ from respawn_jobs.ledger.capacity.suspension import idle
 from respawn_jobs.ledger.context.context import Context
 from respawn_jobs.model.runs import RunState
 from respawn_jobs.model.settings import Cause, JobSettings
-from respawn_jobs.store.service_tables import ReplicaRow
+from respawn_jobs.store.service_tables import MissingPlaceRow, ReplicaRow
 from respawn_jobs.store.tables import WAITING, AttemptRow, JobRow, RunRow
 from respawn_kernels.counting import how_many
 
@@ -64,8 +64,10 @@ def waiting(context: Context, session: Session, rows: Sequence[RunRow]) -> dict[
     jobs = _jobs(session, ready)
     limits = limits_now(session, {job: row.settings for job, row in jobs.items()})
     now, replicas = occupancy(session), heard(session, clock)
+    places = _missing_places(session, {row.namespace for row in ready})
     for row in ready:
         cause = _limit(limits, now, row, jobs[row.job_id]) or _service(replicas, now)
+        cause = cause or places.get(row.namespace)
         if cause is None:
             cause = "its turn" + (_before(session, row) if len(rows) == 1 else "")
         reasons[row.id] = f"waiting for: {cause}"
@@ -130,6 +132,12 @@ def _service(replicas: Sequence[ReplicaRow], now: Occupancy) -> str | None:
     slots = sum(replica.slots for replica in taking)
     busy = sum(min(replica.slots, now.of_replica[replica.id]) for replica in taking)
     return f"a free runner: {busy} of {slots} are busy" if busy >= slots else None
+
+
+def _missing_places(session: Session, namespaces: Collection[str]) -> dict[str, str]:
+    """Return what an executor said that has no place for the runs of a namespace."""
+    rows = session.scalars(select(MissingPlaceRow).where(MissingPlaceRow.namespace.in_(namespaces)))
+    return {row.namespace: row.message for row in rows}
 
 
 def _before(session: Session, row: RunRow) -> str:

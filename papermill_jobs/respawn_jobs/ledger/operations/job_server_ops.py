@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from respawn_jobs.api.job_server_protocol import KnownJobServer
 from respawn_jobs.ledger.capacity import job_servers
 from respawn_jobs.ledger.context.context import Context
@@ -36,6 +38,10 @@ class JobServerLedger:
     def job_servers(self) -> list[KnownJobServer]:
         """Return the job servers that were asked for and not forgotten."""
         return job_servers.known(self._context)
+
+    def note_places(self, messages: Mapping[str, str | None]) -> None:
+        """Keep why the runs of namespaces have no place; see `job_servers.note_places`."""
+        job_servers.note_places(self._context, messages)
 
     def hear_job_server(self, name: str) -> None:
         """Note that a job server has reported itself."""

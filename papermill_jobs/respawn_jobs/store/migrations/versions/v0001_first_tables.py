@@ -498,6 +498,11 @@ def _create_service() -> None:
         sa.Column("heard_at", TIME, nullable=True),
     )
     op.create_table(
+        "missing_places",
+        sa.Column("namespace", sa.String(255), primary_key=True),
+        sa.Column("message", sa.Text(), nullable=False),
+    )
+    op.create_table(
         "schema_versions",
         sa.Column("revision", sa.String(32), primary_key=True),
         sa.Column("kind", sa.String(16), nullable=False),
