@@ -95,8 +95,6 @@ class JobServer:
                     self._ended.append(EndedRunner(attempt=order.attempt, reason=error.message[:2000]))
         for attempt in orders.cancel:
             self._executor.cancel(attempt)
-        if orders.expect:
-            self._executor.expect(orders.expect)
         if orders.start or orders.cancel:
             self._changed.set()
 

@@ -53,7 +53,6 @@ class _Server:
     idle_since: float = 0.0
     start: list[StartOrder] = field(default_factory=list)
     cancel: list[str] = field(default_factory=list)
-    expect: list[WantedKernel] = field(default_factory=list)
     stopping: bool = False
     wake: Callable[[], None] = lambda: None
 
@@ -227,11 +226,9 @@ class HubExecutor:
             if server is None:
                 return JobServerOrders()
             server.wake = wake
-            orders = JobServerOrders(
-                start=server.start, cancel=server.cancel, expect=server.expect, stop=server.stopping
-            )
+            orders = JobServerOrders(start=server.start, cancel=server.cancel)
             server.handed |= {order.attempt for order in server.start}
-            server.start, server.cancel, server.expect = [], [], []
+            server.start, server.cancel = [], []
             return orders
 
     # Below, the lock is held.
@@ -291,7 +288,6 @@ class HubExecutor:
         if server.stopping:
             return
         server.stopping = True
-        server.wake()
         if why is not None:
             self._lose(server, why)
         self._askers.submit(self._stop, server)

@@ -7,7 +7,6 @@ from datetime import datetime
 from pydantic import Field
 
 from respawn_jobs.model.base import Many, Model, Whole
-from respawn_jobs.model.kernels import WantedKernel
 
 PROTOCOL = 1
 """What both say to each other. Fields may be added: readers pass over what they do not know."""
@@ -64,14 +63,10 @@ class JobServerOrders(Model):
     start: Many[StartOrder] = []
     cancel: Many[str] = []
     """Attempts whose runners are ended at once."""
-    expect: Many[WantedKernel] = []
-    """Kernels of attempts that come within seconds."""
-    stop: bool = False
-    """Whether it ends, once its runners have."""
 
     def __bool__(self) -> bool:
         """Return whether there is anything to do."""
-        return bool(self.start or self.cancel or self.expect or self.stop)
+        return bool(self.start or self.cancel)
 
 
 class KnownJobServer(Model):
@@ -81,4 +76,3 @@ class KnownJobServer(Model):
     account: str
     requested_at: datetime
     registered: bool
-    heard_at: datetime | None

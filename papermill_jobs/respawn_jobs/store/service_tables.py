@@ -125,8 +125,6 @@ class JobServerRow(Base):
     key_hash: Mapped[str | None] = mapped_column(String(64))
     """Of what it proves itself with after that."""
     requested_at: Mapped[datetime]
-    heard_at: Mapped[datetime | None]
-    """When it last reported itself; None while it starts."""
 
 
 class MissingPlaceRow(Base):

@@ -71,7 +71,7 @@ def register(context: Context, name: str, account: str, nonce: str) -> str:
         # One answer for all: which servers there are is not to be found out.
         if row is None or not known or not hmac.compare_digest(row.nonce_hash or "", _hash(nonce)):
             raise Unauthenticated(f"{name} is no job server that was asked for, or it has registered before")
-        row.nonce_hash, row.key_hash, row.heard_at = None, _hash(key), context.clock()
+        row.nonce_hash, row.key_hash = None, _hash(key)
     return key
 
 
@@ -103,18 +103,9 @@ def known(context: Context) -> list[KnownJobServer]:
                 account=row.account,
                 requested_at=row.requested_at,
                 registered=row.key_hash is not None,
-                heard_at=row.heard_at,
             )
             for row in rows
         ]
-
-
-def hear(context: Context, name: str) -> None:
-    """Note that a job server has reported itself."""
-    with context.database.session(write=True) as session:
-        row = session.get(JobServerRow, name)
-        if row is not None:
-            row.heard_at = context.clock()
 
 
 def forget(context: Context, name: str) -> None:

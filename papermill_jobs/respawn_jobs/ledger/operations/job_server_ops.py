@@ -43,10 +43,6 @@ class JobServerLedger:
         """Keep why the runs of namespaces have no place; see `job_servers.note_places`."""
         job_servers.note_places(self._context, messages)
 
-    def hear_job_server(self, name: str) -> None:
-        """Note that a job server has reported itself."""
-        job_servers.hear(self._context, name)
-
     def forget_job_server(self, name: str) -> None:
         """Forget a job server that is gone."""
         job_servers.forget(self._context, name)

@@ -495,7 +495,6 @@ def _create_service() -> None:
         sa.Column("nonce_hash", sa.String(64), nullable=True),
         sa.Column("key_hash", sa.String(64), nullable=True),
         sa.Column("requested_at", TIME, nullable=False),
-        sa.Column("heard_at", TIME, nullable=True),
     )
     op.create_table(
         "missing_places",
