@@ -101,10 +101,16 @@ def configure(
             ``python -m respawn_server.job_server`` of the hub's own interpreter.
 
     Raises:
-        ValueError: one of `external_url` and `external_token` is given without the other.
+        ValueError: one of `external_url` and `external_token` is given without the other, or with
+            `executor="hub"`.
     """
     if (external_url is None) != (external_token is None):
         raise ValueError("external_url and external_token go together: replicas need a token for the hub")
+    if executor == "hub" and external_url is not None:
+        raise ValueError(
+            "executor='hub' works with the one service that the hub starts: with several replicas, a job "
+            "server reports to one and asks another for orders. Leave external_url out, or use 'local'."
+        )
     directory = Path(data or "respawn-data").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     own_port = None if external_url else port or kept_port(directory)

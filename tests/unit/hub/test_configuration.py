@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from jupyterhub.auth import DummyAuthenticator
 from jupyterhub.services import service as services
 from jupyterhub.spawner import Spawner
+from tornado.web import HTTPError
 from traitlets.config import Config
 
 import respawn_hub
@@ -233,3 +236,39 @@ def test_replicas_without_a_token_are_refused(config: Config, tmp_path: Path) ->
     with pytest.raises(ValueError, match="go together"):
         respawn_hub.configure(config, data=tmp_path, external_url="http://respawn.internal:10101")
     assert "services" not in config.JupyterHub
+
+
+def test_the_hub_executor_adds_named_servers_the_right_to_start_them_and_a_hook(tmp_path: Path) -> None:
+    config = Config()
+    seen: list[str] = []
+    config.Spawner.pre_spawn_hook = lambda spawner: seen.append(spawner.name)
+    respawn_hub.configure(config, data=tmp_path, executor="hub", team_accounts={"team/risk": "risk-jobs"})
+    (service,) = config.JupyterHub.services
+    assert service["environment"]["RESPAWN_EXECUTOR"] == "hub"
+    assert service["environment"]["RESPAWN_TEAM_ACCOUNTS"] == "team/risk=risk-jobs"
+    assert config.JupyterHub.allow_named_servers is True
+    scopes = {scope for role in config.JupyterHub.load_roles for scope in role["scopes"]}
+    assert "servers" in scopes
+    assert "admin:servers" not in scopes
+
+    def spawner(name: str, **options: str) -> SimpleNamespace:
+        return SimpleNamespace(name=name, user_options=options, cmd=["theirs"], environment={"A": "b"})
+
+    hook = config.Spawner.pre_spawn_hook
+    own, theirs, forged = spawner("respawn-1", respawn_nonce="n"), spawner(""), spawner("respawn-2")
+    for one in (own, theirs):
+        asyncio.run(hook(one))
+    assert own.cmd[-2:] == ["-m", "respawn_server.job_server"]
+    assert own.environment == {"A": "b", "RESPAWN_JOB_SERVER_NONCE": "n"}
+    assert (theirs.cmd, theirs.environment) == (["theirs"], {"A": "b"})
+    with pytest.raises(HTTPError, match="403"):
+        asyncio.run(hook(forged))
+    assert forged.cmd == ["theirs"]
+    assert seen == ["respawn-1", "", "respawn-2"]
+
+
+def test_the_hub_executor_and_replicas_are_refused_together(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="several replicas"):
+        respawn_hub.configure(
+            Config(), data=tmp_path, executor="hub", external_url="http://r:1/", external_token="secret"
+        )
