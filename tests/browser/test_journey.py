@@ -27,9 +27,10 @@ from support.waiting import wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[RunningHub]:
-    with running_hub(tmp_path / "hub", users=("ada",)) as running:
+@pytest.fixture(params=["local", pytest.param("hub", marks=pytest.mark.long)])
+def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningHub]:
+    """A hub whose jobs run beside the service, or in servers that it starts for their owners."""
+    with running_hub(tmp_path / "hub", users=("ada",), executor=request.param) as running:
         yield running
 
 
