@@ -13,6 +13,7 @@ from respawn_kernels.cell_code.syntax import tree_of
 _WORD = re.compile(r"[^\W\d]\w*")
 _OPAQUE = {
     *("globals", "locals", "vars", "dir", "exec", "eval", "user_ns", "user_global_ns", "__main__"),
+    *("Completer", "complete", "all_ns_refs", "ns_table"),
     *("__dict__", "__globals__", "f_globals", "f_locals", "_getframe", "currentframe", "inspect"),
     *("__subclasses__", "get_objects", "get_referrers", "getweakrefs", "getweakrefcount", "getrefcount"),
 }

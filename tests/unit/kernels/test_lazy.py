@@ -190,6 +190,7 @@ def test_many_threads_load_once() -> None:
         ("get_ipython().run_cell_magic('time', '', 'other')", "other"),
         ("get_ipython().run_line_magic('who', '')", "big other uses"),
         ("get_ipython().user_ns", "big other uses"),
+        ("get_ipython().Completer.global_matches('b')", "big other uses"),
         ("uses()", "big uses"),
         ("made_before()", "other"),
         ("this is no python big", "big"),
