@@ -499,7 +499,7 @@ def _create_service() -> None:
     op.create_table(
         "missing_places",
         sa.Column("namespace", sa.String(255), primary_key=True),
-        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("message", sa.String(), nullable=False),
     )
     op.create_table(
         "schema_versions",
