@@ -56,26 +56,19 @@ async def account(name: str, request: Request, runtime: RuntimeDep) -> str:
 AccountDep = Annotated[str, Depends(account)]
 
 
-@router.post("/register")
-async def register(
-    name: str, hello: JobServerHello, request: Request, runtime: RuntimeDep
-) -> JobServerWelcome:
-    """Register a job server that the hub has started.
+async def owner(name: str, request: Request, runtime: RuntimeDep) -> str:
+    """Return whose server asks to register, by its own hub token.
 
-    It shows its own hub token, and the hub says whose that is. A scope for the server alone is no proof,
-    since JupyterHub's shares give it to others: the token's owner must be the account.
-
-    \f
+    A scope for the server alone is no proof, since JupyterHub's shares give it to others: the token's owner
+    must be the account.
 
     Args:
-        name: the server's name at the hub.
-        hello: what it was started with.
+        name: the server's name, from the address.
         request: its request, with `Authorization: token <hub token>`.
         runtime: the running service.
 
     Raises:
-        Unauthenticated: the token is not that of this server, or it was not asked for.
-        NotFound: this service has no job servers.
+        Unauthenticated: the token is not that of this server.
     """
     scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
     if scheme.lower() != "token" or not token:
@@ -86,10 +79,33 @@ async def register(
         user = None
     if user is None or user.kind != "user" or not _is_of_server(user.scopes, user.name, name):
         raise Unauthenticated(f"the token is not that of the server {name}")
-    key = await runtime.hub_threads.run(runtime.ledger.register_job_server, name, user.name, hello.nonce)
-    servers = await executor(request)
-    servers.hear(name, user.name, JobServerReport())
-    return JobServerWelcome(key=key, slots=servers.slots)
+    return user.name
+
+
+OwnerDep = Annotated[str, Depends(owner)]
+
+
+@router.post("/register")
+async def register(
+    name: str, hello: JobServerHello, owner: OwnerDep, runtime: RuntimeDep, executor: ExecutorDep
+) -> JobServerWelcome:
+    """Register a job server that the hub has started, by the hub's word for it and its nonce.
+
+    \f
+
+    Args:
+        name: the server's name at the hub.
+        hello: what it was started with.
+        owner: whose it is.
+        runtime, executor: the running service, and its executor.
+
+    Raises:
+        Unauthenticated: the token is not that of this server, or it was not asked for.
+        NotFound: this service has no job servers.
+    """
+    key = await runtime.hub_threads.run(runtime.ledger.register_job_server, name, owner, hello.nonce)
+    executor.hear(name, owner, JobServerReport())
+    return JobServerWelcome(key=key, slots=executor.slots)
 
 
 @router.post("/report", status_code=204)

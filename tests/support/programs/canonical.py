@@ -51,6 +51,11 @@ def tell(values: dict[str, Any], names: Iterable[str]) -> list[str]:
     return [*lines, *walk.lines, *walk.memory()]
 
 
+def _is_of_module(function: types.BuiltinFunctionType) -> bool:
+    """Return whether a function of C belongs to a module, and is no method of an object."""
+    return isinstance(getattr(function, "__self__", None), types.ModuleType | type | None)
+
+
 class _Walk:
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -62,6 +67,8 @@ class _Walk:
     def tell(self, value: Any) -> str:
         if isinstance(value, PLAIN):
             return f"{type(value).__name__}:{value!r}"
+        if isinstance(value, types.BuiltinFunctionType) and not _is_of_module(value):
+            return f"method {value.__name__} of {self.tell(value.__self__)}"
         if isinstance(value, types.ModuleType | types.BuiltinFunctionType | np.ufunc):
             return f"named:{value.__name__}"
         if isinstance(value, type) and value.__module__ != "__main__":
