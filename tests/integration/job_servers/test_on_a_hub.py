@@ -53,6 +53,11 @@ def servers_of(hub: RunningHub, user: str) -> set[str]:
     return {name for name, server in servers.items() if server["ready"]}
 
 
+def ready(hub: RunningHub, user: str) -> set[str]:
+    """The names of a user's servers, once the hub knows that one is ready."""
+    return wait_for(lambda: servers_of(hub, user), 60, f"the server of {user}; see {hub.log}")
+
+
 def waiting(hub: RunningHub, user: str, name: str) -> tuple[str, Path]:
     """Begin a run whose first cell waits; return its id and the file that lets it go on."""
     run = begin(hub, user, name, "a = 1", WAITS.format(name), "print(a)")
@@ -67,7 +72,7 @@ def succeeded(detail: RunDetail) -> Run:
 
 def test_a_job_runs_in_a_server_of_its_owner(hub: RunningHub) -> None:
     succeeded(ended(hub, "ada", begin(hub, "ada", "in-a-server", "print(1)")))
-    (name,) = servers_of(hub, "ada")
+    (name,) = ready(hub, "ada")  # it may have run the job before the hub knows that
     assert name.startswith("respawn-")
     assert servers_of(hub, "eve") == set()
     succeeded(ended(hub, "ada", begin(hub, "ada", "in-the-same", "print(1)")))
@@ -89,7 +94,7 @@ def test_a_service_that_starts_again_disturbs_no_run(hub: RunningHub) -> None:
 
 def test_a_run_goes_on_elsewhere_when_the_hub_stops_its_server(hub: RunningHub) -> None:
     run, go = waiting(hub, "eve", "goes-on")
-    (name,) = wait_for(lambda: servers_of(hub, "eve"), 60, "the hub to know that eve's server is ready")
+    (name,) = ready(hub, "eve")
     assert hub.hub_api("DELETE", f"/users/eve/servers/{name}").status_code in (202, 204)
     wait_for(lambda: len(hub.service("eve").show(run).attempts) == 2, 120, f"another attempt; see {hub.log}")
     go.touch()
@@ -102,7 +107,7 @@ def test_a_run_goes_on_elsewhere_when_the_hub_stops_its_server(hub: RunningHub) 
 
 def test_a_run_is_lost_with_a_server_that_is_killed_and_resumed_in_another(hub: RunningHub) -> None:
     run, go = waiting(hub, "ada", "killed-server")
-    (name,) = wait_for(lambda: servers_of(hub, "ada"), 60, "the hub to know that ada's server is ready")
+    (name,) = ready(hub, "ada")
     hub.server_process("ada", name).kill()
     assert ended(hub, "ada", run).run.state is RunState.LOST
     go.touch()
@@ -113,7 +118,7 @@ def test_a_run_is_lost_with_a_server_that_is_killed_and_resumed_in_another(hub: 
 
 def test_nobody_registers_in_place_of_a_server(hub: RunningHub) -> None:
     succeeded(ended(hub, "ada", begin(hub, "ada", "registered", "print(1)")))
-    (name,) = servers_of(hub, "ada")
+    (name,) = ready(hub, "ada")
     for user in ("ada", "eve"):
         answer = httpx.post(
             f"{hub.service_url}/job-servers/{name}/register",
