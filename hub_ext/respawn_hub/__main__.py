@@ -111,7 +111,10 @@ def _serve(settings: Settings, hub_settings: HubSettings) -> int:
         app = create_app(
             settings,
             hub_settings,
-            runners=RunnerServer(os.environ, port=settings.runner_port),
+            # Runners in servers of the hub reach the service as these servers do.
+            runners=RunnerServer(os.environ, port=settings.runner_port)
+            if settings.executor == "local"
+            else None,
             replica=replica,
             killed=before.replica if before else None,
         )

@@ -20,12 +20,11 @@ from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
-from respawn_jobs.api.job_server_protocol import EndedRunner, JobServerReport
+from respawn_jobs.api.job_server_protocol import NONCE_VARIABLE, EndedRunner, JobServerReport
 from respawn_jobs.errors import RespawnError, Unauthenticated
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.remote.job_server import RemoteJobServer
 
-NONCE = "RESPAWN_JOB_SERVER_NONCE"
 _REPORT_SECONDS = 5.0
 """How often it reports itself when nothing changes."""
 log = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ class JobServer:
             threading.Thread(target=self._report, name="respawn-job-server-reports", daemon=True).start()
             while not self._closed.is_set():
                 self._obey()
-        except RespawnError as error:  # the key or the token is not valid, or this server is being stopped
+        except Exception as error:  # noqa: BLE001  one that is deaf but reports would get runs for ever
             self._give_up(error)
 
     def _obey(self) -> None:
@@ -139,10 +138,10 @@ class JobServer:
     def _rest(self, seconds: float) -> None:
         self._closed.wait(seconds)
 
-    def _give_up(self, error: RespawnError) -> None:
+    def _give_up(self, error: Exception) -> None:
         """End this server: the service knows it no more."""
         if not self._closed.is_set():
-            log.error("respawn: %s ends: %s", self._name, error.message)
+            log.error("respawn: %s ends: %s", self._name, error, exc_info=not isinstance(error, RespawnError))
             os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -169,7 +168,7 @@ def main() -> None:
         os.environ["RESPAWN_URL"],
         os.environ["JUPYTERHUB_SERVER_NAME"],
         os.environ["JUPYTERHUB_API_TOKEN"],
-        os.environ.pop(NONCE, ""),
+        os.environ.pop(NONCE_VARIABLE, ""),
     )
     jobs.start()
     try:

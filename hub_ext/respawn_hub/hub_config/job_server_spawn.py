@@ -8,11 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from respawn_hub.hub_config.one_person import value
-
-PREFIX = "respawn-"
-"""How the names of job servers begin."""
-_NONCE = "RESPAWN_JOB_SERVER_NONCE"
-_OPTION = "respawn_nonce"
+from respawn_jobs.api.job_server_protocol import NONCE_OPTION, NONCE_VARIABLE, PREFIX
 
 Hook = Callable[[Any], Awaitable[None] | None]
 
@@ -44,12 +40,12 @@ def _hook(before: Hook | None, command: list[str]) -> Hook:
         if not spawner.name.startswith(PREFIX):
             return
         # A nonce holds once, and is no token: the server proves itself with the hub's own.
-        nonce = (spawner.user_options or {}).get(_OPTION)
+        nonce = (spawner.user_options or {}).get(NONCE_OPTION)
         if not isinstance(nonce, str):
             raise HTTPError(
                 403, reason=f"servers whose names begin with {PREFIX} are started by Respawn alone"
             )
         spawner.cmd = command
-        spawner.environment = {**spawner.environment, _NONCE: nonce}
+        spawner.environment = {**spawner.environment, NONCE_VARIABLE: nonce}
 
     return hook

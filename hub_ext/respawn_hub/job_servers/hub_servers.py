@@ -8,10 +8,8 @@ from urllib.parse import quote
 
 import httpx
 
+from respawn_jobs.api.job_server_protocol import NONCE_OPTION
 from respawn_jobs.errors import Unavailable
-
-OPTION = "respawn_nonce"
-"""The user option that a job server is started with; the hub's hook hands it to the server's process."""
 
 Call = Callable[[str, str, Mapping[str, Any] | None], httpx.Response]
 """Calls the hub's API as the service: a method, a path, and a JSON body or none."""
@@ -38,7 +36,7 @@ class HubServers:
         Raises:
             Unavailable: the hub does not start it, in its own words.
         """
-        answer = self._call("POST", _path(account, name), {OPTION: nonce})
+        answer = self._call("POST", _path(account, name), {NONCE_OPTION: nonce})
         if answer.status_code not in (201, 202):
             raise Unavailable(f"the hub does not start a job server of {account}: {_answer_of(answer)}")
 

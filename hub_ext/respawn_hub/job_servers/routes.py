@@ -47,9 +47,7 @@ async def account(name: str, request: Request, runtime: RuntimeDep) -> str:
     Raises:
         Unauthenticated: the key is not that of the server.
     """
-    scheme, key = get_authorization_scheme_param(request.headers.get("Authorization"))
-    if scheme.lower() != "bearer" or not key:
-        raise Unauthenticated("a job server sends `Authorization: Bearer <key>`")
+    key = _credential(request, "Bearer", "key")
     return await runtime.hub_threads.run(runtime.ledger.recognize_job_server, name, key)
 
 
@@ -70,9 +68,7 @@ async def owner(name: str, request: Request, runtime: RuntimeDep) -> str:
     Raises:
         Unauthenticated: the token is not that of this server.
     """
-    scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
-    if scheme.lower() != "token" or not token:
-        raise Unauthenticated("a job server registers with its own hub token")
+    token = _credential(request, "token", "its own hub token")
     try:
         user = await runtime.hub_threads.run(runtime.hub.user, token)
     except Forbidden:  # a token of a user who may not enter is none of a job server
@@ -146,6 +142,14 @@ async def orders(name: str, account: AccountDep, executor: ExecutorDep) -> JobSe
             return found
         found = executor.orders(name, lambda: None)
     return found
+
+
+def _credential(request: Request, scheme: str, what: str) -> str:
+    """Return what a request proves itself with. Raises Unauthenticated for another scheme, or for none."""
+    given, credential = get_authorization_scheme_param(request.headers.get("Authorization"))
+    if given.lower() != scheme.lower() or not credential:
+        raise Unauthenticated(f"a job server sends `Authorization: {scheme} <{what}>`")
+    return credential
 
 
 def _is_of_server(scopes: frozenset[str], user: str, name: str) -> bool:

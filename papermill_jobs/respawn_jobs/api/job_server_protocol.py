@@ -8,6 +8,12 @@ from pydantic import Field
 
 from respawn_jobs.model.base import Many, Model, Whole
 
+PREFIX = "respawn-"
+"""How the names of job servers begin at the hub."""
+NONCE_OPTION = "respawn_nonce"
+"""The user option of the hub with which the service asks for a job server."""
+NONCE_VARIABLE = "RESPAWN_JOB_SERVER_NONCE"
+"""The variable by which the hub's hook hands its value to the server's process."""
 PROTOCOL = 1
 """What both say to each other. Fields may be added: readers pass over what they do not know."""
 

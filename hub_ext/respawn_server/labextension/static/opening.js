@@ -16,7 +16,7 @@ export function waitForOpening(lab, contents, api) {
   const run = new URLSearchParams(window.location.search).get("respawn");
   const path = lab.coreutils.PageConfig.getOption("treePath");
   if (!run || !path) return;
-  const ended = seenThrough(lab, api, run);
+  const ended = followed(lab, api, run);
   const get = contents.get;
   contents.get = async (asked, options) => {
     if (options?.content !== false && api.serverPath(asked) === path) await ended;
@@ -28,14 +28,14 @@ export function waitForOpening(lab, contents, api) {
 }
 
 /** Follow an opening to its end, whichever that is. */
-async function seenThrough(lab, api, run) {
+async function followed(lab, api, run) {
   const { Notification } = lab.apputils;
-  const told = Notification.emit(`Restoring the variables of ${run}…`, "in-progress", { autoClose: false });
+  const notification = Notification.emit(`Restoring the variables of ${run}…`, "in-progress", { autoClose: false });
   try {
     const last = await api.opening(run);
     if (last?.type === "failed") void showProblem(lab, api.debugPage(run), last.message);
   } finally {
-    Notification.dismiss(told);
+    Notification.dismiss(notification);
   }
 }
 

@@ -15,14 +15,11 @@ from typing import NamedTuple
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from respawn_jobs.api.job_server_protocol import KnownJobServer
+from respawn_jobs.api.job_server_protocol import PREFIX, KnownJobServer
 from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.context.context import Context
 from respawn_jobs.store.service_tables import JobServerRow, MissingPlaceRow
-
-PREFIX = "respawn-"
-"""How the names of job servers begin at the hub."""
 
 
 class PlannedServer(NamedTuple):
