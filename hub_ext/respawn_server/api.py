@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from respawn_jobs.api.carried_files import NewFile
 from respawn_jobs.api.service import ResumeRequest
 from respawn_jobs.model.base import Model
 from respawn_server.api_promotion import ROUTES as PROMOTION_ROUTES
@@ -90,6 +92,7 @@ async def _resume_request(handler: RespawnHandler) -> tuple[str, ResumeRequest]:
     run, text = await handler.shared.notebooks.run_of(body.path)
     request = ResumeRequest(
         notebook=text,
+        files=await _files(handler, run, text, handler.shared.notebooks.directory(body.path)),
         rerun_once=body.rerun_once,
         rerun_producers=body.rerun_producers,
         load_imported=body.load_imported,
@@ -97,6 +100,18 @@ async def _resume_request(handler: RespawnHandler) -> tuple[str, ResumeRequest]:
         agreed=["break_triggers"] if body.break_triggers else [],
     )
     return run, request
+
+
+async def _files(handler: RespawnHandler, run: str, text: str, directory: str | None) -> list[NewFile] | None:
+    """Return what the fix carries; None where that is what the run's version does."""
+    if directory is None:
+        return None
+    from respawn_jobs.carried.fixed import files_of_fix
+
+    found: list[NewFile] | None = await handler.call(
+        lambda service: files_of_fix(service, run, text, Path(directory))
+    )
+    return found
 
 
 ROUTES: list[tuple[str, Any]] = [

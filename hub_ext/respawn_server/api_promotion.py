@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,9 @@ from respawn_jobs.errors import InvalidInput
 from respawn_jobs.model.base import Model
 from respawn_jobs.model.settings import JobSettings
 from respawn_server.promotion import (
+    CarriedPreview,
+    Carry,
+    PromotionProblem,
     ScheduleBody,
     change_schedule,
     inspect_notebook,
@@ -22,6 +26,7 @@ from respawn_server.promotion import (
     promote,
     run_now,
     suggested_name,
+    with_files,
 )
 from respawn_server.shared import KEY, RespawnHandler, read_body
 
@@ -34,6 +39,7 @@ class PromoteBody(Model):
     namespace: str | None = None
     settings: JobSettings | None = None
     schedule: ScheduleBody | None = None
+    carry: Carry = Carry()
     seen: int | None = None
     agreed: list[Agreement] = []
 
@@ -89,8 +95,15 @@ class PromotePreviewHandler(RespawnHandler):
         promotion = await _promotion(self, body, fresh=False)
         drift = await self.shared.drift.look(body.path, promotion.notebook, fresh=False)
         promotion = promotion.model_copy(update={"drift": drift})
+        carried: CarriedPreview | None = None
+        problems: list[PromotionProblem] = []
+        try:
+            promotion, carried = await asyncio.to_thread(with_files, promotion, body.carry)
+        except InvalidInput as error:
+            problems.append(PromotionProblem(field="carry", message=error.message))
         seen = await self.call(lambda service: preview(service, promotion, body.schedule))
-        self.answer(seen.model_dump(mode="json"))
+        whole = seen.model_copy(update={"carried": carried, "problems": [*problems, *seen.problems]})
+        self.answer(whole.model_dump(mode="json"))
 
 
 class PromoteHandler(RespawnHandler):
@@ -111,9 +124,10 @@ class PromoteHandler(RespawnHandler):
         promotion = await _promotion(self, body, fresh=True)
         seen = self.shared.drift.seen(body.path, promotion.notebook)
         drift = await self.shared.drift.look(body.path, promotion.notebook, fresh=True)
-        # Nobody has agreed to what no preview told: the service refuses it, with the list as it is now.
+        # Nobody has agreed to what no preview carried: the service refuses it, with the list as it is now.
         agreed = [one for one in body.agreed if one != "ignore_drift" or set(drift) <= set(seen)]
         promotion = promotion.model_copy(update={"drift": drift, "agreed": agreed})
+        promotion, _ = await asyncio.to_thread(with_files, promotion, body.carry)
         version, schedule = await self.call(lambda service: promote(service, promotion, body.schedule))
         proposed = None
         if drift and "ignore_drift" in agreed and promotion.directory is not None:

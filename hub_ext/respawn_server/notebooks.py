@@ -116,25 +116,38 @@ class Notebooks:
         """
         from respawn_jobs.debug.notebook import debug_notebook
 
-        path = await self._path_of(DEBUG_DIRECTORY, bundle.run)
+        path = await self._debug_path(bundle.run, own=bundle.version.files is not None)
         if await ensure_async(self._contents.file_exists(path)):
             if debugged_run(await self.text(path)) != bundle.run.id:
                 raise Conflict(
                     f"{path} is not the debug notebook of {bundle.run.id}: move it away", path=path
                 )
             return path, True
-        await self._make(DEBUG_DIRECTORY)
+        await self._make(str(PurePosixPath(path).parent))
         await self._save(path, debug_notebook(bundle))
         return path, False
 
-    async def prepare_place(self, run: Run) -> str:
+    async def prepare_place(self, run: Run, *, own: bool) -> str:
         """Make the directory in which a run's debug notebook works, and return the path that it will have.
 
         Args:
             run: the run.
+            own: whether the run has worked in a directory of its own: so does its debug notebook.
         """
-        await self._make(DEBUG_DIRECTORY)
-        return await self._path_of(DEBUG_DIRECTORY, run)
+        path = await self._debug_path(run, own=own)
+        await self._make(str(PurePosixPath(path).parent))
+        return path
+
+    async def _debug_path(self, run: Run, *, own: bool) -> str:
+        if not own:
+            return await self._path_of(DEBUG_DIRECTORY, run)
+        name, ends = f"{_file_name(run.job)}-{run.id}", f"-{run.id}"
+        names = []
+        if await ensure_async(self._contents.dir_exists(DEBUG_DIRECTORY)):
+            model = await ensure_async(self._contents.get(DEBUG_DIRECTORY, content=True, type="directory"))
+            names = sorted(entry["name"] for entry in model["content"] if entry["name"].endswith(ends))
+        name = name if name in names or not names else names[0]
+        return f"{DEBUG_DIRECTORY}/{name}/{name}.ipynb"
 
     async def keep_copy(self, run: Run, text: str) -> str:
         """Keep a copy of a run's executed notebook and return its path; none that is there is written over.
@@ -190,6 +203,8 @@ class Notebooks:
     async def _make(self, directory: str) -> None:
         if await ensure_async(self._contents.dir_exists(directory)):
             return
+        if "/" in directory:
+            await self._make(str(PurePosixPath(directory).parent))
         try:
             await ensure_async(self._contents.save({"type": "directory"}, directory))
         except HTTPError:

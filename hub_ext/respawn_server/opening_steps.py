@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from respawn_jobs.errors import Corrupt, NotFound
 from respawn_jobs.model.debug_bundle import DebugBundle
 from respawn_jobs.model.runs import RunDetail
+from respawn_kernels.counting import how_many
 from respawn_kernels.sizes import how_large
 from respawn_server.connection import HubConnection
 from respawn_server.early_kernels import BootingKernel, BootingKernels
@@ -158,11 +160,29 @@ class Opening:
         await self._download(bundle)
         self._step("notebook")
         path, kept = await self._notebooks.keep_or_write(bundle)
-        self._step("notebook", f"{path}, kept with your changes" if kept else path, done=True)
+        files = await self._lay_out(bundle, path)
+        self._step("notebook", f"{path}{', kept with your changes' if kept else ''}{files}", done=True)
         if self.problem is None:
             self.send({"type": "written", "path": path})
             await self._restore(bundle, path, kernel)
         return path
+
+    async def _lay_out(self, bundle: DebugBundle, path: str) -> str:
+        """Put what the run carries beside its notebook; return what is to be said of that."""
+        if bundle.version.files is None:
+            return ""
+        directory = self._notebooks.directory(path)
+        if directory is None:
+            return "; the job's files cannot be put beside it: this server keeps no files on its machine"
+        from respawn_jobs.debug.work_files import lay_out_beside
+
+        service = self._connection.service()
+        try:
+            count = await asyncio.to_thread(lay_out_beside, service, bundle, Path(directory))
+        except (Corrupt, NotFound, OSError) as error:
+            # The notebook with its outputs and variables is worth opening without them.
+            return f"; the job's files could not be put beside it: {error}"
+        return f", with {how_many(count, 'file')} beside it" if count else ""
 
     async def _wanted(self, bundle: DebugBundle, name: str) -> Wanted:
         """Return the kernel that is wanted, so far as that is known before the state is here.
@@ -170,7 +190,8 @@ class Opening:
         Raises RespawnError.
         """
         detail = await asyncio.to_thread(self._connection.service().show, self.run)
-        return Wanted(await self._notebooks.prepare_place(bundle.run), name, seed_of(detail))
+        place = await self._notebooks.prepare_place(bundle.run, own=bundle.version.files is not None)
+        return Wanted(place, name, seed_of(detail))
 
     async def close(self) -> None:
         """End the kernel that booted meanwhile, if the notebook has not taken it."""

@@ -61,7 +61,8 @@ class Openings:
         if not detail.run.state.resumable or not _is_own(detail.run, visitor):
             return None
         name, _ = await self._kernels.build(detail.run.kernel, detail.run.lock)
-        return Wanted(await self._notebooks.prepare_place(detail.run), name, seed_of(detail))
+        own = any(attempt.directory is not None for attempt in detail.attempts)
+        return Wanted(await self._notebooks.prepare_place(detail.run, own=own), name, seed_of(detail))
 
     async def watch(self, run: str, *, confirmed: bool = False) -> AsyncIterator[Message]:
         """Start opening a run's failure, or join the opening that goes on; yield its messages to the last.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
 
 from nbformat import NotebookNode
+from pydantic import Field
 
 from respawn_jobs import cron as schedules
 from respawn_jobs.api.service import Promotion, RunRequest, ScheduleRequest, Service
@@ -48,6 +49,31 @@ class PromotionProblem(Model):
     message: str
 
 
+class Carry(Model):
+    """What a person says of the files that the job is to carry; see `carried.finding.FileChoice`."""
+
+    more: list[Annotated[str, Field(max_length=1000)]] = Field(default=[], max_length=100)
+    without: list[Annotated[str, Field(max_length=1000)]] = Field(default=[], max_length=100)
+    in_place: bool = False
+    """Whether it carries none in any case: its runs work where the notebook lies."""
+
+
+class CarriedEntry(Model):
+    """A file that the job would carry."""
+
+    path: str
+    size: int
+    """Bytes."""
+
+
+class CarriedPreview(Model):
+    """What the job would carry beside its notebook."""
+
+    files: list[CarriedEntry] = []
+    outside: list[str] = []
+    """What its runs will not have, unless it lies where they execute: a sentence for each."""
+
+
 class Previewed(Model):
     """What a promotion as typed so far would do."""
 
@@ -56,6 +82,8 @@ class Previewed(Model):
     problems: list[PromotionProblem]
     next_due: list[str] = []
     """The next times of the schedule that it would add."""
+    carried: CarriedPreview | None = None
+    """None where that is not known, as a pattern leads nowhere."""
 
 
 def inspect_notebook(name: str, text: str, owner: str) -> Inspection:
@@ -94,6 +122,33 @@ def suggested_name(service: Service, promotion: Promotion) -> str:
     except (InvalidInput, Forbidden, Conflict):  # the preview of the form tells it, at its field
         return promotion.name
     return seen.same_file[0].rpartition("/")[2] if seen.same_file else promotion.name
+
+
+def with_files(promotion: Promotion, carry: Carry) -> tuple[Promotion, CarriedPreview]:
+    """Return a promotion with the files that it carries, and what the person is told of them.
+
+    Args:
+        promotion: the promotion, with its notebook and its directory.
+        carry: what the person says of the files.
+
+    Raises:
+        InvalidInput: a pattern leads nowhere, or to what cannot be carried.
+    """
+    from respawn_jobs.carried.finding import FileChoice, find_files
+    from respawn_jobs.notebook.document import read_notebook
+
+    if promotion.directory is None or carry.in_place:
+        return promotion, CarriedPreview()
+    wanted = FileChoice(more=carry.more, without=carry.without)
+    try:
+        found = find_files(read_notebook(promotion.notebook), Path(promotion.directory), wanted)
+    except InvalidInput as error:
+        raise InvalidInput(error.message, **{**error.fields, "field": "carry"}) from error
+    carried = CarriedPreview(
+        files=[CarriedEntry(path=one.path, size=len(one.data())) for one in found.files],
+        outside=found.outside,
+    )
+    return promotion.model_copy(update={"files": found.files or None}), carried
 
 
 def preview(service: Service, promotion: Promotion, schedule: ScheduleBody | None) -> Previewed:

@@ -112,7 +112,7 @@ def test_claim_tells_all_that_the_attempt_needs(port: RunnerPort, run: str) -> N
 def test_runner_and_service_name_the_protocol_that_they_speak(
     port: RunnerPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("api.runner_protocol", "ledger.attempts.runner_port", "remote.client"):
+    for module in ("api.runner_protocol", "ledger.attempts.runner_port"):
         monkeypatch.setattr(f"respawn_jobs.{module}.PROTOCOL", PROTOCOL + 1)
     assert port.claim(RunnerVersion(protocol=PROTOCOL + 1)).protocol == PROTOCOL + 1
 

@@ -22,6 +22,7 @@ from respawn_hub.auth import dependencies
 from respawn_hub.hub.client import HubUser
 from respawn_jobs.access import Actor
 from respawn_jobs.api.backfills import BackfillRequest
+from respawn_jobs.api.carried_files import NewFile
 from respawn_jobs.api.history import ImportRequest, OrphanRequest
 from respawn_jobs.api.queueing import LimitRequest
 from respawn_jobs.api.service import (
@@ -144,6 +145,13 @@ def _play_jobs_and_runs(service: Any, ledger: Ledger) -> list[str]:
 def _play_versions(service: Any) -> None:
     service.version_notebook("report", 1), service.version_notebook("report", 9)
     service.compare_versions("report", 1, 2), service.compare_versions("report", 1, 9)
+    carried = [NewFile.of("lib/helpers.py", b"x = 1\n", modified=1), NewFile.of("rates.csv", b"1\n")]
+    service.preview_promotion(Promotion(name="carries", notebook=source(), files=carried))
+    for files in (carried, carried[:1], None):
+        service.promote(Promotion(name="carries", notebook=source(), files=files))
+    service.promote(Promotion(name="carries", notebook=source(), files=[NewFile.of("../up", b"")]))
+    service.compare_versions("carries", 1, 2), service.compare_versions("carries", 2, 3)
+    service.version_file("carries", 1, "lib/helpers.py"), service.version_file("carries", 2, "rates.csv")
     service.make_current("report", CurrentRequest(version=1, seen=7))
     service.make_current("report", CurrentRequest(version=1, seen=2))
     service.configure("report", {"priority": 3}), service.configure("report", {"priority": "high"})

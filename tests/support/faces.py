@@ -38,7 +38,9 @@ KERNELS: Faces = {
     "session_state.probes.ipython": ALL,
     "session_state.probes.libraries": ALL,
     "session_state": _modules("."),
-    "pickling": _modules("instances namespace_pickler omitted_attributes references replaced_functions"),
+    "pickling": _modules(
+        "instances iterator_warnings namespace_pickler omitted_attributes references replaced_functions"
+    ),
     "reducers": _modules("arrays borrowed_memory object_strings session_objects"),
     "streams": _modules("deep_nesting group_stream partial_load stream_comparison stream_reader time_limit"),
     "capture": _modules("engine grouping ownership"),
@@ -58,6 +60,7 @@ JOBS: Faces = {
     "store.migrations.versions": _modules(""),
     "api": ALL,
     "blobs": ALL,
+    "carried": _modules("archive changes finding fixed"),
     "notebook": _modules(
         "cell_numbers content_digest diff document injected_values masking normalization "
         "parameter_values parameterization parameters promotion secret_parameters"
@@ -75,14 +78,14 @@ JOBS: Faces = {
     ),
     "runner": _modules("attempt recorder"),
     "executors": ALL,
-    "debug": _modules("artifacts notebook state_download"),
+    "debug": _modules("artifacts notebook state_download work_files"),
     "ledger.context": ALL,
     "ledger.audit": ALL,
     "ledger.blobs": ALL,
     "ledger.capacity": ALL,
     "ledger.runs": _modules(
         "artifacts authorship cell_records masked_parameters outbox pins queries retention revisions "
-        "rows run_parameters"
+        "rows run_parameters work_directory"
     ),
     "ledger.notices": ALL,
     "ledger.jobs": _modules(

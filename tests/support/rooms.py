@@ -65,6 +65,7 @@ JOBS: dict[str, set[str]] = {
     "api": _GROUND | {"model"},
     "blobs": _GROUND | {"host", "model"},
     "notebook": _GROUND | {"model", "api"},
+    "carried": _GROUND | {"api", "model", "notebook"},
     "dataflow.libraries": _GROUND | {"model"},
     "dataflow.interpreter": _GROUND | {"model", "dataflow.libraries"},
     "dataflow": _GROUND | {"model", "dataflow.interpreter", "dataflow.libraries"},
@@ -74,9 +75,10 @@ JOBS: dict[str, set[str]] = {
     "remote": _GROUND | {"model", "api", "blobs"},
     "runner.kernel": _GROUND | {"host", "model", "notebook", "resume"},
     "runner": _GROUND
-    | {"host", "model", "api", "blobs", "notebook", "dataflow", "resume", "remote", "runner.kernel"},
+    | {"host", "model", "api", "blobs", "carried", "notebook", "dataflow", "resume", "remote"}
+    | {"runner.kernel"},
     "executors": _GROUND | {"host", "model"},
-    "debug": _GROUND | {"model", "api", "blobs", "notebook", "dataflow", "resume"},
+    "debug": _GROUND | {"model", "api", "blobs", "carried", "notebook", "dataflow", "resume"},
     "ledger.context": _GROUND | {"blobs", "model", "resume.files", "resume.invalidation", "store"},
     "ledger.audit": _GROUND | {"blobs", "ledger.context", "model", "store"},
     "ledger.blobs": _GROUND | {"api", "ledger.context", "store"},
@@ -87,16 +89,16 @@ JOBS: dict[str, set[str]] = {
     "ledger.notices": _GROUND
     | {"ledger.capacity", "ledger.context", "ledger.runs", "model", "notebook", "store"},
     "ledger.jobs": _GROUND
-    | {"api", "ledger.audit", "ledger.blobs", "ledger.capacity", "ledger.context"}
+    | {"api", "carried", "ledger.audit", "ledger.blobs", "ledger.capacity", "ledger.context"}
     | {"ledger.notices", "ledger.runs", "model", "notebook", "resume", "store"},
     "ledger.resume": _GROUND
-    | {"api", "ledger.audit", "ledger.blobs", "ledger.capacity", "ledger.context", "ledger.jobs"}
-    | {"ledger.runs", "model", "notebook", "resume", "store"},
+    | {"api", "carried", "ledger.audit", "ledger.blobs", "ledger.capacity", "ledger.context", "ledger.jobs"}
+    | {"ledger.runs", "model", "notebook", "resume", "resume.files", "store"},
     "ledger.archive": _GROUND
     | {"api", "blobs", "host", "ledger.audit", "ledger.blobs", "ledger.capacity"}
     | {"ledger.context", "ledger.jobs", "ledger.runs", "model", "notebook", "store"},
     "ledger.attempts": _GROUND
-    | {"api", "dataflow", "ledger.audit", "ledger.blobs", "ledger.capacity", "ledger.context"}
+    | {"api", "carried", "dataflow", "ledger.audit", "ledger.blobs", "ledger.capacity", "ledger.context"}
     | {"ledger.resume", "ledger.runs", "model", "notebook", "resume", "resume.files", "store"},
     "ledger.triggers": _GROUND
     | {"api", "blobs", "ledger.attempts", "ledger.audit", "ledger.capacity", "ledger.context"}
@@ -125,8 +127,8 @@ JOBS: dict[str, set[str]] = {
     "cli.common": _GROUND
     | {"api", "embedded", "host", "ledger", "model", "notebook", "remote", "runner"}
     | {"runner.kernel"},
-    "cli.run": _GROUND | {"api", "blobs", "cli.common", "debug", "embedded", "model", "notebook"},
-    "cli.fix": _GROUND | {"api", "cli.common", "debug", "host", "model", "notebook"},
+    "cli.run": _GROUND | {"api", "blobs", "carried", "cli.common", "debug", "embedded", "model", "notebook"},
+    "cli.fix": _GROUND | {"api", "carried", "cli.common", "debug", "host", "model", "notebook"},
     "cli.automate": _GROUND | {"api", "cli.common", "model", "notebook"},
     "cli.administer": _GROUND
     | {"api", "backup", "blobs", "cli.common", "embedded", "ledger", "ledger.audit"}

@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from respawn_hub.api.operation_routes import people_router, serves
 from respawn_hub.auth.dependencies import ServiceDep
 from respawn_hub.web.problems import sends
-from respawn_hub.web.streaming import NOTEBOOK, streamed
+from respawn_hub.web.streaming import BYTES, NOTEBOOK, attachment, streamed
 from respawn_jobs.api.service import Promotion, Service
 from respawn_jobs.model.jobs import Version
 
@@ -30,3 +30,10 @@ async def notebook(number: int, job: str, service: ServiceDep) -> Response:
     return await streamed(
         lambda: service.stream_version_notebook(job, number), run_in_threadpool, media_type=NOTEBOOK
     )
+
+
+@serves(router, Service.version_file, response_class=Response, responses=sends(BYTES))
+def carried_file(number: int, job: str, path: str, service: ServiceDep) -> Response:
+    """Return a file that a version carries, to be saved: never shown as a page of the hub's."""
+    data = service.version_file(job, number, path)
+    return Response(data, media_type=BYTES, headers=attachment(path.rpartition("/")[2]))

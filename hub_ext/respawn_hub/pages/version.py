@@ -19,7 +19,7 @@ from respawn_hub.pages.parameter_fields import fields, given_parameters
 from respawn_hub.pages.templating import job_path, page, see_other
 from respawn_hub.pages.version_diff import blocks, counted
 from respawn_hub.rendering import Prose, prose, prose_frame
-from respawn_hub.web.streaming import NOTEBOOK, attachment
+from respawn_hub.web.streaming import BYTES, NOTEBOOK, attachment
 from respawn_jobs.api.service import RunRequest
 from respawn_jobs.api.versions import CurrentRequest
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound, RespawnError
@@ -92,6 +92,30 @@ def notebook(ref: RefDep, number: Number, service: PageServiceDep) -> Response:
     headers = attachment(f"{file_name(job.name)}-v{number}.ipynb") | CLOSED
     text = service.version_notebook(job.ref, number)
     return Response(text.encode(), media_type=NOTEBOOK, headers=headers)
+
+
+@router.get("/versions/{number}/file")
+def carried_file(
+    ref: RefDep,
+    number: Number,
+    path: Annotated[str, Query(max_length=1000)],
+    service: PageServiceDep,
+) -> Response:
+    """Send a file that a version carries, as a file to save.
+
+    Args:
+        ref: the job, `kind/owner/name` of the address.
+        number: the version's number, from 1.
+        path: the file's, as the version has it.
+        service: the ledger with the rights of who is signed in.
+
+    Raises:
+        NotFound: there is no such job, version or file.
+        Forbidden: the visitor may not read the job.
+    """
+    data = service.version_file(service.job(ref).ref, number, path)
+    headers = attachment(path.rpartition("/")[2]) | CLOSED
+    return Response(data, media_type=BYTES, headers=headers)
 
 
 @router.get("/versions/{number}/cells/{cell}/prose")

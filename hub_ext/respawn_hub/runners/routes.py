@@ -106,7 +106,7 @@ async def claim(port: PortDep, api: RunnerApiDep, runner: RunnerVersion | None =
         Fenced: the attempt has ended or was replaced.
         Unauthenticated: the token is not that of the attempt.
     """
-    return await api.threads.run(port.claim, runner)
+    return await api.threads.run(port.claim, runner or RunnerVersion())
 
 
 @router.post("/heartbeat")

@@ -34,6 +34,7 @@ from respawn_kernels.debug.state_table import (
 from respawn_kernels.digest import write_whole
 from respawn_kernels.exchange.download_state import DownloadedBlobs, use
 from respawn_kernels.exchange.restore_point import RestorePoint, point_directory, run_directory
+from respawn_kernels.host.directory import working_directory
 from respawn_kernels.introspection.descriptions import type_name
 from respawn_kernels.namespace import user_names
 from respawn_kernels.originals import strftime
@@ -248,7 +249,7 @@ def _restore(
         "" if point.name else f"Fetch it again: open the run's Debug link, or run: respawn debug {point.run}"
     )
     restored = restore_lazily(
-        manifest, directory, shell, arrivals=_arrivals(point, directory), fix=fix, after=after
+        _here(manifest, point), directory, shell, arrivals=_arrivals(point, directory), fix=fix, after=after
     )
     if restored.lazy.pending:
         known = {variable.name: variable for variable in manifest.variables}
@@ -257,6 +258,14 @@ def _restore(
         if (mark := use(directory)) is not None:
             restored.lazy.settled.append(mark.close)
     return restored
+
+
+def _here(manifest: Manifest, point: RestorePoint) -> Manifest:
+    """Return a manifest by which the kernel stays in the copy of the run's own directory."""
+    own, recorded = point.worked_in, manifest.cwd
+    if own is None or not (recorded == own or recorded.startswith(f"{own}/")):
+        return manifest
+    return replace(manifest, cwd=working_directory() + recorded.removeprefix(own))
 
 
 def _unchanged(held: Debugged, shell: Any) -> Unchanged | None:

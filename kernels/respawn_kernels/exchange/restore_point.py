@@ -64,6 +64,9 @@ class RestorePoint:
     """Whose code has made the state, when it is not the person's own who fetched it: loading runs it."""
     agreed_by: int | None = None
     """The account (its number) that has agreed to load what these authors have made."""
+    worked_in: str | None = None
+    """The directory of its own in which the run has worked: whoever debugs it works in a copy of that, which
+    is where the kernel starts. None for a run that has worked where its notebook lies."""
 
     @property
     def reference(self) -> str:

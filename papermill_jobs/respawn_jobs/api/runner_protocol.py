@@ -19,6 +19,7 @@ from respawn_jobs.model.base import Many, Model, Whole
 from respawn_jobs.model.cell_cost import CellCost
 from respawn_jobs.model.checkpoints import Checkpoint
 from respawn_jobs.model.evidence import Evidence
+from respawn_jobs.model.jobs import CarriedFile
 from respawn_jobs.model.kernels import KERNEL_START, KernelStart
 from respawn_jobs.model.limits import KernelLimits, LimitRecord
 from respawn_jobs.model.open_values import OPEN
@@ -34,7 +35,10 @@ LIMITS = "limits"
 """A service that can take `Outcome.limits`."""
 CAUSE = "cause"
 """A service that can take `Outcome.cause`."""
-SERVICE_CAN = (CELL_COST, LIMITS, KERNEL_START, CAUSE)
+CARRIED_FILES = "carried_files"
+"""A runner that lays out what a version carries, and a service that can take where an attempt works."""
+SERVICE_CAN = (CELL_COST, LIMITS, KERNEL_START, CAUSE, CARRIED_FILES)
+RUNNER_CAN = (CARRIED_FILES,)
 PREEMPTED = "Preempted"
 """The error of an attempt whose runner was asked to end, so that another one continues."""
 NOT_STARTED = "NotStarted"
@@ -47,12 +51,21 @@ TERMINATED = "Terminated"
 """The error of an attempt whose runner was asked to end where no other can continue."""
 
 
+def _nothing(value: Any) -> bool:
+    return value is None
+
+
 class RunnerVersion(Model):
     """What a runner says of itself when it claims its attempt; silence means the first version."""
 
     protocol: Whole = 1
     can: Many[str] = Field(default=[], max_length=100)
     """What it can, of what was not in the first version of the protocol."""
+
+    @classmethod
+    def own(cls) -> RunnerVersion:
+        """Return what a runner of this version says."""
+        return cls(protocol=PROTOCOL, can=list(RUNNER_CAN))
 
 
 def check_protocol(runner: RunnerVersion) -> None:
@@ -117,6 +130,30 @@ class Reconsidered(Model):
     """Why the attempt cannot go on; None when it can."""
 
 
+class LeftFile(Model):
+    """A file that reused cells have left in the directory of their run."""
+
+    path: str
+    """Below that directory."""
+    cell: Whole
+    """Index of the cell that has written it last."""
+
+
+class OwnDirectory(Model):
+    """The directory of its own in which an attempt works, and what must lie there before it begins."""
+
+    name: str
+    """Of the directory: one for a run and all that go on from it."""
+    files: Many[CarriedFile] = []
+    """What the version carries."""
+    bundle: str | None = None
+    """Digest of the archive that holds it."""
+    edited: Many[str] = []
+    """Where it goes on from a state: paths of the files that are others than the run of that state had."""
+    left: Many[LeftFile] = []
+    """Where it does: what the cells above have left there. Without it they would have to run again."""
+
+
 class Assignment(Model):
     """All that a runner needs to execute its attempt."""
 
@@ -133,6 +170,8 @@ class Assignment(Model):
     """Hash of the build that the run is to use; None for the one that the kernel has now."""
     language: str
     directory: str | None
+    own_directory: OwnDirectory | None = None
+    """Where it works in place of `directory`, when the version carries files."""
     parameters: dict[str, Any]
     timeout_seconds: float | None
     cell_timeout_seconds: float | None
@@ -165,10 +204,6 @@ class HeartbeatAnswer(Model):
     """A runner goes on at one that it does not know: the service fences an attempt that must end."""
 
 
-def _nothing(value: Any) -> bool:
-    return value is None
-
-
 class CellEvent(Model):
     """A change of one cell. Later events for the same index replace earlier ones."""
 
@@ -199,6 +234,8 @@ class CheckpointCommit(Model):
     blobs: Many[str]
     hash_seed: HashSeed | None = None
     """See `models.Attempt`."""
+    directory: str | None = Field(default=None, exclude_if=_nothing)
+    """See `models.Attempt`; only for a service that can take `CARRIED_FILES`."""
 
 
 class Outcome(Model):
@@ -214,6 +251,8 @@ class Outcome(Model):
     """See `models.Attempt`; given to a service that can take `LIMITS` alone."""
     kernel_start: KernelStart | None = Field(default=None, exclude_if=_nothing)
     """See `models.Attempt`; only for a service that can take `KERNEL_START`."""
+    directory: str | None = Field(default=None, exclude_if=_nothing)
+    """See `models.Attempt`; only for a service that can take `CARRIED_FILES`."""
     cause: Cause | None = Field(default=None, exclude_if=_nothing)
     """Why an attempt failed, for a service that can take `CAUSE`: an error's name may be a class of the
     notebook's own. None leaves it to the name."""

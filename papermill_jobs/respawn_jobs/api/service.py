@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import Field
 
 from respawn_jobs.api.backfills import BackfillService
+from respawn_jobs.api.carried_files import MAX_FILES, NewFile
 from respawn_jobs.api.history import HistoryService
 from respawn_jobs.api.namespaces import NamespaceService
 from respawn_jobs.api.operation import operation
@@ -61,6 +62,9 @@ class Promotion(Model):
     """The file that it comes from: an absolute path where there is one, else one on its Jupyter server. By it
     a promotion tells one notebook from another."""
     git: GitState | None = None
+    files: Annotated[Many[NewFile], Field(max_length=MAX_FILES)] | None = None
+    """What the version carries beside the notebook: its runs work in a directory of their own, with these in
+    it. None: they work in `directory`, where it is there."""
     settings: JobSettings | None = None
     """None: keep those of the job, or the defaults for a new one."""
     drift: Many[Annotated[str, Field(max_length=1000)]] = Field(
@@ -95,6 +99,8 @@ class ResumeRequest(SeenRun):
 
     notebook: str | None = None
     """Text of the fixed notebook; None: the run's own version."""
+    files: Annotated[Many[NewFile], Field(max_length=MAX_FILES)] | None = None
+    """All that the fixed version carries beside its notebook; None: what the run's own version does."""
     parameters: dict[str, Any] = {}
     """Parameters that get another value; the others keep the run's."""
     rerun_once: bool = False

@@ -54,6 +54,17 @@ class CellChange(Model):
     """Whether it stands elsewhere among the others; it may have changed as well."""
 
 
+Place = Annotated[Literal["own", "notebook"], OPEN]
+"""Where runs of a version work: in a directory of their own, or where its notebook lies."""
+
+
+class FileChange(Model):
+    """What became of a file that versions carry."""
+
+    path: str
+    kind: Annotated[Literal["changed", "added", "removed"], OPEN]
+
+
 class Comparison(Model):
     """How two versions of a job differ, or a version and a file."""
 
@@ -64,6 +75,10 @@ class Comparison(Model):
     cells: list[CellChange]
     kernels: tuple[str, str] | None = None
     """The kernels of both, when they differ."""
+    files: list[FileChange] = []
+    """The files that they carry and that differ."""
+    places: tuple[Place, Place] | None = None
+    """Where runs of both work, when that differs: in a directory of their own, or where the notebook lies."""
 
     @property
     def changed(self) -> int:
@@ -141,6 +156,20 @@ class VersionService(Protocol):
     @operation("GET", "versions/{number:version}/notebook")
     def version_notebook(self, job: str, number: int) -> str:
         """Return the text of a version's notebook, byte for byte."""
+
+    @operation("GET", "versions/{number:version}/file")
+    def version_file(self, job: str, number: int, path: str) -> bytes:
+        """Return the bytes of a file that a version carries.
+
+        Args:
+            job: the job: `namespace/name`, name or id.
+            number: the version's number.
+            path: the file's, as `Version.files` has it.
+
+        Raises:
+            NotFound: there is no such job or version, or it carries no such file.
+            Forbidden: the job may not be read.
+        """
 
     @operation("GET", "versions/comparison")
     def compare_versions(self, job: str, old: int, new: int) -> Comparison:

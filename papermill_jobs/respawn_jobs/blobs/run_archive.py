@@ -90,7 +90,7 @@ class ArchiveManifest(Model):
 
     def digests(self) -> set[str]:
         """Return all digests that the records name."""
-        named = {self.version.notebook, self.run.notebook, self.skeleton}
+        named = {self.version.notebook, self.version.bundle, self.run.notebook, self.skeleton}
         named |= {cell.outputs for cell in self.cells}
         for checkpoint in self.checkpoints:
             named |= {checkpoint.manifest, *checkpoint.blobs}

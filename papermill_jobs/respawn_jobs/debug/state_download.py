@@ -134,6 +134,7 @@ def _restore_point(bundle: DebugBundle) -> RestorePoint:
         error=error_line(bundle),
         always=again.cells,
         lost=again.lost,
+        worked_in=bundle.worked_in,
     )
 
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from respawn_environments.kernel_variables import KEPT, kernel_environment
 from respawn_environments.warm.warm_kernels import SETTING, max_zygotes
+from respawn_jobs.host import own_directories
+from respawn_jobs.host.own_directories import KEEP_DAYS
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +23,14 @@ READY_KERNELS, READY_MEMORY = "RESPAWN_READY_KERNELS", "RESPAWN_READY_MEMORY"
 """How many kernels a runner lets wait for its next attempts, and how much memory they have together."""
 USUAL_READY_KERNELS, USUAL_READY_MEMORY = 4, 1 << 30
 """What they are where nobody sets them; bytes."""
-_FOR_RUNNERS = {"RESPAWN_LOG_FORMAT", SETTING, READY_KERNELS, READY_MEMORY}
+_FOR_RUNNERS = {
+    "RESPAWN_LOG_FORMAT",
+    SETTING,
+    READY_KERNELS,
+    READY_MEMORY,
+    own_directories.SETTING,
+    KEEP_DAYS,
+}
 
 _ACCOUNT = """
     PATH HOME USER LOGNAME SHELL PWD HOSTNAME TERM COLUMNS LINES TMPDIR TEMP TMP

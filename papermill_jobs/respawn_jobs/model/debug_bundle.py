@@ -23,6 +23,8 @@ class DebugBundle(Model):
     """Digests that the manifest names, the manifest's own not among them."""
     artifacts: list[Artifact] = []
     """The latest of each name that the run kept."""
+    worked_in: str | None = None
+    """The directory of its own in which the run has worked; None for none, or where it did not say which."""
     link: str | None = None
 
     @property

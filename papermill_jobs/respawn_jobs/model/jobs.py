@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from respawn_jobs.model.base import Many, Model
+from respawn_jobs.model.base import Many, Model, Whole
 from respawn_jobs.model.open_values import OPEN
 from respawn_jobs.model.runs import Run
 from respawn_jobs.model.settings import JobSettings
@@ -47,6 +47,20 @@ class GitState(Model):
     path: str
 
 
+class CarriedFile(Model):
+    """A file that a version carries beside its notebook."""
+
+    path: str
+    """Below the directory in which the notebook lies, with `/` between its parts."""
+    digest: str
+    """BLAKE3 of its bytes."""
+    size: Whole
+    """Bytes."""
+    modified: Whole
+    """When it was last changed, in microseconds since 1970: what is laid out for a run has that time."""
+    executable: bool = False
+
+
 class Version(Model):
     """An immutable notebook of a job, with all that decides how it runs."""
 
@@ -63,7 +77,13 @@ class Version(Model):
     newer_lock: str | None = None
     """Hash of the build that the kernel has now, where that is another one."""
     directory: str | None = None
-    """Where the notebook lay: the working directory of local runs while it exists."""
+    """Where the notebook lay: the working directory of local runs while it exists, of a version that carries
+    no files."""
+    files: Many[CarriedFile] | None = None
+    """What it carries beside the notebook, by path: its runs work in a directory of their own, in which these
+    lie. None for a version whose runs work where the notebook lay."""
+    bundle: str | None = None
+    """Digest of the archive that holds the files; None where there are none."""
     source: str | None = None
     """The file that it came from; None where that is not known."""
     git: GitState | None = None

@@ -222,6 +222,9 @@ class Attempt(Model):
     """How its kernel was held to its limits; None without limits, while it runs, and when it was lost."""
     kernel_start: KernelStart | None = None
     """Whether its kernel was warm, and why not; None until it ends, and where the runner did not say."""
+    directory: str | None = None
+    """The directory of its own in which it worked, where its version carries files; None until something of
+    it was stored."""
 
 
 class RunDetail(Model):

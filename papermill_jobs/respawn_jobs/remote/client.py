@@ -19,7 +19,6 @@ from respawn_jobs import errors
 from respawn_jobs.api.address import API
 from respawn_jobs.api.operation import operation_of
 from respawn_jobs.api.runner_protocol import (
-    PROTOCOL,
     ArtifactCommit,
     Assignment,
     CellEvent,
@@ -126,9 +125,7 @@ class RemoteRunner:
 
     def claim(self, runner: RunnerVersion | None = None) -> Assignment:
         """Take the attempt. Not repeated when the answer is lost: a claim counts once."""
-        answer = self._link.call(
-            "POST", f"{self._base}/claim", **body(runner or RunnerVersion(protocol=PROTOCOL))
-        )
+        answer = self._link.call("POST", f"{self._base}/claim", **body(runner or RunnerVersion.own()))
         assignment = read(Assignment, answer.content)
         self._lease = assignment.lease_seconds
         return assignment

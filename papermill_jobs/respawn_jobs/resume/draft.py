@@ -12,6 +12,7 @@ from respawn_jobs.model.runs import CellRecord
 from respawn_jobs.notebook.document import TAG_ALWAYS, TAG_SKIP, cell_tags, code_cells
 from respawn_jobs.notebook.parameter_values import changed_parameters
 from respawn_jobs.resume.carry_over import mapped_checkpoint
+from respawn_jobs.resume.files.carried_edits import CarriedEdits
 from respawn_jobs.resume.files.edited_modules import with_edited_modules
 from respawn_jobs.resume.files.left_files import LeftFiles
 from respawn_jobs.resume.invalidation.alignment import FINISHED, Matches, finished_of
@@ -41,6 +42,8 @@ class EndedRun:
     """Where it ran."""
     since: list[CellRecord] = field(default_factory=list)
     """Cells that runs which went on from it have executed."""
+    edits: CarriedEdits | None = None
+    """What the version that goes on carries otherwise; None for nothing."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,9 @@ class Draft:
             ),
             python=python,
         )
-        if look is not None:
-            self.steps = with_edited_modules(self.places, self.steps, self.finished, self.cells, look)
+        self.steps = with_edited_modules(
+            self.places, self.steps, self.finished, self.cells, look, ended.edits
+        )
         same = {
             place.new: place.old
             for place, step in zip(self.places, self.steps, strict=True)

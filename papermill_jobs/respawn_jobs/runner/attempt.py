@@ -35,6 +35,7 @@ from respawn_jobs.runner.cancellation import Heartbeat, Stop, Stopper, stopping_
 from respawn_jobs.runner.kernel.early_kernel import KernelAhead
 from respawn_jobs.runner.kernel.kernel_process import BuildMissing, KernelFailed, KernelProcess
 from respawn_jobs.runner.kernel.output_limits import bounded_error
+from respawn_jobs.runner.work_place import WorkPlace, work_place
 from respawn_kernels.checkpoint.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class _Work:
     port: RunnerPort
     assignment: Assignment
     notebook: Callable[[], NotebookExecutionManager]
-    directory: Path | None
+    place: WorkPlace
     spool: Path | None = None
     progress: Progress | None = None
     requeue_on_sigterm: bool = False
@@ -97,20 +98,19 @@ def execute_attempt(
     """
     try:
         assignment = port.claim()
-        with Workspace() as workspace:
-            directory = _working_directory(assignment, workspace)
+        with Workspace() as workspace, work_place(port, assignment, workspace) as place:
             work = _Work(
                 port=port,
                 assignment=assignment,
                 notebook=lambda: _growing_notebook(port, assignment, output),
-                directory=directory,
+                place=place,
                 spool=spool,
                 progress=progress,
                 requeue_on_sigterm=requeue_on_sigterm,
             )
-            wanted = (assignment.kernel, directory, assignment.lock)
+            wanted = (assignment.kernel, place.path, assignment.lock)
             # A resume's kernel hashes as the state's did.
-            if early and assignment.resume is None and early.serves(*wanted):
+            if early and place.trouble is None and assignment.resume is None and early.serves(*wanted):
                 return early.runner.run(_attempt(work, workspace, early.take())).outcome
             if early is not None:
                 early.close()  # else it would live through the attempt, beside the attempt's own
@@ -144,7 +144,7 @@ def execute_prepared(
         port=port,
         assignment=assignment,
         notebook=lambda: nb_man,
-        directory=None,
+        place=WorkPlace(None),
         start_timeout=start_timeout,
         client_options=client_options or {},
     )
@@ -177,6 +177,7 @@ async def _attempt(work: _Work, workspace: Workspace, kernel: KernelProcess | No
             adopting() if work.assignment.limits.any else nullcontext(),
         ):
             ended, kernel = await _execute(work, workspace, stopper, kernel, nb_man)
+            work.place.succeeded = ended.outcome.state == "succeeded"
             closing = asyncio.ensure_future(
                 _close(kernel, now=ended.outcome.state not in ("succeeded", "failed"))
             )
@@ -203,10 +204,11 @@ async def _execute(
 ) -> tuple[EndedAttempt, KernelProcess | None]:
     """Run the session; every failure becomes an ending. `nb_man` receives the notebook once there is one."""
     try:
+        work.place.check()
         if kernel is None:
             kernel = await KernelProcess.start(
                 work.assignment.kernel,
-                directory=work.directory,
+                directory=work.place.path,
                 log=workspace.path / "kernel.log",
                 hash_seed=await asyncio.to_thread(_seed_of_state, work),
                 lock=work.assignment.lock,
@@ -220,7 +222,9 @@ async def _execute(
         collector = ArtifactSync(
             work.port, work.assignment.run, spool / "artifacts", work.assignment.artifacts
         )
-        recorder = Recorder(work.port, nb_man[0].nb, progress=collector.watching(work.progress))
+        recorder = Recorder(
+            work.port, nb_man[0].nb, progress=collector.watching(work.progress), directory=work.place.reported
+        )
         session = _session_of(work, workspace, stopper, kernel, nb_man[0], recorder, spool)
         collector.start()
         try:
@@ -273,12 +277,12 @@ def _session_of(
         workspace=workspace,
         recorder=recorder,
         spool=spool,
-        confinement=Confinement(kernel, assignment.limits, spool, work.directory),
+        confinement=Confinement(kernel, assignment.limits, spool, work.place.path),
         limits=SessionLimits.of(assignment, work.start_timeout),
         measured=CELL_COST in assignment.can,
         start_recorded=KERNEL_START in assignment.can,
         resume=assignment.resume,
-        directory=assignment.directory,
+        directory=work.place.reported or assignment.directory,
         share=assignment.checkpoint_share,
         options=Options(
             fork=assignment.snapshot_fork,
@@ -328,6 +332,8 @@ def _finish(work: _Work, outcome: Outcome, nb_man: list[NotebookExecutionManager
         outcome = outcome.model_copy(update={"error": bounded_error(outcome.error)})
     if LIMITS not in work.assignment.can:
         outcome = outcome.model_copy(update={"limits": None})
+    if work.place.reported is not None:
+        outcome = outcome.model_copy(update={"directory": work.place.reported})
     if CAUSE not in work.assignment.can:
         outcome = outcome.model_copy(update={"cause": None})
     try:
@@ -378,10 +384,3 @@ def _growing_notebook(
     growing = GrowingNotebook(nb, output)
     growing.notebook_start()
     return growing
-
-
-def _working_directory(assignment: Assignment, workspace: Workspace) -> Path:
-    """Return the directory the notebook lay in while it exists, else an empty one that is removed later."""
-    if assignment.directory and Path(assignment.directory).is_dir():
-        return Path(assignment.directory)
-    return workspace.directory("work")

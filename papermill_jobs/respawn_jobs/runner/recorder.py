@@ -59,6 +59,7 @@ class Recorder:
         notebook: NotebookNode,
         *,
         progress: Progress | None = None,
+        directory: str | None = None,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -69,12 +70,14 @@ class Recorder:
             notebook: in its executed form; the run writes outputs into it.
             progress: called with all code cells at first, then with each that changes, in a thread of its
                 own; None for nobody.
+            directory: the attempt's own directory, to be told; None where it has none.
             clock: tells the time, in UTC.
             monotonic: returns seconds of a clock that never goes back.
         """
         self._port = port
         self._notebook = notebook
         self._progress = progress or (lambda _: None)
+        self._directory = directory
         self._clock = clock
         self._changed: set[int] = set()
         self._stored: set[str] = set()
@@ -272,7 +275,9 @@ class Recorder:
         for index in [index for index in self._front_ends if index < manifest.cell]:
             del self._front_ends[index]
         sweep(spool, manifest.cell)
-        return CheckpointCommit(checkpoint=checkpoint, blobs=list(sizes), hash_seed=manifest.hash_seed)
+        return CheckpointCommit(
+            checkpoint=checkpoint, blobs=list(sizes), hash_seed=manifest.hash_seed, directory=self._directory
+        )
 
     def _encoded_outputs(self, index: int) -> bytes | None:
         """Return a cell's outputs as they are stored; None when there are none."""

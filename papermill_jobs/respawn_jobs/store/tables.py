@@ -61,6 +61,7 @@ class VersionRow(Base):
     __table_args__ = (
         UniqueConstraint("job_id", "number", name="versions_number_once"),
         Index("versions_of_notebook", "notebook"),
+        Index("versions_of_bundle", "bundle"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -79,6 +80,10 @@ class VersionRow(Base):
     parent: Mapped[int | None]
     authors: Mapped[list[Any] | None]
     """Whose code it holds beside its creator's; None for nobody else's. See `ledger.authors`."""
+    files: Mapped[list[Any] | None]
+    """What it carries, as `models.CarriedFile`; None for a version whose runs work where its notebook lay."""
+    bundle: Mapped[str | None] = mapped_column(String(64))
+    """Digest of the archive of these files."""
 
 
 class ScheduleRow(Base):
@@ -211,6 +216,8 @@ class AttemptRow(Base):
     limits: Mapped[dict[str, Any] | None]
     """How its kernel was held to its limits, as `models.LimitRecord`."""
     kernel_start: Mapped[dict[str, Any] | None]
+    """See `models.Attempt`."""
+    directory: Mapped[str | None]
     """See `models.Attempt`."""
 
 

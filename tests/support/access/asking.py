@@ -46,6 +46,8 @@ _QUERIES: dict[str, Fields] = {
     "GET /api/v1/backfills": lambda things: {"job": things.job},
     "GET /api/v1/versions": lambda things: {"job": things.job},
     "GET /api/v1/versions/{number}/notebook": lambda things: {"job": things.job},
+    "GET /api/v1/versions/{number}/file": lambda things: {"job": things.attic, "path": "rates.csv"},
+    "GET /jobs/{kind}/{owner}/{name}/versions/{number}/file": lambda things: {"path": "rates.csv"},
     "GET /api/v1/versions/comparison": lambda things: {"job": things.job, "old": "1", "new": "1"},
     "GET /jobs/{kind}/{owner}/{name}/compare": lambda things: {"old": "1", "new": "1"},
     "GET /api/v1/triggers": lambda things: {"job": things.job},
@@ -173,7 +175,7 @@ def _plain(route: str, things: Things) -> dict[str, str]:
     }
     if route.endswith("/prose"):
         words["cell"] = "1" if "/versions/" in route else "2"  # an executed notebook has a cell more
-    if route.endswith("/versions/{number}/remove"):
+    if route.endswith(("/versions/{number}/remove", "/versions/{number}/file")):
         name = ATTIC
     job = things.attic if route.startswith("DELETE ") else things.job
     return {"kind": kind, "owner": owner, "name": name, "job": job, **words}

@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 
 from respawn_jobs.access import Actor
 from respawn_jobs.api.backfills import BackfillRequest
+from respawn_jobs.api.carried_files import NewFile
 from respawn_jobs.api.history import ImportRequest as ImportRequest
 from respawn_jobs.api.runner_protocol import ArtifactCommit
 from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
@@ -107,7 +108,9 @@ def settle(ledger: Ledger, namespace: str, word: str, scratch: Path) -> Things:
     hook = owner.hook(HookRequest(job=job, parameters=given, accepts=["alpha"]))
     owner.set_dependency(DependencyRequest(job=f"{namespace}/{DOWNSTREAM}", upstream=[job], parameters=given))
     for value in (word, f"{word} again"):
-        owner.promote(Promotion(namespace=namespace, name=ATTIC, notebook=text(source(value))))
+        carried = [NewFile.of("rates.csv", value.encode(errors="surrogatepass"))]
+        promotion = Promotion(namespace=namespace, name=ATTIC, notebook=text(source(value)), files=carried)
+        owner.promote(promotion)
     owner.change_job(f"{namespace}/{ATTIC}", JobChange(archived=True))
     archive = scratch / "archive.zip"
     owner.export_run(failed.run, archive)

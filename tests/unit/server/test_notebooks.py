@@ -28,7 +28,7 @@ class Slow(AsyncLargeFileManager):
 def test_a_directory_that_several_ask_for_at_once_is_made_once(tmp_path: Path) -> None:
     async def places() -> list[str]:
         notebooks = Notebooks(Slow(root_dir=str(tmp_path)))
-        return list(await asyncio.gather(*(notebooks.prepare_place(RUN) for _ in range(4))))
+        return list(await asyncio.gather(*(notebooks.prepare_place(RUN, own=False) for _ in range(4))))
 
     assert set(asyncio.run(places())) == {"respawn-debug/prices-run-0123456789.ipynb"}
 
@@ -37,4 +37,4 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "respawn-debug").write_text("a file")
     notebooks = Notebooks(AsyncLargeFileManager(root_dir=str(tmp_path)))
     with pytest.raises(HTTPError):
-        asyncio.run(notebooks.prepare_place(RUN))
+        asyncio.run(notebooks.prepare_place(RUN, own=False))

@@ -70,6 +70,7 @@ function promotion(api, info, path) {
     form.quiet();
     for (const { field, message } of answer.problems) form.tell(field, message);
     preview = answer.preview;
+    form.carriedOf(answer.carried);
     wrong = answer.problems.map(({ message }) => sentence(message)).join(" ");
     if (answer.preview) {
       outcome.show(answer.preview);
@@ -124,7 +125,7 @@ function promotion(api, info, path) {
       if (!answered && error.code === "unavailable") return false;
       const { field, parameter } = error.fields || {};
       if (parameter) form.tell(`value of ${parameter}`, error.message);
-      else if (["name", "namespace", "kernel", "cron", "tz"].includes(field)) form.tell(field, error.message);
+      else if (["name", "namespace", "kernel", "cron", "tz", "carry"].includes(field)) form.tell(field, error.message);
       else outcome.tell(error.message);
       return false;
     }

@@ -1,5 +1,6 @@
 // The form of a promotion: name, namespace, kernel, parameters, a new schedule and settings, each with its own errors.
 
+import { carriedFiles } from "./carried_files.js";
 import { element, sentence } from "./dom.js";
 import { kindOf, parameterControl, shownDefault } from "./parameters.js";
 import { scheduleFields } from "./schedule.js";
@@ -12,7 +13,7 @@ let made = 0;
  * @param api the server extension's API
  * @param info what `api.inspect` said of the notebook
  * @param {Node[]} outcome what stands below the name: what would happen, and the schedules that are there
- * @returns {{node, follow, close, request, tell, quiet, settingsOf, valid, wrong, saves, labelOf}}
+ * @returns {{node, follow, close, request, tell, quiet, settingsOf, carriedOf, valid, wrong, saves, labelOf}}
  */
 export function promoteForm(api, info, outcome) {
   const schedule = scheduleFields(api, {});
@@ -25,6 +26,7 @@ export function promoteForm(api, info, outcome) {
   const kernel = element("small", { class: "respawn-wrong", role: "alert" });
   const general = element("p", { class: "respawn-problem", role: "alert", hidden: true });
   const values = parameterTable(info.parameters);
+  const carried = carriedFiles();
   const node = element(
     "form",
     { class: "respawn-body respawn-form", submit: (event) => event.preventDefault() },
@@ -32,6 +34,7 @@ export function promoteForm(api, info, outcome) {
     element("div", { class: "respawn-pair" }, fields.name.node, fields.namespace.node),
     element("p", {}, "Kernel: ", element("strong", {}, info.display_name || "none named in the notebook"), " ", kernel),
     ...outcome,
+    carried.node,
     element("fieldset", {}, element("legend", {}, "New schedule"), schedule.node),
     values.node,
     element("div", { class: "respawn-pair" }, fields.timeout.node, fields.attempts.node),
@@ -39,6 +42,7 @@ export function promoteForm(api, info, outcome) {
   const settings = jobSettings(fields);
   const tell = (where, message) => {
     if (where === "cron" || where === "tz") return schedule.tell(where, message);
+    if (where === "carry") return carried.tell(message);
     if (where.startsWith(VALUE) && values.tell(where.slice(VALUE.length), message)) return undefined;
     if (where === "kernel") kernel.textContent = message && sentence(message);
     else if (fields[where]) fields[where].tell(message);
@@ -49,7 +53,7 @@ export function promoteForm(api, info, outcome) {
     return undefined;
   };
   const quiet = () => {
-    for (const one of [...Object.keys(fields), "kernel", ""]) tell(one, "");
+    for (const one of [...Object.keys(fields), "kernel", "carry", ""]) tell(one, "");
     values.quiet();
     if (schedule.valid()) for (const one of ["cron", "tz"]) schedule.tell(one, "");
   };
@@ -73,16 +77,18 @@ export function promoteForm(api, info, outcome) {
     },
     /** The label of the field of that name, empty where there is none. */
     labelOf: (where) => {
-      const labels = { name: "Job name", namespace: "Namespace", kernel: "Kernel", cron: "Cron", tz: "Time zone" };
+      const labels = { name: "Job name", namespace: "Namespace", kernel: "Kernel", cron: "Cron", tz: "Time zone", carry: "Files" };
       return where.startsWith(VALUE) ? `Value of ${where.slice(VALUE.length)}` : labels[where] || "";
     },
     settingsOf: settings.show,
+    carriedOf: carried.show,
     request: (path) => ({
       path,
       name: fields.name.input.value.trim(),
       namespace: fields.namespace.input.value.trim() || null,
       settings: settings.changed(),
       schedule: scheduled(),
+      carry: carried.value(),
     }),
     /** @param {() => void} typed when what would happen may be another; `checked` when only validity may be */
     follow: (typed, checked) => {

@@ -143,6 +143,15 @@ notebook_option = click.option(
 )
 
 
+with_option = click.option(
+    "--with",
+    "more",
+    multiple=True,
+    metavar="PATTERN",
+    help="Carry these files too, from the notebook's directory; repeatable.",
+)
+
+
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that are settings of a job, but for how often it is tried; see `given_settings`."""
     for option in (

@@ -156,5 +156,10 @@ def show_comparison(comparison: Comparison) -> None:
             elif not skipped:
                 click.echo("    …")
             skipped = index not in near
+    for change in comparison.files:
+        click.secho(f"file {printing.plain(change.path)}: {change.kind}", bold=True)
+    if comparison.places is not None:
+        where = {"own": "in a directory of their own", "notebook": "where the notebook lies"}
+        click.echo(f"runs worked {where[comparison.places[0]]}, and work {where[comparison.places[1]]}")
     same = len(comparison.cells) - comparison.changed
     click.echo(f"{comparison.changed} changed, {same} the same")

@@ -34,6 +34,7 @@ def debug(run_id: str, output: Path | None, yes: bool, as_json: bool) -> int:
     from respawn_jobs.cli.common.transfer_progress import transfer
     from respawn_jobs.debug.notebook import debug_notebook
     from respawn_jobs.debug.state_download import download
+    from respawn_jobs.debug.work_files import lay_out_beside
     from respawn_jobs.host.atomic_write import write_text
     from respawn_jobs.model.code_authors import other_authors
     from respawn_jobs.notebook.document import write_notebook
@@ -42,16 +43,20 @@ def debug(run_id: str, output: Path | None, yes: bool, as_json: bool) -> int:
     with connection() as connected:
         bundle = connected.service.debug(run_id)
         name = bundle.run.job.rpartition("/")[2].lstrip("~")
-        path = output or Path(f"{name}-{bundle.run.id}.ipynb")
+        own = f"{name}-{bundle.run.id}"
+        # Files that the job carries lie beside the notebook: these two need a directory of their own.
+        path = output or (Path(own) if bundle.version.files is not None else Path()) / f"{own}.ipynb"
         kept = _is_kept(path, bundle.run.id)
         authors = other_authors(bundle, connected.service.whoami())
         if authors and not yes:
             _ask(bundle.run.id, authors, quiet=as_json)
         directory = run_directory(bundle.run.id)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not kept:
             notebook = debug_notebook(bundle)
             notebook.metadata["kernelspec"]["name"] = _kernel(bundle)
             write_text(path, write_notebook(notebook))
+        lay_out_beside(connected.service, bundle, path.resolve().parent)
         with transfer("getting the state", quiet=as_json) as progress:
             download(connected.service, bundle, directory, progress, authors=authors, agreed=True)
     if as_json:

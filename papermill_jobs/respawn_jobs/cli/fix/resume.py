@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -16,13 +16,19 @@ from respawn_jobs.cli.common.options import (
     notebook_option,
     output_option,
     parameter_option,
+    with_option,
 )
 from respawn_jobs.cli.common.run_to_end import run_to_end
+
+if TYPE_CHECKING:
+    from respawn_jobs.api.carried_files import NewFile
+    from respawn_jobs.api.service import Service
 
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @notebook_option
+@with_option
 @parameter_option
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--rerun-once", is_flag=True, help="Agree that finished cells tagged respawn:once run again.")
@@ -53,6 +59,7 @@ from respawn_jobs.cli.common.run_to_end import run_to_end
 def resume(
     run_id: str,
     notebook: Path | None,
+    more: tuple[str, ...],
     parameters: tuple[tuple[str, str], ...],
     only_plan: bool,
     rerun_once: bool,
@@ -79,6 +86,7 @@ def resume(
     with connection() as connected:
         request = ResumeRequest(
             notebook=text,
+            files=_files_beside(connected.service, run_id, notebook, text, more),
             parameters=parsed_for_run(connected.service, run_id, parameters),
             rerun_once=rerun_once,
             rerun_producers=rerun_producers,
@@ -104,6 +112,7 @@ def resume(
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @notebook_option
+@with_option
 @memory_option
 @agree_option
 @output_option
@@ -111,6 +120,7 @@ def resume(
 def restart(
     run_id: str,
     notebook: Path | None,
+    more: tuple[str, ...],
     memory_bytes: int | None,
     agree: tuple[Literal["break_triggers"], ...],
     output: Path | None,
@@ -124,11 +134,33 @@ def restart(
 
     text = read_checked(notebook) if notebook else None
     with connection() as connected:
-        request = ResumeRequest(notebook=text, memory_bytes=memory_bytes, agreed=list(agree))
+        request = ResumeRequest(
+            notebook=text,
+            files=_files_beside(connected.service, run_id, notebook, text, more),
+            memory_bytes=memory_bytes,
+            agreed=list(agree),
+        )
         queued = asked_about_triggers(
             lambda one: connected.service.restart(run_id, one), request, "Restart", ask=not as_json
         )
         return run_to_end(connected, queued, output, as_json)
+
+
+def _files_beside(
+    service: Service, run_id: str, notebook: Path | None, text: str | None, more: tuple[str, ...]
+) -> list[NewFile] | None:
+    """Return what a fixed notebook carries; None where that is what the run's version does.
+
+    Raises:
+        click.UsageError: there are patterns, and no notebook.
+    """
+    if notebook is None or text is None:
+        if more:
+            raise click.UsageError("--with names files beside the fixed notebook: give it by --notebook")
+        return None
+    from respawn_jobs.carried.fixed import files_of_fix
+
+    return files_of_fix(service, run_id, text, notebook.resolve().parent, more)
 
 
 @click.command()

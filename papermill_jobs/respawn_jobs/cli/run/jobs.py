@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from respawn_jobs.cli.common.options import json_option, settings_options
+from respawn_jobs.cli.common.options import json_option, settings_options, with_option
 from respawn_jobs.cli.common.settings_options import given_job_settings, job_options
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     metavar="DIRECTORY",
     help="Where packages differ from the lock, write an environment.toml that has them there, and promote.",
 )
+@with_option
+@click.option(
+    "--without", multiple=True, metavar="PATTERN", help="Do not carry these files; can be repeated."
+)
+@click.option(
+    "--in-place", is_flag=True, help="Carry no files: runs work where the notebook lies, with what is there."
+)
 @settings_options
 @job_options
 @json_option
@@ -43,16 +50,23 @@ def promote(
     name: str,
     namespace: str | None,
     kernel: str | None,
+    more: tuple[str, ...],
+    without: tuple[str, ...],
+    in_place: bool,
     dry_run: bool,
     agree: tuple[Agreement, ...],
     propose: Path | None,
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Make a notebook a version of a job."""
+    """Make a notebook a version of a job.
+
+    It carries the modules and files beside it that its code names.
+    """
     from respawn_jobs.cli.common import printing
     from respawn_jobs.cli.common.prompts import asked, show_preview
     from respawn_jobs.cli.common.service_connection import connection
+    from respawn_jobs.cli.run.carried_files import with_files
     from respawn_jobs.cli.run.kernel_drift import proposed, with_drift, write_proposal
     from respawn_jobs.model.settings import JobSettings
     from respawn_jobs.model.settings_patch import with_changes
@@ -61,7 +75,7 @@ def promote(
     given = given_job_settings(options)
     settings = with_changes(JobSettings(), given) if given else None
     promotion = prepare(notebook, name, namespace=namespace, kernel=kernel, settings=settings)
-    promotion = with_drift(promotion)
+    promotion = with_files(with_drift(promotion), more, without, in_place=in_place)
     with connection() as connected:
         if dry_run:
             preview = connected.service.preview_promotion(promotion)
@@ -95,6 +109,9 @@ def _say(preview: PromotionPreview, version: Version) -> None:
     if preview.outcome == "new_version":
         click.echo(preview.message)
     click.echo(f"{version.job} is at version {version.number}, kernel {version.kernel}")
+    if version.files is not None:
+        carried = ", ".join(printing.plain(file.path) for file in version.files) or "nothing"
+        click.echo(f"it carries {carried}: runs work in a directory of their own")
     if version.git is not None:
         changed = " with uncommitted changes" if version.git.dirty else ""
         click.echo(f"from commit {version.git.commit[:12]}{changed}")

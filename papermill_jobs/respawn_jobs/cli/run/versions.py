@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from respawn_jobs.cli.common.options import json_option, writable
+from respawn_kernels.counting import how_many
 
 
 @click.command()
@@ -16,23 +17,31 @@ from respawn_jobs.cli.common.options import json_option, writable
     "-o", "--output", type=click.Path(path_type=Path), callback=writable,
     help="With --show: the file to write it to.",
 )  # fmt: skip
+@click.option(
+    "--file", "path", metavar="PATH", help="With --show: this file that it carries, not its notebook."
+)
 @json_option
-def versions(job: str, show: int | None, output: Path | None, as_json: bool) -> int:
+def versions(job: str, show: int | None, output: Path | None, path: str | None, as_json: bool) -> int:
     """List the versions of a job, or bring back the notebook of one."""
     from respawn_jobs.blobs.backends import whole
     from respawn_jobs.cli.common import printing
     from respawn_jobs.cli.common.service_connection import connection
 
-    if output is not None and show is None:
-        raise click.UsageError("-o belongs to --show")
+    if show is None and (output is not None or path is not None):
+        raise click.UsageError("-o and --file belong to --show")
     with connection() as connected:
         if show is not None:
-            text = connected.service.version_notebook(job, show)
+            service = connected.service
+            data = (
+                service.version_notebook(job, show).encode()
+                if path is None
+                else service.version_file(job, show, path)
+            )
             if output is None:
-                click.echo(text.encode(), nl=False)
+                click.echo(data, nl=False)
             else:
                 with whole(output) as file:
-                    file.write(text.encode())
+                    file.write(data)
             return 0
         found = connected.service.versions(job)
         current = connected.service.job(job).version
@@ -46,10 +55,11 @@ def versions(job: str, show: int | None, output: Path | None, as_json: bool) -> 
             printing.plain(version.created_by),
             printing.kernel_build(version.kernel, version.lock, version.newer_lock),
             f"fix of version {version.parent}" if version.parent else printing.plain(version.source or ""),
+            "" if version.files is None else how_many(len(version.files), "file"),
         ]
         for version in found
     ]
-    printing.table(["version", "made", "by", "kernel", "from"], rows)
+    printing.table(["version", "made", "by", "kernel", "from", "carries"], rows)
     return 0
 
 

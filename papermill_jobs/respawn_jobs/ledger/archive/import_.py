@@ -32,6 +32,7 @@ from respawn_jobs.ledger.context.text_limits import NAME, check_digest, check_te
 from respawn_jobs.ledger.jobs.catalog import add_version, check_job_name
 from respawn_jobs.ledger.runs import artifacts, authorship
 from respawn_jobs.ledger.runs.rows import ref_of, run_of
+from respawn_jobs.model.jobs import Version
 from respawn_jobs.model.runs import Imported, Run
 from respawn_jobs.notebook.document import read_notebook
 from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointRow, JobRow, RunRow, VersionRow
@@ -213,6 +214,7 @@ def _job(
         VersionRow.notebook == archived.notebook,
         VersionRow.kernel == archived.kernel,
         VersionRow.lock == lock if lock is not None else VersionRow.lock.is_(None),
+        VersionRow.bundle == archived.bundle if archived.bundle is not None else VersionRow.bundle.is_(None),
     )
     version = session.scalar(same.order_by(VersionRow.number.desc()).limit(1))
     if version is None:
@@ -222,6 +224,8 @@ def _job(
             "language": archived.language,
             "lock": lock,
             "parameters": [parameter.model_dump(mode="json") for parameter in archived.parameters],
+            "files": _carried(archived),
+            "bundle": archived.bundle,
         }
         git = archived.git.model_dump(mode="json") if archived.git else None
         version = add_version(
@@ -231,6 +235,10 @@ def _job(
     if job.version == 0:
         job.version = version.number
     return job, version
+
+
+def _carried(archived: Version) -> list[Any] | None:
+    return None if archived.files is None else [file.model_dump(mode="json") for file in archived.files]
 
 
 def _run(

@@ -19,6 +19,7 @@ from respawn_jobs.dataflow import Footprint, label_of
 from respawn_jobs.ledger.attempts.retry_start import RetryRefusal, RetryStart
 from respawn_jobs.ledger.context.context import Context
 from respawn_jobs.ledger.resume import side_effects
+from respawn_jobs.ledger.resume.carried_edits import Carrying
 from respawn_jobs.ledger.resume.carry_over import Recorded, executed, recorded, taken_over
 from respawn_jobs.ledger.resume.request import ended_of
 from respawn_jobs.ledger.runs.cell_records import begins_from, cells_of
@@ -135,12 +136,13 @@ def _plan(
     *,
     only: str | None = None,
 ) -> Plan:
+    version = session.get_one(VersionRow, run.version_id)
     return plan_resume(
-        ended_of(context, basis),
+        ended_of(context, basis, Carrying.of(version)),
         _executed(context, run),
         kernel=run.kernel,
         lock=run.lock,
-        language=session.get_one(VersionRow, run.version_id).language,
+        language=version.language,
         parameters=run.parameters,
         agreed=_agreed(start),
         seen=seen,

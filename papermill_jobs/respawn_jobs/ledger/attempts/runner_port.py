@@ -26,6 +26,7 @@ from respawn_jobs.api.runner_protocol import (
 from respawn_jobs.errors import Conflict, Fenced, InvalidInput, NotFound, Unauthenticated
 from respawn_jobs.ledger.attempts import replanning
 from respawn_jobs.ledger.attempts.lifecycle import end_attempt, lock_attempt, settle, token_hash
+from respawn_jobs.ledger.attempts.own_directory import check_runner, own_directory
 from respawn_jobs.ledger.blobs import ownership
 from respawn_jobs.ledger.blobs.ownership import name_in_checkpoints
 from respawn_jobs.ledger.blobs.registry import fresh_of, secure
@@ -78,7 +79,7 @@ class LedgerRunner:
     def claim(self, runner: RunnerVersion | None = None) -> Assignment:
         """Take the attempt: it becomes `running` and its lease starts. A second claim is a `Conflict`."""
         with self._holding(write=True) as (session, run, attempt):
-            check_protocol(runner or RunnerVersion())
+            check_protocol(runner := runner or RunnerVersion.own())
             if attempt.state != RunState.QUEUED.value:
                 raise Conflict(f"{attempt.id} was claimed before", attempt=attempt.id)
             now = self._context.clock()
@@ -91,6 +92,7 @@ class LedgerRunner:
             run.started_at = run.started_at or now
             mark_state_change(session, run.id)
             version = session.get_one(VersionRow, run.version_id)
+            check_runner(version, runner)
             settings = JobSettings.model_validate(run.settings)
             return Assignment(
                 attempt=attempt.id,
@@ -102,7 +104,8 @@ class LedgerRunner:
                 kernel=version.kernel,
                 lock=run.lock,
                 language=version.language,
-                directory=version.directory,
+                directory=version.directory if version.files is None else None,
+                own_directory=own_directory(session, run, version),
                 parameters=run.parameters,
                 timeout_seconds=settings.timeout_seconds,
                 cell_timeout_seconds=settings.cell_timeout_seconds,
@@ -210,7 +213,7 @@ class LedgerRunner:
     def _check_blob(self, digest: str) -> None:
         with self._running() as (session, run, _):
             version = session.get_one(VersionRow, run.version_id)
-            allowed = {version.notebook, run.skeleton}
+            allowed = {version.notebook, version.bundle, run.skeleton}
             resume = begins_from(run)
             if resume is not None:
                 allowed |= {resume.manifest, *resume.blobs, *(cell.outputs for cell in resume.reused)}
@@ -233,6 +236,7 @@ class LedgerRunner:
             )
             name_in_checkpoints(session, run.id, {checkpoint.manifest, *commit.blobs})
             attempt.hash_seed = commit.hash_seed or attempt.hash_seed
+            attempt.directory = commit.directory or attempt.directory
             touch(session, run.id)
         self._context.observer.checkpointed(checkpoint.seconds, checkpoint.new_bytes)
 
@@ -257,6 +261,7 @@ class LedgerRunner:
             with self._running(write=True) as (session, run, attempt):
                 secure(session, [outcome.notebook] if outcome.notebook is not None else [])
                 attempt.hash_seed = outcome.hash_seed or attempt.hash_seed
+                attempt.directory = outcome.directory or attempt.directory
                 attempt.limits = outcome.limits.model_dump(mode="json") if outcome.limits else None
                 start = outcome.kernel_start
                 attempt.kernel_start = start.model_dump(mode="json") if start is not None else None

@@ -23,6 +23,7 @@ _NAMES: tuple[
     tuple[_Column, str, tuple[InstrumentedAttribute[str] | InstrumentedAttribute[int], ...]], ...
 ] = (
     (VersionRow.notebook, "the notebook of version {1} of {0}", (VersionRow.job_id, VersionRow.number)),
+    (VersionRow.bundle, "the files of version {1} of {0}", (VersionRow.job_id, VersionRow.number)),
     (RunRow.notebook, "the executed notebook of {0}", (RunRow.id,)),
     (RunRow.skeleton, "the notebook that {0} executes", (RunRow.id,)),
     (AttemptRow.notebook, "the notebook of attempt {1} of {0}", (AttemptRow.run_id, AttemptRow.number)),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.carried_files import NewFile
+from respawn_jobs.carried.archive import packed
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ids import new_id
-from respawn_jobs.ledger.blobs.ownership import encoded
+from respawn_jobs.ledger.blobs.ownership import encoded, put, store
 from respawn_jobs.ledger.context.context import Context, find_job, known_namespace, unpinned
 from respawn_jobs.ledger.context.text_limits import NAME, check_text
 from respawn_jobs.ledger.runs.rows import jobs_of, version_of
@@ -66,6 +69,36 @@ def describe(context: Context, notebook: NotebookNode, text: str, kernel_name: s
         "lock": kernel.lock,
         "parameters": [parameter.model_dump(mode="json") for parameter in declared],
     }
+
+
+def carried_columns(files: Sequence[NewFile] | None) -> tuple[dict[str, Any], bytes | None]:
+    """Return the columns of a version that tell what it carries, and the archive that is stored of it.
+
+    Args:
+        files: what it is to carry; None for a version whose runs work where the notebook lies.
+
+    Raises:
+        InvalidInput: they cannot be carried.
+    """
+    if files is None:
+        return {"files": None, "bundle": None}, None
+    found, archive = packed(files)
+    columns = [file.model_dump(mode="json") for file in found]
+    return {"files": columns, "bundle": None if archive is None else digest_of(archive)}, archive
+
+
+def store_content(context: Context, namespace: str, text: str, archive: bytes | None) -> None:
+    """Store what a version is made of. Who names it does so within minutes.
+
+    Args:
+        context: the ledger's surroundings.
+        namespace: the job's.
+        text: the notebook.
+        archive: of the files that it carries; None for none.
+    """
+    store(context, namespace, text)
+    if archive is not None:
+        put(context, namespace, digest_of(archive), archive)
 
 
 def named_kernel(notebook: NotebookNode) -> str | None:

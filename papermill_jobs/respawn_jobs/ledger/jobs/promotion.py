@@ -19,12 +19,17 @@ from respawn_jobs.api.versions import PromotionPreview
 from respawn_jobs.errors import Conflict
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.audit import trail
-from respawn_jobs.ledger.blobs.ownership import store
 from respawn_jobs.ledger.capacity.suspension import check_at_work, check_not_archived
 from respawn_jobs.ledger.context.context import Context, find_version, known_namespace, take_name
 from respawn_jobs.ledger.context.limit_ceiling import check_settings
 from respawn_jobs.ledger.context.text_limits import check_text
-from respawn_jobs.ledger.jobs.catalog import add_version, check_job_name, describe
+from respawn_jobs.ledger.jobs.catalog import (
+    add_version,
+    carried_columns,
+    check_job_name,
+    describe,
+    store_content,
+)
 from respawn_jobs.ledger.jobs.promotion_preview import Examined, examined, preview_of
 from respawn_jobs.ledger.notices.deadlines import settings_changed
 from respawn_jobs.ledger.runs.rows import jobs_of, ref_of, version_of
@@ -65,6 +70,7 @@ def preview(context: Context, actor: Actor, request: Promotion) -> PromotionPrev
         InvalidInput, Forbidden: see `promote`.
     """
     namespace, notebook, content = _checked(context, actor, request)
+    content |= carried_columns(request.files)[0]
     with context.database.session() as session:
         check_at_work(session, namespace)
         job = _find(session, namespace, request.name)
@@ -93,7 +99,9 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Promoted:
         QuotaExceeded: the namespace would store too much.
     """
     namespace, notebook, content = _checked(context, actor, request)
-    context.quotas.check_room(context, namespace, len(request.notebook))
+    files, archive = carried_columns(request.files)
+    content |= files
+    context.quotas.check_room(context, namespace, len(request.notebook) + len(archive or b""))
     ref = f"{namespace}/{request.name}"
     stored = False
     for _ in range(_TRIES):
@@ -105,7 +113,7 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Promoted:
         decided = examined(context, ref, found, request, notebook, content)
         decided.check_agreed(request.agreed)
         if not stored and decided.outcome != "unchanged":
-            store(context, namespace, request.notebook)
+            store_content(context, namespace, request.notebook, archive)
             stored = True
         promoted = _settle(context, actor, namespace, request, content, decided)
         if promoted is not None:

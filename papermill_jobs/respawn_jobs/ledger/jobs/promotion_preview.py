@@ -12,11 +12,20 @@ from sqlalchemy.orm import Session
 
 from respawn_jobs.api.service import Promotion
 from respawn_jobs.api.versions import Comparison, PromotionPreview, PromotionQuestion
+from respawn_jobs.carried.changes import (
+    Files,
+    changed_places,
+    file_changes,
+    files_lacking,
+    files_of,
+    same_files,
+)
 from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger.context.context import Context
 from respawn_jobs.ledger.jobs.catalog import next_number
 from respawn_jobs.ledger.jobs.current_version import Switch, last_switch
 from respawn_jobs.ledger.jobs.name_conflicts import former_questions, jobs_of_file, same_file_message
+from respawn_jobs.ledger.jobs.promotion_message import message_of, place_message
 from respawn_jobs.ledger.jobs.trigger_compatibility import broken_by_fix, broken_question
 from respawn_jobs.model.jobs import GitState, Job, Schedule
 from respawn_jobs.notebook.content_digest import same_content
@@ -35,8 +44,6 @@ Outcome = Literal["new_job", "new_version", "unchanged"]
 _AROUND = ("kernel", "lock")
 _MAX_NAMED = 6
 """Cells and schedules that a message names."""
-_DIGITS = 12
-"""Digits of a build's hash that a message names."""
 _MAX_READ = 10
 """Versions that somebody went back from whose notebooks are compared with the file."""
 
@@ -75,6 +82,8 @@ class Examined:
     past: _Past
     same: VersionRow | None
     """The newest other version that holds the same notebook for the same kernel."""
+    files: Files = None
+    """What the version would carry."""
 
     @property
     def number(self) -> int:
@@ -153,8 +162,14 @@ def examined(
         outcome = "unchanged"
     else:
         same = next((one for one in past.newer if _runs(context, one, content, notebook)), past.same)
-        questions = [*_questions(context, job, request, past, same, notebook), *drifted]
-    return Examined(ref, past.state, outcome, questions, str(content["kernel"]), content["lock"], past, same)
+        questions = [
+            *_questions(context, job, request, past, same, notebook, files_of(content["files"])),
+            *drifted,
+        ]
+    return Examined(
+        ref, past.state, outcome, questions, str(content["kernel"]), content["lock"], past, same,
+        files_of(content["files"]),
+    )  # fmt: skip
 
 
 def _holds(
@@ -164,6 +179,7 @@ def _holds(
     around = all(getattr(version, name) == content[name] for name in _AROUND)
     return (
         around
+        and same_files(files_of(version.files), files_of(content["files"]))
         and request.directory in (None, version.directory)
         and _runs(context, version, content, notebook)
     )
@@ -191,12 +207,15 @@ def preview_of(
         jobs = jobs_of_file(context, found.ref, request)
         return PromotionPreview(
             job=found.ref, outcome="new_job", version=found.number, current=None,
-            message=f"New job: {found.ref} begins with version 1.{same_file_message(jobs, request)}",
+            message=f"New job: {found.ref} begins with version 1.{same_file_message(jobs, request)}"
+            f"{place_message(found.files)}",
             same_file=jobs, questions=found.questions,
         )  # fmt: skip
     comparison = Comparison(
         old=job.version, new=None, cells=compare(_notebook(context, current), notebook),
         kernels=(current.kernel, found.kernel) if current.kernel != found.kernel else None,
+        files=file_changes(files_of(current.files), found.files),
+        places=changed_places(files_of(current.files), found.files),
     )  # fmt: skip
     return PromotionPreview(
         job=found.ref,
@@ -204,7 +223,7 @@ def preview_of(
         version=job.version if found.outcome == "unchanged" else found.number,
         current=job.version,
         same_as=found.same.number if found.same is not None else None,
-        message=_message(job, request, found, comparison),
+        message=message_of(job, request, found, comparison),
         same_file=[] if current.source == request.source else jobs_of_file(context, found.ref, request),
         questions=found.questions,
         comparison=comparison,
@@ -269,13 +288,15 @@ def _questions(
     past: _Past,
     same: VersionRow | None,
     notebook: NotebookNode,
+    files: Files,
 ) -> list[PromotionQuestion]:
     """Return what a person must agree to."""
     questions = []
     if past.base is not None and past.current is not None:
         lost = lacking(_notebook(context, past.base), _notebook(context, past.current), notebook)
-        if lost:
-            message = _fix_message(job, past.current, past.base, lost)
+        fixed = files_lacking(files_of(past.base.files), files_of(past.current.files), files)
+        if lost or fixed:
+            message = _fix_message(job, past.current, past.base, lost, fixed)
             questions.append(PromotionQuestion(code="replace_fix", message=message))
     if past.last is not None and not _same_file(past.last, request):
         message = _take_over_message(job, past.last, request)
@@ -308,7 +329,9 @@ def _same_file(last: VersionRow, request: Promotion) -> bool:
     return PurePosixPath(last.source).name == PurePosixPath(request.source).name
 
 
-def _fix_message(job: Job, current: VersionRow, base: VersionRow, lost: list[FixedCell]) -> str:
+def _fix_message(
+    job: Job, current: VersionRow, base: VersionRow, lost: list[FixedCell], fixed: Sequence[str]
+) -> str:
     old = [cell.index for cell in lost if not cell.otherwise]
     other = [cell.index for cell in lost if cell.otherwise]
     lacks = [f"lacks it in {_cells(old)}"] if old else []
@@ -317,6 +340,7 @@ def _fix_message(job: Job, current: VersionRow, base: VersionRow, lost: list[Fix
         if other
         else []
     )
+    lacks += [f"comes without it in {_listed(fixed)}"] if fixed else []
     return (
         f"Version {current.number} of {job.ref} holds a fix of version {base.number}, made by "
         f"{current.created_by} at {current.created_at:%Y-%m-%d %H:%M} UTC; this file {' and '.join(lacks)}."
@@ -356,25 +380,3 @@ def _cells(places: Sequence[int]) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _message(job: Job, request: Promotion, found: Examined, comparison: Comparison) -> str:
-    """Tell in a sentence what will happen."""
-    if found.outcome == "unchanged":
-        settings = request.settings is not None and request.settings != job.settings
-        also = "; its settings change" if settings else ""
-        return f"Unchanged: version {job.version} of {job.ref} has the same notebook already{also}."
-    changed, other = comparison.changed, found.same
-    how = f"differs from version {job.version} in {how_many(changed, 'cell')}"
-    if not changed:
-        how = f"has the code of version {job.version}"
-    current, build = found.past.current, ""
-    if current is not None and current.kernel == found.kernel and current.lock != found.lock:
-        build = f", with {_build(found.lock)} of {found.kernel} in place of {_build(current.lock)}"
-    fix = ", which holds a fix that this file lacks" if found.loses_fix else ""
-    same = f"; version {other.number} has the same notebook" if other is not None else ""
-    return f"Existing job: {job.ref} becomes version {found.number}, {how}{build}{fix}{same}."
-
-
-def _build(lock: str | None) -> str:
-    return f"build {lock[:_DIGITS]}" if lock else "no locked build"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from respawn_jobs.access import Actor
 from respawn_jobs.api.versions import Comparison
+from respawn_jobs.carried.archive import content_of
+from respawn_jobs.carried.changes import changed_places, file_changes, files_of
 from respawn_jobs.errors import NotFound
 from respawn_jobs.ledger.context.context import Context, find_job, find_version
 from respawn_jobs.ledger.context.removed_records import no_version
@@ -61,10 +63,38 @@ def compare_versions(context: Context, actor: Actor, ref: str, old: int, new: in
         job = find_job(session, actor, ref)
         rows = [find_version(session, job, number) for number in (old, new)]
         digests, kernels = [row.notebook for row in rows], (rows[0].kernel, rows[1].kernel)
+        files = [files_of(row.files) for row in rows]
     before, after = (read_notebook(context.blobs.get(digest).decode()) for digest in digests)
     return Comparison(
-        old=old, new=new, cells=compare(before, after), kernels=kernels if kernels[0] != kernels[1] else None
-    )
+        old=old, new=new, cells=compare(before, after),
+        kernels=kernels if kernels[0] != kernels[1] else None,
+        files=file_changes(*files), places=changed_places(*files),
+    )  # fmt: skip
+
+
+def version_file(context: Context, actor: Actor, ref: str, number: int, path: str) -> bytes:
+    """Return a file that a version carries; see `VersionService.version_file`.
+
+    Args:
+        context: the ledger's surroundings.
+        actor: who asks; needs `read` in the job's namespace.
+        ref: the job, as `find_job` takes it.
+        number: the version's number.
+        path: the file's path below the notebook's directory.
+
+    Raises:
+        NotFound: the version carries no such file.
+        NotFound, Forbidden: see `find_job`.
+    """
+    with context.database.session() as session:
+        version = find_version(session, find_job(session, actor, ref), number)
+        files, bundle = files_of(version.files) or [], version.bundle
+    found = next((one for one in files if one.path == path), None)
+    if found is None or bundle is None:
+        raise NotFound(
+            f"version {number} of {ref} carries no {path[:200]!r}", version=number, path=path[:200]
+        )
+    return content_of(context.blobs.get(bundle), found)
 
 
 def missing_version(context: Context, actor: Actor, ref: str, number: int) -> NotFound:

@@ -39,6 +39,16 @@ class ActorVersions(ActorBase):
         """Return the notebook of a version in pieces; access is checked at once."""
         return version_contents.stream_notebook(self._context, self.actor, job, number)
 
+    def version_file(self, job: str, number: int, path: str) -> bytes:
+        """Return the bytes of a file that a version carries.
+
+        Args:
+            job: the job, as `find_job` takes it.
+            number: the version's number.
+            path: the file's, as the version has it.
+        """
+        return version_contents.version_file(self._context, self.actor, job, number, path)
+
     def compare_versions(self, job: str, old: int, new: int) -> Comparison:
         """Tell how two versions of a job differ.
 

@@ -10,8 +10,10 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from respawn_jobs.api.runner_protocol import ResumeFrom, ReusedCell
+from respawn_jobs.ledger.resume.carried_edits import Carrying
 from respawn_jobs.ledger.runs.cell_records import KEPT, cells_of, checkpoints_of
 from respawn_jobs.ledger.runs.rows import cell_of, checkpoint_of
+from respawn_jobs.ledger.runs.work_directory import directory_of
 from respawn_jobs.model.evidence import document_of
 from respawn_jobs.model.plans import Plan
 from respawn_jobs.model.runs import CellRecord, CellState
@@ -35,7 +37,9 @@ class Recorded:
     cells: list[CellRecord]
     checkpoints: list[CheckpointRow]
     directory: str | None = None
-    """Where its notebook lay."""
+    """Where it worked."""
+    carrying: Carrying = field(default_factory=Carrying)
+    """What its version carries."""
     since: list[CellRecord] = field(default_factory=list)
     """Cells that runs which went on from it have executed."""
 
@@ -73,7 +77,8 @@ def recorded(session: Session, run: RunRow) -> Recorded:
     manifests = {row.cell: row.manifest for row in checkpoints}
     rows = cells_of(session, run, evidence=True)
     cells = [cell_of(cell, manifests.get(cell.index)) for cell in rows]
-    return Recorded(run, cells, checkpoints, session.get_one(VersionRow, run.version_id).directory)
+    version = session.get_one(VersionRow, run.version_id)
+    return Recorded(run, cells, checkpoints, directory_of(session, run), Carrying.of(version))
 
 
 def executed(session: Session, run: RunRow) -> list[CellRecord]:

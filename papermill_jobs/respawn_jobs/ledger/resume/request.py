@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 from respawn_jobs.access import Action, Actor
 from respawn_jobs.api.runner_protocol import PLAN_CHANGED, ResumeFrom
 from respawn_jobs.api.service import ResumeRequest
+from respawn_jobs.carried.changes import files_of, same_files
 from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.ledger.context.context import Context, find_run
-from respawn_jobs.ledger.jobs.catalog import describe, named_kernel
+from respawn_jobs.ledger.jobs.catalog import carried_columns, describe, named_kernel
+from respawn_jobs.ledger.resume.carried_edits import Carrying, carried_edits
 from respawn_jobs.ledger.resume.carry_over import Recorded, executed, recorded
 from respawn_jobs.ledger.runs import artifacts
 from respawn_jobs.ledger.runs.revisions import check_unchanged
@@ -50,8 +52,14 @@ if TYPE_CHECKING:
 _BEGUN = (CellState.RUNNING, CellState.EXECUTED, CellState.FAILED)
 
 
-def ended_of(context: Context, basis: Recorded) -> EndedRun:
-    """Return what was recorded of a run, with the notebook that ran."""
+def ended_of(context: Context, basis: Recorded, after: Carrying) -> EndedRun:
+    """Return what was recorded of a run, with the notebook that ran.
+
+    Args:
+        context: the ledger's surroundings.
+        basis: the run whose states are used.
+        after: what the version carries that goes on.
+    """
     skeleton = basis.run.skeleton
     return EndedRun(
         run=basis.run.id,
@@ -63,6 +71,7 @@ def ended_of(context: Context, basis: Recorded) -> EndedRun:
         parameters=basis.run.parameters,
         directory=basis.directory,
         since=basis.since,
+        edits=carried_edits(context, basis.carrying, basis.directory, after),
     )
 
 
@@ -118,6 +127,13 @@ class Next:
     """Why it cannot go on without its scratch cells."""
     notices: list[str]
     """What may differ without them."""
+    carrying: Carrying = field(default_factory=Carrying)
+    """What it carries; the archive where the files are others than those of the run's own version."""
+
+
+def action_of(request: ResumeRequest) -> Action:
+    """Return what an actor must be allowed to do: a fix is an edit of the job."""
+    return "run" if request.notebook is None and request.files is None else "edit"
 
 
 def past_of(context: Context, actor: Actor, run_id: str, action: Action, revision: int | None = None) -> Past:
@@ -244,9 +260,11 @@ def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
     named = named_kernel(fixed)
     kernel = version.kernel if named in (None, named_kernel(original)) else str(named)
     content, text, language, lock = None, "", version.language, context.lock_for(version.kernel, version.lock)
-    if kernel != version.kernel or not _same_cells(fixed, strip_debug(original)):
+    columns, archive = _files(version, request)
+    other_files = not same_files(files_of(version.files), files_of(columns["files"]))
+    if kernel != version.kernel or other_files or not _same_cells(fixed, strip_debug(original)):
         text = write_notebook(fixed)
-        content = describe(context, fixed, text, kernel)
+        content = {**describe(context, fixed, text, kernel), **columns}
         if kernel == version.kernel and version.lock is not None:
             content["lock"] = version.lock  # a fix is no wish for other packages: the states stay usable
         language, lock = content["language"], content["lock"]
@@ -270,7 +288,23 @@ def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
         new=describe_scratch(opened, original, executed) if opened is not None else [],
         problems=problems,
         notices=notices,
+        carrying=Carrying(files_of(columns["files"]), columns["bundle"], archive if other_files else None),
     )
+
+
+def _files(version: VersionRow, request: ResumeRequest) -> tuple[dict[str, Any], bytes | None]:
+    """Return the columns that tell what is carried on, and its archive; as the version has it by default.
+
+    Raises `InvalidInput` for files that cannot be carried, or where the version carries none.
+    """
+    if request.files is None:
+        return {"files": version.files, "bundle": version.bundle}, None
+    if version.files is None:
+        raise InvalidInput(
+            f"runs of version {version.number} work where its notebook lies, so a fix carries no files: "
+            "promote the notebook with them, or edit them there"
+        )
+    return carried_columns(request.files)
 
 
 def _check_same_notebook(past: Past, original: NotebookNode, fixed: NotebookNode) -> None:

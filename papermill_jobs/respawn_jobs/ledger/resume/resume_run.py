@@ -25,12 +25,13 @@ from respawn_jobs.ledger.capacity.suspension import (
 )
 from respawn_jobs.ledger.context.context import Context
 from respawn_jobs.ledger.context.limit_ceiling import check_memory
-from respawn_jobs.ledger.jobs.catalog import add_version, next_number
+from respawn_jobs.ledger.jobs.catalog import add_version, next_number, store_content
 from respawn_jobs.ledger.jobs.trigger_compatibility import broken_by_fix, broken_question, check_agreed
 from respawn_jobs.ledger.resume.carry_over import TakenOver, chosen_state, taken_over
 from respawn_jobs.ledger.resume.request import (
     Next,
     Past,
+    action_of,
     ended_of,
     gone_on_by,
     let_go,
@@ -91,7 +92,7 @@ def resume(context: Context, actor: Actor, run_id: str, request: ResumeRequest) 
         InvalidInput: it wants more memory than the deployment allows.
         NotFound, Forbidden: see `find_run`.
     """
-    past = past_of(context, actor, run_id, "run" if request.notebook is None else "edit", request.revision)
+    past = past_of(context, actor, run_id, action_of(request), request.revision)
     check_memory(context, request.memory_bytes)
     if past.resumed_by is not None:
         raise gone_on(run_id, past.resumed_by)
@@ -214,7 +215,7 @@ def restart(context: Context, actor: Actor, run_id: str, request: ResumeRequest)
         InvalidInput: it wants more memory than the deployment allows.
         NotFound, Forbidden: see `find_run`.
     """
-    past = past_of(context, actor, run_id, "run" if request.notebook is None else "edit", request.revision)
+    past = past_of(context, actor, run_id, action_of(request), request.revision)
     check_memory(context, request.memory_bytes)
     following = next_of(context, past, request)
     if following.problems:
@@ -231,8 +232,9 @@ def restart(context: Context, actor: Actor, run_id: str, request: ResumeRequest)
 
 def _put_version(context: Context, past: Past, following: Next) -> None:
     if following.content is not None:
-        context.quotas.check_room(context, past.job.namespace, len(following.text))
-        store(context, past.job.namespace, following.text)
+        archive = following.carrying.archive
+        context.quotas.check_room(context, past.job.namespace, len(following.text) + len(archive or b""))
+        store_content(context, past.job.namespace, following.text, archive)
 
 
 def plan_of(context: Context, past: Past, following: Next, request: ResumeRequest) -> Plan:
@@ -245,7 +247,7 @@ def plan_of(context: Context, past: Past, following: Next, request: ResumeReques
         request: what the person agrees to.
     """
     planned = plan_resume(
-        ended_of(context, past.basis),
+        ended_of(context, past.basis, following.carrying),
         following.executed,
         kernel=following.kernel,
         lock=following.lock,

@@ -38,6 +38,7 @@ from respawn_jobs.ledger.runs.rows import (
     version_of,
 )
 from respawn_jobs.ledger.runs.run_parameters import check_parameters, with_due
+from respawn_jobs.ledger.runs.work_directory import own_directory_of
 from respawn_jobs.model.debug_bundle import DebugBundle
 from respawn_jobs.model.jobs import Version
 from respawn_jobs.model.runs import CellRecord, Run, RunDetail, RunState, Trigger
@@ -329,7 +330,7 @@ def _check_blob(context: Context, actor: Actor, run_id: str, digest: str) -> Non
         check_digest(digest)
         output = select(CellRow.run_id).where(CellRow.run_id == run_id, CellRow.outputs == digest).limit(1)
         belongs = (
-            digest in (version.notebook, row.notebook, row.skeleton)
+            digest in (version.notebook, version.bundle, row.notebook, row.skeleton)
             or session.get(CheckpointBlobRow, (run_id, digest)) is not None
             or session.scalar(output) is not None
             or artifacts.names(session, run_id, digest)
@@ -351,10 +352,8 @@ def debug(context: Context, actor: Actor, run_id: str) -> DebugBundle:
     with context.database.session(write=True) as session:
         row, job = find_run(session, actor, run_id)
         if not RunState(row.state).resumable:
-            state_text = "succeeded" if row.state == RunState.SUCCEEDED.value else f"is still {row.state}"
-            raise Conflict(
-                f"{run_id} {state_text}: there is no failure to debug", run=run_id, state=row.state
-            )
+            ended = "succeeded" if row.state == RunState.SUCCEEDED.value else f"is still {row.state}"
+            raise Conflict(f"{run_id} {ended}: there is no failure to debug", run=run_id, state=row.state)
         trail.write(context, session, actor.name, "debug", job.namespace, run_id, job=ref_of(job))
     with context.database.session() as session:
         checkpoints = checkpoints_of(session, row)
@@ -369,6 +368,7 @@ def debug(context: Context, actor: Actor, run_id: str) -> DebugBundle:
             checkpoint=checkpoint_of(before) if before else None,
             blobs=before.blobs if before else [],
             artifacts=artifacts.latest(session, run_id),
+            worked_in=own_directory_of(session, row),
         )
 
 

@@ -56,6 +56,8 @@ def version_of(row: VersionRow, job: JobRow, context: Context | None = None) -> 
         lock=row.lock,
         newer_lock=context.newer_lock(row.kernel, row.lock) if context is not None else None,
         directory=row.directory,
+        files=row.files,
+        bundle=row.bundle,
         source=row.source,
         git=GitState.model_validate(row.git) if row.git else None,
         parameters=row.parameters,
@@ -279,4 +281,5 @@ def attempt_of(row: AttemptRow) -> Attempt:
         hash_seed=row.hash_seed,
         limits=row.limits,  # type: ignore[arg-type]  # pydantic reads the JSON
         kernel_start=row.kernel_start,  # type: ignore[arg-type]
+        directory=row.directory,
     )

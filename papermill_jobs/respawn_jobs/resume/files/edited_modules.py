@@ -16,6 +16,7 @@ from respawn_jobs.dataflow import Footprint
 from respawn_jobs.model.evidence import DIRECTORY, GONE
 from respawn_jobs.model.hidden_state import RANDOM_STATES
 from respawn_jobs.model.runs import CellRecord
+from respawn_jobs.resume.files.carried_edits import CarriedEdits
 from respawn_jobs.resume.invalidation.file_changes import Look, changed_inputs, outer_inputs
 from respawn_jobs.resume.invalidation.reruns import Step
 from respawn_jobs.resume.invalidation.steps import CellPlace
@@ -35,28 +36,42 @@ def with_edited_modules(
     steps: Sequence[Step],
     finished: Sequence[CellRecord],
     cells: Sequence[NotebookNode],
-    look: Look,
+    look: Look | None,
+    carried: CarriedEdits | None = None,
 ) -> list[Step]:
     """Return the steps, in which cells that read modules which are others now have changed.
+
+    So have cells that had to do with any file that the version carries otherwise.
 
     Args:
         places: where each step is in both notebooks.
         steps: what the cells do.
         finished: the records of the cells that had finished.
         cells: the code cells of the fixed notebook.
-        look: tells files as they are now.
+        look: tells files as they are now; None where they cannot be seen.
+        carried: what the version that goes on carries otherwise; None for nothing.
     """
+    if look is None and carried is None:
+        return list(steps)
     inputs, found = outer_inputs(finished), list(steps)
     beside = {part for files in inputs.values() for path in _sources(files) for part in _parts(path)}
     state = _READ_BY_LOADING & {name for step in steps for one in step.both for name in one.writes}
     for at, (place, step) in enumerate(zip(places, steps, strict=True)):
         if place.old is None or place.new is None or step.changed is not None:
             continue
-        edits = _edited(inputs.get(finished[place.old].index, {}), look)
-        if edits:
-            names = _names_from(str(cells[place.new].source), beside)
-            found[at] = Step(_only(step.old, names, state), _only(step.new, names, state), ", ".join(edits))
+        record, source = finished[place.old], str(cells[place.new].source)
+        edits = _edited(inputs.get(record.index, {}), look) if look is not None else []
+        ours = carried.of(source, record) if carried is not None else {}
+        if edits or ours:
+            modules = all(path.endswith(".py") for path in ours)
+            names = _names_from(source, beside | _of_carried(ours)) if modules else None
+            words = ", ".join(dict.fromkeys([*edits, *ours.values()]))
+            found[at] = Step(_only(step.old, names, state), _only(step.new, names, state), words)
     return found
+
+
+def _of_carried(edits: Mapping[str, str]) -> set[str]:
+    return {part for path in edits for part in _parts(path)}
 
 
 def _sources(files: Files) -> dict[str, tuple[int, int]]:

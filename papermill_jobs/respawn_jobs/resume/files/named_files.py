@@ -14,6 +14,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
+from fnmatch import fnmatchcase
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -107,6 +108,23 @@ class NamedFiles:
                 f"{how_many(more, 'more file was', 'more files were')} written since",
             ]
         )
+
+
+def may_name(source: str, directory: str, path: str) -> bool:
+    """Return whether a text in a cell may stand for a file: by its path, a pattern, or a directory above it.
+
+    Args:
+        source: the cell's source.
+        directory: where the cell runs.
+        path: the file, absolute.
+    """
+    for text in _texts(source):
+        place = normal_path(str(Path(directory, text)))
+        if place == path or (glob.has_magic(text) and fnmatchcase(path, place)):
+            return True
+        if path.startswith(f"{place}/") and place.startswith(f"{directory}/"):
+            return True
+    return False
 
 
 def _texts(source: str) -> set[str]:

@@ -84,9 +84,12 @@ def _create_jobs() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("parent", sa.BigInteger(), nullable=True),
         sa.Column("authors", JSON, nullable=True),
+        sa.Column("files", JSON, nullable=True),
+        sa.Column("bundle", DIGEST, nullable=True),
         sa.UniqueConstraint("job_id", "number", name="versions_number_once"),
     )
     op.create_index("versions_of_notebook", "versions", ["notebook"])
+    op.create_index("versions_of_bundle", "versions", ["bundle"])
 
 
 def _create_schedules() -> None:
@@ -205,6 +208,7 @@ def _create_attempts() -> None:
         sa.Column("hash_seed", sa.String(16), nullable=True),
         sa.Column("limits", JSON, nullable=True),
         sa.Column("kernel_start", JSON, nullable=True),
+        sa.Column("directory", sa.String(), nullable=True),
         sa.UniqueConstraint("run_id", "number", name="attempts_number_once"),
     )
     op.create_index("attempts_of_notebook", "attempts", ["notebook"])

@@ -1,0 +1,291 @@
+"""What a notebook needs of the files beside it: found in its code before it becomes a job.
+
+Modules that it imports are found by their names, other files by the texts in its code that name one that is
+there. What nobody can see from the code (a path that is put together, a file that a library looks for) a
+person adds by a pattern.
+"""
+
+from __future__ import annotations
+
+import ast
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from respawn_jobs.api.carried_files import MAX_BYTES, MAX_FILE_BYTES, MAX_FILES, NewFile
+from respawn_jobs.carried.archive import check_paths, read_file
+from respawn_jobs.carried.local_modules import ModuleCode, local_modules
+from respawn_jobs.errors import InvalidInput
+from respawn_jobs.notebook.document import code_cells
+from respawn_kernels.cell_code.syntax import tree_of, without_magics
+from respawn_kernels.secret_patterns import NAMES
+from respawn_kernels.sizes import how_large
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_LONGEST = 300
+_MAX_MATCHES = MAX_FILES + 1
+_WORD = re.compile(r"[^\s'\"<>|;&()=,{}$`]+")
+_COMMAND = re.compile(r"^\s*(?:[\w, ]+=\s*)?[!%](.*)$", re.MULTILINE)
+_SYSTEM = re.compile(r"/(bin|boot|dev|etc|lib|lib64|opt|proc|run|sbin|srv|sys|tmp|usr|var)(/|$)")
+"""What belongs to the machine; a path below it that a notebook names is no slip."""
+_NOT_OF_A_RUN = frozenset(["__pycache__", "node_modules", "respawn-debug", "respawn-runs", "respawn-work"])
+_NOTEBOOK = ".ipynb"
+_MODE = re.compile(r"[bt]*[wx][bt+]*")
+_WRITER = re.compile(
+    r"to_(csv|parquet|json|pickle|excel|feather|html|hdf|xml|stata|orc|latex|markdown|netcdf|zarr|file|sql)"
+    r"|write\w*|sink_\w+|save\w*|imwrite|imsave|touch|mkdir|makedirs|unlink|rmdir|rmtree|tofile|urlretrieve"
+)
+"""Names of what writes files, as libraries have them: a file that code only writes is none that it needs."""
+
+
+@dataclass
+class LocalFiles:
+    """What a notebook needs beside itself."""
+
+    files: list[NewFile] = field(default_factory=list)
+    """What its job can carry, by path."""
+    outside: list[str] = field(default_factory=list)
+    """What its runs will not have, unless it lies where they execute: a sentence for each."""
+
+
+@dataclass(frozen=True)
+class FileChoice:
+    """What a person says of the files that a job is to carry."""
+
+    more: Sequence[str] = ()
+    """Patterns, from the notebook's directory, of files that it carries beside those that were found."""
+    without: Sequence[str] = ()
+    """Patterns of files that it does not carry."""
+
+
+def find_files(notebook: NotebookNode, directory: Path, wanted: FileChoice | None = None) -> LocalFiles:
+    """Return what a notebook needs of the files in its directory, and what it needs besides.
+
+    Args:
+        notebook: the notebook.
+        directory: where it lies.
+        wanted: what a person says; None for nothing.
+
+    Raises:
+        InvalidInput: a pattern of `wanted.more` leads nowhere, or to a file that cannot be carried.
+    """
+    wanted, place = wanted or FileChoice(), directory.resolve()
+    search = _Search(place)
+    sources = [str(cell.source) for _, cell in code_cells(notebook)]
+    search.look_at([tree for source in sources if (tree := _tree(source)) is not None], sources)
+    chosen = {name: path for name, path in search.files.items() if not _fits(name, wanted.without)}
+    for pattern in wanted.more:
+        chosen |= _matches(pattern, place, wanted.without)
+    above = {parent.as_posix() for name in chosen for parent in Path(name).parents}
+    found = LocalFiles(
+        outside=[one for name, one in search.outside.items() if name not in chosen.keys() | above]
+    )
+    total = 0
+    for name, path in sorted(chosen.items()):
+        size = path.stat().st_size if path.exists() else 0
+        if name not in search.files or size <= MAX_FILE_BYTES:
+            total += size
+            if total > MAX_BYTES:
+                raise InvalidInput(
+                    f"the files that the job is to carry have more than {how_large(MAX_BYTES)} up to {name}: "
+                    "leave some out (--without of the command)",
+                    path=name,
+                )
+            found.files.append(read_file(path, name))
+        else:
+            found.outside.append(f"{name}, which has {how_large(size)}: too large to be carried")
+    check_paths([one.path for one in found.files])
+    return found
+
+
+def matching_files(directory: Path, patterns: Sequence[str]) -> list[NewFile]:
+    """Return the files that patterns lead to. Raises `InvalidInput` for one that leads nowhere.
+
+    Args:
+        directory: where the patterns start from.
+        patterns: such as `data/*.csv`, or the name of a directory for all that is in it.
+    """
+    place, found = directory.resolve(), dict[str, Path]()
+    for pattern in patterns:
+        found |= _matches(pattern, place, ())
+    return [read_file(path, name) for name, path in sorted(found.items())]
+
+
+class _Search:
+    """Looks for files below one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.files: dict[str, Path] = {}
+        self.outside: dict[str, str] = {}
+
+    def look_at(self, trees: Sequence[ast.AST], sources: Sequence[str]) -> None:
+        """Find what cells need, and what the modules that they import need."""
+        texts = {text for tree in trees for text in _texts(tree)}
+        words = {word for source in sources for line in _lines(source) for word in _WORD.findall(line)}
+        roots = [self.directory, *self._roots(texts, sources)]
+        modules = local_modules([ModuleCode(tree) for tree in trees], roots)
+        for file, tree in modules.items():
+            self._add(file)
+            for text in _texts(tree) if tree is not None else ():
+                self._look_for(text, [file.parent, self.directory], quietly=True)
+        for text in texts | words:
+            self._look_for(text, [self.directory])
+
+    def _roots(self, texts: Iterable[str], sources: Sequence[str]) -> list[Path]:
+        """Return directories below, which cells put on the path of modules."""
+        if not any("sys.path" in source for source in sources):
+            return []
+        found = [
+            path for text in sorted(texts) if (path := self._below(text, self.directory)) and path.is_dir()
+        ]
+        return [path for path in found if path != self.directory]
+
+    def _look_for(self, text: str, places: Sequence[Path], *, quietly: bool = False) -> None:
+        if not _may_be_path(text):
+            return
+        if text.startswith(("/", "~")):
+            self._name_outside(text)
+            return
+        for place in places:
+            if glob.has_magic(text) and any(sign in text for sign in "/."):
+                for name in _globbed(text, place):
+                    self._add(place / name)
+                continue
+            path = self._below(text, place)
+            if path is None:
+                if not quietly and ".." in text.split("/") and (place / text).exists():
+                    self.outside[text] = f"{text}, which lies above the notebook's directory"
+            elif path.is_file():
+                self._add(path)
+            elif not quietly and path.is_dir() and path != self.directory and "/" not in text.strip("/"):
+                self._name_directory(path)
+
+    def _below(self, text: str, place: Path) -> Path | None:
+        """Return the path that a text names from a directory, where it stays below the notebook's."""
+        try:
+            path = Path(os.path.normpath(place / text))
+            return path if path.is_relative_to(self.directory) else None
+        except (OSError, ValueError):
+            return None
+
+    def _add(self, path: Path) -> None:
+        name = path.relative_to(self.directory).as_posix()
+        parts = name.split("/")
+        if path.suffix == _NOTEBOOK or not _NOT_OF_A_RUN.isdisjoint(parts):
+            return
+        if any(part.startswith(".") for part in parts) or NAMES.search(path.stem):
+            self.outside[name] = (
+                f"{name}, which may hold a secret: the job does not carry it unless it is told to"
+            )
+            return
+        if path.resolve().is_relative_to(self.directory):
+            self.files[name] = path
+        else:
+            self.outside[name] = f"{name}, which is a link that leads out of the notebook's directory"
+
+    def _name_outside(self, text: str) -> None:
+        path = Path(text).expanduser()
+        if _SYSTEM.match(text) and not path.is_relative_to(self.directory):
+            return
+        if not path.exists() or len(path.parts) <= 1:
+            return
+        if path.is_relative_to(self.directory) and path != self.directory:
+            inside = path.relative_to(self.directory).as_posix()
+            self.outside[text] = f"{text}, by its full path: write {inside}, and the job can carry it"
+        elif path.is_file() or path.is_dir():
+            self.outside[text] = f"{text}, which lies outside of the notebook's directory"
+
+    def _name_directory(self, path: Path) -> None:
+        name = path.relative_to(self.directory).as_posix()
+        if name.split("/")[0] in _NOT_OF_A_RUN or (path / "__init__.py").exists():
+            return
+        if any(one.is_file() for one in path.iterdir()):
+            self.outside[name] = f"{name}/, of which the code names no single file: add those that it needs"
+
+
+def _tree(source: str) -> ast.AST | None:
+    return tree_of(source) or tree_of(without_magics(source))
+
+
+def _texts(tree: ast.AST) -> set[str]:
+    """Return the texts in code but those that only name what it writes."""
+    found, waiting = set[str](), [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+        elif isinstance(node, ast.Call) and _writes(node):
+            parts = [node.func, *node.args, *(one.value for one in node.keywords)]
+            parts += [node.func.value] if isinstance(node.func, ast.Attribute) else []
+            waiting.extend(part for part in parts[1:] if not _is_path(part))
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def _is_path(node: ast.expr) -> bool:
+    """Return whether an expression is a text, or `Path` of some."""
+    if isinstance(node, ast.Call) and _called(node) in ("Path", "PurePath", "join"):
+        return all(_is_path(one) for one in node.args)
+    return isinstance(node, ast.Constant)
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _writes(call: ast.Call) -> bool:
+    name = _called(call)
+    if name == "open":
+        given = [*call.args, *(one.value for one in call.keywords if one.arg == "mode")]
+        modes = [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        return any(_MODE.fullmatch(mode) for mode in modes)
+    return _WRITER.fullmatch(name) is not None
+
+
+def _lines(source: str) -> list[str]:
+    """Return the commands and magics of a cell."""
+    return source.splitlines() if source.lstrip().startswith("%%") else _COMMAND.findall(source)
+
+
+def _may_be_path(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST and text.isprintable() and "://" not in text and text.strip("./") != ""
+
+
+def _globbed(pattern: str, place: Path) -> Iterator[str]:
+    for count, name in enumerate(glob.iglob(pattern, root_dir=place, recursive=True)):  # noqa: PTH207
+        if count >= _MAX_MATCHES:
+            return
+        if (place / name).is_file():
+            yield os.path.normpath(name)
+
+
+def _fits(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a path fits a pattern, or lies in a directory that does."""
+    parts = name.split("/")
+    above = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+    return any(fnmatchcase(one, pattern.rstrip("/")) for one in above for pattern in patterns)
+
+
+def _matches(pattern: str, place: Path, without: Sequence[str]) -> dict[str, Path]:
+    """Return the files that a person's pattern leads to. Raises `InvalidInput` where there are none."""
+    wide = f"{pattern.rstrip('/')}/**" if (place / pattern).is_dir() else pattern
+    names = [name for name in _globbed(wide, place) if not name.startswith(("/", ".."))]
+    if not names:
+        raise InvalidInput(f"{pattern!r} fits no file in {place} that the job could carry", pattern=pattern)
+    return {
+        name: place / name
+        for name in names
+        if not _fits(name, without)
+        and _NOT_OF_A_RUN.isdisjoint(name.split("/"))
+        and not name.endswith(_NOTEBOOK)
+    }
