@@ -100,7 +100,8 @@ class HiddenModules:
         if name in self._bound and package in sys.modules:
             setattr(sys.modules[package], last, sys.modules[name])
 
-    def _hide(self, names: Sequence[str]) -> None:
+    def _hide(self, modules: Sequence[str]) -> None:
+        names = [name for name in modules if not _is_shared(name)]
         for name in names:
             package, _, last = name.rpartition(".")
             parent, module = sys.modules.get(package) or self._hidden.get(package), sys.modules[name]
@@ -152,6 +153,11 @@ class HiddenModules:
 
     def _note(self, importer: str, names: Iterable[str]) -> None:
         self._imports.setdefault(importer, {}).update(dict.fromkeys(names))
+
+
+def _is_shared(name: str) -> bool:
+    """Return whether a module is none that code imports: Cython's modules keep their common types in it."""
+    return name.startswith("_cython_") and getattr(sys.modules[name], "__spec__", None) is None
 
 
 class _Revealing:

@@ -26,6 +26,7 @@ from respawn_kernels.introspection.class_origin import is_notebooks
 from respawn_kernels.memory.exposed_memory import Exposed, no_longer_shared
 from respawn_kernels.pickling import omitted_attributes
 from respawn_kernels.pickling.instances import way_of
+from respawn_kernels.pickling.iterator_warnings import unwarned
 from respawn_kernels.pickling.namespace_pickler import (
     PREAMBLE,
     CarefulPickler,
@@ -189,7 +190,7 @@ class Rehearsal:
         unpickler = NamespaceUnpickler(io.BytesIO(group.data()), vars(self._main), buffers)
         found: dict[str, Any] = {}
         try:
-            with resolving(self._resolve):
+            with resolving(self._resolve), unwarned():
                 unpickler.load()  # the preamble
                 for name in group.names:
                     self._about(name)
@@ -238,13 +239,14 @@ class Rehearsal:
             pickler.know({key: state for key, state in self._known.items() if key not in mine})
         file.write(PREAMBLE)
         pickler.start(mine & self._named.keys())
-        for name in group.names:
-            start = file.tell()
-            if deeply:
-                deep_nesting.dump(pickler, values[name], file, keep)
-            else:
-                pickler.dump(values[name])
-            found.places.append((start, file.tell()))
+        with unwarned():
+            for name in group.names:
+                start = file.tell()
+                if deeply:
+                    deep_nesting.dump(pickler, values[name], file, keep)
+                else:
+                    pickler.dump(values[name])
+                found.places.append((start, file.tell()))
         found.data, found.memo = file.getvalue(), pickler.memo.copy()
         return found
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from respawn_kernels.checkpoint.errors import CorruptBlob
 from respawn_kernels.checkpoint.manifest import Extent, Group, Manifest
+from respawn_kernels.pickling.iterator_warnings import unwarned
 from respawn_kernels.pickling.namespace_pickler import NamespaceUnpickler, reason
 from respawn_kernels.pickling.references import resolving
 from respawn_kernels.streams.partial_load import salvage
@@ -143,7 +144,7 @@ class GroupLoader:
             return {}
         builtins = self._namespace.get("__builtins__")
         try:
-            with resolving(self.value):
+            with resolving(self.value), unwarned():
                 values, lost = self._unpickled(group, stream, buffers)
         finally:
             if builtins is not None:

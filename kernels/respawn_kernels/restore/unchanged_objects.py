@@ -30,6 +30,7 @@ from respawn_kernels.checkpoint.placeholder import Placeholder
 from respawn_kernels.host.prompt_results import Results, is_result
 from respawn_kernels.introspection.class_origin import is_notebooks
 from respawn_kernels.introspection.descriptions import type_name
+from respawn_kernels.pickling.iterator_warnings import unwarned
 from respawn_kernels.pickling.namespace_pickler import PREAMBLE, NamespacePickler
 from respawn_kernels.reducers.arrays import reducers
 from respawn_kernels.streams import stream_comparison
@@ -164,7 +165,8 @@ class Unchanged:
         places = []
         for name in names:
             start = file.tell()
-            pickler.dump(self._namespace[name])
+            with unwarned():
+                pickler.dump(self._namespace[name])
             places.append((start, file.tell()))
         return pickler, _Mark(file.getvalue(), places, digest.digest())
 

@@ -12,6 +12,7 @@ from typing import Any
 from respawn_kernels.checkpoint.chunks import CHUNK, BlobWriter, DraftExtent, DraftPiece, decoded
 from respawn_kernels.checkpoint.manifest import Blob, VariableFrame
 from respawn_kernels.memory.exposed_memory import MemoryOwners
+from respawn_kernels.pickling.iterator_warnings import unwarned
 from respawn_kernels.pickling.namespace_pickler import (
     NANS,
     PREAMBLE,
@@ -271,10 +272,11 @@ class StreamWriter:
         self._progress(name)
         self._time_limit.step()
         try:
-            if self._deep:
-                deep.dump(pickler, value, self._sink, self._keep_large)
-            else:
-                pickler.dump(value)
+            with unwarned():
+                if self._deep:
+                    deep.dump(pickler, value, self._sink, self._keep_large)
+                else:
+                    pickler.dump(value)
         except PicklingTimeout as error:
             cause = "does it lead to new objects without an end?" if self._deep else _A_LOCK
             raise CannotPickle(name, f"{error} ({cause})") from error

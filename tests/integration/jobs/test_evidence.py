@@ -50,7 +50,9 @@ def run(
         ledger.close()
     seen = [cell.evidence for cell in bundle.cells]
     assert None not in seen
-    return request.param, work, [one for one in seen if one is not None]
+    own = "import sys; print('{}.{}'.format(*sys.version_info))"
+    version = subprocess.check_output([INTERPRETERS[request.param] / "python", "-c", own], text=True)
+    return version.strip(), work, [one for one in seen if one is not None]
 
 
 @pytest.mark.long

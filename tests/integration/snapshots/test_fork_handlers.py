@@ -96,7 +96,9 @@ def test_handlers_that_startup_files_registered_are_passed_over_too(
     startup.mkdir(parents=True)
     (startup / "00.py").write_text(STARTUP)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    forks = "import os\npid = os.fork()\nif pid == 0: os._exit(cached.cache_info().currsize)\n"
+    # From 3.12 on Python warns of the threads that every kernel has.
+    quietly = "import os, warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n"
+    forks = f"{quietly}pid = os.fork()\nif pid == 0: os._exit(cached.cache_info().currsize)\n"
     waits = "print(heard, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
     detail = bench.run("a = 1", "b = 2", "print(heard)", forks + waits)
     assert [bench.printed(detail.run.id, cell) for cell in range(4)] == [
