@@ -20,7 +20,7 @@ def test_a_run_with_a_first_agent_is_held_resumed_and_gives_what_a_run_from_the_
 ) -> None:
     kernel = first_agent(tmp_path)
     cells = [
-        "import respawn_kernels; print(respawn_kernels.__file__)",
+        "print('begins')",
         "scale = 2",
         "table = list(range(5))",
         "total = sum(table) * scale",
@@ -29,7 +29,6 @@ def test_a_run_with_a_first_agent_is_held_resumed_and_gives_what_a_run_from_the_
     ]
     failed = bench.run(*cells, kernel=kernel)
     assert failed.run.state is RunState.FAILED
-    assert str(tmp_path) in bench.printed(failed.run.id, 0)
     assert failed.checkpoints
 
     cells[1] = "scale = 3"
