@@ -136,6 +136,7 @@ def _executor(settings: Settings, hub: Hub, store: Ledger, url: str, freed: Call
             Accounts(settings.team_accounts),
             slots=settings.job_server_slots,
             idle_seconds=settings.job_server_idle_seconds,
+            ahead_seconds=settings.job_server_ahead_seconds,
             freed=freed,
         )
     return LocalExecutor(url, max_running=settings.max_running, freed=freed)

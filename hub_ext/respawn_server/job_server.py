@@ -23,6 +23,7 @@ from tenacity import Retrying, retry_if_exception, wait_random_exponential
 from respawn_jobs.api.job_server_protocol import NONCE_VARIABLE, EndedRunner, JobServerReport
 from respawn_jobs.errors import RespawnError, Unauthenticated
 from respawn_jobs.executors.local import LocalExecutor
+from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
 from respawn_jobs.remote.job_server import RemoteJobServer
 
 _REPORT_SECONDS = 5.0
@@ -94,6 +95,9 @@ class JobServer:
                     self._ended.append(EndedRunner(attempt=order.attempt, reason=error.message[:2000]))
         for attempt in orders.cancel:
             self._executor.cancel(attempt)
+        if orders.expect:
+            kernels = [WantedKernel(one.name, one.lock) for one in orders.expect]
+            self._executor.expect([ForeseenRun("", kernel) for kernel in kernels])
         if orders.start or orders.cancel:
             self._changed.set()
 

@@ -12,14 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from respawn_hub.job_servers.accounts import Accounts
 from respawn_hub.job_servers.hub_servers import HubServers
-from respawn_jobs.api.job_server_protocol import JobServerOrders, JobServerReport, StartOrder
+from respawn_jobs.api.job_server_protocol import (
+    ExpectedKernel,
+    JobServerOrders,
+    JobServerReport,
+    StartOrder,
+)
 from respawn_jobs.errors import Unavailable
+from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.model.kernels import WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +60,9 @@ class _Server:
     idle_since: float = 0.0
     start: list[StartOrder] = field(default_factory=list)
     cancel: list[str] = field(default_factory=list)
+    expect: list[ExpectedKernel] = field(default_factory=list)
+    awaited_until: float = 0.0
+    """Up to when it is kept for attempts that are foreseen."""
     stopping: bool = False
     wake: Callable[[], None] = lambda: None
 
@@ -68,6 +78,7 @@ class HubExecutor:
         *,
         slots: int = 2,
         idle_seconds: float = 300.0,
+        ahead_seconds: float = 30.0,
         freed: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -79,6 +90,7 @@ class HubExecutor:
             accounts: as whom the jobs of a namespace run.
             slots: how many attempts each job server executes at once.
             idle_seconds: how long one that has nothing to do is kept.
+            ahead_seconds: how long before attempts are due their server is started.
             freed: called, from any thread, when there is a place, or a runner has ended.
             monotonic: a clock of seconds.
         """
@@ -87,6 +99,7 @@ class HubExecutor:
         self._hub = servers
         self._accounts = accounts
         self._idle_seconds = idle_seconds
+        self._ahead_seconds = ahead_seconds
         self._freed = freed
         self._now = monotonic
         self._lock = threading.RLock()
@@ -153,8 +166,36 @@ class HubExecutor:
             server.start.append(StartOrder(attempt=attempt, token=token))
             server.wake()
 
-    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
-        """Let nothing come up: whose attempts are foreseen is not known here."""
+    @property
+    def ahead(self) -> float:
+        """How long before attempts are due their server is started."""
+        return max(self._ahead_seconds, NEAR_SECONDS)
+
+    def expect(self, runs: Sequence[ForeseenRun] = (), seconds: float = NEAR_SECONDS) -> None:
+        """Have the servers started that attempts will need, and their kernels come up shortly before.
+
+        Args:
+            runs: One for each attempt that is foreseen, in their order.
+            seconds: Within which time they come.
+        """
+        if not self._ahead_seconds:
+            return
+        kernels: dict[str, list[ExpectedKernel]] = {}
+        for run in runs:
+            with suppress(Unavailable):  # a team without an account: its runs say so when they wait
+                account = self._accounts.account(run.namespace)
+                kernel = ExpectedKernel(name=run.kernel.name, lock=run.kernel.lock)
+                kernels.setdefault(account, []).append(kernel)
+        with self._lock:
+            for account, wanted in kernels.items():
+                server = self._of(account)
+                if server is None:
+                    self._ask_for(account)
+                    continue
+                server.awaited_until = self._now() + seconds + RETRY_SECONDS
+                if seconds <= NEAR_SECONDS and self._free(server):
+                    server.expect = wanted[: self._free(server)]
+                    server.wake()
 
     def cancel(self, attempt: str) -> None:
         """Have an attempt's runner ended at once."""
@@ -226,9 +267,9 @@ class HubExecutor:
             if server is None:
                 return JobServerOrders()
             server.wake = wake
-            orders = JobServerOrders(start=server.start, cancel=server.cancel)
+            orders = JobServerOrders(start=server.start, cancel=server.cancel, expect=server.expect)
             server.handed |= {order.attempt for order in server.start}
-            server.start, server.cancel = [], []
+            server.start, server.cancel, server.expect = [], [], []
             return orders
 
     # Below, the lock is held.
@@ -273,7 +314,7 @@ class HubExecutor:
                 self._askers.submit(self._check, server)
         elif now - server.heard > SILENT_SECONDS:
             self._end(server, f"it has not reported itself for {SILENT_SECONDS:.0f} seconds")
-        elif not server.living and now - server.idle_since > self._idle_seconds:
+        elif not server.living and now > max(server.idle_since + self._idle_seconds, server.awaited_until):
             self._end(server, None)
 
     def _let_go(self, server: _Server) -> None:

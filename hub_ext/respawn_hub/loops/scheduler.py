@@ -11,15 +11,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from respawn_jobs.clock import Clock, utc_now
+from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.model.kernels import WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun
 
 logger = logging.getLogger(__name__)
 _MAX_REST = 1.0
 """Seconds after which schedules are looked at again: another replica may have added one."""
 _MIN_REST = 0.005
-_EXPECTED_SECONDS = 5.0
-"""How long before a due time the executor may prepare: runner, zygote and kernel take a second each."""
 _SET_BACK = timedelta(seconds=30)
 """How far a clock goes back before schedules are looked through: small steps are made up by waiting."""
 
@@ -30,7 +29,9 @@ class Scheduler:
     Args:
         ledger: the store's use cases.
         queued: called without arguments after runs were queued: it wakes the dispatcher.
-        expected: called some seconds before runs are due, with their kernels in the order of the runs.
+        expected: called some seconds before runs are due, with all that are due until then, and how many
+            seconds that is.
+        ahead: how many seconds before they are due it is called first; a last time it is shortly before.
         clock: returns the present moment, in UTC.
     """
 
@@ -39,7 +40,8 @@ class Scheduler:
         ledger: Ledger,
         queued: Callable[[], None],
         *,
-        expected: Callable[[Sequence[WantedKernel]], None] = lambda _: None,
+        expected: Callable[[Sequence[ForeseenRun], float], None] = lambda _runs, _seconds: None,
+        ahead: float = NEAR_SECONDS,
         clock: Clock = utc_now,
     ) -> None:
         self._ledger = ledger
@@ -47,7 +49,8 @@ class Scheduler:
         self._clock = clock
         self._latest: datetime | None = None
         self._expected = expected
-        self._expected_for: datetime | None = None
+        self._expected_for: dict[float, datetime] = {}
+        self._horizons = sorted({ahead, NEAR_SECONDS}, reverse=True)
 
     def tick(self) -> float:
         """Queue what is due. Returns the seconds until the next due time, at most one."""
@@ -60,9 +63,10 @@ class Scheduler:
         if due is None:
             return _MAX_REST
         rest = (due - self._clock()).total_seconds()
-        if 0 < rest <= _EXPECTED_SECONDS and due != self._expected_for:
-            self._expected_for = due
-            self._expected(self._ledger.foreseen(self._clock() + timedelta(seconds=_EXPECTED_SECONDS)))
+        for seconds in self._horizons:
+            if 0 < rest <= seconds and due != self._expected_for.get(seconds):
+                self._expected_for[seconds] = due
+                self._expected(self._ledger.foreseen(self._clock() + timedelta(seconds=seconds)), seconds)
         if rest < -_MAX_REST and not runs:
             # It should have been queued just now: its trouble must not make haste.
             return _MAX_REST

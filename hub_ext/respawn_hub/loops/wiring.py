@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from respawn_hub.loops.backfiller import Backfiller
 from respawn_hub.loops.dispatcher import Dispatcher
@@ -17,7 +17,6 @@ from respawn_hub.startup.settings import Settings
 from respawn_jobs.clock import Clock
 from respawn_jobs.executors.base import Executor
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.model.kernels import WantedKernel
 
 FREED = ("dispatcher",)
 """The loops that have something to do once a runner is free."""
@@ -56,7 +55,7 @@ def build_loops(
         {
             "dispatcher": dispatcher.tick,
             "presence": presence.tick,
-            **_loops(settings, ledger, lambda: supervisor.wake(QUEUED), executor.expect, clock),
+            **_loops(settings, ledger, lambda: supervisor.wake(QUEUED), executor, clock),
             **more,
         },
         passed=passed,
@@ -68,12 +67,14 @@ def _loops(
     settings: Settings,
     ledger: Ledger,
     wake: Callable[[], None],
-    expected: Callable[[Sequence[WantedKernel]], None],
+    executor: Executor,
     clock: Clock,
 ) -> dict[str, Callable[[], float]]:
     """Return the loops that make runs, and the one that lets old ones go."""
     return {
-        "scheduler": Scheduler(ledger, wake, expected=expected, clock=clock).tick,
+        "scheduler": Scheduler(
+            ledger, wake, expected=executor.expect, ahead=executor.ahead, clock=clock
+        ).tick,
         "backfiller": Backfiller(ledger, wake).tick,
         "downstream": DownstreamLoop(ledger, wake).tick,
         "sensors": SensorLoop(ledger, wake, every_seconds=settings.sensor_seconds).tick,

@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     """How many runs a server of the hub executes at once."""
     job_server_idle_seconds: float = Field(default=300.0, ge=0)
     """How long such a server is kept that has nothing to do."""
+    job_server_ahead_seconds: float = Field(default=30.0, ge=0, le=3600)
+    """How long before a schedule is due the server of its run is started; 0 starts it when the run waits."""
     max_running: int = Field(default=4, ge=1)
     """How many runs the local executor executes at once."""
     drain_seconds: float = Field(default=0.0, ge=0, le=86_400)

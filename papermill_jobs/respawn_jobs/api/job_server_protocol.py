@@ -63,16 +63,25 @@ class StartOrder(Model):
     """What its runner proves itself with; never logged."""
 
 
+class ExpectedKernel(Model):
+    """The kernel of an attempt that is foreseen; see `WantedKernel`."""
+
+    name: str
+    lock: str | None = None
+
+
 class JobServerOrders(Model):
     """What a job server is to do now."""
 
     start: Many[StartOrder] = []
     cancel: Many[str] = []
     """Attempts whose runners are ended at once."""
+    expect: Many[ExpectedKernel] = []
+    """The kernels of attempts that come within seconds, in their order."""
 
     def __bool__(self) -> bool:
         """Return whether there is anything to do."""
-        return bool(self.start or self.cancel)
+        return bool(self.start or self.cancel or self.expect)
 
 
 class KnownJobServer(Model):

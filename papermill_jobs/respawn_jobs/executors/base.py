@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from respawn_jobs.model.kernels import WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun
+
+NEAR_SECONDS = 5.0
+"""How long before an attempt kernels are prepared: runner, zygote and kernel take a second each."""
 
 
 class Executor(Protocol):
@@ -38,11 +41,16 @@ class Executor(Protocol):
             Unavailable: no runner could be started.
         """
 
-    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
-        """Prepare for attempts that come within seconds; returns at once, and promises nothing.
+    @property
+    def ahead(self) -> float:
+        """How many seconds before attempts come it is told of them first."""
+
+    def expect(self, runs: Sequence[ForeseenRun] = (), seconds: float = NEAR_SECONDS) -> None:
+        """Prepare for attempts that are foreseen; returns at once, and promises nothing.
 
         Args:
-            kernels: One for each attempt that is foreseen, in their order; empty where it is not known which.
+            runs: One for each attempt, in their order; empty where it is not known which.
+            seconds: Within which time they come: `NEAR_SECONDS`, or `ahead`, which is longer.
         """
 
     def cancel(self, attempt: str) -> None:

@@ -25,9 +25,10 @@ from typing import Any
 
 from respawn_environments.catalog import ROOT, environments_root
 from respawn_jobs.errors import Unavailable
+from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.host.private_files import umask_of_jobs
 from respawn_jobs.host.process_environment import runner_environment
-from respawn_jobs.model.kernels import WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
 from respawn_kernels.counting import how_many
 from respawn_kernels.process_ends import how_it_ended
 
@@ -107,15 +108,21 @@ class LocalExecutor:
         """
         self._in_keeper(lambda: self._submit(attempt, token))
 
-    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
+    @property
+    def ahead(self) -> float:
+        """Kernels are up within seconds."""
+        return NEAR_SECONDS
+
+    def expect(self, runs: Sequence[ForeseenRun] = (), seconds: float = NEAR_SECONDS) -> None:
         """Let idle runners have kernels come up, and have as many runners as attempts are foreseen.
 
         Args:
-            kernels: One for each attempt, in their order; runners take turns. Empty: each runner then has one
-                of the kind that it used last.
+            runs: One for each attempt, in their order; runners take turns. Empty: each runner then has a
+                kernel of the kind that it used last.
+            seconds: Within which time they come.
         """
         with suppress(Unavailable):  # closed: nothing is expected any more
-            self._ask(lambda: self._expect(kernels))
+            self._ask(lambda: self._expect([run.kernel for run in runs]))
 
     def cancel(self, attempt: str) -> None:
         """Kill the attempt's runner; `probe` tells of it."""

@@ -42,7 +42,7 @@ from respawn_jobs.ledger.people.actor_service import ActorService
 from respawn_jobs.ledger.runs.rows import runs_of
 from respawn_jobs.ledger.triggers import backfills, scheduling
 from respawn_jobs.model import evidence
-from respawn_jobs.model.kernels import WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun
 from respawn_jobs.model.runs import Run, RunState
 from respawn_jobs.resume.files.named_files import newer_on_disk
 from respawn_jobs.store.database import Database
@@ -166,8 +166,8 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger, JobServerLedger):
         """Return when the next schedule is due; None when none is active."""
         return scheduling.next_due(self._context)
 
-    def foreseen(self, until: datetime, limit: int = 100) -> list[WantedKernel]:
-        """Return the kernels that runs will want: of those that wait, then of those that are due.
+    def foreseen(self, until: datetime, limit: int = 100) -> list[ForeseenRun]:
+        """Return the runs that wait, then those that schedules will make.
 
         Args:
             until: up to which due time, in UTC.

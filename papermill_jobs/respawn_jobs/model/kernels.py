@@ -25,6 +25,13 @@ class WantedKernel(NamedTuple):
     """Hash of the build that is pinned; None for the one that the kernel has then."""
 
 
+class ForeseenRun(NamedTuple):
+    """A run that waits, or that a schedule will make."""
+
+    namespace: str
+    kernel: WantedKernel
+
+
 class Kernel(Model):
     """A kernel that jobs can use."""
 

@@ -17,7 +17,7 @@ from respawn_jobs.api.runner_protocol import PREEMPTED
 from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.model.kernels import KernelStart, WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun, KernelStart, WantedKernel
 from respawn_jobs.model.runs import CellState, RunDetail, RunState
 from respawn_jobs.model.settings import JobSettings
 from support.notebooks import notebook, text
@@ -68,7 +68,7 @@ def runners() -> list[psutil.Process]:
 
 
 def test_as_many_runners_wait_as_runs_are_foreseen_and_have_places(executor: LocalExecutor) -> None:
-    executor.expect([WantedKernel("python3")] * 5)
+    executor.expect([ForeseenRun("user/ada", WantedKernel("python3"))] * 5)
     executor.probe()
     assert len(runners()) == 2
 

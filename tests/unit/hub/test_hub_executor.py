@@ -10,7 +10,9 @@ from respawn_jobs.access import Actor
 from respawn_jobs.api.job_server_protocol import EndedRunner, JobServerReport
 from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.errors import Unauthenticated, Unavailable
+from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
 from support.notebooks import notebook, text
 from support.waiting import wait_for
 
@@ -215,3 +217,37 @@ def test_the_next_process_finds_the_servers(played: Played) -> None:
         following.executor.close()
     with pytest.raises(Unavailable, match="being stopped"):
         following.executor.orders(name, lambda: None)
+
+
+def foreseen(namespace: str) -> ForeseenRun:
+    return ForeseenRun(namespace, WantedKernel("python3", "a" * 64))
+
+
+def test_a_server_is_started_ahead_of_a_due_time_and_its_kernel_shortly_before(played: Played) -> None:
+    assert played.executor.ahead == 30.0
+    played.executor.expect([foreseen("user/ada"), foreseen("user/ada"), foreseen("team/nobody")], 30.0)
+    name = played.started()
+    account, nonce = played.hub.started[name]
+    played.ledger.register_job_server(name, account, nonce)
+    played.executor.hear(name, account, JobServerReport())
+    assert not played.executor.orders(name, lambda: None)
+    played.executor.expect([foreseen("user/ada")] * 3, NEAR_SECONDS)
+    expected = played.executor.orders(name, lambda: None).expect
+    assert [(one.name, one.lock) for one in expected] == [("python3", "a" * 64)] * 2, "it has two places"
+    assert not played.executor.orders(name, lambda: None)
+    assert len(played.hub.started) == 1
+
+
+def test_a_server_that_is_awaited_is_not_idle(played: Played) -> None:
+    name = played.ready("user/ada")
+    for _ in range(8):
+        played.pass_seconds(FRESH_SECONDS - 2)
+        played.executor.expect([foreseen("user/ada")], 30.0)
+        played.executor.hear(name, "ada", JobServerReport())
+        played.executor.probe()
+    assert played.hub.stopped == []
+    for _ in range(8):
+        played.pass_seconds(FRESH_SECONDS - 2)
+        played.executor.hear(name, "ada", JobServerReport())
+        played.executor.probe()
+    wait_for(lambda: played.hub.stopped == [name], 10, "the end of the idle server")

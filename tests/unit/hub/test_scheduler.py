@@ -10,9 +10,10 @@ from respawn_environments.kernelspecs import KernelInfo
 from respawn_hub.loops.scheduler import Scheduler
 from respawn_jobs.access import Actor
 from respawn_jobs.api.service import Promotion, RunRequest, ScheduleRequest
+from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.ledger.context.context import InstalledKernel
-from respawn_jobs.model.kernels import WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
 from support.clocks import MovedClock
 from support.notebooks import notebook, text
 
@@ -59,10 +60,10 @@ def test_the_kernels_of_what_is_due_are_expected_once_just_before(ledger: Ledger
     for name, cron, kernel in (("b", "0 12", "python3"), ("a", "0 12", OTHER), ("c", "1 12", "python3")):
         service.promote(Promotion(name=name, notebook=text(notebook("1 + 1")), kernel=kernel))
         service.schedule(ScheduleRequest(job=name, cron=f"{cron} * * *", tz="UTC"))
-    expected: list[list[WantedKernel]] = []
+    expected: list[tuple[list[ForeseenRun], float]] = []
     due = clock.now + timedelta(seconds=0.6)
     scheduler = Scheduler(
-        ledger, lambda: None, expected=lambda kernels: expected.append([*kernels]), clock=clock
+        ledger, lambda: None, expected=lambda runs, seconds: expected.append(([*runs], seconds)), clock=clock
     )
 
     clock.now = due - timedelta(seconds=10)
@@ -71,8 +72,35 @@ def test_the_kernels_of_what_is_due_are_expected_once_just_before(ledger: Ledger
     clock.now = due - timedelta(seconds=2)
     scheduler.tick()
     scheduler.tick()
-    (kernels,) = expected
-    assert sorted(kernels) == [WantedKernel(OTHER, LOCK), WantedKernel("python3")]
+    ((runs, seconds),) = expected
+    assert seconds == NEAR_SECONDS
+    assert sorted(runs) == [_of_ada(OTHER, LOCK), _of_ada("python3")]
+
+
+def test_who_needs_longer_is_told_earlier_and_once_more_just_before(
+    ledger: Ledger, clock: MovedClock
+) -> None:
+    service = ledger.as_actor(Actor.owner("ada"))
+    for name in ("a", "b"):
+        service.promote(Promotion(name=name, notebook=text(notebook("1 + 1"))))
+        service.schedule(ScheduleRequest(job=name, cron="0 12 * * *", tz="UTC"))
+    heard: list[tuple[int, float]] = []
+    due = clock.now + timedelta(seconds=0.6)
+    scheduler = Scheduler(
+        ledger,
+        lambda: None,
+        expected=lambda runs, seconds: heard.append((len(runs), seconds)),
+        ahead=90.0,
+        clock=clock,
+    )
+    for before in (100, 80, 40, 4, 2):
+        clock.now = due - timedelta(seconds=before)
+        scheduler.tick()
+    assert heard == [(2, 90.0), (2, NEAR_SECONDS)]
+
+
+def _of_ada(kernel: str, lock: str | None = None) -> ForeseenRun:
+    return ForeseenRun("user/ada", WantedKernel(kernel, lock))
 
 
 def test_what_waits_is_foreseen_before_what_is_due_and_a_resume_is_not(
@@ -85,7 +113,7 @@ def test_what_waits_is_foreseen_before_what_is_due_and_a_resume_is_not(
     for _ in range(2):
         service.run(RunRequest(job="waits"))
     until = clock.now + timedelta(days=1)
-    waits, due = WantedKernel(OTHER, LOCK), WantedKernel("python3")
+    waits, due = _of_ada(OTHER, LOCK), _of_ada("python3")
     assert ledger.foreseen(until) == [waits, waits, due]
     assert ledger.foreseen(until, limit=1) == [waits]
     assert ledger.foreseen(datetime(2020, 1, 1, tzinfo=UTC)) == [waits, waits]

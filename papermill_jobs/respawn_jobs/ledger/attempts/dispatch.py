@@ -31,7 +31,7 @@ from respawn_jobs.ledger.capacity.concurrency import (
 )
 from respawn_jobs.ledger.capacity.suspension import idle
 from respawn_jobs.ledger.context.context import Context
-from respawn_jobs.model.kernels import WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
 from respawn_jobs.store.tables import DELAYED, WAITING, JobRow, RunRow
 
 _LOCK = 0x7265737061776E02
@@ -148,8 +148,8 @@ def claim(
         return claimed
 
 
-def foreseen(context: Context, limit: int) -> list[WantedKernel]:
-    """Return the kernels of the runs that wait, about in the order in which they start.
+def foreseen(context: Context, limit: int) -> list[ForeseenRun]:
+    """Return the runs that wait, about in the order in which they start.
 
     Those that go on from a state are left out: their kernel hashes texts as that of the state did.
 
@@ -158,13 +158,14 @@ def foreseen(context: Context, limit: int) -> list[WantedKernel]:
         limit: how many runs at most.
     """
     query = (
-        select(RunRow.kernel, RunRow.lock)
+        select(RunRow.namespace, RunRow.kernel, RunRow.lock)
         .where(text(WAITING), RunRow.resume.is_(None), RunRow.retry.is_(None))
         .order_by(RunRow.priority.desc(), RunRow.created_at, RunRow.id)
         .limit(limit)
     )
     with context.database.session() as session:
-        return [WantedKernel(name, lock) for name, lock in session.execute(query)]
+        found = session.execute(query)
+        return [ForeseenRun(namespace, WantedKernel(name, lock)) for namespace, name, lock in found]
 
 
 def waiting_namespaces(context: Context) -> list[str]:

@@ -32,7 +32,7 @@ from respawn_jobs.ledger.triggers import trigger_run
 from respawn_jobs.ledger.triggers.schedule_checks import check_once
 from respawn_jobs.ledger.triggers.trigger_run import TriggerEvent
 from respawn_jobs.model.jobs import Schedule
-from respawn_jobs.model.kernels import WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
 from respawn_jobs.store.tables import JobRow, RunRow, ScheduleRow, VersionRow
 
 logger = logging.getLogger(__name__)
@@ -169,8 +169,8 @@ def next_due(context: Context) -> datetime | None:
         return session.scalar(query.order_by(ScheduleRow.next_due).limit(1))
 
 
-def foreseen(context: Context, until: datetime, limit: int) -> list[WantedKernel]:
-    """Return the kernels of the runs that schedules will make, in the order in which they are due.
+def foreseen(context: Context, until: datetime, limit: int) -> list[ForeseenRun]:
+    """Return the runs that schedules will make, in the order in which they are due.
 
     Args:
         context: the ledger's surroundings.
@@ -179,7 +179,7 @@ def foreseen(context: Context, until: datetime, limit: int) -> list[WantedKernel
     """
     version = (VersionRow.job_id == JobRow.id) & (VersionRow.number == JobRow.version)
     query = (
-        select(VersionRow.kernel, VersionRow.lock)
+        select(JobRow.namespace, VersionRow.kernel, VersionRow.lock)
         .select_from(ScheduleRow)
         .join(JobRow, JobRow.id == ScheduleRow.job_id)
         .join(VersionRow, version)
@@ -188,7 +188,8 @@ def foreseen(context: Context, until: datetime, limit: int) -> list[WantedKernel
         .limit(limit)
     )
     with context.database.session() as session:
-        return [WantedKernel(name, lock) for name, lock in session.execute(query)]
+        found = session.execute(query)
+        return [ForeseenRun(namespace, WantedKernel(name, lock)) for namespace, name, lock in found]
 
 
 def take_back(context: Context) -> int:
