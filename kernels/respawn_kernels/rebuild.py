@@ -37,7 +37,8 @@ _BY_MODULE = {
     "reducers.locks": "make_lock make_rlock make_match",
     "reducers.mocks": "make_mock fill_mock make_call fill_call",
     "reducers.object_strings": "make_object_strings",
-    "reducers.pandas_blocks": "make_text_index make_pandas_block make_block_references fill_index_references"
+    "reducers.pandas_blocks": "make_second_hour make_text_index make_pandas_block make_block_references"
+    " fill_index_references"
     " make_single_block_manager fill_arrow_array",
     "reducers.parsed_documents": "fill_document",
     "reducers.polars_frames": "make_polars_frame make_polars_series",

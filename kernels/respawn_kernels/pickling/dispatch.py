@@ -15,6 +15,7 @@ from respawn_kernels.introspection.class_origin import is_notebooks
 from respawn_kernels.pickling.borrowed_attributes import may_borrow, reduce_borrowed
 from respawn_kernels.pickling.c_data import is_c_data, reduce_c_data
 from respawn_kernels.pickling.enums import is_enum, reduce_member
+from respawn_kernels.pickling.event_listeners import may_be_listened_to, refuse_listened_to
 from respawn_kernels.pickling.exceptions import reduce_exception
 from respawn_kernels.pickling.instances import Way, reduce_instance, slots_of, way_of
 from respawn_kernels.rebuild import stable_name
@@ -121,14 +122,21 @@ def _sentinel(obj: object, _pickler: NamespacePickler) -> Any:
 
 
 def _of_library(kind: type) -> OneWay | None:
-    kept = _kept_by_library(kind)
-    way = _way_past(kind) or (reduce_borrowed if may_borrow(kind) else None)
-    if kept is None or way is None:
-        return kept or way
+    ways = [
+        _kept_by_library(kind),
+        refuse_listened_to if may_be_listened_to(kind) else None,
+        _way_past(kind) or (reduce_borrowed if may_borrow(kind) else None),
+    ]
+    known = [way for way in ways if way is not None]
+    if len(known) < 2:
+        return next(iter(known), None)
 
     def reduce(obj: Any, pickler: NamespacePickler) -> Any:
-        found = kept(obj, pickler)
-        return way(obj, pickler) if found is NotImplemented else found
+        for way in known:
+            found = way(obj, pickler)
+            if found is not NotImplemented:
+                return found
+        return NotImplemented
 
     return reduce
 

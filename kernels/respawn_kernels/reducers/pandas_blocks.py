@@ -39,9 +39,30 @@ def reducers() -> Mapping[type, Reducer]:
 
         found |= {ArrowExtensionArray: _arrow, ArrowStringArray: _arrow}
     pandas: Any = sys.modules["pandas"]
+    found[pandas.Timestamp] = _timestamp
     for name in ("Index", "DatetimeIndex", "TimedeltaIndex", "PeriodIndex"):
         found[getattr(pandas, name)] = _index
     return found
+
+
+def _timestamp(stamp: Any, pickler: NamespacePickler) -> Any:
+    """Store which of two hours of one name it is of: pandas leaves that out of a stamp without a zone."""
+    reduced = stamp.__reduce__()
+    if not stamp.fold or stamp.tzinfo is not None:
+        return reduced
+    return make_second_hour, reduced[1]
+
+
+@stable_name
+def make_second_hour(*given: Any) -> Any:
+    """Return a stamp of pandas in the second of two hours that a clock calls alike.
+
+    Args:
+        *given: what pandas makes it of (`Timestamp.__reduce__`).
+    """
+    from pandas._libs.tslibs.timestamps import _unpickle_timestamp
+
+    return _unpickle_timestamp(*given).replace(fold=1)
 
 
 def _block(block: Any, pickler: NamespacePickler) -> Any:

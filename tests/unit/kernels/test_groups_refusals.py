@@ -256,3 +256,22 @@ def test_named_tuples_are_stored(tmp_path: Path) -> None:
         "import collections; Pair = collections.namedtuple('Pair', 'a b'); one = Pair(1, 2)", tmp_path
     )
     assert back["Pair"](a=1, b=2) == back["one"]
+
+
+def test_what_a_notebook_listens_to_is_listed_and_what_the_library_listens_to_is_stored(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("sqlalchemy")
+    code = """
+        import sqlalchemy as sa
+        silent = sa.MetaData()
+        sa.Table("days", silent, sa.Column("kind", sa.Enum("a", "b")))
+        heard = sa.MetaData()
+        sa.Table("days", heard, sa.Column("n", sa.Integer))
+        def note(target, connection, **given): pass
+        sa.event.listen(heard, "before_create", note)
+        """
+    manifest = capture(notebook(code), tmp_path)
+    assert {item.name: "listener of before_create" in item.reason for item in manifest.unstored} == {
+        "heard": True
+    }

@@ -347,3 +347,18 @@ def test_a_class_that_sqlalchemy_maps_is_named_and_not_restored_as_a_shell(tmp_p
         """
     )
     assert {one.name for one in capture(namespace, tmp_path).unstored} == {"Base", "Trade", "row"}
+
+
+def test_a_stamp_of_the_second_of_two_hours_of_one_name_stays_that(tmp_path: Path) -> None:
+    back = round_trip(
+        """
+        import datetime
+        import pandas as pd
+        hour = datetime.datetime(2024, 10, 27, 2, 30, fold=1)
+        second, first = pd.Timestamp(hour), pd.Timestamp(hour.replace(fold=0))
+        zoned = pd.Timestamp(hour, tz="Europe/Berlin")
+        """,
+        tmp_path,
+    )
+    assert [back[name].fold for name in ("second", "first", "zoned")] == [1, 0, 1]
+    assert back["zoned"].utcoffset().total_seconds() == 3600

@@ -94,6 +94,8 @@ def _plain_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: G
         if value.kind not in (*_QUIET, Kind.LIBRARY, *CALLABLE):
             calls.parts(value)
     run_given(calls, given.values, PLAIN)
+    if name in ("format", "format_map"):
+        _formatted(calls, owner, given)
     if name in file_effects.READING_METHODS:
         machine.use_file(owner, READ)
     elif name == "open":
@@ -107,6 +109,14 @@ def _plain_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: G
     if name in ("iterdir", "glob", "rglob", "walk"):
         return Value(Kind.ANY, frozenset({machine.fresh(node)}))
     return PLAIN
+
+
+def _formatted(calls: Calls, template: Value, given: Given) -> None:
+    """Read the names that fields of a template may lead to: `{0.__globals__[rate]}` of a function does."""
+    text = text_of(template)
+    functions = given.more is not None or any(leads_to_code(calls.machine, one) for one in given.values)
+    if "__globals__" in text if text is not None else functions:
+        calls.read_everything("it fills a template whose fields may lead to the names of a function")
 
 
 def _box_method(calls: Calls, node: ast.AST, owner: Value, name: str, given: Given) -> Value:
