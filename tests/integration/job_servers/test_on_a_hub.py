@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from respawn_jobs.api.carried_files import NewFile
 from respawn_jobs.api.runner_protocol import PREEMPTED
-from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, ScheduleRequest
 from respawn_jobs.model.runs import Run, RunDetail, RunState
 from support.hub import RunningHub, running_hub
 from support.leaks import tolerate
@@ -29,7 +31,7 @@ while not os.path.exists('go-{0}'):
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("hub"), users=("ada", "eve"), executor="hub") as running:
+    with running_hub(tmp_path_factory.mktemp("hub"), users=("ada", "eve", "kim"), executor="hub") as running:
         tolerate(running.process.pid)
         yield running
 
@@ -77,6 +79,27 @@ def test_a_job_runs_in_a_server_of_its_owner(hub: RunningHub) -> None:
     assert servers_of(hub, "eve") == set()
     succeeded(ended(hub, "ada", begin(hub, "ada", "in-the-same", "print(1)")))
     assert servers_of(hub, "ada") == {name}
+
+
+def test_a_server_is_there_when_a_schedule_is_due_and_a_carried_job_works_in_the_home(
+    hub: RunningHub,
+) -> None:
+    service, home = hub.service("kim"), hub.home("kim")
+    cells = ("import helpers, os", "open('made.txt', 'w').close()\nprint(helpers.x, os.getcwd())")
+    carried = [NewFile.of("helpers.py", b"x = 7\n")]
+    service.promote(Promotion(name="by-the-clock", notebook=text(notebook(*cells)), files=carried))
+    due = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=2)
+    cron = f"{due.minute} {due.hour} * * *"
+    service.schedule(ScheduleRequest(job="by-the-clock", cron=cron, tz="UTC"))
+    wait_for(lambda: servers_of(hub, "kim"), 150, f"the server of kim; see {hub.log}")
+    assert datetime.now(UTC) < due
+    assert service.runs(job="by-the-clock") == []
+    (run,) = wait_for(lambda: service.runs(job="by-the-clock"), 90, "the scheduled run")
+    succeeded(ended(hub, "kim", run.id))
+    directory = home / "respawn-work" / f"by-the-clock-{run.id}"
+    assert service.show(run.id).attempts[-1].directory == str(directory)
+    assert (directory / "made.txt").exists()
+    assert printed_by_last(hub, "kim", run.id) == f"7 {directory}\n"
 
 
 def test_a_service_that_starts_again_disturbs_no_run(hub: RunningHub) -> None:
