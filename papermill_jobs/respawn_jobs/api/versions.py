@@ -94,6 +94,15 @@ class PromotionQuestion(Model):
     """One or two sentences that name the versions, the people and the cells."""
 
 
+class OpenedFile(Model):
+    """A file beside the notebook that a run has read, and that the version would not carry."""
+
+    path: str
+    """From the notebook's directory."""
+    run: str
+    """The run that has read it."""
+
+
 class PromotionPreview(Model):
     """What a promotion would do."""
 
@@ -110,6 +119,8 @@ class PromotionPreview(Model):
     same_file: list[str] = []
     """The jobs that the file is already, the one promoted last first; empty if this job is one of them."""
     questions: list[PromotionQuestion] = []
+    opened: list[OpenedFile] = []
+    """What the last run of this file has read where the notebook lies, and the version would not carry."""
     comparison: Comparison | None = None
     """From the current version to the file; None for a new job."""
     schedules: list[Schedule] = []

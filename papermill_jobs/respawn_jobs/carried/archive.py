@@ -17,7 +17,7 @@ from respawn_kernels.counting import how_many
 from respawn_kernels.digest import digest_of, write_whole
 from respawn_kernels.sizes import how_large
 
-_LONGEST_PATH, _LONGEST_NAME = 1000, 255
+_MAX_PATH, _MAX_NAME = 1000, 255
 _CACHE = "__pycache__"
 _PLAIN, _EXECUTABLE = 0o644, 0o755
 
@@ -67,7 +67,7 @@ def check_paths(paths: Collection[str]) -> None:
     seen: set[str] = set()
     for path in paths:
         parts = path.split("/")
-        if not path or len(path) > _LONGEST_PATH or any(_is_no_name(part) for part in parts):
+        if not path or len(path) > _MAX_PATH or any(_is_no_name(part) for part in parts):
             raise InvalidInput(
                 f"{path[:200]!r} is no path of a file that a job can carry: name it from the notebook's "
                 "directory, such as lib/helpers.py, without .. and links",
@@ -165,7 +165,7 @@ def _check_size(path: str, size: int, total: int) -> None:
 def _is_no_name(part: str) -> bool:
     return (
         part in ("", ".", "..")
-        or len(part.encode(errors="replace")) > _LONGEST_NAME
+        or len(part.encode(errors="replace")) > _MAX_NAME
         or not part.isprintable()
         or "\\" in part
     )

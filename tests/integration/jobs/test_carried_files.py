@@ -196,3 +196,19 @@ def test_a_job_that_was_promoted_in_place_works_where_its_notebook_lies(
     Path("helpers.py").write_text("x = 2\n")
     done = ran(PYTHON, "run", "report")
     assert printed(Path(done["notebook"])) == "2\n"
+
+
+def test_what_a_run_has_read_and_no_code_names_is_named_before_it_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("helpers.py", "rates-1.csv", "rates-2.csv"):
+        Path(name).write_text("x = 1\n")
+    cells = ("import helpers", "text = [open('rates-' + str(n) + '.csv').read() for n in (1, 2)]")
+    Path("report.ipynb").write_text(text(notebook(*cells, "open('made.txt', 'w').close(); open('made.txt')")))
+    run = ran(PYTHON, "run", "report.ipynb")["run"]
+    promote = ("promote", "report.ipynb", "--name", "report", "-k", "python3", "--dry-run")
+    preview = ran(PYTHON, *promote, "--with", "rates-1.csv")
+    assert preview["opened"] == [{"path": "rates-2.csv", "run": run}]
+    assert ran(PYTHON, *promote, "--with", "rates-*.csv")["opened"] == []
+    assert ran(PYTHON, *promote, "--in-place")["opened"] == []

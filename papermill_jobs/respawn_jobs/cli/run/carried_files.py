@@ -11,6 +11,7 @@ from respawn_jobs.cli.common import printing
 
 if TYPE_CHECKING:
     from respawn_jobs.api.service import Promotion
+    from respawn_jobs.api.versions import PromotionPreview
 
 
 def with_files(
@@ -41,3 +42,10 @@ def with_files(
     for one in found.outside:
         click.echo(f"not carried: {printing.plain(one)}", err=True)
     return promotion.model_copy(update={"files": found.files}) if found.files else promotion
+
+
+def say_opened(preview: PromotionPreview) -> None:
+    """Tell what the last run of the file has read, and the job does not carry."""
+    for one in preview.opened:
+        path = printing.plain(one.path)
+        click.echo(f"not carried: {path}, which {one.run} has read: add it by --with", err=True)

@@ -66,7 +66,7 @@ def promote(
     from respawn_jobs.cli.common import printing
     from respawn_jobs.cli.common.prompts import asked, show_preview
     from respawn_jobs.cli.common.service_connection import connection
-    from respawn_jobs.cli.run.carried_files import with_files
+    from respawn_jobs.cli.run.carried_files import say_opened, with_files
     from respawn_jobs.cli.run.kernel_drift import proposed, with_drift, write_proposal
     from respawn_jobs.model.settings import JobSettings
     from respawn_jobs.model.settings_patch import with_changes
@@ -79,6 +79,7 @@ def promote(
     with connection() as connected:
         if dry_run:
             preview = connected.service.preview_promotion(promotion)
+            say_opened(preview)
             if as_json:
                 printing.document(preview.model_dump(mode="json"))
             else:
@@ -89,6 +90,7 @@ def promote(
             proposal = proposed(promotion, propose)
             agree = (*agree, "ignore_drift")
         promotion, preview = asked(connected.service, promotion, agree, ask=not as_json)
+        say_opened(preview)
         version = connected.service.promote(promotion)
     if proposal is not None and propose is not None:
         write_proposal(proposal, propose)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.access import Actor
 from respawn_jobs.api.service import Promotion
 from respawn_jobs.api.versions import PromotionPreview
+from respawn_jobs.carried.changes import files_of
 from respawn_jobs.errors import Conflict
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.audit import trail
@@ -30,6 +31,7 @@ from respawn_jobs.ledger.jobs.catalog import (
     describe,
     store_content,
 )
+from respawn_jobs.ledger.jobs.opened_files import opened_files
 from respawn_jobs.ledger.jobs.promotion_preview import Examined, examined, preview_of
 from respawn_jobs.ledger.notices.deadlines import settings_changed
 from respawn_jobs.ledger.runs.rows import jobs_of, ref_of, version_of
@@ -77,7 +79,9 @@ def preview(context: Context, actor: Actor, request: Promotion) -> PromotionPrev
         _check_archive(job)
         found = jobs_of(session, [job])[0] if job is not None else None
     decided = examined(context, f"{namespace}/{request.name}", found, request, notebook, content)
-    return preview_of(context, decided, found, request, notebook)
+    shown = preview_of(context, decided, found, request, notebook)
+    opened = opened_files(context, namespace, request, files_of(content["files"]))
+    return shown.model_copy(update={"opened": opened})
 
 
 def promote(context: Context, actor: Actor, request: Promotion) -> Promoted:
