@@ -188,9 +188,10 @@ class HubExecutor:
                 kernels.setdefault(account, []).append(kernel)
         with self._lock:
             for account, wanted in kernels.items():
-                server = self._of(account)
-                if server is None:
+                if self._of(account) is None:
                     self._ask_for(account)
+                server = self._of(account)
+                if server is None:  # the hub has refused one a moment ago, or another replica starts it
                     continue
                 server.awaited_until = self._now() + seconds + RETRY_SECONDS
                 if seconds <= NEAR_SECONDS and self._free(server):

@@ -238,6 +238,19 @@ def test_a_server_is_started_ahead_of_a_due_time_and_its_kernel_shortly_before(p
     assert len(played.hub.started) == 1
 
 
+def test_a_server_that_was_started_ahead_is_kept_until_its_attempt_comes(played: Played) -> None:
+    played.executor.expect([foreseen("user/ada")], 75.0)
+    name = played.started()
+    account, nonce = played.hub.started[name]
+    played.ledger.register_job_server(name, account, nonce)
+    for _ in range(8):  # eighty seconds, where one that is idle is kept for sixty
+        played.executor.hear(name, account, JobServerReport())
+        played.pass_seconds(FRESH_SECONDS - 2)
+        played.executor.probe()
+    assert played.hub.stopped == []
+    assert played.places("user/ada") == {"user/ada": 2}
+
+
 def test_a_server_that_is_awaited_is_not_idle(played: Played) -> None:
     name = played.ready("user/ada")
     for _ in range(8):
