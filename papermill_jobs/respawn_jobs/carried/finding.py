@@ -12,6 +12,7 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from respawn_jobs.api.carried_files import MAX_BYTES, MAX_FILE_BYTES, MAX_FILES, NewFile
 from respawn_jobs.carried.archive import check_paths, read_file
-from respawn_jobs.carried.local_modules import ModuleCode, local_modules
+from respawn_jobs.carried.local_modules import ModuleCode, local_modules, parsed
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.notebook.document import code_cells
 from respawn_kernels.cell_code.syntax import tree_of, without_magics
@@ -29,7 +30,7 @@ from respawn_kernels.sizes import how_large
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-_LONGEST = 300
+_MAX_TEXT = 300
 _MAX_MATCHES = MAX_FILES + 1
 _WORD = re.compile(r"[^\s'\"<>|;&()=,{}$`]+")
 _COMMAND = re.compile(r"^\s*(?:[\w, ]+=\s*)?[!%](.*)$", re.MULTILINE)
@@ -37,6 +38,9 @@ _SYSTEM = re.compile(r"/(bin|boot|dev|etc|lib|lib64|opt|proc|run|sbin|srv|sys|tm
 """What belongs to the machine; a path below it that a notebook names is no slip."""
 _NOT_OF_A_RUN = frozenset(["__pycache__", "node_modules", "respawn-debug", "respawn-runs", "respawn-work"])
 _NOTEBOOK = ".ipynb"
+_EXTENSION = re.compile(r"^\s*%(?:re)?load_ext\s+([\w.]+)\s*$", re.MULTILINE)
+_MAX_SCRIPT = 100_000
+"""Characters of a script of a shell that are looked at."""
 _MODE = re.compile(r"[bt]*[wx][bt+]*")
 _WRITER = re.compile(
     r"to_(csv|parquet|json|pickle|excel|feather|html|hdf|xml|stata|orc|latex|markdown|netcdf|zarr|file|sql)"
@@ -131,13 +135,47 @@ class _Search:
         texts = {text for tree in trees for text in _texts(tree)}
         words = {word for source in sources for line in _lines(source) for word in _WORD.findall(line)}
         roots = [self.directory, *self._roots(texts, sources)]
-        modules = local_modules([ModuleCode(tree) for tree in trees], roots)
-        for file, tree in modules.items():
-            self._add(file)
-            for text in _texts(tree) if tree is not None else ():
-                self._look_for(text, [file.parent, self.directory], quietly=True)
+        extensions = [tree_of(f"import {name}") for source in sources for name in _EXTENSION.findall(source)]
+        code = [ModuleCode(tree) for tree in [*trees, *extensions] if tree is not None]
         for text in texts | words:
             self._look_for(text, [self.directory])
+        code += [ModuleCode(tree, file.parent) for file in self._scripts() if (tree := parsed(file))]
+        modules = local_modules(code, roots)
+        for tree in [one.tree for one in code if one.package is not None]:
+            self._look_into(tree, [self.directory])
+        for file, module in modules.items():
+            self._add(file)
+            if module is not None:
+                self._look_into(module, [file.parent, self.directory])
+        self._name_modules_above(code, texts, sources)
+
+    def _scripts(self) -> list[Path]:
+        """Return scripts of Python that commands start; look at the words of scripts of a shell."""
+        for path in [self.directory / name for name in self.files if name.endswith((".sh", ".bash"))]:
+            with suppress(OSError):
+                for word in _WORD.findall(path.read_text(encoding="utf-8", errors="replace")[:_MAX_SCRIPT]):
+                    self._look_for(word, [self.directory], quietly=True)
+        return [path for name, path in self.files.items() if name.endswith(".py")]
+
+    def _look_into(self, tree: ast.AST, places: Sequence[Path]) -> None:
+        for text in _texts(tree):
+            self._look_for(text, places, quietly=True)
+
+    def _name_modules_above(
+        self, code: Sequence[ModuleCode], texts: set[str], sources: Sequence[str]
+    ) -> None:
+        """Name modules that code finds by a path of modules which leads out of the notebook's directory."""
+        if not any("sys.path" in source for source in sources):
+            return
+        above = [
+            Path(os.path.normpath(self.directory / Path(text).expanduser()))
+            for text in texts
+            if _leads_out(text)
+        ]
+        places = [path for path in above if path.is_dir() and not path.is_relative_to(self.directory)]
+        cells = [ModuleCode(one.tree) for one in code if one.package is None]
+        for file in local_modules(cells, places) if places else ():
+            self.outside[str(file)] = f"{file}, a module that lies outside of the notebook's directory"
 
     def _roots(self, texts: Iterable[str], sources: Sequence[str]) -> list[Path]:
         """Return directories below, which cells put on the path of modules."""
@@ -181,7 +219,7 @@ class _Search:
         parts = name.split("/")
         if path.suffix == _NOTEBOOK or not _NOT_OF_A_RUN.isdisjoint(parts):
             return
-        if any(part.startswith(".") for part in parts) or NAMES.search(path.stem):
+        if path.suffix != ".py" and _may_be_secret(name):
             self.outside[name] = (
                 f"{name}, which may hold a secret: the job does not carry it unless it is told to"
             )
@@ -213,6 +251,18 @@ class _Search:
 
 def _tree(source: str) -> ast.AST | None:
     return tree_of(source) or tree_of(without_magics(source))
+
+
+def written_names(notebook: NotebookNode) -> set[str]:
+    """Return the paths of files that the code of a notebook names as what it writes."""
+    found: set[str] = set()
+    for _, cell in code_cells(notebook):
+        tree = _tree(str(cell.source))
+        for node in ast.walk(tree) if tree is not None else ():
+            if isinstance(node, ast.Call) and _writes(node):
+                within = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant)]
+                found |= {os.path.normpath(text) for text in within if isinstance(text, str)}
+    return found
 
 
 def _texts(tree: ast.AST) -> set[str]:
@@ -257,8 +307,12 @@ def _lines(source: str) -> list[str]:
     return source.splitlines() if source.lstrip().startswith("%%") else _COMMAND.findall(source)
 
 
+def _leads_out(text: str) -> bool:
+    return 0 < len(text) <= _MAX_TEXT and text.isprintable() and text.startswith(("..", "/", "~"))
+
+
 def _may_be_path(text: str) -> bool:
-    return 0 < len(text) <= _LONGEST and text.isprintable() and "://" not in text and text.strip("./") != ""
+    return 0 < len(text) <= _MAX_TEXT and text.isprintable() and "://" not in text and text.strip("./") != ""
 
 
 def _globbed(pattern: str, place: Path) -> Iterator[str]:
@@ -282,10 +336,16 @@ def _matches(pattern: str, place: Path, without: Sequence[str]) -> dict[str, Pat
     names = [name for name in _globbed(wide, place) if not name.startswith(("/", ".."))]
     if not names:
         raise InvalidInput(f"{pattern!r} fits no file in {place} that the job could carry", pattern=pattern)
+    asked_for = (place / pattern).is_file()
     return {
         name: place / name
         for name in names
         if not _fits(name, without)
         and _NOT_OF_A_RUN.isdisjoint(name.split("/"))
         and not name.endswith(_NOTEBOOK)
+        and (asked_for or not _may_be_secret(name))
     }
+
+
+def _may_be_secret(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/")) or bool(NAMES.search(Path(name).stem))

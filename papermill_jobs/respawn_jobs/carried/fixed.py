@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from respawn_jobs.api.carried_files import NewFile
 from respawn_jobs.carried.archive import packed, read_file
 from respawn_jobs.carried.changes import same_files
-from respawn_jobs.carried.finding import find_files, matching_files
+from respawn_jobs.carried.finding import find_files, matching_files, written_names
 from respawn_jobs.model.jobs import CarriedFile, Version
+from respawn_jobs.model.runs import RunDetail
 from respawn_jobs.notebook.document import read_notebook
 
 if TYPE_CHECKING:
@@ -35,21 +36,34 @@ def files_of_fix(
         InvalidInput: the text is no notebook, a file cannot be carried, or a pattern leads nowhere.
         RespawnError: what the service raises.
     """
-    found = service.show(run).run
+    detail = service.show(run)
+    found = detail.run
     version = next((one for one in service.versions(found.job) if one.number == found.version), None)
     if version is None or version.files is None:
         return None
-    return fixed_files(service, version, read_notebook(text), directory, more)
+    return fixed_files(service, version, read_notebook(text), directory, more, _made(detail))
+
+
+def _made(detail: RunDetail) -> set[str]:
+    """Return what cells of a run have written in the directory of its own, from there."""
+    own = next((one.directory for one in reversed(detail.attempts) if one.directory is not None), None)
+    written = {path for cell in detail.cells if cell.evidence is not None for path in cell.evidence.written}
+    return {path.removeprefix(f"{own}/") for path in written}
 
 
 def fixed_files(
-    service: Service, version: Version, notebook: NotebookNode, directory: Path, more: Sequence[str] = ()
+    service: Service,
+    version: Version,
+    notebook: NotebookNode,
+    directory: Path,
+    more: Sequence[str] = (),
+    made: Collection[str] = (),
 ) -> list[NewFile] | None:
     """Return all that a fixed notebook carries; None where that is what the version does.
 
     What is not beside the notebook stays as the version has it, and what the notebook needs there comes
-    along. Beside a debug notebook all was laid out: what is not there was removed, and what else is there may
-    be what cells have written, so only modules come along.
+    along. Beside a debug notebook all was laid out: what is not there was removed, and what cells have
+    written does not come along.
 
     Args:
         service: where the version's own files are read.
@@ -57,6 +71,7 @@ def fixed_files(
         notebook: the fixed notebook.
         directory: where it lies.
         more: patterns, from there, of files that come along in any case.
+        made: what cells of the run have written, from its directory.
 
     Raises:
         InvalidInput: a file is too large to be carried, or cannot be read; or a pattern leads nowhere.
@@ -65,11 +80,13 @@ def fixed_files(
     if version.files is None:
         return None
     known = {file.path: file for file in version.files}
-    debugged = bool((notebook.metadata.get("respawn") or {}).get("run"))
+    run = (notebook.metadata.get("respawn") or {}).get("run")
+    debugged = isinstance(run, str)
+    written = {*made, *written_names(notebook)}
     found = {
         one.path: one
         for one in find_files(notebook, directory).files
-        if one.path in known or not debugged or one.path.endswith(".py")
+        if one.path in known or not debugged or one.path not in written
     }
     found |= {one.path: one for one in matching_files(directory, more)}
     for path in known:
@@ -79,7 +96,8 @@ def fixed_files(
         else:
             found.pop(path, None)
     files, _ = packed(found.values())
-    removed = debugged and not found.keys().isdisjoint(known)
+    # Copied elsewhere, a debug notebook has left the files behind.
+    removed = debugged and directory.name.endswith(f"-{run}") and not found.keys().isdisjoint(known)
     kept = [] if removed else [file for file in version.files if file.path not in found]
     if same_files(version.files, [*files, *kept]):
         return None

@@ -42,7 +42,7 @@ def local_modules(sources: Iterable[ModuleCode], roots: Iterable[Path]) -> dict[
         for file in _imported(source, places):
             if file in found or len(found) >= _MAX_MODULES:
                 continue
-            tree = _parsed(file)
+            tree = parsed(file)
             found[file] = tree
             if tree is not None:
                 waiting.append(ModuleCode(tree, file.parent))
@@ -102,7 +102,8 @@ def _package(directory: Path) -> Iterator[Path]:
             yield file
 
 
-def _parsed(file: Path) -> ast.AST | None:
+def parsed(file: Path) -> ast.AST | None:
+    """Return the syntax tree of a module's file; None where it has none."""
     try:
         return tree_of(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError):

@@ -13,6 +13,33 @@ if TYPE_CHECKING:
     from respawn_jobs.resume.draft import Draft
 
 
+def say_unused_edits(draft: Draft) -> None:
+    """Say which edited files no cell that runs was seen to use: a reused one may have.
+
+    Args:
+        draft: the plan, whose cells are planned.
+    """
+    edits = draft.ended.edits
+    if edits is None:
+        return
+    finished = {record.index for record in draft.finished}
+    begun = [record for record in draft.ended.cells if record.index not in finished and record.evidence]
+    used = {path for record in begun for path in edits.of("", record)}
+    sources = []
+    for at, cell in enumerate(draft.planned):
+        source, record = str(draft.cells[at].source), draft.record_of(at)
+        if cell.action is PlanAction.REUSE:
+            continue
+        sources.append(source)
+        if record is not None:
+            used |= edits.of(source, record).keys()
+    for edit in edits.unused(used, sources):
+        draft.notices.append(
+            f"{edit}, and no cell that runs was seen to use it: where a reused cell has, by a path that is "
+            "put together or in a child process, edit that cell too or restart the run"
+        )
+
+
 def look_at_inputs(draft: Draft, look: Look | None, newer: Newer | None) -> None:
     """Say what has become of files that reused cells have read, or name, and no cell has made.
 

@@ -15,7 +15,7 @@ from respawn_jobs.notebook.document import code_cells
 from respawn_jobs.resume.consent import Agreements
 from respawn_jobs.resume.draft import Agreed, Draft, EndedRun
 from respawn_jobs.resume.files.named_files import Newer
-from respawn_jobs.resume.input_changes import look_at_inputs
+from respawn_jobs.resume.input_changes import look_at_inputs, say_unused_edits
 from respawn_jobs.resume.invalidation.file_changes import Look
 from respawn_jobs.resume.planned_cells import make_lost_state_again, plan_cells
 from respawn_jobs.resume.start_choice import choose
@@ -64,5 +64,6 @@ def plan_resume(
     plan_cells(draft)
     make_lost_state_again(draft)
     look_at_inputs(draft, look, newer)
+    say_unused_edits(draft)
     agreements.guard()
     return draft.result()

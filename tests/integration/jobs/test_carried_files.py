@@ -31,11 +31,12 @@ CELLS = [
     "%run script.py",
     "lines = !cat lines.txt",
     "scaled, taxed = helpers.scale(3), taxes.tax(10)",
+    "child = subprocess.check_output(['cat', 'child-' + str(1) + '.txt'], text=True)",
     "written = pathlib.Path('made.txt').write_text(str(rates))",
 ]
 LAST = (
     "print(pathlib.Path('made.txt').read_text(), rates, table, unseen, parts)\n"
-    "print(from_script, lines, scaled, taxed)"
+    "print(from_script, lines, scaled, taxed, child)"
 )
 FAILS = "assert pathlib.Path('never.txt').exists()"
 
@@ -56,6 +57,7 @@ def lay_out(directory: Path) -> None:
         "parts/b.txt": "b",
         "script.py": "from_script = 'before'\n",
         "lines.txt": "one\n",
+        "child-1.txt": "old",
     }.items():
         path = directory / name
         path.parent.mkdir(exist_ok=True)
@@ -74,6 +76,9 @@ EDITS: dict[str, Callable[[Path], Any]] = {
     "a new file in a directory": lambda at: (at / "parts/c.txt").write_text("c"),
     "a script": lambda at: (at / "script.py").write_text("from_script = 'after'\n"),
     "what a command reads": lambda at: (at / "lines.txt").write_text("one\ntwo\n"),
+    "what a child process reads by a path that is put together": lambda at: (at / "child-1.txt").write_text(
+        "new"
+    ),
     "nothing": lambda at: None,
 }
 QUICK = {"a module", "data that a library reads for a module"}
@@ -97,8 +102,10 @@ def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of a run that failed, of a job whose files nobody has any more but its version."""
     lay_out(tmp_path / "job")
     monkeypatch.chdir(tmp_path)
-    version = ran(PYTHON, "promote", "job/report.ipynb", "--name", "report", "-k", "python3")
-    assert len(version["files"]) == 11
+    version = ran(
+        PYTHON, "promote", "job/report.ipynb", "--name", "report", "-k", "python3", "--with", "child-1.txt"
+    )
+    assert len(version["files"]) == 12
     shutil.rmtree("job")
     return str(ran(PYTHON, "run", "report", status=1)["run"])
 
@@ -121,6 +128,46 @@ def test_a_resume_after_an_edit_of_a_file_gives_what_a_run_from_the_top_does(
         assert "run" in actions[: len(CELLS)]
     done = ran(PYTHON, "resume", failed, "--notebook", "fix/report.ipynb", "--yes")
     assert printed(Path(done["notebook"])) == from_the_top(fix)
+
+
+@pytest.mark.long
+def test_a_carried_file_that_a_cell_changed_lies_as_it_was_for_the_cell_that_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("state.csv").write_text("3")
+    changes = "n = int(open('state.csv').read()) * 10\nopen('state.csv', 'w').write(str(n))"
+    Path("report.ipynb").write_text(text(notebook("a = 1", changes, "1 / 0", "print(n)")))
+    ran(PYTHON, "promote", "report.ipynb", "--name", "report", "-k", "python3")
+    failed = ran(PYTHON, "run", "report", status=1)["run"]
+    Path("fixed.ipynb").write_text(
+        text(notebook("a = 1", changes.replace("* 10", "* 10 + 1"), "pass", "print(n)"))
+    )
+    done = ran(PYTHON, "resume", failed, "--notebook", "fixed.ipynb", "--yes")
+    assert printed(Path(done["notebook"])) == "31\n"
+
+
+def test_an_edit_that_no_cell_was_seen_to_use_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("x\n1\n")
+    cells = ("import pyarrow.csv as pc", "x = pc.read_csv(''.join(['a', '.csv']))", "1 / 0")
+    Path("report.ipynb").write_text(text(notebook(*cells)))
+    ran(PYTHON, "promote", "report.ipynb", "--name", "report", "-k", "python3", "--with", "a.csv")
+    failed = ran(PYTHON, "run", "report", status=1)["run"]
+    opened = Path(ran(PYTHON, "debug", failed)["notebook"])
+    (opened.parent / "a.csv").write_text("x\n2\n")
+    (opened.parent / "b.csv").write_text("1")
+    fixed = nbformat.read(opened, as_version=4)
+    fixed.cells[-1].source = "print(open('b.csv').read())"
+    nbformat.write(fixed, opened)
+    plan = ran(PYTHON, "resume", failed, "--notebook", str(opened), "--plan")
+    if "run" not in [cell["action"] for cell in plan["cells"][:2]]:
+        assert any("a.csv was edited, and no cell that runs was seen" in one for one in plan["notices"])
+    assert ran(PYTHON, "resume", failed, "--notebook", str(opened), "--yes")["state"] == "succeeded"
+    carried = [file["path"] for file in ran(PYTHON, "versions", "report")[0]["files"]]
+    assert carried == ["a.csv", "b.csv"], "what the fix names comes along"
 
 
 def test_runs_work_in_a_directory_of_their_own_that_holds_what_the_version_carries(failed: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.api.carried_files import MAX_FILE_BYTES
-from respawn_jobs.carried.finding import FileChoice, find_files, matching_files
+from respawn_jobs.carried.finding import FileChoice, find_files, matching_files, written_names
 from respawn_jobs.errors import InvalidInput
 from support.notebooks import notebook
 
@@ -25,7 +25,8 @@ FILES = {
     "data/2.csv": "2",
     "data/notes.txt": "",
     "run_me.py": "",
-    "load.sh": "",
+    "load.sh": "cat data/notes.txt\n",
+    "tool.py": "import alone\nopen('rates.csv')\n",
     "report.csv": "of the last time",
     ".env": "KEY=1",
     "api_token.txt": "t",
@@ -64,7 +65,7 @@ def outside(directory: Path, *cells: str) -> list[str]:
         ("open('./data/../rates.csv')", {"rates.csv"}),
         ("import glob\nglob.glob('data/*.csv')", {"data/1.csv", "data/2.csv"}),
         ("%run run_me.py --fast", {"run_me.py"}),
-        ("!bash load.sh < rates.csv", {"load.sh", "rates.csv"}),
+        ("!bash load.sh < rates.csv", {"load.sh", "rates.csv", "data/notes.txt"}),
         ("%%bash\nsort data/1.csv", {"data/1.csv"}),
         ("x = 1\n%matplotlib inline\nopen('rates.csv')", {"rates.csv"}),
         ("df.to_csv('report.csv')", set()),
@@ -74,6 +75,9 @@ def outside(directory: Path, *cells: str) -> list[str]:
         ("pd.read_csv('rates.csv').to_csv('report.csv')", {"rates.csv"}),
         ("df.to_csv('report.csv')\nopen('report.csv')", {"report.csv"}),
         ("open('other.ipynb')", set()),
+        ("%load_ext alone", {"alone.py"}),
+        ("!python tool.py", {"tool.py", "alone.py", "rates.csv"}),
+        ("%%bash\nbash load.sh", {"load.sh", "data/notes.txt"}),
     ],
 )
 def test_what_code_names_is_found(directory: Path, code: str, files: set[str]) -> None:
@@ -89,6 +93,8 @@ def test_a_person_adds_files_by_patterns_and_leaves_out_others(directory: Path) 
     }
     assert found(directory, "import helpers", without=["lib"]) == {"helpers.py", "rates.csv"}
     assert found(directory, "import helpers", without=["*.py"]) == {"lib/words.txt", "rates.csv"}
+    assert "api_token.txt" not in found(directory, "x = 1", more=["*"]), "nobody has asked for that one"
+    assert found(directory, "x = 1", more=["api_token.txt"]) == {"api_token.txt"}
     assert [one.path for one in matching_files(directory, ["data/*.csv"])] == ["data/1.csv", "data/2.csv"]
 
 
@@ -133,3 +139,15 @@ def test_too_much_is_refused_with_what_to_leave_out(directory: Path) -> None:
         (directory / "data" / f"{number}.bin").write_bytes(b"0" * MAX_FILE_BYTES)
     with pytest.raises(InvalidInput, match="leave some out"):
         found(directory, "x = 1", more=["data"])
+
+
+def test_a_module_above_the_notebook_is_named(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "common.py").write_text("x = 1\n")
+    (named,) = outside(directory, "import sys\nsys.path.append('..')\nimport common")
+    assert named == f"{tmp_path / 'common.py'}, a module that lies outside of the notebook's directory"
+
+
+def test_what_code_writes_is_told_from_what_it_reads() -> None:
+    code = "df.to_csv('./out/report.csv')\nopen('log.txt', 'w')\nopen('rates.csv')\nPath('a.txt').touch()"
+    assert written_names(notebook(code)) >= {"out/report.csv", "log.txt", "a.txt"}
+    assert "rates.csv" not in written_names(notebook(code))

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
+from respawn_jobs.api.carried_files import NewFile
 from respawn_jobs.api.history import ImportRequest
-from respawn_jobs.api.service import ResumeRequest
+from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest
 from respawn_jobs.api.versions import JobChange
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.runs import Run
 from respawn_kernels.digest import digest_of
 from respawn_kernels.evidence import CellEvidence
+from support.notebooks import notebook, text
 from support.runners import PlayedRunner
 
 Change = Callable[[dict[str, bytes]], None]
@@ -54,7 +56,8 @@ def test_an_archive_can_be_read_by_people(archive: Path, failed: Run):
 
 
 def test_what_was_seen_of_cells_goes_along(queue, ledger: Ledger, ada, cid, tmp_path: Path):
-    seen = CellEvidence(reads=("scale",), opened=("/data/in.csv",), overflow=True)
+    times = {"inputs": (("/data/in.csv", 5, 1_796_096_287_089_311_000),)}
+    seen = CellEvidence(reads=("scale",), opened=("/data/in.csv",), overflow=True, **times)
     run = queue("a = 1", "c = d")
     runner = PlayedRunner(ledger, run.id)
     runner.begin()
@@ -197,3 +200,21 @@ def test_a_wrong_archive_is_refused_and_nothing_is_written(archive: Path, elsewh
             cid.import_run(archive, ImportRequest())
     assert cid.jobs() == []
     assert list(elsewhere.blobs.listed()) == []
+
+
+def test_what_a_job_carries_goes_along(ledger: Ledger, ada, cid, tmp_path: Path):
+    files = [NewFile.of("helpers.py", b"x = 1\n", modified=7), NewFile.of("rates.csv", b"1\n")]
+    version = ada.promote(
+        Promotion(name="carries", notebook=text(notebook("import helpers", "1 / 0")), files=files)
+    )
+    run = ada.run(RunRequest(job=version.job)).id
+    runner = PlayedRunner(ledger, run)
+    runner.begin()
+    runner.fail(1)
+    ada.export_run(run, tmp_path / "carries.zip")
+    taken = cid.import_run(tmp_path / "carries.zip", ImportRequest())
+    (theirs,) = cid.versions(taken.job)
+    assert theirs.files == version.files
+    assert cid.version_file(taken.job, 1, "helpers.py") == b"x = 1\n"
+    again = cid.restart(taken.id, ResumeRequest(files=[files[0], NewFile.of("rates.csv", b"2\n")]))
+    assert (again.version, cid.version_file(taken.job, 2, "rates.csv")) == (2, b"2\n")

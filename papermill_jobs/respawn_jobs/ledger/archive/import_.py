@@ -38,7 +38,10 @@ from respawn_jobs.notebook.document import read_notebook
 from respawn_jobs.store.tables import AttemptRow, CellRow, CheckpointRow, JobRow, RunRow, VersionRow
 
 _IN_MEMORY = 8 << 20
-_LARGEST = 2**53
+_LARGEST, _LARGEST_TIME = 2**53, 2**63
+_TIMES = ("inputs", "found", "outputs")
+"""Of a cell's evidence: files with the time of their last change in nanoseconds."""
+_FREE = ("parameters", "value")
 _KEY = 64
 
 
@@ -140,7 +143,9 @@ def _check_values(where: str, value: Any) -> None:
     elif isinstance(value, list):
         for item in value:
             _check_values(where, item)
-    elif isinstance(value, int) and abs(value) > _LARGEST and where not in ("parameters", "value"):
+    elif isinstance(value, int) and where not in _FREE:
+        if abs(value) <= (_LARGEST_TIME if where in _TIMES else _LARGEST):
+            return
         raise InvalidInput(f"{where[:80]} in the archive is a number too large: {str(value)[:40]}")
     elif isinstance(value, datetime) and value.tzinfo is None:
         raise InvalidInput(f"{where[:80]} in the archive is a time without a zone: {value}")

@@ -7,6 +7,7 @@ them. A run from the top finds in it what the version carries, and nothing else.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePath
 
 from sqlalchemy.orm import Session
@@ -25,7 +26,7 @@ from respawn_jobs.ledger.runs.rows import cell_of
 from respawn_jobs.ledger.runs.work_directory import own_directory_of
 from respawn_jobs.model.evidence import DIRECTORY, GONE
 from respawn_jobs.model.runs import CellState
-from respawn_jobs.store.tables import JobRow, RunRow, VersionRow
+from respawn_jobs.store.tables import CellRow, JobRow, RunRow, VersionRow
 
 _MAX_LEFT = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -64,8 +65,36 @@ def own_directory(session: Session, run: RunRow, version: VersionRow) -> OwnDire
         return own
     basis = basis_of(session, run, start)
     had = files_of(session.get_one(VersionRow, basis.version_id).files)
-    edited = [change.path for change in file_changes(had, files)]
-    return own.model_copy(update={"edited": edited, "left": _left(session, run, before)})
+    edited = {change.path for change in file_changes(had, files)}
+    edited |= {file.path for file in files} & _changed_below(session, run, basis, before)
+    return own.model_copy(update={"edited": sorted(edited), "left": _left(session, run, before)})
+
+
+def _changed_below(session: Session, run: RunRow, basis: RunRow, directory: str | None) -> set[str]:
+    """Return the files that cells have changed of which none is reused: these lie there as they were."""
+    if directory is None:
+        return set()
+    begun = [
+        row for one in {basis.id: basis, run.id: run}.values() for row in _cells_of_attempts(session, one)
+    ]
+    reused = [
+        row
+        for row in cells_of(session, run, taken_over_by(run), evidence=True)
+        if row.state == CellState.REUSED.value
+    ]
+    return _written(begun, directory) - _written(reused, directory)
+
+
+def _cells_of_attempts(session: Session, run: RunRow) -> list[CellRow]:
+    return [
+        row for number in range(1, run.attempt + 1) for row in cells_of(session, run, number, evidence=True)
+    ]
+
+
+def _written(rows: Iterable[CellRow], directory: str) -> set[str]:
+    evidence = [cell_of(row, None).evidence for row in rows]
+    paths = {path for one in evidence if one is not None for path in one.written}
+    return {path.removeprefix(f"{directory}/") for path in paths if path.startswith(f"{directory}/")}
 
 
 def basis_of(session: Session, run: RunRow, start: ResumeFrom | None) -> RunRow:

@@ -5,13 +5,16 @@ The runner lays these files out itself, so what counts is what the two versions 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from respawn_jobs.model.runs import CellRecord
 from respawn_jobs.resume.files.named_files import may_name
 
+_CHILD = "process"
+"""What evidence says of a cell that has started a process, whose files are not watched."""
 _DID = {"changed": "was edited", "added": "is new", "removed": "is gone"}
 
 
@@ -42,10 +45,33 @@ class CarriedEdits:
             unknown = evidence is None or evidence.overflow
             if touched or unknown or may_name(source, self.directory, place):
                 found[path] = f"{path} {_DID[kind]}"
+            elif evidence is not None and _CHILD in evidence.outside:
+                found[path] = f"{path} {_DID[kind]}, and a process that it started may have used it"
         for module, names in self.naming.items():
             if f"{self.directory}/{module}" in seen and not found.keys() >= set(names):
                 found[module] = f"{', '.join(names)}, which {module} names, {_DID[self.files[names[0]]]}"
         return found
+
+    def unused(self, used: Collection[str], texts: Iterable[str]) -> list[str]:
+        """Return, in words, the edits of files that no cell which runs has to do with, as far as can be seen.
+
+        Args:
+            used: paths of those that concern cells which run.
+            texts: the sources of all cells that run.
+        """
+        sources = list(texts)
+        return [
+            f"{path} {_DID[kind]}"
+            for path, kind in sorted(self.files.items())
+            if path not in used and not any(_mentions(one, path) for one in sources)
+        ]
+
+
+def _mentions(source: str, path: str) -> bool:
+    """Return whether a cell's source has the name of a file, or that of the module in it."""
+    name = PurePath(path)
+    module = name.suffix == ".py" and re.search(rf"\b{re.escape(name.stem)}\b", source) is not None
+    return module or name.name in source
 
 
 def edited_of(
