@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from respawn_jobs.api.service import Service
+
+
+_MAX_SEEN = 20_000
 
 
 def files_of_fix(
@@ -45,10 +49,12 @@ def files_of_fix(
 
 
 def _made(detail: RunDetail) -> set[str]:
-    """Return what cells of a run have written in the directory of its own, from there."""
+    """Return what lies in the directory of its own in which a run has worked, where that can be seen."""
     own = next((one.directory for one in reversed(detail.attempts) if one.directory is not None), None)
-    written = {path for cell in detail.cells if cell.evidence is not None for path in cell.evidence.written}
-    return {path.removeprefix(f"{own}/") for path in written}
+    place = Path(own) if own is not None else None
+    if place is None or not place.is_dir():
+        return set()
+    return {path.relative_to(place).as_posix() for path in islice(place.rglob("*"), _MAX_SEEN)}
 
 
 def fixed_files(
@@ -71,7 +77,7 @@ def fixed_files(
         notebook: the fixed notebook.
         directory: where it lies.
         more: patterns, from there, of files that come along in any case.
-        made: what cells of the run have written, from its directory.
+        made: what lies in the run's own directory, from there.
 
     Raises:
         InvalidInput: a file is too large to be carried, or cannot be read; or a pattern leads nowhere.
