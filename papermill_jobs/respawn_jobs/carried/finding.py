@@ -194,6 +194,8 @@ class _Search:
             return
         for place in places:
             if glob.has_magic(text) and any(sign in text for sign in "/."):
+                if "**" in text and glob.has_magic(text.partition("/")[0]):
+                    continue  # all of the directory, which may be a whole home
                 for name in _globbed(text, place):
                     self._add(place / name)
                 continue

@@ -64,6 +64,8 @@ def outside(directory: Path, *cells: str) -> list[str]:
         ("open('rates.csv')", {"rates.csv"}),
         ("open('./data/../rates.csv')", {"rates.csv"}),
         ("import glob\nglob.glob('data/*.csv')", {"data/1.csv", "data/2.csv"}),
+        ("glob.glob('data/**/*.csv', recursive=True)", {"data/1.csv", "data/2.csv"}),
+        ("glob.glob('**/*.csv', recursive=True)", set()),
         ("%run run_me.py --fast", {"run_me.py"}),
         ("!bash load.sh < rates.csv", {"load.sh", "rates.csv", "data/notes.txt"}),
         ("%%bash\nsort data/1.csv", {"data/1.csv"}),
