@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from respawn_jobs.errors import Unavailable
-from respawn_jobs.model.kernels import WantedKernel
+from respawn_jobs.executors.base import NEAR_SECONDS
+from respawn_jobs.model.kernels import ForeseenRun
 
 
 class NoPlaces:
     """An executor that starts nothing, and any attempt alike."""
 
     outlives = False
+    ahead = NEAR_SECONDS
 
     def places(self, waiting: Callable[[], Sequence[str]]) -> None:
         """Let any attempt have a place."""
@@ -23,7 +25,7 @@ class NoPlaces:
     def cancel(self, attempt: str) -> None:
         """Do nothing: nothing runs."""
 
-    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
+    def expect(self, runs: Sequence[ForeseenRun] = (), seconds: float = NEAR_SECONDS) -> None:
         """Prepare nothing."""
 
     def probe(self) -> list[tuple[str, str]]:

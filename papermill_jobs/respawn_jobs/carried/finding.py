@@ -11,7 +11,7 @@ import ast
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -87,10 +87,8 @@ def find_files(notebook: NotebookNode, directory: Path, wanted: FileChoice | Non
     chosen = {name: path for name, path in search.files.items() if not _fits(name, wanted.without)}
     for pattern in wanted.more:
         chosen |= _matches(pattern, place, wanted.without)
-    above = {parent.as_posix() for name in chosen for parent in Path(name).parents}
-    found = LocalFiles(
-        outside=[one for name, one in search.outside.items() if name not in chosen.keys() | above]
-    )
+    left = {name: one for name, one in search.outside.items() if name not in chosen}
+    found = LocalFiles(outside=[one for name, one in left.items() if not _is_whole(place, name, chosen)])
     total = 0
     for name, path in sorted(chosen.items()):
         size = path.stat().st_size if path.exists() else 0
@@ -107,6 +105,14 @@ def find_files(notebook: NotebookNode, directory: Path, wanted: FileChoice | Non
             found.outside.append(f"{name}, which has {how_large(size)}: too large to be carried")
     check_paths([one.path for one in found.files])
     return found
+
+
+def _is_whole(place: Path, name: str, chosen: Collection[str]) -> bool:
+    """Return whether a name is that of a directory of which all files are chosen."""
+    directory = place / name
+    if not directory.is_dir():
+        return False
+    return all(f"{name}/{one.name}" in chosen for one in directory.iterdir() if one.is_file())
 
 
 def matching_files(directory: Path, patterns: Sequence[str]) -> list[NewFile]:

@@ -14,11 +14,10 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from respawn_jobs.model.kernels import WantedKernel
 from support.executors import NoPlaces
 
 _END_SECONDS = 3.0
@@ -59,9 +58,6 @@ class NurseryExecutor(NoPlaces):
         """Kill a runner."""
         with self._lock:
             self._say(kill=attempt)
-
-    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
-        """Prepare nothing."""
 
     def probe(self) -> list[tuple[str, str]]:
         """Return the attempts whose runner died, each once."""

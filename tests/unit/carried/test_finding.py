@@ -153,3 +153,11 @@ def test_what_code_writes_is_told_from_what_it_reads() -> None:
     code = "df.to_csv('./out/report.csv')\nopen('log.txt', 'w')\nopen('rates.csv')\nPath('a.txt').touch()"
     assert written_names(notebook(code)) >= {"out/report.csv", "log.txt", "a.txt"}
     assert "rates.csv" not in written_names(notebook(code))
+
+
+def test_a_directory_that_is_carried_in_part_is_named(directory: Path) -> None:
+    code = "import glob, pathlib\nglob.glob('data/*.csv')\n(pathlib.Path('data') / 'notes.txt').read_text()"
+    assert outside(directory, code) == [
+        "data/, of which the code names no single file: add those that it needs"
+    ]
+    assert outside(directory, "import glob\nglob.glob('data/*')\npathlib.Path('data')") == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from respawn_jobs.access import Actor
 from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.model.kernels import WantedKernel
 from respawn_jobs.model.runs import CellState, RunState
 from support.clocks import MovedClock
 from support.executors import NoPlaces
@@ -35,9 +33,6 @@ class ListedRunners(NoPlaces):
     def cancel(self, attempt: str) -> None:
         self.cancelled.append(attempt)
         self.submitted.remove(attempt)
-
-    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
-        pass
 
     def probe(self) -> list[tuple[str, str]]:
         dead, self.dead = self.dead, []

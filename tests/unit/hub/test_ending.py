@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,6 @@ from respawn_jobs.access import Actor
 from respawn_jobs.api.runner_protocol import Outcome
 from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.model.kernels import WantedKernel
 from respawn_jobs.model.runs import RunState
 from support.executors import NoPlaces
 from support.ledgers import prepared_data
@@ -36,9 +35,6 @@ class Runners(NoPlaces):
 
     def cancel(self, attempt: str) -> None:
         raise AssertionError("nobody is stuck")
-
-    def expect(self, kernels: Sequence[WantedKernel] = ()) -> None:
-        pass
 
     def probe(self) -> list[tuple[str, str]]:
         return []
