@@ -103,7 +103,8 @@ class PromotePreviewHandler(RespawnHandler):
             problems.append(PromotionProblem(field="carry", message=error.message))
         seen = await self.call(lambda service: preview(service, promotion, body.schedule))
         if carried is not None and seen.preview is not None:
-            carried.outside += [f"{one.path}, which {one.run} has read" for one in seen.preview.opened]
+            opened = [f"{one.path}, which {one.run} has read" for one in seen.preview.opened]
+            carried = carried.model_copy(update={"outside": [*carried.outside, *opened]})
         whole = seen.model_copy(update={"carried": carried, "problems": [*problems, *seen.problems]})
         self.answer(whole.model_dump(mode="json"))
 

@@ -97,8 +97,10 @@ def lay_out(
 
     Raises:
         Corrupt: the archive is not what the version says.
+        InvalidInput: the version names a path that leads out of the directory.
         OSError: they cannot be written.
     """
+    check_paths([one.path for one in files])
     wanted = [one for one in files if only is None or one.path in only]
     if not wanted:
         return

@@ -6,6 +6,7 @@ Whoever debugs works in a copy: what they change is the fix, and the directory s
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from respawn_jobs.model.debug_bundle import DebugBundle
 MAX_LEFT_BYTES = 256 << 20
 """Of files that the run has left, in the copy."""
 _CACHE = "__pycache__"
+_OF_A_RUN = re.compile(r".+-run-[0-9a-z]{10}")
+"""The name of a run's own directory: what a runner reports is not taken for any place of the person's."""
 
 
 def lay_out_beside(service: Service, bundle: DebugBundle, directory: Path) -> int:
@@ -42,7 +45,10 @@ def lay_out_beside(service: Service, bundle: DebugBundle, directory: Path) -> in
     if absent and version.bundle is not None:
         archive = service.blob(bundle.run.id, version.bundle)
         lay_out(archive, absent, directory)
-    return len(absent) + (_copy_left(Path(bundle.worked_in), directory) if bundle.worked_in else 0)
+    place = Path(bundle.worked_in) if bundle.worked_in is not None else None
+    if place is None or _OF_A_RUN.fullmatch(place.name) is None:
+        return len(absent)
+    return len(absent) + _copy_left(place, directory)
 
 
 def _copy_left(source: Path, directory: Path) -> int:

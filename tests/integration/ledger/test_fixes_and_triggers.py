@@ -114,7 +114,7 @@ def test_a_trigger_that_comes_while_a_fix_is_looked_at_is_asked_about(ada, ledge
 
 def test_a_trigger_that_comes_while_a_promotion_is_decided_is_asked_about(ada, monkeypatch):
     ada.promote(Promotion(name="report", notebook=report("old = 1")))
-    _meanwhile(monkeypatch, promotion, "store", lambda: add_schedule(ada))
+    _meanwhile(monkeypatch, promotion, "store_content", lambda: add_schedule(ada))
     with pytest.raises(Conflict, match="the schedule '0 2"):
         ada.promote(Promotion(name="report", notebook=report("new = 1")))
     assert len(ada.versions("report")) == 1
@@ -124,7 +124,7 @@ def test_a_trigger_that_goes_while_a_promotion_is_decided_is_not_in_the_audit_tr
     ada.promote(Promotion(name="report", notebook=report("old = 1")))
     add_schedule(ada)
     (schedule,) = ada.job("report").schedules
-    _meanwhile(monkeypatch, promotion, "store", lambda: ada.unschedule(schedule.id))
+    _meanwhile(monkeypatch, promotion, "store_content", lambda: ada.unschedule(schedule.id))
     ada.promote(Promotion(name="report", notebook=report("new = 1"), agreed=AGREED))
     (promoted, _) = [one for one in ada.audit() if one.action == "promote"]
     assert "agreed" not in promoted.details

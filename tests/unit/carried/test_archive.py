@@ -120,3 +120,11 @@ def test_versions_are_compared_by_what_they_carry() -> None:
     assert file_changes(old, old) == []
     assert (changed_places(None, []), changed_places(old, [])) == (("notebook", "own"), None)
     assert (same_files(None, None), same_files(None, [])) == (True, False)
+
+
+def test_nothing_is_laid_out_beside_the_directory(tmp_path: Path) -> None:
+    files, archive = packed(FILES)
+    led_out = [files[1].model_copy(update={"path": "../up.py"})]
+    with pytest.raises(InvalidInput, match="no path of a file"):
+        lay_out(archive, led_out, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []

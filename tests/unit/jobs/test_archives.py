@@ -218,3 +218,11 @@ def test_what_a_job_carries_goes_along(ledger: Ledger, ada, cid, tmp_path: Path)
     assert cid.version_file(taken.job, 1, "helpers.py") == b"x = 1\n"
     again = cid.restart(taken.id, ResumeRequest(files=[files[0], NewFile.of("rates.csv", b"2\n")]))
     assert (again.version, cid.version_file(taken.job, 2, "rates.csv")) == (2, b"2\n")
+
+
+def test_an_archive_whose_files_lead_elsewhere_is_refused(archive: Path, cid):
+    def lead_out(manifest: dict) -> None:
+        manifest["version"]["files"] = [{"path": "../up.py", "digest": "0" * 64, "size": 1, "modified": 0}]
+
+    with pytest.raises(InvalidInput, match=r"'\.\./up\.py' is no path of a file"):
+        cid.import_run(rewritten(archive, manifest_with(lead_out)), ImportRequest())

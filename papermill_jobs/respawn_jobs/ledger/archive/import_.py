@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.access import Actor
 from respawn_jobs.api.history import ImportRequest
 from respawn_jobs.blobs.run_archive import Archive, ArchiveManifest, verified
+from respawn_jobs.carried.archive import check_paths
 from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.host.workspace import Workspace
 from respawn_jobs.ids import new_id
@@ -42,7 +43,7 @@ _LARGEST, _LARGEST_TIME = 2**53, 2**63
 _TIMES = ("inputs", "found", "outputs")
 """Of a cell's evidence: files with the time of their last change in nanoseconds."""
 _FREE = ("parameters", "value")
-_KEY = 64
+_KEY, _PATH = 64, 4096
 
 
 def import_run(context: Context, actor: Actor, path: Path, request: ImportRequest) -> Run:
@@ -119,6 +120,7 @@ def _check(manifest: ArchiveManifest) -> None:
         ("lock", manifest.lock or "", 128),
     ):
         check_text(what, text, most)
+    check_paths([file.path for file in manifest.version.files or ()])
     for cell in manifest.cells:
         check_text("cell id", cell.cell_id, _KEY)
         check_text("source hash", cell.source_hash, _KEY)
@@ -127,6 +129,7 @@ def _check(manifest: ArchiveManifest) -> None:
     for attempt in manifest.attempts:
         check_text("executor", attempt.executor, 32)
         check_text("replica", attempt.replica or "", 32)
+        check_text("directory", attempt.directory or "", _PATH)
     for artifact in manifest.artifacts:
         artifacts.checked(artifact)
         check_text("run of an artifact", artifact.made_in, 32)

@@ -56,6 +56,8 @@ _COLUMNS = (
 )
 _KEY = 64
 """Characters of a cell's id and of a hash."""
+_PATH = 4096
+"""Characters of the directory in which an attempt works."""
 
 
 class LedgerRunner:
@@ -236,7 +238,7 @@ class LedgerRunner:
             )
             name_in_checkpoints(session, run.id, {checkpoint.manifest, *commit.blobs})
             attempt.hash_seed = commit.hash_seed or attempt.hash_seed
-            attempt.directory = commit.directory or attempt.directory
+            attempt.directory = _directory(commit.directory) or attempt.directory
             touch(session, run.id)
         self._context.observer.checkpointed(checkpoint.seconds, checkpoint.new_bytes)
 
@@ -261,7 +263,7 @@ class LedgerRunner:
             with self._running(write=True) as (session, run, attempt):
                 secure(session, [outcome.notebook] if outcome.notebook is not None else [])
                 attempt.hash_seed = outcome.hash_seed or attempt.hash_seed
-                attempt.directory = outcome.directory or attempt.directory
+                attempt.directory = _directory(outcome.directory) or attempt.directory
                 attempt.limits = outcome.limits.model_dump(mode="json") if outcome.limits else None
                 start = outcome.kernel_start
                 attempt.kernel_start = start.model_dump(mode="json") if start is not None else None
@@ -348,3 +350,7 @@ def _row(event: CellEvent, run: RunRow, attempt: AttemptRow, inherited: CellRow 
     return CellRow(
         run_id=run.id, attempt=attempt.number, index=event.index, state=event.state.value, **values
     )
+
+
+def _directory(reported: str | None) -> str | None:
+    return None if reported is None else check_text("directory", reported, _PATH)
