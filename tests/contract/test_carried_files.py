@@ -65,7 +65,7 @@ def test_a_runner_that_cannot_lay_files_out_is_refused(connect: Connect, ledger:
 def test_what_goes_on_is_told_what_was_edited_and_what_cells_have_left(
     connect: Connect, ledger: Ledger, ada: Service, run: str, job: str
 ) -> None:
-    directory = f"/home/ada/respawn-work/{job}-{run}"
+    directory = f"/srv/ada/respawn-work/{job}-{run}"
     port = connect(*ledger.open_attempt(run, "test"))
     port.claim()
     port.begin(put(port, text(notebook(*CELLS)).encode()), [event(index) for index in range(3)])
