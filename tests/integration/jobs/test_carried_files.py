@@ -81,7 +81,7 @@ EDITS: dict[str, Callable[[Path], Any]] = {
     ),
     "nothing": lambda at: None,
 }
-QUICK = {"a module", "data that a library reads for a module"}
+QUICK = {"data that a library reads for a module"}
 
 
 def from_the_top(directory: Path) -> str:
@@ -170,6 +170,7 @@ def test_an_edit_that_no_cell_was_seen_to_use_is_said(
     assert carried == ["a.csv", "b.csv"], "what the fix names comes along"
 
 
+@pytest.mark.long
 def test_runs_work_in_a_directory_of_their_own_that_holds_what_the_version_carries(failed: str) -> None:
     shown = ran(PYTHON, "show", failed)
     directory = Path(shown["detail"]["attempts"][-1]["directory"])
@@ -245,6 +246,7 @@ def test_a_job_that_was_promoted_in_place_works_where_its_notebook_lies(
     assert printed(Path(done["notebook"])) == "2\n"
 
 
+@pytest.mark.long
 def test_what_a_run_has_read_and_no_code_names_is_named_before_it_is_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
