@@ -23,7 +23,13 @@ from respawn_jobs.carried.archive import check_paths, read_file
 from respawn_jobs.carried.local_modules import ModuleCode, local_modules, parsed
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.notebook.document import code_cells
-from respawn_kernels.cell_code.syntax import tree_of, without_magics
+from respawn_kernels.cell_code.syntax import (
+    called_name,
+    command_lines,
+    tree_of,
+    without_magics,
+    words_of,
+)
 from respawn_kernels.secret_patterns import NAMES
 from respawn_kernels.sizes import how_large
 
@@ -32,8 +38,6 @@ if TYPE_CHECKING:
 
 _MAX_TEXT = 300
 _MAX_MATCHES = MAX_FILES + 1
-_WORD = re.compile(r"[^\s'\"<>|;&()=,{}$`]+")
-_COMMAND = re.compile(r"^\s*(?:[\w, ]+=\s*)?[!%](.*)$", re.MULTILINE)
 _SYSTEM = re.compile(r"/(bin|boot|dev|etc|lib|lib64|opt|proc|run|sbin|srv|sys|tmp|usr|var)(/|$)")
 """What belongs to the machine; a path below it that a notebook names is no slip."""
 _NOT_OF_A_RUN = frozenset(["__pycache__", "node_modules", "respawn-debug", "respawn-runs", "respawn-work"])
@@ -139,7 +143,7 @@ class _Search:
     def look_at(self, trees: Sequence[ast.AST], sources: Sequence[str]) -> None:
         """Find what cells need, and what the modules that they import need."""
         texts = {text for tree in trees for text in _texts(tree)}
-        words = {word for source in sources for line in _lines(source) for word in _WORD.findall(line)}
+        words = {word for source in sources for line in command_lines(source) for word in words_of(line)}
         roots = [self.directory, *self._roots(texts, sources)]
         extensions = [tree_of(f"import {name}") for source in sources for name in _EXTENSION.findall(source)]
         code = [ModuleCode(tree) for tree in [*trees, *extensions] if tree is not None]
@@ -159,7 +163,7 @@ class _Search:
         """Return scripts of Python that commands start; look at the words of scripts of a shell."""
         for path in [self.directory / name for name in self.files if name.endswith((".sh", ".bash"))]:
             with suppress(OSError):
-                for word in _WORD.findall(path.read_text(encoding="utf-8", errors="replace")[:_MAX_SCRIPT]):
+                for word in words_of(path.read_text(encoding="utf-8", errors="replace")[:_MAX_SCRIPT]):
                     self._look_for(word, [self.directory], quietly=True)
         return [path for name, path in self.files.items() if name.endswith(".py")]
 
@@ -291,28 +295,18 @@ def _texts(tree: ast.AST) -> set[str]:
 
 def _is_path(node: ast.expr) -> bool:
     """Return whether an expression is a text, or `Path` of some."""
-    if isinstance(node, ast.Call) and _called(node) in ("Path", "PurePath", "join"):
+    if isinstance(node, ast.Call) and called_name(node) in ("Path", "PurePath", "join"):
         return all(_is_path(one) for one in node.args)
     return isinstance(node, ast.Constant)
 
 
-def _called(call: ast.Call) -> str:
-    function = call.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-
-
 def _writes(call: ast.Call) -> bool:
-    name = _called(call)
+    name = called_name(call)
     if name == "open":
         given = [*call.args, *(one.value for one in call.keywords if one.arg == "mode")]
         modes = [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
         return any(_MODE.fullmatch(mode) for mode in modes)
     return _WRITER.fullmatch(name) is not None
-
-
-def _lines(source: str) -> list[str]:
-    """Return the commands and magics of a cell."""
-    return source.splitlines() if source.lstrip().startswith("%%") else _COMMAND.findall(source)
 
 
 def _leads_out(text: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from respawn_kernels.cell_code.syntax import tree_of
+from respawn_kernels.cell_code.syntax import called_name, tree_of
 
 _MAX_MODULES = 2000
 _IMPORTERS = frozenset(["import_module", "__import__", "reload", "run_module"])
@@ -56,7 +56,7 @@ def _imported(source: ModuleCode, roots: list[Path]) -> Iterator[Path]:
                 yield from _files_of(alias.name, roots)
         elif isinstance(node, ast.ImportFrom):
             yield from _from(node, source, roots)
-        elif isinstance(node, ast.Call) and node.args and _called(node) in _IMPORTERS:
+        elif isinstance(node, ast.Call) and node.args and called_name(node) in _IMPORTERS:
             name = node.args[0]
             if isinstance(name, ast.Constant) and isinstance(name.value, str):
                 yield from _files_of(name.value, roots)
@@ -108,8 +108,3 @@ def parsed(file: Path) -> ast.AST | None:
         return tree_of(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _called(call: ast.Call) -> str:
-    function = call.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")

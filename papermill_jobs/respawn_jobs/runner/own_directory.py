@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -65,23 +66,26 @@ def laid_out(
         RespawnError: the files cannot be had, or another attempt works there.
         OSError: they cannot be written.
     """
-    check_paths([file.path for file in wanted.files])
+    check_paths(wanted.edited)
     directories = OwnDirectories(environ)
     directories.sweep(time.time())
     path, lock = directories.enter(wanted.name)
-    try:
-        archive = port.get_blob(wanted.bundle) if wanted.bundle is not None else None
+    with ExitStack() as stack:
+        stack.callback(lock.close)
         resume = assignment.resume
         if resume is None or (resume.manifest is None and not resume.reused):
             _empty(path)
-            lay_out(archive, wanted.files, path)
+            _lay_out(port, wanted, path, {file.path for file in wanted.files})
         else:
             _check_left(wanted, path)
-            _renew(wanted, archive, path)
-    except BaseException:
-        lock.close()
-        raise
+            _renew(port, wanted, path)
+        stack.pop_all()  # it is held until `close`
     return LaidOut(path, wanted, directories, lock)
+
+
+def _lay_out(port: RunnerPort, wanted: OwnDirectory, directory: Path, only: set[str]) -> None:
+    if only and wanted.bundle is not None:
+        lay_out(port.get_blob(wanted.bundle), wanted.files, directory, only)
 
 
 def _empty(directory: Path) -> None:
@@ -105,11 +109,9 @@ def _check_left(wanted: OwnDirectory, directory: Path) -> None:
     )
 
 
-def _renew(wanted: OwnDirectory, archive: bytes | None, directory: Path) -> None:
+def _renew(port: RunnerPort, wanted: OwnDirectory, directory: Path) -> None:
     """Write the files that were edited, and all of them into an empty directory; remove what is no more."""
     carried = {file.path for file in wanted.files}
-    for name in wanted.edited:
-        if name not in carried:
-            directory.joinpath(name).unlink(missing_ok=True)
-    absent = set() if any(directory.iterdir()) else carried
-    lay_out(archive, wanted.files, directory, only={*wanted.edited, *absent} & carried)
+    for name in set(wanted.edited) - carried:
+        directory.joinpath(name).unlink(missing_ok=True)
+    _lay_out(port, wanted, directory, carried & set(wanted.edited) if any(directory.iterdir()) else carried)

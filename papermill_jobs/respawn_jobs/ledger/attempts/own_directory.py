@@ -59,11 +59,11 @@ def own_directory(session: Session, run: RunRow, version: VersionRow) -> OwnDire
     if files is None:
         return None
     start = begins_from(run)
-    before = own_directory_of(session, basis_of(session, run, start))
+    basis = basis_of(session, run, start)
+    before = own_directory_of(session, basis)
     own = OwnDirectory(name=_name(session, run, before), files=files, bundle=version.bundle)
     if start is None or (start.manifest is None and not start.reused):
         return own
-    basis = basis_of(session, run, start)
     had = files_of(session.get_one(VersionRow, basis.version_id).files)
     edited = {change.path for change in file_changes(had, files)}
     edited |= {file.path for file in files} & _changed_below(session, run, basis, before)

@@ -39,10 +39,10 @@ class CarriedEdits:
         found: dict[str, str] = {}
         evidence = record.evidence
         seen = {*evidence.opened, *evidence.written} if evidence is not None else set()
+        unknown = evidence is None or evidence.overflow
         for path, kind in self.files.items():
             place = f"{self.directory}/{path}"
             touched = place in seen or (kind != "changed" and str(PurePath(place).parent) in seen)
-            unknown = evidence is None or evidence.overflow
             if touched or unknown or may_name(source, self.directory, place):
                 found[path] = f"{path} {_DID[kind]}"
             elif evidence is not None and _CHILD in evidence.outside:

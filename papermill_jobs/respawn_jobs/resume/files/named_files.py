@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import glob
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -20,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from respawn_jobs.model.runs import CellRecord
-from respawn_kernels.cell_code.syntax import tree_of
+from respawn_kernels.cell_code.syntax import called_name, command_lines, tree_of, words_of
 from respawn_kernels.counting import how_many
 from respawn_kernels.normal_path import normal_path
 
@@ -29,11 +28,9 @@ Newer = Callable[[str, float], list[str]]
 _MAX_FILES = 1_000
 _MAX_LISTED = 3
 _LONGEST = 300
-_WORD = re.compile(r"[^\s'\"<>|;&()=,{}$`]+")
 _EVERYBODYS = frozenset(["/", "/dev", "/proc", "/sys", tempfile.gettempdir()])
 _IMPORTERS = frozenset(["find_spec", "find_loader", "import_module", "importorskip", "__import__"])
 """Functions that import, or look for, the modules that texts name."""
-_COMMAND = re.compile(r"^\s*(?:[\w, ]+=\s*)?[!%](.*)$", re.MULTILINE)
 
 
 def newer_on_disk(path: str, moment: float) -> list[str]:
@@ -130,13 +127,11 @@ def may_name(source: str, directory: str, path: str) -> bool:
 def _texts(source: str) -> set[str]:
     """Return the texts in a cell that may be paths: whole, and the words of commands."""
     tree = tree_of(source)
-    texts = set(_COMMAND.findall(source))
-    if source.lstrip().startswith("%%"):
-        texts |= set(source.splitlines())
+    texts = set(command_lines(source))
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             texts.add(node.value)
-    words = {word for text in texts for word in _WORD.findall(text[: 10 * _LONGEST])}
+    words = {word for text in texts for word in words_of(text[: 10 * _LONGEST])}
     modules = _module_files(tree) if tree is not None else set()
     return {text for text in texts | words | modules if _may_be_path(text)}
 
@@ -149,18 +144,13 @@ def _module_files(tree: ast.AST) -> set[str]:
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Call) and _called(node) in _IMPORTERS:
+        elif isinstance(node, ast.Call) and called_name(node) in _IMPORTERS:
             given = (one.value for one in node.args if isinstance(one, ast.Constant))
             modules |= {one for one in given if isinstance(one, str)}
     paths = {name.replace(".", "/") for name in modules if all(map(str.isidentifier, name.split(".")))}
     # A package comes before its modules.
     paths |= {str(parent) for path in paths for parent in Path(path).parents if parent.name}
     return {f"{path}{end}" for path in paths for end in (".py", "/__init__.py")}
-
-
-def _called(call: ast.Call) -> str:
-    function = call.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _may_be_path(text: str) -> bool:
