@@ -84,6 +84,14 @@ EDITS: dict[str, Callable[[Path], Any]] = {
 QUICK = {"data that a library reads for a module"}
 
 
+def fixed_in(directory: Path, edit: Callable[[Path], Any] = lambda _: None) -> Path:
+    """Write the notebook with its failing cell fixed, and the files with an edit, into a directory."""
+    lay_out(directory)
+    edit(directory)
+    (directory / "report.ipynb").write_text(text(notebook(*CELLS, "pass", LAST)))
+    return directory
+
+
 def from_the_top(directory: Path) -> str:
     """Return what the last cell of a notebook prints that plain papermill executes."""
     output = directory / "executed.ipynb"
@@ -116,10 +124,7 @@ def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_resume_after_an_edit_of_a_file_gives_what_a_run_from_the_top_does(
     failed: str, edit: str, tmp_path: Path
 ) -> None:
-    fix = tmp_path / "fix"
-    lay_out(fix)
-    EDITS[edit](fix)
-    (fix / "report.ipynb").write_text(text(notebook(*CELLS, "pass", LAST)))
+    fix = fixed_in(tmp_path / "fix", EDITS[edit])
     plan = ran(PYTHON, "resume", failed, "--notebook", "fix/report.ipynb", "--plan")
     actions = [cell["action"] for cell in plan["cells"]]
     if edit == "nothing":
@@ -183,9 +188,7 @@ def test_runs_work_in_a_directory_of_their_own_that_holds_what_the_version_carri
 @pytest.mark.long
 def test_what_cells_have_left_and_is_gone_is_made_again(failed: str, tmp_path: Path) -> None:
     shutil.rmtree(ran(PYTHON, "show", failed)["detail"]["attempts"][-1]["directory"])
-    fix = tmp_path / "fix"
-    lay_out(fix)
-    (fix / "report.ipynb").write_text(text(notebook(*CELLS, "pass", LAST)))
+    fix = fixed_in(tmp_path / "fix")
     done = ran(PYTHON, "resume", failed, "--notebook", "fix/report.ipynb", "--yes")
     assert printed(Path(done["notebook"])) == from_the_top(fix)
 
@@ -207,11 +210,9 @@ def test_a_debug_notebook_has_the_files_and_its_edits_go_on(failed: str, tmp_pat
         cell.source = "pass" if cell.source == FAILS else cell.source
     nbformat.write(fixed, tmp_path / opened["notebook"])
     done = ran(PYTHON, "resume", failed, "--notebook", opened["notebook"], "--yes")
-    fix = tmp_path / "fix"
-    lay_out(fix)
+    fix = fixed_in(tmp_path / "fix")
     (fix / "helpers.py").write_text((directory / "helpers.py").read_text())
     (fix / "parts/a.txt").unlink()
-    (fix / "report.ipynb").write_text(text(notebook(*CELLS, "pass", LAST)))
     assert printed(Path(done["notebook"])) == from_the_top(fix)
     carried = ran(PYTHON, "versions", "report")[0]["files"]
     assert "made.txt" not in {file["path"] for file in carried}, "what a run wrote is none of its inputs"
