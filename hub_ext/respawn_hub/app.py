@@ -137,6 +137,7 @@ def _executor(settings: Settings, hub: Hub, store: Ledger, url: str, freed: Call
             slots=settings.job_server_slots,
             idle_seconds=settings.job_server_idle_seconds,
             ahead_seconds=settings.job_server_ahead_seconds,
+            kept_memory_bytes=settings.keep_kernels_memory,
             freed=freed,
         )
     return LocalExecutor(url, max_running=settings.max_running, freed=freed)

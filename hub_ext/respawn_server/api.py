@@ -76,13 +76,21 @@ class OutcomeHandler(RespawnHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer `{"run", "last", "restarted"}`: the run, the last of those made from it or null, and how."""
-        run_id, _ = await self.shared.notebooks.run_of(self.get_query_argument("path"))
+        """Answer `{"run", "last", "restarted", "living"}`.
+
+        The run; the last of those made from it or null, and how; and of the kernel that failed, when it ends
+        and whether the notebook is connected to it, or null where it does not live here.
+        """
+        path = self.get_query_argument("path")
+        run_id, _ = await self.shared.notebooks.run_of(path)
+        until = self.shared.living.until(run_id)
+        here = await self.shared.living.connected(path, run_id)
         outcome = await self.call(lambda service: outcome_of(service, run_id))
         document = {
             "run": outcome.run.model_dump(mode="json"),
             "last": outcome.last.model_dump(mode="json") if outcome.last else None,
             "restarted": outcome.restarted,
+            "living": None if until is None else {"until": until.isoformat(), "here": here},
         }
         self.answer(document)
 

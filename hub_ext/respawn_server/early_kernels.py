@@ -41,7 +41,7 @@ class BootingKernel:
     async def _start(self, look: Look) -> tuple[Wanted, str] | None:
         try:
             wanted = await look()
-            if wanted is None or await self._kernels.living(wanted.path):
+            if wanted is None or await self._kernels.of_notebook(wanted.path):
                 return None
             return wanted, await self._kernels.start(wanted)
         except Exception as error:  # noqa: BLE001 - the opening meets it again, and tells the person

@@ -13,6 +13,7 @@ from respawn_server.api import ROUTES as API_ROUTES
 from respawn_server.connection import HubConnection, pages_url
 from respawn_server.drift import DriftLooks
 from respawn_server.kernel import Kernels
+from respawn_server.living_kernels import LivingKernels
 from respawn_server.notebooks import Notebooks
 from respawn_server.openings import Openings
 from respawn_server.pages import ROUTES as PAGE_ROUTES
@@ -31,11 +32,13 @@ def load(server: ServerApp) -> None:
     connection = HubConnection(os.environ)
     notebooks = Notebooks(server.contents_manager)
     kernels = Kernels(server.session_manager, server.kernel_manager, server.kernel_spec_manager)
+    living = LivingKernels(kernels)
     web_app.settings[KEY] = Shared(
         connection=connection,
         notebooks=notebooks,
         kernels=kernels,
-        openings=Openings(connection, notebooks, kernels, server.log),
+        living=living,
+        openings=Openings(connection, notebooks, kernels, living, server.log),
         drift=DriftLooks(kernels),
         pages=pages_url(os.environ),
     )

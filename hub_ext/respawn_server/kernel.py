@@ -129,23 +129,52 @@ class Kernels:
         if started is None:
             started = await self.start(wanted)
         try:
-            session = await ensure_async(
-                self._sessions.create_session(
-                    path=wanted.path,
-                    name=PurePosixPath(wanted.path).name,
-                    type="notebook",
-                    kernel_name=wanted.name,
-                    kernel_id=started,
-                )
-            )
+            return await self.attach(wanted.path, wanted.name, started)
         except BaseException as error:  # a cancellation too: nobody else would end the kernel
             await self.end(started)
             if isinstance(error, Exception):
                 raise _not_started(wanted, error) from error
             raise
+
+    async def attach(self, path: str, name: str, kernel_id: str) -> str:
+        """Connect a notebook to a kernel that runs, whatever it had before; return the kernel's id.
+
+        Args:
+            path: the notebook's path below the server's root.
+            name: the name of the kernelspec.
+            kernel_id: the kernel's id at this server.
+        """
+        if await ensure_async(self._sessions.session_exists(path=path)):
+            session = await ensure_async(self._sessions.get_session(path=path))
+            await ensure_async(self._sessions.update_session(session["id"], kernel_id=kernel_id))
+            return kernel_id
+        session = await ensure_async(
+            self._sessions.create_session(
+                path=path,
+                name=PurePosixPath(path).name,
+                type="notebook",
+                kernel_name=name,
+                kernel_id=kernel_id,
+            )
+        )
         return str(session["kernel"]["id"])
 
-    async def living(self, path: str) -> str | None:
+    async def external(self, connection_file: Path) -> str | None:
+        """Return the id of a kernel that something else has started; None where the server cannot use it.
+
+        Args:
+            connection_file: the kernel's, in the server's `external_connection_dir`.
+        """
+        await ensure_async(self._kernels.list_kernels())  # it looks into that directory
+        files: dict[str, Path] = getattr(self._kernels, "kernel_id_to_connection_file", {})
+        found = next((one for one, file in files.items() if file == connection_file), None)
+        if found is not None and getattr(self._kernels.get_kernel(found), "_activity_stream", None) is None:
+            # What the server does for kernels of its own: it knows when they were used, and who looks.
+            self._kernels._kernel_connections.setdefault(found, 0)
+            self._kernels.start_watching_activity(found)
+        return found
+
+    async def of_notebook(self, path: str) -> str | None:
         """Return the id of the kernel of a notebook, whatever its name; None where it has none.
 
         Args:

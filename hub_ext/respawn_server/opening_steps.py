@@ -9,12 +9,14 @@ from typing import Any, Literal, TypedDict
 
 from respawn_jobs.errors import Corrupt, NotFound
 from respawn_jobs.model.debug_bundle import DebugBundle
+from respawn_jobs.model.kernels import KeptKernel
 from respawn_jobs.model.runs import RunDetail
 from respawn_kernels.counting import how_many
 from respawn_kernels.sizes import how_large
 from respawn_server.connection import HubConnection
 from respawn_server.early_kernels import BootingKernel, BootingKernels
 from respawn_server.kernel import Kernels, Wanted
+from respawn_server.living_kernels import LivingKernels
 from respawn_server.notebooks import Notebooks
 
 Step = Literal["fetch", "kernel", "download", "notebook", "restore"]
@@ -75,6 +77,7 @@ class Opening:
         notebooks: where the debug notebook is written.
         kernels: where its kernel is started.
         early: the kernels that wait for an opening.
+        living: the kernels in which runs have failed, where they live on.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Opening:
         notebooks: Notebooks,
         kernels: Kernels,
         early: BootingKernels,
+        living: LivingKernels,
     ) -> None:
         self.run = run
         self.confirmed = False
@@ -92,9 +96,12 @@ class Opening:
         """Whose code has made the state, when it is not all the person's own."""
         self._visitor = ""
         """Who opens it, once that is known."""
+        self.restored = False
+        """Whether the state before the failing cell is wanted, also where the kernel that failed lives on."""
         self.problem: str | None = None
         """Why the state could not be restored, though the notebook is there."""
         self.task: asyncio.Task[None] | None = None
+        self._living = living
         self._early_kernels = early
         self._early: BootingKernel | None = early.claim(run)
         """The kernel that boots meanwhile."""
@@ -152,6 +159,9 @@ class Opening:
 
     async def steps(self, bundle: DebugBundle) -> str:
         """Do the steps after the first and return the notebook's path. Raises RespawnError."""
+        living = None if self.restored else self._living.find(self.run)
+        if living is not None and (connected := await self._connect(bundle, living)) is not None:
+            return connected
         self._step("kernel", bundle.run.kernel)
         kernel, found = await self._kernels.build(bundle.run.kernel, bundle.lock)
         self._step("kernel", found, done=True)
@@ -165,6 +175,24 @@ class Opening:
         if self.problem is None:
             self.send({"type": "written", "path": path})
             await self._restore(bundle, path, kernel)
+        return path
+
+    async def _connect(self, bundle: DebugBundle, kept: KeptKernel) -> str | None:
+        """Open the notebook at the kernel that failed; None where that has ended meanwhile."""
+        from respawn_jobs.debug.notebook import LIVING_NOTE, RESTORE_ID
+
+        self._step("kernel", "the one that failed, which still runs", done=True)
+        self._step("download", "its variables are as the failing cell has left them", done=True)
+        self._step("notebook")
+        path, kept_as_it_was = await self._notebooks.keep_or_write(bundle)
+        files = await self._lay_out(bundle, path)
+        changes = ", kept with your changes" if kept_as_it_was else ""
+        self._step("notebook", f"{path}{changes}{files}", done=True)
+        self._step("restore", "connecting to the kernel")
+        if not await self._living.connect(path, kept, bundle.run.kernel):
+            return None
+        await self._notebooks.store_outputs(path, RESTORE_ID, [dict(LIVING_NOTE)], None)
+        self._step("restore", "nothing to restore", done=True)
         return path
 
     async def _lay_out(self, bundle: DebugBundle, path: str) -> str:
@@ -244,7 +272,8 @@ class Opening:
         from respawn_jobs.debug.notebook import RESTORE_ID, restore_source
 
         self._step("restore", "starting the kernel")
-        kernel = await self._kernels.living(path)
+        elsewhere = await self._living.connected(path, self.run)
+        kernel = await self._living.disconnect(path, self.run, name)
         lived = kernel is not None
         if kernel is None:
             wanted = Wanted(path, name, await asyncio.to_thread(_hash_seed, self.run))
@@ -254,6 +283,8 @@ class Opening:
             self._step("restore", f"a {bundle.version.language} kernel has no snapshots", done=True)
             return
         if lived and await self._in_use(kernel):
+            if elsewhere:
+                await self._show_state(path, kernel)
             self._step("restore", "the kernel still runs, with your variables", done=True)
             return
         self._step("restore", "restoring the variables")
@@ -264,6 +295,14 @@ class Opening:
             self.problem = f"The variables could not be restored. {problem or result.error}"
         else:
             self._step("restore", "", done=True)
+
+    async def _show_state(self, path: str, kernel: str) -> None:
+        """Show in the notebook what a kernel holds that it comes back to."""
+        from respawn_jobs.debug.notebook import RESTORE_ID
+
+        if await self._kernels.idle(path) is not None:
+            shown = await self._kernels.execute(kernel, "%respawn state")
+            await self._notebooks.store_outputs(path, RESTORE_ID, shown.outputs, shown.execution_count)
 
     async def _in_use(self, kernel: str) -> bool:
         """Return whether a living kernel must be left as it is: it holds this run's state, or it works."""

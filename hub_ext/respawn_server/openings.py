@@ -15,6 +15,7 @@ from respawn_jobs.model.runs import Run
 from respawn_server.connection import HubConnection
 from respawn_server.early_kernels import BootingKernels
 from respawn_server.kernel import Kernels, Wanted
+from respawn_server.living_kernels import LivingKernels
 from respawn_server.notebooks import Notebooks
 from respawn_server.opening_steps import Message, Opening, seed_of
 
@@ -29,26 +30,39 @@ class Openings:
         connection: The way to the service.
         notebooks: Where the debug notebook is written.
         kernels: Where its kernel is started.
+        living: The kernels in which runs have failed, where they live on.
         log: The server's log.
     """
 
     def __init__(
-        self, connection: HubConnection, notebooks: Notebooks, kernels: Kernels, log: logging.Logger
+        self,
+        connection: HubConnection,
+        notebooks: Notebooks,
+        kernels: Kernels,
+        living: LivingKernels,
+        log: logging.Logger,
     ) -> None:
         self._connection = connection
         self._notebooks = notebooks
         self._kernels = kernels
+        self._living = living
         self._log = log
         self._early = BootingKernels(kernels, log)
         self._running: dict[str, Opening] = {}
         self._ended: dict[str, Opening] = {}
 
-    def foresee(self, run: str) -> None:
+    def foresee(self, run: str, *, restored: bool = False) -> None:
         """Start the kernel of a run's debug notebook for an opening that is about to be asked for.
 
         Nothing is executed in it, and nothing written but an empty directory. Where the person is to be asked
         first, as the run is not all their own, no kernel is started. One that no opening takes is ended.
+
+        Args:
+            run: id of the run.
+            restored: whether the state before the failing cell is wanted in any case.
         """
+        if not restored and self._living.find(run) is not None:
+            return
         if run not in self._running:
             self._early.ask(run, lambda: self._expected(run))
 
@@ -64,16 +78,24 @@ class Openings:
         own = any(attempt.directory is not None for attempt in detail.attempts)
         return Wanted(await self._notebooks.prepare_place(detail.run, own=own), name, seed_of(detail))
 
-    async def watch(self, run: str, *, confirmed: bool = False) -> AsyncIterator[Message]:
+    async def watch(
+        self, run: str, *, confirmed: bool = False, restored: bool = False
+    ) -> AsyncIterator[Message]:
         """Start opening a run's failure, or join the opening that goes on; yield its messages to the last.
 
         Restoring a checkpoint runs code of whoever made it. Unless the run is the person's own, that needs
         their consent: without `confirmed` the last message asks for it, and nothing was downloaded or run.
+
+        Args:
+            run: id of the run.
+            confirmed: whether the person agreed.
+            restored: whether the state before the failing cell is wanted, also where the kernel lives on.
         """
         opening = self._running.get(run)
         if opening is None:
-            parts = (self._connection, self._notebooks, self._kernels, self._early)
+            parts = (self._connection, self._notebooks, self._kernels, self._early, self._living)
             opening = self._running[run] = Opening(run, *parts)
+            opening.restored = restored
             self._ended.pop(run, None)
             opening.confirmed = confirmed
             opening.task = asyncio.create_task(self._see_through(opening))

@@ -42,16 +42,21 @@ class DebugPage(JupyterHandler):
     @authorized
     async def get(self, run: str) -> None:
         """Answer the page."""
-        _answer_page(self, run, "debug.html")
+        restored = self.get_query_argument("restored", "") == "true"
+        shared = self.settings[KEY]
+        living = not restored and shared.living.find(run) is not None
+        _answer_page(self, run, "debug.html", restored=restored, living=living)
         if _goes_to(self.request.headers):
-            self.settings[KEY].openings.foresee(run)
+            shared.openings.foresee(run, restored=restored)
 
 
 class OpeningStream(RespawnHandler):
     """/respawn/api/debug/<run>: answers one JSON message of an opening per line, to the last.
 
     POST opens the run's failure. The body may hold `{"confirm": true}`: the person agreed to restore what
-    somebody else has stored. GET begins nothing: it follows the opening that goes on, or has ended lately.
+    somebody else has stored; and `{"restored": true}`: the state before the failing cell is wanted, also
+    where the kernel that failed lives on. GET begins nothing: it follows the opening that goes on, or has
+    ended lately.
     """
 
     auth_resource = KEY
@@ -65,8 +70,9 @@ class OpeningStream(RespawnHandler):
             InvalidInput: the address names no run, or the body is no JSON object.
         """
         _check(run)
-        confirmed = bool(self.request.body) and self.body().get("confirm") is True
-        await self._stream(self.shared.openings.watch(run, confirmed=confirmed))
+        asked = self.body() if self.request.body else {}
+        confirmed, restored = asked.get("confirm") is True, asked.get("restored") is True
+        await self._stream(self.shared.openings.watch(run, confirmed=confirmed, restored=restored))
 
     @web.authenticated
     @authorized
@@ -163,7 +169,7 @@ def _goes_to(headers: HTTPHeaders) -> bool:
     return headers.get("Sec-Fetch-Dest") == "document" and "Sec-Purpose" not in headers
 
 
-def _answer_page(handler: JupyterHandler, run: str, name: str) -> None:
+def _answer_page(handler: JupyterHandler, run: str, name: str, **more: bool) -> None:
     if not is_id("run", run):
         raise web.HTTPError(422, "%r is not the id of a run", run, reason="Not the id of a run")
     pages = handler.settings[KEY].pages
@@ -175,6 +181,7 @@ def _answer_page(handler: JupyterHandler, run: str, name: str) -> None:
             lab_waits=_lab_waits(handler.serverapp),
             xsrf=handler.xsrf_token.decode("ascii", "replace"),
             run_page=f"{pages}/runs/{run}" if pages else None,
+            **more,
         )
     )
 

@@ -19,6 +19,7 @@ from respawn_jobs.model.validation_errors import in_words
 from respawn_server.connection import HubConnection
 from respawn_server.drift import DriftLooks
 from respawn_server.kernel import Kernels
+from respawn_server.living_kernels import LivingKernels
 from respawn_server.notebooks import Notebooks
 from respawn_server.openings import Openings
 
@@ -34,6 +35,7 @@ class Shared:
     connection: HubConnection
     notebooks: Notebooks
     kernels: Kernels
+    living: LivingKernels
     openings: Openings
     drift: DriftLooks
     pages: str

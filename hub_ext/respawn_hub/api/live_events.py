@@ -57,6 +57,7 @@ def run_key(detail: RunDetail) -> str:
         run.cancel_requested,
         run.resumed_by,
         run.waiting,
+        detail.living is not None,
         *((cell.index, cell.blocked_since) for cell in detail.cells if cell.blocked_since is not None),
     )
     return "-".join(map(str, shown))

@@ -21,6 +21,7 @@ from respawn_jobs.api.job_server_protocol import (
     ExpectedKernel,
     JobServerOrders,
     JobServerReport,
+    KeptKernelReport,
     StartOrder,
 )
 from respawn_jobs.errors import Unavailable
@@ -61,6 +62,8 @@ class _Server:
     start: list[StartOrder] = field(default_factory=list)
     cancel: list[str] = field(default_factory=list)
     expect: list[ExpectedKernel] = field(default_factory=list)
+    kept: list[KeptKernelReport] = field(default_factory=list)
+    """Kernels of failed runs that live on there."""
     awaited_until: float = 0.0
     """Up to when it is kept for attempts that are foreseen."""
     stopping: bool = False
@@ -79,6 +82,7 @@ class HubExecutor:
         slots: int = 2,
         idle_seconds: float = 300.0,
         ahead_seconds: float = 30.0,
+        kept_memory_bytes: int = 0,
         freed: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -91,10 +95,12 @@ class HubExecutor:
             slots: how many attempts each job server executes at once.
             idle_seconds: how long one that has nothing to do is kept.
             ahead_seconds: how long before attempts are due their server is started.
+            kept_memory_bytes: what the kernels of failed runs that live on in one may have together.
             freed: called, from any thread, when there is a place, or a runner has ended.
             monotonic: a clock of seconds.
         """
         self.slots = slots
+        self.kept_memory_bytes = kept_memory_bytes
         self._ledger = ledger
         self._hub = servers
         self._accounts = accounts
@@ -229,8 +235,8 @@ class HubExecutor:
 
     # What the job servers say, through the service's routes.
 
-    def hear(self, name: str, account: str, report: JobServerReport) -> None:
-        """Take note of what a job server says of itself.
+    def hear(self, name: str, account: str, report: JobServerReport) -> bool:
+        """Take note of what a job server says of itself; tells whether other kernels live on there now.
 
         Args:
             name: the server's name; its key was checked.
@@ -247,9 +253,11 @@ class HubExecutor:
                 server.idle_since = now
             server.living = {*report.living, *ordered, *server.handed}
             self._dead += [(one.attempt, one.reason) for one in report.ended]
+            changed, server.kept = server.kept != report.kept, report.kept
             if report.leaving:
                 self._let_go(server)
         self._freed()
+        return changed
 
     def orders(self, name: str, wake: Callable[[], None]) -> JobServerOrders:
         """Return and forget what a job server is to do now.
@@ -315,7 +323,9 @@ class HubExecutor:
                 self._askers.submit(self._check, server)
         elif now - server.heard > SILENT_SECONDS:
             self._end(server, f"it has not reported itself for {SILENT_SECONDS:.0f} seconds")
-        elif not server.living and now > max(server.idle_since + self._idle_seconds, server.awaited_until):
+        elif not (server.living or server.kept) and now > max(
+            server.idle_since + self._idle_seconds, server.awaited_until
+        ):
             self._end(server, None)
 
     def _let_go(self, server: _Server) -> None:

@@ -101,11 +101,13 @@ async def register(
     """
     key = await runtime.hub_threads.run(runtime.ledger.register_job_server, name, owner, hello.nonce)
     executor.hear(name, owner, JobServerReport())
-    return JobServerWelcome(key=key, slots=executor.slots)
+    return JobServerWelcome(key=key, slots=executor.slots, kept_memory_bytes=executor.kept_memory_bytes)
 
 
 @router.post("/report", status_code=204)
-async def report(name: str, report: JobServerReport, account: AccountDep, executor: ExecutorDep) -> None:
+async def report(
+    name: str, report: JobServerReport, account: AccountDep, executor: ExecutorDep, runtime: RuntimeDep
+) -> None:
     """Take note of what a job server does.
 
     \f
@@ -114,8 +116,10 @@ async def report(name: str, report: JobServerReport, account: AccountDep, execut
         name: the server's name at the hub.
         report: what it does.
         account, executor: whose it is, and this service's executor.
+        runtime: the running service.
     """
-    executor.hear(name, account, report)
+    if executor.hear(name, account, report):
+        await runtime.hub_threads.run(runtime.ledger.note_kept_kernels, name, report.kept)
 
 
 @router.get("/orders")

@@ -69,6 +69,20 @@ def to_server(path: str, visitor: VisitorDep, runtime: Runtime) -> Response:
     return RedirectResponse(f"{hub.hub_pages}spawn/{user}?{urlencode({'next': target})}", 302)
 
 
+def to_running_server(path: str, account: str, server: str, runtime: Runtime) -> Response:
+    """Send the browser to a path of a named server that runs.
+
+    Args:
+        path: the path below the server's base URL, quoted, without a leading slash.
+        account: the hub's user whose server it is.
+        server: its name at the hub.
+        runtime: the running service, whose settings name the hub's addresses.
+    """
+    base = runtime.hub_settings.hub_pages.removesuffix("hub/")
+    user, name = quote(account, safe="@~"), quote(server, safe="")
+    return RedirectResponse(f"{base}user/{user}/{name}/{path}", 302)
+
+
 def file_name(job: str) -> str:
     """Return a job's name as the name of a file."""
     return re.sub(r"[^\w.-]", "_", job).lstrip(".") or "notebook"

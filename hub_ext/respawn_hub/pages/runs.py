@@ -21,6 +21,7 @@ from respawn_jobs.errors import Conflict, InvalidInput, NotFound, RespawnError
 from respawn_jobs.ledger.people.actor_service import ActorService
 from respawn_jobs.model.cell_cost import total
 from respawn_jobs.model.checkpoints import Checkpoint
+from respawn_jobs.model.kernels import LivingKernel
 from respawn_jobs.model.runs import CellRecord, CellState, RunDetail, RunState
 from respawn_jobs.notebook.cell_numbers import executions_as_cells
 
@@ -252,6 +253,7 @@ def _head(
         "cost": total(cell.cost for cell in detail.cells if cell.state is not CellState.REUSED),
         "last_checkpoint": _last_checkpoint(detail),
         "may_debug": run.state.resumable,
+        "living": _own_living(detail, visitor),
         "may_pin": may_run and run.state.final,
         "may_remove": run.state.final and not run.pinned and visitor.actor.allows("edit", job.namespace),
         "may_resume": may_start and run.state.resumable and run.resumed_by is None,
@@ -267,6 +269,12 @@ def _head(
         "problem": problem.message if problem else None,
         "other": problem.fields.get("resumed_by") or problem.fields.get("by") if problem else None,
     }
+
+
+def _own_living(detail: RunDetail, visitor: Visitor) -> LivingKernel | None:
+    """Return the run's kernel where it lives on in a server of the visitor's own."""
+    living = detail.living
+    return living if living is not None and living.account == visitor.actor.name else None
 
 
 def _last_checkpoint(detail: RunDetail) -> Checkpoint | None:

@@ -49,6 +49,8 @@ def words(settings: JobSettings) -> list[tuple[str, str]]:
         rows.append(("Attempts", f"{settings.max_attempts} at most for each cause"))
     for cause, policy in settings.retries.items():
         rows.append((f"After {_CAUSES[cause]}", _retry(policy)))
+    if settings.keep_kernel_seconds is not None:
+        rows.append(("A failed kernel lives on", _lives_on(settings.keep_kernel_seconds)))
     if settings.strict_resume:
         rows.append(("Resume", "strict: everything from the first change on runs again"))
     if settings.priority:
@@ -101,6 +103,10 @@ def more_memory(detail: RunDetail, ceiling: int | None) -> int | None:
         return None
     more = min(2 * limit, ceiling if ceiling is not None else LARGEST)
     return more if more > limit else None
+
+
+def _lives_on(seconds: float) -> str:
+    return f"for {duration(seconds)} at most" if seconds else "not at all"
 
 
 def _retry(policy: RetryPolicy) -> str:

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from respawn_jobs.clock import Clock, utc_now
 from respawn_jobs.host.process_environment import USUAL_READY_KERNELS, USUAL_READY_MEMORY, check_warm_kernels
 from respawn_jobs.keyring import FILE, OLDER_FILE, Keyring
-from respawn_jobs.model.base import LARGEST
+from respawn_jobs.model.base import LARGEST, MAX_DURATION_SECONDS
 from respawn_jobs.model.limits import MIN_MEMORY_BYTES, KernelLimits
 from respawn_kernels.sizes import parse_size
 
@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     """How long such a server is kept that has nothing to do."""
     job_server_ahead_seconds: float = Field(default=30.0, ge=0, le=3600)
     """How long before a schedule is due the server of its run is started; 0 starts it when the run waits."""
+    keep_kernels_seconds: float = Field(default=3600.0, ge=0, le=MAX_DURATION_SECONDS)
+    """How long the kernels of failed runs live on in such a server after they were used last; 0: not."""
+    keep_kernels_memory: Size = 4 << 30
+    """What those of one server may have in memory together; the newest failures have precedence."""
     max_running: int = Field(default=4, ge=1)
     """How many runs the local executor executes at once."""
     drain_seconds: float = Field(default=0.0, ge=0, le=86_400)

@@ -37,5 +37,6 @@ def open_ledger(settings: Settings, clock: Clock = utc_now) -> Ledger:
     )
     ledger.set_quotas(Quotas(settings.quota_stored, settings.quota_waiting_runs))
     ledger.set_kernel_limits(settings.kernel_limits, settings.max_kernel_limits)
+    ledger.context.keep_kernel_seconds = settings.keep_kernels_seconds
     ledger.set_environment_places(data / "environments", settings.images)
     return ledger

@@ -1,6 +1,6 @@
 // Follows the opening of a debug notebook: one JSON message per line, see openings.py for their types.
 
-const { run, baseUrl, xsrf, labWaits } = document.body.dataset;
+const { run, baseUrl, xsrf, labWaits, restored } = document.body.dataset;
 const byId = (id) => document.getElementById(id);
 
 function labUrl(path) {
@@ -77,7 +77,7 @@ async function follow(confirm) {
   const response = await fetch(`${baseUrl}respawn/api/debug/${encodeURIComponent(run)}`, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-XSRFToken": xsrf },
-    body: JSON.stringify({ confirm }),
+    body: JSON.stringify({ confirm, restored: restored === "true" }),
     credentials: "same-origin",
   });
   if (!response.ok) {

@@ -177,6 +177,24 @@ def _load_pending(namespace: dict[str, Any]) -> list[UnstoredVariable]:
 
 
 @unheard()
+def leave_session() -> None:
+    """Leave the session to a person: nothing is recorded of its cells any more, and none is held.
+
+    Raises:
+        SnapshotError: this is no IPython kernel.
+    """
+    global _session, _held
+    shell = _shell()
+    if _session is not None:
+        _session.leave(shell)
+        _session = None
+    if _held is not None:
+        _held.tell(DROP)
+        _held = None
+    leave()
+
+
+@unheard()
 def restore(
     directory: str,
     cell: int,

@@ -18,7 +18,9 @@ SETTLE = "settle"
 """Names can be put into the order of the notebook."""
 PLACES = "places"
 """`settle` takes which cell bound each name first."""
-CAPABILITIES = (OWN_ARRAYS, SETTLE, PLACES)
+LEAVE = "leave"
+"""The agent can leave a session to a person."""
+CAPABILITIES = (OWN_ARRAYS, SETTLE, PLACES, LEAVE)
 """What this agent can, of what was not in the first one."""
 
 T = TypeVar("T")

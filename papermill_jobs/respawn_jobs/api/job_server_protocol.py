@@ -33,6 +33,8 @@ class JobServerWelcome(Model):
     """What it proves itself with from then on."""
     slots: Whole
     """How many attempts it executes at once."""
+    kept_memory_bytes: Whole = 0
+    """What the kernels of failed runs that live on there may have together."""
 
 
 class EndedRunner(Model):
@@ -40,6 +42,14 @@ class EndedRunner(Model):
 
     attempt: str
     reason: str = Field(max_length=2000)
+
+
+class KeptKernelReport(Model):
+    """The kernel of a failed run that lives on in a job server."""
+
+    run: str
+    until: datetime
+    """When it ends, unless somebody uses it."""
 
 
 class JobServerReport(Model):
@@ -51,6 +61,7 @@ class JobServerReport(Model):
     """Attempts whose runner lives."""
     ended: Many[EndedRunner] = []
     """Those whose runner was found dead since the last report."""
+    kept: Many[KeptKernelReport] = []
     leaving: bool = False
     """Whether it is being stopped: its runners requeue what they execute."""
 

@@ -177,6 +177,8 @@ class Assignment(Model):
     cell_timeout_seconds: float | None
     blocked_after_seconds: float = BLOCKED_AFTER_SECONDS
     blocked_timeout_seconds: float | None = None
+    keep_kernel_seconds: float = 0.0
+    """How long the kernel is kept after a cell has failed, where the runner keeps kernels at all."""
     lease_seconds: float
     checkpoint_share: float = 0.03
     snapshot_memory_mb: int | None = None

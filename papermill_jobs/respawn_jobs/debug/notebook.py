@@ -24,6 +24,16 @@ from respawn_jobs.notebook.document import code_cells, read_notebook
 HEADER_ID = "respawn-header"
 RESTORE_ID = "respawn-restore"
 RERUN_ID = "respawn-rerun"
+LIVING_NOTE = {
+    "output_type": "stream",
+    "name": "stdout",
+    "text": (
+        "Not run: the notebook is connected to the kernel in which the run failed. Its variables are as the "
+        "failing cell has left them, and %debug looks into the call that failed. Press `State before the "
+        "cell` above for a kernel with the variables as they were before it.\n"
+    ),
+}
+"""What stands below the cell that restores, where the notebook is at the kernel that failed (nbformat)."""
 _DIGITS = 12
 """Digits of a build's hash that people are shown."""
 _ROLES = ("header", "restore", "rerun")
@@ -210,7 +220,7 @@ def _state_of_variables(bundle: DebugBundle) -> str:
     if language != "python":
         return f"A {language} kernel has no snapshots: run the cells from the top to look into it."
     if not again:
-        return "The variables are as they were just before the failing cell."
+        return "Restored, the variables are as they were just before the failing cell."
     if bundle.checkpoint is None:
         return "No state was kept before the failing cell: run the cells above it again to look into it."
     names = ", ".join(str(cell.index) for cell in again)

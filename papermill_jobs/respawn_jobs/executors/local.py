@@ -28,7 +28,7 @@ from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.host.private_files import umask_of_jobs
 from respawn_jobs.host.process_environment import runner_environment
-from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun, KeptKernel, WantedKernel
 from respawn_kernels.counting import how_many
 from respawn_kernels.process_ends import how_it_ended
 
@@ -85,6 +85,7 @@ class LocalExecutor:
         self._running: dict[str, _Runner] = {}
         self._idle: list[_Runner] = []
         self._leaving: list[_Runner] = []
+        self._keeping: dict[str, tuple[_Runner, KeptKernel]] = {}
         self._dead: list[tuple[str, str]] = []
         self._keeper: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -139,6 +140,16 @@ class LocalExecutor:
         """Return the attempts whose runner is at work on them."""
         return {attempt for attempt, runner in list(self._running.items()) if runner.alive}
 
+    def kept(self) -> list[KeptKernel]:
+        """Return the kernels of failed attempts that runners keep."""
+        return [kernel for runner, kernel in list(self._keeping.values()) if runner.alive]
+
+    def release(self, attempt: str) -> None:
+        """Have the kernel of an attempt ended that its runner keeps."""
+        kept = self._keeping.get(attempt)
+        if kept is not None:
+            _dismiss(kept[0])
+
     def close(self) -> None:
         """End all runners: asked first, then killed after a few seconds."""
         with self._lock:
@@ -172,7 +183,7 @@ class LocalExecutor:
             for line in lines:
                 report = json.loads(line)
                 with suppress(Unavailable):  # closed: nobody asks any more
-                    self._ask(lambda report=report: self._done(runner, report["error"])).result()  # type: ignore[misc]
+                    self._ask(lambda report=report: self._done(runner, report)).result()  # type: ignore[misc]
                 self._freed()
         self._freed()
 
@@ -211,11 +222,14 @@ class LocalExecutor:
         for number, runner in enumerate(turns):
             _tell(runner, {"expect": kernels[number :: len(turns)]})
 
-    def _done(self, runner: _Runner, error: str | None) -> None:
+    def _done(self, runner: _Runner, report: dict[str, Any]) -> None:
         """Take note that a runner is through with its attempt."""
         if runner.attempt is None or self._running.pop(runner.attempt, None) is None:
             return
-        if error is not None:
+        if (kept := report.get("kept")) is not None:
+            self._keeping[runner.attempt] = (runner, KeptKernel(**kept))
+            return
+        if (error := report["error"]) is not None:
             self._dead.append((runner.attempt, f"the runner gave up: {error}"))
         runner.attempt = None
         runner.served += 1
@@ -233,6 +247,7 @@ class LocalExecutor:
                 continue
             del self._running[attempt]
             self._dead.append((attempt, f"the runner {how_it_ended(code)}"))
+        self._keeping = {name: kept for name, kept in self._keeping.items() if kept[0].alive}
         self._retire()
         self._warm()
         dead, self._dead = self._dead, []
@@ -272,7 +287,8 @@ class LocalExecutor:
         return runner
 
     def _end_all(self) -> None:
-        everyone = [*self._running.values(), *self._idle, *self._leaving]
+        keeping = [runner for runner, _ in self._keeping.values()]
+        everyone = [*self._running.values(), *self._idle, *self._leaving, *keeping]
         for runner in everyone:
             _dismiss(runner)
             _signal(runner.process, signal.SIGTERM)

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 _PASSED = "RESPAWN_PASS_TO_JOBS"
 READY_KERNELS, READY_MEMORY = "RESPAWN_READY_KERNELS", "RESPAWN_READY_MEMORY"
 """How many kernels a runner lets wait for its next attempts, and how much memory they have together."""
+KEPT_KERNELS = "RESPAWN_KEPT_KERNELS"
+"""The directory where runners show the kernels of failed runs that they keep; without it they keep none."""
 USUAL_READY_KERNELS, USUAL_READY_MEMORY = 4, 1 << 30
 """What they are where nobody sets them; bytes."""
 _FOR_RUNNERS = {
@@ -30,6 +32,7 @@ _FOR_RUNNERS = {
     READY_MEMORY,
     own_directories.SETTING,
     KEEP_DAYS,
+    KEPT_KERNELS,
 }
 
 _ACCOUNT = """

@@ -32,6 +32,30 @@ class ForeseenRun(NamedTuple):
     kernel: WantedKernel
 
 
+class KeptKernel(NamedTuple):
+    """The kernel of a failed attempt that its runner keeps."""
+
+    run: str
+    attempt: str
+    pid: int
+    seconds: float
+    """How long it is kept after it was last used."""
+    connection_file: str
+    """The path of the file by which Jupyter servers find it."""
+
+
+class LivingKernel(Model):
+    """The kernel of a failed run that lives on in a job server, as the failing cell has left it."""
+
+    run: str
+    server: str
+    """The server's name at the hub."""
+    account: str
+    """The hub's user whose server it is."""
+    until: datetime
+    """When it ends, unless somebody uses it."""
+
+
 class Kernel(Model):
     """A kernel that jobs can use."""
 

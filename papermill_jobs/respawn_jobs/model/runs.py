@@ -9,7 +9,7 @@ from respawn_jobs.model.base import Many, Model, Whole
 from respawn_jobs.model.cell_cost import CellCost
 from respawn_jobs.model.checkpoints import Checkpoint
 from respawn_jobs.model.evidence import Evidence
-from respawn_jobs.model.kernels import KernelStart
+from respawn_jobs.model.kernels import KernelStart, LivingKernel
 from respawn_jobs.model.limits import LimitRecord
 from respawn_jobs.model.open_values import OPEN, OpenEnum
 from respawn_jobs.model.settings import Cause, HashSeed
@@ -235,3 +235,5 @@ class RunDetail(Model):
     checkpoints: list[Checkpoint] = []
     attempts: list[Attempt] = []
     restarted_by: list[str] = []
+    living: LivingKernel | None = None
+    """Its kernel, where that lives on in a job server."""

@@ -102,6 +102,9 @@ class JobSettings(Model):
     """How many processes there may be at a time, the kernel included."""
     disk_limit_bytes: DiskBytes | None = None
     """By how much the run's directory may grow."""
+    keep_kernel_seconds: float | None = Field(default=None, ge=0, le=MAX_DURATION_SECONDS)
+    """How long the kernel of a failed run lives on in its job server, for the debug link; 0 for not at all.
+    None, or more than the deployment allows: as long as the deployment says."""
     strict_resume: bool = False
     """Whether a resume runs again everything from the first change on, and not what depends on it alone."""
     priority: int = Field(default=0, ge=-100, le=100)

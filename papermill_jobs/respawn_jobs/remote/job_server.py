@@ -28,8 +28,8 @@ class RemoteJobServer:
         self._base = f"job-servers/{part(name)}"
         self._link: Link | None = None
 
-    def register(self, token: str, nonce: str) -> int:
-        """Register, and return how many attempts the server executes at once.
+    def register(self, token: str, nonce: str) -> JobServerWelcome:
+        """Register, and return what the server is to know.
 
         Args:
             token: The server's own token for the hub.
@@ -50,7 +50,7 @@ class RemoteJobServer:
             link.close()
         welcome = read(JobServerWelcome, answer.content)
         self._link = Link(self._url, f"Bearer {welcome.key}", _ORDERS_SECONDS)
-        return welcome.slots
+        return welcome
 
     def report(self, report: JobServerReport) -> None:
         """Say what the server does. Raises Unavailable, or Unauthenticated where it was given up."""

@@ -18,10 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from respawn_environments.warm.adoption import adopting
 from respawn_jobs.api.runner_protocol import (
-    CAUSE,
     CELL_COST,
     ENVIRONMENT_MISSING,
-    LIMITS,
     Assignment,
     Outcome,
     RunnerPort,
@@ -32,9 +30,9 @@ from respawn_jobs.model.kernels import KERNEL_START
 from respawn_jobs.model.runs import CellError
 from respawn_jobs.model.settings import Cause
 from respawn_jobs.runner.cancellation import Heartbeat, Stop, Stopper, stopping_signals, time_limit
+from respawn_jobs.runner.finishing import finish
 from respawn_jobs.runner.kernel.early_kernel import KernelAhead
 from respawn_jobs.runner.kernel.kernel_process import BuildMissing, KernelFailed, KernelProcess
-from respawn_jobs.runner.kernel.output_limits import bounded_error
 from respawn_jobs.runner.work_place import WorkPlace, work_place
 from respawn_kernels.checkpoint.manifest import Manifest
 
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from papermill.engines import NotebookExecutionManager
 
     from respawn_jobs.runner.artifact_sync import ArtifactSync
+    from respawn_jobs.runner.kept_kernel import KernelKeeper
     from respawn_jobs.runner.recorder import Progress, Recorder
     from respawn_jobs.runner.session import Session
 
@@ -67,6 +66,7 @@ class _Work:
     spool: Path | None = None
     progress: Progress | None = None
     requeue_on_sigterm: bool = False
+    keeper: KernelKeeper | None = None
     start_timeout: float = 60.0
     client_options: dict[str, Any] = field(default_factory=dict)
 
@@ -79,6 +79,7 @@ def execute_attempt(
     progress: Progress | None = None,
     early: KernelAhead | None = None,
     requeue_on_sigterm: bool = False,
+    keeper: KernelKeeper | None = None,
 ) -> Outcome:
     """Execute an attempt from claim to finish.
 
@@ -89,6 +90,7 @@ def execute_attempt(
         progress: Called with all cells at first, then with each one that changes.
         early: A kernel that was started ahead; used when it is the right one, closed in any case.
         requeue_on_sigterm: Whether another runner continues the run when SIGTERM ends this one.
+        keeper: Keeps the kernel of an attempt that failed, before this returns; None ends it.
 
     Returns:
         The outcome, as the service got it.
@@ -107,6 +109,7 @@ def execute_attempt(
                 spool=spool,
                 progress=progress,
                 requeue_on_sigterm=requeue_on_sigterm,
+                keeper=keeper,
             )
             wanted = (assignment.kernel, place.path, assignment.lock)
             # A resume's kernel hashes as the state's did.
@@ -163,7 +166,23 @@ def execute_prepared(
 
 
 async def _attempt(work: _Work, workspace: Workspace, kernel: KernelProcess | None) -> EndedAttempt:
-    """Execute, then tell the service how it ended while the kernel shuts down."""
+    """Execute, tell the service how it ended, and keep the kernel where it is to be kept."""
+    # What a cell has set free passes to this process when the kernel ends, and is ended with it.
+    with adopting() if work.assignment.limits.any else nullcontext():
+        ended, kept = await _recorded(work, workspace, kernel)
+        if kept is not None and work.keeper is not None:
+            try:
+                work.place.let_go()
+                await work.keeper.keep(work.assignment, kept)
+            finally:
+                await _close(kept, now=True)
+        return ended
+
+
+async def _recorded(
+    work: _Work, workspace: Workspace, kernel: KernelProcess | None
+) -> tuple[EndedAttempt, KernelProcess | None]:
+    """Execute, then tell the service how it ended while the kernel shuts down, unless that is to be kept."""
     stopper = Stopper()
     stopper.attach()
     heartbeat = Heartbeat(work.port, work.assignment.lease_seconds, stopper)
@@ -173,13 +192,14 @@ async def _attempt(work: _Work, workspace: Workspace, kernel: KernelProcess | No
         with (
             stopping_signals(stopper, requeue_on_sigterm=work.requeue_on_sigterm),
             time_limit(stopper, work.assignment.timeout_seconds),
-            # What a cell has set free passes to this process when the kernel ends, and is ended with it.
-            adopting() if work.assignment.limits.any else nullcontext(),
         ):
             ended, kernel = await _execute(work, workspace, stopper, kernel, nb_man)
             work.place.succeeded = ended.outcome.state == "succeeded"
+            kept = kernel if await _is_kept(work, workspace, ended.outcome, kernel) else None
             closing = asyncio.ensure_future(
                 _close(kernel, now=ended.outcome.state not in ("succeeded", "failed"))
+                if kept is None
+                else asyncio.sleep(0)
             )
             try:
                 if stopper.reason is not None and stopper.reason.fenced:
@@ -187,12 +207,31 @@ async def _attempt(work: _Work, workspace: Workspace, kernel: KernelProcess | No
                     ended.outcome = Outcome(state="lost", error=error)
                 else:
                     # In a thread, so that the kernel shuts down meanwhile.
-                    ended.outcome = await asyncio.to_thread(_finish, work, ended.outcome, nb_man)
+                    ended.outcome = await asyncio.to_thread(
+                        finish,
+                        work.port,
+                        work.assignment,
+                        ended.outcome,
+                        nb_man[0] if nb_man else None,
+                        reported=work.place.reported,
+                        complete=not work.client_options,
+                    )
             finally:
                 await closing
-            return ended
+            if kept is not None and ended.outcome.state != "failed":  # it is no attempt of ours any more
+                await _close(kept, now=True)
+                kept = None
+            return ended, kept
     finally:
         heartbeat.close()
+
+
+async def _is_kept(work: _Work, workspace: Workspace, outcome: Outcome, kernel: KernelProcess | None) -> bool:
+    """Return whether the kernel of an attempt is kept for a person."""
+    if work.keeper is None:
+        return False
+    spool = work.spool or workspace.directory("spool")
+    return await work.keeper.take(work.assignment, outcome, kernel, spool)
 
 
 async def _execute(
@@ -320,50 +359,6 @@ async def _keep_artifacts(collector: ArtifactSync, recorder: Recorder, stopper: 
 def _failed(name: str, error: Exception, state: Any = "failed", cause: Cause | None = None) -> EndedAttempt:
     record = CellError(cell=None, name=name, value=str(error))
     return EndedAttempt(Outcome(state=state, error=record, cause=cause), error)
-
-
-def _finish(work: _Work, outcome: Outcome, nb_man: list[NotebookExecutionManager]) -> Outcome:
-    """Store the executed notebook and end the attempt; a refusal makes the outcome `lost`.
-
-    Whatever keeps the notebook from being stored, the end is reported: the service then puts the notebook
-    together from what was recorded.
-    """
-    if outcome.error is not None:
-        outcome = outcome.model_copy(update={"error": bounded_error(outcome.error)})
-    if LIMITS not in work.assignment.can:
-        outcome = outcome.model_copy(update={"limits": None})
-    if work.place.reported is not None:
-        outcome = outcome.model_copy(update={"directory": work.place.reported})
-    if CAUSE not in work.assignment.can:
-        outcome = outcome.model_copy(update={"cause": None})
-    try:
-        if nb_man:
-            outcome = outcome.model_copy(update={"notebook": _store_notebook(work, nb_man[0])})
-        work.port.finish(outcome)
-    except RespawnError as error:
-        log.warning("attempt %s could not be finished: %s", work.assignment.attempt, error)
-        lost = CellError(cell=None, name="RunnerLost", value=str(error))
-        return outcome.model_copy(update={"state": "lost", "error": lost})
-    return outcome
-
-
-def _store_notebook(work: _Work, nb_man: NotebookExecutionManager) -> str | None:
-    """Store the executed notebook; return its digest, or None when that cannot be done."""
-    from respawn_jobs.notebook.document import write_notebook
-    from respawn_jobs.notebook.masking import without_secrets
-    from respawn_kernels.digest import digest_of
-
-    try:
-        if not work.client_options:  # under papermill, papermill itself completes the notebook
-            nb_man.notebook_complete()
-        text = write_notebook(without_secrets(nb_man.nb)).encode(errors="replace")
-        work.port.put_blob(digest_of(text), text)
-    except Fenced:
-        raise
-    except Exception as error:  # noqa: BLE001  a notebook may hold anything, and its end is reported all the same
-        log.warning("the executed notebook of %s could not be stored: %s", work.assignment.run, error)
-        return None
-    return digest_of(text)
 
 
 async def _close(kernel: KernelProcess | None, *, now: bool) -> None:

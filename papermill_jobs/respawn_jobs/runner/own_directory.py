@@ -36,6 +36,10 @@ class LaidOut:
         finally:
             self._lock.close()
 
+    def let_go(self) -> None:
+        """Let another attempt work in it."""
+        self._lock.close()
+
     def _left(self) -> bool:
         carried = {file.path for file in self._wanted.files}
         for path in self.path.rglob("*"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ class WorkPlace:
     trouble: RespawnError | OSError | None = None
     """Why its own directory could not be laid out: the attempt fails by it."""
     succeeded: bool = False
+    let_go: Callable[[], None] = lambda: None
+    """Lets another attempt work in the directory of its own, while the kernel of this one still does."""
 
     def check(self) -> None:
         """Raise why it could not be laid out."""
@@ -54,7 +56,7 @@ def work_place(port: RunnerPort, assignment: Assignment, workspace: Workspace) -
     except (RespawnError, OSError) as error:
         yield WorkPlace(workspace.directory("work"), trouble=error)
         return
-    place = WorkPlace(own.path, reported=str(own.path))
+    place = WorkPlace(own.path, reported=str(own.path), let_go=own.let_go)
     try:
         yield place
     finally:

@@ -7,7 +7,9 @@ After each it writes a line to the descriptor REPORTS, `{"attempt", "error"}`: `
 attempt's end is recorded, else what kept it from that. Then a kernel of the kind that was used last comes up
 for the next one. `{"expect": [[name, lock], ...]}` says which kernels are wanted within seconds, one for each
 attempt that is foreseen; an empty list, that an attempt is. It ends when stdin does, and when its parent
-does. The token comes over stdin because arguments and environments of processes can be read by others.
+does. Where it keeps the kernel of an attempt that failed, the line has `kept`, too, and it ends with that
+kernel, or at the next line. The token comes over stdin because arguments and environments of processes can be
+read by others.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ import select
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from respawn_jobs import logs
 from respawn_kernels.host.own_process import die_with
 
 if TYPE_CHECKING:
-    from respawn_jobs.model.kernels import WantedKernel
+    from respawn_jobs.model.kernels import KeptKernel, WantedKernel
+    from respawn_jobs.runner.kept_kernel import KernelKeeper
     from respawn_jobs.runner.kernel.ready_kernels import ReadyKernels
 
 _LOGGER = "respawn_jobs.runner.worker"
@@ -62,6 +65,7 @@ def main(arguments: list[str]) -> int:
     logs.configure(os.environ.get("RESPAWN_LOG_FORMAT", "text"), level=logging.WARNING)
     _imports()
     from respawn_environments.warm.warm_kernels import warm_kernels
+    from respawn_jobs.runner.kept_kernel import KernelKeeper
     from respawn_jobs.runner.kernel.limited_processes import spare
     from respawn_jobs.runner.kernel.ready_kernels import ReadyKernels, bounds_of_this_process
 
@@ -71,15 +75,28 @@ def main(arguments: list[str]) -> int:
     orders = _Orders(ready)
     try:
         with os.fdopen(reports, "w", buffering=1) as report_file:
+            keeper = KernelKeeper.of(os.environ, orders.descriptor, lambda kept: _say(report_file, kept=kept))
             while (order := orders.next()) is not None:
-                error, used = _execute(order, ready)
+                error, used = _execute(order, ready, keeper)
+                if keeper is not None and keeper.kept:
+                    break
                 ready.used(used)
-                print(json.dumps({"attempt": order["attempt"], "error": error}), file=report_file)
+                _say(report_file, order["attempt"], error)
                 warm_kernels.prepare()
     finally:
         ready.end()
         warm_kernels.close()
     return 0
+
+
+def _say(
+    reports: IO[str], attempt: str = "", error: str | None = None, kept: KeptKernel | None = None
+) -> None:
+    """Report that this runner is through with an attempt, or keeps its kernel."""
+    report: dict[str, Any] = {"attempt": attempt, "error": error}
+    if kept is not None:
+        report = {"attempt": kept.attempt, "error": None, "kept": kept._asdict()}
+    print(json.dumps(report), file=reports)
 
 
 def _leave(*_signal: object) -> None:
@@ -92,6 +109,11 @@ class _Orders:
     def __init__(self, ready: ReadyKernels) -> None:
         self._ready = ready
         self._lines = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+
+    @property
+    def descriptor(self) -> int:
+        """What can be read from once there is another line, or there are no more."""
+        return self._lines.fileno()
 
     def next(self) -> dict[str, str] | None:
         """Wait for an order; None when there are no more."""
@@ -110,12 +132,15 @@ class _Orders:
                 pause = self._ready.tend()
 
 
-def _execute(order: dict[str, str], ready: ReadyKernels) -> tuple[str | None, WantedKernel | None]:
+def _execute(
+    order: dict[str, str], ready: ReadyKernels, keeper: KernelKeeper | None
+) -> tuple[str | None, WantedKernel | None]:
     """Execute one attempt.
 
     Args:
         order: the attempt, with its token, and where the service is.
         ready: the kernels that have come up, of which it may use one.
+        keeper: keeps the kernel of an attempt that failed.
 
     Returns:
         What kept the attempt from being executed and recorded, None for nothing; and the kernel that it used.
@@ -141,7 +166,7 @@ def _execute(order: dict[str, str], ready: ReadyKernels) -> tuple[str | None, Wa
     logs.always(attempt=order["attempt"], run="", job="")
     port = Port(order["url"], order["attempt"], order["token"])
     try:
-        execute_attempt(port, early=ready, requeue_on_sigterm=True)
+        execute_attempt(port, early=ready, requeue_on_sigterm=True, keeper=keeper)
     except RespawnError as error:
         logging.getLogger(_LOGGER).warning("attempt %s: %s", order["attempt"], error)
         return error.message, None

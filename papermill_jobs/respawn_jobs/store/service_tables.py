@@ -124,6 +124,8 @@ class JobServerRow(Base):
     """Of what it registers with, once; None when it has."""
     key_hash: Mapped[str | None] = mapped_column(String(64))
     """Of what it proves itself with after that."""
+    kept: Mapped[list[Any] | None]
+    """The kernels of failed runs that live on there, as it has reported them last."""
     requested_at: Mapped[datetime]
 
 

@@ -2,6 +2,7 @@
 
 import { element, pageLink, webAddress } from "./dom.js";
 import { bringIntoView } from "./in_view.js";
+import { livingBox } from "./living.js";
 import { fixBox, outcomeBox } from "./outcome.js";
 
 export const SCRATCH = "respawn:scratch";
@@ -29,6 +30,7 @@ export function addBar(lab, panel, info, pages, { resume, restart }) {
       info.error ? ` · ${info.error}` : "",
     ),
     outcomeBox(),
+    livingBox(),
     fixBox(),
     element(
       "span",

@@ -1,8 +1,10 @@
 // What became of a debugged run: the bar above its notebook says which run goes on from it, and how that ended.
 
 import { element, pageLink } from "./dom.js";
+import { showLiving } from "./living.js";
 
 const PAUSE_MS = 5000;
+const LIVING_PAUSE_MS = 30000;
 const WORDS = {
   queued: "is queued",
   running: "is running",
@@ -49,15 +51,18 @@ export function followOutcome({ api, panel, node, pages, succeeded }) {
     window.clearTimeout(timer);
     if (panel.isDisposed) return;
     let going = false;
+    let living = false;
     try {
       const outcome = await api.outcome(panel.context.path);
       if (panel.isDisposed) return;
       show(outcome);
+      showLiving({ api, panel, node, run: outcome.run.id, living: outcome.living });
+      living = Boolean(outcome.living);
       going = outcome.last !== null && !ENDED.includes(outcome.last.state);
     } catch {
       going = Boolean(node.dataset.outcome) && !ENDED.includes(node.dataset.outcome);
     }
-    if (going) timer = window.setTimeout(look, PAUSE_MS);
+    if (going || living) timer = window.setTimeout(look, going ? PAUSE_MS : LIVING_PAUSE_MS);
   };
 
   const seen = () => document.visibilityState === "visible" && void look();

@@ -190,6 +190,11 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="What the kernel may have in memory, as 8G.",
         ),
         click.option(
+            "--keep-kernel",
+            type=click.FloatRange(min=0),
+            help="Seconds for which the kernel of a failed run lives on in its job server; 0 for not at all.",
+        ),
+        click.option(
             "--strict-resume/--no-strict-resume",
             "strict_resume",
             default=None,
@@ -218,7 +223,8 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _FIELDS = {
-    name: f"{name}_seconds" for name in ("timeout", "cell_timeout", "blocked_after", "blocked_timeout")
+    name: f"{name}_seconds"
+    for name in ("timeout", "cell_timeout", "blocked_after", "blocked_timeout", "keep_kernel")
 }
 
 

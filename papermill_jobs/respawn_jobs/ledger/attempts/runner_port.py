@@ -113,6 +113,7 @@ class LedgerRunner:
                 cell_timeout_seconds=settings.cell_timeout_seconds,
                 blocked_after_seconds=settings.blocked_after_seconds,
                 blocked_timeout_seconds=settings.blocked_timeout_seconds,
+                keep_kernel_seconds=_kept_seconds(settings, self._context.keep_kernel_seconds),
                 lease_seconds=self._context.lease.total_seconds(),
                 checkpoint_share=settings.checkpoint_share,
                 snapshot_memory_mb=settings.snapshot_memory_mb,
@@ -326,6 +327,12 @@ class LedgerRunner:
 def _inherited(session: Session, run: RunRow) -> dict[int, CellRow]:
     rows = cells_of(session, run, taken_over_by(run), evidence=True)
     return {cell.index: cell for cell in rows}
+
+
+def _kept_seconds(settings: JobSettings, allowed: float) -> float:
+    """Return how long an attempt's kernel is kept after a failure, of what the deployment allows."""
+    wanted = settings.keep_kernel_seconds
+    return allowed if wanted is None else min(wanted, allowed)
 
 
 def _reused(event: CellEvent) -> bool:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from respawn_jobs.api.job_server_protocol import PREFIX, KnownJobServer
+from respawn_jobs.api.job_server_protocol import PREFIX, KeptKernelReport, KnownJobServer
 from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.context.context import Context
+from respawn_jobs.model.kernels import LivingKernel
 from respawn_jobs.store.service_tables import JobServerRow, MissingPlaceRow
 
 
@@ -103,6 +104,37 @@ def known(context: Context) -> list[KnownJobServer]:
             )
             for row in rows
         ]
+
+
+def note_kept(context: Context, name: str, kept: Sequence[KeptKernelReport]) -> None:
+    """Keep which kernels of failed runs live on in a job server.
+
+    Args:
+        context: the ledger's surroundings.
+        name: the server's name at the hub.
+        kept: all of them.
+    """
+    document = [one.model_dump(mode="json") for one in kept]
+    with context.database.session(write=True) as session:
+        row = session.get(JobServerRow, name)
+        if row is not None:
+            row.kept = document
+
+
+def living_kernel(context: Context, run: str) -> LivingKernel | None:
+    """Return the kernel of a run that lives on in a job server; None where there is none.
+
+    Args:
+        context: the ledger's surroundings.
+        run: the run's id.
+    """
+    with context.database.session() as session:
+        rows = session.scalars(select(JobServerRow).where(JobServerRow.kept.is_not(None)))
+        found = [(row, KeptKernelReport.model_validate(one)) for row in rows for one in row.kept or ()]
+    for row, kept in found:
+        if kept.run == run and kept.until > context.clock():
+            return LivingKernel(run=run, server=row.name, account=row.account, until=kept.until)
+    return None
 
 
 def forget(context: Context, name: str) -> None:

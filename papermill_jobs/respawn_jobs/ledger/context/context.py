@@ -117,6 +117,8 @@ class Context:
     """How much each namespace may store and let wait."""
     kernel_limits: KernelLimits = field(default_factory=KernelLimits)
     """What kernels may take where neither their job nor their environment says it."""
+    keep_kernel_seconds: float = 0.0
+    """How long the kernels of failed runs may live on in job servers."""
     max_kernel_limits: KernelLimits = field(default_factory=KernelLimits)
     """What kernels may take at most, whoever says more; see `limit_ceiling`."""
     blob_grace: timedelta = timedelta(days=1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from respawn_jobs.api.job_server_protocol import KnownJobServer
+from respawn_jobs.api.job_server_protocol import KeptKernelReport, KnownJobServer
 from respawn_jobs.ledger.capacity import job_servers
 from respawn_jobs.ledger.context.context import Context
 
@@ -42,6 +42,10 @@ class JobServerLedger:
     def note_places(self, messages: Mapping[str, str | None]) -> None:
         """Keep why the runs of namespaces have no place; see `job_servers.note_places`."""
         job_servers.note_places(self._context, messages)
+
+    def note_kept_kernels(self, name: str, kept: Sequence[KeptKernelReport]) -> None:
+        """Keep which kernels of failed runs live on in a job server; see `job_servers.note_kept`."""
+        job_servers.note_kept(self._context, name, kept)
 
     def forget_job_server(self, name: str) -> None:
         """Forget a job server that is gone."""

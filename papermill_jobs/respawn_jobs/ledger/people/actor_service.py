@@ -12,6 +12,7 @@ from respawn_jobs.api.versions import ScheduleChange
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger.attempts import cancellation
 from respawn_jobs.ledger.audit import trail
+from respawn_jobs.ledger.capacity import job_servers
 from respawn_jobs.ledger.context.context import installed_kernels
 from respawn_jobs.ledger.jobs import catalog, environments
 from respawn_jobs.ledger.people.backfill_service import ActorBackfills
@@ -89,7 +90,9 @@ class ActorService(
 
     def show(self, run: str) -> RunDetail:
         """Return a run with its cells."""
-        return queries.show(self._context, self.actor, run)
+        detail = queries.show(self._context, self.actor, run)
+        living = job_servers.living_kernel(self._context, run) if detail.run.state.resumable else None
+        return detail.model_copy(update={"living": living}) if living is not None else detail
 
     def outputs(self, run: str, cell: int) -> list[dict[str, Any]]:
         """Return the nbformat outputs of one cell as far as they came."""

@@ -17,7 +17,7 @@ from respawn_jobs.resume.unrestored import UnloadedVariable, read_report
 from respawn_jobs.runner.kernel.kernel_process import KernelProcess
 from respawn_kernels.counting import how_many
 from respawn_kernels.exchange.messages import Held, HeldChildFiles, KernelFacts, Options
-from respawn_kernels.exchange.versions import OWN_ARRAYS, PLACES, PROTOCOL, SETTLE
+from respawn_kernels.exchange.versions import LEAVE, OWN_ARRAYS, PLACES, PROTOCOL, SETTLE
 
 START_SECONDS = 60.0
 HOLD_SECONDS = 60.0
@@ -149,6 +149,17 @@ class KernelLink:
             raise LinkError("the agent in the kernel's environment is older than that")
         given = f"{dict(bound)!r}, {list(ran)!r}" if self._can(PLACES) else ""
         await self.silently(f"{_AGENT}.settle({given})", START_SECONDS)
+
+    async def leave(self) -> None:
+        """Leave the session to a person, who goes on in it.
+
+        Raises:
+            LinkError: the agent was not started, or is too old to do it.
+        """
+        self._facts = self._facts or KernelFacts.read(self._spool)
+        if not self._can(LEAVE):
+            raise LinkError("there is no agent in the kernel that can leave it, or an older one")
+        await self.silently(f"{_AGENT}.leave_session()", START_SECONDS)
 
     async def silently(self, code: str, seconds: float) -> None:
         """Execute code that leaves no trace, within a deadline.

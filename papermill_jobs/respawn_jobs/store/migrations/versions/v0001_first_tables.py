@@ -498,6 +498,7 @@ def _create_service() -> None:
         sa.Column("account", sa.String(255), nullable=False, unique=True),
         sa.Column("nonce_hash", sa.String(64), nullable=True),
         sa.Column("key_hash", sa.String(64), nullable=True),
+        sa.Column("kept", JSON, nullable=True),
         sa.Column("requested_at", TIME, nullable=False),
     )
     op.create_table(

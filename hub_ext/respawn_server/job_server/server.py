@@ -1,12 +1,4 @@
-"""A job server: a Jupyter server that the hub started for an account's jobs, with runners beside it.
-
-    python -m respawn_server.job_server
-
-It is the command of the named servers that the service asks the hub for
-(`respawn_hub.configure(c, executor="hub")`). It registers with its own hub token and a nonce, reports what
-its runners do, and takes orders. The service may go away and come back meanwhile; runners know it by
-themselves. Where the hub stops the server, its runners requeue what they execute, and it goes on elsewhere.
-"""
+"""The runners of a job server, in threads beside its Jupyter server."""
 
 from __future__ import annotations
 
@@ -20,11 +12,12 @@ from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
-from respawn_jobs.api.job_server_protocol import NONCE_VARIABLE, EndedRunner, JobServerReport
+from respawn_jobs.api.job_server_protocol import EndedRunner, JobServerReport
 from respawn_jobs.errors import RespawnError, Unauthenticated
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
 from respawn_jobs.remote.job_server import RemoteJobServer
+from respawn_server.job_server.kept_kernels import KeptKernels
 
 _REPORT_SECONDS = 5.0
 """How often it reports itself when nothing changes."""
@@ -40,10 +33,12 @@ class JobServer:
         name: the server's name at the hub.
         token: the server's own token for the hub.
         nonce: what it was started with.
+        kept: the kernels of failed runs that live on beside it.
     """
 
-    def __init__(self, url: str, name: str, token: str, nonce: str) -> None:
+    def __init__(self, url: str, name: str, token: str, nonce: str, kept: KeptKernels) -> None:
         self._url = url
+        self._kept = kept
         self._name = name
         self._token, self._nonce = token, nonce
         self._link = RemoteJobServer(url, name)
@@ -73,8 +68,9 @@ class JobServer:
 
     def _serve(self) -> None:
         try:
-            slots = self._patiently(self._link.register, self._token, self._nonce)
-            self._executor = LocalExecutor(self._url, max_running=slots, freed=self._changed.set)
+            welcome = self._patiently(self._link.register, self._token, self._nonce)
+            self._kept.budget = welcome.kept_memory_bytes
+            self._executor = LocalExecutor(self._url, max_running=welcome.slots, freed=self._changed.set)
             threading.Thread(target=self._report, name="respawn-job-server-reports", daemon=True).start()
             while not self._closed.is_set():
                 self._obey()
@@ -121,9 +117,10 @@ class JobServer:
             self._ended += dead
             taken, ended = list(self._taken), list(self._ended)
         living = sorted(executor.living())
-        if living:
+        kept = self._kept.tend(executor.kept(), executor.release)
+        if living or kept:
             _note_activity()
-        self._link.report(JobServerReport(taken=taken, living=living, ended=ended))
+        self._link.report(JobServerReport(taken=taken, living=living, ended=ended, kept=kept))
         with self._lock:
             del self._taken[: len(taken)]
             del self._ended[: len(ended)]
@@ -162,24 +159,3 @@ def _note_activity() -> None:
         app = getattr(ServerApp.instance(), "web_app", None)
         if app is not None:
             app.settings["last_activity_times"]["respawn"] = datetime.now(UTC)
-
-
-def main() -> None:
-    """Run the Jupyter server and its runners until the hub stops it."""
-    from jupyterhub.singleuser import main as serve
-
-    jobs = JobServer(
-        os.environ["RESPAWN_URL"],
-        os.environ["JUPYTERHUB_SERVER_NAME"],
-        os.environ["JUPYTERHUB_API_TOKEN"],
-        os.environ.pop(NONCE_VARIABLE, ""),
-    )
-    jobs.start()
-    try:
-        serve()
-    finally:
-        jobs.close()
-
-
-if __name__ == "__main__":
-    main()
