@@ -24,14 +24,15 @@ from respawn_jobs.notebook.document import code_cells, read_notebook
 HEADER_ID = "respawn-header"
 RESTORE_ID = "respawn-restore"
 RERUN_ID = "respawn-rerun"
+_LIVING = (
+    "Not run: the notebook is connected to the kernel in which the run failed. Its variables are as the "
+    "failing cell has left them, and `%debug` looks into the call that failed. Press *State before the cell* "
+    "above for a kernel with the variables as they were before it."
+)
 LIVING_NOTE = {
-    "output_type": "stream",
-    "name": "stdout",
-    "text": (
-        "Not run: the notebook is connected to the kernel in which the run failed. Its variables are as the "
-        "failing cell has left them, and %debug looks into the call that failed. Press `State before the "
-        "cell` above for a kernel with the variables as they were before it.\n"
-    ),
+    "output_type": "display_data",
+    "data": {"text/markdown": _LIVING, "text/plain": _LIVING},
+    "metadata": {},
 }
 """What stands below the cell that restores, where the notebook is at the kernel that failed (nbformat)."""
 _DIGITS = 12

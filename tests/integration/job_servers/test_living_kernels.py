@@ -135,7 +135,7 @@ def test_debug_notebook_is_at_the_very_kernel_that_failed(prices: Failed) -> Non
     assert prices.kernel(path) in listed
     home = prices.hub.home("ada")
     restore = nbformat.read(home / path, as_version=4).cells[1]
-    assert "is connected to the kernel in which the run failed" in restore.outputs[0].text
+    assert "is connected to the kernel in which the run failed" in restore.outputs[0].data["text/plain"]
     living = prices.call("GET", f"respawn/api/outcome?path={path}").json()["living"]
     assert living["here"] is True
 

@@ -29,14 +29,14 @@ export function showLiving({ api, panel, node, run, living }) {
     element("button", { type: "button", class: "jp-mod-styled jp-mod-reject", title, click }, label);
   const before = button("State before the cell", "Another kernel, with the variables as they were before the cell", go(true));
   if (!living) {
-    box.replaceChildren("The kernel that failed has ended. ", before);
+    box.replaceChildren("The kernel that failed has ended", before);
   } else if (living.here) {
     const until = new Date(living.until).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     box.title = `It ends at ${until} unless you use it. %debug looks into the call that failed.`;
-    box.replaceChildren("This is the kernel that failed, as the cell has left it. ", before);
+    box.replaceChildren("The kernel that failed, as the cell left it", before);
   } else {
     box.title = "";
     const after = button("The kernel that failed", "The kernel in which the cell failed still runs", go(false));
-    box.replaceChildren("Restored: the state before the cell. ", after);
+    box.replaceChildren("Restored: the state before the cell", after);
   }
 }
