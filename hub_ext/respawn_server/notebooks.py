@@ -17,7 +17,7 @@ from respawn_jobs.errors import Conflict, InvalidInput, NotFound
 from respawn_jobs.ids import is_id
 from respawn_jobs.model.debug_bundle import DebugBundle
 from respawn_jobs.model.jobs import GitState
-from respawn_jobs.model.runs import Run
+from respawn_jobs.model.runs import Run, RunState
 from respawn_server.job_file import JobFile, find
 
 DEBUG_DIRECTORY = "respawn-debug"
@@ -108,6 +108,8 @@ class Notebooks:
     async def keep_or_write(self, bundle: DebugBundle) -> tuple[str, bool]:
         """Make sure that a run's debug notebook is there; one that is there is kept, with its edits.
 
+        Each look into a run that goes on has a notebook of its own.
+
         Returns:
             Its path, and whether it was there before.
 
@@ -116,7 +118,11 @@ class Notebooks:
         """
         from respawn_jobs.debug.notebook import debug_notebook
 
-        path = await self._debug_path(bundle.run, own=bundle.version.files is not None)
+        own = bundle.version.files is not None
+        if bundle.run.state is RunState.RUNNING:
+            path = await self._look_path(bundle.run, own=own)
+        else:
+            path = await self._debug_path(bundle.run, own=own)
         if await ensure_async(self._contents.file_exists(path)):
             if debugged_run(await self.text(path)) != bundle.run.id:
                 raise Conflict(
@@ -137,6 +143,17 @@ class Notebooks:
         path = await self._debug_path(run, own=own)
         await self._make(str(PurePosixPath(path).parent))
         return path
+
+    async def _look_path(self, run: Run, *, own: bool) -> str:
+        """Return a path for the notebook of a look into a run that goes on, at which there is none."""
+        for number in range(1, _MAX_COPIES):
+            name = f"{_file_name(run.job)}-{run.id}-inside-{number}"
+            path = f"{DEBUG_DIRECTORY}/{name}/{name}.ipynb" if own else f"{DEBUG_DIRECTORY}/{name}.ipynb"
+            if not await ensure_async(self._contents.file_exists(path)):
+                return path
+        raise Conflict(
+            f"{DEBUG_DIRECTORY} holds too many looks into {run.id}: remove some", path=DEBUG_DIRECTORY
+        )
 
     async def _debug_path(self, run: Run, *, own: bool) -> str:
         if not own:

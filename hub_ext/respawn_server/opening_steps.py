@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 from respawn_jobs.errors import Corrupt, NotFound
 from respawn_jobs.model.debug_bundle import DebugBundle
 from respawn_jobs.model.kernels import KeptKernel
-from respawn_jobs.model.runs import RunDetail
+from respawn_jobs.model.runs import RunDetail, RunState
 from respawn_kernels.counting import how_many
 from respawn_kernels.sizes import how_large
 from respawn_server.connection import HubConnection
@@ -136,6 +136,12 @@ class Opening:
         """Get what the service tells of the run. Raises RespawnError."""
         self._step("fetch")
         service = self._connection.service()
+        detail = await asyncio.to_thread(service.show, self.run)
+        if detail.run.state is RunState.RUNNING:
+            from respawn_jobs.debug.running import await_state
+
+            self._step("fetch", "it still runs: waiting for the state before the cell that runs")
+            await asyncio.to_thread(await_state, service, self.run)
         bundle, self._visitor = await asyncio.gather(
             asyncio.to_thread(service.debug, self.run), asyncio.to_thread(service.whoami)
         )

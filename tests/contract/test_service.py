@@ -138,7 +138,9 @@ def _play_jobs_and_runs(service: Any, ledger: Ledger) -> list[str]:
     service.cancel(resumed.id, SeenRun(revision=99)), service.cancel(resumed.id)
     service.retry(failed.id, SeenRun(revision=0)), service.retry(resumed.id)
     restarted = service.restart(failed.id, ResumeRequest(notebook=source("y = 2")))
-    PlayedRunner(ledger, restarted.id).succeed()
+    runner = PlayedRunner(ledger, restarted.id)
+    service.request_state(restarted.id), service.request_state(failed.id)
+    runner.succeed()
     return [failed.id, restarted.id]
 
 

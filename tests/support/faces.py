@@ -78,7 +78,7 @@ JOBS: Faces = {
     ),
     "runner": _modules("attempt recorder"),
     "executors": ALL,
-    "debug": _modules("artifacts notebook state_download work_files"),
+    "debug": _modules("artifacts notebook running state_download work_files"),
     "ledger.context": ALL,
     "ledger.audit": ALL,
     "ledger.blobs": ALL,
@@ -93,7 +93,9 @@ JOBS: Faces = {
     ),
     "ledger.resume": ALL,
     "ledger.archive": ALL,
-    "ledger.attempts": _modules("cancellation dispatch lease_watch lifecycle runner_port suspended_runs"),
+    "ledger.attempts": _modules(
+        "cancellation dispatch lease_watch lifecycle runner_port state_requests suspended_runs"
+    ),
     "ledger.triggers": _modules(
         "backfills completion dependencies graph schedule_changes scheduling sensor_baseline sensors "
         "webhook_signatures webhooks"

@@ -174,6 +174,8 @@ class Hub:
         return bool(scopes & {"access:services", f"access:services!service={name}"})
 
     def _ask(self, token: str) -> HubUser | None:
+        if not (token.isascii() and token.isprintable()):  # the hub gives no such token, and no header takes it
+            return None
         answer = self._call("GET", "/user", headers={"Authorization": f"token {token}"})
         if answer.status_code in (401, 403):
             return None

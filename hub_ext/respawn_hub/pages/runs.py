@@ -253,6 +253,7 @@ def _head(
         "cost": total(cell.cost for cell in detail.cells if cell.state is not CellState.REUSED),
         "last_checkpoint": _last_checkpoint(detail),
         "may_debug": run.state.resumable,
+        "may_look": may_run and run.state is RunState.RUNNING,
         "living": _own_living(detail, visitor),
         "may_pin": may_run and run.state.final,
         "may_remove": run.state.final and not run.pinned and visitor.actor.allows("edit", job.namespace),

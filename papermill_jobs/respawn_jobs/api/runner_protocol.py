@@ -204,6 +204,8 @@ class HeartbeatAnswer(Model):
 
     command: Annotated[Literal["continue", "cancel"], OPEN] = "continue"
     """A runner goes on at one that it does not know: the service fences an attempt that must end."""
+    store: bool = False
+    """Whether somebody wants to look at the state before the running cell: it is stored where it is held."""
 
 
 class CellEvent(Model):

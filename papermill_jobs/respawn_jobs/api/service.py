@@ -251,9 +251,19 @@ class Service(
     def cancel(self, run: str, request: SeenRun | None = None) -> Run:
         """Ask a run that has not ended to stop. Raises `Conflict` when somebody else has done so."""
 
+    @operation("POST", "runs/{run}/state")
+    def request_state(self, run: str) -> Run:
+        """Have the state before the running cell stored, beside the run, for a look at it; it takes seconds.
+
+        Raises `Conflict` for a run that does not run.
+        """
+
     @operation("GET", "runs/{run}/debug")
     def debug(self, run: str) -> DebugBundle:
-        """Return what opens the failure in a notebook. Raises `Conflict` for a run that has no failure."""
+        """Return what opens the failure in a notebook, or a run that goes on as far as it is stored.
+
+        Raises `Conflict` for a run that has not begun or has succeeded.
+        """
 
     @operation("GET", "runs/{run}/blobs/{digest}")
     def blob(self, run: str, digest: str) -> bytes:

@@ -18,7 +18,7 @@ from respawn_jobs.dataflow.addresses import asks_for_addresses
 from respawn_jobs.debug.artifacts import artifacts_line
 from respawn_jobs.debug.rerun_cells import Again, cells_to_run
 from respawn_jobs.model.debug_bundle import DebugBundle
-from respawn_jobs.model.runs import CellRecord, CellState
+from respawn_jobs.model.runs import CellRecord, CellState, RunState
 from respawn_jobs.notebook.document import code_cells, read_notebook
 
 HEADER_ID = "respawn-header"
@@ -130,12 +130,14 @@ def header_text(bundle: DebugBundle, notebook: NotebookNode, again: Again) -> st
         ("Kernel", _kernel_line(bundle)),
         ("Parameters", parameters or "none"),
         ("Cell", _cell_line(bundle, notebook)),
-        ("Error", code_span(error_line(bundle))),
     ]
+    if run.state is not RunState.RUNNING:
+        rows.append(("Error", code_span(error_line(bundle))))
     if bundle.artifacts:
         rows.append(("Kept", artifacts_line(bundle.artifacts)))
     table = "\n".join(f"| **{name}** | {value.replace('|', chr(92) + '|')} |" for name, value in rows)
-    title = f"# Debugging {run.job.rpartition('/')[2]}"
+    looking = "Looking into" if run.state is RunState.RUNNING else "Debugging"
+    title = f"# {looking} {run.job.rpartition('/')[2]}"
     missing = f"{_missing(again)}{_addresses(bundle, notebook)}"
     return f"{title}\n\n| | |\n| --- | --- |\n{table}\n\n{_advice(bundle)}{missing}"
 
@@ -173,6 +175,12 @@ def _show_failure(notebook: NotebookNode, bundle: DebugBundle, failing: int | No
 
 
 def _advice(bundle: DebugBundle) -> str:
+    if bundle.run.state is RunState.RUNNING:
+        return (
+            f"{_state_of_variables(bundle)} The run went on meanwhile; nothing that you do here changes it. "
+            "It cannot be resumed from here: should it fail, open its *Debug* link.\n\n*Cells are counted "
+            "from 0, without this header and the cell that restores.*"
+        )
     return (
         f"{_state_of_variables(bundle)} Fix the cell, then press **Resume…** above to go on from there, or "
         f"**Restart…** to run everything again. In a terminal: `respawn resume {bundle.run.id} --notebook` "
@@ -221,14 +229,18 @@ def _state_of_variables(bundle: DebugBundle) -> str:
     if language != "python":
         return f"A {language} kernel has no snapshots: run the cells from the top to look into it."
     if not again:
-        return "Restored, the variables are as they were just before the failing cell."
+        return f"Restored, the variables are as they were just before {_the_cell(bundle)}."
     if bundle.checkpoint is None:
-        return "No state was kept before the failing cell: run the cells above it again to look into it."
+        return f"No state was kept before {_the_cell(bundle)}: run the cells above it again to look into it."
     names = ", ".join(str(cell.index) for cell in again)
     return (
         f"The variables are as they were after cell {bundle.checkpoint.cell}; run again what came after it "
         f"(cell {names}) before you go on."
     )
+
+
+def _the_cell(bundle: DebugBundle) -> str:
+    return "the cell that was running" if bundle.run.state is RunState.RUNNING else "the failing cell"
 
 
 def _cell_line(bundle: DebugBundle, notebook: NotebookNode) -> str:

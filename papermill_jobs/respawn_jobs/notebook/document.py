@@ -41,6 +41,8 @@ INJECTED_ID = "injected-parameters"
 ROLE_HEADER = "header"
 ROLE_RESTORE = "restore"
 ROLE_RERUN = "rerun"
+_RUNNING = "running"
+"""The state of a run that a notebook looks into while it goes on; see `models.RunState`."""
 
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -132,6 +134,17 @@ def without_outputs(notebook: NotebookNode) -> NotebookNode:
         cell.outputs = []
         cell.execution_count = None
     return result
+
+
+def check_not_inside(notebook: NotebookNode) -> None:
+    """Raise InvalidInput for a notebook that looks into a run that went on: nothing goes on from there."""
+    shown = notebook.metadata.get("respawn")
+    if isinstance(shown, dict) and shown.get("state") == _RUNNING:
+        raise InvalidInput(
+            "this notebook looks into a run that went on meanwhile, and nothing can go on from it: "
+            "should the run fail, open its Debug link, or use `respawn debug`",
+            run=shown.get("run"),
+        )
 
 
 def strip_debug(notebook: NotebookNode) -> NotebookNode:

@@ -33,6 +33,7 @@ from respawn_jobs.runner.cancellation import Heartbeat, Stop, Stopper, stopping_
 from respawn_jobs.runner.finishing import finish
 from respawn_jobs.runner.kernel.early_kernel import KernelAhead
 from respawn_jobs.runner.kernel.kernel_process import BuildMissing, KernelFailed, KernelProcess
+from respawn_jobs.runner.wanted_state import WantedState
 from respawn_jobs.runner.work_place import WorkPlace, work_place
 from respawn_kernels.checkpoint.manifest import Manifest
 
@@ -68,6 +69,7 @@ class _Work:
     requeue_on_sigterm: bool = False
     keeper: KernelKeeper | None = None
     start_timeout: float = 60.0
+    wanted: WantedState = field(default_factory=WantedState)
     client_options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -185,7 +187,7 @@ async def _recorded(
     """Execute, then tell the service how it ended while the kernel shuts down, unless that is to be kept."""
     stopper = Stopper()
     stopper.attach()
-    heartbeat = Heartbeat(work.port, work.assignment.lease_seconds, stopper)
+    heartbeat = Heartbeat(work.port, work.assignment.lease_seconds, stopper, on_store=work.wanted.ask)
     heartbeat.start()
     nb_man: list[NotebookExecutionManager] = []
     try:
@@ -265,6 +267,7 @@ async def _execute(
             work.port, nb_man[0].nb, progress=collector.watching(work.progress), directory=work.place.reported
         )
         session = _session_of(work, workspace, stopper, kernel, nb_man[0], recorder, spool)
+        work.wanted.follow(session.keeper.store_now)
         collector.start()
         try:
             ending = await session.run()

@@ -75,6 +75,7 @@ class Heartbeat(threading.Thread):
         lease_seconds: float,
         stopper: Stopper,
         *,
+        on_store: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = lease_clock,
     ) -> None:
         """Prepare the thread; `start` begins to send.
@@ -83,12 +84,14 @@ class Heartbeat(threading.Thread):
             port: where the lease is renewed.
             lease_seconds: how long a lease holds after it was renewed.
             stopper: asked to stop the run, with the reason.
+            on_store: called, in this thread, when the service wants the state before the cell that runs.
             monotonic: returns seconds of a clock that also counts while the machine sleeps.
         """
         super().__init__(name="respawn-heartbeat", daemon=True)
         self._port = port
         self._lease = lease_seconds
         self._stopper = stopper
+        self._on_store = on_store
         self._monotonic = monotonic
         self._ended = threading.Event()
 
@@ -112,6 +115,8 @@ class Heartbeat(threading.Thread):
             answered = sent
             if answer.command == "cancel":
                 self._stopper.request(Stop("cancelled", "Cancelled", "the run was cancelled"))
+            if answer.store:
+                self._on_store()
 
     def close(self) -> None:
         """Stop beating."""

@@ -135,6 +135,12 @@ class Keeper:
             child.kill()
         self._leaving = [one for one in [*self._leaving, child] if not one.ended]
 
+    def store_now(self) -> None:
+        """Begin to store the state before the running cell, where it is held and not stored yet."""
+        child = self._child
+        if child is not None and not child.ended and child.cell not in self._storing:
+            self._store_now(child)
+
     async def keep(self) -> None:
         """Store the state before the cell that failed, when it is held.
 

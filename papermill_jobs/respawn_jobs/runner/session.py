@@ -107,7 +107,7 @@ class Session:
             blocked_after=self.limits.blocked_after,
             blocked_timeout=self.limits.blocked,
         )
-        self._keeper = Keeper(
+        self.keeper = Keeper(
             self.recorder, self.spool, self._waits, self.stopper,
             share=self.share, options=self.options, on_held=self.confinement.held,
         )  # fmt: skip
@@ -125,7 +125,7 @@ class Session:
                 ending.outcome = ending.outcome.model_copy(update=known)
                 return ending
             finally:
-                await self._keeper.close()
+                await self.keeper.close()
 
     async def _run(self) -> SessionEnd:
         try:
@@ -149,7 +149,7 @@ class Session:
         if not self.stopper.fenced:
             with suppress(Stopped):  # fenced meanwhile
                 if ending.outcome.state != "succeeded" and ending.outcome.error != self._shown:
-                    await self._keeper.keep()
+                    await self.keeper.keep()
                 await self._waits.delivered(self._drained())
                 await self._waits.delivered(self.recorder.skip_rest())
         if self._client is not None:
@@ -196,7 +196,7 @@ class Session:
             self._without_snapshots(str(error))
         else:
             self._link = link
-            self._keeper.use(link)
+            self.keeper.use(link)
             self._hash_seed = link.hash_seed
 
     def _changed(self, index: int) -> None:
@@ -206,7 +206,7 @@ class Session:
 
     def _without_snapshots(self, why: str) -> None:
         self._no_snapshots = f"no snapshots: {why}"
-        self._keeper.without(self._no_snapshots)
+        self.keeper.without(self._no_snapshots)
 
     async def _take_up(self) -> int:
         """Bring back the state that a resumed run starts from; return the first cell that executes."""
@@ -272,7 +272,7 @@ class Session:
         """Begin to keep the state after a cell, with what is known of displays and widgets there."""
         assert self._client is not None  # noqa: S101  set when connected
         self.recorder.know(index, self._client.front_end())
-        self._keeper.passed(index, tags, seconds)
+        self.keeper.passed(index, tags, seconds)
 
     async def _verified(self, index: int, done: list[int], waiting: list[int]) -> list[int]:
         """Compare what a cell that ran again did with what was planned; return the cells still to run.
@@ -319,13 +319,13 @@ class Session:
                 self.nb_man.cell_complete(cell, cell_index=index)
                 continue
             self._current = index
-            await self._keeper.ready()
+            await self.keeper.ready()
             if self.stopper.reason is not None:
                 raise Stopped
             # Nothing can go on from the end of a notebook; an empty cell leaves the state as it was.
             followed = index < last and bool(cell.source.strip())
             await self._execute(index, cell, followed=followed)
-        await self._keeper.ready()
+        await self.keeper.ready()
 
     async def _execute(self, index: int, cell: NotebookNode, *, followed: bool) -> None:
         assert self._client is not None  # noqa: S101  set when connected
@@ -341,7 +341,7 @@ class Session:
         except (CellExecutionError, DeadKernelError, CellTimeoutError, Stopped) as error:
             self.nb_man.cell_exception(cell, cell_index=index, exception=error)
             if isinstance(error, CellExecutionError | DeadKernelError) and clean_exit(cell):
-                self._keeper.let_go()
+                self.keeper.let_go()
                 await self._ended(index, cell, CellState.EXECUTED)
                 raise CleanExit from error
             if not self.stopper.fenced:
@@ -356,7 +356,7 @@ class Session:
             # As `%run` of a script that fails does. papermill executes the rest, and then the run failed.
             state = CellState.FAILED
             self._shown = self._shown or shown_error(self.nb_man.nb.cells[index], index)
-            await self._keeper.keep()
+            await self.keeper.keep()
         if followed:
             # The kernel forks during the call to the service; `ready` waits for both.
             self._pass(index, cell_tags(cell), time.monotonic() - started)

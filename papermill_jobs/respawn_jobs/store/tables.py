@@ -219,6 +219,8 @@ class AttemptRow(Base):
     """See `models.Attempt`."""
     directory: Mapped[str | None]
     """See `models.Attempt`."""
+    state_wanted: Mapped[bool] = mapped_column(default=False)
+    """Whether its runner is to be asked for the state before the cell that runs."""
 
 
 class CellRow(Base):

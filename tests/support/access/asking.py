@@ -33,6 +33,7 @@ class Asked:
 Fields = Callable[[Things], Any]
 _OTHER_IDS = {
     "POST /api/v1/runs/{run}/cancel": {"run": "queued"},
+    "POST /api/v1/runs/{run}/state": {"run": "running"},
     "POST /runs/{run}/cancel": {"run": "queued"},
     "POST /runner/{attempt}/claim": {"attempt": "unclaimed"},
     "GET /runner/{attempt}/blobs/{digest}": {"digest": "notebook"},

@@ -7,11 +7,17 @@ import { fixBox, outcomeBox } from "./outcome.js";
 
 export const SCRATCH = "respawn:scratch";
 const FAILING = "respawn-failing-cell";
+const RUNNING = "respawn-running-cell";
 
 /** The notebook's `metadata.respawn` when it is a debug notebook, else null. */
 export function debugInfo(panel) {
   const info = panel.context.model?.sharedModel.getMetadata("respawn");
   return info && typeof info.run === "string" ? info : null;
+}
+
+/** Whether the notebook looks into a run that went on: it cannot be resumed from. */
+export function looksInside(info) {
+  return info.state === "running";
 }
 
 /** Put the bar above the notebook. */
@@ -26,8 +32,8 @@ export function addBar(lab, panel, info, pages, { resume, restart }) {
     element(
       "span",
       { class: "respawn-bar-text", title: info.error || "" },
-      element("strong", {}, `Debugging ${info.run}`),
-      info.error ? ` · ${info.error}` : "",
+      element("strong", {}, `${looksInside(info) ? "Looking into" : "Debugging"} ${info.run}`),
+      looksInside(info) ? " · as it was before the running cell; the run went on" : info.error ? ` · ${info.error}` : "",
     ),
     outcomeBox(),
     livingBox(),
@@ -35,9 +41,13 @@ export function addBar(lab, panel, info, pages, { resume, restart }) {
     element(
       "span",
       { class: "respawn-bar-buttons" },
-      info.failing_cell_id ? button("Failing cell", show, "jp-mod-reject", "Show the cell that failed") : null,
-      button("Resume…", resume, "jp-mod-accept respawn-bar-resume", "Save, and go on from the failing cell in a new run"),
-      button("Restart…", restart, "jp-mod-reject", "Save, and run everything again in a new run"),
+      ...(looksInside(info)
+        ? [info.failing_cell_id ? button("Running cell", show, "jp-mod-reject", "Show the cell that was running") : null]
+        : [
+            info.failing_cell_id ? button("Failing cell", show, "jp-mod-reject", "Show the cell that failed") : null,
+            button("Resume…", resume, "jp-mod-accept respawn-bar-resume", "Save, and go on from the failing cell in a new run"),
+            button("Restart…", restart, "jp-mod-reject", "Save, and run everything again in a new run"),
+          ]),
       runPage ? pageLink(runPage, "Run page", { class: "respawn-bar-link" }) : null,
     ),
   );
@@ -64,7 +74,9 @@ export function markFailingCell(panel, info) {
       cell.node.dataset.respawnCell = counts ? `cell ${number++}` : "";
       const failing = cell.model.id === info.failing_cell_id;
       cell.toggleClass(FAILING, failing);
-      if (failing) cell.node.setAttribute("aria-description", "This cell failed in the run");
+      cell.toggleClass(RUNNING, failing && looksInside(info));
+      const description = looksInside(info) ? "This cell was running" : "This cell failed in the run";
+      if (failing) cell.node.setAttribute("aria-description", description);
     }
   };
   mark();

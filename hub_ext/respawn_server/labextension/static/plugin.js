@@ -2,7 +2,7 @@
 
 import { Api } from "./api.js";
 import { keepItsKernel } from "./connecting.js";
-import { addBar, debugInfo, markFailingCell, showFailingCell } from "./debugging.js";
+import { addBar, debugInfo, looksInside, markFailingCell, showFailingCell } from "./debugging.js";
 import { waitForOpening } from "./opening.js";
 import { followOutcome } from "./outcome.js";
 import { promote } from "./promote.js";
@@ -31,10 +31,11 @@ export function makePlugin(lab) {
 
 function addCommands(lab, app, api, tracker, palette, menu) {
   const info = () => (tracker.currentWidget ? debugInfo(tracker.currentWidget) : null);
+  const ended = () => info() && !looksInside(info());
   const entries = [
     ["respawn:promote", "Promote to a Job…", () => tracker.currentWidget && !info(), (panel) => promote(lab, api, panel)],
-    ["respawn:resume", "Resume the Debugged Run…", info, (panel) => resume(lab, api, panel)],
-    ["respawn:restart", "Restart the Debugged Run…", info, (panel) => restart(lab, api, panel, info())],
+    ["respawn:resume", "Resume the Debugged Run…", ended, (panel) => resume(lab, api, panel)],
+    ["respawn:restart", "Restart the Debugged Run…", ended, (panel) => restart(lab, api, panel, info())],
     ["respawn:failing-cell", "Show the Failing Cell", info, (panel) => showFailingCell(panel, info())],
   ];
   for (const [id, label, enabled, execute] of entries) {
@@ -67,8 +68,10 @@ async function prepare(lab, app, api, panel) {
   const pages = lab.coreutils.PageConfig.getOption("respawnPages");
   const bar = addBar(lab, panel, info, pages, { resume: run("respawn:resume"), restart: run("respawn:restart") });
   const node = bar.node.firstElementChild;
-  const succeeded = offerFix({ lab, api, app, panel, box: node.querySelector(".respawn-bar-fix") });
-  look = followOutcome({ api, panel, node, pages, succeeded });
+  if (!looksInside(info)) {
+    const succeeded = offerFix({ lab, api, app, panel, box: node.querySelector(".respawn-bar-fix") });
+    look = followOutcome({ api, panel, node, pages, succeeded });
+  }
   markFailingCell(panel, info);
   await panel.revealed;
   app.commands.notifyCommandChanged();

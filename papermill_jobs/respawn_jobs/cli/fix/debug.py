@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,22 +29,28 @@ if TYPE_CHECKING:
 @click.option("-y", "--yes", is_flag=True, help="Load the state also where code of others has made it.")
 @json_option
 def debug(run_id: str, output: Path | None, yes: bool, as_json: bool) -> int:
-    """Write a notebook that opens a failure."""
+    """Write a notebook that opens a failure, or looks into a run that goes on."""
     from respawn_jobs.cli.common import printing
     from respawn_jobs.cli.common.service_connection import connection
     from respawn_jobs.cli.common.transfer_progress import transfer
     from respawn_jobs.debug.notebook import debug_notebook
+    from respawn_jobs.debug.running import await_state
     from respawn_jobs.debug.state_download import download
     from respawn_jobs.debug.work_files import lay_out_beside
     from respawn_jobs.host.atomic_write import write_text
     from respawn_jobs.model.code_authors import other_authors
+    from respawn_jobs.model.runs import RunState
     from respawn_jobs.notebook.document import write_notebook
     from respawn_kernels.exchange.restore_point import run_directory
 
     with connection() as connected:
+        if connected.service.show(run_id).run.state is RunState.RUNNING:
+            click.echo("waiting for the state before the cell that runs", err=True)
+            await_state(connected.service, run_id)
         bundle = connected.service.debug(run_id)
+        inside = bundle.run.state is RunState.RUNNING
         name = bundle.run.job.rpartition("/")[2].lstrip("~")
-        own = f"{name}-{bundle.run.id}"
+        own = f"{name}-{bundle.run.id}{_free_number(name, bundle.run.id) if inside else ''}"
         # Files that the job carries lie beside the notebook: these two need a directory of their own.
         path = output or (Path(own) if bundle.version.files is not None else Path()) / f"{own}.ipynb"
         kept = _is_kept(path, bundle.run.id)
@@ -71,8 +78,17 @@ def debug(run_id: str, output: Path | None, yes: bool, as_json: bool) -> int:
         return 0
     click.echo(f"kept {path} with its changes" if kept else f"wrote {path}")
     click.echo(f"open it:       jupyter lab {path}")
-    click.echo(f"then go on:    respawn resume {bundle.run.id} --notebook {path}")
+    if inside:
+        click.echo(f"{bundle.run.id} goes on; nothing can be resumed from this notebook")
+    else:
+        click.echo(f"then go on:    respawn resume {bundle.run.id} --notebook {path}")
     return 0
+
+
+def _free_number(name: str, run: str) -> str:
+    """Return the ending of the first notebook that is not there yet, of those that look into a run."""
+    numbers = (f"-inside-{number}" for number in count(1))
+    return next(one for one in numbers if not any(Path().glob(f"{name}-{run}{one}*")))
 
 
 def _kernel(bundle: DebugBundle) -> str:

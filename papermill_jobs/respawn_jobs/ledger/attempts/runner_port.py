@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -131,7 +132,9 @@ class LedgerRunner:
             now = self._context.clock()
             attempt.heartbeat_at = now
             attempt.lease_until = now + self._context.lease
-            return HeartbeatAnswer(command="cancel" if run.cancel_requested else "continue")
+            store, attempt.state_wanted = attempt.state_wanted, False
+            command: Literal["continue", "cancel"] = "cancel" if run.cancel_requested else "continue"
+            return HeartbeatAnswer(command=command, store=store)
 
     def record(self, events: list[CellEvent]) -> None:
         """Store cell events; all or none."""

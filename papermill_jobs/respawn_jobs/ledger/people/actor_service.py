@@ -10,7 +10,7 @@ from respawn_jobs import cron as schedules
 from respawn_jobs.api.service import MAX_FIRES, ResumeRequest, RunRequest, ScheduleRequest, SeenRun
 from respawn_jobs.api.versions import ScheduleChange
 from respawn_jobs.errors import InvalidInput
-from respawn_jobs.ledger.attempts import cancellation
+from respawn_jobs.ledger.attempts import cancellation, state_requests
 from respawn_jobs.ledger.audit import trail
 from respawn_jobs.ledger.capacity import job_servers
 from respawn_jobs.ledger.context.context import installed_kernels
@@ -133,6 +133,10 @@ class ActorService(
     def cancel(self, run: str, request: SeenRun | None = None) -> Run:
         """Ask a queued or running run to stop."""
         return cancellation.cancel(self._context, self.actor, run, request or SeenRun())
+
+    def request_state(self, run: str) -> Run:
+        """Have the state before the cell that runs stored."""
+        return state_requests.request_state(self._context, self.actor, run)
 
     def debug(self, run: str) -> DebugBundle:
         """Return what opens the failure in a notebook."""

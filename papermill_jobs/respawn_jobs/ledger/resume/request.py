@@ -29,6 +29,7 @@ from respawn_jobs.model.runs import CellRecord, CellState, RunState
 from respawn_jobs.notebook.document import (
     TAG_ONCE,
     cell_tags,
+    check_not_inside,
     code_cells,
     injected_cell,
     read_notebook,
@@ -253,6 +254,7 @@ def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
     changed = {**(_edited_parameters(opened, own) if opened is not None else {}), **request.parameters}
     given = _given(past, changed)
     if opened is not None:
+        check_not_inside(opened)
         opened = _own_cells(opened)
         mark_scratch(opened, request.scratch, original)
     fixed = strip_debug(opened) if opened is not None else original

@@ -347,11 +347,11 @@ def debug(context: Context, actor: Actor, run_id: str) -> DebugBundle:
         run_id: the run's id.
 
     Raises:
-        Conflict: the run has no failure to debug.
+        Conflict: the run has no failure to debug, and does not run.
     """
     with context.database.session(write=True) as session:
         row, job = find_run(session, actor, run_id)
-        if not RunState(row.state).resumable:
+        if not (RunState(row.state).resumable or row.state == RunState.RUNNING.value):
             ended = "succeeded" if row.state == RunState.SUCCEEDED.value else f"is still {row.state}"
             raise Conflict(f"{run_id} {ended}: there is no failure to debug", run=run_id, state=row.state)
         trail.write(context, session, actor.name, "debug", job.namespace, run_id, job=ref_of(job))

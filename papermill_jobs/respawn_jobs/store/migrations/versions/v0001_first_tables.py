@@ -210,6 +210,7 @@ def _create_attempts() -> None:
         sa.Column("kernel_start", JSON, nullable=True),
         sa.Column("directory", sa.String(), nullable=True),
         sa.UniqueConstraint("run_id", "number", name="attempts_number_once"),
+        sa.Column("state_wanted", sa.Boolean(), nullable=False),
     )
     op.create_index("attempts_of_notebook", "attempts", ["notebook"])
 
