@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from respawn_jobs.errors import Corrupt, NotFound
+from respawn_jobs.errors import Corrupt, NotFound, Unavailable
 from respawn_jobs.model.debug_bundle import DebugBundle
 from respawn_jobs.model.kernels import KeptKernel
 from respawn_jobs.model.runs import RunDetail, RunState
@@ -149,13 +149,16 @@ class Opening:
         return bundle
 
     def question(self, bundle: DebugBundle) -> ConfirmMessage | None:
-        """Return what must be agreed to before the steps, if anything."""
+        """Return what must be agreed to before the steps, if anything.
+
+        Nothing is restored where the kernel that failed lives on: the code has run in it already.
+        """
         from respawn_jobs.debug.notebook import failing_index
         from respawn_jobs.model.code_authors import other_authors
         from respawn_jobs.notebook.document import read_notebook, title
 
         self.authors = other_authors(bundle, self._visitor)
-        if self.confirmed or not self.authors:
+        if self.confirmed or not self.authors or self._at_living():
             return None
         failing = failing_index(bundle)
         cell = "none: every cell had finished"
@@ -165,9 +168,12 @@ class Opening:
 
     async def steps(self, bundle: DebugBundle) -> str:
         """Do the steps after the first and return the notebook's path. Raises RespawnError."""
-        living = None if self.restored else self._living.find(self.run)
+        living = self._at_living()
         if living is not None and (connected := await self._connect(bundle, living)) is not None:
             return connected
+        if living is not None and self.authors and not self.confirmed:
+            # What is restored then was not agreed to: only the next opening asks.
+            raise Unavailable(f"the kernel of {self.run} has just ended: try again, to restore its state")
         self._step("kernel", bundle.run.kernel)
         kernel, found = await self._kernels.build(bundle.run.kernel, bundle.lock)
         self._step("kernel", found, done=True)
@@ -182,6 +188,10 @@ class Opening:
             self.send({"type": "written", "path": path})
             await self._restore(bundle, path, kernel)
         return path
+
+    def _at_living(self) -> KeptKernel | None:
+        """Return the kernel that failed, where it lives on and is what is wanted."""
+        return None if self.restored else self._living.find(self.run)
 
     async def _connect(self, bundle: DebugBundle, kept: KeptKernel) -> str | None:
         """Open the notebook at the kernel that failed; None where that has ended meanwhile."""

@@ -2,14 +2,16 @@
 
 Four actions, each including the ones before it: read, run, edit, admin. A scope is
 `custom:respawn:<action>`, for all namespaces, or narrowed by a filter: `!user=ada` to `user/ada`,
-`!group=risk` to `team/risk`. No filter reaches `former/…`, where namespaces lie whose owner is gone. Filters
-of other kinds give nothing. Being a member of a group gives nothing
-by itself: a scope has to say so.
+`!group=risk` to `team/risk`. Beside them stands `enter`, which none includes: to go to the server of a
+team's account, where the kernel of a failed run lives. No filter reaches `former/…`, where namespaces lie
+whose owner is gone. Filters of other kinds give nothing. Being a member of a group gives nothing by itself: a
+scope has to say so.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +21,7 @@ Action = Literal["read", "run", "edit", "admin"]
 
 PREFIX = "custom:respawn:"
 _RANK: dict[str, int] = {"read": 0, "run": 1, "edit": 2, "admin": 3}
+_ENTER = "enter"
 _VERBS = {"read": "see", "run": "start or stop runs of", "edit": "change", "admin": "administer"}
 _NAMESPACE = re.compile(r"(user|team|former)/[^/\s]+")
 
@@ -47,6 +50,18 @@ class Actor:
             _RANK[granted] >= _RANK[action] and where in (None, namespace)
             for granted, where in self._grants()
         )
+
+    def enters(self, namespace: str) -> bool:
+        """Return whether the actor may go to a kernel of a namespace's, in the server of its account.
+
+        Whoever does can do there what the account can. One's own namespace has one's own servers.
+
+        Args:
+            namespace: such as `user/ada` or `team/risk`.
+        """
+        if namespace == self.namespace:
+            return True
+        return any(given == _ENTER and where in (None, namespace) for given, where in self._scopes())
 
     def require(self, action: Action, namespace: str, what: str | None = None) -> None:
         """Raise unless the scopes allow an action.
@@ -93,19 +108,21 @@ class Actor:
 
     def _grants(self) -> list[tuple[str, str | None]]:
         """Return (action, namespace) pairs, namespace None for all; unknown scopes are left out."""
-        grants: list[tuple[str, str | None]] = []
+        return [(action, where) for action, where in self._scopes() if action in _RANK]
+
+    def _scopes(self) -> Iterator[tuple[str, str | None]]:
+        """Yield what the actor's scopes of Respawn's give, each with its namespace, None for all."""
         for scope in self.scopes:
             action, has_filter, narrowed = scope.removeprefix(PREFIX).partition("!")
-            if not scope.startswith(PREFIX) or action not in _RANK:
+            if not scope.startswith(PREFIX):
                 continue
             kind, _, name = narrowed.partition("=")
             if not has_filter:
-                grants.append((action, None))
+                yield action, None
             elif kind == "user" and name:
-                grants.append((action, f"user/{name}"))
+                yield action, f"user/{name}"
             elif kind == "group" and name:
-                grants.append((action, f"team/{name}"))
-        return grants
+                yield action, f"team/{name}"
 
 
 def check_namespace(namespace: str) -> str:

@@ -174,7 +174,7 @@ class Hub:
         return bool(scopes & {"access:services", f"access:services!service={name}"})
 
     def _ask(self, token: str) -> HubUser | None:
-        if not (token.isascii() and token.isprintable()):  # the hub gives no such token, and no header takes it
+        if not (token.isascii() and token.isprintable()):  # no header takes it, and the hub gives none
             return None
         answer = self._call("GET", "/user", headers={"Authorization": f"token {token}"})
         if answer.status_code in (401, 403):

@@ -30,6 +30,9 @@ SCOPES: dict[str, dict[str, Any]] = {
         "description": "Promote notebooks to jobs and schedule them.",
         "subscopes": ["custom:respawn:run"],
     },
+    "custom:respawn:enter": {
+        "description": "Go to the servers of a team's account, where kernels of failed runs live on.",
+    },
     "custom:respawn:admin": {
         "description": "Everything in Respawn, with the audit record.",
         "subscopes": ["custom:respawn:edit"],

@@ -7,11 +7,23 @@ from urllib.parse import quote
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from respawn_hub.auth.dependencies import PageServiceDep, VisitorDep
+from respawn_hub.auth.dependencies import PageServiceDep, Visitor, VisitorDep
 from respawn_hub.auth.runtime import RuntimeDep
 from respawn_hub.pages.notebooks import to_running_server, to_server
+from respawn_jobs.errors import NotFound
+from respawn_jobs.model.runs import RunDetail
 
 router = APIRouter(include_in_schema=False)
+
+
+def may_enter(detail: RunDetail, visitor: Visitor) -> bool:
+    """Return whether the kernel of a run lives on in a server that somebody may enter.
+
+    Args:
+        detail: the run.
+        visitor: who is signed in.
+    """
+    return detail.living is not None and visitor.actor.enters(detail.run.job.rpartition("/")[0])
 
 
 @router.get("/debug/{run}")
@@ -24,7 +36,7 @@ def debug(
 ) -> Response:
     """Send the browser to the server that opens the run's debug notebook.
 
-    It is the job server where the kernel that failed lives on, if that is one of the visitor's own; else the
+    It is the job server where the kernel that failed lives on, if the visitor may enter that; else the
     visitor's own server, which restores.
 
     Args:
@@ -38,8 +50,12 @@ def debug(
         NotFound, Forbidden: there is no such run, or the visitor may not read it.
     """
     service.debug(run)
-    living = None if restored else service.show(run).living
+    detail = service.show(run)
     path = f"respawn/debug/{quote(run)}"
-    if living is not None and living.account == visitor.actor.name:
+    if not restored and may_enter(detail, visitor):
+        try:
+            living = runtime.ledger.enter_kernel(visitor.actor, run)
+        except NotFound:  # it has just ended
+            return to_server(path, visitor, runtime)
         return to_running_server(path, living.account, living.server, runtime)
     return to_server(f"{path}?restored=true" if restored else path, visitor, runtime)

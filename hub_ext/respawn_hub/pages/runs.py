@@ -13,6 +13,7 @@ from starlette.responses import Response
 from respawn_hub.api.live_events import cell_key, run_key
 from respawn_hub.auth.dependencies import FormDep, PageServiceDep, Visitor, VisitorDep
 from respawn_hub.auth.runtime import Runtime, RuntimeDep
+from respawn_hub.pages.debug import may_enter
 from respawn_hub.pages.setting_words import more_memory
 from respawn_hub.pages.templating import page, see_other
 from respawn_hub.rendering import Prose, ShownOutput, prose, shown, terminal_html
@@ -21,7 +22,6 @@ from respawn_jobs.errors import Conflict, InvalidInput, NotFound, RespawnError
 from respawn_jobs.ledger.people.actor_service import ActorService
 from respawn_jobs.model.cell_cost import total
 from respawn_jobs.model.checkpoints import Checkpoint
-from respawn_jobs.model.kernels import LivingKernel
 from respawn_jobs.model.runs import CellRecord, CellState, RunDetail, RunState
 from respawn_jobs.notebook.cell_numbers import executions_as_cells
 
@@ -254,7 +254,7 @@ def _head(
         "last_checkpoint": _last_checkpoint(detail),
         "may_debug": run.state.resumable,
         "may_look": may_run and run.state is RunState.RUNNING,
-        "living": _own_living(detail, visitor),
+        "living": detail.living if may_enter(detail, visitor) else None,
         "may_pin": may_run and run.state.final,
         "may_remove": run.state.final and not run.pinned and visitor.actor.allows("edit", job.namespace),
         "may_resume": may_start and run.state.resumable and run.resumed_by is None,
@@ -270,12 +270,6 @@ def _head(
         "problem": problem.message if problem else None,
         "other": problem.fields.get("resumed_by") or problem.fields.get("by") if problem else None,
     }
-
-
-def _own_living(detail: RunDetail, visitor: Visitor) -> LivingKernel | None:
-    """Return the run's kernel where it lives on in a server of the visitor's own."""
-    living = detail.living
-    return living if living is not None and living.account == visitor.actor.name else None
 
 
 def _last_checkpoint(detail: RunDetail) -> Checkpoint | None:

@@ -15,6 +15,7 @@ from respawn_jobs.debug.notebook import error_line, failing_index
 from respawn_jobs.debug.rerun_cells import cells_to_run
 from respawn_jobs.errors import Corrupt
 from respawn_jobs.model.debug_bundle import DebugBundle
+from respawn_jobs.model.runs import RunState
 from respawn_kernels.checkpoint.manifest import Manifest
 from respawn_kernels.digest import digest_of, write_whole
 from respawn_kernels.exchange.restore_point import RestorePoint
@@ -130,7 +131,7 @@ def _restore_point(bundle: DebugBundle) -> RestorePoint:
         cell=bundle.checkpoint.cell if bundle.checkpoint else None,
         kernel=bundle.run.kernel,
         lock=bundle.lock,
-        failing_cell=failing_index(bundle),
+        failing_cell=failing_index(bundle) if bundle.run.state is not RunState.RUNNING else None,
         error=error_line(bundle),
         always=again.cells,
         lost=again.lost,

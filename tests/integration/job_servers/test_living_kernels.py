@@ -220,3 +220,47 @@ def test_it_ends_when_its_time_is_over(hub: RunningHub) -> None:
     wait_for(lambda: hub.service("ada").show(one.run.id).living is None, 60, "the end of its time")
     files = f"*/kept-kernels/{one.attempt}.json"
     wait_for(lambda: not list(workspaces().glob(files)), 30, "the end of its kernel")
+
+
+READS = "custom:respawn:read!group=risk"
+TEAM_SCOPES = ("custom:respawn:enter!group=risk", "access:servers!user=risk-jobs")
+
+
+@pytest.fixture(scope="module")
+def team_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    """A hub with a team of kim and ivo, of whom kim may go to the server of the team's account."""
+    edits = "custom:respawn:edit!group=risk"
+    roles = (
+        {"name": "risk-edits", "users": ["kim", "ivo"], "scopes": [edits]},
+        {"name": "risk-enters", "users": ["kim"], "scopes": [*TEAM_SCOPES]},
+        {"name": "risk-reads", "users": ["risk-jobs"], "scopes": [READS]},
+        {"name": "server", "scopes": ["users:activity!user", "access:servers!server", READS]},
+    )
+    with running_hub(
+        tmp_path_factory.mktemp("team"),
+        users=("kim", "ivo", "risk-jobs"),
+        groups={"risk": {"users": ["kim", "ivo"]}},
+        roles=roles,
+        executor="hub",
+        service_environment={"RESPAWN_TEAM_ACCOUNTS": "team/risk=risk-jobs"},
+    ) as running:
+        tolerate(running.process.pid)
+        yield running
+
+
+@pytest.mark.long
+def test_a_teams_kernel_opens_to_those_with_the_right_alone(team_hub: RunningHub) -> None:
+    service = team_hub.service("kim")
+    service.promote(Promotion(namespace="team/risk", name="prices", notebook=text(notebook(*CELLS))))
+    run = service.run(RunRequest(job="team/risk/prices")).id
+    living = wait_for(lambda: service.show(run).living, 150, f"the kernel of {run}; see {team_hub.log}")
+    assert living.account == "risk-jobs"
+    place = f"{team_hub.url}/user/risk-jobs/{living.server}/respawn/api/debug/{run}"
+
+    def opened(user: str) -> httpx.Response:
+        headers = {"Authorization": f"token {team_hub.token(user)}"}
+        return httpx.post(place, headers=headers, json={}, timeout=120)
+
+    wait_for(lambda: opened("kim").status_code == 200, 60, f"the server {living.server}; see {team_hub.log}")
+    assert json.loads(opened("kim").text.splitlines()[-1])["type"] == "open"
+    assert opened("ivo").status_code == 403

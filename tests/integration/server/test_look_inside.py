@@ -51,6 +51,7 @@ def test_a_run_is_looked_into_and_goes_on_as_if_it_was_not(hub: RunningHub, serv
     shown = nbformat.read(server.home / first, as_version=4)
     assert shown.cells[0].source.startswith("# Looking into looked-into")
     assert "just before the cell that was running" in shown.cells[0].source
+    assert "failed" not in str(shown.cells[1].outputs)
     detail = service.show(run)
     assert detail.run.state is RunState.RUNNING
     assert [checkpoint.cell for checkpoint in detail.checkpoints] == [1]

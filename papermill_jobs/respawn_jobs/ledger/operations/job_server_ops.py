@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from respawn_jobs.access import Actor
 from respawn_jobs.api.job_server_protocol import KeptKernelReport, KnownJobServer
 from respawn_jobs.ledger.capacity import job_servers
 from respawn_jobs.ledger.context.context import Context
+from respawn_jobs.ledger.operations import living_kernels
+from respawn_jobs.model.kernels import LivingKernel
 
 
 class JobServerLedger:
@@ -46,6 +49,10 @@ class JobServerLedger:
     def note_kept_kernels(self, name: str, kept: Sequence[KeptKernelReport]) -> None:
         """Keep which kernels of failed runs live on in a job server; see `job_servers.note_kept`."""
         job_servers.note_kept(self._context, name, kept)
+
+    def enter_kernel(self, actor: Actor, run: str) -> LivingKernel:
+        """Return where the kernel of a run lives, to somebody who goes there; see `living_kernels.enter`."""
+        return living_kernels.enter(self._context, actor, run)
 
     def forget_job_server(self, name: str) -> None:
         """Forget a job server that is gone."""
