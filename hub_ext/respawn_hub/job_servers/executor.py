@@ -63,11 +63,14 @@ class _Server:
     cancel: list[str] = field(default_factory=list)
     expect: list[ExpectedKernel] = field(default_factory=list)
     kept: list[KeptKernelReport] = field(default_factory=list)
-    """Kernels of failed runs that live on there."""
     awaited_until: float = 0.0
     """Up to when it is kept for attempts that are foreseen."""
     stopping: bool = False
     wake: Callable[[], None] = lambda: None
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.living or self.kept)
 
 
 class HubExecutor:
@@ -323,9 +326,7 @@ class HubExecutor:
                 self._askers.submit(self._check, server)
         elif now - server.heard > SILENT_SECONDS:
             self._end(server, f"it has not reported itself for {SILENT_SECONDS:.0f} seconds")
-        elif not (server.living or server.kept) and now > max(
-            server.idle_since + self._idle_seconds, server.awaited_until
-        ):
+        elif not server.busy and now > max(server.idle_since + self._idle_seconds, server.awaited_until):
             self._end(server, None)
 
     def _let_go(self, server: _Server) -> None:
