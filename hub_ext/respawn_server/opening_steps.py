@@ -167,7 +167,12 @@ class Opening:
         return {"type": "confirm", "job": bundle.run.job, "authors": self.authors, "cell": cell}
 
     async def steps(self, bundle: DebugBundle) -> str:
-        """Do the steps after the first and return the notebook's path. Raises RespawnError, such as Unavailable."""
+        """Do the steps after the first and return the notebook's path.
+
+        Raises:
+            RespawnError: They cannot be done.
+            Unavailable: The kernel that was to be opened has just ended.
+        """
         living = self._at_living()
         if living is not None and (connected := await self._connect(bundle, living)) is not None:
             return connected
