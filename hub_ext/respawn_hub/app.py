@@ -22,6 +22,7 @@ from respawn_hub.job_servers import routes as job_server_routes
 from respawn_hub.job_servers.accounts import Accounts
 from respawn_hub.job_servers.executor import HubExecutor
 from respawn_hub.job_servers.hub_servers import HubServers
+from respawn_hub.job_servers.places import HubPlaces
 from respawn_hub.loops.drain import DrainingReplica
 from respawn_hub.loops.user_sync import Owners
 from respawn_hub.loops.wiring import FREED, RUN_ENDED, build_loops
@@ -130,10 +131,13 @@ def create_app(
 def _executor(settings: Settings, hub: Hub, store: Ledger, url: str, freed: Callable[[], None]) -> Executor:
     """Return what starts runners, as the settings have it."""
     if settings.executor == "hub":
+        accounts = Accounts(settings.team_accounts)
+        where = HubPlaces(accounts, settings.job_profiles, hub.directory.groups)
+        store.attach_places(where)
         return HubExecutor(
             store,
             HubServers(hub.call_as_service),
-            Accounts(settings.team_accounts),
+            where,
             slots=settings.job_server_slots,
             idle_seconds=settings.job_server_idle_seconds,
             ahead_seconds=settings.job_server_ahead_seconds,

@@ -22,6 +22,7 @@ from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
 from respawn_jobs.api.job_server_protocol import NONCE_VARIABLE, EndedRunner, JobServerReport
 from respawn_jobs.errors import RespawnError, Unauthenticated
+from respawn_jobs.executors.kernels_here import KernelNews
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
 from respawn_jobs.remote.job_server import RemoteJobServer
@@ -48,6 +49,7 @@ class JobServer:
         self._token, self._nonce = token, nonce
         self._link = RemoteJobServer(url, name)
         self._executor: LocalExecutor | None = None
+        self._kernels = KernelNews()
         self._changed = threading.Event()
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -73,7 +75,9 @@ class JobServer:
 
     def _serve(self) -> None:
         try:
-            slots = self._patiently(self._link.register, self._token, self._nonce)
+            kernels = self._kernels.news()
+            slots = self._patiently(self._link.register, self._token, self._nonce, kernels)
+            self._kernels.took(kernels)
             self._executor = LocalExecutor(self._url, max_running=slots, freed=self._changed.set)
             threading.Thread(target=self._report, name="respawn-job-server-reports", daemon=True).start()
             while not self._closed.is_set():
@@ -123,12 +127,14 @@ class JobServer:
         living = sorted(executor.living())
         if living:
             _note_activity()
-        self._link.report(JobServerReport(taken=taken, living=living, ended=ended))
+        kernels = self._kernels.news()
+        self._link.report(JobServerReport(taken=taken, living=living, ended=ended, kernels=kernels))
+        self._kernels.took(kernels)
         with self._lock:
             del self._taken[: len(taken)]
             del self._ended[: len(ended)]
 
-    def _patiently(self, call: Callable[..., T], *arguments: str) -> T:
+    def _patiently(self, call: Callable[..., T], *arguments: object) -> T:
         """Make a call until the service answers, however long that takes."""
         again = Retrying(
             retry=retry_if_exception(_may_pass),

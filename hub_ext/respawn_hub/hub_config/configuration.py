@@ -6,8 +6,10 @@ assigned *after* `configure` (`c.JupyterHub.services = [...]`) would drop what i
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ from respawn_hub.hub_config.job_server_spawn import start_job_servers
 from respawn_hub.hub_config.one_person import for_one_person, value
 from respawn_hub.hub_config.quick_restart import notice_ended_services
 from respawn_hub.hub_config.service_port import kept_port
+from respawn_jobs.api.job_profiles import checked_profiles, read_profiles
 
 SERVICE = "respawn"
 _TEMPLATES = Path(__file__).parents[1] / "hub_templates"
@@ -64,6 +67,7 @@ def configure(
     executor: Literal["local", "hub"] = "local",
     team_accounts: dict[str, str] | None = None,
     job_server_command: list[str] | None = None,
+    job_profiles: Mapping[str, Mapping[str, Any]] | str | Path | None = None,
 ) -> None:
     """Add the Respawn service to a hub.
 
@@ -99,10 +103,14 @@ def configure(
             ``{"team/risk": "risk-jobs"}``; jobs of other teams do not start.
         job_server_command: with `hub`, what starts a job server where users' servers run; by default
             ``python -m respawn_server.job_server`` of the hub's own interpreter.
+        job_profiles: with `hub`, the profiles of servers that jobs may choose from, by name, or the path of a
+            TOML or JSON file of them: ``{"gpu": {"title": "One GPU", "user_options": {"profile": "gpu"},
+            "allowed": ["team/risk"], "slots": 1}}``; see docs/how-to/choose-images-and-resources.md.
 
     Raises:
         ValueError: one of `external_url` and `external_token` is given without the other, or with
-            `executor="hub"`.
+            `executor="hub"`; or profiles are given without that.
+        InvalidInput: a profile cannot be used.
     """
     if (external_url is None) != (external_token is None):
         raise ValueError("external_url and external_token go together: replicas need a token for the hub")
@@ -111,6 +119,9 @@ def configure(
             "executor='hub' works with the one service that the hub starts: with several replicas, a job "
             "server reports to one and asks another for orders. Leave external_url out, or use 'local'."
         )
+    profiles = _profiles(job_profiles) if job_profiles is not None else None
+    if profiles is not None and executor != "hub":
+        raise ValueError("job_profiles are of the job servers of executor='hub': give that too")
     directory = Path(data or "respawn-data").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     own_port = None if external_url else port or kept_port(directory)
@@ -132,6 +143,7 @@ def configure(
         "RESPAWN_JOBS_SHARE_AN_ACCOUNT": "yes" if jobs_share_an_account else None,
         "RESPAWN_HUB_PID": str(os.getpid()),
         "RESPAWN_EXECUTOR": executor if executor != "local" else None,
+        "RESPAWN_JOB_PROFILES": profiles,
         "RESPAWN_TEAM_ACCOUNTS": ",".join(f"{name}={who}" for name, who in (team_accounts or {}).items()),
     }
     variables = {**passed, **{name: text for name, text in own.items() if text}, **(environment or {})}
@@ -152,6 +164,16 @@ def configure(
     servers = dict(value(c.Spawner, "environment", {}))
     servers.setdefault("RESPAWN_URL", url_for_servers or f"{address}{prefix}")
     c.Spawner.environment = servers
+
+
+def _profiles(given: Mapping[str, Mapping[str, Any]] | str | Path) -> str:
+    """Return profiles as the service's setting has them. Raises `InvalidInput` for what cannot be used."""
+    if isinstance(given, Mapping):
+        checked_profiles(given)
+        return json.dumps({name: dict(profile) for name, profile in given.items()})
+    path = str(Path(given).absolute())
+    read_profiles(path)
+    return path
 
 
 def _add_rights(c: Any, everyone: bool, *, starts_servers: bool) -> None:

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import httpx
 
-from respawn_jobs.api.job_server_protocol import NONCE_OPTION
+from respawn_jobs.api.job_server_protocol import NONCE_OPTION, PROFILE_OPTION
 from respawn_jobs.errors import Unavailable
+from respawn_jobs.ledger.context.job_places import ServerKind
 
 Call = Callable[[str, str, Mapping[str, Any] | None], httpx.Response]
 """Calls the hub's API as the service: a method, a path, and a JSON body or none."""
@@ -25,20 +26,24 @@ class HubServers:
     def __init__(self, call: Call) -> None:
         self._call = call
 
-    def start(self, account: str, name: str, nonce: str) -> None:
+    def start(
+        self, kind: ServerKind, name: str, nonce: str, options: Mapping[str, Any] | None = None
+    ) -> None:
         """Ask for a server; returns when the hub has begun to start it.
 
         Args:
-            account: the hub's user whose server it is.
+            kind: the hub's user whose server it is, and its profile.
             name: the server's name.
             nonce: what it registers with.
+            options: what the Spawner gets for the profile, as `user_options`.
 
         Raises:
             Unavailable: the hub does not start it, in its own words.
         """
-        answer = self._call("POST", _path(account, name), {NONCE_OPTION: nonce})
+        own = {NONCE_OPTION: nonce, **({PROFILE_OPTION: kind.profile} if kind.profile else {})}
+        answer = self._call("POST", _path(kind.account, name), {**(options or {}), **own})
         if answer.status_code not in (201, 202):
-            raise Unavailable(f"the hub does not start a job server of {account}: {_answer_of(answer)}")
+            raise Unavailable(f"the hub does not start a job server of {kind.words}: {_answer_of(answer)}")
 
     def runs(self, account: str, name: str) -> bool:
         """Return whether a server runs or is about to. Raises Unavailable where the hub does not tell."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security.utils import get_authorization_scheme_param
 
 from respawn_hub.auth.runtime import RuntimeDep
@@ -100,8 +101,8 @@ async def register(
         NotFound: this service has no job servers.
     """
     key = await runtime.hub_threads.run(runtime.ledger.register_job_server, name, owner, hello.nonce)
-    executor.hear(name, owner, JobServerReport())
-    return JobServerWelcome(key=key, slots=executor.slots)
+    await run_in_threadpool(executor.hear, name, JobServerReport(kernels=hello.kernels))
+    return JobServerWelcome(key=key, slots=executor.slots_of(name))
 
 
 @router.post("/report", status_code=204)
@@ -115,7 +116,7 @@ async def report(name: str, report: JobServerReport, account: AccountDep, execut
         report: what it does.
         account, executor: whose it is, and this service's executor.
     """
-    executor.hear(name, account, report)
+    await run_in_threadpool(executor.hear, name, report)
 
 
 @router.get("/orders")

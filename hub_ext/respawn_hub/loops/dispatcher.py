@@ -121,17 +121,17 @@ class Dispatcher:
 
     def _start_queued(self) -> None:
         self._submitted &= self._executor.living()
-        places = self._executor.places(self._ledger.waiting_namespaces)
+        places = self._executor.places(self._ledger.waiting_places)
         slots = self._max_running - len(self._submitted) if places is None else sum(places.values())
         # Runners that outlive this process are not lost with it.
         replica = None if self._executor.outlives else self._replica
         claimed = self._ledger.claim_runs(self._name, replica, slots, places)
         self._submitted |= {attempt for _, attempt, _, _ in claimed}
         refused: Unavailable | None = None
-        for run, attempt, token, namespace in claimed:
+        for run, attempt, token, place in claimed:
             logger.info("%s starts as %s", run, attempt)
             try:
-                self._executor.submit(attempt, token, namespace)
+                self._executor.submit(attempt, token, place)
             except Exception as error:  # noqa: BLE001  whatever keeps one from starting, the others must start
                 self._submitted.discard(attempt)
                 refused = error if isinstance(error, Unavailable) else Unavailable(f"{run}: {error}")

@@ -7,11 +7,14 @@ from datetime import datetime
 from pydantic import Field
 
 from respawn_jobs.model.base import Many, Model, Whole
+from respawn_jobs.model.kernels import ServerKernel
 
 PREFIX = "respawn-"
 """How the names of job servers begin at the hub."""
 NONCE_OPTION = "respawn_nonce"
 """The user option of the hub with which the service asks for a job server."""
+PROFILE_OPTION = "respawn_profile"
+"""The user option that names the profile of the server's jobs."""
 NONCE_VARIABLE = "RESPAWN_JOB_SERVER_NONCE"
 """The variable by which the hub's hook hands its value to the server's process."""
 PROTOCOL = 1
@@ -24,6 +27,8 @@ class JobServerHello(Model):
     nonce: str = Field(max_length=200)
     """What it was started with; it holds once."""
     protocol: Whole = 1
+    kernels: Many[ServerKernel] | None = None
+    """The kernels that it has; None from a server that does not say."""
 
 
 class JobServerWelcome(Model):
@@ -51,6 +56,8 @@ class JobServerReport(Model):
     """Attempts whose runner lives."""
     ended: Many[EndedRunner] = []
     """Those whose runner was found dead since the last report."""
+    kernels: Many[ServerKernel] | None = None
+    """The kernels that it has now, where they are others than it said before."""
     leaving: bool = False
     """Whether it is being stopped: its runners requeue what they execute."""
 
@@ -89,5 +96,7 @@ class KnownJobServer(Model):
 
     name: str
     account: str
+    profile: str | None = None
+    """The profile that it was started with; None where none was given."""
     requested_at: datetime
     registered: bool

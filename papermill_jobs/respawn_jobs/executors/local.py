@@ -28,7 +28,7 @@ from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.host.private_files import umask_of_jobs
 from respawn_jobs.host.process_environment import runner_environment
-from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun, JobPlace, WantedKernel
 from respawn_kernels.counting import how_many
 from respawn_kernels.process_ends import how_it_ended
 
@@ -95,16 +95,16 @@ class LocalExecutor:
         """Runners end with this process."""
         return False
 
-    def places(self, waiting: Callable[[], Sequence[str]]) -> None:
+    def places(self, waiting: Callable[[], Sequence[JobPlace]]) -> None:
         """Any attempt may have a place here."""
 
-    def submit(self, attempt: str, token: str, namespace: str = "") -> None:
+    def submit(self, attempt: str, token: str, place: JobPlace | None = None) -> None:
         """Give the attempt to a warm runner.
 
         Args:
             attempt: the attempt's id.
             token: what the runner proves itself with; never logged.
-            namespace: whose job it executes; all run alike here.
+            place: whose job it executes; all run alike here.
         """
         self._in_keeper(lambda: self._submit(attempt, token))
 

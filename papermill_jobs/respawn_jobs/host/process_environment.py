@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 _PASSED = "RESPAWN_PASS_TO_JOBS"
 READY_KERNELS, READY_MEMORY = "RESPAWN_READY_KERNELS", "RESPAWN_READY_MEMORY"
 """How many kernels a runner lets wait for its next attempts, and how much memory they have together."""
+PROFILE_VARIABLE = "RESPAWN_JOB_PROFILE"
+"""The profile that a job server was started with; the hub's hook sets it, for messages."""
+IMAGE_VARIABLES = ("JUPYTER_IMAGE_SPEC", "JUPYTER_IMAGE")
+"""By which Spawners of containers say from which image a server is."""
 USUAL_READY_KERNELS, USUAL_READY_MEMORY = 4, 1 << 30
 """What they are where nobody sets them; bytes."""
 _FOR_RUNNERS = {
@@ -30,6 +34,8 @@ _FOR_RUNNERS = {
     READY_MEMORY,
     own_directories.SETTING,
     KEEP_DAYS,
+    PROFILE_VARIABLE,
+    *IMAGE_VARIABLES,
 }
 
 _ACCOUNT = """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -25,11 +26,27 @@ class WantedKernel(NamedTuple):
     """Hash of the build that is pinned; None for the one that the kernel has then."""
 
 
+class JobPlace(NamedTuple):
+    """Where a job runs, as far as the job itself says it."""
+
+    namespace: str
+    """Whose it is."""
+    profile: str | None = None
+    """The profile of its settings; None for the default of its namespace."""
+
+
 class ForeseenRun(NamedTuple):
     """A run that waits, or that a schedule will make."""
 
     namespace: str
     kernel: WantedKernel
+    profile: str | None = None
+    """See `JobPlace`."""
+
+    @property
+    def place(self) -> JobPlace:
+        """Where it will run."""
+        return JobPlace(self.namespace, self.profile)
 
 
 class Kernel(Model):
@@ -40,6 +57,17 @@ class Kernel(Model):
     display_name: str
     language: str
     """Lower case, such as `python` or `r`."""
+    profiles: list[str] = Field(default=[], exclude_if=operator.not_)
+    """The profiles whose servers have it, of those that the caller's own jobs may use."""
+
+
+class ServerKernel(Kernel):
+    """A kernel that a job server has, as it says itself."""
+
+    lock: str | None = None
+    """Hash of the build that it starts now; None for a kernel without a lock."""
+    resources: dict[str, Any] = {}
+    """What its environment lets a kernel use, as far as it says: `memory` in bytes, `cpus`, `processes`."""
 
 
 class KernelStart(Model):

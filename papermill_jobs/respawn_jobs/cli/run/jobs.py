@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     "--agree",
     multiple=True,
     type=click.Choice(
-        ["replace_fix", "take_over", "undo_roll_back", "break_triggers", "take_name", "ignore_drift"]
+        [
+            *("replace_fix", "take_over", "undo_roll_back", "break_triggers", "take_name", "ignore_drift"),
+            "unknown_kernel",
+        ]
     ),
     help="Agree to what the promotion asks; can be repeated.",
 )
