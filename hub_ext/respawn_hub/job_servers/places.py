@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from respawn_hub.job_servers.accounts import Accounts
-from respawn_jobs.api.job_profiles import EVERYWHERE, JobProfile, OfferedProfile, Profiles
+from respawn_jobs.api.job_profiles import EVERYWHERE, JobProfile, Profiles
 from respawn_jobs.errors import InvalidInput, Unavailable
 from respawn_jobs.ledger.context.job_places import ServerKind
-from respawn_jobs.model.kernels import JobPlace
+from respawn_jobs.model.kernels import JobPlace, OfferedProfile
 
 Groups = Callable[[str], frozenset[str] | None]
 """The groups of a user of the hub; None where they are not known yet."""

@@ -9,10 +9,9 @@ from respawn_hub.auth.dependencies import PageServiceDep, VisitorDep
 from respawn_hub.auth.runtime import RuntimeDep
 from respawn_hub.pages.setting_words import resource_words
 from respawn_hub.pages.templating import page
-from respawn_jobs.api.job_profiles import OfferedProfile
 from respawn_jobs.api.service import Service
 from respawn_jobs.errors import Forbidden, Unavailable
-from respawn_jobs.model.kernels import EnvironmentDetail
+from respawn_jobs.model.kernels import EnvironmentDetail, OfferedProfile
 
 router = APIRouter(include_in_schema=False)
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from respawn_jobs.access import check_namespace
 from respawn_jobs.api.job_server_protocol import NONCE_OPTION, PROFILE_OPTION
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.model.base import Many, Model
-from respawn_jobs.model.kernels import ServerKernel
 from respawn_jobs.model.settings import ProfileName
 from respawn_jobs.model.validation_errors import wanted
 
@@ -56,23 +54,6 @@ class JobProfile(Model):
     """How many attempts a server of it executes at once; None for what the service says."""
     idle_seconds: float | None = Field(default=None, ge=0)
     """How long a server of it is kept that has nothing to do; None for what the service says."""
-
-
-class OfferedProfile(Model):
-    """A profile as those see it who may use it."""
-
-    name: str | None
-    """None: what the hub's Spawner starts without a profile, where no other is the default."""
-    title: str
-    description: str = ""
-    namespace: str
-    """Whose jobs may use it."""
-    default: bool = False
-    """Whether it is what jobs of this namespace get that say nothing."""
-    kernels: list[ServerKernel] | None = None
-    """The kernels that its servers have; None before the first one has started."""
-    seen_at: datetime | None = None
-    """When a server last told them."""
 
 
 Profiles = Mapping[str, JobProfile]

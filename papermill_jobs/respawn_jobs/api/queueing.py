@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
-from respawn_jobs.api.job_profiles import OfferedProfile
 from respawn_jobs.api.operation import operation
 from respawn_jobs.model.base import Model
 from respawn_jobs.model.jobs import Job
+from respawn_jobs.model.kernels import OfferedProfile
 from respawn_jobs.model.open_values import OPEN
 
 LimitKind = Annotated[Literal["namespace", "user", "queue"], OPEN]

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Protocol, get_args
 
 from pydantic import Field
 
-from respawn_jobs.api.job_profiles import OfferedProfile
 from respawn_jobs.api.operation import operation
 from respawn_jobs.model.base import Model
 from respawn_jobs.model.jobs import Job, Missed, Schedule
+from respawn_jobs.model.kernels import OfferedProfile
 from respawn_jobs.model.open_values import OPEN
 from respawn_jobs.model.settings import JobSettings
 

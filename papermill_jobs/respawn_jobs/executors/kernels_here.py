@@ -1,4 +1,4 @@
-"""The kernels of this machine, for whoever must know them elsewhere: told once, and when they are others."""
+"""The kernels of this machine, for whoever must know them elsewhere: at first, and when they are others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kernels_here() -> list[ServerKernel]:
 
 
 class KernelNews:
-    """Tells which kernels there are where they are others than were told.
+    """Tells which kernels there are where they are others than before.
 
     Args:
         look: returns the kernels that there are.
@@ -43,7 +43,7 @@ class KernelNews:
         self._look = look
         self._now = monotonic
         self._looked = float("-inf")
-        self._told: list[ServerKernel] | None = None
+        self._known: list[ServerKernel] | None = None
 
     def news(self) -> list[ServerKernel] | None:
         """Return the kernels; None where nobody must be told, or it was looked a moment ago."""
@@ -51,9 +51,9 @@ class KernelNews:
             return None
         self._looked = self._now()
         found = self._look()
-        return found if found != self._told else None
+        return found if found != self._known else None
 
     def took(self, kernels: list[ServerKernel] | None) -> None:
         """Note what has been told; None for nothing."""
         if kernels is not None:
-            self._told = kernels
+            self._known = kernels

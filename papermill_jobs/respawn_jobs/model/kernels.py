@@ -70,6 +70,23 @@ class ServerKernel(Kernel):
     """What its environment lets a kernel use, as far as it says: `memory` in bytes, `cpus`, `processes`."""
 
 
+class OfferedProfile(Model):
+    """A profile as those see it who may use it."""
+
+    name: str | None
+    """None: what the hub's Spawner starts without a profile, where no other is the default."""
+    title: str
+    description: str = ""
+    namespace: str
+    """Whose jobs may use it."""
+    default: bool = False
+    """Whether it is what jobs of this namespace get that say nothing."""
+    kernels: list[ServerKernel] | None = None
+    """The kernels that its servers have; None before the first one has started."""
+    seen_at: datetime | None = None
+    """When a server last told them."""
+
+
 class KernelStart(Model):
     """Whether a kernel was forked from a process with its imports done, or started as Jupyter starts one."""
 

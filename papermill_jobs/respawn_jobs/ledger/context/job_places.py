@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from respawn_jobs.api.job_profiles import OfferedProfile
 from respawn_jobs.errors import InvalidInput, Unavailable
-from respawn_jobs.model.kernels import JobPlace, ServerKernel
+from respawn_jobs.model.kernels import JobPlace, OfferedProfile, ServerKernel
 from respawn_jobs.model.settings import JobSettings
 from respawn_jobs.store.tables import JobRow
 

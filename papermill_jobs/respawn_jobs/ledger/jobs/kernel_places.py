@@ -5,14 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 
 from respawn_jobs.access import Actor
-from respawn_jobs.api.job_profiles import OfferedProfile
 from respawn_jobs.api.service import Promotion
 from respawn_jobs.api.versions import PromotionQuestion
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger.context.context import Context, installed_kernels, known_namespace
 from respawn_jobs.ledger.context.job_places import missing_kernel
 from respawn_jobs.model.jobs import Job
-from respawn_jobs.model.kernels import JobPlace, Kernel
+from respawn_jobs.model.kernels import JobPlace, Kernel, OfferedProfile
 
 
 def profiles(context: Context, actor: Actor, namespace: str | None) -> list[OfferedProfile]:

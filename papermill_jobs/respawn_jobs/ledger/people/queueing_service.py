@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from respawn_jobs.api.job_profiles import OfferedProfile
 from respawn_jobs.api.queueing import Limit, LimitRequest, Replica, Usage
 from respawn_jobs.ledger.capacity import replicas, usage
 from respawn_jobs.ledger.jobs import kernel_places, settings
 from respawn_jobs.ledger.people.actor_base import ActorBase
 from respawn_jobs.model.jobs import Job
+from respawn_jobs.model.kernels import OfferedProfile
 
 
 class ActorQueueing(ActorBase):

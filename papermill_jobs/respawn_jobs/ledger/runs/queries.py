@@ -22,12 +22,7 @@ from respawn_jobs.ledger.context.context import Context, find_job, find_run, fin
 from respawn_jobs.ledger.context.job_places import place_of
 from respawn_jobs.ledger.context.text_limits import check_digest
 from respawn_jobs.ledger.runs import artifacts, authorship, paging
-from respawn_jobs.ledger.runs.cell_records import (
-    DONE,
-    assemble,
-    cells_of,
-    checkpoints_of,
-)
+from respawn_jobs.ledger.runs.cell_records import DONE, assemble, cells_of, checkpoints_of
 from respawn_jobs.ledger.runs.executed_notebook import outputs_of
 from respawn_jobs.ledger.runs.rows import (
     attempt_of,
