@@ -124,6 +124,8 @@ class PromotionPreview(Model):
     """The newest other version that holds the same notebook for the same kernel."""
     message: str
     """What will happen, in one sentence."""
+    notes: list[str] = []
+    """What is not known yet of where its runs execute, or keeps them from starting; a sentence each."""
     same_file: list[str] = []
     """The jobs that the file is already, the one promoted last first; empty if this job is one of them."""
     questions: list[PromotionQuestion] = []

@@ -114,6 +114,8 @@ def _say(preview: PromotionPreview, version: Version) -> None:
     if preview.outcome == "new_version":
         click.echo(preview.message)
     click.echo(f"{version.job} is at version {version.number}, kernel {version.kernel}")
+    for note in preview.notes:
+        click.echo(note)
     if version.files is not None:
         carried = ", ".join(printing.plain(file.path) for file in version.files) or "nothing"
         click.echo(f"it carries {carried}: runs work in a directory of their own")

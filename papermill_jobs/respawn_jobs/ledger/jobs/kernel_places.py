@@ -100,8 +100,8 @@ def kernel_questions(context: Context, at: JobPlace, kernel: str) -> list[Promot
     return [PromotionQuestion(code="unknown_kernel", message=message)]
 
 
-def kernel_note(context: Context, at: JobPlace, kernel: str) -> str:
-    """Return what is said of a kernel where nobody knows yet whether the servers have it; empty otherwise.
+def kernel_notes(context: Context, at: JobPlace, kernel: str) -> list[str]:
+    """Return what is said of a kernel where nobody knows yet whether the servers have it; else nothing.
 
     Args:
         context: the ledger's surroundings.
@@ -109,13 +109,13 @@ def kernel_note(context: Context, at: JobPlace, kernel: str) -> str:
         kernel: the kernel's name.
     """
     if not context.places.elsewhere or context.catalog(at) is not None:
-        return ""
+        return []
     try:
         kind = context.places.kind(at)
     except Unavailable as error:
-        return f" Its runs will wait: {error.message}."
+        return [f"Its runs will wait: {error.message}."]
     whose = kind.words if kind is not None else at.namespace
-    return (
-        f" Whether the job servers of {whose} have the kernel {kernel} is seen when its first run starts: "
+    return [
+        f"Whether the job servers of {whose} have the kernel {kernel} is seen when its first run starts: "
         "none has told yet which kernels it has."
-    )
+    ]
