@@ -148,7 +148,7 @@ async def orders(name: str, account: AccountDep, executor: ExecutorDep) -> JobSe
 def _credential(request: Request, scheme: str, what: str) -> str:
     """Return what a request proves itself with. Raises Unauthenticated for another scheme, or for none."""
     given, credential = get_authorization_scheme_param(request.headers.get("Authorization"))
-    if given.lower() != scheme.lower() or not credential:
+    if given.lower() != scheme.lower() or not credential or not credential.isascii():
         raise Unauthenticated(f"a job server sends `Authorization: {scheme} <{what}>`")
     return credential
 

@@ -38,7 +38,7 @@ export function promoteForm(api, info, outcome) {
     carried.node,
     element("fieldset", {}, element("legend", {}, "New schedule"), schedule.node),
     values.node,
-    fields.profile.node,
+    element("div", { class: "respawn-pair" }, fields.profile.node),
     element("div", { class: "respawn-pair" }, fields.timeout.node, fields.attempts.node),
   );
   const settings = jobSettings(fields);
