@@ -22,10 +22,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(240
 PROFILES = {
     "small": {"title": "Small", "default_for": ["*"], "user_options": {"threads": "3"}},
     "big": {"title": "Big", "allowed": ["ml"], "user_options": {"threads": "5"}, "slots": 1},
+    "odd": {"user_options": {"threads": "none"}},
 }
 HOOK = """
+c.JupyterHub.named_server_limit_per_user = 2
+c.Spawner.options_form = "<input name='threads'>"  # which no job server is asked to fill in
 async def as_wanted(spawner):
     threads = (spawner.user_options or {}).get("threads")
+    if threads == "none":
+        from tornado.web import HTTPError
+        raise HTTPError(400, "no server has no threads", reason="no server has no threads")
     if threads:
         spawner.environment = {**spawner.environment, "OMP_NUM_THREADS": threads}
 c.Spawner.pre_spawn_hook = as_wanted
@@ -94,10 +100,23 @@ def test_jobs_of_two_profiles_run_at_once_in_two_servers_with_the_options_of_eac
 
 
 def test_a_profile_of_a_group_is_for_its_members_alone(hub: RunningHub) -> None:
-    with pytest.raises(InvalidInput, match="'big' is not for user/eve; user/eve may use: small"):
+    with pytest.raises(InvalidInput, match="'big' is not for user/eve; user/eve may use: small, odd"):
         begin(hub, "eve", "not-hers", "1", "big")
-    assert [one.name for one in hub.service("eve").profiles()] == ["small"]
-    assert [one.name for one in hub.service("ada").profiles()] == ["small", "big"]
+    assert [one.name for one in hub.service("eve").profiles()] == ["small", "odd"]
+    assert [one.name for one in hub.service("ada").profiles()] == ["small", "big", "odd"]
+
+
+def test_a_run_whose_server_the_hub_does_not_start_says_so_in_the_hubs_words(hub: RunningHub) -> None:
+    service = hub.service("eve")
+    run = begin(hub, "eve", "odd-one", "1", "odd")
+    wait_for(lambda: "no server has no threads" in str(service.show(run).run.waiting), 60, "the hub's words")
+    other = begin(hub, "eve", "usual", "1")
+    assert ended(hub, "eve", other).run.state is RunState.SUCCEEDED, "it does not wait for the odd one"
+    for number in range(2):  # with the server that has run it, one too many
+        hub.hub_api("POST", f"/users/eve/servers/own-{number}")
+    wait_for(lambda: "maximum" in str(service.show(run).run.waiting), 60, "the limit of the hub")
+    service.configure("odd-one", {"profile": None})
+    assert ended(hub, "eve", run).run.state is RunState.SUCCEEDED, "it follows the setting of now"
 
 
 def test_servers_tell_their_kernels_and_one_that_lacks_a_kernel_says_so(hub: RunningHub) -> None:
