@@ -64,7 +64,7 @@ def configure(
     environment: dict[str, str] | None = None,
     everyone: bool = True,
     jobs_share_an_account: bool = False,
-    executor: Literal["local", "hub"] = "local",
+    executor: Literal["local", "hub"] | None = None,
     team_accounts: dict[str, str] | None = None,
     job_server_command: list[str] | None = None,
     job_profiles: Mapping[str, Mapping[str, Any]] | str | Path | None = None,
@@ -75,9 +75,11 @@ def configure(
     a group its team's namespace with a role of your own, such as ``{"name": "risk-jobs",
     "groups": ["risk"], "scopes": ["custom:respawn:edit!group=risk"]}``.
 
-    Jobs run as the account that the service runs as: whoever may edit can run code as it. So the service does
-    not start on a hub for more than one person, unless `jobs_share_an_account` says that this is meant. A hub
-    is for one person when its authenticator is one of JupyterHub's own and admits exactly one name.
+    On a hub for several people each job runs as its owner, in a server that the hub starts for them. On a hub
+    for one person jobs run beside the service, as its account: whoever may edit can run code as it. For more
+    than one person the service does not start like that, unless `jobs_share_an_account` says that it is
+    meant. A hub is for one person when its authenticator is one of JupyterHub's own and admits exactly one
+    name.
 
     Args:
         c: the configuration object of jupyterhub_config.py.
@@ -98,7 +100,8 @@ def configure(
             give ``custom:respawn:edit!user`` to those you trust, with a role of your own.
         jobs_share_an_account: whether jobs of several people may run as the one account of the service.
         executor: where jobs run: `local`, as the account of the service; `hub`, each as the account of its
-            owner, in a named server that the hub's Spawner starts.
+            owner, in a named server that the hub's Spawner starts. None for `hub`, unless one person uses the
+            hub, they may share an account, or replicas run elsewhere.
         team_accounts: with `hub`, the hub's user as whom the jobs of a team's namespace run, such as
             ``{"team/risk": "risk-jobs"}``; jobs of other teams do not start.
         job_server_command: with `hub`, what starts a job server where users' servers run; by default
@@ -114,6 +117,10 @@ def configure(
     """
     if (external_url is None) != (external_token is None):
         raise ValueError("external_url and external_token go together: replicas need a token for the hub")
+    one_person = for_one_person(c)
+    if executor is None:
+        alone = one_person or jobs_share_an_account or external_url is not None
+        executor = "local" if alone else "hub"
     if executor == "hub" and external_url is not None:
         raise ValueError(
             "executor='hub' works with the one service that the hub starts: with several replicas, a job "
@@ -139,10 +146,10 @@ def configure(
         "RESPAWN_BLOBS_URL": blobs_url,
         "RESPAWN_INBOX_URL": inbox_url,
         "RESPAWN_CHANNELS_FILE": str(Path(channels_file).absolute()) if channels_file else None,
-        "RESPAWN_SHARED": "no" if for_one_person(c) else "yes",
+        "RESPAWN_SHARED": "no" if one_person else "yes",
         "RESPAWN_JOBS_SHARE_AN_ACCOUNT": "yes" if jobs_share_an_account else None,
         "RESPAWN_HUB_PID": str(os.getpid()),
-        "RESPAWN_EXECUTOR": executor if executor != "local" else None,
+        "RESPAWN_EXECUTOR": executor,
         "RESPAWN_JOB_PROFILES": profiles,
         "RESPAWN_TEAM_ACCOUNTS": ",".join(f"{name}={who}" for name, who in (team_accounts or {}).items()),
     }

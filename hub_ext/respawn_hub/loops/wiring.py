@@ -47,7 +47,9 @@ def build_loops(
         more: loops besides, by name.
         passed: called after each pass of a loop.
     """
-    dispatcher = Dispatcher(ledger, executor, max_running=settings.max_running, replica=replica)
+    dispatcher = Dispatcher(
+        ledger, executor, max_running=settings.max_running, name=settings.executor, replica=replica
+    )
     presence = ReplicaHeartbeat(
         ledger, dispatcher, lambda: supervisor.health(), replica=replica, slots=settings.max_running
     )

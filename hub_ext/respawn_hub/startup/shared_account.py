@@ -19,7 +19,9 @@ def refusal(settings: Settings) -> str:
     """Return why the service does not start, and what to do."""
     return (
         f"this hub may be for more than one person, and jobs of all users would run as {_account()}: "
-        f"{_means(settings)} Where everybody who may edit jobs is trusted with that account, agree: "
+        f"{_means(settings)} Let each job run as its owner: "
+        "`respawn_hub.configure(c, executor='hub')`. Where everybody who may edit jobs is trusted with that "
+        "account, agree: "
         "`respawn_hub.configure(c, jobs_share_an_account=True)`, or RESPAWN_JOBS_SHARE_AN_ACCOUNT=yes for a "
         "replica that no hub starts. For a hub of one person, let its authenticator admit exactly one name: "
         f"`c.Authenticator.allowed_users = {{'ada'}}`. {_SEE}"

@@ -101,7 +101,7 @@ def test_configure_hands_profiles_to_the_service_and_refuses_bad_ones_before_the
     with pytest.raises(InvalidInput, match="no name of a profile"):
         respawn_hub.configure(Config(), data=tmp_path, executor="hub", job_profiles={"Big": {}})
     with pytest.raises(ValueError, match="executor='hub'"):
-        respawn_hub.configure(Config(), data=tmp_path, job_profiles=GIVEN)
+        respawn_hub.configure(Config(), data=tmp_path, executor="local", job_profiles=GIVEN)
 
 
 def test_the_hook_tells_a_server_its_profile(tmp_path: Path) -> None:
