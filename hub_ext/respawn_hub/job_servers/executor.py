@@ -21,7 +21,7 @@ from respawn_jobs.api.job_server_protocol import ExpectedKernel, JobServerOrders
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.ledger.context.job_places import ServerKind
+from respawn_jobs.ledger.context.job_places import Beside, ServerKind
 from respawn_jobs.model.kernels import ForeseenRun, JobPlace
 
 logger = logging.getLogger(__name__)
@@ -104,6 +104,8 @@ class HubExecutor:
             except Unavailable as error:
                 messages[place] = error.message
                 continue
+            if isinstance(kind, Beside):
+                continue
             with self._lock:
                 server = self._of(kind)
                 if kind not in free:
@@ -129,9 +131,9 @@ class HubExecutor:
         """
         kind = self._where.kind(place)
         with self._lock:
-            server = self._of(kind)
+            server = self._of(kind) if isinstance(kind, ServerKind) else None
             if server is None or server.free(self._now()) < 1:
-                raise Unavailable(f"the job server of {kind.words} has no place any more")
+                raise Unavailable(f"the job server of {place.namespace} has no place any more")
             server.order(attempt, token)
 
     @property
@@ -152,6 +154,8 @@ class HubExecutor:
         for run in runs:
             with suppress(Unavailable):  # no account, no such profile: the runs say so when they wait
                 kind = self._where.kind(run.place)
+                if isinstance(kind, Beside):
+                    continue
                 kernel = ExpectedKernel(name=run.kernel.name, lock=run.kernel.lock)
                 kernels.setdefault(kind, []).append(kernel)
         with self._lock:

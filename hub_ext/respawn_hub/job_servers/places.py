@@ -12,7 +12,7 @@ from typing import Any
 from respawn_hub.job_servers.accounts import Accounts
 from respawn_jobs.api.job_profiles import EVERYWHERE, JobProfile, Profiles
 from respawn_jobs.errors import InvalidInput, Unavailable
-from respawn_jobs.ledger.context.job_places import ServerKind
+from respawn_jobs.ledger.context.job_places import Beside, ServerKind
 from respawn_jobs.model.kernels import JobPlace, OfferedProfile
 
 Groups = Callable[[str], frozenset[str] | None]
@@ -22,8 +22,6 @@ _USER, _TEAM = "user/", "team/"
 
 class HubPlaces:
     """The places of a service whose jobs run in servers of the hub: `ledger.context.job_places.JobPlaces`."""
-
-    elsewhere = True
 
     def __init__(
         self, accounts: Accounts, profiles: Profiles | None = None, groups: Groups = lambda _: frozenset()
@@ -45,8 +43,8 @@ class HubPlaces:
         if problem is not None:
             raise InvalidInput(problem, profile=profile, namespace=namespace, field="profile")
 
-    def kind(self, place: JobPlace) -> ServerKind:
-        """Return whose server a job gets, and with which profile.
+    def kind(self, place: JobPlace) -> ServerKind | Beside:
+        """Return whose server a job gets and with which profile, or that it runs beside the service.
 
         Args:
             place: the job's namespace and profile.
@@ -55,13 +53,14 @@ class HubPlaces:
             Unavailable: no account is named for its team, or the profile is not there (any more), or not for
                 this namespace.
         """
-        account = self._accounts.account(place.namespace)
-        if place.profile is None:
-            return ServerKind(account, self._default(place.namespace))
-        problem = self._problem(place.profile, place.namespace)
-        if problem is not None:
-            raise Unavailable(problem, profile=place.profile)
-        return ServerKind(account, place.profile)
+        profile = place.profile
+        if profile is None:
+            profile = self._default(place.namespace)
+        elif (problem := self._problem(profile, place.namespace)) is not None:
+            raise Unavailable(problem, profile=profile)
+        if self._profile(profile).executor == "local":
+            return Beside(profile)
+        return ServerKind(self._accounts.account(place.namespace), profile)
 
     def offered(self, namespace: str) -> list[OfferedProfile]:
         """Return the profiles that jobs of a namespace may use, without their kernels.
@@ -79,6 +78,7 @@ class HubPlaces:
                 description=self._profiles[name].description,
                 namespace=namespace,
                 default=name == default,
+                beside=self._profiles[name].executor == "local",
             )
             for name in names
         ]

@@ -218,6 +218,17 @@ class Settings(BaseSettings):
         return given
 
     @property
+    def profiles_beside(self) -> list[str]:
+        """The names of the profiles whose runs execute beside the service, as its account."""
+        found = self.job_profiles.items() if self.executor == "hub" else ()
+        return [name for name, profile in found if profile.executor == "local"]
+
+    @property
+    def runs_beside(self) -> bool:
+        """Whether any run executes beside the service."""
+        return self.executor == "local" or bool(self.profiles_beside)
+
+    @property
     def uploads(self) -> Path:
         """Directory that bytes pass through on their way to the blob store."""
         return self.data / "uploads"

@@ -20,7 +20,7 @@ import json
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -48,6 +48,8 @@ class JobProfile(Model):
     """Namespaces (`team/risk`) and groups of the hub (`ml`) whose jobs may use it; empty for everybody."""
     default_for: Many[str] = []
     """Namespaces and groups whose jobs get it when they say nothing; `*` for all others."""
+    executor: Literal["hub", "local"] = "hub"
+    """`local` lets runs execute beside the service, as its account, for jobs that are trusted with that."""
     user_options: dict[str, Any] = {}
     """What the hub's Spawner gets as `user_options`: `{"profile": "gpu"}`, `{"image": "…"}`."""
     slots: int | None = Field(default=None, ge=1, le=100)
@@ -132,6 +134,7 @@ def _profile(name: str, fields: Any) -> JobProfile:
         where = ".".join(str(part) for part in problem["loc"]) or "it"
         raise InvalidInput(f"the profile {name}: {where} {wanted(problem)}", profile=name) from error
     _check_whose(name, profile)
+    _check_server(name, profile)
     own = sorted(_OWN & profile.user_options.keys())
     if own:
         raise InvalidInput(
@@ -139,6 +142,16 @@ def _profile(name: str, fields: Any) -> JobProfile:
             profile=name,
         )
     return profile
+
+
+def _check_server(name: str, profile: JobProfile) -> None:
+    given = sorted(profile.model_fields_set & {"user_options", "slots", "idle_seconds"})
+    if profile.executor == "local" and given:
+        raise InvalidInput(
+            f"the profile {name}: {given[0]} is for servers of the hub, and its runs execute beside the "
+            "service (executor = 'local'): leave it out",
+            profile=name,
+        )
 
 
 def _check_whose(name: str, profile: JobProfile) -> None:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -78,7 +78,7 @@ class LocalExecutor:
             freed: Called, from any thread, when a place has become free or a runner has died.
         """
         self._url = url
-        self._max_running = max_running
+        self.max_running = max_running
         self._python = python
         self._freed = freed
         self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
@@ -95,8 +95,9 @@ class LocalExecutor:
         """Runners end with this process."""
         return False
 
-    def places(self, waiting: Callable[[], Sequence[JobPlace]]) -> None:
-        """Any attempt may have a place here."""
+    def places(self, waiting: Callable[[], Sequence[JobPlace]]) -> Mapping[JobPlace, int] | None:
+        """Return None: any attempt may have a place here."""
+        return None
 
     def submit(self, attempt: str, token: str, place: JobPlace | None = None) -> None:
         """Give the attempt to a warm runner.
@@ -188,8 +189,8 @@ class LocalExecutor:
         self._end_all()
 
     def _submit(self, attempt: str, token: str) -> None:
-        if len(self.living()) >= self._max_running:
-            raise Unavailable(f"{how_many(self._max_running, 'run is', 'runs are')} executing here already")
+        if len(self.living()) >= self.max_running:
+            raise Unavailable(f"{how_many(self.max_running, 'run is', 'runs are')} executing here already")
         self._idle = [runner for runner in self._idle if runner.alive]
         runner = self._idle.pop() if self._idle else self._start()
         runner.attempt = attempt
@@ -202,7 +203,7 @@ class LocalExecutor:
 
     def _expect(self, kernels: Sequence[WantedKernel]) -> None:
         self._idle = [runner for runner in self._idle if runner.alive]
-        free = self._max_running - len(self.living())
+        free = self.max_running - len(self.living())
         with suppress(Unavailable):  # there are enough already, or this machine bears no more
             while len(self._idle) < min(free, len(kernels)):
                 self._idle.insert(0, self._start())

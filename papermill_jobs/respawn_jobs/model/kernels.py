@@ -81,6 +81,8 @@ class OfferedProfile(Model):
     """Whose jobs may use it."""
     default: bool = False
     """Whether it is what jobs of this namespace get that say nothing."""
+    beside: bool = False
+    """Whether runs execute beside the service, as its account, and not in servers of the hub."""
     kernels: list[ServerKernel] | None = None
     """The kernels that its servers have; None before the first one has started."""
     seen_at: datetime | None = None

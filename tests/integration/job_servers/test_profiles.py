@@ -23,6 +23,7 @@ PROFILES = {
     "small": {"title": "Small", "default_for": ["*"], "user_options": {"threads": "3"}},
     "big": {"title": "Big", "allowed": ["ml"], "user_options": {"threads": "5"}, "slots": 1},
     "odd": {"user_options": {"threads": "none"}},
+    "beside": {"executor": "local", "allowed": ["ml"]},
 }
 HOOK = """
 c.JupyterHub.named_server_limit_per_user = 2
@@ -54,7 +55,10 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
         groups={"ml": ["ada"]},
         executor="hub",
         extra=HOOK,
-        service_environment={"RESPAWN_JOB_PROFILES": json.dumps(PROFILES)},
+        service_environment={
+            "RESPAWN_JOB_PROFILES": json.dumps(PROFILES),
+            "RESPAWN_JOBS_SHARE_AN_ACCOUNT": "yes",  # for those of `beside`
+        },
     ) as running:
         tolerate(running.process.pid)
         yield running
@@ -89,7 +93,7 @@ def test_jobs_of_two_profiles_run_at_once_in_two_servers_with_the_options_of_eac
     for profile, run in runs.items():
         detail = ended(hub, "ada", run)
         assert detail.run.state is RunState.SUCCEEDED, detail.run.error
-        assert [attempt.profile for attempt in detail.attempts] == [profile]
+        assert [(one.executor, one.profile) for one in detail.attempts] == [("hub", profile)]
         cells = nbformat.reads(hub.service("ada").notebook(run), as_version=4).cells
         printed[profile] = printed_by(cells[-1]).strip()
     assert printed == {"small": "3", "big": "5"}
@@ -103,7 +107,7 @@ def test_a_profile_of_a_group_is_for_its_members_alone(hub: RunningHub) -> None:
     with pytest.raises(InvalidInput, match="'big' is not for user/eve; user/eve may use: small, odd"):
         begin(hub, "eve", "not-hers", "1", "big")
     assert [one.name for one in hub.service("eve").profiles()] == ["small", "odd"]
-    assert [one.name for one in hub.service("ada").profiles()] == ["small", "big", "odd"]
+    assert [one.name for one in hub.service("ada").profiles()] == ["small", "big", "odd", "beside"]
 
 
 def test_a_run_whose_server_the_hub_does_not_start_says_so_in_the_hubs_words(hub: RunningHub) -> None:
@@ -117,6 +121,14 @@ def test_a_run_whose_server_the_hub_does_not_start_says_so_in_the_hubs_words(hub
     wait_for(lambda: "maximum" in str(service.show(run).run.waiting), 60, "the limit of the hub")
     service.configure("odd-one", {"profile": None})
     assert ended(hub, "eve", run).run.state is RunState.SUCCEEDED, "it follows the setting of now"
+
+
+def test_a_profile_lets_jobs_run_beside_the_service(hub: RunningHub) -> None:
+    before = set(hub.hub_api("GET", "/users/ada").json()["servers"])
+    detail = ended(hub, "ada", begin(hub, "ada", "at-home", "import os\nprint(os.getppid())", "beside"))
+    assert detail.run.state is RunState.SUCCEEDED, detail.run.error
+    assert [(one.executor, one.profile) for one in detail.attempts] == [("local", "beside")]
+    assert set(hub.hub_api("GET", "/users/ada").json()["servers"]) <= before
 
 
 def test_servers_tell_their_kernels_and_one_that_lacks_a_kernel_says_so(hub: RunningHub) -> None:

@@ -101,6 +101,43 @@ def test_one_that_cannot_be_started_holds_up_no_other(
     assert {ada.show(run).run.state for run in runs} == {RunState.QUEUED}
 
 
+def test_of_two_executors_the_one_that_ends_with_the_service_has_its_runs_requeued(
+    ledger: Ledger, ada: Service
+) -> None:
+    class OneEach(ListedRunners):
+        def __init__(self, *, outlives: bool) -> None:
+            super().__init__()
+            self.outlives = outlives
+
+        def places(self, waiting):
+            return dict.fromkeys(waiting(), 0 if self.submitted else 1)
+
+    runs = [ada.run(RunRequest(job="report")).id for _ in range(3)]
+    servers, beside = OneEach(outlives=True), OneEach(outlives=False)
+    dispatcher = Dispatcher(
+        ledger, servers, max_running=4, name="hub", replica="rep-a", also={"local": beside}
+    )
+    dispatcher.tick()
+    attempts = {run: ada.show(run).attempts for run in runs}
+    assert sorted(one.executor for found in attempts.values() for one in found) == ["hub", "local"]
+    assert [one.replica for found in attempts.values() for one in found if one.executor == "local"] == [
+        "rep-a"
+    ]
+    assert dispatcher.busy == 2
+    [ended] = beside.submitted
+    beside.dead = [(ended, "it was killed")]
+    beside.submitted.clear()
+    dispatcher.tick()
+    assert len(beside.submitted) == 1, "its place is free for what waits"
+    dispatcher.close()
+    assert {ada.show(run).run.state for run in runs} == {RunState.QUEUED}, (
+        "the hub's runner has not claimed it"
+    )
+    assert [one.state for run in runs for one in ada.show(run).attempts if one.executor == "hub"] == [
+        RunState.QUEUED
+    ]
+
+
 def test_a_runner_that_holds_a_place_after_its_attempt_ended_is_killed(
     ledger: Ledger, ada: Service, clock: MovedClock, executor: ListedRunners
 ) -> None:

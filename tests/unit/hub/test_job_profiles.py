@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from traitlets.config import Config
 
 import respawn_hub
+from respawn_hub.job_servers.beside import BesideExecutor
 from respawn_hub.startup.settings import Settings
+from respawn_hub.startup.shared_account import refusal, warning
 from respawn_jobs.access import Actor
-from respawn_jobs.api.job_profiles import checked_profiles, read_profiles
+from respawn_jobs.api.job_profiles import JobProfile, checked_profiles, read_profiles
 from respawn_jobs.api.job_server_protocol import JobServerReport
 from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput
@@ -65,6 +67,7 @@ def free(played: Played, *places: JobPlace) -> list[int]:
         ({"a": {"allowed": ["team/"]}}, "'team/' is not a namespace"),
         ({"a": {"allowed": ["ml"], "default_for": ["*"]}}, "is the default for '\\*', which may not use it"),
         ({"a": {"default_for": ["*"]}, "b": {"default_for": ["*"]}}, "a and b are both the default for"),
+        ({"a": {"executor": "local", "slots": 1}}, "the profile a: slots is for servers of the hub"),
         ({"a": {"user_options": {"respawn_nonce": "x"}}}, "respawn_nonce is given by the service itself"),
     ],
 )
@@ -218,6 +221,46 @@ def test_nobody_is_taken_for_a_member_before_the_hub_has_said_so(ledger: Ledger)
     played.executor.places(ledger.waiting_places)
     assert "profile small" in str(kim.show(run).run.waiting), "what everybody may use needs no group"
     played.executor.close()
+
+
+def test_a_profile_beside_the_service_has_places_and_kernels_of_its_own(
+    ledger: Ledger, ada: ActorService
+) -> None:
+    given = {**GIVEN, "here": {"executor": "local"}}
+    played = Played(ledger, PlayedSeconds(), PlayedHub(), checked_profiles(given))
+    beside = BesideExecutor("http://nowhere", ledger.context.places, max_running=3)
+    played.ready("user/ada", kernels=[PYTHON.model_copy(update={"name": "ir"})])
+    runs = {
+        profile: ada.run(RunRequest(job=promoted(ada, f"in-{profile}", profile, **more))).id
+        for profile, more in {"here": {}, "small": {"kernel": "ir"}}.items()
+    }
+    waiting = ledger.waiting_places
+    assert {place.profile: free for place, free in beside.places(waiting).items()} == {"here": 3}
+    assert {place.profile: free for place, free in played.executor.places(waiting).items()} == {"small": 2}
+    [claimed] = ledger.claim_runs("local", "rep-1", 3, beside.places(waiting))
+    assert claimed.run == runs["here"]
+    assert (ada.show(runs["here"]).attempts[0].profile, ada.show(runs["here"]).attempts[0].executor) == (
+        "here",
+        "local",
+    )
+    [here] = [one for one in ada.profiles() if one.beside]
+    assert "python3" in {one.name for one in here.kernels or ()}, "those of the service's machine"
+    with pytest.raises(InvalidInput, match="unknown kernel 'ir'"):
+        promoted(ada, "other", "here", kernel="ir")
+    played.executor.expect([ForeseenRun("user/ada", WantedKernel("python3"), "here")], 30.0)
+    assert len(played.hub.started) == 1, "no server is started for it"
+    beside.close()
+    played.executor.close()
+
+
+def test_a_profile_beside_the_service_needs_the_agreement_to_share_its_account() -> None:
+    settings = Settings(
+        executor="hub", job_profiles={"here": JobProfile(executor="local"), "big": JobProfile()}
+    )
+    assert (settings.profiles_beside, settings.runs_beside) == (["here"], True)
+    assert "jobs of the profiles here would run as" in refusal(settings)
+    assert "jobs of the profiles here run as" in warning(settings)
+    assert not Settings(executor="hub", job_profiles={"big": JobProfile()}).runs_beside
 
 
 def test_a_team_gets_its_default_and_its_own_name_is_a_group(played: Played) -> None:

@@ -31,7 +31,6 @@ from respawn_jobs.ledger.capacity.concurrency import (
 )
 from respawn_jobs.ledger.capacity.suspension import idle
 from respawn_jobs.ledger.context.context import Context
-from respawn_jobs.ledger.context.job_places import ServerKind
 from respawn_jobs.model.kernels import ForeseenRun, JobPlace, WantedKernel
 from respawn_jobs.store.tables import DELAYED, WAITING, JobRow, RunRow
 
@@ -106,7 +105,7 @@ class _Jobs:
         found = session.execute(select(JobRow.id, JobRow.settings).where(JobRow.id.in_(ids)))
         self._settings = {row.id: row.settings for row in found}
         self._context = context
-        self._kinds: dict[JobPlace, ServerKind | None] = {}
+        self._profiles: dict[JobPlace, str | None] = {}
         self.limits = limits_now(session, self._settings)
 
     def place(self, head: _Head) -> JobPlace:
@@ -116,15 +115,14 @@ class _Jobs:
     def has_place(self, head: _Head) -> bool:
         """Return whether there is such a place: a profile may have been removed."""
         try:
-            self._kinds[self.place(head)] = self._context.places.kind(self.place(head))
+            self._profiles[self.place(head)] = self._context.places.kind(self.place(head)).profile
         except Unavailable:
             return False
         return True
 
     def profile(self, head: _Head) -> str | None:
         """Return the profile of the servers of a place that there is; None for none."""
-        kind = self._kinds[self.place(head)]
-        return kind.profile if kind is not None else None
+        return self._profiles[self.place(head)]
 
 
 def claim(

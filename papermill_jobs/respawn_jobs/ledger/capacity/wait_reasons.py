@@ -69,8 +69,8 @@ def waiting(context: Context, session: Session, rows: Sequence[RunRow]) -> dict[
     now, replicas = occupancy(session), heard(session, clock)
     places = _missing_places(context, session, [place_of(jobs[row.job_id]) for row in ready])
     for row in ready:
-        cause = _limit(limits, now, row, jobs[row.job_id]) or _service(replicas, now)
-        cause = cause or places.get(place_of(jobs[row.job_id]))
+        cause = _limit(limits, now, row, jobs[row.job_id]) or _no_service(replicas)
+        cause = cause or places.get(place_of(jobs[row.job_id])) or _busy(replicas, now)
         if cause is None:
             cause = "its turn" + (_before(session, row) if len(rows) == 1 else "")
         reasons[row.id] = f"waiting for: {cause}"
@@ -126,12 +126,14 @@ def _limit(limits: ConcurrencyLimits, now: Occupancy, row: RunRow, job: JobRow) 
     return f"limit {most} of job {job.namespace}/{job.name} ({now.of_job[job.id]} is running)"
 
 
-def _service(replicas: Sequence[ReplicaRow], now: Occupancy) -> str | None:
+def _no_service(replicas: Sequence[ReplicaRow]) -> str | None:
     if not replicas:
         return "a service: none is running"
+    return None if any(not one.draining for one in replicas) else "a service: all that run are being stopped"
+
+
+def _busy(replicas: Sequence[ReplicaRow], now: Occupancy) -> str | None:
     taking = [replica for replica in replicas if not replica.draining]
-    if not taking:
-        return "a service: all that run are being stopped"
     slots = sum(replica.slots for replica in taking)
     busy = sum(min(replica.slots, now.of_replica[replica.id]) for replica in taking)
     return f"a free runner: {busy} of {slots} are busy" if busy >= slots else None

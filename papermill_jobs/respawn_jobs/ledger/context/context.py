@@ -22,7 +22,13 @@ from respawn_jobs.errors import InvalidInput, NotFound, Unavailable
 from respawn_jobs.ids import is_id
 from respawn_jobs.keyring import Keyring
 from respawn_jobs.ledger.context.audit_anchor import AuditAnchor
-from respawn_jobs.ledger.context.job_places import BesideTheService, Catalog, JobPlaces, ServerKernels
+from respawn_jobs.ledger.context.job_places import (
+    Beside,
+    BesideTheService,
+    Catalog,
+    JobPlaces,
+    ServerKernels,
+)
 from respawn_jobs.ledger.context.ports import ChannelRules, NoChannels, Observer, Unobserved
 from respawn_jobs.ledger.context.quotas import Quotas
 from respawn_jobs.ledger.context.removed_records import no_job, no_run
@@ -177,9 +183,16 @@ class Context:
             kind = self.places.kind(at)
         except Unavailable:
             return None
-        if kind is None:
+        if isinstance(kind, Beside):
             return None
         return self.server_kernels.of(kind) if own else self.server_kernels.like(kind)
+
+    def elsewhere(self, at: JobPlace) -> bool:
+        """Return whether a job runs in a server of the hub, or would if it could; else on this machine."""
+        try:
+            return not isinstance(self.places.kind(at), Beside)
+        except Unavailable:
+            return True
 
     def known_environments(self) -> list[KnownEnvironment]:
         """Return the environments of kernels that this machine knows, by name."""
@@ -187,7 +200,7 @@ class Context:
 
         return overview(self.environments_root, self.images)
 
-    def check_kernel(self, name: str, pinned: str | None) -> None:
+    def check_kernel(self, name: str, pinned: str | None, at: JobPlace) -> None:
         """Raise `InvalidInput`, naming the known kernels, where no runner could start a version's kernel.
 
         In servers of the hub it is seen when a run starts: what is known of them may be old.
@@ -195,8 +208,9 @@ class Context:
         Args:
             name: the kernel's name.
             pinned: the hash of the build that the version pins; None where it pins none.
+            at: where the job runs.
         """
-        if self.places.elsewhere:
+        if self.elsewhere(at):
             return
         try:
             self.kernel(name)

@@ -35,18 +35,21 @@ class ServerKind(NamedTuple):
         return f"{self.account} (profile {self.profile})" if self.profile else self.account
 
 
+class Beside(NamedTuple):
+    """The service's own machine, where runs execute as its account."""
+
+    profile: str | None = None
+    """The profile by which they come there; None where there are none."""
+
+
 class JobPlaces(Protocol):
     """Which places there are for jobs."""
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether jobs run in servers of the hub, and not on the service's machine."""
 
     def check(self, profile: str, namespace: str) -> None:
         """Raise `InvalidInput`, naming those there are, for a profile that a namespace may not use."""
 
-    def kind(self, place: JobPlace) -> ServerKind | None:
-        """Return whose server a job gets; None where it runs beside the service.
+    def kind(self, place: JobPlace) -> ServerKind | Beside:
+        """Return whose server a job gets, or that it runs beside the service.
 
         Args:
             place: the job's namespace and profile.
@@ -62,8 +65,6 @@ class JobPlaces(Protocol):
 class BesideTheService:
     """All jobs run on the service's machine, or in the command that runs them."""
 
-    elsewhere = False
-
     def check(self, profile: str, namespace: str) -> None:
         """Raise `InvalidInput`: there is no profile."""
         raise InvalidInput(
@@ -73,15 +74,15 @@ class BesideTheService:
             field="profile",
         )
 
-    def kind(self, place: JobPlace) -> ServerKind | None:
-        """Return None, unless the job wants a profile. Raises Unavailable then."""
+    def kind(self, place: JobPlace) -> Beside:
+        """Return that it runs there, unless it wants a profile. Raises Unavailable then."""
         if place.profile is not None:
             raise Unavailable(
                 f"the profile {place.profile}: this service has none, as its jobs run beside it. Give the "
                 "job its default: respawn settings JOB --default profile",
                 profile=place.profile,
             )
-        return None
+        return Beside()
 
     def offered(self, namespace: str) -> list[OfferedProfile]:
         """Return none."""

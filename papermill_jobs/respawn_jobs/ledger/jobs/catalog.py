@@ -90,7 +90,7 @@ def _kernel(context: Context, notebook: NotebookNode, name: str, at: JobPlace) -
     try:
         return context.kernel(name, at)
     except InvalidInput:
-        if not context.places.elsewhere:
+        if not context.elsewhere(at):
             raise
         spec, info = notebook.metadata.get("kernelspec") or {}, notebook.metadata.get("language_info") or {}
         language = str(spec.get("language") or info.get("name") or "python").lower()

@@ -9,9 +9,9 @@ from respawn_jobs.api.service import Promotion
 from respawn_jobs.api.versions import PromotionQuestion
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger.context.context import Context, installed_kernels, known_namespace
-from respawn_jobs.ledger.context.job_places import missing_kernel
+from respawn_jobs.ledger.context.job_places import Beside, missing_kernel
 from respawn_jobs.model.jobs import Job
-from respawn_jobs.model.kernels import JobPlace, Kernel, OfferedProfile
+from respawn_jobs.model.kernels import JobPlace, Kernel, OfferedProfile, ServerKernel
 
 
 def profiles(context: Context, actor: Actor, namespace: str | None) -> list[OfferedProfile]:
@@ -64,6 +64,9 @@ def offered(context: Context, namespace: str) -> list[OfferedProfile]:
 
 
 def _with_kernels(context: Context, profile: OfferedProfile) -> OfferedProfile:
+    if profile.beside:
+        here = [ServerKernel.model_validate(one.model_dump()) for one in installed_kernels()]
+        return profile.model_copy(update={"kernels": here, "seen_at": context.clock()})
     known = context.catalog(JobPlace(profile.namespace, profile.name))
     if known is None:
         return profile
@@ -108,14 +111,13 @@ def kernel_notes(context: Context, at: JobPlace, kernel: str) -> list[str]:
         at: where the job will run.
         kernel: the kernel's name.
     """
-    if not context.places.elsewhere or context.catalog(at) is not None:
-        return []
     try:
         kind = context.places.kind(at)
     except Unavailable as error:
         return [f"Its runs will wait: {error.message}."]
-    whose = kind.words if kind is not None else at.namespace
+    if isinstance(kind, Beside) or context.catalog(at) is not None:
+        return []
     return [
-        f"Whether the job servers of {whose} have the kernel {kernel} is seen when its first run starts: "
-        "none has told yet which kernels it has."
+        f"Whether the job servers of {kind.words} have the kernel {kernel} is seen when its first run "
+        "starts: none has told yet which kernels it has."
     ]

@@ -126,7 +126,7 @@ def run(context: Context, actor: Actor, request: RunRequest) -> Run:
         job = find_job(session, actor, request.job, "run")
         version = find_version(session, job, request.version)
         given = check_parameters(version, request.parameters)
-    context.check_kernel(version.kernel, version.lock)
+    context.check_kernel(version.kernel, version.lock, place_of(job))
     lock = context.lock_for(version.kernel, version.lock, place_of(job))
     with context.database.session(write=True) as session:
         job = locked_job(session, job.id)
