@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
 from respawn_jobs.model.base import Many, Model, Whole
-from respawn_jobs.model.kernels import ServerKernel
+from respawn_jobs.model.kernels import MAX_SERVER_KERNELS, ServerKernel
 
 PREFIX = "respawn-"
 """How the names of job servers begin at the hub."""
@@ -27,7 +28,7 @@ class JobServerHello(Model):
     nonce: str = Field(max_length=200)
     """What it was started with; it holds once."""
     protocol: Whole = 1
-    kernels: Many[ServerKernel] | None = None
+    kernels: Annotated[Many[ServerKernel], Field(max_length=MAX_SERVER_KERNELS)] | None = None
     """The kernels that it has; None from a server that does not say."""
 
 
@@ -56,7 +57,7 @@ class JobServerReport(Model):
     """Attempts whose runner lives."""
     ended: Many[EndedRunner] = []
     """Those whose runner was found dead since the last report."""
-    kernels: Many[ServerKernel] | None = None
+    kernels: Annotated[Many[ServerKernel], Field(max_length=MAX_SERVER_KERNELS)] | None = None
     """The kernels that it has now, where they are others than it said before."""
     leaving: bool = False
     """Whether it is being stopped: its runners requeue what they execute."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -14,6 +14,10 @@ KERNEL_START = "kernel_start"
 """A service that can take it with the outcome of an attempt."""
 MAX_JOBS = 20
 """Jobs that are named of those that pin a build."""
+MAX_SERVER_KERNELS = 500
+"""Kernels that a job server may have, as far as it tells them."""
+MAX_NAME = 255
+"""Characters of a kernel's name there, and of how it is shown."""
 _MAX_REASON = 500
 
 
@@ -64,9 +68,12 @@ class Kernel(Model):
 class ServerKernel(Kernel):
     """A kernel that a job server has, as it says itself."""
 
-    lock: str | None = None
+    name: str = Field(max_length=MAX_NAME)
+    display_name: str = Field(max_length=MAX_NAME)
+    language: str = Field(max_length=MAX_NAME)
+    lock: str | None = Field(default=None, max_length=128)
     """Hash of the build that it starts now; None for a kernel without a lock."""
-    resources: dict[str, Any] = {}
+    resources: dict[str, float] = Field(default={}, max_length=10)
     """What its environment lets a kernel use, as far as it says: `memory` in bytes, `cpus`, `processes`."""
 
 

@@ -22,6 +22,7 @@ from respawn_jobs.api.job_profiles import JobProfile, checked_profiles, read_pro
 from respawn_jobs.api.job_server_protocol import JobServerReport
 from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput
+from respawn_jobs.executors.kernels_here import KernelNews, kernels_here
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.ledger.context.job_places import ServerKernels
 from respawn_jobs.ledger.people.actor_service import ActorService
@@ -293,6 +294,17 @@ def test_servers_tell_their_kernels_and_a_promotion_pins_their_build(
     assert [(one.name, one.profiles) for one in ada.kernels()] == [("python3", ["small"])]
 
 
+def test_the_limits_of_a_run_are_those_of_its_kernel_where_it_executes(
+    played: Played, ada: ActorService
+) -> None:
+    bounded = PYTHON.model_copy(update={"resources": {"memory": 2.0 * 1024**3, "cpus": 2.0}})
+    played.ready("user/ada", kernels=[bounded])
+    run = ada.run(RunRequest(job=promoted(ada, "report"))).id
+    row = played.ledger.open_attempt(run, "hub")
+    limits = played.ledger.runner(*row).claim().limits
+    assert (limits.memory_bytes, limits.cpus) == (2 * 1024**3, 2)
+
+
 def test_what_servers_have_told_is_known_by_the_next_process(played: Played, ada: ActorService) -> None:
     played.ready("user/ada", kernels=[PYTHON])
     played.ledger.context.server_kernels = ServerKernels()  # as in a process that has just begun
@@ -312,8 +324,8 @@ def test_a_kernel_that_the_servers_lack_is_asked_about(played: Played, ada: Acto
     assert ada.versions("report")[0].lock is None
     assert ada.run(RunRequest(job="report")).kernel == "ir"
     eve = played.ledger.as_actor(Actor.owner("eve"))
-    with pytest.raises(Conflict, match="have no kernel ir"):  # the same profile has the same image
-        promoted(eve, "hers", kernel="ir")
+    promoted(eve, "hers", kernel="ir")  # what ada's server says is nothing to her
+    assert eve.profiles()[0].kernels is None
 
 
 def test_the_profile_is_chosen_and_shown_on_pages(played: Played, ada: ActorService, browse: Browse) -> None:
@@ -346,9 +358,33 @@ def test_beside_the_service_there_are_no_profiles(ada: ActorService, browse: Bro
     assert 'id="profiles"' not in browse("GET", f"{SERVICE}/environments").text
 
 
-def test_news_of_kernels_are_told_once_and_again_when_they_are_others() -> None:
-    from respawn_jobs.executors.kernels_here import KernelNews
+def test_what_a_server_says_of_its_kernels_is_bounded_and_stored_without_what_cannot_be(
+    played: Played, ada: ActorService
+) -> None:
+    with pytest.raises(ValidationError, match="at most 500"):
+        JobServerReport(kernels=[PYTHON] * 501)
+    with pytest.raises(ValidationError, match="at most 255"):
+        ServerKernel(name="x" * 256, display_name="x", language="x")
+    played.ready("user/ada", kernels=[PYTHON.model_copy(update={"name": "ir\0", "display_name": "<b>R</b>"})])
+    [kernel] = ada.profiles()[0].kernels or []
+    assert "\0" not in kernel.name
 
+
+def test_a_kernelspec_that_says_what_cannot_be_told_keeps_no_other_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, about in (("odd", {"resources": {"memory": "a lot", "cpus": 2}}), ("x" * 200, {})):
+        (tmp_path / "kernels" / name).mkdir(parents=True)
+        spec = {"argv": ["x"], "display_name": "y" * 400, "language": "R", "metadata": {"respawn": about}}
+        (tmp_path / "kernels" / name / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    found = {one.name: one for one in kernels_here()}
+    assert {"odd", "python3"} <= found.keys()
+    assert found["odd"].resources == {"cpus": 2}
+    assert len(found["odd"].display_name) == 255
+
+
+def test_news_of_kernels_are_told_once_and_again_when_they_are_others() -> None:
     clock, there = PlayedSeconds(), [PYTHON]
     news = KernelNews(lambda: list(there), clock)
     assert news.news() == [PYTHON]

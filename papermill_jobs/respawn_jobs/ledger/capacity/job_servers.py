@@ -20,6 +20,7 @@ from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.context.context import Context
 from respawn_jobs.ledger.context.job_places import ServerKind
+from respawn_jobs.ledger.context.text_limits import cleaned
 from respawn_jobs.model.kernels import JobPlace, ServerKernel
 from respawn_jobs.store.service_tables import JobServerRow, MissingPlaceRow, ServerKernelsRow
 
@@ -125,7 +126,7 @@ def note_kernels(context: Context, name: str, kernels: Sequence[ServerKernel]) -
         name: the server's name at the hub.
         kernels: all that it has.
     """
-    now, found = context.clock(), [one.model_dump(mode="json") for one in kernels]
+    now, kernels = context.clock(), [_storable(one) for one in kernels]
     with context.database.session(write=True) as session:
         server = session.get(JobServerRow, name)
         if server is None:
@@ -135,8 +136,14 @@ def note_kernels(context: Context, name: str, kernels: Sequence[ServerKernel]) -
         if row is None:
             row = ServerKernelsRow(account=server.account, profile=server.profile)
             session.add(row)
-        row.kernels, row.seen_at = found, now
+        row.kernels, row.seen_at = [one.model_dump(mode="json") for one in kernels], now
     context.server_kernels.note(kind, kernels, now)
+
+
+def _storable(kernel: ServerKernel) -> ServerKernel:
+    """Return a kernel without characters that no database keeps: a person's own server names it."""
+    words = {name: cleaned(getattr(kernel, name)) for name in ("name", "display_name", "language")}
+    return kernel.model_copy(update={**words, "lock": cleaned(kernel.lock) if kernel.lock else None})
 
 
 def remember_kernels(context: Context) -> None:

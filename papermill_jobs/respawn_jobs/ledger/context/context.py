@@ -168,13 +168,13 @@ class Context:
         self._kernels[name] = (now, kernel)
         return kernel
 
-    def catalog(self, at: JobPlace, *, own: bool = False) -> Catalog | None:
-        """Return the kernels that the servers have in which a job runs.
+    def catalog(self, at: JobPlace) -> Catalog | None:
+        """Return the kernels that the servers have in which a job runs, as those of its account have said.
+
+        What another account's servers say does not count: their owner can let them say anything.
 
         Args:
             at: where the job runs.
-            own: whether those of the job's own account are wanted alone; else another account's servers of
-                the profile tell it as well, which have the same image.
 
         Returns:
             None where that is this machine, or no server has said it yet.
@@ -185,7 +185,7 @@ class Context:
             return None
         if isinstance(kind, Beside):
             return None
-        return self.server_kernels.of(kind) if own else self.server_kernels.like(kind)
+        return self.server_kernels.of(kind)
 
     def elsewhere(self, at: JobPlace) -> bool:
         """Return whether a job runs in a server of the hub, or would if it could; else on this machine."""

@@ -128,12 +128,6 @@ class ServerKernels:
         with self._lock:
             return self._known.get(kind)
 
-    def like(self, kind: ServerKind) -> Catalog | None:
-        """Return what servers of a kind have, or else the newest of the same profile for another account."""
-        with self._lock:
-            others = [one for known, one in self._known.items() if known.profile == kind.profile]
-            return self._known.get(kind) or max(others, key=lambda one: one.seen_at, default=None)
-
 
 def place_of(job: JobRow) -> JobPlace:
     """Return where a job runs by its settings of now."""
