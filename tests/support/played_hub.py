@@ -26,6 +26,7 @@ class PlayedHub:
         self.options: dict[str, dict[str, Any]] = {}
         self.stopped: list[str] = []
         self.refusal: str | None = None
+        self.failed: str | None = None
 
     def start(self, kind: ServerKind, name: str, nonce: str, options: Mapping[str, Any]) -> None:
         if self.refusal is not None:
@@ -35,6 +36,9 @@ class PlayedHub:
 
     def runs(self, account: str, name: str) -> bool:
         return name in self.started and name not in self.stopped
+
+    def failure(self, account: str, name: str) -> str | None:
+        return self.failed
 
     def stop(self, account: str, name: str) -> None:
         self.stopped.append(name)

@@ -355,12 +355,13 @@ class HubExecutor:
         try:
             if self._hub.runs(server.kind.account, server.name):
                 return
+            said = self._hub.failure(server.kind.account, server.name)
         except Unavailable as error:  # it is looked at again
             logger.info("%s", error.message)
             return
         with self._lock:
             if server.heard is None:
-                self._end(server, "the hub could not start it; the hub's log says why")
+                self._end(server, said or "the hub could not start it; the hub's log says why")
 
     def _stop(self, server: ServerState) -> None:
         # First, so that there may be another of its kind; one that the hub does not stop ends by itself then.

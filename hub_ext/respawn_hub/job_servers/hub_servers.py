@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,9 @@ from respawn_jobs.ledger.context.job_places import ServerKind
 
 Call = Callable[[str, str, Mapping[str, Any] | None], httpx.Response]
 """Calls the hub's API as the service: a method, a path, and a JSON body or none."""
+
+_MOST = 1000
+"""Characters of what the hub says of a failure."""
 
 
 class HubServers:
@@ -56,6 +60,29 @@ class HubServers:
             )
         server = (answer.json().get("servers") or {}).get(name)
         return bool(server and (server.get("ready") or server.get("pending")))
+
+    def failure(self, account: str, name: str) -> str | None:
+        """Return why a server that neither runs nor starts has not started, in the hub's own words.
+
+        Args:
+            account: the hub's user whose server it is.
+            name: the server's name.
+
+        Returns:
+            None where the hub does not tell (any more): it remembers the last start alone, until it ends.
+
+        Raises:
+            Unavailable: the hub does not answer.
+        """
+        answer = self._call("GET", f"{_path(account, name)}/progress", None)
+        if answer.status_code != 200:
+            return None
+        events = [line.removeprefix("data:") for line in answer.text.splitlines() if line.startswith("data:")]
+        try:
+            last = json.loads(events[-1]) if events else {}
+        except ValueError:
+            return None
+        return str(last["message"])[:_MOST] if last.get("failed") and last.get("message") else None
 
     def stop(self, account: str, name: str) -> None:
         """Stop a server and remove it; one that is gone is none to stop.

@@ -101,9 +101,10 @@ class HubPlaces:
 
     def _problem(self, profile: str, namespace: str) -> str | None:
         """Return why a namespace may not use a profile; None where it may."""
-        usable = self._usable(namespace)
-        if profile in usable:
+        found = self._profiles.get(profile)
+        if found is not None and self._may_use(namespace, found):
             return None
+        usable = self._usable(namespace)
         reason = f"is not for {namespace}" if profile in self._profiles else "is not defined"
         return (
             f"the profile {profile!r} {reason}; {namespace} may use: {', '.join(usable) or 'none'}. An "
@@ -111,11 +112,10 @@ class HubPlaces:
         )
 
     def _usable(self, namespace: str) -> list[str]:
-        return [
-            name
-            for name, profile in self._profiles.items()
-            if not profile.allowed or self._is_one_of(namespace, profile.allowed)
-        ]
+        return [name for name, one in self._profiles.items() if self._may_use(namespace, one)]
+
+    def _may_use(self, namespace: str, profile: JobProfile) -> bool:
+        return not profile.allowed or self._is_one_of(namespace, profile.allowed)
 
     def _default(self, namespace: str) -> str | None:
         """Return the default of a namespace: its own, or that of a group, or that of all; None for none."""

@@ -23,16 +23,22 @@ PROFILES = {
     "small": {"title": "Small", "default_for": ["*"], "user_options": {"threads": "3"}},
     "big": {"title": "Big", "allowed": ["ml"], "user_options": {"threads": "5"}, "slots": 1},
     "odd": {"user_options": {"threads": "none"}},
+    "late": {"user_options": {"threads": "late"}},
     "beside": {"executor": "local", "allowed": ["ml"]},
 }
 HOOK = """
 c.JupyterHub.named_server_limit_per_user = 2
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0.5}
 c.Spawner.options_form = "<input name='threads'>"  # which no job server is asked to fill in
 async def as_wanted(spawner):
     threads = (spawner.user_options or {}).get("threads")
     if threads == "none":
         from tornado.web import HTTPError
         raise HTTPError(400, "no server has no threads", reason="no server has no threads")
+    if threads == "late":
+        import asyncio
+        await asyncio.sleep(2)
+        raise ValueError("the image cannot be pulled")
     if threads:
         spawner.environment = {**spawner.environment, "OMP_NUM_THREADS": threads}
 c.Spawner.pre_spawn_hook = as_wanted
@@ -51,7 +57,7 @@ print(os.environ['OMP_NUM_THREADS'])"""
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     with running_hub(
         tmp_path_factory.mktemp("hub"),
-        users=("ada", "eve"),
+        users=("ada", "eve", "kim"),
         groups={"ml": ["ada"]},
         executor="hub",
         extra=HOOK,
@@ -104,10 +110,10 @@ def test_jobs_of_two_profiles_run_at_once_in_two_servers_with_the_options_of_eac
 
 
 def test_a_profile_of_a_group_is_for_its_members_alone(hub: RunningHub) -> None:
-    with pytest.raises(InvalidInput, match="'big' is not for user/eve; user/eve may use: small, odd"):
+    with pytest.raises(InvalidInput, match="'big' is not for user/eve; user/eve may use: small, odd, late"):
         begin(hub, "eve", "not-hers", "1", "big")
-    assert [one.name for one in hub.service("eve").profiles()] == ["small", "odd"]
-    assert [one.name for one in hub.service("ada").profiles()] == ["small", "big", "odd", "beside"]
+    assert [one.name for one in hub.service("eve").profiles()] == ["small", "odd", "late"]
+    assert [one.name for one in hub.service("ada").profiles()] == ["small", "big", "odd", "late", "beside"]
 
 
 def test_a_run_whose_server_the_hub_does_not_start_says_so_in_the_hubs_words(hub: RunningHub) -> None:
@@ -121,6 +127,13 @@ def test_a_run_whose_server_the_hub_does_not_start_says_so_in_the_hubs_words(hub
     wait_for(lambda: "maximum" in str(service.show(run).run.waiting), 60, "the limit of the hub")
     service.configure("odd-one", {"profile": None})
     assert ended(hub, "eve", run).run.state is RunState.SUCCEEDED, "it follows the setting of now"
+
+
+def test_a_start_that_fails_after_the_hub_has_agreed_to_it_is_told_in_its_words(hub: RunningHub) -> None:
+    service = hub.service("kim")
+    run = begin(hub, "kim", "too-late", "1", "late")
+    wait_for(lambda: "cannot be pulled" in str(service.show(run).run.waiting), 60, "the hub's words")
+    service.cancel(run)
 
 
 def test_a_profile_lets_jobs_run_beside_the_service(hub: RunningHub) -> None:

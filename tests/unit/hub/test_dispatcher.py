@@ -12,6 +12,7 @@ from respawn_jobs.access import Actor
 from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.model.kernels import JobPlace
 from respawn_jobs.model.runs import CellState, RunState
 from support.clocks import MovedClock
 from support.executors import NoPlaces
@@ -27,7 +28,7 @@ class ListedRunners(NoPlaces):
         self.dead: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
 
-    def submit(self, attempt: str, token: str, namespace: str) -> None:
+    def submit(self, attempt: str, token: str, place: JobPlace) -> None:
         self.submitted.append(attempt)
 
     def cancel(self, attempt: str) -> None:
@@ -87,7 +88,7 @@ def test_one_that_cannot_be_started_holds_up_no_other(
     runs = [ada.run(RunRequest(job="report")).id for _ in range(3)]
     submit = executor.submit
 
-    def refuse_the_first(attempt: str, token: str, namespace: str) -> None:
+    def refuse_the_first(attempt: str, token: str, place: JobPlace) -> None:
         monkeypatch.setattr(executor, "submit", submit)
         raise RuntimeError("can't start new thread")
 

@@ -112,6 +112,22 @@ def test_a_server_that_the_hub_refuses_is_asked_for_again_later(played: Played) 
     played.started()
 
 
+def test_a_start_that_fails_later_is_told_in_the_hubs_words(played: Played) -> None:
+    ada = played.ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="waits", notebook=text(notebook("1"))))
+    run = ada.run(RunRequest(job="waits")).id
+    played.ledger.report_replica("rep-1", host="h", slots=4, busy=0, draining=False, health={})
+    played.executor.places(played.ledger.waiting_places)
+    name = played.started()
+    played.hub.stopped.append(name)  # it is gone before it has registered
+    played.hub.failed = "Spawn failed: no such image"
+    played.pass_seconds(6)
+    played.executor.probe()
+    wait_for(lambda: played.ledger.job_servers() == [], 10, "the end of the server")
+    played.executor.places(played.ledger.waiting_places)
+    assert "a job server of ada; Spawn failed: no such image" in str(ada.show(run).run.waiting)
+
+
 def test_one_that_is_silent_gets_nothing_new_and_then_counts_as_gone(played: Played) -> None:
     name = played.ready("user/ada")
     played.executor.submit("att-1", "secret", ADA)
