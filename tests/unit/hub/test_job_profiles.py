@@ -339,10 +339,15 @@ def test_the_profile_is_chosen_and_shown_on_pages(played: Played, ada: ActorServ
     refused = browse("POST", f"{SERVICE}/jobs/{job}/manage/profile", {"profile": "huge"})
     assert refused.status_code == 422
     assert "is not defined; user/ada may use: small, gpu" in refused.text
+    assert "lacks-kernel" not in browse("GET", f"{SERVICE}/jobs/{job}").text, "nothing is known of it yet"
+    assert "not known yet: no server of it has started" in browse("GET", f"{SERVICE}/environments").text
+    played.ready("user/ada", 2, "gpu", [PYTHON.model_copy(update={"name": "ir"})])
+    lacking = browse("GET", f"{SERVICE}/jobs/{job}").text
+    assert 'id="lacks-kernel">Its servers had no kernel <code class="text-break">python3</code>' in lacking
     browse("POST", f"{SERVICE}/jobs/{job}/manage/profile", {"profile": ""})
+    assert "lacks-kernel" not in browse("GET", f"{SERVICE}/jobs/{job}").text
     assert ada.job(job).settings.profile is None
     kernels = browse("GET", f"{SERVICE}/environments").text
-    assert "not known yet: no server of it has started" in kernels
     assert f'title="{PYTHON.lock}"' in kernels
     run = ada.run(RunRequest(job=job)).id
     played.ledger.claim_runs("hub", None, 5, played.executor.places(played.ledger.waiting_places))
