@@ -84,7 +84,7 @@ def main() -> int:
         for problem in error.errors(include_input=False):
             _refused(f"RESPAWN_{str(problem['loc'][0]).upper()} {wanted(problem)}", WRONG_SETTING)
         return WRONG_SETTING
-    if settings.shared and settings.executor == "local":
+    if settings.shared and settings.runs_beside:
         if not settings.jobs_share_an_account:
             return _refused(refusal(settings), WRONG_SETTING)
         logger.warning("%s", warning(settings))
@@ -112,9 +112,7 @@ def _serve(settings: Settings, hub_settings: HubSettings) -> int:
             settings,
             hub_settings,
             # Runners in servers of the hub reach the service as these servers do.
-            runners=RunnerServer(os.environ, port=settings.runner_port)
-            if settings.executor == "local"
-            else None,
+            runners=RunnerServer(os.environ, port=settings.runner_port) if settings.runs_beside else None,
             replica=replica,
             killed=before.replica if before else None,
         )

@@ -20,8 +20,10 @@ from respawn_hub.hub.client import Hub
 from respawn_hub.hub.people import People
 from respawn_hub.job_servers import routes as job_server_routes
 from respawn_hub.job_servers.accounts import Accounts
+from respawn_hub.job_servers.beside import BesideExecutor
 from respawn_hub.job_servers.executor import HubExecutor
 from respawn_hub.job_servers.hub_servers import HubServers
+from respawn_hub.job_servers.places import HubPlaces
 from respawn_hub.loops.drain import DrainingReplica
 from respawn_hub.loops.user_sync import Owners
 from respawn_hub.loops.wiring import FREED, RUN_ENDED, build_loops
@@ -88,21 +90,24 @@ def create_app(
         watched.loops["runners"] = runners.tick
     replica = replica or new_id("rep")
     logs.always(replica=replica)
-    executor = executor or _executor(
+    executors = _executors(
         settings,
         hub,
         store,
         runners.url if runners else service_url,
         lambda: ending.supervisor.wake(FREED),
+        executor,
     )
+    main = executors.pop(settings.executor)
     ending = build_loops(
         settings,
         store,
-        executor,
+        main,
         replica=replica,
         clock=clock,
         more=watched.loops,
         passed=watched.metrics.loop_passed,
+        also=executors,
     )
     runtime = Runtime(
         settings=settings,
@@ -123,24 +128,40 @@ def create_app(
         ledger=store, uploads=settings.uploads, wake=lambda: ending.supervisor.wake(RUN_ENDED)
     )
     app.state.ending = ending
-    app.state.hub_executor = executor
+    app.state.hub_executor = main
     return app
 
 
-def _executor(settings: Settings, hub: Hub, store: Ledger, url: str, freed: Callable[[], None]) -> Executor:
-    """Return what starts runners, as the settings have it."""
+def _executors(
+    settings: Settings,
+    hub: Hub,
+    store: Ledger,
+    url: str,
+    freed: Callable[[], None],
+    given: Executor | None,
+) -> dict[str, Executor]:
+    """Return what starts runners, as the settings have it: that of most jobs, and of some profiles."""
+    if given is not None:
+        return {settings.executor: given}
     if settings.executor == "hub":
-        return HubExecutor(
+        accounts = Accounts(settings.team_accounts)
+        where = HubPlaces(accounts, settings.job_profiles, hub.directory.groups)
+        store.attach_places(where)
+        found: dict[str, Executor] = {}
+        if settings.profiles_beside:
+            found["local"] = BesideExecutor(url, where, max_running=settings.max_running, freed=freed)
+        found["hub"] = HubExecutor(
             store,
             HubServers(hub.call_as_service),
-            Accounts(settings.team_accounts),
+            where,
             slots=settings.job_server_slots,
             idle_seconds=settings.job_server_idle_seconds,
             ahead_seconds=settings.job_server_ahead_seconds,
             kept_memory_bytes=settings.keep_kernels_memory,
             freed=freed,
         )
-    return LocalExecutor(url, max_running=settings.max_running, freed=freed)
+        return found
+    return {"local": LocalExecutor(url, max_running=settings.max_running, freed=freed)}
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def play(service: Any, ledger: Ledger, scratch: Path) -> None:
 
 
 def _play_jobs_and_runs(service: Any, ledger: Ledger) -> list[str]:
-    service.whoami(), service.kernels(), service.environments()
+    service.whoami(), service.kernels(), service.profiles(), service.environments()
     service.preview_promotion(Promotion(name="report", notebook=source()))
     version = service.promote(Promotion(name="report", notebook=source()))
     service.promote(Promotion(name="report", notebook="{}"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import NEAR_SECONDS
-from respawn_jobs.model.kernels import ForeseenRun
+from respawn_jobs.model.kernels import ForeseenRun, JobPlace
 
 
 class NoPlaces:
@@ -15,10 +15,10 @@ class NoPlaces:
     outlives = False
     ahead = NEAR_SECONDS
 
-    def places(self, waiting: Callable[[], Sequence[str]]) -> None:
+    def places(self, waiting: Callable[[], Sequence[JobPlace]]) -> None:
         """Let any attempt have a place."""
 
-    def submit(self, attempt: str, token: str, namespace: str) -> None:
+    def submit(self, attempt: str, token: str, place: JobPlace) -> None:
         """Refuse."""
         raise Unavailable("nothing is started here")
 

@@ -89,7 +89,8 @@ JOBS: Faces = {
     ),
     "ledger.notices": ALL,
     "ledger.jobs": _modules(
-        "catalog current_version environments promotion settings trigger_compatibility version_contents"
+        "catalog current_version environments kernel_places promotion settings trigger_compatibility "
+        "version_contents"
     ),
     "ledger.resume": ALL,
     "ledger.archive": ALL,
@@ -124,7 +125,7 @@ HUB: Faces = {
     "monitoring": _modules("health hub_watch wiring"),
     "loops": _modules("drain user_sync wiring"),
     "runners": _modules("context routes server"),
-    "job_servers": _modules("accounts executor hub_servers routes"),
+    "job_servers": _modules("accounts beside executor hub_servers places routes"),
     "hub": _modules("client people"),
     "notify": _modules("channels notifier"),
     "rendering": _modules(". export long_text"),

@@ -182,6 +182,8 @@ class Hub:
         if answer.status_code != 200:
             raise Unavailable(f"the hub answered {answer.status_code} when asked who is signed in")
         model = answer.json()
+        if model.get("kind", "user") == "user":
+            self.directory.note_groups(model)
         return HubUser(
             name=str(model["name"]),
             kind=str(model.get("kind", "user")),

@@ -8,6 +8,7 @@ identity. Whether a list is of *all* users, the hub does not say, so the service
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -28,6 +29,20 @@ class HubDirectory:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
+        self._groups: dict[str, frozenset[str]] = {}
+
+    def groups(self, name: str) -> frozenset[str] | None:
+        """Return the groups of a person as the hub said them last; None where it has not yet."""
+        return self._groups.get(name)
+
+    def note_groups(self, model: Mapping[str, Any]) -> None:
+        """Keep the groups that a user's model of the hub tells, if it does.
+
+        Args:
+            model: the hub's answer about a user, with `name`.
+        """
+        if "groups" in model:
+            self._groups[str(model["name"])] = frozenset(map(str, model["groups"] or ()))
 
     def identities(self, names: Collection[str]) -> dict[str, str | None]:
         """Return the identity of each of these people who exist; None where the hub does not tell it.
@@ -39,7 +54,9 @@ class HubDirectory:
         for name in names:
             answer = self._ask(f"/users/{quote(name, safe='@~')}", {})
             if answer.status_code == 200:
-                found[name] = _identity(answer.json())
+                model = answer.json()
+                self.note_groups(model)
+                found[name] = _identity(model)
             elif answer.status_code not in (403, 404):
                 raise Unavailable(f"the hub answered {answer.status_code} when asked for a user")
         return found
@@ -60,6 +77,8 @@ class HubDirectory:
             if answer.status_code != 200:
                 raise Unavailable(f"the hub answered {answer.status_code} when asked for its users")
             page = answer.json()
+            for model in page["items"]:
+                self.note_groups(model)
             found |= {str(model["name"]): _identity(model) for model in page["items"]}
             totals.add(int(page["_pagination"]["total"]))
             following = page["_pagination"]["next"]

@@ -6,8 +6,10 @@ assigned *after* `configure` (`c.JupyterHub.services = [...]`) would drop what i
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ from respawn_hub.hub_config.job_server_spawn import start_job_servers
 from respawn_hub.hub_config.one_person import for_one_person, value
 from respawn_hub.hub_config.quick_restart import notice_ended_services
 from respawn_hub.hub_config.service_port import kept_port
+from respawn_jobs.api.job_profiles import checked_profiles, read_profiles
 
 SERVICE = "respawn"
 _TEMPLATES = Path(__file__).parents[1] / "hub_templates"
@@ -64,9 +67,10 @@ def configure(
     environment: dict[str, str] | None = None,
     everyone: bool = True,
     jobs_share_an_account: bool = False,
-    executor: Literal["local", "hub"] = "local",
+    executor: Literal["local", "hub"] | None = None,
     team_accounts: dict[str, str] | None = None,
     job_server_command: list[str] | None = None,
+    job_profiles: Mapping[str, Mapping[str, Any]] | str | Path | None = None,
 ) -> None:
     """Add the Respawn service to a hub.
 
@@ -74,9 +78,11 @@ def configure(
     a group its team's namespace with a role of your own, such as ``{"name": "risk-jobs",
     "groups": ["risk"], "scopes": ["custom:respawn:edit!group=risk"]}``.
 
-    Jobs run as the account that the service runs as: whoever may edit can run code as it. So the service does
-    not start on a hub for more than one person, unless `jobs_share_an_account` says that this is meant. A hub
-    is for one person when its authenticator is one of JupyterHub's own and admits exactly one name.
+    On a hub for several people each job runs as its owner, in a server that the hub starts for them. On a hub
+    for one person jobs run beside the service, as its account: whoever may edit can run code as it. For more
+    than one person the service does not start like that, unless `jobs_share_an_account` says that it is
+    meant. A hub is for one person when its authenticator is one of JupyterHub's own and admits exactly one
+    name.
 
     Args:
         c: the configuration object of jupyterhub_config.py.
@@ -97,23 +103,35 @@ def configure(
             give ``custom:respawn:edit!user`` to those you trust, with a role of your own.
         jobs_share_an_account: whether jobs of several people may run as the one account of the service.
         executor: where jobs run: `local`, as the account of the service; `hub`, each as the account of its
-            owner, in a named server that the hub's Spawner starts.
+            owner, in a named server that the hub's Spawner starts. None for `hub`, unless one person uses the
+            hub, they may share an account, or replicas run elsewhere.
         team_accounts: with `hub`, the hub's user as whom the jobs of a team's namespace run, such as
             ``{"team/risk": "risk-jobs"}``; jobs of other teams do not start.
         job_server_command: with `hub`, what starts a job server where users' servers run; by default
             ``python -m respawn_server.job_server`` of the hub's own interpreter.
+        job_profiles: with `hub`, the profiles of servers that jobs may choose from, by name, or the path of a
+            TOML or JSON file of them: ``{"gpu": {"title": "One GPU", "user_options": {"profile": "gpu"},
+            "allowed": ["team/risk"], "slots": 1}}``; see docs/how-to/choose-images-and-resources.md.
 
     Raises:
         ValueError: one of `external_url` and `external_token` is given without the other, or with
-            `executor="hub"`.
+            `executor="hub"`; or profiles are given without that.
+        InvalidInput: a profile cannot be used.
     """
     if (external_url is None) != (external_token is None):
         raise ValueError("external_url and external_token go together: replicas need a token for the hub")
+    one_person = for_one_person(c)
+    if executor is None:
+        alone = one_person or jobs_share_an_account or external_url is not None
+        executor = "local" if alone else "hub"
     if executor == "hub" and external_url is not None:
         raise ValueError(
             "executor='hub' works with the one service that the hub starts: with several replicas, a job "
             "server reports to one and asks another for orders. Leave external_url out, or use 'local'."
         )
+    profiles = _profiles(job_profiles) if job_profiles is not None else None
+    if profiles is not None and executor != "hub":
+        raise ValueError("job_profiles are of the job servers of executor='hub': give that too")
     directory = Path(data or "respawn-data").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     own_port = None if external_url else port or kept_port(directory)
@@ -131,10 +149,11 @@ def configure(
         "RESPAWN_BLOBS_URL": blobs_url,
         "RESPAWN_INBOX_URL": inbox_url,
         "RESPAWN_CHANNELS_FILE": str(Path(channels_file).absolute()) if channels_file else None,
-        "RESPAWN_SHARED": "no" if for_one_person(c) else "yes",
+        "RESPAWN_SHARED": "no" if one_person else "yes",
         "RESPAWN_JOBS_SHARE_AN_ACCOUNT": "yes" if jobs_share_an_account else None,
         "RESPAWN_HUB_PID": str(os.getpid()),
-        "RESPAWN_EXECUTOR": executor if executor != "local" else None,
+        "RESPAWN_EXECUTOR": executor,
+        "RESPAWN_JOB_PROFILES": profiles,
         "RESPAWN_TEAM_ACCOUNTS": ",".join(f"{name}={who}" for name, who in (team_accounts or {}).items()),
     }
     variables = {**passed, **{name: text for name, text in own.items() if text}, **(environment or {})}
@@ -155,6 +174,16 @@ def configure(
     servers = dict(value(c.Spawner, "environment", {}))
     servers.setdefault("RESPAWN_URL", url_for_servers or f"{address}{prefix}")
     c.Spawner.environment = servers
+
+
+def _profiles(given: Mapping[str, Mapping[str, Any]] | str | Path) -> str:
+    """Return profiles as the service's setting has them. Raises `InvalidInput` for what cannot be used."""
+    if isinstance(given, Mapping):
+        checked_profiles(given)
+        return json.dumps({name: dict(profile) for name, profile in given.items()})
+    path = str(Path(given).absolute())
+    read_profiles(path)
+    return path
 
 
 def _add_rights(c: Any, everyone: bool, *, starts_servers: bool) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from respawn_hub.hub_config.one_person import value
-from respawn_jobs.api.job_server_protocol import NONCE_OPTION, NONCE_VARIABLE, PREFIX
+from respawn_jobs.api.job_server_protocol import (
+    NONCE_OPTION,
+    NONCE_VARIABLE,
+    PREFIX,
+    PROFILE_OPTION,
+)
+from respawn_jobs.host.process_environment import PROFILE_VARIABLE
 
 Hook = Callable[[Any], Awaitable[None] | None]
 
@@ -46,6 +52,8 @@ def _hook(before: Hook | None, command: list[str]) -> Hook:
                 403, reason=f"servers whose names begin with {PREFIX} are started by Respawn alone"
             )
         spawner.cmd = command
-        spawner.environment = {**spawner.environment, NONCE_VARIABLE: nonce}
+        own = {NONCE_VARIABLE: nonce, PROFILE_VARIABLE: spawner.user_options.get(PROFILE_OPTION)}
+        own = {name: text for name, text in own.items() if isinstance(text, str)}
+        spawner.environment = {**spawner.environment, **own}
 
     return hook

@@ -1,4 +1,4 @@
-"""Runners in servers of the hub: an attempt goes to the job server of its job's account, started for it.
+"""Runners in servers of the hub: an attempt goes to the job server of its job's account and profile.
 
 A job server reports what it executes, and asks for orders in requests that wait. So what is known here of
 runners is what their servers say; a process that starts later hears it from them again. Whatever asks the hub
@@ -14,26 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from respawn_hub.job_servers.accounts import Accounts
 from respawn_hub.job_servers.hub_servers import HubServers
-from respawn_hub.job_servers.started_server import StartedServer
-from respawn_jobs.api.job_server_protocol import (
-    ExpectedKernel,
-    JobServerOrders,
-    JobServerReport,
-    StartOrder,
-)
+from respawn_hub.job_servers.places import HubPlaces
+from respawn_hub.job_servers.server_state import ServerState
+from respawn_jobs.api.job_server_protocol import ExpectedKernel, JobServerOrders, JobServerReport
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.model.kernels import ForeseenRun
+from respawn_jobs.ledger.context.job_places import Beside, ServerKind
+from respawn_jobs.model.kernels import ForeseenRun, JobPlace
 
 logger = logging.getLogger(__name__)
 
 SILENT_SECONDS = 20.0
 """How long a job server may report nothing before its runners count as gone."""
-FRESH_SECONDS = 12.0
-"""How long it may report nothing before it gets nothing new: it reports every five seconds."""
 START_SECONDS = 600.0
 """How long a server may take to register: an image may have to be pulled."""
 RETRY_SECONDS = 15.0
@@ -49,7 +43,7 @@ class HubExecutor:
         self,
         ledger: Ledger,
         servers: HubServers,
-        accounts: Accounts,
+        where: HubPlaces,
         *,
         slots: int = 2,
         idle_seconds: float = 300.0,
@@ -63,19 +57,19 @@ class HubExecutor:
         Args:
             ledger: which job servers there are.
             servers: the hub's API for servers.
-            accounts: as whom the jobs of a namespace run.
-            slots: how many attempts each job server executes at once.
-            idle_seconds: how long one that has nothing to do is kept.
+            where: which server the jobs of a namespace get.
+            slots: how many attempts a job server executes at once, unless its profile says otherwise.
+            idle_seconds: how long one that has nothing to do is kept, likewise.
             ahead_seconds: how long before attempts are due their server is started.
             kept_memory_bytes: what the kernels of failed runs that live on in one may have together.
             freed: called, from any thread, when there is a place, or a runner has ended.
             monotonic: a clock of seconds.
         """
-        self.slots = slots
+        self._slots = slots
         self.kept_memory_bytes = kept_memory_bytes
         self._ledger = ledger
         self._hub = servers
-        self._accounts = accounts
+        self._where = where
         self._idle_seconds = idle_seconds
         self._ahead_seconds = ahead_seconds
         self._freed = freed
@@ -83,11 +77,12 @@ class HubExecutor:
         self._lock = threading.RLock()
         self._closed = False
         self._dead: list[tuple[str, str]] = []
-        self._messages: dict[str, str | None] = {}
-        self._refused: dict[str, tuple[float, str]] = {}
+        self._messages: dict[JobPlace, str | None] = {}
+        self._refused: dict[ServerKind, tuple[float, str]] = {}
         self._askers = ThreadPoolExecutor(8, thread_name_prefix="respawn-hub-servers")
         self._servers = {
-            one.name: StartedServer(one.name, one.account, since=self._now()) for one in ledger.job_servers()
+            one.name: self._new(one.name, ServerKind(one.account, one.profile))
+            for one in ledger.job_servers()
         }
 
     @property
@@ -97,52 +92,52 @@ class HubExecutor:
 
     # What the dispatcher asks.
 
-    def places(self, waiting: Callable[[], Sequence[str]]) -> Mapping[str, int]:
-        """Return the free places of each namespace that waits, and have servers started where there are none.
+    def places(self, waiting: Callable[[], Sequence[JobPlace]]) -> Mapping[JobPlace, int]:
+        """Return the free places of each namespace and profile; where none is, have a server started.
 
         Args:
-            waiting: returns the namespaces that have runs to start.
+            waiting: returns the namespaces and profiles that have runs to start.
         """
-        found: dict[str, int] = {}
-        free: dict[str, int] = {}
-        messages: dict[str, str | None] = {}
-        for namespace in waiting():
+        found: dict[JobPlace, int] = {}
+        free: dict[ServerKind, int] = {}
+        messages: dict[JobPlace, str | None] = {}
+        for place in waiting():
             try:
-                account = self._accounts.account(namespace)
+                kind = self._where.kind(place)
             except Unavailable as error:
-                messages[namespace] = error.message
+                messages[place] = error.message
+                continue
+            if isinstance(kind, Beside):
                 continue
             with self._lock:
-                server = self._of(account)
-                if account not in free:
-                    free[account] = self._free(server) if server is not None else 0
+                server = self._of(kind)
+                if kind not in free:
+                    free[kind] = server.free(self._now()) if server is not None else 0
                 if server is None:
-                    self._ask_for(account)
-                messages[namespace] = None if free[account] else self._missing(account)
+                    self._ask_for(kind)
+                messages[place] = None if free[kind] else self._missing(kind)
             # Namespaces of one account share its places.
-            found[namespace], free[account] = free[account], 0
+            found[place], free[kind] = free[kind], 0
         self._keep_messages(messages)
         return found
 
-    def submit(self, attempt: str, token: str, namespace: str) -> None:
-        """Order an attempt's runner from the job server of its account.
+    def submit(self, attempt: str, token: str, place: JobPlace) -> None:
+        """Order an attempt's runner from the job server of its account and profile.
 
         Args:
             attempt: the attempt's id.
             token: what the runner proves itself with; never logged.
-            namespace: whose job it executes.
+            place: whose job it executes, and its profile.
 
         Raises:
             Unavailable: the server has no place any more.
         """
-        account = self._accounts.account(namespace)
+        kind = self._where.kind(place)
         with self._lock:
-            server = self._of(account)
-            if server is None or self._free(server) < 1:
-                raise Unavailable(f"the job server of {account} has no place any more")
-            server.living.add(attempt)
-            server.start.append(StartOrder(attempt=attempt, token=token))
-            server.wake()
+            server = self._of(kind) if isinstance(kind, ServerKind) else None
+            if server is None or server.free(self._now()) < 1:
+                raise Unavailable(f"the job server of {place.namespace} has no place any more")
+            server.order(attempt, token)
 
     @property
     def ahead(self) -> float:
@@ -158,22 +153,25 @@ class HubExecutor:
         """
         if not self._ahead_seconds:
             return
-        kernels: dict[str, list[ExpectedKernel]] = {}
+        kernels: dict[ServerKind, list[ExpectedKernel]] = {}
         for run in runs:
-            with suppress(Unavailable):  # a team without an account: its runs say so when they wait
-                account = self._accounts.account(run.namespace)
+            with suppress(Unavailable):  # no account, no such profile: the runs say so when they wait
+                kind = self._where.kind(run.place)
+                if isinstance(kind, Beside):
+                    continue
                 kernel = ExpectedKernel(name=run.kernel.name, lock=run.kernel.lock)
-                kernels.setdefault(account, []).append(kernel)
+                kernels.setdefault(kind, []).append(kernel)
         with self._lock:
-            for account, wanted in kernels.items():
-                if self._of(account) is None:
-                    self._ask_for(account)
-                server = self._of(account)
+            for kind, wanted in kernels.items():
+                if self._of(kind) is None:
+                    self._ask_for(kind)
+                server = self._of(kind)
                 if server is None:  # the hub has refused one a moment ago, or another replica starts it
                     continue
                 server.awaited_until = self._now() + seconds + RETRY_SECONDS
-                if seconds <= NEAR_SECONDS and self._free(server):
-                    server.expect = wanted[: self._free(server)]
+                free = server.free(self._now())
+                if seconds <= NEAR_SECONDS and free:
+                    server.expect = wanted[:free]
                     server.wake()
 
     def cancel(self, attempt: str) -> None:
@@ -207,17 +205,28 @@ class HubExecutor:
 
     # What the job servers say, through the service's routes.
 
-    def hear(self, name: str, account: str, report: JobServerReport) -> bool:
-        """Take note of what a job server says of itself; tells whether other kernels live on there now.
+    def slots_of(self, name: str) -> int:
+        """Return how many attempts a job server may execute at once."""
+        with self._lock:
+            server = self._servers.get(name)
+            return server.slots if server is not None else self._slots
+
+    def hear(self, name: str, report: JobServerReport) -> bool:
+        """Take note of what a job server says of itself; one that this process let go is none any more.
+
+        Tells whether other kernels of failed runs live on there now.
 
         Args:
             name: the server's name; its key was checked.
-            account: whose it is.
             report: what it does.
         """
+        if report.kernels is not None:
+            self._ledger.note_kernels(name, report.kernels)
         now = self._now()
         with self._lock:
-            server = self._servers.setdefault(name, StartedServer(name, account, since=now))
+            server = self._servers.get(name)
+            if server is None:
+                return False
             server.handed -= {*report.taken}
             ordered = {order.attempt for order in server.start}
             server.heard = now
@@ -248,43 +257,38 @@ class HubExecutor:
             if server is None:
                 return JobServerOrders()
             server.wake = wake
-            orders = JobServerOrders(start=server.start, cancel=server.cancel, expect=server.expect)
-            server.handed |= {order.attempt for order in server.start}
-            server.start, server.cancel, server.expect = [], [], []
-            return orders
+            return server.take_orders()
 
     # Below, the lock is held.
 
-    def _of(self, account: str) -> StartedServer | None:
-        return next(
-            (one for one in self._servers.values() if one.account == account and not one.stopping), None
-        )
+    def _new(self, name: str, kind: ServerKind) -> ServerState:
+        slots = self._where.slots(kind.profile, self._slots)
+        return ServerState(name, kind, since=self._now(), slots=slots)
 
-    def _free(self, server: StartedServer) -> int:
-        if server.heard is None or self._now() - server.heard > FRESH_SECONDS:
-            return 0
-        return max(0, self.slots - len(server.living))
+    def _of(self, kind: ServerKind) -> ServerState | None:
+        return next((one for one in self._servers.values() if one.kind == kind and not one.stopping), None)
 
-    def _missing(self, account: str) -> str:
-        """Return what runs of an account wait for."""
-        server = self._of(account)
+    def _missing(self, kind: ServerKind) -> str:
+        """Return what runs wait for that get a server of this kind."""
+        server = self._of(kind)
         if server is not None and server.heard is not None:
-            return f"a place in the job server of {account}: {len(server.living)} of {self.slots} are taken"
-        _, refusal = self._refused.get(account, (0.0, ""))
-        return f"a job server of {account}" + (f"; {refusal}" if refusal else ", which is being started")
+            taken = f"{len(server.living)} of {server.slots} are taken"
+            return f"a place in the job server of {kind.words}: {taken}"
+        _, refusal = self._refused.get(kind, (0.0, ""))
+        return f"a job server of {kind.words}" + (f"; {refusal}" if refusal else ", which is being started")
 
-    def _ask_for(self, account: str) -> None:
+    def _ask_for(self, kind: ServerKind) -> None:
         """Have a server started, unless the hub refused one a moment ago."""
-        asked, _ = self._refused.get(account, (float("-inf"), ""))
+        asked, _ = self._refused.get(kind, (float("-inf"), ""))
         if asked + RETRY_SECONDS > self._now():
             return
-        planned = self._ledger.plan_job_server(account)
-        if planned is None:  # another replica has asked for it: it will report itself
+        planned = self._ledger.plan_job_server(kind.account, kind.profile)
+        if planned is None:  # one is being let go: the hub stops it first
             return
-        self._servers[planned.name] = StartedServer(planned.name, account, since=self._now())
-        self._askers.submit(self._start, account, planned.name, planned.nonce)
+        self._servers[planned.name] = self._new(planned.name, kind)
+        self._askers.submit(self._start, kind, planned.name, planned.nonce)
 
-    def _look_after(self, server: StartedServer) -> None:
+    def _look_after(self, server: ServerState) -> None:
         """Let go what has ended or is not needed any more."""
         now = self._now()
         if server.heard is None:
@@ -295,17 +299,20 @@ class HubExecutor:
                 self._askers.submit(self._check, server)
         elif now - server.heard > SILENT_SECONDS:
             self._end(server, f"it has not reported itself for {SILENT_SECONDS:.0f} seconds")
-        elif not server.busy and now > max(server.idle_since + self._idle_seconds, server.awaited_until):
+        elif not server.busy and now > max(server.idle_since + self._idle(server), server.awaited_until):
             self._end(server, None)
 
-    def _let_go(self, server: StartedServer) -> None:
+    def _idle(self, server: ServerState) -> float:
+        return self._where.idle_seconds(server.kind.profile, self._idle_seconds)
+
+    def _let_go(self, server: ServerState) -> None:
         """Let a server go that is being stopped: its runners requeue what they execute, by themselves."""
         del self._servers[server.name]
-        logger.info("the job server %s of %s is being stopped", server.name, server.account)
+        logger.info("the job server %s of %s is being stopped", server.name, server.kind.account)
         if not server.stopping:
             self._askers.submit(self._stop, server)
 
-    def _end(self, server: StartedServer, why: str | None) -> None:
+    def _end(self, server: ServerState, why: str | None) -> None:
         """Let a server go; where it is not idle but lost, its attempts are lost with it."""
         if server.stopping:
             return
@@ -314,59 +321,60 @@ class HubExecutor:
             self._lose(server, why)
         self._askers.submit(self._stop, server)
 
-    def _lose(self, server: StartedServer, why: str) -> None:
-        logger.warning("job server %s of %s: %s", server.name, server.account, why)
+    def _lose(self, server: ServerState, why: str) -> None:
+        logger.warning("job server %s of %s: %s", server.name, server.kind.account, why)
         self._dead += [(attempt, f"its job server is gone: {why}") for attempt in sorted(server.living)]
         server.living = set()
         if server.heard is None:
-            self._note(server.account, why)
+            self._note(server.kind, why)
 
-    def _keep_messages(self, messages: Mapping[str, str | None]) -> None:
+    def _keep_messages(self, messages: Mapping[JobPlace, str | None]) -> None:
         """Keep what runs wait for, where that has changed; one without a message waits for nothing."""
-        changed = {name: text for name, text in messages.items() if self._messages.get(name) != text}
+        changed = {place: text for place, text in messages.items() if self._messages.get(place) != text}
         if changed:
             self._ledger.note_places(changed)
             self._messages |= changed
 
-    def _note(self, account: str, why: str) -> None:
-        """Remember, and log once in a while, why an account has no server."""
-        before = self._refused.get(account)
-        self._refused[account] = (self._now(), why)
+    def _note(self, kind: ServerKind, why: str) -> None:
+        """Remember, and log once in a while, why there is no server of a kind."""
+        before = self._refused.get(kind)
+        self._refused[kind] = (self._now(), why)
         if before is None or before[1] != why:
-            logger.warning("no job server for %s: %s", account, why)
+            logger.warning("no job server for %s: %s", kind.words, why)
 
     # In threads that may wait for the hub.
 
-    def _start(self, account: str, name: str, nonce: str) -> None:
+    def _start(self, kind: ServerKind, name: str, nonce: str) -> None:
         try:
-            self._hub.start(account, name, nonce)
+            self._hub.start(kind, name, nonce, self._where.options(kind.profile))
         except Exception as error:  # noqa: BLE001  nobody waits here: it is recorded, and tried again
             with self._lock:
-                self._note(account, error.message if isinstance(error, Unavailable) else repr(error))
+                self._note(kind, error.message if isinstance(error, Unavailable) else repr(error))
                 self._servers.pop(name, None)
             self._ledger.forget_job_server(name)
         else:
             with self._lock:
-                self._refused.pop(account, None)
-            logger.info("the hub starts the job server %s of %s", name, account)
+                self._refused.pop(kind, None)
+            logger.info("the hub starts the job server %s of %s", name, kind.words)
 
-    def _check(self, server: StartedServer) -> None:
+    def _check(self, server: ServerState) -> None:
         """See whether a server that has not registered still starts."""
         try:
-            if self._hub.runs(server.account, server.name):
+            if self._hub.runs(server.kind.account, server.name):
                 return
+            said = self._hub.failure(server.kind.account, server.name)
         except Unavailable as error:  # it is looked at again
             logger.info("%s", error.message)
             return
         with self._lock:
             if server.heard is None:
-                self._end(server, "the hub could not start it; the hub's log says why")
+                self._end(server, said or "the hub could not start it; the hub's log says why")
 
-    def _stop(self, server: StartedServer) -> None:
-        # First, so that its account may have another one; one that the hub does not stop ends by itself then.
+    def _stop(self, server: ServerState) -> None:
+        # First, so that there may be another of its kind; one that the hub does not stop ends by itself then.
         self._ledger.forget_job_server(server.name)
         try:
-            self._hub.stop(server.account, server.name)
+            self._hub.stop(server.kind.account, server.name)
         except Unavailable as error:
             logger.warning("%s", error.message)
         finally:

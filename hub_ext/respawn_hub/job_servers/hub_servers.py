@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from respawn_jobs.api.job_server_protocol import NONCE_OPTION
+from respawn_jobs.api.job_server_protocol import NONCE_OPTION, PROFILE_OPTION
 from respawn_jobs.errors import Unavailable
+from respawn_jobs.ledger.context.job_places import ServerKind
 
 Call = Callable[[str, str, Mapping[str, Any] | None], httpx.Response]
 """Calls the hub's API as the service: a method, a path, and a JSON body or none."""
+
+_MOST = 1000
+"""Characters of what the hub says of a failure."""
 
 
 class HubServers:
@@ -25,20 +30,24 @@ class HubServers:
     def __init__(self, call: Call) -> None:
         self._call = call
 
-    def start(self, account: str, name: str, nonce: str) -> None:
+    def start(
+        self, kind: ServerKind, name: str, nonce: str, options: Mapping[str, Any] | None = None
+    ) -> None:
         """Ask for a server; returns when the hub has begun to start it.
 
         Args:
-            account: the hub's user whose server it is.
+            kind: the hub's user whose server it is, and its profile.
             name: the server's name.
             nonce: what it registers with.
+            options: what the Spawner gets for the profile, as `user_options`.
 
         Raises:
             Unavailable: the hub does not start it, in its own words.
         """
-        answer = self._call("POST", _path(account, name), {NONCE_OPTION: nonce})
+        own = {NONCE_OPTION: nonce, **({PROFILE_OPTION: kind.profile} if kind.profile else {})}
+        answer = self._call("POST", _path(kind.account, name), {**(options or {}), **own})
         if answer.status_code not in (201, 202):
-            raise Unavailable(f"the hub does not start a job server of {account}: {_answer_of(answer)}")
+            raise Unavailable(f"the hub does not start a job server of {kind.words}: {_answer_of(answer)}")
 
     def runs(self, account: str, name: str) -> bool:
         """Return whether a server runs or is about to. Raises Unavailable where the hub does not tell."""
@@ -51,6 +60,29 @@ class HubServers:
             )
         server = (answer.json().get("servers") or {}).get(name)
         return bool(server and (server.get("ready") or server.get("pending")))
+
+    def failure(self, account: str, name: str) -> str | None:
+        """Return why a server that neither runs nor starts has not started, in the hub's own words.
+
+        Args:
+            account: the hub's user whose server it is.
+            name: the server's name.
+
+        Returns:
+            None where the hub does not tell (any more): it remembers the last start alone, until it ends.
+
+        Raises:
+            Unavailable: the hub does not answer.
+        """
+        answer = self._call("GET", f"{_path(account, name)}/progress", None)
+        if answer.status_code != 200:
+            return None
+        events = [line.removeprefix("data:") for line in answer.text.splitlines() if line.startswith("data:")]
+        try:
+            last = json.loads(events[-1]) if events else {}
+        except ValueError:
+            return None
+        return str(last["message"])[:_MOST] if last.get("failed") and last.get("message") else None
 
     def stop(self, account: str, name: str) -> None:
         """Stop a server and remove it; one that is gone is none to stop.

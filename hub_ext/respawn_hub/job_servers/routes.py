@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security.utils import get_authorization_scheme_param
 
 from respawn_hub.auth.runtime import RuntimeDep
@@ -100,8 +101,10 @@ async def register(
         NotFound: this service has no job servers.
     """
     key = await runtime.hub_threads.run(runtime.ledger.register_job_server, name, owner, hello.nonce)
-    executor.hear(name, owner, JobServerReport())
-    return JobServerWelcome(key=key, slots=executor.slots, kept_memory_bytes=executor.kept_memory_bytes)
+    await run_in_threadpool(executor.hear, name, JobServerReport(kernels=hello.kernels))
+    return JobServerWelcome(
+        key=key, slots=executor.slots_of(name), kept_memory_bytes=executor.kept_memory_bytes
+    )
 
 
 @router.post("/report", status_code=204)
@@ -118,7 +121,7 @@ async def report(
         account, executor: whose it is, and this service's executor.
         runtime: the running service.
     """
-    if executor.hear(name, account, report):
+    if await run_in_threadpool(executor.hear, name, report):
         await runtime.hub_threads.run(runtime.ledger.note_kept_kernels, name, report.kept)
 
 
@@ -151,7 +154,7 @@ async def orders(name: str, account: AccountDep, executor: ExecutorDep) -> JobSe
 def _credential(request: Request, scheme: str, what: str) -> str:
     """Return what a request proves itself with. Raises Unauthenticated for another scheme, or for none."""
     given, credential = get_authorization_scheme_param(request.headers.get("Authorization"))
-    if given.lower() != scheme.lower() or not credential:
+    if given.lower() != scheme.lower() or not credential or not credential.isascii():
         raise Unauthenticated(f"a job server sends `Authorization: {scheme} <{what}>`")
     return credential
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from respawn_hub.loops.backfiller import Backfiller
 from respawn_hub.loops.dispatcher import Dispatcher
@@ -17,6 +17,7 @@ from respawn_hub.startup.settings import Settings
 from respawn_jobs.clock import Clock
 from respawn_jobs.executors.base import Executor
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.model.kernels import ForeseenRun
 
 FREED = ("dispatcher",)
 """The loops that have something to do once a runner is free."""
@@ -35,6 +36,7 @@ def build_loops(
     clock: Clock,
     more: Mapping[str, Callable[[], float]],
     passed: Passed,
+    also: Mapping[str, Executor] | None = None,
 ) -> DrainingReplica:
     """Return the way in which the loops of this replica end, which has their supervisor.
 
@@ -46,8 +48,17 @@ def build_loops(
         clock: the present moment.
         more: loops besides, by name.
         passed: called after each pass of a loop.
+        also: more executors by their names, each for places of its own.
     """
-    dispatcher = Dispatcher(ledger, executor, max_running=settings.max_running, replica=replica)
+    dispatcher = Dispatcher(
+        ledger,
+        executor,
+        max_running=settings.max_running,
+        name=settings.executor,
+        replica=replica,
+        also=also,
+    )
+    executors = [executor, *(also or {}).values()]
     presence = ReplicaHeartbeat(
         ledger, dispatcher, lambda: supervisor.health(), replica=replica, slots=settings.max_running
     )
@@ -55,7 +66,7 @@ def build_loops(
         {
             "dispatcher": dispatcher.tick,
             "presence": presence.tick,
-            **_loops(settings, ledger, lambda: supervisor.wake(QUEUED), executor, clock),
+            **_loops(settings, ledger, lambda: supervisor.wake(QUEUED), executors, clock),
             **more,
         },
         passed=passed,
@@ -67,14 +78,18 @@ def _loops(
     settings: Settings,
     ledger: Ledger,
     wake: Callable[[], None],
-    executor: Executor,
+    executors: Sequence[Executor],
     clock: Clock,
 ) -> dict[str, Callable[[], float]]:
     """Return the loops that make runs, and the one that lets old ones go."""
+
+    def expect(runs: Sequence[ForeseenRun], seconds: float) -> None:
+        for executor in executors:
+            executor.expect(runs, seconds)
+
+    ahead = max(executor.ahead for executor in executors)
     return {
-        "scheduler": Scheduler(
-            ledger, wake, expected=executor.expect, ahead=executor.ahead, clock=clock
-        ).tick,
+        "scheduler": Scheduler(ledger, wake, expected=expect, ahead=ahead, clock=clock).tick,
         "backfiller": Backfiller(ledger, wake).tick,
         "downstream": DownstreamLoop(ledger, wake).tick,
         "sensors": SensorLoop(ledger, wake, every_seconds=settings.sensor_seconds).tick,

@@ -19,7 +19,7 @@ from respawn_jobs.errors import Conflict, InvalidInput, Unavailable
 from respawn_jobs.model.jobs import Job
 
 router = APIRouter(include_in_schema=False)
-Change = Literal["rename", "archive", "restore", "remove"]
+Change = Literal["rename", "profile", "archive", "restore", "remove"]
 
 
 @router.get("/archived")
@@ -45,14 +45,15 @@ def manage(
     service: PageServiceDep,
     runtime: RuntimeDep,
 ) -> Response:
-    """Rename a job, archive it, take it out of the archive, or remove it.
+    """Rename a job, choose its profile, archive it, take it out of the archive, or remove it.
 
     A refusal shows the job's page again, with its reason at the form.
 
     Args:
         ref: the job, `kind/owner/name` of the address.
-        change: which of the four.
-        form: the sent form; `name` is the new name, `typed` the name that confirms a removal.
+        change: which of the five.
+        form: the sent form; `name` is the new name, `profile` that of its servers (empty for the default),
+            `typed` the name that confirms a removal.
         visitor, service: who is signed in, and the ledger with their rights.
         runtime: the running service, whose loops are woken when the job has changed.
 
@@ -76,6 +77,8 @@ def _changed(service: Service, job: Job, change: Change, form: FormData) -> Job 
             raise InvalidInput(f"type the job's name, {job.name}, to remove it")
         service.remove_job(job.ref)
         return None
+    if change == "profile":
+        return service.configure(job.ref, {"profile": str(form.get("profile", "")).strip() or None})
     if change == "rename":
         wanted = str(form.get("name", "")).strip()
         if not wanted:

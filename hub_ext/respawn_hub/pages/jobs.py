@@ -14,6 +14,7 @@ from starlette.responses import Response
 from respawn_hub.api.triggers import with_links
 from respawn_hub.auth.dependencies import FormDep, PageServiceDep, VisitorDep
 from respawn_hub.auth.runtime import Runtime, RuntimeDep
+from respawn_hub.pages.environments import profiles_of
 from respawn_hub.pages.parameter_fields import fields, given_parameters
 from respawn_hub.pages.schedule_forms import (
     ScheduleForm,
@@ -33,7 +34,7 @@ router = APIRouter(include_in_schema=False)
 _RUNS_ON_PAGE = 25
 _VERSIONS_ON_PAGE = 15
 _DIGITS = 9
-Problems = Mapping[Literal["run", "schedule", "rename", "archive", "remove", "list"], RespawnError]
+Problems = Mapping[Literal["run", "schedule", "rename", "profile", "archive", "remove", "list"], RespawnError]
 """Why a form of the page was refused, by what the form is for; list: a button of a schedule or trigger."""
 
 
@@ -342,6 +343,7 @@ def job_page(
         problems=problems,
         new_schedule=forms[0],
         edited=forms[1],
+        profiles=profiles_of(service, job.namespace) if visitor.actor.allows("edit", job.namespace) else [],
         at_work=job.suspended is None and job.archived_at is None,
     )
 

@@ -16,7 +16,7 @@ _CAUSES = {
     Cause.OUT_OF_MEMORY: "the end of its kernel's memory",
     Cause.PROCESS_LIMIT: "too many processes",
     Cause.DISK_LIMIT: "a directory that grew too large",
-    Cause.ENVIRONMENT_MISSING: "the lack of its kernel's build",
+    Cause.ENVIRONMENT_MISSING: "the lack of its kernel",
     Cause.RUNNER_LOST: "the loss of its runner",
     Cause.TIMEOUT: "a time limit",
 }
@@ -51,6 +51,8 @@ def words(settings: JobSettings) -> list[tuple[str, str]]:
         rows.append((f"After {_CAUSES[cause]}", _retry(policy)))
     if settings.keep_kernel_seconds is not None:
         rows.append(("A failed kernel lives on", _lives_on(settings.keep_kernel_seconds)))
+    if settings.profile:
+        rows.append(("Profile", settings.profile))
     if settings.strict_resume:
         rows.append(("Resume", "strict: everything from the first change on runs again"))
     if settings.priority:

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from respawn_jobs.api.job_profiles import JobProfile, read_profiles
 from respawn_jobs.clock import Clock, utc_now
+from respawn_jobs.errors import InvalidInput
 from respawn_jobs.host.process_environment import USUAL_READY_KERNELS, USUAL_READY_MEMORY, check_warm_kernels
 from respawn_jobs.keyring import FILE, OLDER_FILE, Keyring
 from respawn_jobs.model.base import LARGEST, MAX_DURATION_SECONDS
@@ -29,6 +31,15 @@ def _pairs(given: object) -> object:
     if wrong:
         raise ValueError("it is a list such as team/risk=risk-jobs, with commas between")
     return {name.strip(): account.strip() for name, _, account in pairs}
+
+
+def _profiles(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    try:
+        return read_profiles(given)
+    except InvalidInput as error:
+        raise ValueError(error.message) from error
 
 
 Size = Annotated[int, BeforeValidator(_bytes), Field(ge=1 << 20, le=LARGEST)]
@@ -123,6 +134,8 @@ class Settings(BaseSettings):
     """Where runners are: `local`, beside the service; `hub`, in servers of the hub for each job's account."""
     team_accounts: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {}
     """As which of the hub's users the jobs of a team run: `team/risk=risk-jobs`, with commas between."""
+    job_profiles: Annotated[dict[str, JobProfile], NoDecode, BeforeValidator(_profiles)] = {}
+    """The profiles of these servers: the path of a TOML or JSON file, or JSON; see `api.job_profiles`."""
     job_server_slots: int = Field(default=2, ge=1, le=100)
     """How many runs a server of the hub executes at once."""
     job_server_idle_seconds: float = Field(default=300.0, ge=0)
@@ -207,6 +220,17 @@ class Settings(BaseSettings):
     def _warm_kernels(cls, given: str) -> str:
         check_warm_kernels(given)
         return given
+
+    @property
+    def profiles_beside(self) -> list[str]:
+        """The names of the profiles whose runs execute beside the service, as its account."""
+        found = self.job_profiles.items() if self.executor == "hub" else ()
+        return [name for name, profile in found if profile.executor == "local"]
+
+    @property
+    def runs_beside(self) -> bool:
+        """Whether any run executes beside the service."""
+        return self.executor == "local" or bool(self.profiles_beside)
 
     @property
     def uploads(self) -> Path:

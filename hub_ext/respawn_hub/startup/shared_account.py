@@ -12,18 +12,33 @@ _SEE = "See docs/how-to/add-to-a-hub.md, 'Where jobs run'."
 
 def warning(settings: Settings) -> str:
     """Return what an administrator must know, at each start, who agreed to it."""
-    return f"jobs of all users run as {_account()}: {_means(settings)} {_SEE}"
+    return f"{_whose(settings)} run as {_account()}: {_means(settings)} {_SEE}"
 
 
 def refusal(settings: Settings) -> str:
     """Return why the service does not start, and what to do."""
+    if settings.profiles_beside:
+        return (
+            f"this hub may be for more than one person, and {_whose(settings)} would run as {_account()}: "
+            f"{_means(settings)} Where everybody who may use these profiles is trusted with that account, "
+            "agree: `respawn_hub.configure(c, executor='hub', jobs_share_an_account=True)`. Else take "
+            f"executor = 'local' from these profiles. {_SEE}"
+        )
     return (
-        f"this hub may be for more than one person, and jobs of all users would run as {_account()}: "
-        f"{_means(settings)} Where everybody who may edit jobs is trusted with that account, agree: "
+        f"this hub may be for more than one person, and {_whose(settings)} would run as {_account()}: "
+        f"{_means(settings)} Let each job run as its owner: "
+        "`respawn_hub.configure(c, executor='hub')`. Where everybody who may edit jobs is trusted with that "
+        "account, agree: "
         "`respawn_hub.configure(c, jobs_share_an_account=True)`, or RESPAWN_JOBS_SHARE_AN_ACCOUNT=yes for a "
         "replica that no hub starts. For a hub of one person, let its authenticator admit exactly one name: "
         f"`c.Authenticator.allowed_users = {{'ada'}}`. {_SEE}"
     )
+
+
+def _whose(settings: Settings) -> str:
+    """Return whose jobs run beside the service."""
+    names = settings.profiles_beside
+    return f"jobs of the profiles {', '.join(names)}" if names else "jobs of all users"
 
 
 def _account() -> str:

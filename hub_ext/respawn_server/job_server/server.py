@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
 from respawn_jobs.api.job_server_protocol import EndedRunner, JobServerReport
 from respawn_jobs.errors import RespawnError, Unauthenticated
+from respawn_jobs.executors.kernels_here import KernelNews
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
 from respawn_jobs.remote.job_server import RemoteJobServer
@@ -43,6 +44,7 @@ class JobServer:
         self._token, self._nonce = token, nonce
         self._link = RemoteJobServer(url, name)
         self._executor: LocalExecutor | None = None
+        self._kernels = KernelNews()
         self._changed = threading.Event()
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -68,7 +70,9 @@ class JobServer:
 
     def _serve(self) -> None:
         try:
-            welcome = self._patiently(self._link.register, self._token, self._nonce)
+            kernels = self._kernels.news()
+            welcome = self._patiently(self._link.register, self._token, self._nonce, kernels)
+            self._kernels.took(kernels)
             self._kept.budget = welcome.kept_memory_bytes
             self._executor = LocalExecutor(self._url, max_running=welcome.slots, freed=self._changed.set)
             threading.Thread(target=self._report, name="respawn-job-server-reports", daemon=True).start()
@@ -120,12 +124,15 @@ class JobServer:
         kept = self._kept.tend(executor.kept(), executor.release)
         if living or kept:
             _note_activity()
-        self._link.report(JobServerReport(taken=taken, living=living, ended=ended, kept=kept))
+        kernels = self._kernels.news()
+        report = JobServerReport(taken=taken, living=living, ended=ended, kernels=kernels, kept=kept)
+        self._link.report(report)
+        self._kernels.took(kernels)
         with self._lock:
             del self._taken[: len(taken)]
             del self._ended[: len(ended)]
 
-    def _patiently(self, call: Callable[..., T], *arguments: str) -> T:
+    def _patiently(self, call: Callable[..., T], *arguments: object) -> T:
         """Make a call until the service answers, however long that takes."""
         again = Retrying(
             retry=retry_if_exception(_may_pass),

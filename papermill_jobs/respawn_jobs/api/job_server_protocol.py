@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
 from respawn_jobs.model.base import Many, Model, Whole
+from respawn_jobs.model.kernels import MAX_SERVER_KERNELS, ServerKernel
 
 PREFIX = "respawn-"
 """How the names of job servers begin at the hub."""
 NONCE_OPTION = "respawn_nonce"
 """The user option of the hub with which the service asks for a job server."""
+PROFILE_OPTION = "respawn_profile"
+"""The user option that names the profile of the server's jobs."""
 NONCE_VARIABLE = "RESPAWN_JOB_SERVER_NONCE"
 """The variable by which the hub's hook hands its value to the server's process."""
 PROTOCOL = 1
@@ -24,6 +28,8 @@ class JobServerHello(Model):
     nonce: str = Field(max_length=200)
     """What it was started with; it holds once."""
     protocol: Whole = 1
+    kernels: Annotated[Many[ServerKernel], Field(max_length=MAX_SERVER_KERNELS)] | None = None
+    """The kernels that it has; None from a server that does not say."""
 
 
 class JobServerWelcome(Model):
@@ -62,6 +68,8 @@ class JobServerReport(Model):
     ended: Many[EndedRunner] = []
     """Those whose runner was found dead since the last report."""
     kept: Many[KeptKernelReport] = []
+    kernels: Annotated[Many[ServerKernel], Field(max_length=MAX_SERVER_KERNELS)] | None = None
+    """The kernels that it has now, where they are others than it said before."""
     leaving: bool = False
     """Whether it is being stopped: its runners requeue what they execute."""
 
@@ -100,5 +108,7 @@ class KnownJobServer(Model):
 
     name: str
     account: str
+    profile: str | None = None
+    """The profile that it was started with; None where none was given."""
     requested_at: datetime
     registered: bool

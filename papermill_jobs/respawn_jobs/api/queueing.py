@@ -10,6 +10,7 @@ from pydantic import Field
 from respawn_jobs.api.operation import operation
 from respawn_jobs.model.base import Model
 from respawn_jobs.model.jobs import Job
+from respawn_jobs.model.kernels import OfferedProfile
 from respawn_jobs.model.open_values import OPEN
 
 LimitKind = Annotated[Literal["namespace", "user", "queue"], OPEN]
@@ -88,6 +89,20 @@ class QueueingService(Protocol):
 
         Raises:
             InvalidInput: a setting is unknown or its value is refused; nothing was changed.
+        """
+
+    @operation("GET", "profiles")
+    def profiles(self, namespace: str | None = None) -> list[OfferedProfile]:
+        """Return the profiles that jobs of a namespace may use, with the kernels of their servers.
+
+        Args:
+            namespace: whose jobs; None for the caller's own.
+
+        Returns:
+            In the administrator's order; empty where jobs run beside the service.
+
+        Raises:
+            Forbidden: the caller may not read there.
         """
 
     @operation("GET", "limits")

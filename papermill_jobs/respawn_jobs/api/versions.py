@@ -11,17 +11,25 @@ from pydantic import Field
 from respawn_jobs.api.operation import operation
 from respawn_jobs.model.base import Model
 from respawn_jobs.model.jobs import Job, Missed, Schedule
+from respawn_jobs.model.kernels import OfferedProfile
 from respawn_jobs.model.open_values import OPEN
 from respawn_jobs.model.settings import JobSettings
 
 Agreement = Literal[
-    "replace_fix", "take_over", "undo_roll_back", "break_triggers", "take_name", "ignore_drift"
+    "replace_fix",
+    "take_over",
+    "undo_roll_back",
+    "break_triggers",
+    "take_name",
+    "ignore_drift",
+    "unknown_kernel",
 ]
 """What a promotion may do that a person must agree to. replace_fix: the current version holds a fix that
 the file lacks. take_over: the job was promoted from another notebook. undo_roll_back: it is a version that
 somebody went back from. break_triggers: triggers of the job give what the version does not take.
 take_name: another job had the name before it was renamed, and is found by it until a new one takes it.
-ignore_drift: the notebook's kernel has packages beside or unlike its lock, which the job will not have."""
+ignore_drift: the notebook's kernel has packages beside or unlike its lock, which the job will not have.
+unknown_kernel: the servers in which the job will run had no such kernel when one of them told last."""
 ParameterName = Annotated[str, Field(max_length=1000)]
 RUN_ANYHOW: tuple[Agreement, ...] = get_args(Agreement)
 """For a notebook that is only to be run: its scratch job, which files of one name share, keeps its runs."""
@@ -116,6 +124,8 @@ class PromotionPreview(Model):
     """The newest other version that holds the same notebook for the same kernel."""
     message: str
     """What will happen, in one sentence."""
+    notes: list[str] = []
+    """What is not known yet of where its runs execute, or keeps them from starting; a sentence each."""
     same_file: list[str] = []
     """The jobs that the file is already, the one promoted last first; empty if this job is one of them."""
     questions: list[PromotionQuestion] = []
@@ -127,6 +137,8 @@ class PromotionPreview(Model):
     """Those that will run the new version."""
     settings: JobSettings | None = None
     """Those that the job has now; None for a new one."""
+    profiles: list[OfferedProfile] = []
+    """The profiles that the job may have, without their kernels."""
 
 
 class CurrentRequest(Model):

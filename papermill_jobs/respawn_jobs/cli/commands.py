@@ -8,7 +8,18 @@ from respawn_jobs.cli.administer import admin, audit, kernels
 from respawn_jobs.cli.automate import backfills, dependencies, hooks, limits, schedules, sensors
 from respawn_jobs.cli.common.blocks import BlockGroup
 from respawn_jobs.cli.fix import debug, resume
-from respawn_jobs.cli.run import artifacts, history, job_life, jobs, run, runs, settings, usage, versions
+from respawn_jobs.cli.run import (
+    artifacts,
+    history,
+    job_life,
+    jobs,
+    profiles,
+    run,
+    runs,
+    settings,
+    usage,
+    versions,
+)
 
 
 @click.group(cls=BlockGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,6 +39,7 @@ respawn.add_block(
         jobs.jobs,
         job_life.job,
         settings.settings,
+        profiles.profiles,
         versions.versions,
         versions.diff,
         runs.runs,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from respawn_jobs.model.kernels import ForeseenRun
+from respawn_jobs.model.kernels import ForeseenRun, JobPlace
 
 NEAR_SECONDS = 5.0
 """How long before an attempt kernels are prepared: runner, zygote and kernel take a second each."""
@@ -22,20 +22,20 @@ class Executor(Protocol):
     def outlives(self) -> bool:
         """Whether runners go on when the process of this executor ends; another one then finds them."""
 
-    def places(self, waiting: Callable[[], Sequence[str]]) -> Mapping[str, int] | None:
-        """Return for how many attempts of each namespace there is a place; None where any may have one.
+    def places(self, waiting: Callable[[], Sequence[JobPlace]]) -> Mapping[JobPlace, int] | None:
+        """Return for how many attempts of each namespace and profile there is a place; None where any may.
 
         Args:
-            waiting: Returns the namespaces that have runs to start: places may be made for them.
+            waiting: Returns the namespaces and profiles that have runs to start: places may be made for them.
         """
 
-    def submit(self, attempt: str, token: str, namespace: str) -> None:
+    def submit(self, attempt: str, token: str, place: JobPlace) -> None:
         """Start a runner for an attempt; returns without waiting for it to claim.
 
         Args:
             attempt: The attempt's id.
             token: What the runner proves itself with; never logged.
-            namespace: Whose job it executes.
+            place: Whose job it executes, and its profile.
 
         Raises:
             Unavailable: no runner could be started.

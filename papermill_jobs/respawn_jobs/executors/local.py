@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from respawn_jobs.errors import Unavailable
 from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.host.private_files import umask_of_jobs
 from respawn_jobs.host.process_environment import runner_environment
-from respawn_jobs.model.kernels import ForeseenRun, KeptKernel, WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun, JobPlace, KeptKernel, WantedKernel
 from respawn_kernels.counting import how_many
 from respawn_kernels.process_ends import how_it_ended
 
@@ -78,7 +78,7 @@ class LocalExecutor:
             freed: Called, from any thread, when a place has become free or a runner has died.
         """
         self._url = url
-        self._max_running = max_running
+        self.max_running = max_running
         self._python = python
         self._freed = freed
         self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
@@ -96,16 +96,17 @@ class LocalExecutor:
         """Runners end with this process."""
         return False
 
-    def places(self, waiting: Callable[[], Sequence[str]]) -> None:
-        """Any attempt may have a place here."""
+    def places(self, waiting: Callable[[], Sequence[JobPlace]]) -> Mapping[JobPlace, int] | None:
+        """Return None: any attempt may have a place here."""
+        return None
 
-    def submit(self, attempt: str, token: str, namespace: str = "") -> None:
+    def submit(self, attempt: str, token: str, place: JobPlace | None = None) -> None:
         """Give the attempt to a warm runner.
 
         Args:
             attempt: the attempt's id.
             token: what the runner proves itself with; never logged.
-            namespace: whose job it executes; all run alike here.
+            place: whose job it executes; all run alike here.
         """
         self._in_keeper(lambda: self._submit(attempt, token))
 
@@ -199,8 +200,8 @@ class LocalExecutor:
         self._end_all()
 
     def _submit(self, attempt: str, token: str) -> None:
-        if len(self.living()) >= self._max_running:
-            raise Unavailable(f"{how_many(self._max_running, 'run is', 'runs are')} executing here already")
+        if len(self.living()) >= self.max_running:
+            raise Unavailable(f"{how_many(self.max_running, 'run is', 'runs are')} executing here already")
         self._idle = [runner for runner in self._idle if runner.alive]
         runner = self._idle.pop() if self._idle else self._start()
         runner.attempt = attempt
@@ -213,7 +214,7 @@ class LocalExecutor:
 
     def _expect(self, kernels: Sequence[WantedKernel]) -> None:
         self._idle = [runner for runner in self._idle if runner.alive]
-        free = self._max_running - len(self.living())
+        free = self.max_running - len(self.living())
         with suppress(Unavailable):  # there are enough already, or this machine bears no more
             while len(self._idle) < min(free, len(kernels)):
                 self._idle.insert(0, self._start())

@@ -23,6 +23,10 @@ READY_KERNELS, READY_MEMORY = "RESPAWN_READY_KERNELS", "RESPAWN_READY_MEMORY"
 """How many kernels a runner lets wait for its next attempts, and how much memory they have together."""
 KEPT_KERNELS = "RESPAWN_KEPT_KERNELS"
 """The directory where runners show the kernels of failed runs that they keep; without it they keep none."""
+PROFILE_VARIABLE = "RESPAWN_JOB_PROFILE"
+"""The profile that a job server was started with; the hub's hook sets it, for messages."""
+IMAGE_VARIABLES = ("JUPYTER_IMAGE_SPEC", "JUPYTER_IMAGE")
+"""By which Spawners of containers say from which image a server is."""
 USUAL_READY_KERNELS, USUAL_READY_MEMORY = 4, 1 << 30
 """What they are where nobody sets them; bytes."""
 _FOR_RUNNERS = {
@@ -33,6 +37,8 @@ _FOR_RUNNERS = {
     own_directories.SETTING,
     KEEP_DAYS,
     KEPT_KERNELS,
+    PROFILE_VARIABLE,
+    *IMAGE_VARIABLES,
 }
 
 _ACCOUNT = """

@@ -42,7 +42,7 @@ from respawn_jobs.ledger.people.actor_service import ActorService
 from respawn_jobs.ledger.runs.rows import runs_of
 from respawn_jobs.ledger.triggers import backfills, scheduling
 from respawn_jobs.model import evidence
-from respawn_jobs.model.kernels import ForeseenRun
+from respawn_jobs.model.kernels import ForeseenRun, JobPlace
 from respawn_jobs.model.runs import Run, RunState
 from respawn_jobs.resume.files.named_files import newer_on_disk
 from respawn_jobs.store.database import Database
@@ -204,7 +204,7 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger, JobServerLedger):
         return lifecycle.open_attempt(self._context, run_id, executor)
 
     def claim_runs(
-        self, executor: str, replica: str | None, slots: int, places: Mapping[str, int] | None = None
+        self, executor: str, replica: str | None, slots: int, places: Mapping[JobPlace, int] | None = None
     ) -> list[dispatch.Claimed]:
         """Open attempts for as many waiting runs as may start now, at most `slots`; see `dispatch.claim`.
 
@@ -212,13 +212,13 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger, JobServerLedger):
             executor: name of what will start the runners.
             replica: id of the service's replica that it belongs to; None outside of a service.
             slots: how many runners it can start now.
-            places: how many of each namespace; None for any.
+            places: how many of each place; None for any.
         """
         return dispatch.claim(self._context, executor, replica, slots, places)
 
-    def waiting_namespaces(self) -> list[str]:
-        """Return the namespaces whose runs could start now, were there a place; the longest wait first."""
-        return dispatch.waiting_namespaces(self._context)
+    def waiting_places(self) -> list[JobPlace]:
+        """Return where runs could start now, were there a place; the longest wait first."""
+        return dispatch.waiting_places(self._context)
 
     def expire(self) -> list[str]:
         """Lose every attempt whose lease is over, and return the ids of runs that changed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,6 +14,10 @@ KERNEL_START = "kernel_start"
 """A service that can take it with the outcome of an attempt."""
 MAX_JOBS = 20
 """Jobs that are named of those that pin a build."""
+MAX_SERVER_KERNELS = 500
+"""Kernels that a job server may have, as far as it tells them."""
+MAX_NAME = 255
+"""Characters of a kernel's name there, and of how it is shown."""
 _MAX_REASON = 500
 
 
@@ -25,11 +30,27 @@ class WantedKernel(NamedTuple):
     """Hash of the build that is pinned; None for the one that the kernel has then."""
 
 
+class JobPlace(NamedTuple):
+    """Where a job runs, as far as the job itself says it."""
+
+    namespace: str
+    """Whose it is."""
+    profile: str | None = None
+    """The profile of its settings; None for the default of its namespace."""
+
+
 class ForeseenRun(NamedTuple):
     """A run that waits, or that a schedule will make."""
 
     namespace: str
     kernel: WantedKernel
+    profile: str | None = None
+    """See `JobPlace`."""
+
+    @property
+    def place(self) -> JobPlace:
+        """Where it will run."""
+        return JobPlace(self.namespace, self.profile)
 
 
 class KeptKernel(NamedTuple):
@@ -64,6 +85,39 @@ class Kernel(Model):
     display_name: str
     language: str
     """Lower case, such as `python` or `r`."""
+    profiles: list[str] = Field(default=[], exclude_if=operator.not_)
+    """The profiles whose servers have it, of those that the caller's own jobs may use."""
+
+
+class ServerKernel(Kernel):
+    """A kernel that a job server has, as it says itself."""
+
+    name: str = Field(max_length=MAX_NAME)
+    display_name: str = Field(max_length=MAX_NAME)
+    language: str = Field(max_length=MAX_NAME)
+    lock: str | None = Field(default=None, max_length=128)
+    """Hash of the build that it starts now; None for a kernel without a lock."""
+    resources: dict[str, float] = Field(default={}, max_length=10)
+    """What its environment lets a kernel use, as far as it says: `memory` in bytes, `cpus`, `processes`."""
+
+
+class OfferedProfile(Model):
+    """A profile as those see it who may use it."""
+
+    name: str | None
+    """None: what the hub's Spawner starts without a profile, where no other is the default."""
+    title: str
+    description: str = ""
+    namespace: str
+    """Whose jobs may use it."""
+    default: bool = False
+    """Whether it is what jobs of this namespace get that say nothing."""
+    beside: bool = False
+    """Whether runs execute beside the service, as its account, and not in servers of the hub."""
+    kernels: list[ServerKernel] | None = None
+    """The kernels that its servers have; None before the first one has started."""
+    seen_at: datetime | None = None
+    """When a server last told them."""
 
 
 class KernelStart(Model):

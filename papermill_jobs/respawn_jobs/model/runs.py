@@ -205,6 +205,8 @@ class Attempt(Model):
     number: int
     state: RunState
     executor: str
+    profile: str | None = None
+    """The profile of the job server that executes it; None where there are no profiles."""
     replica: str | None = None
     """The replica of the service whose executor started its runner."""
     cause: Cause | None = None

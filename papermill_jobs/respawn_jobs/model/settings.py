@@ -14,6 +14,7 @@ MAX_ATTEMPTS = 20
 BLOCKED_AFTER_SECONDS = 600.0
 QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 HashSeed = Annotated[str, StringConstraints(pattern=r"^(random|[0-9]{1,10})$")]
+ProfileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$")]
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 
@@ -31,7 +32,8 @@ class Cause(OpenEnum):
     DISK_LIMIT = "disk_limit"
     """The run's directory grew by more than it may."""
     ENVIRONMENT_MISSING = "environment_missing"
-    """The build of the kernel that the version pins is not where the run executes: never tried again."""
+    """The version's kernel, or the build of it that is pinned, is not where the run executes: never tried
+    again."""
     RUNNER_LOST = "runner_lost"
     """The runner stopped answering: killed, out of memory, its machine gone."""
     TIMEOUT = "timeout"
@@ -105,6 +107,9 @@ class JobSettings(Model):
     keep_kernel_seconds: float | None = Field(default=None, ge=0, le=MAX_DURATION_SECONDS)
     """How long the kernel of a failed run lives on in its job server, for the debug link; 0 for not at all.
     None, or more than the deployment allows: as long as the deployment says."""
+    profile: ProfileName | None = None
+    """The profile of the servers that its runs get, of those that an administrator has defined; None for the
+    default of its namespace. Runs that wait already follow it too."""
     strict_resume: bool = False
     """Whether a resume runs again everything from the first change on, and not what depends on it alone."""
     priority: int = Field(default=0, ge=-100, le=100)

@@ -9,6 +9,7 @@ from respawn_jobs.api.job_server_protocol import (
     JobServerReport,
     JobServerWelcome,
 )
+from respawn_jobs.model.kernels import ServerKernel
 from respawn_jobs.remote.connection import Link, part, read
 
 _ORDERS_SECONDS = 60.0
@@ -28,12 +29,15 @@ class RemoteJobServer:
         self._base = f"job-servers/{part(name)}"
         self._link: Link | None = None
 
-    def register(self, token: str, nonce: str) -> JobServerWelcome:
+    def register(
+        self, token: str, nonce: str, kernels: list[ServerKernel] | None = None
+    ) -> JobServerWelcome:
         """Register, and return what the server is to know.
 
         Args:
             token: The server's own token for the hub.
             nonce: What it was started with.
+            kernels: Those that it has; None where that is not said.
 
         Raises:
             Unavailable: The service does not answer.
@@ -44,7 +48,7 @@ class RemoteJobServer:
             answer = link.call(
                 "POST",
                 f"{self._base}/register",
-                json=JobServerHello(nonce=nonce, protocol=PROTOCOL).model_dump(mode="json"),
+                json=JobServerHello(nonce=nonce, protocol=PROTOCOL, kernels=kernels).model_dump(mode="json"),
             )
         finally:
             link.close()

@@ -112,14 +112,17 @@ class ReplicaRow(Base):
 
 
 class JobServerRow(Base):
-    """A server that was asked of the hub for the jobs of an account; there is one for each at most."""
+    """A server that was asked of the hub for an account's jobs; one at most for each of their profiles."""
 
     __tablename__ = "job_servers"
+    __table_args__ = (UniqueConstraint("account", "profile", name="job_servers_once"),)
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     """Its name at the hub, among the account's servers."""
-    account: Mapped[str] = mapped_column(String(255), unique=True)
+    account: Mapped[str] = mapped_column(String(255))
     """The hub's user whose server it is."""
+    profile: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    """The profile that it is started with; empty for none."""
     nonce_hash: Mapped[str | None] = mapped_column(String(64))
     """Of what it registers with, once; None when it has."""
     key_hash: Mapped[str | None] = mapped_column(String(64))
@@ -129,12 +132,27 @@ class JobServerRow(Base):
     requested_at: Mapped[datetime]
 
 
+class ServerKernelsRow(Base):
+    """The kernels that an account's job servers of a profile have, as one of them said it last."""
+
+    __tablename__ = "server_kernels"
+
+    account: Mapped[str] = mapped_column(String(255), primary_key=True)
+    profile: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Empty for servers that are started with none."""
+    kernels: Mapped[list[Any]]
+    """Each as a `ServerKernel`."""
+    seen_at: Mapped[datetime]
+
+
 class MissingPlaceRow(Base):
-    """Why the runs of a namespace have no place, as the executor said it last; gone when they have one."""
+    """Why runs of a namespace and profile have no place, as the executor said last; gone when they have."""
 
     __tablename__ = "missing_places"
 
     namespace: Mapped[str] = mapped_column(String(255), primary_key=True)
+    profile: Mapped[str] = mapped_column(String(32), primary_key=True, default="", server_default="")
+    """That of the settings of their jobs; empty where these say nothing."""
     message: Mapped[str]
 
 

@@ -199,6 +199,8 @@ class AttemptRow(Base):
     number: Mapped[int]
     state: Mapped[str] = mapped_column(String(16), index=True)
     executor: Mapped[str] = mapped_column(String(32))
+    profile: Mapped[str | None] = mapped_column(String(32))
+    """The profile of the job server that executes it; None where there is none."""
     replica: Mapped[str | None] = mapped_column(String(32))
     cause: Mapped[str | None] = mapped_column(String(16))
     """Why it ended without success; see `policies.Cause`."""

@@ -21,6 +21,7 @@ from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.api.triggers import DependencyRequest, HookRequest, NewHook, SensorRequest, TriggerRule
 from respawn_jobs.cli.entry import run_command
 from respawn_jobs.errors import InvalidInput, NotFound
+from respawn_jobs.model.kernels import JobPlace
 from respawn_jobs.model.runs import CellError
 from respawn_jobs.remote.client import RemoteRunner, RemoteService
 from support.executors import NoPlaces
@@ -36,7 +37,7 @@ class Failing(NoPlaces):
 
     url = ""
 
-    def submit(self, attempt: str, token: str, namespace: str) -> None:
+    def submit(self, attempt: str, token: str, place: JobPlace) -> None:
         """Play the runner."""
         runner = RemoteRunner(self.url, attempt, token)
         runner.claim()

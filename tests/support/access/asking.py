@@ -42,6 +42,7 @@ _OTHER_IDS = {
 """Where a path's parameter is another thing than the one of its name."""
 _QUERIES: dict[str, Fields] = {
     "GET /api/v1/jobs": lambda things: {"namespace": things.namespace},
+    "GET /api/v1/profiles": lambda things: {"namespace": things.namespace},
     "GET /api/v1/graph": lambda things: {"namespace": things.namespace},
     "GET /api/v1/runs": lambda things: {"job": things.job},
     "GET /api/v1/backfills": lambda things: {"job": things.job},

@@ -48,7 +48,7 @@ class NurseryExecutor(NoPlaces):
         self._rest = b""
         self._closed = False
 
-    def submit(self, attempt: str, token: str, namespace: str) -> None:
+    def submit(self, attempt: str, token: str, place: Any) -> None:
         """Order a runner."""
         with self._lock:
             self._living.add(attempt)

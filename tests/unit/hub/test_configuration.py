@@ -272,3 +272,27 @@ def test_the_hub_executor_and_replicas_are_refused_together(tmp_path: Path) -> N
         respawn_hub.configure(
             Config(), data=tmp_path, executor="hub", external_url="http://r:1/", external_token="secret"
         )
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "executor"),
+    [
+        (set(), {}, "hub"),
+        ({"ada", "eve"}, {}, "hub"),
+        ({"ada"}, {}, "local"),
+        ({"ada"}, {"executor": "hub"}, "hub"),
+        ({"ada", "eve"}, {"executor": "local"}, "local"),
+        ({"ada", "eve"}, {"jobs_share_an_account": True}, "local"),
+        ({"ada", "eve"}, {"external_url": "http://r:1/", "external_token": "secret"}, None),
+    ],
+)
+def test_jobs_run_as_their_owners_where_several_people_use_the_hub(
+    tmp_path: Path, names: set[str], options: dict[str, Any], executor: str | None
+) -> None:
+    config = Config()
+    config.JupyterHub.authenticator_class = "dummy"
+    config.Authenticator.allowed_users = names
+    respawn_hub.configure(config, data=tmp_path, **options)
+    (service,) = config.JupyterHub.services
+    assert service.get("environment", {}).get("RESPAWN_EXECUTOR") == executor
+    assert ("pre_spawn_hook" in config.Spawner) is (executor == "hub")

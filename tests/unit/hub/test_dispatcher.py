@@ -12,6 +12,7 @@ from respawn_jobs.access import Actor
 from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.model.kernels import JobPlace
 from respawn_jobs.model.runs import CellState, RunState
 from support.clocks import MovedClock
 from support.executors import NoPlaces
@@ -27,7 +28,7 @@ class ListedRunners(NoPlaces):
         self.dead: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
 
-    def submit(self, attempt: str, token: str, namespace: str) -> None:
+    def submit(self, attempt: str, token: str, place: JobPlace) -> None:
         self.submitted.append(attempt)
 
     def cancel(self, attempt: str) -> None:
@@ -87,7 +88,7 @@ def test_one_that_cannot_be_started_holds_up_no_other(
     runs = [ada.run(RunRequest(job="report")).id for _ in range(3)]
     submit = executor.submit
 
-    def refuse_the_first(attempt: str, token: str, namespace: str) -> None:
+    def refuse_the_first(attempt: str, token: str, place: JobPlace) -> None:
         monkeypatch.setattr(executor, "submit", submit)
         raise RuntimeError("can't start new thread")
 
@@ -99,6 +100,43 @@ def test_one_that_cannot_be_started_holds_up_no_other(
     [refused] = [attempt for attempt in attempts if attempt.id not in executor.submitted]
     assert (refused.state, refused.error.name) == (RunState.LOST, "NotStarted")
     assert {ada.show(run).run.state for run in runs} == {RunState.QUEUED}
+
+
+def test_of_two_executors_the_one_that_ends_with_the_service_has_its_runs_requeued(
+    ledger: Ledger, ada: Service
+) -> None:
+    class OneEach(ListedRunners):
+        def __init__(self, *, outlives: bool) -> None:
+            super().__init__()
+            self.outlives = outlives
+
+        def places(self, waiting):
+            return dict.fromkeys(waiting(), 0 if self.submitted else 1)
+
+    runs = [ada.run(RunRequest(job="report")).id for _ in range(3)]
+    servers, beside = OneEach(outlives=True), OneEach(outlives=False)
+    dispatcher = Dispatcher(
+        ledger, servers, max_running=4, name="hub", replica="rep-a", also={"local": beside}
+    )
+    dispatcher.tick()
+    attempts = {run: ada.show(run).attempts for run in runs}
+    assert sorted(one.executor for found in attempts.values() for one in found) == ["hub", "local"]
+    assert [one.replica for found in attempts.values() for one in found if one.executor == "local"] == [
+        "rep-a"
+    ]
+    assert dispatcher.busy == 2
+    [ended] = beside.submitted
+    beside.dead = [(ended, "it was killed")]
+    beside.submitted.clear()
+    dispatcher.tick()
+    assert len(beside.submitted) == 1, "its place is free for what waits"
+    dispatcher.close()
+    assert {ada.show(run).run.state for run in runs} == {RunState.QUEUED}, (
+        "the hub's runner has not claimed it"
+    )
+    assert [one.state for run in runs for one in ada.show(run).attempts if one.executor == "hub"] == [
+        RunState.QUEUED
+    ]
 
 
 def test_a_runner_that_holds_a_place_after_its_attempt_ended_is_killed(

@@ -16,6 +16,7 @@ from respawn_jobs.access import Actor
 from respawn_jobs.api.runner_protocol import Outcome
 from respawn_jobs.api.service import Promotion, RunRequest, Service
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.model.kernels import JobPlace
 from respawn_jobs.model.runs import RunState
 from support.executors import NoPlaces
 from support.ledgers import prepared_data
@@ -30,7 +31,7 @@ class Runners(NoPlaces):
         self.alive: dict[str, str] = {}
         self.closed = False
 
-    def submit(self, attempt: str, token: str, namespace: str) -> None:
+    def submit(self, attempt: str, token: str, place: JobPlace) -> None:
         self.alive[attempt] = token
 
     def cancel(self, attempt: str) -> None:

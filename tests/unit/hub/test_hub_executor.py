@@ -4,84 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from respawn_hub.job_servers.accounts import Accounts
-from respawn_hub.job_servers.executor import FRESH_SECONDS, RETRY_SECONDS, SILENT_SECONDS, HubExecutor
+from respawn_hub.job_servers.executor import RETRY_SECONDS, SILENT_SECONDS
+from respawn_hub.job_servers.server_state import FRESH_SECONDS
 from respawn_jobs.access import Actor
 from respawn_jobs.api.job_server_protocol import EndedRunner, JobServerReport
 from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.errors import Unauthenticated, Unavailable
 from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun, JobPlace, WantedKernel
 from support.notebooks import notebook, text
+from support.played_hub import Played, PlayedHub, PlayedSeconds
 from support.waiting import wait_for
 
-
-class PlayedHub:
-    """Servers that start and stop at once."""
-
-    def __init__(self) -> None:
-        self.started: dict[str, tuple[str, str]] = {}
-        self.stopped: list[str] = []
-        self.refusal: str | None = None
-
-    def start(self, account: str, name: str, nonce: str) -> None:
-        if self.refusal is not None:
-            raise Unavailable(self.refusal)
-        self.started[name] = (account, nonce)
-
-    def runs(self, account: str, name: str) -> bool:
-        return name in self.started and name not in self.stopped
-
-    def stop(self, account: str, name: str) -> None:
-        self.stopped.append(name)
-
-
-class Clock:
-    """Seconds that tests let pass."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Played:
-    """An executor with its hub."""
-
-    def __init__(self, ledger: Ledger, clock: Clock, hub: PlayedHub) -> None:
-        self.ledger, self.clock, self.hub = ledger, clock, hub
-        self.executor = HubExecutor(
-            ledger, hub, Accounts({"team/risk": "risk-jobs"}), slots=2, idle_seconds=60.0, monotonic=clock
-        )
-
-    def places(self, *namespaces: str) -> dict[str, int]:
-        return dict(self.executor.places(lambda: namespaces))
-
-    def started(self, count: int = 1) -> str:
-        """The name of the newest server, once so many have been started."""
-        wait_for(lambda: len(self.hub.started) == count, 10, "the server")
-        return list(self.hub.started)[-1]
-
-    def ready(self, namespace: str, count: int = 1) -> str:
-        """Have a server for a namespace that has registered."""
-        self.places(namespace)
-        name = self.started(count)
-        account, nonce = self.hub.started[name]
-        self.ledger.register_job_server(name, account, nonce)
-        self.executor.hear(name, account, JobServerReport())
-        return name
-
-    def order(self, name: str) -> list[str]:
-        return [order.attempt for order in self.executor.orders(name, lambda: None).start]
-
-    def pass_seconds(self, seconds: float) -> None:
-        self.clock.now += seconds
+ADA = JobPlace("user/ada")
 
 
 @pytest.fixture
 def played(ledger: Ledger):
-    played = Played(ledger, Clock(), PlayedHub())
+    played = Played(ledger, PlayedSeconds(), PlayedHub())
     yield played
     played.executor.close()
 
@@ -94,7 +35,7 @@ def test_a_namespace_that_waits_gets_a_server_of_its_owner_and_then_places(playe
     played.started(2)
     account, nonce = played.hub.started[name]
     played.ledger.register_job_server(name, account, nonce)
-    played.executor.hear(name, account, JobServerReport())
+    played.executor.hear(name, JobServerReport())
     assert played.places("user/ada", "user/eve") == {"user/ada": 2, "user/eve": 0}
 
 
@@ -109,18 +50,18 @@ def test_a_nonce_registers_one_server_once(played: Played) -> None:
 
 def test_a_place_is_taken_from_the_order_to_the_end_of_the_runner(played: Played) -> None:
     name = played.ready("user/ada")
-    played.executor.submit("att-1", "secret", "user/ada")
+    played.executor.submit("att-1", "secret", ADA)
     assert played.places("user/ada") == {"user/ada": 1}
     assert played.order(name) == ["att-1"]
-    played.executor.hear(name, "ada", JobServerReport())  # it has not heard of it yet
+    played.executor.hear(name, JobServerReport())  # it has not heard of it yet
     assert played.executor.living() == {"att-1"}
-    played.executor.hear(name, "ada", JobServerReport(taken=["att-1"], living=["att-1"]))
-    played.executor.submit("att-2", "secret", "user/ada")
+    played.executor.hear(name, JobServerReport(taken=["att-1"], living=["att-1"]))
+    played.executor.submit("att-2", "secret", ADA)
     with pytest.raises(Unavailable, match="no place"):
-        played.executor.submit("att-3", "secret", "user/ada")
+        played.executor.submit("att-3", "secret", ADA)
     assert played.order(name) == ["att-2"]
     ended = [EndedRunner(attempt="att-2", reason="it gave up")]
-    played.executor.hear(name, "ada", JobServerReport(taken=["att-2"], living=["att-1"], ended=ended))
+    played.executor.hear(name, JobServerReport(taken=["att-2"], living=["att-1"], ended=ended))
     assert played.executor.probe() == [("att-2", "it gave up")]
     assert played.places("user/ada") == {"user/ada": 1}
 
@@ -137,15 +78,15 @@ def test_a_run_that_waits_says_for_what(played: Played) -> None:
     played.ledger.report_replica("rep-1", host="h", slots=4, busy=0, draining=False, health={})
 
     def reason() -> str | None:
-        played.executor.places(played.ledger.waiting_namespaces)
+        played.executor.places(played.ledger.waiting_places)
         return ada.show(run).run.waiting
 
     assert reason() == "waiting for: a job server of ada, which is being started"
-    played.executor.hear(played.started(), "ada", JobServerReport())
+    played.executor.hear(played.started(), JobServerReport())
     for attempt in ("att-1", "att-2"):
-        played.executor.submit(attempt, "secret", "user/ada")
+        played.executor.submit(attempt, "secret", ADA)
     assert reason() == "waiting for: a place in the job server of ada: 2 of 2 are taken"
-    played.executor.hear(played.started(), "ada", JobServerReport(leaving=True))
+    played.executor.hear(played.started(), JobServerReport(leaving=True))
     wait_for(lambda: played.ledger.job_servers() == [], 10, "the end of the server")
     played.hub.refusal = "the hub does not start it: too many servers"
     reason()
@@ -153,9 +94,10 @@ def test_a_run_that_waits_says_for_what(played: Played) -> None:
 
 
 def test_namespaces_of_one_account_share_its_places(played: Played) -> None:
-    played.executor._accounts = Accounts({"team/risk": "ada"})
-    played.ready("user/ada")
-    assert played.places("user/ada", "team/risk") == {"user/ada": 2, "team/risk": 0}
+    shared = Played(played.ledger, played.clock, played.hub, teams={"team/risk": "ada"})
+    shared.ready("user/ada")
+    assert shared.places("user/ada", "team/risk") == {"user/ada": 2, "team/risk": 0}
+    shared.executor.close()
 
 
 def test_a_server_that_the_hub_refuses_is_asked_for_again_later(played: Played) -> None:
@@ -170,9 +112,25 @@ def test_a_server_that_the_hub_refuses_is_asked_for_again_later(played: Played) 
     played.started()
 
 
+def test_a_start_that_fails_later_is_told_in_the_hubs_words(played: Played) -> None:
+    ada = played.ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="waits", notebook=text(notebook("1"))))
+    run = ada.run(RunRequest(job="waits")).id
+    played.ledger.report_replica("rep-1", host="h", slots=4, busy=0, draining=False, health={})
+    played.executor.places(played.ledger.waiting_places)
+    name = played.started()
+    played.hub.stopped.append(name)  # it is gone before it has registered
+    played.hub.failed = "Spawn failed: no such image"
+    played.pass_seconds(6)
+    played.executor.probe()
+    wait_for(lambda: played.ledger.job_servers() == [], 10, "the end of the server")
+    played.executor.places(played.ledger.waiting_places)
+    assert "a job server of ada; Spawn failed: no such image" in str(ada.show(run).run.waiting)
+
+
 def test_one_that_is_silent_gets_nothing_new_and_then_counts_as_gone(played: Played) -> None:
     name = played.ready("user/ada")
-    played.executor.submit("att-1", "secret", "user/ada")
+    played.executor.submit("att-1", "secret", ADA)
     played.pass_seconds(FRESH_SECONDS + 1)
     assert played.places("user/ada") == {"user/ada": 0}
     played.pass_seconds(SILENT_SECONDS)
@@ -189,15 +147,15 @@ def test_one_that_has_nothing_to_do_is_stopped(played: Played) -> None:
     name = played.ready("user/ada")
     for _ in range(14):
         played.pass_seconds(5)
-        played.executor.hear(name, "ada", JobServerReport())
+        played.executor.hear(name, JobServerReport())
         assert played.executor.probe() == []
     wait_for(lambda: played.hub.stopped == [name], 10, "its end")
 
 
 def test_one_that_is_being_stopped_makes_place_for_another(played: Played) -> None:
     name = played.ready("user/ada")
-    played.executor.submit("att-1", "secret", "user/ada")
-    played.executor.hear(name, "ada", JobServerReport(leaving=True))
+    played.executor.submit("att-1", "secret", ADA)
+    played.executor.hear(name, JobServerReport(leaving=True))
     assert played.executor.living() == set()
     assert played.executor.probe() == []  # its runner requeues by itself
     wait_for(lambda: played.ledger.job_servers() == [], 10, "its end")
@@ -209,7 +167,7 @@ def test_the_next_process_finds_the_servers(played: Played) -> None:
     following = Played(played.ledger, played.clock, played.hub)
     try:
         assert following.places("user/ada") == {"user/ada": 0}
-        following.executor.hear(name, "ada", JobServerReport(living=["att-1"]))
+        following.executor.hear(name, JobServerReport(living=["att-1"]))
         assert following.executor.living() == {"att-1"}
         assert following.places("user/ada") == {"user/ada": 1}
         assert list(played.hub.started) == [name]
@@ -229,7 +187,7 @@ def test_a_server_is_started_ahead_of_a_due_time_and_its_kernel_shortly_before(p
     name = played.started()
     account, nonce = played.hub.started[name]
     played.ledger.register_job_server(name, account, nonce)
-    played.executor.hear(name, account, JobServerReport())
+    played.executor.hear(name, JobServerReport())
     assert not played.executor.orders(name, lambda: None)
     played.executor.expect([foreseen("user/ada")] * 3, NEAR_SECONDS)
     expected = played.executor.orders(name, lambda: None).expect
@@ -244,7 +202,7 @@ def test_a_server_that_was_started_ahead_is_kept_until_its_attempt_comes(played:
     account, nonce = played.hub.started[name]
     played.ledger.register_job_server(name, account, nonce)
     for _ in range(8):  # eighty seconds, where one that is idle is kept for sixty
-        played.executor.hear(name, account, JobServerReport())
+        played.executor.hear(name, JobServerReport())
         played.pass_seconds(FRESH_SECONDS - 2)
         played.executor.probe()
     assert played.hub.stopped == []
@@ -256,11 +214,11 @@ def test_a_server_that_is_awaited_is_not_idle(played: Played) -> None:
     for _ in range(8):
         played.pass_seconds(FRESH_SECONDS - 2)
         played.executor.expect([foreseen("user/ada")], 30.0)
-        played.executor.hear(name, "ada", JobServerReport())
+        played.executor.hear(name, JobServerReport())
         played.executor.probe()
     assert played.hub.stopped == []
     for _ in range(8):
         played.pass_seconds(FRESH_SECONDS - 2)
-        played.executor.hear(name, "ada", JobServerReport())
+        played.executor.hear(name, JobServerReport())
         played.executor.probe()
     wait_for(lambda: played.hub.stopped == [name], 10, "the end of the idle server")

@@ -17,8 +17,8 @@ from support.notebooks import notebook, text
 
 BLOCKS = {
     "Run": (
-        "run promote jobs job settings versions diff runs show logs cancel artifacts fetch pin export import "
-        "remove usage"
+        "run promote jobs job settings profiles versions diff runs show logs cancel artifacts fetch pin "
+        "export import remove usage"
     ),
     "Fix": "debug resume restart retry",
     "Automate": "schedule dependency hook sensor backfill limit",

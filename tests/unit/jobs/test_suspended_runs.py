@@ -187,7 +187,7 @@ def test_one_that_could_not_go_on_by_now_stays_suspended(queue: Queue, ledger, a
     runner.execute(1)
     ledger.suspend(ADA, run.id, "why")
     before = ledger._context.lock_now
-    ledger._context.lock_now = lambda name, otherwise: "rebuilt"
+    ledger._context.lock_now = lambda name, otherwise, at=None: "rebuilt"
     with pytest.raises(Conflict, match=r"cannot be released, .*Cancel it, then resume it"):
         ledger.release(ADA, run.id)
     assert ada.show(run.id).run.state is RunState.SUSPENDED

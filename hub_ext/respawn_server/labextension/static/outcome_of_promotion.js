@@ -27,7 +27,8 @@ export function promotionOutcome({ changed, again }) {
   const show = (preview) => {
     node.dataset.outcome = preview.outcome;
     node.removeAttribute("aria-busy");
-    if (message.textContent !== preview.message) message.textContent = preview.message;
+    const text = [preview.message, ...(preview.notes ?? [])].join(" ");
+    if (message.textContent !== text) message.textContent = text;
     problems.replaceChildren();
     const asked = preview.questions.map(ask);
     const codes = preview.questions.map(({ code }) => code);

@@ -75,6 +75,7 @@ function promotion(api, info, path) {
     if (answer.preview) {
       outcome.show(answer.preview);
       schedules.show(answer.preview.schedules, answer.preview);
+      form.profilesOf(answer.preview.profiles || []);
       form.settingsOf(answer.preview.settings);
     } else {
       const named = answer.problems.map(({ field }) => form.labelOf(field)).filter(Boolean);

@@ -13,7 +13,7 @@ let made = 0;
  * @param api the server extension's API
  * @param info what `api.inspect` said of the notebook
  * @param {Node[]} outcome what stands below the name: what would happen, and the schedules that are there
- * @returns {{node, follow, close, request, tell, quiet, settingsOf, carriedOf, valid, wrong, saves, labelOf}}
+ * @returns {{node, follow, close, request, tell, quiet, settingsOf, profilesOf, carriedOf, valid, wrong, saves, labelOf}}
  */
 export function promoteForm(api, info, outcome) {
   const schedule = scheduleFields(api, {});
@@ -23,6 +23,7 @@ export function promoteForm(api, info, outcome) {
     timeout: field("Timeout in minutes", { name: "timeout", type: "number", min: "0", step: "any" }, "empty: none"),
     attempts: field("Attempts", { name: "attempts", type: "number", min: "1", max: "20" }, "how often a run is tried; empty: once"),
   };
+  fields.profile = profileField();
   const kernel = element("small", { class: "respawn-wrong", role: "alert" });
   const general = element("p", { class: "respawn-problem", role: "alert", hidden: true });
   const values = parameterTable(info.parameters);
@@ -37,6 +38,7 @@ export function promoteForm(api, info, outcome) {
     carried.node,
     element("fieldset", {}, element("legend", {}, "New schedule"), schedule.node),
     values.node,
+    element("div", { class: "respawn-pair" }, fields.profile.node),
     element("div", { class: "respawn-pair" }, fields.timeout.node, fields.attempts.node),
   );
   const settings = jobSettings(fields);
@@ -77,10 +79,11 @@ export function promoteForm(api, info, outcome) {
     },
     /** The label of the field of that name, empty where there is none. */
     labelOf: (where) => {
-      const labels = { name: "Job name", namespace: "Namespace", kernel: "Kernel", cron: "Cron", tz: "Time zone", carry: "Files" };
+      const labels = { name: "Job name", namespace: "Namespace", kernel: "Kernel", profile: "Profile", cron: "Cron", tz: "Time zone", carry: "Files" };
       return where.startsWith(VALUE) ? `Value of ${where.slice(VALUE.length)}` : labels[where] || "";
     },
     settingsOf: settings.show,
+    profilesOf: fields.profile.offer,
     carriedOf: carried.show,
     request: (path) => ({
       path,
@@ -102,25 +105,57 @@ export function promoteForm(api, info, outcome) {
   };
 }
 
-/** Timeout and attempts: those that the job has until something else is typed, and the others as they are. */
-function jobSettings({ timeout, attempts }) {
+/** Profile, timeout and attempts: those that the job has until something else is typed, and the others as they are. */
+function jobSettings({ profile, timeout, attempts }) {
   let base = {};
   const touched = new Set();
-  for (const one of [timeout, attempts]) one.input.addEventListener("input", () => touched.add(one));
+  for (const one of [profile, timeout, attempts]) one.input.addEventListener("input", () => touched.add(one));
   const minutes = () => (base.timeout_seconds ? String(base.timeout_seconds / 60) : "");
   const tries = () => (base.max_attempts > 1 ? String(base.max_attempts) : "");
   return {
     show: (settings) => {
       base = settings || {};
+      if (!touched.has(profile)) profile.choose(base.profile || "");
       if (!touched.has(timeout)) timeout.input.value = minutes();
       if (!touched.has(attempts)) attempts.input.value = tries();
     },
     changed: () => {
-      if (timeout.input.value === minutes() && attempts.input.value === tries()) return null;
+      const chosen = profile.input.value || null;
+      if (chosen === (base.profile || null) && timeout.input.value === minutes() && attempts.input.value === tries()) return null;
       const seconds = 60 * Number(timeout.input.value);
-      return { ...base, timeout_seconds: seconds > 0 ? seconds : null, max_attempts: Number(attempts.input.value) || 1 };
+      return { ...base, profile: chosen, timeout_seconds: seconds > 0 ? seconds : null, max_attempts: Number(attempts.input.value) || 1 };
     },
   };
+}
+
+/** The profile of the servers that runs get: hidden where there is none to choose. */
+function profileField() {
+  const id = "respawn-field-profile";
+  const input = element("select", { class: "jp-mod-styled", name: "profile", "aria-describedby": `${id}-hint ${id}` });
+  const wrong = element("small", { id, class: "respawn-wrong", role: "alert" });
+  const hint = element("small", { id: `${id}-hint`, class: "respawn-hint" }, "of the servers that its runs get");
+  const node = element("label", { class: "respawn-field", hidden: true }, element("span", {}, "Profile"), input, hint, wrong);
+  const choose = (name) => {
+    if (![...input.options].some((one) => one.value === name)) {
+      input.append(element("option", { value: name }, name ? `${name} (not available)` : "Default"));
+    }
+    input.value = name;
+    if (name) node.hidden = false;
+  };
+  const offer = (profiles) => {
+    const chosen = input.value;
+    const usual = profiles.find((one) => one.default);
+    const named = profiles.filter((one) => one.name);
+    const titled = ({ name, title }) => (title === name ? name : `${title} (${name})`);
+    input.replaceChildren(
+      element("option", { value: "" }, usual ? `Default: ${usual.title}` : "Default"),
+      ...named.map((one) => element("option", { value: one.name }, titled(one))),
+    );
+    node.hidden = named.length === 0;
+    choose(chosen);
+  };
+  choose("");
+  return { node, input, choose, offer, tell: (message) => markWrong(input, wrong, message) };
 }
 
 function field(label, attributes, hint) {

@@ -143,10 +143,13 @@ def list_kernels(built: bool, root: Path, as_json: bool) -> int:
     elif not found:
         click.echo("no kernel is installed")
     else:
+        head, profiles = ["kernel", "language", "shown as"], any(one.profiles for one in found)
         rows = [
-            [printing.plain(text) for text in (one.name, one.language, one.display_name)] for one in found
+            [printing.plain(text) for text in (one.name, one.language, one.display_name)]
+            + ([printing.plain(", ".join(one.profiles))] if profiles else [])
+            for one in found
         ]
-        printing.table(["kernel", "language", "shown as"], rows)
+        printing.table([*head, "profiles"] if profiles else head, rows)
     return 0
 
 

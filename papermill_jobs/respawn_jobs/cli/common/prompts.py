@@ -117,7 +117,7 @@ def asked_about_triggers(
 
 def show_preview(preview: PromotionPreview) -> None:
     """Print what a promotion would do."""
-    click.echo(preview.message)
+    click.echo(" ".join([preview.message, *preview.notes]))
     for question in preview.questions:
         click.echo(f"asks ({question.code}): {question.message}")
     for schedule in preview.schedules:

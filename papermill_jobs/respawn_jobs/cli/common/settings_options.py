@@ -112,6 +112,9 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="What becomes of a run that comes due while others have not ended.",
         ),
         click.option("--max-parallel", type=click.IntRange(1), help="How many runs may execute at once."),
+        click.option(
+            "--profile", metavar="NAME", help="The profile of the servers that its runs get, on a hub."
+        ),
         click.option("--queue", help="The queue that its runs wait in."),
         click.option("--priority", type=click.IntRange(-100, 100), help="Runs of a higher one start first."),
         click.option(

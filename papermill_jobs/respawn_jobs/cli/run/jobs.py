@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     "--agree",
     multiple=True,
     type=click.Choice(
-        ["replace_fix", "take_over", "undo_roll_back", "break_triggers", "take_name", "ignore_drift"]
+        [
+            *("replace_fix", "take_over", "undo_roll_back", "break_triggers", "take_name", "ignore_drift"),
+            "unknown_kernel",
+        ]
     ),
     help="Agree to what the promotion asks; can be repeated.",
 )
@@ -111,6 +114,8 @@ def _say(preview: PromotionPreview, version: Version) -> None:
     if preview.outcome == "new_version":
         click.echo(preview.message)
     click.echo(f"{version.job} is at version {version.number}, kernel {version.kernel}")
+    for note in preview.notes:
+        click.echo(note)
     if version.files is not None:
         carried = ", ".join(printing.plain(file.path) for file in version.files) or "nothing"
         click.echo(f"it carries {carried}: runs work in a directory of their own")

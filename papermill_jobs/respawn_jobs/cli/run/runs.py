@@ -89,6 +89,7 @@ def show(run_id: str, as_json: bool) -> int:
         ("kernel", printing.kernel_build(run.kernel, run.lock, run.newer_lock)),
         ("its start", _kernel_start(detail)),
         ("hash seed", _hash_seed(detail)),
+        ("profile", detail.attempts[-1].profile if detail.attempts else None),
         ("worked in", detail.attempts[-1].directory if detail.attempts else None),
         ("limits", _limits(detail)),
         ("parameters", ", ".join(f"{name} = {value!r}" for name, value in run.parameters.items())),

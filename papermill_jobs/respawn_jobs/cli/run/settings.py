@@ -20,7 +20,7 @@ from respawn_jobs.cli.common.settings_options import given_job_settings, job_opt
 def settings(job: str, defaults: tuple[str, ...], as_json: bool, **options: Any) -> int:
     """Show a job's settings, or change those that are given.
 
-    Runs that wait already keep their queue and priority; --max-parallel holds for them too.
+    Runs that wait already keep their queue and priority; --max-parallel and --profile hold for them too.
     """
     from respawn_jobs.cli.common import printing
     from respawn_jobs.cli.common.service_connection import connection

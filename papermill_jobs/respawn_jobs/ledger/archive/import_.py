@@ -128,6 +128,7 @@ def _check(manifest: ArchiveManifest) -> None:
         check_text("lock", cell.lock or "", 128)
     for attempt in manifest.attempts:
         check_text("executor", attempt.executor, 32)
+        check_text("profile", attempt.profile or "", 32)
         check_text("replica", attempt.replica or "", 32)
         check_text("directory", attempt.directory or "", _PATH)
     for artifact in manifest.artifacts:
@@ -205,7 +206,7 @@ def _job(
         check_not_archived(job)
     else:
         # Whom to tell, and of what, is for people here to say.
-        settings = manifest.settings.model_copy(update={"notify": [], "deadline": None})
+        settings = manifest.settings.model_copy(update={"notify": [], "deadline": None, "profile": None})
         take_name(session, namespace, name)
         job = JobRow(
             id=new_id("job"), namespace=namespace, name=name, version=0,

@@ -20,10 +20,10 @@ from typing import NamedTuple
 from sqlalchemy import Row, select, text, update
 from sqlalchemy.orm import Session
 
+from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger.attempts.lifecycle import open_next
 from respawn_jobs.ledger.capacity.concurrency import (
     QUEUE_PARTITION,
-    ConcurrencyLimits,
     Occupancy,
     QueuePartition,
     limits_now,
@@ -31,7 +31,7 @@ from respawn_jobs.ledger.capacity.concurrency import (
 )
 from respawn_jobs.ledger.capacity.suspension import idle
 from respawn_jobs.ledger.context.context import Context
-from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
+from respawn_jobs.model.kernels import ForeseenRun, JobPlace, WantedKernel
 from respawn_jobs.store.tables import DELAYED, WAITING, JobRow, RunRow
 
 _LOCK = 0x7265737061776E02
@@ -82,7 +82,7 @@ class Claimed(NamedTuple):
     run: str
     attempt: str
     token: str
-    namespace: str
+    place: JobPlace
 
 
 _FIRST = select(RunRow.id, RunRow.created_at, *QUEUE_PARTITION)
@@ -97,12 +97,40 @@ class _Head:
     created_at: datetime
 
 
+class _Jobs:
+    """The jobs of partitions: the limits of their runs, and where these execute, by their settings of now."""
+
+    def __init__(self, context: Context, session: Session, heads: list[_Head]) -> None:
+        ids = {head.partition.job for head in heads}
+        found = session.execute(select(JobRow.id, JobRow.settings).where(JobRow.id.in_(ids)))
+        self._settings = {row.id: row.settings for row in found}
+        self._context = context
+        self._profiles: dict[JobPlace, str | None] = {}
+        self.limits = limits_now(session, self._settings)
+
+    def place(self, head: _Head) -> JobPlace:
+        """Return where the runs of a partition execute."""
+        return JobPlace(head.partition.namespace, self._settings[head.partition.job].get("profile"))
+
+    def has_place(self, head: _Head) -> bool:
+        """Return whether there is such a place: a profile may have been removed."""
+        try:
+            self._profiles[self.place(head)] = self._context.places.kind(self.place(head)).profile
+        except Unavailable:
+            return False
+        return True
+
+    def profile(self, head: _Head) -> str | None:
+        """Return the profile of the servers of a place that there is; None for none."""
+        return self._profiles[self.place(head)]
+
+
 def claim(
     context: Context,
     executor: str,
     replica: str | None,
     slots: int,
-    places: Mapping[str, int] | None = None,
+    places: Mapping[JobPlace, int] | None = None,
 ) -> list[Claimed]:
     """Open attempts for as many waiting runs as may start, at most `slots`; in one transaction.
 
@@ -111,7 +139,7 @@ def claim(
         executor: what will start the runners.
         replica: the service's replica that it belongs to.
         slots: how many runners it can start now.
-        places: how many of each namespace; None for any.
+        places: how many of each place; None for any.
 
     Raises:
         Unavailable: the database does not answer, or another replica does not end its decision.
@@ -124,11 +152,12 @@ def claim(
         suspended = idle(session)
         heads = [head for head in _heads(session) if head.partition.namespace not in suspended]
         left = None if places is None else Counter(places)
-        limits, now = _limits(session, heads), occupancy(session)
+        jobs, now = _Jobs(context, session, heads), occupancy(session)
+        heads = [head for head in heads if jobs.has_place(head)]
         claimed: list[Claimed] = []
         while heads and len(claimed) < slots:
-            heads = [head for head in heads if limits.reached(head.partition, now) is None]
-            heads = [head for head in heads if left is None or left[head.partition.namespace] > 0]
+            heads = [head for head in heads if jobs.limits.reached(head.partition, now) is None]
+            heads = [head for head in heads if left is None or left[jobs.place(head)] > 0]
             if not heads:
                 break
             head = min(heads, key=lambda head: _turn(head, now))
@@ -138,10 +167,11 @@ def claim(
             )
             # None: somebody cancels it at this moment; what comes after it in its partition need not wait.
             if run is not None:
-                opened = open_next(context, session, run, executor, replica)
-                claimed.append(Claimed(run.id, *opened, head.partition.namespace))
+                place = jobs.place(head)
+                opened = open_next(context, session, run, executor, replica, jobs.profile(head))
+                claimed.append(Claimed(run.id, *opened, place))
                 if left is not None:
-                    left[head.partition.namespace] -= 1
+                    left[place] -= 1
                 now.add(run.id, head.partition, replica)
             following = _after(session, head)
             heads += [following] if following else []
@@ -158,18 +188,22 @@ def foreseen(context: Context, limit: int) -> list[ForeseenRun]:
         limit: how many runs at most.
     """
     query = (
-        select(RunRow.namespace, RunRow.kernel, RunRow.lock)
+        select(RunRow.namespace, RunRow.kernel, RunRow.lock, JobRow.settings)
+        .join(JobRow, JobRow.id == RunRow.job_id)
         .where(text(WAITING), RunRow.resume.is_(None), RunRow.retry.is_(None))
         .order_by(RunRow.priority.desc(), RunRow.created_at, RunRow.id)
         .limit(limit)
     )
     with context.database.session() as session:
         found = session.execute(query)
-        return [ForeseenRun(namespace, WantedKernel(name, lock)) for namespace, name, lock in found]
+        return [
+            ForeseenRun(namespace, WantedKernel(name, lock), settings.get("profile"))
+            for namespace, name, lock, settings in found
+        ]
 
 
-def waiting_namespaces(context: Context) -> list[str]:
-    """Return the namespaces whose runs no limit keeps from starting; those that wait longest first.
+def waiting_places(context: Context) -> list[JobPlace]:
+    """Return where the runs execute that no limit keeps from starting; those that wait longest first.
 
     Args:
         context: the ledger's surroundings.
@@ -181,10 +215,10 @@ def waiting_namespaces(context: Context) -> list[str]:
         _release(session, context.clock())
         suspended = idle(session)
         heads = [head for head in _heads(session) if head.partition.namespace not in suspended]
-        limits, now = _limits(session, heads), occupancy(session)
-        free = [head for head in heads if limits.reached(head.partition, now) is None]
+        jobs, now = _Jobs(context, session, heads), occupancy(session)
+        free = [head for head in heads if jobs.limits.reached(head.partition, now) is None]
         return list(
-            dict.fromkeys(head.partition.namespace for head in sorted(free, key=lambda head: head.created_at))
+            dict.fromkeys(jobs.place(head) for head in sorted(free, key=lambda head: head.created_at))
         )
 
 
@@ -263,9 +297,3 @@ def _after(session: Session, head: _Head) -> _Head | None:
 def _head(row: Row[str, datetime, int, str, str, str, str]) -> _Head:
     run, created_at, priority, user, job, queue, namespace = row
     return _Head(QueuePartition(priority, user, job, queue, namespace), run, created_at)
-
-
-def _limits(session: Session, heads: list[_Head]) -> ConcurrencyLimits:
-    jobs = {head.partition.job for head in heads}
-    found = session.execute(select(JobRow.id, JobRow.settings).where(JobRow.id.in_(jobs)))
-    return limits_now(session, {row.id: row.settings for row in found})

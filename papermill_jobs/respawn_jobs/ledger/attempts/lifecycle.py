@@ -65,7 +65,12 @@ def open_attempt(context: Context, run_id: str, executor: str) -> tuple[str, str
 
 
 def open_next(
-    context: Context, session: Session, run: RunRow, executor: str, replica: str | None
+    context: Context,
+    session: Session,
+    run: RunRow,
+    executor: str,
+    replica: str | None,
+    profile: str | None = None,
 ) -> tuple[str, str]:
     """Open the next attempt of a run that waits and whose row the caller has locked; see `open_attempt`.
 
@@ -75,6 +80,7 @@ def open_next(
         run: the run.
         executor: name of what will start the runner.
         replica: id of the service's replica that starts it; None outside of a service.
+        profile: that of the job server which executes it; None for none.
     """
     attempt_id, token = new_id("att"), secrets.token_urlsafe(32)
     run.current, run.attempt, run.not_before = attempt_id, run.attempt + 1, None
@@ -85,6 +91,7 @@ def open_next(
             number=run.attempt,
             state=RunState.QUEUED.value,
             executor=executor,
+            profile=profile,
             replica=replica,
             token_hash=token_hash(token),
             lease_until=context.clock() + START_GRACE,

@@ -111,7 +111,7 @@ def decide(context: Context, session: Session, run: RunRow, attempt: AttemptRow)
     if cause is None:
         return Verdict()
     if cause not in RETRIED:
-        return Verdict(note="not tried again: the build of its kernel would be missing again")
+        return Verdict(note="not tried again: its kernel would be missing again")
     settings = JobSettings.model_validate(run.settings)
     policy = settings.policy(cause)
     ended = _ended_by(session, run, cause)

@@ -18,6 +18,7 @@ from respawn_jobs.api.runner_protocol import ResumeFrom
 from respawn_jobs.errors import RespawnError, Unavailable
 from respawn_jobs.ledger.blobs.ownership import name_in_checkpoints
 from respawn_jobs.ledger.context.context import Context
+from respawn_jobs.ledger.context.job_places import place_of
 from respawn_jobs.ledger.resume import carry_over, side_effects
 from respawn_jobs.ledger.resume.carry_over import Recorded, TakenOver
 from respawn_jobs.ledger.runs.cell_records import (
@@ -30,7 +31,7 @@ from respawn_jobs.ledger.runs.cell_records import (
 )
 from respawn_jobs.ledger.runs.rows import cell_of, checkpoint_of
 from respawn_jobs.model.plans import Plan
-from respawn_jobs.store.tables import AttemptRow, RunRow, VersionRow
+from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow, VersionRow
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -131,7 +132,7 @@ def _starts(
     resume: bool,
 ) -> Iterator[RetryStart]:
     """Give the starts that hold, the best first."""
-    lock = context.lock_for(run.kernel, run.lock)
+    lock = context.lock_for(run.kernel, run.lock, place_of(session.get_one(JobRow, run.job_id)))
     if lock != run.lock:
         why = f"it starts over: the environment of kernel {run.kernel} was rebuilt since"
         yield RetryStart(None, why, afresh=True, lock=lock)

@@ -1,4 +1,4 @@
-"""The job servers that were asked of the hub: one for an account at most, whichever replica asks.
+"""The job servers that were asked of the hub: one of a kind at most, whichever replica asks.
 
 A job server registers with a nonce that was made for its start and holds once. It is given a key, which any
 replica knows it by: servers outlive the process that asked for them. Only hashes are kept of both.
@@ -19,8 +19,10 @@ from respawn_jobs.api.job_server_protocol import PREFIX, KeptKernelReport, Known
 from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.context.context import Context
-from respawn_jobs.model.kernels import LivingKernel
-from respawn_jobs.store.service_tables import JobServerRow, MissingPlaceRow
+from respawn_jobs.ledger.context.job_places import ServerKind
+from respawn_jobs.ledger.context.text_limits import cleaned
+from respawn_jobs.model.kernels import JobPlace, LivingKernel, ServerKernel
+from respawn_jobs.store.service_tables import JobServerRow, MissingPlaceRow, ServerKernelsRow
 
 
 class PlannedServer(NamedTuple):
@@ -30,18 +32,21 @@ class PlannedServer(NamedTuple):
     nonce: str
 
 
-def plan(context: Context, account: str) -> PlannedServer | None:
-    """Note that an account is to have a job server, and return it; None where it has one.
+def plan(context: Context, account: str, profile: str | None = None) -> PlannedServer | None:
+    """Note that an account is to have a job server of a profile, and return it; None where it has one.
 
     Args:
         context: the ledger's surroundings.
         account: the hub's user whose server it will be.
+        profile: what it will be started with; None for none.
     """
-    name, nonce = new_id("srv").replace("srv-", PREFIX), secrets.token_urlsafe(32)
-    row = JobServerRow(name=name, account=account, nonce_hash=_hash(nonce), requested_at=context.clock())
+    prefix = f"{PREFIX}{profile}-" if profile else PREFIX
+    name, nonce = new_id("srv").replace("srv-", prefix), secrets.token_urlsafe(32)
+    kind = {"account": account, "profile": profile or ""}
+    row = JobServerRow(name=name, **kind, nonce_hash=_hash(nonce), requested_at=context.clock())
     try:
         with context.database.session(write=True) as session:
-            if session.scalar(select(JobServerRow.name).where(JobServerRow.account == account)) is not None:
+            if session.scalar(select(JobServerRow.name).filter_by(**kind)) is not None:
                 return None
             session.add(row)
             session.flush()
@@ -99,6 +104,7 @@ def known(context: Context) -> list[KnownJobServer]:
             KnownJobServer(
                 name=row.name,
                 account=row.account,
+                profile=row.profile or None,
                 requested_at=row.requested_at,
                 registered=row.key_hash is not None,
             )
@@ -138,25 +144,61 @@ def living_kernel(context: Context, run: str) -> LivingKernel | None:
 
 
 def forget(context: Context, name: str) -> None:
-    """Forget a job server that is gone: its key holds no more, and its account may have another."""
+    """Forget a job server that is gone: its key holds no more, and there may be another of its kind."""
     with context.database.session(write=True) as session:
         session.execute(delete(JobServerRow).where(JobServerRow.name == name))
 
 
-def note_places(context: Context, messages: Mapping[str, str | None]) -> None:
-    """Keep why the runs of namespaces have no place, for whoever looks at them.
+def note_kernels(context: Context, name: str, kernels: Sequence[ServerKernel]) -> None:
+    """Keep which kernels the servers of a kind have, as one of them says.
 
     Args:
         context: the ledger's surroundings.
-        messages: what they wait for, by namespace; None for those that have places.
+        name: the server's name at the hub.
+        kernels: all that it has.
+    """
+    now, kernels = context.clock(), [_storable(one) for one in kernels]
+    with context.database.session(write=True) as session:
+        server = session.get(JobServerRow, name)
+        if server is None:
+            return
+        kind = ServerKind(server.account, server.profile or None)
+        row = session.get(ServerKernelsRow, (server.account, server.profile))
+        if row is None:
+            row = ServerKernelsRow(account=server.account, profile=server.profile)
+            session.add(row)
+        row.kernels, row.seen_at = [one.model_dump(mode="json") for one in kernels], now
+    context.server_kernels.note(kind, kernels, now)
+
+
+def _storable(kernel: ServerKernel) -> ServerKernel:
+    """Return a kernel without characters that no database keeps: a person's own server names it."""
+    words = {name: cleaned(getattr(kernel, name)) for name in ("name", "display_name", "language")}
+    return kernel.model_copy(update={**words, "lock": cleaned(kernel.lock) if kernel.lock else None})
+
+
+def remember_kernels(context: Context) -> None:
+    """Know again what servers said of their kernels, in this process or in one before it."""
+    with context.database.session() as session:
+        for row in session.scalars(select(ServerKernelsRow)):
+            kernels = [ServerKernel.model_validate(one) for one in row.kernels]
+            context.server_kernels.note(ServerKind(row.account, row.profile or None), kernels, row.seen_at)
+
+
+def note_places(context: Context, messages: Mapping[JobPlace, str | None]) -> None:
+    """Keep why runs have no place, for whoever looks at them.
+
+    Args:
+        context: the ledger's surroundings.
+        messages: what they wait for, by the place of their jobs; None for those that have places.
     """
     with context.database.session(write=True) as session:
-        for namespace, message in messages.items():
-            row = session.get(MissingPlaceRow, namespace)
+        for (namespace, profile), message in messages.items():
+            row = session.get(MissingPlaceRow, (namespace, profile or ""))
             if message is None and row is not None:
                 session.delete(row)
             elif message is not None and row is None:
-                session.add(MissingPlaceRow(namespace=namespace, message=message))
+                session.add(MissingPlaceRow(namespace=namespace, profile=profile or "", message=message))
             elif message is not None and row is not None:
                 row.message = message
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.orm import Session
 
+from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger.capacity.concurrency import (
     ConcurrencyLimits,
     Occupancy,
@@ -18,6 +19,8 @@ from respawn_jobs.ledger.capacity.concurrency import (
 from respawn_jobs.ledger.capacity.replicas import heard
 from respawn_jobs.ledger.capacity.suspension import idle
 from respawn_jobs.ledger.context.context import Context
+from respawn_jobs.ledger.context.job_places import place_of
+from respawn_jobs.model.kernels import JobPlace
 from respawn_jobs.model.runs import RunState
 from respawn_jobs.model.settings import Cause, JobSettings
 from respawn_jobs.store.service_tables import MissingPlaceRow, ReplicaRow
@@ -31,7 +34,7 @@ _WORDS = {
     Cause.OUT_OF_MEMORY: "a kernel out of memory",
     Cause.PROCESS_LIMIT: "too many processes",
     Cause.DISK_LIMIT: "a directory that grew too large",
-    Cause.ENVIRONMENT_MISSING: "a build of its kernel that is not there",
+    Cause.ENVIRONMENT_MISSING: "a kernel that is not there",
     Cause.RUNNER_LOST: "a lost runner",
     Cause.TIMEOUT: "a timeout",
 }
@@ -64,10 +67,10 @@ def waiting(context: Context, session: Session, rows: Sequence[RunRow]) -> dict[
     jobs = _jobs(session, ready)
     limits = limits_now(session, {job: row.settings for job, row in jobs.items()})
     now, replicas = occupancy(session), heard(session, clock)
-    places = _missing_places(session, {row.namespace for row in ready})
+    places = _missing_places(context, session, [place_of(jobs[row.job_id]) for row in ready])
     for row in ready:
-        cause = _limit(limits, now, row, jobs[row.job_id]) or _service(replicas, now)
-        cause = cause or places.get(row.namespace)
+        cause = _limit(limits, now, row, jobs[row.job_id]) or _no_service(replicas)
+        cause = cause or places.get(place_of(jobs[row.job_id])) or _busy(replicas, now)
         if cause is None:
             cause = "its turn" + (_before(session, row) if len(rows) == 1 else "")
         reasons[row.id] = f"waiting for: {cause}"
@@ -123,21 +126,34 @@ def _limit(limits: ConcurrencyLimits, now: Occupancy, row: RunRow, job: JobRow) 
     return f"limit {most} of job {job.namespace}/{job.name} ({now.of_job[job.id]} is running)"
 
 
-def _service(replicas: Sequence[ReplicaRow], now: Occupancy) -> str | None:
+def _no_service(replicas: Sequence[ReplicaRow]) -> str | None:
     if not replicas:
         return "a service: none is running"
+    return None if any(not one.draining for one in replicas) else "a service: all that run are being stopped"
+
+
+def _busy(replicas: Sequence[ReplicaRow], now: Occupancy) -> str | None:
     taking = [replica for replica in replicas if not replica.draining]
-    if not taking:
-        return "a service: all that run are being stopped"
     slots = sum(replica.slots for replica in taking)
     busy = sum(min(replica.slots, now.of_replica[replica.id]) for replica in taking)
     return f"a free runner: {busy} of {slots} are busy" if busy >= slots else None
 
 
-def _missing_places(session: Session, namespaces: Collection[str]) -> dict[str, str]:
-    """Return what an executor said that has no place for the runs of a namespace."""
+def _missing_places(context: Context, session: Session, places: Collection[JobPlace]) -> dict[JobPlace, str]:
+    """Return why there is no place: the executor has none, or the profile is not there any more."""
+    namespaces = {place.namespace for place in places}
     rows = session.scalars(select(MissingPlaceRow).where(MissingPlaceRow.namespace.in_(namespaces)))
-    return {row.namespace: row.message for row in rows}
+    found = {JobPlace(row.namespace, row.profile or None): row.message for row in rows}
+    return found | {place: why for place in {*places} if (why := no_place(context, place)) is not None}
+
+
+def no_place(context: Context, place: JobPlace) -> str | None:
+    """Return why jobs cannot run in a place as things are defined; None where they can."""
+    try:
+        context.places.kind(place)
+    except Unavailable as error:
+        return error.message
+    return None
 
 
 def _before(session: Session, row: RunRow) -> str:

@@ -18,15 +18,22 @@ from respawn_jobs.access import Action, Actor, check_namespace
 from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.blobs.inbox import Inbox
 from respawn_jobs.clock import Clock
-from respawn_jobs.errors import InvalidInput, NotFound
+from respawn_jobs.errors import InvalidInput, NotFound, Unavailable
 from respawn_jobs.ids import is_id
 from respawn_jobs.keyring import Keyring
 from respawn_jobs.ledger.context.audit_anchor import AuditAnchor
+from respawn_jobs.ledger.context.job_places import (
+    Beside,
+    BesideTheService,
+    Catalog,
+    JobPlaces,
+    ServerKernels,
+)
 from respawn_jobs.ledger.context.ports import ChannelRules, NoChannels, Observer, Unobserved
 from respawn_jobs.ledger.context.quotas import Quotas
 from respawn_jobs.ledger.context.removed_records import no_job, no_run
 from respawn_jobs.ledger.context.text_limits import NAMESPACE, check_text
-from respawn_jobs.model.kernels import Kernel
+from respawn_jobs.model.kernels import JobPlace, Kernel
 from respawn_jobs.model.limits import KernelLimits
 from respawn_jobs.resume.files.named_files import Newer
 from respawn_jobs.resume.invalidation.file_changes import Look
@@ -105,6 +112,10 @@ class Context:
     build_check: BuildCheck = installed_build
     channels: ChannelRules = field(default_factory=NoChannels)
     observer: Observer = field(default_factory=Unobserved)
+    places: JobPlaces = field(default_factory=BesideTheService)
+    """Where jobs run."""
+    server_kernels: ServerKernels = field(default_factory=ServerKernels)
+    """The kernels there, where that is not the service's machine."""
     random: Callable[[], float] = random
     """Numbers from 0 to 1, for pauses that differ."""
     keyring: Keyring | None = None
@@ -133,8 +144,21 @@ class Context:
     """Where people write environments, beside those that come with Respawn."""
     _kernels: dict[str, tuple[datetime, InstalledKernel]] = field(default_factory=dict)
 
-    def kernel(self, name: str) -> InstalledKernel:
-        """Find a kernel, asking again only after ten seconds. Raises `InvalidInput` naming the known ones."""
+    def kernel(self, name: str, at: JobPlace | None = None) -> InstalledKernel:
+        """Find a kernel; one of this machine is asked for again only after ten seconds.
+
+        Args:
+            name: the kernel's name.
+            at: where the job runs; None for this machine.
+
+        Raises:
+            InvalidInput: it is not there; the message names those that are.
+        """
+        known = self.catalog(at) if at is not None else None
+        if known is not None:
+            if name not in known.kernels:
+                raise InvalidInput(f"unknown kernel {name!r} (known: {known.names})", kernel=name)
+            return known.kernels[name]
         now = self.clock()
         remembered = self._kernels.get(name)
         if remembered is not None and now - remembered[0] < _KERNEL_MEMORY:
@@ -146,37 +170,71 @@ class Context:
         self._kernels[name] = (now, kernel)
         return kernel
 
+    def catalog(self, at: JobPlace) -> Catalog | None:
+        """Return the kernels that the servers have in which a job runs, as those of its account have said.
+
+        What another account's servers say does not count: their owner can let them say anything.
+
+        Args:
+            at: where the job runs.
+
+        Returns:
+            None where that is this machine, or no server has said it yet.
+        """
+        try:
+            kind = self.places.kind(at)
+        except Unavailable:
+            return None
+        if isinstance(kind, Beside):
+            return None
+        return self.server_kernels.of(kind)
+
+    def elsewhere(self, at: JobPlace) -> bool:
+        """Return whether a job runs in a server of the hub, or would if it could; else on this machine."""
+        try:
+            return not isinstance(self.places.kind(at), Beside)
+        except Unavailable:
+            return True
+
     def known_environments(self) -> list[KnownEnvironment]:
         """Return the environments of kernels that this machine knows, by name."""
         from respawn_environments.shown.overview import overview
 
         return overview(self.environments_root, self.images)
 
-    def check_kernel(self, name: str, pinned: str | None) -> None:
+    def check_kernel(self, name: str, pinned: str | None, at: JobPlace) -> None:
         """Raise `InvalidInput`, naming the known kernels, where no runner could start a version's kernel.
+
+        In servers of the hub it is seen when a run starts: what is known of them may be old.
 
         Args:
             name: the kernel's name.
             pinned: the hash of the build that the version pins; None where it pins none.
+            at: where the job runs.
         """
+        if self.elsewhere(at):
+            return
         try:
             self.kernel(name)
         except InvalidInput:  # its name may be gone, and the build is there
             if pinned is None or not self.build_check(name, pinned):
                 raise
 
-    def limits_of(self, kernel: str, own: KernelLimits, memory: int | None) -> KernelLimits:
+    def limits_of(
+        self, kernel: str, own: KernelLimits, memory: int | None, at: JobPlace | None = None
+    ) -> KernelLimits:
         """Return what the kernel of a new run may take.
 
         Args:
             kernel: the kernel's name; its environment may say what is usual.
             own: what the job says.
             memory: a memory limit for this run alone; None for none.
+            at: where the run executes; None for this machine.
         """
         usual = self.kernel_limits
         known = {"memory_bytes": "memory", "cpus": "cpus", "processes": "processes", "disk_bytes": "disk"}
         try:
-            resources = self.kernel(kernel).resources
+            resources = self.kernel(kernel, at).resources
             found = KernelLimits.model_validate({n: resources.get(key) for n, key in known.items()})
             usual = found.with_defaults(usual)
         except InvalidInput as error:
@@ -193,25 +251,38 @@ class Context:
             limits = limits.model_copy(update={"memory_bytes": memory})
         return limits.at_most(self.max_kernel_limits)
 
-    def lock_now(self, name: str, otherwise: str | None) -> str | None:
-        """Return the hash of the lock file that a kernel has now; `otherwise` when it is not installed."""
+    def lock_now(self, name: str, otherwise: str | None, at: JobPlace | None = None) -> str | None:
+        """Return the hash of the lock file that a kernel has now; `otherwise` when it is not installed.
+
+        Args:
+            name: the kernel's name.
+            otherwise: what is returned for one that is not there.
+            at: where it is wanted; None for this machine.
+        """
         try:
-            return self.kernel(name).lock
+            return self.kernel(name, at).lock
         except InvalidInput:
             return otherwise
 
-    def lock_for(self, name: str, pinned: str | None) -> str | None:
+    def lock_for(self, name: str, pinned: str | None, at: JobPlace | None = None) -> str | None:
         """Return the hash of the build that a run uses: the pinned one, else the one that the kernel has now.
 
         Args:
             name: the kernel's name.
             pinned: the hash that the run's version pins; None where it pins none.
+            at: where the run executes; None for this machine.
         """
-        return pinned if pinned is not None else self.lock_now(name, None)
+        return pinned if pinned is not None else self.lock_now(name, None, at)
 
-    def newer_lock(self, name: str, pinned: str | None) -> str | None:
-        """Return the hash of the build that a kernel has now, where another one is pinned; else None."""
-        now = self.lock_now(name, pinned) if pinned is not None else None
+    def newer_lock(self, name: str, pinned: str | None, at: JobPlace | None = None) -> str | None:
+        """Return the hash of the build that a kernel has now, where another one is pinned; else None.
+
+        Args:
+            name: the kernel's name.
+            pinned: the hash that is pinned; None where none is.
+            at: where runs execute; None for this machine.
+        """
+        now = self.lock_now(name, pinned, at) if pinned is not None else None
         return now if now != pinned else None
 
 

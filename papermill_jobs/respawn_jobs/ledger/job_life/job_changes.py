@@ -18,6 +18,7 @@ from respawn_jobs.ledger.attempts.cancellation import OPEN
 from respawn_jobs.ledger.audit import trail
 from respawn_jobs.ledger.capacity.suspension import locked_job
 from respawn_jobs.ledger.context.context import Context, find_job, find_version, take_name
+from respawn_jobs.ledger.context.job_places import place_of
 from respawn_jobs.ledger.jobs.catalog import check_job_name
 from respawn_jobs.ledger.jobs.current_version import last_switch
 from respawn_jobs.ledger.jobs.trigger_compatibility import broken_by, check_agreed
@@ -46,8 +47,9 @@ def make_current(context: Context, actor: Actor, ref: str, request: CurrentReque
         Conflict: another version is current than was seen, or triggers would break and nobody agreed to that.
     """
     with context.database.session() as session:
-        version = find_version(session, find_job(session, actor, ref, "edit"), request.version)
-    context.check_kernel(version.kernel, version.lock)
+        found = find_job(session, actor, ref, "edit")
+        version = find_version(session, found, request.version)
+    context.check_kernel(version.kernel, version.lock, place_of(found))
     with context.database.session(write=True) as session:
         job = editable(session, actor, ref)
         if request.seen is not None and request.seen != job.version:

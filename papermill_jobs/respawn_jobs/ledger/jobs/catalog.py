@@ -15,10 +15,17 @@ from respawn_jobs.carried.archive import packed
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.blobs.ownership import encoded, put, store
-from respawn_jobs.ledger.context.context import Context, find_job, known_namespace, unpinned
+from respawn_jobs.ledger.context.context import (
+    Context,
+    InstalledKernel,
+    find_job,
+    known_namespace,
+    unpinned,
+)
 from respawn_jobs.ledger.context.text_limits import NAME, check_text
 from respawn_jobs.ledger.runs.rows import jobs_of, version_of
 from respawn_jobs.model.jobs import Job, Version
+from respawn_jobs.model.kernels import JobPlace, ServerKernel
 from respawn_jobs.notebook import parameters
 from respawn_jobs.notebook.parameterization import parameterize
 from respawn_jobs.resume.scratch_cells import needed
@@ -42,7 +49,9 @@ def check_job_name(name: str) -> str:
     return name
 
 
-def describe(context: Context, notebook: NotebookNode, text: str, kernel_name: str | None) -> dict[str, Any]:
+def describe(
+    context: Context, notebook: NotebookNode, text: str, kernel_name: str | None, at: JobPlace
+) -> dict[str, Any]:
     """Return the columns of a version that follow from a notebook's bytes and its kernel.
 
     Raises `InvalidInput` for an unknown kernel, or when neither the caller nor the notebook names one.
@@ -52,13 +61,14 @@ def describe(context: Context, notebook: NotebookNode, text: str, kernel_name: s
         notebook: the notebook.
         text: the same as the text that is stored.
         kernel_name: the kernel; None for the one that the notebook names.
+        at: where the job runs.
     """
     name = unpinned(kernel_name) if kernel_name else named_kernel(notebook)
     if not name:
         raise InvalidInput(
             "the notebook names no kernel (metadata.kernelspec.name): choose one (--kernel of the command)"
         )
-    kernel = context.kernel(check_text("kernel", str(name), NAME))
+    kernel = _kernel(context, notebook, check_text("kernel", str(name), NAME), at)
     declared = parameters.inspect(notebook, name, kernel.language)
     if breaks := needed(notebook, parameterize(notebook, {}, name, kernel.language), kernel.language)[0]:
         raise InvalidInput("; ".join(breaks))
@@ -69,6 +79,22 @@ def describe(context: Context, notebook: NotebookNode, text: str, kernel_name: s
         "lock": kernel.lock,
         "parameters": [parameter.model_dump(mode="json") for parameter in declared],
     }
+
+
+def _kernel(context: Context, notebook: NotebookNode, name: str, at: JobPlace) -> InstalledKernel:
+    """Return a kernel as it is where a job runs, or else as the notebook tells of it.
+
+    What servers of the hub have may be other than what they had last, or than what this machine has: there
+    a kernel that is not known is no error yet. `promotion_preview` asks the person.
+    """
+    try:
+        return context.kernel(name, at)
+    except InvalidInput:
+        if not context.elsewhere(at):
+            raise
+        spec, info = notebook.metadata.get("kernelspec") or {}, notebook.metadata.get("language_info") or {}
+        language = str(spec.get("language") or info.get("name") or "python").lower()
+        return ServerKernel(name=name, display_name=name, language=language)
 
 
 def carried_columns(files: Sequence[NewFile] | None) -> tuple[dict[str, Any], bytes | None]:

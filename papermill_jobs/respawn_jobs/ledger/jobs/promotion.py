@@ -22,6 +22,7 @@ from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.audit import trail
 from respawn_jobs.ledger.capacity.suspension import check_at_work, check_not_archived
 from respawn_jobs.ledger.context.context import Context, find_version, known_namespace, take_name
+from respawn_jobs.ledger.context.job_places import check_profile, place_of
 from respawn_jobs.ledger.context.limit_ceiling import check_settings
 from respawn_jobs.ledger.context.text_limits import check_text
 from respawn_jobs.ledger.jobs.catalog import (
@@ -31,11 +32,13 @@ from respawn_jobs.ledger.jobs.catalog import (
     describe,
     store_content,
 )
+from respawn_jobs.ledger.jobs.kernel_places import offered
 from respawn_jobs.ledger.jobs.opened_files import opened_files
 from respawn_jobs.ledger.jobs.promotion_preview import Examined, examined, preview_of
 from respawn_jobs.ledger.notices.deadlines import settings_changed
 from respawn_jobs.ledger.runs.rows import jobs_of, ref_of, version_of
 from respawn_jobs.model.jobs import Version
+from respawn_jobs.model.kernels import JobPlace
 from respawn_jobs.model.settings import JobSettings
 from respawn_jobs.model.settings_patch import check_retries
 from respawn_jobs.notebook.document import read_notebook
@@ -81,7 +84,7 @@ def preview(context: Context, actor: Actor, request: Promotion) -> PromotionPrev
     decided = examined(context, f"{namespace}/{request.name}", found, request, notebook, content)
     shown = preview_of(context, decided, found, request, notebook)
     opened = opened_files(context, namespace, request, files_of(content["files"]))
-    return shown.model_copy(update={"opened": opened})
+    return shown.model_copy(update={"opened": opened, "profiles": offered(context, namespace)})
 
 
 def promote(context: Context, actor: Actor, request: Promotion) -> Promoted:
@@ -98,7 +101,7 @@ def promote(context: Context, actor: Actor, request: Promotion) -> Promoted:
     Raises:
         Conflict: the current version is not the one that the person saw, the promotion does what the person
             must agree to and did not, or the job is archived. Nothing was changed.
-        InvalidInput: notebook, kernel or names cannot be used, or a limit is above the deployment's.
+        InvalidInput: notebook, kernel, profile or names cannot be used, or a limit is above the deployment's.
         Forbidden: the actor may not edit jobs there.
         QuotaExceeded: the namespace would store too much.
     """
@@ -137,8 +140,19 @@ def _checked(context: Context, actor: Actor, request: Promotion) -> tuple[str, N
     if request.settings is not None:
         check_retries(request.settings)
         check_settings(context, request.settings)
+        check_profile(context.places, namespace, request.settings)
     notebook = read_notebook(request.notebook)
-    return namespace, notebook, describe(context, notebook, request.notebook, request.kernel)
+    at = JobPlace(namespace, _profile(context, namespace, request))
+    return namespace, notebook, describe(context, notebook, request.notebook, request.kernel, at)
+
+
+def _profile(context: Context, namespace: str, request: Promotion) -> str | None:
+    """Return the profile that the job will have."""
+    if request.settings is not None:
+        return request.settings.profile
+    with context.database.session() as session:
+        job = _find(session, namespace, request.name)
+        return place_of(job).profile if job is not None else None
 
 
 def _settle(

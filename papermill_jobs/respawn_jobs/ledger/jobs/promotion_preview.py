@@ -24,6 +24,7 @@ from respawn_jobs.errors import Conflict
 from respawn_jobs.ledger.context.context import Context
 from respawn_jobs.ledger.jobs.catalog import next_number
 from respawn_jobs.ledger.jobs.current_version import Switch, last_switch
+from respawn_jobs.ledger.jobs.kernel_places import kernel_notes, kernel_questions, place_after
 from respawn_jobs.ledger.jobs.name_conflicts import former_questions, jobs_of_file, same_file_message
 from respawn_jobs.ledger.jobs.promotion_message import message_of, place_message
 from respawn_jobs.ledger.jobs.trigger_compatibility import broken_by_fix, broken_question
@@ -154,12 +155,16 @@ def examined(
     outcome: Outcome = "new_version"
     questions: list[PromotionQuestion] = []
     drifted = [_drift_question(request)] if request.drift else []
+    at, now = place_after(ref, job, request), place_after(ref, job, None)
+    unknown = kernel_questions(context, at, str(content["kernel"]))
+    drifted += unknown
     same = None
     if job is None or past.current is None:
         outcome = "new_job"
         questions = [*former_questions(context, ref), *drifted]
     elif _holds(context, past.current, content, request, notebook):
         outcome = "unchanged"
+        questions = unknown if at != now else []
     else:
         same = next((one for one in past.newer if _runs(context, one, content, notebook)), past.same)
         questions = [
@@ -203,12 +208,14 @@ def preview_of(
         notebook: its notebook.
     """
     current = found.past.current
+    notes = kernel_notes(context, place_after(found.ref, job, request), found.kernel)
     if job is None or current is None:
         jobs = jobs_of_file(context, found.ref, request)
         return PromotionPreview(
             job=found.ref, outcome="new_job", version=found.number, current=None,
             message=f"New job: {found.ref} begins with version 1.{same_file_message(jobs, request)}"
             f"{place_message(found.files)}",
+            notes=notes,
             same_file=jobs, questions=found.questions,
         )  # fmt: skip
     comparison = Comparison(
@@ -224,6 +231,7 @@ def preview_of(
         current=job.version,
         same_as=found.same.number if found.same is not None else None,
         message=message_of(job, request, found, comparison),
+        notes=notes,
         same_file=[] if current.source == request.source else jobs_of_file(context, found.ref, request),
         questions=found.questions,
         comparison=comparison,

@@ -13,6 +13,7 @@ from respawn_jobs.errors import InvalidInput, NotFound
 from respawn_jobs.ledger.audit import trail
 from respawn_jobs.ledger.capacity.concurrency import occupancy
 from respawn_jobs.ledger.context.context import Context, find_job
+from respawn_jobs.ledger.context.job_places import check_profile
 from respawn_jobs.ledger.context.limit_ceiling import check_settings
 from respawn_jobs.ledger.context.text_limits import NAME, check_text
 from respawn_jobs.ledger.notices.deadlines import settings_changed
@@ -35,7 +36,8 @@ def configure(context: Context, actor: Actor, ref: str, changes: dict[str, Any])
 
     Raises:
         NotFound, Forbidden: see `find_job`.
-        InvalidInput: a setting is unknown, its value cannot be used, or a limit is above the deployment's.
+        InvalidInput: a setting is unknown, its value cannot be used, a limit is above the deployment's, or
+            there is no such profile for the job's namespace.
     """
     with context.database.session(write=True) as session:
         found = find_job(session, actor, ref, "edit")
@@ -48,6 +50,7 @@ def configure(context: Context, actor: Actor, ref: str, changes: dict[str, Any])
         before = JobSettings.model_validate(job.settings)
         after = with_changes(before, changes)
         check_settings(context, after, changes)
+        check_profile(context.places, job.namespace, after, changes)
         if after != before:
             job.settings = after.model_dump(mode="json")
             settings_changed(context, job, before)

@@ -8,8 +8,9 @@ from respawn_jobs.access import Actor
 from respawn_jobs.api.job_server_protocol import KeptKernelReport, KnownJobServer
 from respawn_jobs.ledger.capacity import job_servers
 from respawn_jobs.ledger.context.context import Context
+from respawn_jobs.ledger.context.job_places import JobPlaces
 from respawn_jobs.ledger.operations import living_kernels
-from respawn_jobs.model.kernels import LivingKernel
+from respawn_jobs.model.kernels import JobPlace, LivingKernel, ServerKernel
 
 
 class JobServerLedger:
@@ -17,9 +18,28 @@ class JobServerLedger:
 
     _context: Context
 
-    def plan_job_server(self, account: str) -> job_servers.PlannedServer | None:
-        """Return a job server to ask the hub for; None where the account has one; see `job_servers.plan`."""
-        return job_servers.plan(self._context, account)
+    def attach_places(self, places: JobPlaces) -> None:
+        """Let the ledger know where jobs run, and what the servers there have said of their kernels."""
+        self._context.places = places
+        job_servers.remember_kernels(self._context)
+
+    def plan_job_server(self, account: str, profile: str | None = None) -> job_servers.PlannedServer | None:
+        """Return a job server to ask the hub for; None where there is one; see `job_servers.plan`.
+
+        Args:
+            account: the hub's user whose server it will be.
+            profile: what it will be started with; None for none.
+        """
+        return job_servers.plan(self._context, account, profile)
+
+    def note_kernels(self, name: str, kernels: Sequence[ServerKernel]) -> None:
+        """Keep which kernels a job server has; see `job_servers.note_kernels`.
+
+        Args:
+            name: the server's name at the hub.
+            kernels: all that it has.
+        """
+        job_servers.note_kernels(self._context, name, kernels)
 
     def register_job_server(self, name: str, account: str, nonce: str) -> str:
         """Return the key of a job server that registers; see `job_servers.register`.
@@ -42,8 +62,8 @@ class JobServerLedger:
         """Return the job servers that were asked for and not forgotten."""
         return job_servers.known(self._context)
 
-    def note_places(self, messages: Mapping[str, str | None]) -> None:
-        """Keep why the runs of namespaces have no place; see `job_servers.note_places`."""
+    def note_places(self, messages: Mapping[JobPlace, str | None]) -> None:
+        """Keep why runs have no place, by the place of their jobs; see `job_servers.note_places`."""
         job_servers.note_places(self._context, messages)
 
     def note_kept_kernels(self, name: str, kept: Sequence[KeptKernelReport]) -> None:

@@ -13,8 +13,7 @@ from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger.attempts import cancellation, state_requests
 from respawn_jobs.ledger.audit import trail
 from respawn_jobs.ledger.capacity import job_servers
-from respawn_jobs.ledger.context.context import installed_kernels
-from respawn_jobs.ledger.jobs import catalog, environments
+from respawn_jobs.ledger.jobs import catalog, environments, kernel_places
 from respawn_jobs.ledger.people.backfill_service import ActorBackfills
 from respawn_jobs.ledger.people.history_service import ActorHistory
 from respawn_jobs.ledger.people.job_life_service import ActorJobLife
@@ -203,7 +202,7 @@ class ActorService(
 
     def kernels(self) -> list[Kernel]:
         """Return the kernels that jobs can use; every caller may know them."""
-        return installed_kernels()
+        return kernel_places.kernels(self._context, self.actor)
 
     def close(self) -> None:
         """Release nothing: the ledger owns the connections."""

@@ -15,6 +15,7 @@ from respawn_jobs.api.service import ResumeRequest
 from respawn_jobs.carried.changes import files_of, same_files
 from respawn_jobs.errors import Conflict, InvalidInput
 from respawn_jobs.ledger.context.context import Context, find_run
+from respawn_jobs.ledger.context.job_places import place_of
 from respawn_jobs.ledger.jobs.catalog import carried_columns, describe, named_kernel
 from respawn_jobs.ledger.resume.carried_edits import Carrying, carried_edits
 from respawn_jobs.ledger.resume.carry_over import Recorded, executed, recorded
@@ -261,12 +262,14 @@ def next_of(context: Context, past: Past, request: ResumeRequest) -> Next:
     _check_same_notebook(past, original, fixed)
     named = named_kernel(fixed)
     kernel = version.kernel if named in (None, named_kernel(original)) else str(named)
-    content, text, language, lock = None, "", version.language, context.lock_for(version.kernel, version.lock)
+    at = place_of(past.job)
+    lock = context.lock_for(version.kernel, version.lock, at)
+    content, text, language = None, "", version.language
     columns, archive = _files(version, request)
     other_files = not same_files(files_of(version.files), files_of(columns["files"]))
     if kernel != version.kernel or other_files or not _same_cells(fixed, strip_debug(original)):
         text = write_notebook(fixed)
-        content = {**describe(context, fixed, text, kernel), **columns}
+        content = {**describe(context, fixed, text, kernel, at), **columns}
         if kernel == version.kernel and version.lock is not None:
             content["lock"] = version.lock  # a fix is no wish for other packages: the states stay usable
         language, lock = content["language"], content["lock"]

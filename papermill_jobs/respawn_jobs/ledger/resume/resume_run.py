@@ -24,6 +24,7 @@ from respawn_jobs.ledger.capacity.suspension import (
     suspension_message,
 )
 from respawn_jobs.ledger.context.context import Context
+from respawn_jobs.ledger.context.job_places import place_of
 from respawn_jobs.ledger.context.limit_ceiling import check_memory
 from respawn_jobs.ledger.jobs.catalog import add_version, next_number, store_content
 from respawn_jobs.ledger.jobs.trigger_compatibility import broken_by_fix, broken_question, check_agreed
@@ -321,7 +322,7 @@ def _memory_limit(context: Context, past: Past, wanted: int | None) -> int | Non
     A run that was given more keeps that: with theirs it would end where others have before.
     """
     own = JobSettings.model_validate(past.job.settings).limits
-    usual = context.limits_of(past.run.kernel, own, None).memory_bytes
+    usual = context.limits_of(past.run.kernel, own, None, place_of(past.job)).memory_bytes
     had = JobSettings.model_validate(past.run.settings).memory_limit_bytes
     if wanted is not None or had is None or usual is None:
         return wanted

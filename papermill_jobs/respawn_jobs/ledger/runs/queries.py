@@ -19,14 +19,10 @@ from respawn_jobs.ids import new_id
 from respawn_jobs.ledger.audit import trail
 from respawn_jobs.ledger.capacity.suspension import check_at_work, check_not_archived, locked_job
 from respawn_jobs.ledger.context.context import Context, find_job, find_run, find_version
+from respawn_jobs.ledger.context.job_places import place_of
 from respawn_jobs.ledger.context.text_limits import check_digest
 from respawn_jobs.ledger.runs import artifacts, authorship, paging
-from respawn_jobs.ledger.runs.cell_records import (
-    DONE,
-    assemble,
-    cells_of,
-    checkpoints_of,
-)
+from respawn_jobs.ledger.runs.cell_records import DONE, assemble, cells_of, checkpoints_of
 from respawn_jobs.ledger.runs.executed_notebook import outputs_of
 from respawn_jobs.ledger.runs.rows import (
     attempt_of,
@@ -82,7 +78,8 @@ def new_run(
     """
     now = context.clock()
     settings = JobSettings.model_validate(job.settings)
-    limits = context.limits_of(version.kernel, settings.limits, more.pop("memory_bytes", None))
+    memory = more.pop("memory_bytes", None)
+    limits = context.limits_of(version.kernel, settings.limits, memory, place_of(job))
     values: dict[str, Any] = {
         "state": RunState.QUEUED.value,
         "lock": version.lock,
@@ -129,8 +126,8 @@ def run(context: Context, actor: Actor, request: RunRequest) -> Run:
         job = find_job(session, actor, request.job, "run")
         version = find_version(session, job, request.version)
         given = check_parameters(version, request.parameters)
-    context.check_kernel(version.kernel, version.lock)
-    lock = context.lock_for(version.kernel, version.lock)
+    context.check_kernel(version.kernel, version.lock, place_of(job))
+    lock = context.lock_for(version.kernel, version.lock, place_of(job))
     with context.database.session(write=True) as session:
         job = locked_job(session, job.id)
         check_at_work(session, job.namespace)

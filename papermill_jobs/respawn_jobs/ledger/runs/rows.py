@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.ledger.capacity.suspension import idle
 from respawn_jobs.ledger.capacity.wait_reasons import waiting
 from respawn_jobs.ledger.context.context import Context
+from respawn_jobs.ledger.context.job_places import place_of
 from respawn_jobs.ledger.runs.masked_parameters import (
     declared_by_job,
     shown,
@@ -19,6 +20,7 @@ from respawn_jobs.ledger.runs.masked_parameters import (
 )
 from respawn_jobs.model.checkpoints import Checkpoint
 from respawn_jobs.model.jobs import GitState, Job, Schedule, Version
+from respawn_jobs.model.kernels import JobPlace
 from respawn_jobs.model.runs import Attempt, CellRecord, CellState, Run, RunState
 from respawn_jobs.model.settings import Cause, JobSettings
 from respawn_jobs.store.pieces import in_pieces
@@ -54,7 +56,7 @@ def version_of(row: VersionRow, job: JobRow, context: Context | None = None) -> 
         kernel=row.kernel,
         language=row.language,
         lock=row.lock,
-        newer_lock=context.newer_lock(row.kernel, row.lock) if context is not None else None,
+        newer_lock=(context.newer_lock(row.kernel, row.lock, place_of(job)) if context is not None else None),
         directory=row.directory,
         files=row.files,
         bundle=row.bundle,
@@ -152,7 +154,7 @@ def runs_of(session: Session, rows: Sequence[RunRow], context: Context | None = 
 
 def _runs_of(session: Session, rows: Sequence[RunRow], context: Context | None) -> list[Run]:
     reasons = waiting(context, session, rows) if context is not None else {}
-    builds = {(row.kernel, row.lock) for row in rows} if context is not None else set()
+    builds = {_build(row) for row in rows} if context is not None else set()
     newer = {build: context.newer_lock(*build) for build in builds} if context is not None else {}
     named = select(JobRow.id, JobRow.namespace, JobRow.name)
     jobs = {
@@ -175,7 +177,7 @@ def _runs_of(session: Session, rows: Sequence[RunRow], context: Context | None) 
             version=row.version,
             kernel=row.kernel,
             lock=row.lock,
-            newer_lock=newer.get((row.kernel, row.lock)),
+            newer_lock=newer.get(_build(row)),
             state=RunState(row.state),
             parameters=parameters[row.id],
             trigger=row.trigger,  # type: ignore[arg-type]  # the store holds only what the model allows
@@ -208,6 +210,11 @@ def _runs_of(session: Session, rows: Sequence[RunRow], context: Context | None) 
         )
         for row in rows
     ]
+
+
+def _build(row: RunRow) -> tuple[str, str | None, JobPlace]:
+    """Return what tells which build of its kernel a run has, and where a newer one would be."""
+    return row.kernel, row.lock, JobPlace(row.namespace, row.settings.get("profile"))
 
 
 def run_of(session: Session, row: RunRow, context: Context | None = None) -> Run:
@@ -271,6 +278,7 @@ def attempt_of(row: AttemptRow) -> Attempt:
         number=row.number,
         state=RunState(row.state),
         executor=row.executor,
+        profile=row.profile,
         replica=row.replica,
         cause=Cause(row.cause) if row.cause else None,
         note=row.note,

@@ -179,7 +179,7 @@ def foreseen(context: Context, until: datetime, limit: int) -> list[ForeseenRun]
     """
     version = (VersionRow.job_id == JobRow.id) & (VersionRow.number == JobRow.version)
     query = (
-        select(JobRow.namespace, VersionRow.kernel, VersionRow.lock)
+        select(JobRow.namespace, VersionRow.kernel, VersionRow.lock, JobRow.settings)
         .select_from(ScheduleRow)
         .join(JobRow, JobRow.id == ScheduleRow.job_id)
         .join(VersionRow, version)
@@ -189,7 +189,10 @@ def foreseen(context: Context, until: datetime, limit: int) -> list[ForeseenRun]
     )
     with context.database.session() as session:
         found = session.execute(query)
-        return [ForeseenRun(namespace, WantedKernel(name, lock)) for namespace, name, lock in found]
+        return [
+            ForeseenRun(namespace, WantedKernel(name, lock), settings.get("profile"))
+            for namespace, name, lock, settings in found
+        ]
 
 
 def take_back(context: Context) -> int:

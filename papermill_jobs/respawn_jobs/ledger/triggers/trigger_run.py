@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from respawn_jobs.errors import InvalidInput
 from respawn_jobs.ledger.capacity.suspension import locked_job
 from respawn_jobs.ledger.context.context import Context, find_version
+from respawn_jobs.ledger.context.job_places import place_of
 from respawn_jobs.ledger.runs.outbox import note_end
 from respawn_jobs.ledger.runs.queries import new_run
 from respawn_jobs.ledger.runs.run_parameters import misfit, with_due
@@ -80,7 +81,7 @@ def queue(context: Context, session: Session, job: JobRow, event: TriggerEvent) 
         "trigger_id": event.trigger_id,
         "idempotency_key": event.idempotency_key,
         "logical_date": logical_date,
-        "lock": context.lock_for(version.kernel, version.lock),
+        "lock": context.lock_for(version.kernel, version.lock, place_of(job)),
         "parameters": given if problem is None else _storable(given),
         **event.columns,
     }

@@ -21,7 +21,7 @@ from respawn_environments.kernel_variables import kernel_environment
 from respawn_environments.kernelspec_contents import is_ipykernel, ours
 from respawn_jobs.host.process_end import ended_within
 from respawn_jobs.model.kernels import KernelStart
-from respawn_jobs.runner.kernel.pinned_build import spec_of
+from respawn_jobs.runner.kernel.pinned_build import not_here, spec_of
 from respawn_kernels.counting import how_many
 from respawn_kernels.hash_seed import RANDOM, VARIABLE, chosen, seed_for
 from respawn_kernels.host.own_process import DiesWithParent
@@ -47,7 +47,7 @@ class KernelFailed(Exception):
 
 
 class BuildMissing(KernelFailed):
-    """The build that is pinned is not here; the message says what can be done."""
+    """The kernel, or the build of it that is pinned, is not here; the message says which kernels are."""
 
 
 class KernelProcess:
@@ -288,6 +288,7 @@ async def _launched(
     name: str, directory: Path | None, log: Path, seed: str | None, lock: str | None, only_warm: bool = False
 ) -> Any:
     """Return the manager of a process that was just started. Raises `KernelFailed`."""
+    from jupyter_client.kernelspec import NoSuchKernel
     from jupyter_client.manager import AsyncKernelManager
 
     from respawn_environments.errors import EnvironmentMissing
@@ -312,8 +313,8 @@ async def _launched(
                 stderr=output,
                 preexec_fn=DiesWithParent(),
             )
-    except EnvironmentMissing as error:
-        raise BuildMissing(f"kernel {name!r} could not be started: {error}") from error
+    except (EnvironmentMissing, NoSuchKernel) as error:
+        raise BuildMissing(not_here(name, error)) from error
     except Exception as error:  # provisioners are plug-ins and raise what they like
         with suppress(Exception):  # that of the start is the one to tell
             await manager.cleanup_resources()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from respawn_environments.kernelspec_contents import lock_of
+from respawn_jobs.host.process_environment import IMAGE_VARIABLES, PROFILE_VARIABLE
 
 
 def spec_of(manager: Any, lock: str | None) -> Any:
@@ -36,3 +38,28 @@ def spec_of(manager: Any, lock: str | None) -> Any:
     spec.argv = pinned["argv"]
     spec.env, spec.metadata = pinned.get("env") or {}, pinned.get("metadata") or {}
     return spec
+
+
+def not_here(name: str, error: Exception) -> str:
+    """Return that a kernel, or the build of it that is pinned, is not here, and which kernels are.
+
+    Args:
+        name: the kernel's name.
+        error: what was raised when its kernelspec was looked for.
+    """
+    from jupyter_client.kernelspec import NoSuchKernel
+
+    from respawn_environments.kernelspecs import list_kernels
+
+    known = ", ".join(kernel.name for kernel in list_kernels()) or "none"
+    why = "there is no kernel of that name" if isinstance(error, NoSuchKernel) else str(error)
+    return f"kernel {name!r} could not be started{_where()}: {why}. The kernels there: {known}"
+
+
+def _where() -> str:
+    """Return where this is, as far as a hub has said it."""
+    profile = os.environ.get(PROFILE_VARIABLE)
+    image = next((found for one in IMAGE_VARIABLES if (found := os.environ.get(one))), None)
+    words = [f"profile {profile}"] if profile else []
+    words += [f"image {image}"] if image else []
+    return f" in a server of {' with '.join(words)}" if words else ""

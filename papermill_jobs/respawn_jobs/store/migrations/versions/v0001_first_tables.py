@@ -195,6 +195,7 @@ def _create_attempts() -> None:
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False, index=True),
         sa.Column("executor", sa.String(32), nullable=False),
+        sa.Column("profile", sa.String(32), nullable=True),
         sa.Column("replica", ID, nullable=True),
         sa.Column("cause", sa.String(16), nullable=True),
         sa.Column("note", sa.String(), nullable=True),
@@ -496,15 +497,25 @@ def _create_service() -> None:
     op.create_table(
         "job_servers",
         sa.Column("name", sa.String(64), primary_key=True),
-        sa.Column("account", sa.String(255), nullable=False, unique=True),
+        sa.Column("account", sa.String(255), nullable=False),
+        sa.Column("profile", sa.String(32), nullable=False, server_default=""),
         sa.Column("nonce_hash", sa.String(64), nullable=True),
         sa.Column("key_hash", sa.String(64), nullable=True),
         sa.Column("kept", JSON, nullable=True),
         sa.Column("requested_at", TIME, nullable=False),
+        sa.UniqueConstraint("account", "profile", name="job_servers_once"),
+    )
+    op.create_table(
+        "server_kernels",
+        sa.Column("account", sa.String(255), primary_key=True),
+        sa.Column("profile", sa.String(32), primary_key=True),
+        sa.Column("kernels", JSON, nullable=False),
+        sa.Column("seen_at", TIME, nullable=False),
     )
     op.create_table(
         "missing_places",
         sa.Column("namespace", sa.String(255), primary_key=True),
+        sa.Column("profile", sa.String(32), primary_key=True, server_default=""),
         sa.Column("message", sa.String(), nullable=False),
     )
     op.create_table(
