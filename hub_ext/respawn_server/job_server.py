@@ -1,6 +1,7 @@
 """A job server: a Jupyter server that the hub started for an account's jobs, with runners beside it.
 
     python -m respawn_server.job_server
+    python -m respawn_server.job_server --version
 
 It is the command of the named servers that the service asks the hub for
 (`respawn_hub.configure(c, executor="hub")`). It registers with its own hub token and a nonce, reports what
@@ -13,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,8 +22,14 @@ from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
-from respawn_jobs.api.job_server_protocol import NONCE_VARIABLE, EndedRunner, JobServerReport
-from respawn_jobs.errors import RespawnError, Unauthenticated
+from respawn_jobs.api.job_server_protocol import (
+    NONCE_VARIABLE,
+    VERSION_OPTION,
+    EndedRunner,
+    JobServerReport,
+    own_release,
+)
+from respawn_jobs.errors import Conflict, RespawnError, Unauthenticated
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
 from respawn_jobs.remote.job_server import RemoteJobServer
@@ -151,7 +159,7 @@ class JobServer:
 
 def _may_pass(error: BaseException) -> bool:
     """Return whether another try may go better: a service that is being replaced answers in many ways."""
-    return isinstance(error, RespawnError) and not isinstance(error, Unauthenticated)
+    return isinstance(error, RespawnError) and not isinstance(error, Unauthenticated | Conflict)
 
 
 def _note_activity() -> None:
@@ -165,7 +173,10 @@ def _note_activity() -> None:
 
 
 def main() -> None:
-    """Run the Jupyter server and its runners until the hub stops it."""
+    """Run the Jupyter server and its runners until the hub stops it; or say which version this is."""
+    if VERSION_OPTION in sys.argv[1:]:
+        print(f"respawn {own_release()}")
+        return
     from jupyterhub.singleuser import main as serve
 
     jobs = JobServer(

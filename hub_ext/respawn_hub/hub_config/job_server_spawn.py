@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from respawn_hub.hub_config.one_person import value
+from respawn_hub.hub_config.spawn_refusals import refusal
 from respawn_jobs.api.job_server_protocol import NONCE_OPTION, NONCE_VARIABLE, PREFIX
 
 Hook = Callable[[Any], Awaitable[None] | None]
@@ -31,8 +32,6 @@ def _hook(before: Hook | None, command: list[str]) -> Hook:
     """Return a hook that does what one before did, then sees to job servers."""
 
     async def hook(spawner: Any) -> None:
-        from tornado.web import HTTPError
-
         if before is not None:
             waited = before(spawner)
             if inspect.isawaitable(waited):
@@ -42,9 +41,7 @@ def _hook(before: Hook | None, command: list[str]) -> Hook:
         # A nonce holds once, and is no token: the server proves itself with the hub's own.
         nonce = (spawner.user_options or {}).get(NONCE_OPTION)
         if not isinstance(nonce, str):
-            raise HTTPError(
-                403, reason=f"servers whose names begin with {PREFIX} are started by Respawn alone"
-            )
+            raise refusal(f"servers whose names begin with {PREFIX} are started by Respawn alone", 403)
         spawner.cmd = command
         spawner.environment = {**spawner.environment, NONCE_VARIABLE: nonce}
 

@@ -251,6 +251,18 @@ class HubExecutor:
                 self._let_go(server)
         self._freed()
 
+    def send_away(self, name: str, why: str) -> None:
+        """Have a server stopped that came and cannot be used.
+
+        Args:
+            name: the server's name.
+            why: what runs of its account are told.
+        """
+        with self._lock:
+            server = self._servers.get(name)
+            if server is not None:
+                self._end(server, why)
+
     def orders(self, name: str, wake: Callable[[], None]) -> JobServerOrders:
         """Return and forget what a job server is to do now.
 
@@ -365,6 +377,8 @@ class HubExecutor:
                 self._note(account, error.message if isinstance(error, Unavailable) else repr(error))
                 self._servers.pop(name, None)
             self._ledger.forget_job_server(name)
+            with suppress(Unavailable):  # the hub keeps the name of one that did not start among the user's
+                self._hub.stop(account, name)
         else:
             with self._lock:
                 self._refused.pop(account, None)
@@ -375,12 +389,13 @@ class HubExecutor:
         try:
             if self._hub.runs(server.account, server.name):
                 return
+            why = self._hub.failure(server.account, server.name)
         except Unavailable as error:  # it is looked at again
             logger.info("%s", error.message)
             return
         with self._lock:
             if server.heard is None:
-                self._end(server, "the hub could not start it; the hub's log says why")
+                self._end(server, f"the hub could not start it: {why or 'its log says why'}")
 
     def _stop(self, server: _Server) -> None:
         # First, so that its account may have another one; one that the hub does not stop ends by itself then.

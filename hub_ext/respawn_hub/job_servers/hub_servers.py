@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -51,6 +52,28 @@ class HubServers:
             )
         server = (answer.json().get("servers") or {}).get(name)
         return bool(server and (server.get("ready") or server.get("pending")))
+
+    def failure(self, account: str, name: str) -> str | None:
+        """Return in the hub's words why a server did not start, None where it has none.
+
+        Args:
+            account: the hub's user whose server it is.
+            name: the server's name.
+
+        Raises:
+            Unavailable: the hub does not answer.
+        """
+        answer = self._call("GET", f"{_path(account, name)}/progress", None)
+        if answer.status_code != 200:
+            return None
+        # An event stream, which ends with what became of the start.
+        data = [line.removeprefix("data:") for line in answer.text.splitlines() if line.startswith("data:")]
+        try:
+            event = json.loads(data[-1]) if data else {}
+        except ValueError:
+            return None
+        message = str(event.get("message") or "") if event.get("failed") else ""
+        return message.removeprefix("Spawn failed: ")[:2000] or None
 
     def stop(self, account: str, name: str) -> None:
         """Stop a server and remove it; one that is gone is none to stop.
