@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+import psutil
+
 from support.containers import Containers
 from support.hub import RunningHub, proxy_command
 from support.leaks import tolerate
@@ -44,6 +47,8 @@ class ContainerHub(RunningHub):
     containers: Containers | None = None
     prefix: str = ""
     address: str = ""
+    ports: tuple[int, int] = (0, 0)
+    """Those of the proxy and of the hub, which containers are to reach."""
 
     def running(self, user: str) -> dict[str, str]:
         """Return the addresses of a user's containers that run, by their names."""
@@ -67,6 +72,26 @@ class ContainerHub(RunningHub):
         done = self._podman("volume", "inspect", f"{self.prefix}-home-{user}")
         assert done.returncode == 0, done.stderr
         return Path(json.loads(done.stdout)[0]["Mountpoint"])
+
+    def gateway(self, user: str) -> str:
+        """Return this machine's address on a user's network."""
+        (network,) = json.loads(self._podman("network", "inspect", f"{self.prefix}-{user}").stdout)
+        return str(network["subnets"][0]["gateway"])
+
+    def owner_of(self, token: str) -> str:
+        """Return whose a token of the hub is."""
+        answer = httpx.get(f"{self.url}/hub/api/user", headers={"Authorization": f"token {token}"})
+        answer.raise_for_status()
+        return str(answer.json()["name"])
+
+    def kill_container(self, name: str) -> None:
+        """End a container as a machine would that runs out of memory."""
+        done = self._podman("kill", "--signal", "KILL", name)
+        assert done.returncode == 0, done.stderr
+
+    def process_variable(self, process: psutil.Process, name: str) -> str:
+        """Return a variable of a process on this machine."""
+        return process.environ()[name]
 
     def left(self) -> list[str]:
         """Return what is left of this hub: containers and networks."""
@@ -122,14 +147,14 @@ def container_hub(
     own = directory / "own_config.py"
     own.write_text(_OWN.format(password=password, users=list(users), token=token, proxy=proxy_command()))
     with _docker_api(directory, containers) as socket, _address() as address:
-        port = free_port()
+        port, hub_port = free_port(), free_port()
         settings = {
             "DOCKER_HOST": f"unix://{socket}",
             "HUB_ADDRESS": address,
             "HUB_DIRECTORY": str(directory),
             "HUB_PROXY_PORT": str(port),
             "HUB_PROXY_API_PORT": str(free_port()),
-            "HUB_PORT": str(free_port()),
+            "HUB_PORT": str(hub_port),
             "HUB_PREFIX": prefix,
             "HUB_SERVER_IMAGE": image,
             "HUB_PULL_POLICY": "never",
@@ -138,13 +163,15 @@ def container_hub(
         }
         process = _started(directory, {**settings, **(variables or {})})
         url = f"http://{address}:{port}"
-        hub = ContainerHub(
-            url, password, directory, process, token, containers=containers, prefix=prefix, address=address
-        )
+        hub = ContainerHub(url, password, directory, process, token)
+        hub.containers, hub.prefix, hub.address = containers, prefix, address
+        hub.ports = (port, hub_port)
         tolerate(process.pid)
         try:
             hub.wait_until_healthy(120)
             yield hub
+            hub.stop()
+            assert hub.left() == []
         finally:
             try:
                 hub.stop()

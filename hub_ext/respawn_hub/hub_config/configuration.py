@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from respawn_hub.hub_config.job_server_spawn import start_job_servers
+from respawn_hub.hub_config.job_server_spawn import refuse_settings_of_one_spawner, start_job_servers
 from respawn_hub.hub_config.one_person import for_one_person, value
 from respawn_hub.hub_config.quick_restart import notice_ended_services
 from respawn_hub.hub_config.service_port import kept_port
@@ -102,7 +102,7 @@ def configure(
 
     Raises:
         ValueError: one of `external_url` and `external_token` is given without the other, or with
-            `executor="hub"`.
+            `executor="hub"`; or that one's settings of `c.Spawner` are set for one class of Spawners.
     """
     if (external_url is None) != (external_token is None):
         raise ValueError("external_url and external_token go together: replicas need a token for the hub")
@@ -111,6 +111,8 @@ def configure(
             "executor='hub' works with the one service that the hub starts: with several replicas, a job "
             "server reports to one and asks another for orders. Leave external_url out, or use 'local'."
         )
+    if executor == "hub":
+        refuse_settings_of_one_spawner(c)
     directory = Path(data or "respawn-data").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     own_port = None if external_url else port or kept_port(directory)

@@ -28,6 +28,24 @@ def start_job_servers(c: Any, command: Sequence[str] | None) -> None:
     )
 
 
+def refuse_settings_of_one_spawner(c: Any) -> None:
+    """Refuse what would take the place of our own settings of `c.Spawner`.
+
+    Args:
+        c: the configuration object of jupyterhub_config.py.
+
+    Raises:
+        ValueError: `environment` or `pre_spawn_hook` is set for one class of Spawners.
+    """
+    for name, section in c.items():
+        for option in ("environment", "pre_spawn_hook"):
+            if name != "Spawner" and name.endswith("Spawner") and option in section:
+                raise ValueError(
+                    f"c.{name}.{option} would take the place of what executor='hub' needs there. Set "
+                    f"c.Spawner.{option} instead: it holds for {name} too."
+                )
+
+
 def _hook(before: Hook | None, command: list[str]) -> Hook:
     """Return a hook that does what one before did, then sees to job servers."""
 

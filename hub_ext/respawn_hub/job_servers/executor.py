@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from respawn_hub.job_servers.accounts import Accounts
 from respawn_hub.job_servers.hub_servers import HubServers
+from respawn_hub.job_servers.started_server import StartedServer
 from respawn_jobs.api.job_server_protocol import (
     ExpectedKernel,
     JobServerOrders,
@@ -40,31 +40,6 @@ RETRY_SECONDS = 15.0
 """After how long a server that the hub did not start is asked for again."""
 _LOOK_SECONDS = 5.0
 """How often the hub is asked whether a server that has not registered yet still starts."""
-
-
-@dataclass
-class _Server:
-    """A job server, and what is known of it."""
-
-    name: str
-    account: str
-    since: float
-    """When it was asked for, or first heard of."""
-    heard: float | None = None
-    """When it last reported; None while it starts."""
-    looked: float = 0.0
-    living: set[str] = field(default_factory=set)
-    """Attempts that it executes, with those that it was ordered to."""
-    handed: set[str] = field(default_factory=set)
-    """Attempts that it was handed and has not said to have heard of."""
-    idle_since: float = 0.0
-    start: list[StartOrder] = field(default_factory=list)
-    cancel: list[str] = field(default_factory=list)
-    expect: list[ExpectedKernel] = field(default_factory=list)
-    awaited_until: float = 0.0
-    """Up to when it is kept for attempts that are foreseen."""
-    stopping: bool = False
-    wake: Callable[[], None] = lambda: None
 
 
 class HubExecutor:
@@ -109,7 +84,7 @@ class HubExecutor:
         self._refused: dict[str, tuple[float, str]] = {}
         self._askers = ThreadPoolExecutor(8, thread_name_prefix="respawn-hub-servers")
         self._servers = {
-            one.name: _Server(one.name, one.account, since=self._now()) for one in ledger.job_servers()
+            one.name: StartedServer(one.name, one.account, since=self._now()) for one in ledger.job_servers()
         }
 
     @property
@@ -239,7 +214,7 @@ class HubExecutor:
         """
         now = self._now()
         with self._lock:
-            server = self._servers.setdefault(name, _Server(name, account, since=now))
+            server = self._servers.setdefault(name, StartedServer(name, account, since=now))
             server.handed -= {*report.taken}
             ordered = {order.attempt for order in server.start}
             server.heard = now
@@ -287,12 +262,12 @@ class HubExecutor:
 
     # Below, the lock is held.
 
-    def _of(self, account: str) -> _Server | None:
+    def _of(self, account: str) -> StartedServer | None:
         return next(
             (one for one in self._servers.values() if one.account == account and not one.stopping), None
         )
 
-    def _free(self, server: _Server) -> int:
+    def _free(self, server: StartedServer) -> int:
         if server.heard is None or self._now() - server.heard > FRESH_SECONDS:
             return 0
         return max(0, self.slots - len(server.living))
@@ -313,10 +288,10 @@ class HubExecutor:
         planned = self._ledger.plan_job_server(account)
         if planned is None:  # another replica has asked for it: it will report itself
             return
-        self._servers[planned.name] = _Server(planned.name, account, since=self._now())
+        self._servers[planned.name] = StartedServer(planned.name, account, since=self._now())
         self._askers.submit(self._start, account, planned.name, planned.nonce)
 
-    def _look_after(self, server: _Server) -> None:
+    def _look_after(self, server: StartedServer) -> None:
         """Let go what has ended or is not needed any more."""
         now = self._now()
         if server.heard is None:
@@ -330,14 +305,14 @@ class HubExecutor:
         elif not server.living and now > max(server.idle_since + self._idle_seconds, server.awaited_until):
             self._end(server, None)
 
-    def _let_go(self, server: _Server) -> None:
+    def _let_go(self, server: StartedServer) -> None:
         """Let a server go that is being stopped: its runners requeue what they execute, by themselves."""
         del self._servers[server.name]
         logger.info("the job server %s of %s is being stopped", server.name, server.account)
         if not server.stopping:
             self._askers.submit(self._stop, server)
 
-    def _end(self, server: _Server, why: str | None) -> None:
+    def _end(self, server: StartedServer, why: str | None) -> None:
         """Let a server go; where it is not idle but lost, its attempts are lost with it."""
         if server.stopping:
             return
@@ -346,7 +321,7 @@ class HubExecutor:
             self._lose(server, why)
         self._askers.submit(self._stop, server)
 
-    def _lose(self, server: _Server, why: str) -> None:
+    def _lose(self, server: StartedServer, why: str) -> None:
         logger.warning("job server %s of %s: %s", server.name, server.account, why)
         self._dead += [(attempt, f"its job server is gone: {why}") for attempt in sorted(server.living)]
         server.living = set()
@@ -384,7 +359,7 @@ class HubExecutor:
                 self._refused.pop(account, None)
             logger.info("the hub starts the job server %s of %s", name, account)
 
-    def _check(self, server: _Server) -> None:
+    def _check(self, server: StartedServer) -> None:
         """See whether a server that has not registered still starts."""
         try:
             if self._hub.runs(server.account, server.name):
@@ -397,7 +372,7 @@ class HubExecutor:
             if server.heard is None:
                 self._end(server, f"the hub could not start it: {why or 'its log says why'}")
 
-    def _stop(self, server: _Server) -> None:
+    def _stop(self, server: StartedServer) -> None:
         # First, so that its account may have another one; one that the hub does not stop ends by itself then.
         self._ledger.forget_job_server(server.name)
         try:
