@@ -1,4 +1,8 @@
-"""The network of one user's containers: made with the first of them, removed after the last one."""
+"""The network of one user's containers: made with the first of them, removed after the last one.
+
+That one network does not reach another is Docker's doing, and that of podman since 4.3, when its Docker API is
+asked for a network.
+"""
 
 from __future__ import annotations
 
@@ -44,13 +48,7 @@ class UserNetwork:
         except APIError as error:
             if error.status_code != 404:
                 raise
-            await self._docker(
-                "create_network",
-                self.name,
-                driver="bridge",
-                options=await self._apart(),
-                labels={LABEL: "yes"},
-            )
+            await self._docker("create_network", self.name, driver="bridge", labels={LABEL: "yes"})
 
     async def remove_unless_used(self, leaving: str) -> None:
         """Remove the network, unless others are on it; what Docker refuses is logged.
@@ -74,9 +72,3 @@ class UserNetwork:
         except APIError as error:
             if error.status_code != 404:
                 logger.warning("the network %s stays: %s", self.name, error.explanation or error)
-
-    async def _apart(self) -> dict[str, str]:
-        """Return the options that keep networks from each other: Docker's are, podman's must be asked to."""
-        version = await self._docker("version")
-        engines = {str(one.get("Name", "")) for one in version.get("Components") or ()}
-        return {"isolate": "true"} if "Podman Engine" in engines else {}
