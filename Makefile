@@ -139,10 +139,10 @@ system:
 	$(call logged,system,eval 'apt-get update && apt-get install -y --no-install-recommends $${need[*]}')
 
 # For the tests that build images, start containers and run Spark; without them these are passed over.
-CONTAINER_PACKAGES := podman buildah runc netavark aardvark-dns iptables debootstrap uidmap default-jre-headless
+CONTAINER_PACKAGES := podman buildah runc catatonit netavark aardvark-dns iptables debootstrap uidmap default-jre-headless
 
 containers:
-	@for tool in podman buildah runc debootstrap java; do command -v $$tool >/dev/null || missing=yes; done
+	@for tool in podman buildah runc catatonit debootstrap java; do command -v $$tool >/dev/null || missing=yes; done
 	if [ -z "$${missing:-}" ] || [ "$$(id -u)" != 0 ]; then exit; fi
 	$(call say,System packages for the tests of images: $(CONTAINER_PACKAGES))
 	export DEBIAN_FRONTEND=noninteractive

@@ -74,8 +74,15 @@ class Containers:
 
     def podman(self, *words: str, script: str | None = None) -> subprocess.CompletedProcess[str]:
         """Call podman."""
+        return self._call("podman", *words, script=script)
+
+    def buildah(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Call buildah."""
+        return self._call("buildah", *words)
+
+    def _call(self, *words: str, script: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["podman", *words],
+            [*words],
             env={**os.environ, **self.variables},
             input=script,
             capture_output=True,

@@ -131,7 +131,8 @@ HUB: Faces = {
     "rendering": _modules(". export long_text"),
     "web": ALL,
     "startup": ALL,
-    "hub_config": _modules("configuration data_lock"),
+    "hub_config": _modules("configuration data_lock spawn_refusals"),
+    "containers": _modules(""),
     "embedded": _modules(""),
 }
 

@@ -37,6 +37,8 @@ class BuiltImage:
     containers: Containers
     here: KernelEnvironment
     wheel: Path
+    prefix: Path
+    """Where the kernel of `here` is installed."""
 
     def respawn(self, work: Path, *words: str, status: int = 0) -> Any:
         """Return the document that the command prints in a fresh container."""
@@ -59,7 +61,7 @@ def built_image(factory: pytest.TempPathFactory) -> BuiltImage:
         for name, value in containers.variables.items():
             patched.setenv(name, value)
         made = make_image(source, ImageOptions(wheel=wheel), root=root, progress=print)
-    return BuiltImage(made, containers, here, wheel)
+    return BuiltImage(made, containers, here, wheel, place / "prefix")
 
 
 def _wheel(directory: Path) -> Path:

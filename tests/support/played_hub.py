@@ -35,7 +35,7 @@ class PlayedHub:
         self.options[name] = dict(options)
 
     def runs(self, account: str, name: str) -> bool:
-        return name in self.started and name not in self.stopped
+        return name in self.started and name not in self.stopped and self.failed is None
 
     def failure(self, account: str, name: str) -> str | None:
         return self.failed

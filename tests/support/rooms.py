@@ -152,6 +152,7 @@ HUB: dict[str, set[str]] = {
     "web": set(),
     "startup": set(),
     "hub_config": set(),
+    "containers": {"hub_config"},
     "embedded": set(),
 }
 

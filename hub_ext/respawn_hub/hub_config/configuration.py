@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from respawn_hub.hub_config.job_server_spawn import start_job_servers
+from respawn_hub.hub_config.job_server_spawn import refuse_settings_of_one_spawner, start_job_servers
 from respawn_hub.hub_config.one_person import for_one_person, value
 from respawn_hub.hub_config.quick_restart import notice_ended_services
 from respawn_hub.hub_config.service_port import kept_port
@@ -115,7 +115,8 @@ def configure(
 
     Raises:
         ValueError: one of `external_url` and `external_token` is given without the other, or with
-            `executor="hub"`; or profiles are given without that.
+            `executor="hub"`; that one's settings of `c.Spawner` are set for one class of Spawners; or profiles
+            are given without that executor.
         InvalidInput: a profile cannot be used.
     """
     if (external_url is None) != (external_token is None):
@@ -132,6 +133,8 @@ def configure(
     profiles = _profiles(job_profiles) if job_profiles is not None else None
     if profiles is not None and executor != "hub":
         raise ValueError("job_profiles are of the job servers of executor='hub': give that too")
+    if executor == "hub":
+        refuse_settings_of_one_spawner(c)
     directory = Path(data or "respawn-data").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     own_port = None if external_url else port or kept_port(directory)

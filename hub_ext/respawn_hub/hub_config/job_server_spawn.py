@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from respawn_hub.hub_config.one_person import value
+from respawn_hub.hub_config.spawn_refusals import refusal
 from respawn_jobs.api.job_server_protocol import (
     NONCE_OPTION,
     NONCE_VARIABLE,
@@ -33,12 +34,28 @@ def start_job_servers(c: Any, command: Sequence[str] | None) -> None:
     )
 
 
+def refuse_settings_of_one_spawner(c: Any) -> None:
+    """Refuse what would take the place of our own settings of `c.Spawner`.
+
+    Args:
+        c: the configuration object of jupyterhub_config.py.
+
+    Raises:
+        ValueError: `environment` or `pre_spawn_hook` is set for one class of Spawners.
+    """
+    for name, section in c.items():
+        for option in ("environment", "pre_spawn_hook"):
+            if name != "Spawner" and name.endswith("Spawner") and option in section:
+                raise ValueError(
+                    f"c.{name}.{option} would take the place of what executor='hub' needs there. Set "
+                    f"c.Spawner.{option} instead: it holds for {name} too."
+                )
+
+
 def _hook(before: Hook | None, command: list[str]) -> Hook:
     """Return a hook that does what one before did, then sees to job servers."""
 
     async def hook(spawner: Any) -> None:
-        from tornado.web import HTTPError
-
         if before is not None:
             waited = before(spawner)
             if inspect.isawaitable(waited):
@@ -48,9 +65,7 @@ def _hook(before: Hook | None, command: list[str]) -> Hook:
         # A nonce holds once, and is no token: the server proves itself with the hub's own.
         nonce = (spawner.user_options or {}).get(NONCE_OPTION)
         if not isinstance(nonce, str):
-            raise HTTPError(
-                403, reason=f"servers whose names begin with {PREFIX} are started by Respawn alone"
-            )
+            raise refusal(f"servers whose names begin with {PREFIX} are started by Respawn alone", 403)
         spawner.cmd = command
         own = {NONCE_VARIABLE: nonce, PROFILE_VARIABLE: spawner.user_options.get(PROFILE_OPTION)}
         own = {name: text for name, text in own.items() if isinstance(text, str)}

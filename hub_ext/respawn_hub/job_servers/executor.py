@@ -240,6 +240,18 @@ class HubExecutor:
         self._freed()
         return changed
 
+    def send_away(self, name: str, why: str) -> None:
+        """Have a server stopped that came and cannot be used.
+
+        Args:
+            name: the server's name.
+            why: what runs of its account are told.
+        """
+        with self._lock:
+            server = self._servers.get(name)
+            if server is not None:
+                self._end(server, why)
+
     def orders(self, name: str, wake: Callable[[], None]) -> JobServerOrders:
         """Return and forget what a job server is to do now.
 
@@ -352,6 +364,8 @@ class HubExecutor:
                 self._note(kind, error.message if isinstance(error, Unavailable) else repr(error))
                 self._servers.pop(name, None)
             self._ledger.forget_job_server(name)
+            with suppress(Unavailable):  # the hub keeps the name of one that did not start among the user's
+                self._hub.stop(kind.account, name)
         else:
             with self._lock:
                 self._refused.pop(kind, None)
@@ -368,7 +382,7 @@ class HubExecutor:
             return
         with self._lock:
             if server.heard is None:
-                self._end(server, said or "the hub could not start it; the hub's log says why")
+                self._end(server, f"the hub could not start it: {said or 'its log says why'}")
 
     def _stop(self, server: ServerState) -> None:
         # First, so that there may be another of its kind; one that the hub does not stop ends by itself then.

@@ -77,12 +77,14 @@ class HubServers:
         answer = self._call("GET", f"{_path(account, name)}/progress", None)
         if answer.status_code != 200:
             return None
-        events = [line.removeprefix("data:") for line in answer.text.splitlines() if line.startswith("data:")]
+        # An event stream, which ends with what became of the start.
+        data = [line.removeprefix("data:") for line in answer.text.splitlines() if line.startswith("data:")]
         try:
-            last = json.loads(events[-1]) if events else {}
+            event = json.loads(data[-1]) if data else {}
         except ValueError:
             return None
-        return str(last["message"])[:_MOST] if last.get("failed") and last.get("message") else None
+        message = str(event.get("message") or "") if event.get("failed") else ""
+        return message.removeprefix("Spawn failed: ")[:_MOST] or None
 
     def stop(self, account: str, name: str) -> None:
         """Stop a server and remove it; one that is gone is none to stop.

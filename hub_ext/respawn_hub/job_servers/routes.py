@@ -18,8 +18,9 @@ from respawn_jobs.api.job_server_protocol import (
     JobServerOrders,
     JobServerReport,
     JobServerWelcome,
+    other_release,
 )
-from respawn_jobs.errors import Forbidden, NotFound, Unauthenticated
+from respawn_jobs.errors import Conflict, Forbidden, NotFound, Unauthenticated
 
 router = APIRouter(prefix="/job-servers/{name}", tags=["job servers"], responses=TO_RUNNERS)
 _WAIT_SECONDS = 20.0
@@ -99,8 +100,16 @@ async def register(
     Raises:
         Unauthenticated: the token is not that of this server, or it was not asked for.
         NotFound: this service has no job servers.
+        Conflict: it is of another release than the service.
     """
     key = await runtime.hub_threads.run(runtime.ledger.register_job_server, name, owner, hello.nonce)
+    # After the nonce, which says that it is one of ours: others have no say in what the pages tell of it.
+    if (other := other_release(hello.version)) is not None:
+        fault = (
+            f"the job server of {owner} was sent away: {other}. Install the same release where servers run."
+        )
+        executor.send_away(name, fault)
+        raise Conflict(fault)
     await run_in_threadpool(executor.hear, name, JobServerReport(kernels=hello.kernels))
     return JobServerWelcome(
         key=key, slots=executor.slots_of(name), kept_memory_bytes=executor.kept_memory_bytes

@@ -1,6 +1,7 @@
 """A job server: a Jupyter server that the hub started for an account's jobs, with runners beside it.
 
     python -m respawn_server.job_server
+    python -m respawn_server.job_server --version
 
 It is the command of the named servers that the service asks the hub for
 (`respawn_hub.configure(c, executor="hub")`). It registers with its own hub token and a nonce, reports what

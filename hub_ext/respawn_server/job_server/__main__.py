@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from respawn_jobs.api.job_server_protocol import NONCE_VARIABLE
+from respawn_jobs.api.job_server_protocol import NONCE_VARIABLE, VERSION_OPTION, own_release
 from respawn_jobs.host.process_environment import KEPT_KERNELS
 from respawn_jobs.host.workspace import Workspace
 from respawn_server.job_server import kept_kernels
@@ -15,7 +15,10 @@ from respawn_server.job_server.server import JobServer
 
 
 def main() -> None:
-    """Run until the hub stops it."""
+    """Run until the hub stops it; or say which version this is."""
+    if VERSION_OPTION in sys.argv[1:]:
+        print(f"respawn {own_release()}")
+        return
     from jupyterhub.singleuser import main as serve
 
     with Workspace() as workspace:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import TypeVar
 from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
 from respawn_jobs.api.job_server_protocol import EndedRunner, JobServerReport
-from respawn_jobs.errors import RespawnError, Unauthenticated
+from respawn_jobs.errors import Conflict, RespawnError, Unauthenticated
 from respawn_jobs.executors.kernels_here import KernelNews
 from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.model.kernels import ForeseenRun, WantedKernel
@@ -155,7 +156,7 @@ class JobServer:
 
 def _may_pass(error: BaseException) -> bool:
     """Return whether another try may go better: a service that is being replaced answers in many ways."""
-    return isinstance(error, RespawnError) and not isinstance(error, Unauthenticated)
+    return isinstance(error, RespawnError) and not isinstance(error, Unauthenticated | Conflict)
 
 
 def _note_activity() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from importlib.metadata import version
 from typing import Annotated
 
 from pydantic import Field
@@ -18,8 +19,30 @@ PROFILE_OPTION = "respawn_profile"
 """The user option that names the profile of the server's jobs."""
 NONCE_VARIABLE = "RESPAWN_JOB_SERVER_NONCE"
 """The variable by which the hub's hook hands its value to the server's process."""
+VERSION_OPTION = "--version"
+"""With it, what starts a job server prints `respawn <version>` and ends."""
 PROTOCOL = 1
 """What both say to each other. Fields may be added: readers pass over what they do not know."""
+
+
+def own_release() -> str:
+    """Return the version of Respawn that is installed here, such as `0.1.0`."""
+    return version("jupyterhub-respawn")
+
+
+def other_release(theirs: str, ours: str | None = None) -> str | None:
+    """Return in words how a job server's release differs from the service's, None where it is the same.
+
+    A release is a minor version, as for databases: `0.1.0` and `0.1.2` go together.
+
+    Args:
+        theirs: the version where job servers run; empty where it was not said.
+        ours: the version of the service; None for what is installed here.
+    """
+    ours = ours or own_release()
+    if theirs and theirs.split(".")[:2] == ours.split(".")[:2]:
+        return None
+    return f"it has Respawn {theirs or 'of an unknown version'}, and the service has {ours}"
 
 
 class JobServerHello(Model):
@@ -30,6 +53,8 @@ class JobServerHello(Model):
     protocol: Whole = 1
     kernels: Annotated[Many[ServerKernel], Field(max_length=MAX_SERVER_KERNELS)] | None = None
     """The kernels that it has; None from a server that does not say."""
+    version: str = Field("", max_length=100)
+    """Its version of Respawn."""
 
 
 class JobServerWelcome(Model):

@@ -8,6 +8,7 @@ from respawn_jobs.api.job_server_protocol import (
     JobServerOrders,
     JobServerReport,
     JobServerWelcome,
+    own_release,
 )
 from respawn_jobs.model.kernels import ServerKernel
 from respawn_jobs.remote.connection import Link, part, read
@@ -42,13 +43,17 @@ class RemoteJobServer:
         Raises:
             Unavailable: The service does not answer.
             Unauthenticated: It was not asked for, or has registered before.
+            Conflict: It is of another release than the service.
         """
+        hello = JobServerHello(
+            nonce=nonce, protocol=PROTOCOL, version=own_release(), kernels=kernels
+        )
         link = Link(self._url, f"token {token}", 30.0)
         try:
             answer = link.call(
                 "POST",
                 f"{self._base}/register",
-                json=JobServerHello(nonce=nonce, protocol=PROTOCOL, kernels=kernels).model_dump(mode="json"),
+                json=hello.model_dump(mode="json"),
             )
         finally:
             link.close()

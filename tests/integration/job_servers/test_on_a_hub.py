@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -163,6 +164,35 @@ def test_a_person_cannot_start_what_looks_like_a_job_server(hub: RunningHub) -> 
     answer = hub.hub_api("POST", "/users/eve/servers/respawn-of-eves")
     assert answer.status_code >= 400
     assert "respawn-of-eves" not in servers_of(hub, "eve")
+
+
+OF_ANOTHER_RELEASE = """
+import respawn_jobs.remote.job_server as link
+from respawn_server.job_server import main
+link.own_release = lambda: "0.0.9"
+main()
+"""
+ENDS_AT_ONCE = "import sys; sys.exit('there is no Respawn here')"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            OF_ANOTHER_RELEASE,
+            "the job server of ada was sent away: it has Respawn 0.0.9, and the service has ",
+        ),
+        (ENDS_AT_ONCE, "the hub does not start a job server of ada: Spawner failed to start [status=1]"),
+    ],
+)
+def test_a_run_says_why_its_server_cannot_be_used(tmp_path: Path, command: str, words: str) -> None:
+    start = [sys.executable, "-c", command]
+    with running_hub(tmp_path, users=("ada", "eve"), executor="hub", job_server_command=start) as hub:
+        run = begin(hub, "ada", "waits", "print(1)")
+        service = hub.service("ada")
+        wait_for(lambda: words in str(service.show(run).run.waiting), 120, f"the words; see {hub.log}")
+        wait_for(lambda: servers_of(hub, "ada") == set(), 60, "the end of the server")
+        service.cancel(run)
 
 
 def printed_by_last(hub: RunningHub, user: str, run: str) -> str:

@@ -267,6 +267,18 @@ def test_the_hub_executor_adds_named_servers_the_right_to_start_them_and_a_hook(
     assert seen == ["respawn-1", "", "respawn-2"]
 
 
+@pytest.mark.parametrize(("option", "value"), [("environment", {"A": "b"}), ("pre_spawn_hook", print)])
+def test_settings_of_one_spawner_that_would_hide_ours_are_refused(
+    tmp_path: Path, option: str, value: object
+) -> None:
+    config = Config()
+    config.DockerSpawner[option] = value
+    with pytest.raises(ValueError, match=rf"c\.DockerSpawner\.{option} .* Set c\.Spawner\.{option} instead"):
+        respawn_hub.configure(config, data=tmp_path / "data", executor="hub")
+    assert "services" not in config.JupyterHub
+    assert not (tmp_path / "data").exists()
+
+
 def test_the_hub_executor_and_replicas_are_refused_together(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="several replicas"):
         respawn_hub.configure(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from respawn_hub.job_servers.executor import RETRY_SECONDS, SILENT_SECONDS
+from respawn_hub.job_servers.hub_servers import HubServers
 from respawn_hub.job_servers.server_state import FRESH_SECONDS
 from respawn_jobs.access import Actor
 from respawn_jobs.api.job_server_protocol import EndedRunner, JobServerReport
@@ -91,6 +93,51 @@ def test_a_run_that_waits_says_for_what(played: Played) -> None:
     played.hub.refusal = "the hub does not start it: too many servers"
     reason()
     wait_for(lambda: "too many servers" in str(reason()), 10, "the refusal")
+
+
+def test_a_run_says_in_the_words_of_the_hub_why_its_server_did_not_start(played: Played) -> None:
+    ada = played.ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="waits", notebook=text(notebook("1"))))
+    run = ada.run(RunRequest(job="waits")).id
+    played.ledger.report_replica("rep-1", host="h", slots=4, busy=0, draining=False, health={})
+
+    def reason() -> str:
+        played.executor.probe()
+        played.executor.places(played.ledger.waiting_places)
+        return str(ada.show(run).run.waiting)
+
+    reason()
+    played.started()
+    played.hub.failed = "the image is too old"
+    played.pass_seconds(6)
+    wait_for(lambda: reason().endswith("the hub could not start it: the image is too old"), 10, "the words")
+    wait_for(lambda: played.hub.stopped == [*played.hub.started], 10, "its name to be free again")
+
+
+def test_a_server_that_is_sent_away_is_stopped_and_runs_say_why(played: Played) -> None:
+    played.places("user/ada")
+    name = played.started()
+    account, nonce = played.hub.started[name]
+    played.ledger.register_job_server(name, account, nonce)
+    played.executor.send_away(name, "it has Respawn 0.0.9, and the service has 0.1.0")
+    wait_for(lambda: played.hub.stopped == [name], 10, "its end")
+    played.places("user/ada")
+    assert "0.0.9" in str(played.executor._messages[ADA])
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "words"),
+    [
+        (200, 'data: {"progress": 0}\n\ndata: {"failed": true, "message": "Spawn failed: no"}\n\n', "no"),
+        (200, 'data: {"ready": true, "message": "Server ready"}\n\n', None),
+        (200, ": keepalive\n\n", None),
+        (200, "data: <html>\n\n", None),
+        (400, '{"message": "is not starting"}', None),
+    ],
+)
+def test_the_hub_says_why_a_server_did_not_start(status: int, text: str, words: str | None) -> None:
+    servers = HubServers(lambda _method, _path, _body: httpx.Response(status, text=text))
+    assert servers.failure("ada", "respawn-1") == words
 
 
 def test_namespaces_of_one_account_share_its_places(played: Played) -> None:
