@@ -30,7 +30,9 @@ CDN = re.compile(
     re.VERBOSE,
 )
 
-MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(?:home|root|work|Users|opt)/[A-Za-z]")
+MACHINE_PATH = re.compile(
+    r"(?<![\w.$}/-])/(?:home/(?!jovyan\b)|root/|work/|Users/|opt/(?!respawn\b))[A-Za-z]"
+)
 
 
 def tracked() -> list[Path]:

@@ -1,7 +1,7 @@
 """The network of one user's containers: made with the first of them, removed after the last one.
 
-That one network does not reach another is Docker's doing, and that of podman since 4.3, when its Docker API is
-asked for a network.
+That one network does not reach another is Docker's doing, and that of podman since 4.3, when its Docker API
+is asked for a network.
 """
 
 from __future__ import annotations

@@ -115,8 +115,8 @@ def configure(
 
     Raises:
         ValueError: one of `external_url` and `external_token` is given without the other, or with
-            `executor="hub"`; that one's settings of `c.Spawner` are set for one class of Spawners; or profiles
-            are given without that executor.
+            `executor="hub"`; that one's settings of `c.Spawner` are set for one class of Spawners; or
+            profiles are given without that executor.
         InvalidInput: a profile cannot be used.
     """
     if (external_url is None) != (external_token is None):

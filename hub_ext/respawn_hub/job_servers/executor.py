@@ -376,13 +376,13 @@ class HubExecutor:
         try:
             if self._hub.runs(server.kind.account, server.name):
                 return
-            said = self._hub.failure(server.kind.account, server.name)
+            why = self._hub.failure(server.kind.account, server.name)
         except Unavailable as error:  # it is looked at again
             logger.info("%s", error.message)
             return
         with self._lock:
             if server.heard is None:
-                self._end(server, f"the hub could not start it: {said or 'its log says why'}")
+                self._end(server, f"the hub could not start it: {why or 'its log says why'}")
 
     def _stop(self, server: ServerState) -> None:
         # First, so that there may be another of its kind; one that the hub does not stop ends by itself then.

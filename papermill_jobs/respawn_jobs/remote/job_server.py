@@ -30,9 +30,7 @@ class RemoteJobServer:
         self._base = f"job-servers/{part(name)}"
         self._link: Link | None = None
 
-    def register(
-        self, token: str, nonce: str, kernels: list[ServerKernel] | None = None
-    ) -> JobServerWelcome:
+    def register(self, token: str, nonce: str, kernels: list[ServerKernel] | None = None) -> JobServerWelcome:
         """Register, and return what the server is to know.
 
         Args:
@@ -45,9 +43,7 @@ class RemoteJobServer:
             Unauthenticated: It was not asked for, or has registered before.
             Conflict: It is of another release than the service.
         """
-        hello = JobServerHello(
-            nonce=nonce, protocol=PROTOCOL, version=own_release(), kernels=kernels
-        )
+        hello = JobServerHello(nonce=nonce, protocol=PROTOCOL, version=own_release(), kernels=kernels)
         link = Link(self._url, f"token {token}", 30.0)
         try:
             answer = link.call(

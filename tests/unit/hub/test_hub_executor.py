@@ -172,7 +172,7 @@ def test_a_start_that_fails_later_is_told_in_the_hubs_words(played: Played) -> N
     played.executor.probe()
     wait_for(lambda: played.ledger.job_servers() == [], 10, "the end of the server")
     played.executor.places(played.ledger.waiting_places)
-    assert "a job server of ada; Spawn failed: no such image" in str(ada.show(run).run.waiting)
+    assert "could not start it: Spawn failed: no such image" in str(ada.show(run).run.waiting)
 
 
 def test_one_that_is_silent_gets_nothing_new_and_then_counts_as_gone(played: Played) -> None:

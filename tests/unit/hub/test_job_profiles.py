@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +21,6 @@ from respawn_jobs.api.job_profiles import JobProfile, checked_profiles, read_pro
 from respawn_jobs.api.job_server_protocol import JobServerReport
 from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput
-from respawn_jobs.executors.kernels_here import KernelNews, kernels_here
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.ledger.context.job_places import ServerKernels
 from respawn_jobs.ledger.people.actor_service import ActorService
@@ -373,32 +371,3 @@ def test_what_a_server_says_of_its_kernels_is_bounded_and_stored_without_what_ca
     played.ready("user/ada", kernels=[PYTHON.model_copy(update={"name": "ir\0", "display_name": "<b>R</b>"})])
     [kernel] = ada.profiles()[0].kernels or []
     assert "\0" not in kernel.name
-
-
-def test_a_kernelspec_that_says_what_cannot_be_told_keeps_no_other_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, about in (("odd", {"resources": {"memory": "a lot", "cpus": 2}}), ("x" * 200, {})):
-        (tmp_path / "kernels" / name).mkdir(parents=True)
-        spec = {"argv": ["x"], "display_name": "y" * 400, "language": "R", "metadata": {"respawn": about}}
-        (tmp_path / "kernels" / name / "kernel.json").write_text(json.dumps(spec))
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    found = {one.name: one for one in kernels_here()}
-    assert {"odd", "python3"} <= found.keys()
-    assert found["odd"].resources == {"cpus": 2}
-    assert len(found["odd"].display_name) == 255
-
-
-def test_news_of_kernels_are_told_once_and_again_when_they_are_others() -> None:
-    clock, there = PlayedSeconds(), [PYTHON]
-    news = KernelNews(lambda: list(there), clock)
-    assert news.news() == [PYTHON]
-    clock.now += 60
-    assert news.news() == [PYTHON], "nobody has it yet"
-    news.took([PYTHON])
-    clock.now += 60
-    assert news.news() is None
-    there.append(PYTHON.model_copy(update={"name": "ir"}))
-    assert news.news() is None, "it was looked a moment ago"
-    clock.now += timedelta(seconds=31).total_seconds()
-    assert news.news() == there
