@@ -3,6 +3,9 @@
 
 import { element } from "./dom.js";
 
+// Digits and calendar are the same for all; the hour is that of the browser's own time zone.
+const TIME = new Intl.DateTimeFormat("en-u-ca-gregory-nu-latn", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
 /** The part of the bar that says it. */
 export function livingBox() {
   return element("span", { class: "respawn-bar-living", role: "status", "aria-live": "polite" });
@@ -31,7 +34,7 @@ export function showLiving({ api, panel, node, run, living }) {
   if (!living) {
     box.replaceChildren("The kernel that failed has ended", before);
   } else if (living.here) {
-    const until = new Date(living.until).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const until = TIME.format(new Date(living.until));
     box.title = `It ends at ${until} unless you use it. %debug looks into the call that failed.`;
     box.replaceChildren("The kernel that failed, as the cell left it", before);
   } else {
