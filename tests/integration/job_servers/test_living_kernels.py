@@ -140,6 +140,7 @@ def test_debug_notebook_is_at_the_very_kernel_that_failed(prices: Failed) -> Non
     assert living["here"] is True
 
 
+@pytest.mark.long
 def test_state_before_the_cell_opens_in_another_kernel_and_both_stay(prices: Failed) -> None:
     path = prices.open()
     that_failed = prices.kernel(path)
@@ -164,6 +165,7 @@ def test_state_before_the_cell_opens_in_another_kernel_and_both_stay(prices: Fai
         client.stop_channels()
 
 
+@pytest.mark.long
 def test_a_cell_in_it_can_be_interrupted(prices: Failed) -> None:
     path = prices.open()
     client = prices.client()
@@ -177,6 +179,7 @@ def test_a_cell_in_it_can_be_interrupted(prices: Failed) -> None:
         client.stop_channels()
 
 
+@pytest.mark.long
 def test_the_run_is_resumed_while_its_kernel_lives(hub: RunningHub, prices: Failed) -> None:
     path, service = prices.open(), hub.service("ada")
     fixed = nbformat.read(hub.home("ada") / path, as_version=4)
@@ -189,6 +192,7 @@ def test_the_run_is_resumed_while_its_kernel_lives(hub: RunningHub, prices: Fail
     assert service.show(prices.run.id).living is not None
 
 
+@pytest.mark.long
 def test_it_ends_when_somebody_shuts_it_down(hub: RunningHub) -> None:
     one, service = failed(hub, "shut-down", *CELLS), hub.service("ada")
     kernel, client = one.kernel(one.open()), one.client()
@@ -207,6 +211,7 @@ def test_it_ends_when_somebody_shuts_it_down(hub: RunningHub) -> None:
         restored.stop_channels()
 
 
+@pytest.mark.long
 def test_none_is_kept_where_the_job_wants_none(hub: RunningHub) -> None:
     one = failed(hub, "none-kept", *CELLS, keep_kernel_seconds=0)
     assert one.run.state is RunState.FAILED
@@ -215,6 +220,7 @@ def test_none_is_kept_where_the_job_wants_none(hub: RunningHub) -> None:
     assert other.connection_file.exists()
 
 
+@pytest.mark.long
 def test_it_ends_when_its_time_is_over(hub: RunningHub) -> None:
     one = failed(hub, "over-soon", *CELLS, keep_kernel_seconds=1)
     wait_for(lambda: hub.service("ada").show(one.run.id).living is None, 60, "the end of its time")

@@ -72,6 +72,7 @@ def test_a_run_is_looked_into_and_goes_on_as_if_it_was_not(hub: RunningHub, serv
         service.request_state(run)
 
 
+@pytest.mark.long
 def test_nothing_goes_on_from_such_a_notebook_when_the_run_has_failed(
     hub: RunningHub, server: Server
 ) -> None:
@@ -86,6 +87,7 @@ def test_nothing_goes_on_from_such_a_notebook_when_the_run_has_failed(
     assert server.evaluate(debugged, "rows") == "[1, 2, 3]"
 
 
+@pytest.mark.long
 def test_where_no_state_is_held_the_look_says_which_cells_it_lacks(hub: RunningHub, server: Server) -> None:
     run = begin(hub, "not-held", snapshot_fork=False)
     last = server.open(run)[-1]
