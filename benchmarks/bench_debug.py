@@ -52,8 +52,14 @@ def failed_run(service: Service, examples: Path) -> str:
 
 
 @contextmanager
-def hub_of(sources: Path, directory: Path) -> Iterator[RunningHub]:
-    """Give a hub with the Respawn of some sources, and its plugin in JupyterLab."""
+def hub_of(sources: Path, directory: Path, executor: str = "local") -> Iterator[RunningHub]:
+    """Give a hub with the Respawn of some sources, and its plugin in JupyterLab.
+
+    Args:
+        sources: a tree of Respawn's sources.
+        directory: an empty directory.
+        executor: where jobs run, as `respawn_hub.configure` has it.
+    """
     extensions = directory / "jupyter" / "labextensions"
     extensions.mkdir(parents=True)
     (extensions / "respawn").symlink_to(sources / "hub_ext" / "respawn_server" / "labextension")
@@ -62,7 +68,9 @@ def hub_of(sources: Path, directory: Path) -> Iterator[RunningHub]:
     os.environ["PYTHONPATH"] = os.pathsep.join(str(sources / part) for part in parts)
     server = {"JUPYTER_PATH": str(directory / "jupyter"), "RESPAWN_RESTORE": str(directory / "restore")}
     try:
-        with running_hub(directory / "hub", users=("ada",), server_environment=server) as hub:
+        with running_hub(
+            directory / "hub", users=("ada",), server_environment=server, executor=executor
+        ) as hub:
             yield hub
     finally:
         os.environ["PYTHONPATH"] = before
