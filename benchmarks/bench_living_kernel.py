@@ -1,9 +1,10 @@
 """From a debug link to JupyterLab on the failed cell, at the kernel that failed and at a restored one.
 
-A JupyterHub whose jobs run in servers of their owners, and examples/diabetes_scores.ipynb failed there. A real
-Chromium, signed in, goes to each run's link, which leads to the kernel that lives on in the job server, and to the
-same link with `restored=true`, which leads to the person's own server, which runs too. Each is counted to the same
-parts as in bench_debug.py. The first opening of each kind, with an empty cache, is told apart.
+A JupyterHub whose jobs run in servers of their owners, and examples/diabetes_scores.ipynb failed there. A
+real Chromium, signed in, goes to each run's link, which leads to the kernel that lives on in the job server,
+and to the same link with `restored=true`, which leads to the person's own server, which runs too. Each is
+counted to the same parts as in bench_debug.py. The first opening of each kind, with an empty cache, is told
+apart.
 """
 
 from __future__ import annotations
