@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("-y", "--yes", is_flag=True, help="Load the state also where code of others has made it.")
 @json_option
 def debug(run_id: str, output: Path | None, yes: bool, as_json: bool) -> int:
-    """Write a notebook that opens a failure, or looks into a run that goes on."""
+    """Write a notebook that opens a failed or running run."""
     from respawn_jobs.cli.common import printing
     from respawn_jobs.cli.common.service_connection import connection
     from respawn_jobs.cli.common.transfer_progress import transfer
