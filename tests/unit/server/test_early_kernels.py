@@ -30,7 +30,7 @@ class Started:
         self.notebooks: set[str] = set()
         self.broken = False
 
-    async def living(self, path: str) -> str | None:
+    async def of_notebook(self, path: str) -> str | None:
         return "lives" if path in self.notebooks else None
 
     async def start(self, wanted: Wanted) -> str:
