@@ -361,8 +361,10 @@ class HubExecutor:
             self._hub.start(kind, name, nonce, self._where.options(kind.profile))
         except Exception as error:  # noqa: BLE001  nobody waits here: it is recorded, and tried again
             with self._lock:
-                self._note(kind, error.message if isinstance(error, Unavailable) else repr(error))
-                self._servers.pop(name, None)
+                server = self._servers.pop(name, None)
+                # Of one that was sent away while it started, the hub knows less than was noted then.
+                if server is None or not server.stopping:
+                    self._note(kind, error.message if isinstance(error, Unavailable) else repr(error))
             self._ledger.forget_job_server(name)
             with suppress(Unavailable):  # the hub keeps the name of one that did not start among the user's
                 self._hub.stop(kind.account, name)

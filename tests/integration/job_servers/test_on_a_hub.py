@@ -168,7 +168,7 @@ def test_a_person_cannot_start_what_looks_like_a_job_server(hub: RunningHub) -> 
 
 OF_ANOTHER_RELEASE = """
 import respawn_jobs.remote.job_server as link
-from respawn_server.job_server import main
+from respawn_server.job_server.__main__ import main
 link.own_release = lambda: "0.0.9"
 main()
 """
@@ -182,7 +182,8 @@ ENDS_AT_ONCE = "import sys; sys.exit('there is no Respawn here')"
             OF_ANOTHER_RELEASE,
             "the job server of ada was sent away: it has Respawn 0.0.9, and the service has ",
         ),
-        (ENDS_AT_ONCE, "the hub does not start a job server of ada: Spawner failed to start [status=1]"),
+        # What follows is the hub's: JupyterHub 6.1 tells the status of the process, or nothing (a race).
+        (ENDS_AT_ONCE, "the hub does not start a job server of ada: "),
     ],
 )
 def test_a_run_says_why_its_server_cannot_be_used(tmp_path: Path, command: str, words: str) -> None:
