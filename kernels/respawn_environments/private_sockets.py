@@ -24,6 +24,7 @@ MAX_BYTES = 100
 """What the path of a socket may have at most: under the system's limit, and under that of macOS."""
 _PREFIX = "respawn-kernel-"
 _NAME = "s"
+_CONNECTION_FILE = "connection.json"
 _LOCAL = frozenset(
     ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs", "tmpfs", "ramfs", "overlay")
 )
@@ -83,6 +84,20 @@ def hold(directory: Path) -> int:
 def address(directory: Path) -> str:
     """Return what stands in place of an IP address in the connection file: sockets add `-` and a number."""
     return _base(directory)
+
+
+def connection_file(directory: Path) -> Path:
+    """Return where a kernel's connection file lies, unless somebody has chosen another place.
+
+    It has the kernel's key. Beside the sockets it goes with them, also when nobody was left to remove it.
+    """
+    return directory / _CONNECTION_FILE
+
+
+def is_connection_file(path: str) -> bool:
+    """Return whether a connection file lies where `connection_file` says, for some directory."""
+    file = Path(path)
+    return file.name == _CONNECTION_FILE and file.parent.name.startswith(_PREFIX)
 
 
 def was_made_here(ip: str) -> bool:

@@ -146,6 +146,8 @@ class RespawnProvisioner(LocalProvisioner):
             return
         manager.transport, manager.ip = "ipc", private_sockets.address(self._directory)
         manager.cache_ports = False
+        if not manager.connection_file or private_sockets.is_connection_file(manager.connection_file):
+            manager.connection_file = str(private_sockets.connection_file(self._directory))
 
     def _hold_again(self, directory: Path) -> None:
         """See to it that the directory of a kernel that comes again is there: /tmp may have been cleaned."""

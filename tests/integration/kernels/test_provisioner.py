@@ -348,3 +348,21 @@ def test_sockets_at_which_a_kernel_listens_are_kept_however_old(
                 os.utime(directory, (0, 0))
             private_sockets.remove_abandoned()
             assert list(Path(parent).iterdir()) == [lives]
+
+
+def test_the_key_of_a_kernel_lies_beside_its_sockets_and_goes_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(kernelspec(tmp_path / "jupyter", KERNEL)))
+    monkeypatch.syspath_prepend(str(entry_point(tmp_path / "plugin")))
+
+    async def once() -> Path:
+        manager = AsyncKernelManager(kernel_name=KERNEL)
+        await manager.start_kernel()
+        file = Path(manager.connection_file)
+        assert file.exists()
+        assert str(file.parent / "s") == manager.ip
+        await manager.shutdown_kernel(now=True)
+        return file.parent
+
+    assert not asyncio.run(once()).exists()

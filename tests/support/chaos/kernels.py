@@ -19,36 +19,22 @@ import psutil
 
 from respawn_jobs.access import Actor
 from respawn_jobs.api.backfills import BackfillRequest
-from respawn_jobs.api.service import Promotion, Service
+from respawn_jobs.api.service import Service
 from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.errors import RespawnError
 from respawn_jobs.ledger import Ledger
-from respawn_jobs.model.runs import Run, RunState
-from respawn_jobs.model.settings import RETRIED, JobSettings, RetryPolicy
+from respawn_jobs.model.runs import Run
 from respawn_jobs.store.database import Database
-from support.chaos.checker import (
-    Case,
-    Violation,
-    all_blobs_are_there,
-    all_runs_are_final,
-    at_most_one_attempt_committed,
-)
-from support.chaos.journal import Journal
+from support.chaos.sums import JOB, broken_promises, effects_in, errors_in, promotion, wrong_with
 from support.lonely import LonelyService, answering_hub, start_service
-from support.notebooks import notebook, text
 from support.processes import command_of
 from support.waiting import wait_for
 
 WEIGHTS = {"kill a kernel": 5, "kill a runner": 3, "kill a replica": 2, "cut connections": 2}
 _PARTS = {"kill a kernel": "ipykernel_launcher", "kill a runner": "respawn_jobs.runner.worker"}
-_LAST = 6
-"""The cell that prints; the one with the parameters comes before all that the notebook has."""
 _LEASE_SECONDS = 5.0
 _TIME_LIMIT_SECONDS = 60.0
 """For each run: what is waited at most for all of them."""
-_RETRIES = dict.fromkeys(
-    RETRIED, RetryPolicy(attempts=20, delay_seconds=0.2, factor=1.0, max_delay_seconds=1.0, jitter=0.5)
-)
 
 
 @dataclass
@@ -88,17 +74,9 @@ def run(
     ledger = Ledger(Database(db_url), BlobStore((directory / "blobs").as_uri()))
     ada = ledger.as_actor(Actor.owner("ada"))
     try:
-        ada.promote(
-            Promotion(
-                name="sums",
-                notebook=text(
-                    notebook(*_cells(effects), parameters="n: int = 0", tags={2: ["respawn:once"]})
-                ),
-                settings=JobSettings(retries=_RETRIES, checkpoint_share=1),
-            )
-        )
+        ada.promote(promotion(effects))
         sets = [{"n": number} for number in range(parameters)]
-        ada.backfill(BackfillRequest(job="sums", sets=sets, parallel=4))
+        ada.backfill(BackfillRequest(job=JOB, sets=sets, parallel=4))
         with _replicas(2, directory, db_url) as replicas:
             _disturb(story, chance, strikes, replicas, ada, parameters, cut)
             replicas.recover()
@@ -108,16 +86,6 @@ def run(
         ledger.close()
     story.seconds = time.monotonic() - began
     return story
-
-
-def _cells(effects: Path) -> list[str]:
-    return [
-        "import time\nvalues = [n]\ntime.sleep(0.3)",
-        "values.append(2 * n)\nsame = values\ntime.sleep(0.3)",
-        f"with open({str(effects)!r}, 'a') as file:\n    print(n, file=file)",
-        "same.append(len(values))\ntime.sleep(0.3)",
-        "print(sum(values))",
-    ]
 
 
 class _Replicas:
@@ -219,54 +187,27 @@ def _disturb(
 
 def _ended(ada: Service, parameters: int) -> bool:
     with suppress(RespawnError):  # the connections were just cut
-        states = [run.state for run in ada.runs(job="sums", limit=10 * parameters)]
+        states = [run.state for run in ada.runs(job=JOB, limit=10 * parameters)]
         return len(states) >= parameters and all(state.final for state in states)
     return False
 
 
 def _judge(story: Story, ada: Service, ledger: Ledger, effects: Path) -> None:
     """Look at all that must be so."""
-    journal = Journal(effects.with_name("journal"))
-    case = Case(ledger, journal, [])
-    violations: list[Violation] = []
-    with ledger.database.session() as session:
-        for check in (all_runs_are_final, at_most_one_attempt_committed, all_blobs_are_there):
-            violations += check(case, session)
-    journal.close()
-    ledger.verify_audit()
-    story.wrong = [f"{found.rule}: {found.text}" for found in violations]
-    # What no handler expected is logged as an error, and answered with a 500.
+    story.wrong = broken_promises(ledger, effects.parent)
     log = effects.with_name("log").read_text()
-    story.wrong += [line for line in log.splitlines() if line.startswith("[E") and "respawn_hub" in line]
+    story.wrong += errors_in(log)
     if story.wrong:
         story.log = log
-    story.runs = ada.runs(job="sums", limit=1000)
+    story.runs = ada.runs(job=JOB, limit=1000)
     [made] = ada.backfills()
-    done = Counter(int(line) for line in effects.read_text().split())
+    done = effects_in(effects)
     numbers = sorted(run.parameters["n"] for run in story.runs)
     if numbers != list(range(made.total)):
         story.wrong.append(f"the backfill made runs of {numbers}")
     for run in story.runs:
-        story.wrong += _wrong(ada, run, done[run.parameters["n"]])
+        of_run = [effect for effect in done if effect.n == run.parameters["n"]]
+        story.wrong += wrong_with(ada, run, of_run)
         detail = ada.show(run.id)
         story.attempts += len(detail.attempts)
         story.resumed += sum("continues from cell" in (one.note or "") for one in detail.attempts)
-
-
-def _wrong(ada: Service, run: Run, effects: int) -> Iterator[str]:
-    """Tell what is wrong with a run.
-
-    A run ends as failed only when it was stopped in its `respawn:once` cell, which might have done its work.
-    """
-    n = run.parameters["n"]
-    if run.state is RunState.SUCCEEDED:
-        outputs = ada.outputs(run.id, _LAST)
-        printed = "".join(output.get("text", "") for output in outputs)
-        if printed != f"{3 * n + 2}\n":
-            yield f"{run.id} computed {printed!r} of {n}"
-        if effects != 1:
-            yield f"the effect of {run.id} happened {effects} times"
-    else:
-        notes = [cell.note for cell in ada.show(run.id).cells if cell.note]
-        if effects > 1 or not any("respawn:once" in note for note in notes):
-            yield f"{run.id} is {run.state}: {run.error}; notes {notes}; {effects} effects"
