@@ -23,6 +23,7 @@ from respawn_hub.job_servers.accounts import Accounts
 from respawn_hub.job_servers.beside import BesideExecutor
 from respawn_hub.job_servers.executor import HubExecutor
 from respawn_hub.job_servers.hub_servers import HubServers
+from respawn_hub.job_servers.led import LedExecutor
 from respawn_hub.job_servers.places import HubPlaces
 from respawn_hub.loops.drain import DrainingReplica
 from respawn_hub.loops.user_sync import Owners
@@ -49,6 +50,7 @@ from respawn_jobs.executors.local import LocalExecutor
 from respawn_jobs.ids import new_id
 from respawn_jobs.keyring import Keyring
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.ledger.capacity.leadership import Leader
 
 logger = logging.getLogger(__name__)
 _DESCRIPTION = "Notebooks that run without you, and come back to life where they died."
@@ -97,6 +99,7 @@ def create_app(
         runners.url if runners else service_url,
         lambda: ending.supervisor.wake(FREED),
         executor,
+        Leader(replica, service_url),
     )
     main = executors.pop(settings.executor)
     ending = build_loops(
@@ -139,6 +142,7 @@ def _executors(
     url: str,
     freed: Callable[[], None],
     given: Executor | None,
+    own: Leader,
 ) -> dict[str, Executor]:
     """Return what starts runners, as the settings have it: that of most jobs, and of some profiles."""
     if given is not None:
@@ -150,16 +154,20 @@ def _executors(
         found: dict[str, Executor] = {}
         if settings.profiles_beside:
             found["local"] = BesideExecutor(url, where, max_running=settings.max_running, freed=freed)
-        found["hub"] = HubExecutor(
-            store,
-            HubServers(hub.call_as_service),
-            where,
-            slots=settings.job_server_slots,
-            idle_seconds=settings.job_server_idle_seconds,
-            ahead_seconds=settings.job_server_ahead_seconds,
-            kept_memory_bytes=settings.keep_kernels_memory,
-            freed=freed,
-        )
+
+        def make() -> HubExecutor:
+            return HubExecutor(
+                store,
+                HubServers(hub.call_as_service),
+                where,
+                slots=settings.job_server_slots,
+                idle_seconds=settings.job_server_idle_seconds,
+                ahead_seconds=settings.job_server_ahead_seconds,
+                kept_memory_bytes=settings.keep_kernels_memory,
+                freed=freed,
+            )
+
+        found["hub"] = LedExecutor(store, own, make, ahead=settings.job_server_ahead_seconds)
         return found
     return {"local": LocalExecutor(url, max_running=settings.max_running, freed=freed)}
 

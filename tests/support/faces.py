@@ -125,7 +125,7 @@ HUB: Faces = {
     "monitoring": _modules("health hub_watch wiring"),
     "loops": _modules("drain user_sync wiring"),
     "runners": _modules("context routes server"),
-    "job_servers": _modules("accounts beside executor hub_servers places routes"),
+    "job_servers": _modules("accounts beside executor hub_servers led places routes"),
     "hub": _modules("client people"),
     "notify": _modules("channels notifier"),
     "rendering": _modules(". export long_text"),

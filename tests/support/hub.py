@@ -62,7 +62,7 @@ c.JupyterHub.load_roles = [
 respawn_hub.configure(
     c, data="respawn", environment=given["service_environment"], executor=given["executor"],
     job_server_command=given["job_server_command"],
-    jobs_share_an_account=given["several"] and given["executor"] == "local",
+    jobs_share_an_account=given["several"] and given["executor"] == "local", **given["external"],
 )
 """
 
@@ -191,6 +191,8 @@ def running_hub(
     extra: str = "",
     executor: str = "local",
     job_server_command: Sequence[str] | None = None,
+    hub_port: int | None = None,
+    external: dict[str, str] | None = None,
     timeout: float = 90.0,
 ) -> Iterator[RunningHub]:
     """Start a hub and stop it at the end of the block.
@@ -206,6 +208,8 @@ def running_hub(
         extra: more lines of jupyterhub_config.py, before Respawn's.
         executor: where jobs run, as `respawn_hub.configure` has it.
         job_server_command: what starts a job server, likewise.
+        hub_port: where the hub's own API is; None for any port.
+        external: `external_url` and `external_token` of replicas that the test starts itself.
         timeout: seconds until the service must be healthy.
     """
     import json
@@ -214,7 +218,7 @@ def running_hub(
     url, password, api_token = f"http://127.0.0.1:{free_port()}", secrets.token_hex(8), secrets.token_hex(16)
     given = {
         "url": url,
-        "hub_url": f"http://127.0.0.1:{free_port()}",
+        "hub_url": f"http://127.0.0.1:{hub_port or free_port()}",
         "proxy": [proxy_command()],
         "proxy_api": f"http://127.0.0.1:{free_port()}",
         "password": password,
@@ -224,6 +228,7 @@ def running_hub(
         "executor": executor,
         "job_server_command": list(job_server_command) if job_server_command else None,
         "several": len({*users, *admins}) > 1,
+        "external": external or {},
         "groups": groups or {},
         "roles": list(roles),
         "homes": str(directory / "homes"),

@@ -27,6 +27,8 @@ class PlayedHub:
         self.stopped: list[str] = []
         self.refusal: str | None = None
         self.failed: str | None = None
+        self.stops = True
+        """Whether it stops servers."""
 
     def start(self, kind: ServerKind, name: str, nonce: str, options: Mapping[str, Any]) -> None:
         if self.refusal is not None:
@@ -41,6 +43,8 @@ class PlayedHub:
         return self.failed
 
     def stop(self, account: str, name: str) -> None:
+        if not self.stops:
+            raise Unavailable(f"the hub does not stop the job server {name} of {account}")
         self.stopped.append(name)
 
 

@@ -1,4 +1,4 @@
-"""A way to a server that can be cut and joined again, as when the server dies and comes back."""
+"""A way to servers that can be cut and joined again, as when a server dies and comes back, or is balanced."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ _PIECE = 65536
 
 
 class Relay:
-    """Passes connections on to a port of the loopback, while it is joined."""
+    """Passes connections on to ports of the loopback in turn, while it is joined."""
 
-    def __init__(self, port: int) -> None:
-        self._to = port
+    def __init__(self, *ports: int) -> None:
+        self.ports = list(ports)
+        """Where it passes them on to, for whoever balances; one at which nobody listens is left out."""
+        self._turn = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._joined = True
@@ -44,10 +46,20 @@ class Relay:
             if not self._joined:
                 here.close()
                 continue
-            there = socket.create_connection(("127.0.0.1", self._to))
+            there = self._connected()
+            if there is None:
+                here.close()
+                continue
             self._open += [here, there]
             for source, target in ((here, there), (there, here)):
                 threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+
+    def _connected(self) -> socket.socket | None:
+        for _ in self.ports:
+            self._turn += 1
+            with suppress(ConnectionRefusedError):
+                return socket.create_connection(("127.0.0.1", self.ports[self._turn % len(self.ports)]))
+        return None
 
     def _end_all(self) -> None:
         while self._open:
@@ -66,9 +78,9 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 
 
 @contextmanager
-def relay(port: int) -> Iterator[Relay]:
-    """Pass connections on to a port until the end."""
-    made = Relay(port)
+def relay(*ports: int) -> Iterator[Relay]:
+    """Pass connections on to ports until the end."""
+    made = Relay(*ports)
     try:
         yield made
     finally:

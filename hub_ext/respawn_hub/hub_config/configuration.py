@@ -114,9 +114,9 @@ def configure(
             "allowed": ["team/risk"], "slots": 1}}``; see docs/how-to/choose-images-and-resources.md.
 
     Raises:
-        ValueError: one of `external_url` and `external_token` is given without the other, or with
-            `executor="hub"`; that one's settings of `c.Spawner` are set for one class of Spawners; or
-            profiles are given without that executor.
+        ValueError: one of `external_url` and `external_token` is given without the other; settings of
+            `c.Spawner` that `executor="hub"` needs are set for one class of Spawners; or profiles are given
+            without that executor.
         InvalidInput: a profile cannot be used.
     """
     if (external_url is None) != (external_token is None):
@@ -125,11 +125,6 @@ def configure(
     if executor is None:
         alone = one_person or jobs_share_an_account or external_url is not None
         executor = "local" if alone else "hub"
-    if executor == "hub" and external_url is not None:
-        raise ValueError(
-            "executor='hub' works with the one service that the hub starts: with several replicas, a job "
-            "server reports to one and asks another for orders. Leave external_url out, or use 'local'."
-        )
     profiles = _profiles(job_profiles) if job_profiles is not None else None
     if profiles is not None and executor != "hub":
         raise ValueError("job_profiles are of the job servers of executor='hub': give that too")

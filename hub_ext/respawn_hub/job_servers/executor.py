@@ -11,9 +11,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from respawn_hub.job_servers.errands import HubErrands
 from respawn_hub.job_servers.hub_servers import HubServers
 from respawn_hub.job_servers.places import HubPlaces
 from respawn_hub.job_servers.server_state import ServerState
@@ -79,9 +79,9 @@ class HubExecutor:
         self._dead: list[tuple[str, str]] = []
         self._messages: dict[JobPlace, str | None] = {}
         self._refused: dict[ServerKind, tuple[float, str]] = {}
-        self._askers = ThreadPoolExecutor(8, thread_name_prefix="respawn-hub-servers")
+        self._errands = HubErrands(ledger, servers)
         self._servers = {
-            one.name: self._new(one.name, ServerKind(one.account, one.profile))
+            one.name: self._new(one.name, ServerKind(one.account, one.profile), registered=one.registered)
             for one in ledger.job_servers()
         }
 
@@ -135,7 +135,7 @@ class HubExecutor:
         kind = self._where.kind(place)
         with self._lock:
             server = self._of(kind) if isinstance(kind, ServerKind) else None
-            if server is None or server.free(self._now()) < 1:
+            if self._closed or server is None or server.free(self._now()) < 1:
                 raise Unavailable(f"the job server of {place.namespace} has no place any more")
             server.order(attempt, token)
 
@@ -187,6 +187,7 @@ class HubExecutor:
         with self._lock:
             for server in list(self._servers.values()):
                 self._look_after(server)
+            self._errands.ask_again(self._now())
             dead, self._dead = self._dead, []
             return dead
 
@@ -197,11 +198,15 @@ class HubExecutor:
 
     def close(self) -> None:
         """Ask the hub for nothing more, and let requests for orders end. The servers go on."""
-        self._askers.shutdown(wait=False, cancel_futures=True)
+        self._errands.close()
         with self._lock:
             self._closed = True
+            unheard = [order.attempt for server in self._servers.values() for order in server.start]
             for server in self._servers.values():
                 server.wake()
+        for attempt in unheard:
+            with suppress(Unavailable):  # it is lost when nothing claims it, then
+                self._ledger.requeue(attempt, "the service stopped before the job server heard of it")
 
     # What the job servers say, through the service's routes.
 
@@ -273,9 +278,9 @@ class HubExecutor:
 
     # Below, the lock is held.
 
-    def _new(self, name: str, kind: ServerKind) -> ServerState:
+    def _new(self, name: str, kind: ServerKind, *, registered: bool = False) -> ServerState:
         slots = self._where.slots(kind.profile, self._slots)
-        return ServerState(name, kind, since=self._now(), slots=slots)
+        return ServerState(name, kind, since=self._now(), slots=slots, registered=registered)
 
     def _of(self, kind: ServerKind) -> ServerState | None:
         return next((one for one in self._servers.values() if one.kind == kind and not one.stopping), None)
@@ -298,20 +303,20 @@ class HubExecutor:
         if planned is None:  # one is being let go: the hub stops it first
             return
         self._servers[planned.name] = self._new(planned.name, kind)
-        self._askers.submit(self._start, kind, planned.name, planned.nonce)
+        self._errands.submit(self._start, kind, planned.name, planned.nonce)
 
     def _look_after(self, server: ServerState) -> None:
         """Let go what has ended or is not needed any more."""
         now = self._now()
-        if server.heard is None:
+        if server.starts:
             if now - server.since > START_SECONDS:
                 self._end(server, f"it did not register within {START_SECONDS:.0f} seconds")
             elif now - max(server.since, server.looked) > _LOOK_SECONDS:
                 server.looked = now
-                self._askers.submit(self._check, server)
-        elif now - server.heard > SILENT_SECONDS:
+                self._errands.submit(self._check, server)
+        elif now - (server.heard or server.since) > SILENT_SECONDS:
             self._end(server, f"it has not reported itself for {SILENT_SECONDS:.0f} seconds")
-        elif not server.busy and now > max(server.idle_since + self._idle(server), server.awaited_until):
+        elif server.idle and now > max(server.idle_since + self._idle(server), server.awaited_until):
             self._end(server, None)
 
     def _idle(self, server: ServerState) -> float:
@@ -322,7 +327,7 @@ class HubExecutor:
         del self._servers[server.name]
         logger.info("the job server %s of %s is being stopped", server.name, server.kind.account)
         if not server.stopping:
-            self._askers.submit(self._stop, server)
+            self._errands.submit(self._stop, server)
 
     def _end(self, server: ServerState, why: str | None) -> None:
         """Let a server go; where it is not idle but lost, its attempts are lost with it."""
@@ -331,13 +336,13 @@ class HubExecutor:
         server.stopping = True
         if why is not None:
             self._lose(server, why)
-        self._askers.submit(self._stop, server)
+        self._errands.submit(self._stop, server)
 
     def _lose(self, server: ServerState, why: str) -> None:
         logger.warning("job server %s of %s: %s", server.name, server.kind.account, why)
         self._dead += [(attempt, f"its job server is gone: {why}") for attempt in sorted(server.living)]
         server.living = set()
-        if server.heard is None:
+        if server.starts:
             self._note(server.kind, why)
 
     def _keep_messages(self, messages: Mapping[JobPlace, str | None]) -> None:
@@ -365,9 +370,8 @@ class HubExecutor:
                 # Of one that was sent away while it started, the hub knows less than was noted then.
                 if server is None or not server.stopping:
                     self._note(kind, error.message if isinstance(error, Unavailable) else repr(error))
-            self._ledger.forget_job_server(name)
-            with suppress(Unavailable):  # the hub keeps the name of one that did not start among the user's
-                self._hub.stop(kind.account, name)
+            # The hub keeps the name of one that did not start among the user's.
+            self._errands.give_up(name, kind.account)
         else:
             with self._lock:
                 self._refused.pop(kind, None)
@@ -383,16 +387,12 @@ class HubExecutor:
             logger.info("%s", error.message)
             return
         with self._lock:
-            if server.heard is None:
+            if server.starts:
                 self._end(server, f"the hub could not start it: {why or 'its log says why'}")
 
     def _stop(self, server: ServerState) -> None:
-        # First, so that there may be another of its kind; one that the hub does not stop ends by itself then.
-        self._ledger.forget_job_server(server.name)
         try:
-            self._hub.stop(server.kind.account, server.name)
-        except Unavailable as error:
-            logger.warning("%s", error.message)
+            self._errands.give_up(server.name, server.kind.account)
         finally:
             with self._lock:
                 self._servers.pop(server.name, None)

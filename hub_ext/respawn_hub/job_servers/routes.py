@@ -12,6 +12,8 @@ from fastapi.security.utils import get_authorization_scheme_param
 
 from respawn_hub.auth.runtime import RuntimeDep
 from respawn_hub.job_servers.executor import HubExecutor
+from respawn_hub.job_servers.forwarding import LeadersRoute
+from respawn_hub.job_servers.led import LedExecutor
 from respawn_hub.web.problems import TO_RUNNERS
 from respawn_jobs.api.job_server_protocol import (
     JobServerHello,
@@ -20,19 +22,32 @@ from respawn_jobs.api.job_server_protocol import (
     JobServerWelcome,
     other_release,
 )
-from respawn_jobs.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from respawn_jobs.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
 
-router = APIRouter(prefix="/job-servers/{name}", tags=["job servers"], responses=TO_RUNNERS)
+router = APIRouter(
+    prefix="/job-servers/{name}", tags=["job servers"], responses=TO_RUNNERS, route_class=LeadersRoute
+)
 _WAIT_SECONDS = 20.0
 """How long a request for orders waits for some: less than proxies let a connection be silent."""
 
 
 async def executor(request: Request) -> HubExecutor:
-    """Return the executor of this service. Raises NotFound where its runners are no servers of the hub."""
+    """Return the executor of this service.
+
+    Args:
+        request: any request.
+
+    Raises:
+        NotFound: its runners are no servers of the hub.
+        Unavailable: another replica sees to them now.
+    """
     found = getattr(request.app.state, "hub_executor", None)
-    if not isinstance(found, HubExecutor):
+    if not isinstance(found, LedExecutor):
         raise NotFound("this service has no job servers: its jobs run beside it (RESPAWN_EXECUTOR=local)")
-    return found
+    here = found.here()
+    if here is None:  # since the route looked
+        raise Unavailable("another replica sees to the job servers now; try again in a moment")
+    return here
 
 
 ExecutorDep = Annotated[HubExecutor, Depends(executor)]

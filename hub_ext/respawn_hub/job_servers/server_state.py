@@ -24,6 +24,8 @@ class ServerState:
     """How many attempts it executes at once."""
     heard: float | None = None
     """When it last reported; None while it starts."""
+    registered: bool = False
+    """Whether it registered with a process before this one, from which it was taken over."""
     looked: float = 0.0
     living: set[str] = field(default_factory=set)
     """Attempts that it executes, with those that it was ordered to."""
@@ -41,9 +43,14 @@ class ServerState:
     """Kernels of failed runs that live on there."""
 
     @property
-    def busy(self) -> bool:
-        """Whether it executes attempts, or kernels of failed runs live on there."""
-        return bool(self.living or self.kept)
+    def starts(self) -> bool:
+        """Whether it has yet to register."""
+        return self.heard is None and not self.registered
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has said that it executes no attempts, and keeps no kernels of failed runs."""
+        return self.heard is not None and not self.living and not self.kept
 
     def free(self, now: float) -> int:
         """Return how many more attempts it can be given.

@@ -77,8 +77,11 @@ class Dispatcher:
         return _REST
 
     def drain(self) -> None:
-        """Take nothing new from now on."""
+        """Take nothing new from now on; runners that outlive this process are left to the next one."""
         self._draining = True
+        for executor in self._executors.values():
+            if executor.outlives:
+                executor.close()
 
     def close(self) -> None:
         """End the runners that end with this process. Their runs are requeued: they go on elsewhere."""
@@ -152,5 +155,12 @@ class Dispatcher:
             except Exception as error:  # noqa: BLE001  whatever keeps one from starting, the others must start
                 submitted.discard(attempt)
                 refused = error if isinstance(error, Unavailable) else Unavailable(f"{run}: {error}")
-                self._lose(attempt, refused.message)
+                self._give_back(attempt, refused.message)
         return refused
+
+    def _give_back(self, attempt: str, reason: str) -> None:
+        """Settle an attempt that did not start: one that came too late for this process starts elsewhere."""
+        if self._draining:
+            self._ledger.requeue(attempt, reason)
+        else:
+            self._lose(attempt, reason)

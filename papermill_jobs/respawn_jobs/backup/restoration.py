@@ -28,7 +28,7 @@ from respawn_jobs.ledger.triggers.scheduling import skip_missed
 from respawn_jobs.model.runs import RunState
 from respawn_jobs.store.database import Database
 from respawn_jobs.store.pieces import in_pieces
-from respawn_jobs.store.service_tables import ReplicaRow
+from respawn_jobs.store.service_tables import LeaderRow, ReplicaRow
 from respawn_jobs.store.tables import AttemptRow, RunRow
 
 _ACTOR = "respawn"
@@ -192,6 +192,7 @@ def _settle(store: Store, done: Restored, clock: Clock, *, skip_schedules: bool)
     with store.database.session(write=True) as session:
         backup_leases.forget(session)
         session.execute(delete(ReplicaRow))
+        session.execute(delete(LeaderRow))
         if skip_schedules:
             done.skipped = skip_missed(context, session)
         audit.write(

@@ -231,6 +231,7 @@ class Ledger(KeepingLedger, TriggerLedger, OwningLedger, JobServerLedger):
         """Lose at once what a replica that was killed executed, forget it, and return the ids of the runs."""
         lost = lifecycle.lose_replica(self._context, replica)
         replicas.leave(self._context, replica)
+        self.step_down(replica)
         return lost
 
     def operations(self) -> Operations:

@@ -111,6 +111,18 @@ class ReplicaRow(Base):
     """The release of its code: no migration may take from it what it needs."""
 
 
+class LeaderRow(Base):
+    """The replica that does something for all of them, until it is silent."""
+
+    __tablename__ = "leaders"
+
+    task: Mapped[str] = mapped_column(String(32), primary_key=True)
+    replica: Mapped[str] = mapped_column(String(32))
+    address: Mapped[str] = mapped_column(String(255))
+    """Where the other replicas reach it."""
+    until: Mapped[datetime]
+
+
 class JobServerRow(Base):
     """A server that was asked of the hub for an account's jobs; one at most for each of their profiles."""
 
@@ -130,6 +142,15 @@ class JobServerRow(Base):
     kept: Mapped[list[Any] | None]
     """The kernels of failed runs that live on there, as it has reported them last."""
     requested_at: Mapped[datetime]
+
+
+class UnwantedServerRow(Base):
+    """A job server that was given up, and that the hub has yet to stop."""
+
+    __tablename__ = "unwanted_servers"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account: Mapped[str] = mapped_column(String(255))
 
 
 class ServerKernelsRow(Base):

@@ -15,6 +15,7 @@ from respawn_jobs.errors import Unauthenticated, Unavailable
 from respawn_jobs.executors.base import NEAR_SECONDS
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.kernels import ForeseenRun, JobPlace, WantedKernel
+from respawn_jobs.model.runs import RunState
 from support.notebooks import notebook, text
 from support.played_hub import Played, PlayedHub, PlayedSeconds
 from support.waiting import wait_for
@@ -269,3 +270,43 @@ def test_a_server_that_is_awaited_is_not_idle(played: Played) -> None:
         played.executor.hear(name, JobServerReport())
         played.executor.probe()
     wait_for(lambda: played.hub.stopped == [name], 10, "the end of the idle server")
+
+
+def test_one_that_had_registered_with_the_process_before_and_is_silent_counts_as_gone(played: Played) -> None:
+    name = played.ready("user/ada")
+    following = Played(played.ledger, played.clock, played.hub)
+    try:
+        played.pass_seconds(SILENT_SECONDS + 1)
+        following.executor.probe()
+        wait_for(lambda: played.hub.stopped == [name], 10, "its end, whatever the hub thinks of it")
+        wait_for(lambda: played.ledger.job_servers() == [], 10, "its end")
+    finally:
+        following.executor.close()
+
+
+def test_a_server_that_the_hub_does_not_stop_is_stopped_later_also_by_another_process(played: Played) -> None:
+    name = played.ready("user/ada")
+    played.hub.stops = False
+    played.executor.hear(name, JobServerReport(leaving=True))
+    wait_for(lambda: played.ledger.unwanted_job_servers() == {name: "ada"}, 10, "its place to be free")
+    assert played.ready("user/ada", 2) != name
+    following = Played(played.ledger, played.clock, played.hub)
+    try:
+        played.hub.stops = True
+        following.executor.probe()
+        wait_for(lambda: played.hub.stopped == [name], 10, "its end")
+        wait_for(lambda: played.ledger.unwanted_job_servers() == {}, 10, "the end of asking")
+    finally:
+        following.executor.close()
+
+
+def test_an_order_that_no_server_heard_of_is_requeued_when_the_service_ends(played: Played) -> None:
+    ada = played.ledger.as_actor(Actor.owner("ada"))
+    ada.promote(Promotion(name="waits", notebook=text(notebook("1"))))
+    run = ada.run(RunRequest(job="waits")).id
+    played.ready("user/ada")
+    [claimed] = played.ledger.claim_runs("hub", None, 1, {ADA: 1})
+    played.executor.submit(claimed.attempt, claimed.token, claimed.place)
+    played.executor.close()
+    assert played.ledger.waiting_places() == [ADA]
+    assert ada.show(run).run.state is RunState.QUEUED

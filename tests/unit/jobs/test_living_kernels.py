@@ -70,7 +70,7 @@ def test_a_kernel_whose_server_is_gone_lives_no_more(ledger: Ledger, run: str) -
     kim = person("kim", EDIT, ENTER)
     assert ledger.as_actor(kim).show(run).living is not None
     for server in ledger.job_servers():
-        ledger.forget_job_server(server.name)
+        ledger.give_up_job_server(server.name)
     assert ledger.as_actor(kim).show(run).living is None
     with pytest.raises(NotFound, match="does not live on"):
         ledger.enter_kernel(kim, run)

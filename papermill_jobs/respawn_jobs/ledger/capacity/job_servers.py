@@ -22,7 +22,12 @@ from respawn_jobs.ledger.context.context import Context
 from respawn_jobs.ledger.context.job_places import ServerKind
 from respawn_jobs.ledger.context.text_limits import cleaned
 from respawn_jobs.model.kernels import JobPlace, LivingKernel, ServerKernel
-from respawn_jobs.store.service_tables import JobServerRow, MissingPlaceRow, ServerKernelsRow
+from respawn_jobs.store.service_tables import (
+    JobServerRow,
+    MissingPlaceRow,
+    ServerKernelsRow,
+    UnwantedServerRow,
+)
 
 
 class PlannedServer(NamedTuple):
@@ -143,10 +148,32 @@ def living_kernel(context: Context, run: str) -> LivingKernel | None:
     return None
 
 
-def forget(context: Context, name: str) -> None:
-    """Forget a job server that is gone: its key holds no more, and there may be another of its kind."""
+def give_up(context: Context, name: str) -> None:
+    """Know a job server no more, but that the hub is to stop it: its key holds no more.
+
+    There may be another of its kind at once. Nothing happens for one that is not known.
+
+    Args:
+        context: the ledger's surroundings.
+        name: the server's name at the hub.
+    """
     with context.database.session(write=True) as session:
-        session.execute(delete(JobServerRow).where(JobServerRow.name == name))
+        row = session.get(JobServerRow, name)
+        if row is not None:
+            session.add(UnwantedServerRow(name=name, account=row.account))
+            session.delete(row)
+
+
+def unwanted(context: Context) -> dict[str, str]:
+    """Return the account of each job server, by name, that the hub has yet to stop."""
+    with context.database.session() as session:
+        return {row.name: row.account for row in session.scalars(select(UnwantedServerRow))}
+
+
+def stopped(context: Context, name: str) -> None:
+    """Forget a job server that was given up, and that the hub has stopped."""
+    with context.database.session(write=True) as session:
+        session.execute(delete(UnwantedServerRow).where(UnwantedServerRow.name == name))
 
 
 def note_kernels(context: Context, name: str, kernels: Sequence[ServerKernel]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from respawn_jobs.access import Actor
 from respawn_jobs.api.job_server_protocol import KeptKernelReport, KnownJobServer
-from respawn_jobs.ledger.capacity import job_servers
+from respawn_jobs.ledger.capacity import job_servers, leadership
+from respawn_jobs.ledger.capacity.leadership import Leader
 from respawn_jobs.ledger.context.context import Context
 from respawn_jobs.ledger.context.job_places import JobPlaces
 from respawn_jobs.ledger.operations import living_kernels
@@ -19,9 +20,25 @@ class JobServerLedger:
     _context: Context
 
     def attach_places(self, places: JobPlaces) -> None:
-        """Let the ledger know where jobs run, and what the servers there have said of their kernels."""
+        """Let the ledger know where jobs run."""
         self._context.places = places
+
+    def remember_kernels(self) -> None:
+        """Know what the servers have said of their kernels, in whichever replica and process."""
         job_servers.remember_kernels(self._context)
+
+    def lead(self, task: str, own: Leader) -> Leader:
+        """Lead what one replica does for all, unless another one does; return who leads.
+
+        Args:
+            task: what is led.
+            own: the replica that asks.
+        """
+        return leadership.lead(self._context, task, own)
+
+    def step_down(self, replica: str) -> None:
+        """Have a replica lead nothing any more; see `leadership.step_down`."""
+        leadership.step_down(self._context, replica)
 
     def plan_job_server(self, account: str, profile: str | None = None) -> job_servers.PlannedServer | None:
         """Return a job server to ask the hub for; None where there is one; see `job_servers.plan`.
@@ -74,6 +91,14 @@ class JobServerLedger:
         """Return where the kernel of a run lives, to somebody who goes there; see `living_kernels.enter`."""
         return living_kernels.enter(self._context, actor, run)
 
-    def forget_job_server(self, name: str) -> None:
-        """Forget a job server that is gone."""
-        job_servers.forget(self._context, name)
+    def give_up_job_server(self, name: str) -> None:
+        """Know a job server no more, but that the hub is to stop it; see `job_servers.give_up`."""
+        job_servers.give_up(self._context, name)
+
+    def unwanted_job_servers(self) -> dict[str, str]:
+        """Return the account of each job server, by name, that the hub has yet to stop."""
+        return job_servers.unwanted(self._context)
+
+    def job_server_stopped(self, name: str) -> None:
+        """Forget a job server that was given up, and that the hub has stopped."""
+        job_servers.stopped(self._context, name)

@@ -495,6 +495,13 @@ def _create_service() -> None:
         sa.Column("release", sa.String(16), nullable=False),
     )
     op.create_table(
+        "leaders",
+        sa.Column("task", sa.String(32), primary_key=True),
+        sa.Column("replica", sa.String(32), nullable=False),
+        sa.Column("address", sa.String(255), nullable=False),
+        sa.Column("until", TIME, nullable=False),
+    )
+    op.create_table(
         "job_servers",
         sa.Column("name", sa.String(64), primary_key=True),
         sa.Column("account", sa.String(255), nullable=False),
@@ -504,6 +511,11 @@ def _create_service() -> None:
         sa.Column("kept", JSON, nullable=True),
         sa.Column("requested_at", TIME, nullable=False),
         sa.UniqueConstraint("account", "profile", name="job_servers_once"),
+    )
+    op.create_table(
+        "unwanted_servers",
+        sa.Column("name", sa.String(64), primary_key=True),
+        sa.Column("account", sa.String(255), nullable=False),
     )
     op.create_table(
         "server_kernels",
