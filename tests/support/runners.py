@@ -7,7 +7,13 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from respawn_jobs.api.runner_protocol import Assignment, CellEvent, CheckpointCommit, Outcome
+from respawn_jobs.api.runner_protocol import (
+    Assignment,
+    CellEvent,
+    CheckpointCommit,
+    Outcome,
+    RunnerPort,
+)
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.model.checkpoints import Checkpoint, Unstored
 from respawn_jobs.model.runs import CellError, CellState, Run
@@ -30,11 +36,19 @@ class PlayedRunner:
     def __init__(self, ledger: Ledger, run: str, *, claim: bool = True) -> None:
         self.run = run
         self.attempt, self.token = ledger.open_attempt(run, "local")
-        self.port = ledger.runner(self.attempt, self.token)
+        self.port: RunnerPort = ledger.runner(self.attempt, self.token)
         self.assignment: Assignment
         self.notebook: NotebookNode
         if claim:
             self.claim()
+
+    @classmethod
+    def of(cls, port: RunnerPort, run: str) -> PlayedRunner:
+        """Play an attempt that somebody else has opened, through its port."""
+        made = cls.__new__(cls)
+        made.port, made.run = port, run
+        made.claim()
+        return made
 
     def claim(self) -> Assignment:
         self.assignment = given = self.port.claim()

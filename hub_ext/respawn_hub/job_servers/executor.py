@@ -212,9 +212,8 @@ class HubExecutor:
 
     def slots_of(self, name: str) -> int:
         """Return how many attempts a job server may execute at once."""
-        with self._lock:
-            server = self._servers.get(name)
-            return server.slots if server is not None else self._slots
+        server = self._servers.get(name)
+        return server.slots if server is not None else self._slots
 
     def hear(self, name: str, report: JobServerReport) -> bool:
         """Take note of what a job server says of itself; one that this process let go is none any more.
@@ -232,6 +231,7 @@ class HubExecutor:
             server = self._servers.get(name)
             if server is None:
                 return False
+            places = server.free(now)
             server.handed -= {*report.taken}
             ordered = {order.attempt for order in server.start}
             server.heard = now
@@ -242,7 +242,8 @@ class HubExecutor:
             changed, server.kept = server.kept != report.kept, report.kept
             if report.leaving:
                 self._let_go(server)
-        self._freed()
+        if server.free(now) > places or report.ended:
+            self._freed()
         return changed
 
     def send_away(self, name: str, why: str) -> None:
@@ -307,7 +308,7 @@ class HubExecutor:
 
     def _look_after(self, server: ServerState) -> None:
         """Let go what has ended or is not needed any more."""
-        now = self._now()
+        now, idle = self._now(), self._where.idle_seconds(server.kind.profile, self._idle_seconds)
         if server.starts:
             if now - server.since > START_SECONDS:
                 self._end(server, f"it did not register within {START_SECONDS:.0f} seconds")
@@ -316,11 +317,8 @@ class HubExecutor:
                 self._errands.submit(self._check, server)
         elif now - (server.heard or server.since) > SILENT_SECONDS:
             self._end(server, f"it has not reported itself for {SILENT_SECONDS:.0f} seconds")
-        elif server.idle and now > max(server.idle_since + self._idle(server), server.awaited_until):
+        elif server.idle and now > max(server.idle_since + idle, server.awaited_until):
             self._end(server, None)
-
-    def _idle(self, server: ServerState) -> float:
-        return self._where.idle_seconds(server.kind.profile, self._idle_seconds)
 
     def _let_go(self, server: ServerState) -> None:
         """Let a server go that is being stopped: its runners requeue what they execute, by themselves."""
@@ -374,7 +372,9 @@ class HubExecutor:
             self._errands.give_up(name, kind.account)
         else:
             with self._lock:
-                self._refused.pop(kind, None)
+                server = self._servers.get(name)
+                if server is not None and not server.stopping:  # it may have been sent away already
+                    self._refused.pop(kind, None)
             logger.info("the hub starts the job server %s of %s", name, kind.words)
 
     def _check(self, server: ServerState) -> None:

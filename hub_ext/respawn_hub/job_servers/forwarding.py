@@ -5,7 +5,9 @@ They go on as they are, with the key or token of the job server, which the other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -29,7 +31,7 @@ class LeadersRoute(APIRoute):
     """A route that the replica answers which sees to the job servers."""
 
     def get_route_handler(self) -> Answers:
-        """Return what answers a request here or elsewhere."""
+        """Return what answers a request here or elsewhere; that raises Unavailable where nobody does."""
         here = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
@@ -39,9 +41,23 @@ class LeadersRoute(APIRoute):
             address = executor.elsewhere()
             if _FORWARDED in request.headers:
                 raise Unavailable("this replica does not see to the job servers; try again in a moment")
-            return await _answer_of(address, request)
+            with ends_with_the_service():
+                return await _answer_of(address, request)
 
         return answer
+
+
+@contextmanager
+def ends_with_the_service() -> Iterator[None]:
+    """Answer a request that still waits when the service is stopped, which cancels it.
+
+    Raises:
+        Unavailable: the service is being stopped.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as cancelled:
+        raise Unavailable("this service is being stopped") from cancelled
 
 
 async def _answer_of(address: str, request: Request) -> Response:

@@ -12,7 +12,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 
 from respawn_hub.auth.runtime import RuntimeDep
 from respawn_hub.job_servers.executor import HubExecutor
-from respawn_hub.job_servers.forwarding import LeadersRoute
+from respawn_hub.job_servers.forwarding import LeadersRoute, ends_with_the_service
 from respawn_hub.job_servers.led import LedExecutor
 from respawn_hub.web.problems import TO_RUNNERS
 from respawn_jobs.api.job_server_protocol import (
@@ -168,7 +168,8 @@ async def orders(name: str, account: AccountDep, executor: ExecutorDep) -> JobSe
     found = executor.orders(name, wake)
     if not found:
         try:
-            await asyncio.wait_for(there.wait(), _WAIT_SECONDS)
+            with ends_with_the_service():
+                await asyncio.wait_for(there.wait(), _WAIT_SECONDS)
         except TimeoutError:
             return found
         found = executor.orders(name, lambda: None)

@@ -47,7 +47,7 @@ FAULTS = (*QUICK, "kill a kernel", "terminate a server", "stop the hub", "kill t
 _ENDS_IN_SECONDS = 60.0
 """For each run, at most, once nothing is disturbed any more."""
 _HEALTHY_SECONDS = 120.0
-_LONGEST_PAUSE = 3.0
+_MAX_PAUSE = 3.0
 _ENVIRONMENT = {
     "RESPAWN_JOB_SERVER_IDLE_SECONDS": "3",
     "RESPAWN_LEASE_SECONDS": "5",
@@ -104,13 +104,13 @@ def play(seed: int, directory: Path, *, runs: int, faults: Sequence[str], strike
         service_environment={**_ENVIRONMENT, **own},
         server_environment=own,
     ) as hub:
-        told = _Story(hub, story, random.Random(seed), directory / "effects")
-        told.prepare(runs)
-        told.disturb(faults, strikes)
-        told.see_through()
-        told.tidy(temporary)
+        scene = _Story(hub, story, random.Random(seed), directory / "effects")
+        scene.prepare(runs)
+        scene.disturb(faults, strikes)
+        scene.see_through()
+        scene.tidy(temporary)
     story.wrong += [f"left behind: {' '.join(command_of(one))}" for one in _processes(directory)]
-    story.wrong += told.judge()
+    story.wrong += scene.judge()
     story.seconds = time.monotonic() - began
     if story.wrong:
         story.log = hub.log.read_text()
@@ -141,7 +141,7 @@ class _Story:
         order: list[str] = []
         for _ in range(strikes):
             order = order or self._chance.sample(list(faults), len(faults))
-            moment(self._chance, _LONGEST_PAUSE)
+            moment(self._chance, _MAX_PAUSE)
             self._recover()
             if self._ended(self._runs):
                 return
@@ -215,7 +215,7 @@ class _Story:
             return True
         find = kills.get(fault, self._servers)
         try:
-            found = wait_for(find, _LONGEST_PAUSE, fault)
+            found = wait_for(find, _MAX_PAUSE, fault)
         except AssertionError:
             return False
         hit = self._chance.choice(found)

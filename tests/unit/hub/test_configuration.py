@@ -279,11 +279,16 @@ def test_settings_of_one_spawner_that_would_hide_ours_are_refused(
     assert not (tmp_path / "data").exists()
 
 
-def test_the_hub_executor_and_replicas_are_refused_together(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="several replicas"):
-        respawn_hub.configure(
-            Config(), data=tmp_path, executor="hub", external_url="http://r:1/", external_token="secret"
-        )
+def test_replicas_may_have_the_hub_executor(tmp_path: Path) -> None:
+    config = Config()
+    respawn_hub.configure(
+        config, data=tmp_path, executor="hub", external_url="http://r:1/", external_token="secret"
+    )
+    [service] = config.JupyterHub.services
+    assert (service["url"], service["api_token"]) == ("http://r:1", "secret")
+    assert "command" not in service
+    assert config.JupyterHub.allow_named_servers
+    assert config.Spawner.pre_spawn_hook is not None
 
 
 @pytest.mark.parametrize(

@@ -310,3 +310,20 @@ def test_an_order_that_no_server_heard_of_is_requeued_when_the_service_ends(play
     played.executor.close()
     assert played.ledger.waiting_places() == [ADA]
     assert ada.show(run).run.state is RunState.QUEUED
+
+
+def test_the_dispatcher_is_woken_for_a_place_or_an_end_and_not_by_each_report(played: Played) -> None:
+    woken: list[str] = []
+    played.executor._freed = lambda: woken.append("dispatcher")
+    name = played.ready("user/ada")
+    assert len(woken) == 1, "there are places"
+    for _ in range(3):
+        played.executor.hear(name, JobServerReport())
+    played.executor.submit("att-1", "secret", ADA)
+    assert played.order(name) == ["att-1"]
+    played.executor.hear(name, JobServerReport(taken=["att-1"], living=["att-1"]))
+    assert len(woken) == 1
+    played.executor.hear(name, JobServerReport())
+    assert len(woken) == 2, "a place is free"
+    played.executor.hear(name, JobServerReport(ended=[EndedRunner(attempt="att-1", reason="it gave up")]))
+    assert len(woken) == 3, "there is something to settle"

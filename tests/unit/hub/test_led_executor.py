@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from respawn_hub.app import create_app
 from respawn_hub.job_servers.led import LedExecutor
+from respawn_hub.startup.settings import HubSettings, Settings
 from respawn_jobs.api.job_server_protocol import JobServerReport
 from respawn_jobs.errors import Unavailable
 from respawn_jobs.ledger import Ledger
@@ -93,3 +96,14 @@ def test_a_replica_that_was_killed_is_followed_at_once(replicas, ledger: Ledger)
     assert first.looks()
     ledger.lose_replica("rep-1")
     assert second.looks()
+
+
+def test_a_service_with_the_hub_executor_starts_without_its_database(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, db_url="postgresql+psycopg://nobody@127.0.0.1:1/none", executor="hub")
+    hub = HubSettings(
+        api_token="a", api_url="http://127.0.0.1:1/hub/api", client_id="c", service_url="http://127.0.0.1:2"
+    )
+    executor = create_app(settings, hub).state.hub_executor
+    with pytest.raises(Unavailable):
+        executor.probe()
+    assert executor.here() is None
