@@ -66,7 +66,7 @@ class Discovery:
         """References to text that is a variable, by its id: others may hold the same object."""
         self.streams = StreamWriter(writer, namespace, self.named, time_limit, progress, self._texts)
         texts = [one for one in values.values() if type(one) is str and len(one) > 1]
-        self._library = library_values() | containers_of_libraries(values.values())
+        self._library = library_values() | containers_of_libraries(values)
         self._kept = {id(text): f"{INTERNED}{text}" for text in texts if is_interned(text)}
         """The same for text that Python keeps as the only one of its kind."""
         self._careful: set[str] = set()

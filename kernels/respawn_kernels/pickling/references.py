@@ -10,7 +10,7 @@ import math
 import pickle
 import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -55,13 +55,20 @@ def _histories() -> dict[str, Any]:
     return {name: value for name, value in found.items() if type(value) in (list, dict)}
 
 
-def containers_of_libraries(values: Iterable[Any]) -> dict[int, str]:
+_OURS = 4
+"""How many refer to a container that no module has: two mappings, the loop, and the call that counts."""
+
+
+def containers_of_libraries(values: Mapping[str, Any]) -> dict[int, str]:
     """Return references to lists, dicts and sets that a library's module has too, by their ids.
 
     Args:
-        values: of the variables that may be such a container.
+        values: the variables that may be such a container, by name; the namespace has each of them, too.
     """
-    wanted = {id(one) for one in values if type(one) in (list, dict, set)}
+    # To look at all modules takes tens of milliseconds where there is an audit hook, which hears each `id`.
+    wanted = {
+        id(one) for one in values.values() if type(one) in (list, dict, set) and sys.getrefcount(one) > _OURS
+    }
     found: dict[int, str] = {}
     for name, module in list(sys.modules.items()) if wanted else ():
         inside = getattr(module, "__dict__", None)

@@ -60,6 +60,8 @@ class Baseline:
         """Functions made by `functools.singledispatch`, by module and name."""
         self.counts: dict[tuple[str, str, str], int] = {}
         """How far the counts of modules and classes were, by module, class and name."""
+        self.numbers: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {}
+        """By module and class: the module or class itself, and its ints by name."""
         self.listeners: list[ImportListener] = []
         """Called when the notebook imports something: for the outermost import, in the main thread."""
         self._watching = False
@@ -152,14 +154,14 @@ class Baseline:
             if key[:2] == "__" or key not in left or left[key] is not value
         }
         self.modules[name] = module, values
-        self._note_counts(name, "", values)
+        self._note_counts(module, name, "", values)
         for key, value in values.items():
             # By its type alone: `isinstance` asks the value, and some answer with a warning or an import.
             kind = type(value)
             if kind is type or issubclass(kind, type):
                 if attributes_of(value).get("__module__") == name:
                     self.classes[value] = dict(attributes_of(value))
-                    self._note_counts(name, qualname_of(value), self.classes[value])
+                    self._note_counts(value, name, qualname_of(value), self.classes[value])
             elif kind is FunctionType and getattr(value, "registry", None) is not None:
                 self.dispatchers[name, key] = value
         if is_beside_notebook(module):
@@ -179,10 +181,18 @@ class Baseline:
         elif name.partition(".")[0] not in NOT_LOOKED_INTO:
             self._keep(module, name)
 
-    def _note_counts(self, module: str, cls: str, values: dict[str, Any]) -> None:
+    def _note_counts(self, owner: Any, module: str, cls: str, values: dict[str, Any]) -> None:
+        numbers = dict[str, int]()
         for key, value in values.items():
-            if type(value) in DRAWING and (number := number_of(value)) is not None:
+            kind = type(value)
+            if kind is int:
+                numbers[key] = value
+            elif kind in DRAWING and (number := number_of(value)) is not None:
                 self.counts[module, cls, key] = number
+        if numbers:
+            self.numbers[module, cls] = owner, numbers
+        else:
+            self.numbers.pop((module, cls), None)
 
     def _note_codes(self, module: str, cls: str, values: Mapping[str, Any]) -> None:
         for key, value in values.items():

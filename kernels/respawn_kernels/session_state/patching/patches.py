@@ -169,7 +169,8 @@ def _patches(packages: Container[str] | None = None) -> Iterator[tuple[str, tupl
             yield f"{module.__name__}.{key}", (module.__name__, "", key, *value)
         for key, attribute, one in set_on_functions(module, mentioned, stored):
             yield f"{module.__name__}.{key}.{attribute}", (module.__name__, key, attribute, _SET, one)
-    for cls, before in list(baseline.classes.items()):
+    # Not `list(items())`: ten thousand tuples at once have the collector look at all that the process has.
+    for cls, before in zip(list(baseline.classes), list(baseline.classes.values()), strict=True):
         if packages is not None and str(module_of(cls)).partition(".")[0] not in packages:
             continue
         if not same_objects(before, attributes_of(cls)):

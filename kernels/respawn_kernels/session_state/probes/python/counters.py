@@ -2,7 +2,7 @@
 
 Two kinds are known: an `itertools.count` (or what draws from one), and an int of a module or class that the
 module's own code adds to and never takes from. Which ints grew is found by comparing them with what the
-import left, which takes tens of milliseconds where pandas is loaded, so `capture` alone does it.
+import left, which takes milliseconds where pandas is loaded, so `capture` alone does it.
 Limits: counters in C (the names of asyncio's tasks), in closures, and in objects that a module keeps.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from respawn_kernels.originals import getpid, getppid
 from respawn_kernels.session_state.patching import baseline
-from respawn_kernels.session_state.patching.class_attributes import attributes_of, qualname_of
+from respawn_kernels.session_state.patching.class_attributes import attributes_of
 from respawn_kernels.session_state.patching.iterator_counts import count_in, number_of
 from respawn_kernels.session_state.probe.interface import NotSet
 
@@ -114,22 +114,16 @@ def _numbers() -> Iterator[tuple[Place, int, Any]]:
         owner = _owner(*place[:2])
         if owner is not None and _counts(place[0]):
             yield place, number, _inside(owner).get(place[2])
-    for name, (module, values) in list(baseline.modules.items()):
-        if _counts(name) and sys.modules.get(name) is module:
-            for key, was, now in _grown(values, vars(module)):
-                yield (name, "", key), was, now
-    for kind, attributes in list(baseline.classes.items()):
-        module_name = str(attributes["__module__"])
-        if _counts(module_name):
-            for key, was, now in _grown(attributes, attributes_of(kind)):
-                if _owner(module_name, qualname_of(kind)) is kind:
-                    yield (module_name, qualname_of(kind), key), was, now
+    for (module, cls), (owner, numbers) in list(baseline.numbers.items()):
+        if _counts(module) and _owner(module, cls) is owner:
+            for key, was, now in _grown(numbers, _inside(owner)):
+                yield (module, cls, key), was, now
 
 
-def _grown(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
+def _grown(before: Mapping[str, int], now: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
     """Return the ints that are greater than they were: name, before and now."""
     for key, value in before.items():
-        if type(value) is int and type(other := now.get(key)) is int and other > value:
+        if type(other := now.get(key)) is int and other > value:
             yield key, value, other
 
 
