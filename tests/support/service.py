@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from respawn_hub.app import create_app
 from respawn_hub.startup.settings import HubSettings, Settings
 from respawn_jobs.ledger import Ledger
+from support.made_routes import routes_made
 from support.waiting import wait_for
 
 
@@ -59,9 +60,11 @@ def _serving(
     )
     with listener:
         built = app(hub)
-        server = uvicorn.Server(uvicorn.Config(built, lifespan=lifespan, log_level="warning"))
-        with running(server, listener):
-            yield f"{origin}/services/respawn"
+        made = routes_made(built, lambda: app(hub)) if lifespan == "off" else nullcontext(built)
+        with made as answering:
+            server = uvicorn.Server(uvicorn.Config(answering, lifespan=lifespan, log_level="warning"))
+            with running(server, listener):
+                yield f"{origin}/services/respawn"
 
 
 def listening() -> socket.socket:

@@ -16,6 +16,7 @@ from respawn_hub.auth import dependencies
 from respawn_hub.startup.settings import HubSettings, Settings
 from respawn_jobs.access import Actor
 from respawn_jobs.ledger import Ledger
+from support.made_routes import routes_made
 
 _ORIGIN = "http://testserver"
 Browse = Callable[..., httpx.Response]
@@ -27,6 +28,8 @@ class SignedIn:
     """A browser in which somebody is signed in."""
 
     app: FastAPI
+    make: Callable[[], FastAPI]
+    """Makes another such service."""
     form_token: str
 
     def ask(
@@ -38,9 +41,10 @@ class SignedIn:
         return asyncio.run(self._ask(method, path, options))
 
     async def _ask(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
-        transport, accepts = httpx.ASGITransport(self.app), {"Accept": "text/html"}
-        async with httpx.AsyncClient(transport=transport, base_url=_ORIGIN, headers=accepts) as client:
-            return await client.request(method, path, **options)
+        with routes_made(self.app, self.make) as app:
+            transport, accepts = httpx.ASGITransport(app), {"Accept": "text/html"}
+            async with httpx.AsyncClient(transport=transport, base_url=_ORIGIN, headers=accepts) as client:
+                return await client.request(method, path, **options)
 
 
 def signed_in(ledger: Ledger, data: Path, name: str = "ada", *, actor: Actor | None = None) -> SignedIn:
@@ -48,8 +52,12 @@ def signed_in(ledger: Ledger, data: Path, name: str = "ada", *, actor: Actor | N
     hub = HubSettings(
         api_token="not-used", api_url=f"{_ORIGIN}/hub/api", client_id="service-respawn", service_url=_ORIGIN
     )
-    app = create_app(Settings(data=data), hub, ledger=ledger)
+
+    def make() -> FastAPI:
+        return create_app(Settings(data=data), hub, ledger=ledger)
+
+    app = make()
     form_token = app.state.runtime.sessions.form_token("hub-token")
     visitor = dependencies.Visitor(actor or Actor.owner(name), form_token, "hub-token")
     app.dependency_overrides[dependencies.visitor] = lambda: visitor
-    return SignedIn(app, form_token)
+    return SignedIn(app, make, form_token)

@@ -70,7 +70,9 @@ class Hub:
         self._tokens = tokens
         self._admit = admit
         self._now = now
-        self._client = httpx.Client(timeout=10.0, transport=httpx.HTTPTransport(retries=2))
+        # To read the certificates that are trusted takes time; a hub without TLS needs none.
+        tls = not settings.api_url.lower().startswith("http://")
+        self._client = httpx.Client(timeout=10.0, transport=httpx.HTTPTransport(retries=2, verify=tls))
         self._kept: dict[str, tuple[float, HubUser]] = {}
         # Apart, so that tokens that somebody makes up displace nobody who is known.
         self._refused: dict[str, float] = {}
