@@ -1,6 +1,6 @@
 """Random notebooks: what a checkpoint gives back is what was there, whatever the cells did; nothing older.
 
-`make test` tries the same 20 programs each time, `make test-all` 60. `RESPAWN_PROPERTY=long` tries thousands
+`make test` tries the same 10 programs each time, `make test-all` 60. `RESPAWN_PROPERTY=long` tries thousands
 of new ones. Hypothesis prints the program that failed, shrunk, and how to run it again.
 """
 
@@ -48,7 +48,7 @@ def _tries(examples: int) -> settings:
 
 
 def test_every_checkpoint_of_a_random_notebook_is_its_true_state(notebook: Worker, restorer: Worker) -> None:
-    _try_programs(20, notebook, restorer)
+    _try_programs(10, notebook, restorer)
 
 
 @pytest.mark.slow

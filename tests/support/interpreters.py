@@ -73,15 +73,12 @@ def _newest_first() -> list[Any]:
     return [newest, *(_slow(version) for version in python_versions() if version != newest)]
 
 
-@pytest.fixture(params=python_versions())
-def each_python(request: pytest.FixtureRequest) -> Path:
-    """The Python program of an environment with Respawn in it, on each tested version in turn."""
-    return python_of(request.param)
-
-
 @pytest.fixture(params=_newest_first())
 def newest_python(request: pytest.FixtureRequest) -> Path:
-    """As `each_python`, but a quick run takes only the newest version whose environment is there."""
+    """The Python program of an environment with Respawn in it, on each tested version in turn.
+
+    A quick run takes only the newest one whose environment is there.
+    """
     return python_of(request.param)
 
 

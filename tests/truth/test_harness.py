@@ -84,6 +84,7 @@ def test_the_fixed_notebook_has_the_edit_and_no_failure() -> None:
     assert ("s0_n = 5" in fixed, "RuntimeError" in fixed) == (True, False)
 
 
+@pytest.mark.long
 def test_every_hostile_notebook_can_be_composed_in_every_way() -> None:
     stories = hostile()
     made = [hostile_case(1, n, stories) for n in range(4 * len(stories))]

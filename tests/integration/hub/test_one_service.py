@@ -135,6 +135,7 @@ def test_a_service_whose_hub_is_gone_ends_by_itself_and_requeues_its_runs(tmp_pa
     assert (tmp_path / "data" / "service.lock").read_text() == "", "it stopped in order"
 
 
+@pytest.mark.long
 def test_a_killed_service_is_named_as_the_cause_by_the_next_one_at_once(tmp_path: Path) -> None:
     ledger = Ledger.embedded(tmp_path / "data")
     ada = ledger.as_actor(Actor.owner("ada"))

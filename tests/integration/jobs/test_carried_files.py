@@ -152,6 +152,7 @@ def test_a_carried_file_that_a_cell_changed_lies_as_it_was_for_the_cell_that_run
     assert printed(Path(done["notebook"])) == "31\n"
 
 
+@pytest.mark.long
 def test_an_edit_that_no_cell_was_seen_to_use_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +194,7 @@ def test_what_cells_have_left_and_is_gone_is_made_again(failed: str, tmp_path: P
     assert printed(Path(done["notebook"])) == from_the_top(fix)
 
 
+@pytest.mark.long
 def test_a_debug_notebook_has_the_files_and_its_edits_go_on(failed: str, tmp_path: Path) -> None:
     opened = ran(PYTHON, "debug", failed)
     directory = (tmp_path / opened["notebook"]).parent

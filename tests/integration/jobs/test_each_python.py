@@ -19,11 +19,11 @@ pytestmark = pytest.mark.integration
 _OF_THE_KERNEL = ("tests/unit/kernels", "tests/integration/kernels/test_outside_events.py")
 
 
-def test_a_run_fails_and_goes_on_on_each_python(each_python: Path, tmp_path: Path) -> None:
+def test_a_run_fails_and_goes_on_on_each_python(newest_python: Path, tmp_path: Path) -> None:
     def respawn(*arguments: str) -> Any:
         code = f"import sys; sys.argv = {['respawn', *arguments, '--json']!r}\n"
         code += "from respawn_jobs.cli import main; main()"
-        done = subprocess.run([each_python, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run([newest_python, "-c", code], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode in (0, 1), done.stderr
         return json.loads(done.stdout)
 
@@ -40,7 +40,7 @@ def test_a_run_fails_and_goes_on_on_each_python(each_python: Path, tmp_path: Pat
     assert [cell["state"] for cell in done["cells"]] == ["reused", "executed", "executed"]
     (shown,) = json.loads(Path(done["notebook"]).read_text())["cells"][2]["outputs"]
     version = subprocess.check_output(
-        [each_python, "-c", "import sys; print(sys.version_info[:2])"], text=True
+        [newest_python, "-c", "import sys; print(sys.version_info[:2])"], text=True
     )
     assert shown["text"] == [f"True {{'version': {version.strip()}}}\n"]
 

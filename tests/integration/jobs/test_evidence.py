@@ -12,6 +12,7 @@ import pytest
 from respawn_jobs.embedded.local_store import owner
 from respawn_jobs.ledger import Ledger
 from respawn_kernels.evidence import CellEvidence
+from support.lengths import quick
 from support.notebooks import notebook, text
 from truth.commands import INTERPRETERS, found
 
@@ -27,7 +28,7 @@ CELLS = (
 )
 
 
-@pytest.fixture(scope="module", params=found())
+@pytest.fixture(scope="module", params=quick({len(found()) - 1}, found(), "long"))
 def run(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path, list[CellEvidence]]:

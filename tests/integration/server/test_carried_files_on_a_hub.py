@@ -63,6 +63,7 @@ def failed(hub: RunningHub, server: Server, promoted: str) -> Run:
     return run
 
 
+@pytest.mark.long
 def test_debug_notebook_has_the_files_and_a_fix_takes_their_edits_along(
     hub: RunningHub, server: Server, failed: Run
 ) -> None:

@@ -42,6 +42,7 @@ def begin(hub: RunningHub, name: str, **settings: bool) -> str:
     return run
 
 
+@pytest.mark.long
 def test_a_run_is_looked_into_and_goes_on_as_if_it_was_not(hub: RunningHub, server: Server) -> None:
     run, service = begin(hub, "looked-into"), hub.service("ada")
     messages = server.open(run)

@@ -24,7 +24,7 @@ from support.waiting import moment, wait_for
 
 pytestmark = pytest.mark.integration
 
-KILLS = {"kernel": 12, "held child": 6, "writer": 5, "runner": 6}
+KILLS = {"kernel": 4, "held child": 3, "writer": 3, "runner": 3}
 LONG_KILLS = {"kernel": 90, "held child": 40, "writer": 30, "runner": 40}
 _CELLS = 60
 _LATEST = 12

@@ -89,7 +89,7 @@ def back(directory: Path, cell: int = 0) -> dict[str, Any]:
         return namespace
 
 
-@pytest.mark.parametrize("size", [16, 20_000])
+@pytest.mark.parametrize("size", [16, pytest.param(20_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("order", quick({0}, ORDERS, "long"))
 def test_what_shares_memory_shares_it_again(tmp_path: Path, order: str, size: int) -> None:
     kinds = list(enumerate(KINDS.values()))
