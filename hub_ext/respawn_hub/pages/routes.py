@@ -13,6 +13,7 @@ from respawn_hub.pages import (
     notebooks,
     outputs,
     resume,
+    run_files,
     runs,
     trigger_forms,
     usage,
@@ -28,6 +29,7 @@ _MODULES = (
     version,
     notebooks,
     outputs,
+    run_files,
     runs,
     resume,  # after `runs`: its forms are `/runs/{run}/{way}`
     trigger_forms,

@@ -31,6 +31,7 @@ from respawn_jobs.model.artifacts import Artifact
 from respawn_jobs.model.audit import AuditRecord
 from respawn_jobs.model.base import Many, Model
 from respawn_jobs.model.debug_bundle import DebugBundle
+from respawn_jobs.model.evidence import CellFiles
 from respawn_jobs.model.jobs import GitState, Job, Missed, Schedule, Version
 from respawn_jobs.model.kernels import EnvironmentDetail, Kernel
 from respawn_jobs.model.limits import MemoryBytes
@@ -272,6 +273,14 @@ class Service(
     @operation("GET", "runs/{run}/artifacts")
     def artifacts(self, run: str) -> list[Artifact]:
         """Return what the run keeps, by name; of each name the newest first, two at most."""
+
+    @operation("GET", "runs/{run}/files")
+    def files(self, run: str) -> list[CellFiles]:
+        """Return the files that its cells were seen to read and to change, for each cell that used any.
+
+        Those of Python and of its packages are left out. A cell that a resume took over has those of the run
+        in which it was executed.
+        """
 
     @operation("POST", "schedules", status=201, wakes=True)
     def schedule(self, request: ScheduleRequest) -> Schedule:

@@ -10,6 +10,7 @@ from respawn_jobs.cli.common.blocks import BlockGroup
 from respawn_jobs.cli.fix import debug, resume
 from respawn_jobs.cli.run import (
     artifacts,
+    files,
     history,
     job_life,
     jobs,
@@ -46,6 +47,7 @@ respawn.add_block(
         runs.show,
         runs.logs,
         runs.cancel,
+        files.files,
         artifacts.artifacts,
         artifacts.fetch,
         history.pin,

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
+from respawn_jobs.model.base import Model
 from respawn_kernels.evidence import CellEvidence
 from respawn_kernels.exchange.cell_evidence import DIRECTORY as DIRECTORY
 from respawn_kernels.exchange.cell_evidence import GONE as GONE
@@ -42,6 +45,53 @@ Evidence = Annotated[
     CellEvidence, BeforeValidator(_small_enough), PlainSerializer(document_of, return_type=dict[str, Any])
 ]
 """As it is in models: validated, bounded, and written without what is empty."""
+
+
+class SeenFile(Model):
+    """A file as a cell found it or left it."""
+
+    path: str
+    """Absolute, on the machine of the run."""
+    size: int | None = None
+    """In bytes; None for a directory, for what is gone, and where nobody looked."""
+    modified: datetime | None = None
+    """When it was changed last; None where there is no size."""
+    directory: bool = False
+    gone: bool = False
+
+
+class CellFiles(Model):
+    """The files that a cell was seen to use."""
+
+    cell: int
+    """Its place in the executed notebook, from 0 on."""
+    cell_id: str
+    read: list[SeenFile] = []
+    """What it read and did not change."""
+    written: list[SeenFile] = []
+    """What it made, changed or removed, as it left it."""
+    more: bool = False
+    """It used more files than its record holds, or some that could not be seen."""
+
+
+def files_of(evidence: CellEvidence) -> tuple[list[SeenFile], list[SeenFile]]:
+    """Return the files that a cell only read, and those that it made, changed or removed."""
+    left_as = {path: (size, time) for path, size, time in evidence.outputs}
+    written = [_seen(path, left_as.get(path)) for path in evidence.written]
+    return [_seen(path, (size, time)) for path, size, time in evidence.inputs], written
+
+
+def _seen(path: str, found: Sequence[int] | None) -> SeenFile:
+    match found and tuple(found):
+        case None:
+            return SeenFile(path=path)
+        case -1, 0:
+            return SeenFile(path=path, directory=True)
+        case -2, 0:
+            return SeenFile(path=path, gone=True)
+        case size, nanoseconds:
+            return SeenFile(path=path, size=size, modified=datetime.fromtimestamp(nanoseconds / 1e9, UTC))
+    raise AssertionError(found)
 
 
 def take(spool: Path, execution_count: int | None) -> CellEvidence | None:

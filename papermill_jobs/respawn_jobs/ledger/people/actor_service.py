@@ -22,11 +22,12 @@ from respawn_jobs.ledger.people.queueing_service import ActorQueueing
 from respawn_jobs.ledger.people.trigger_service import ActorTriggers
 from respawn_jobs.ledger.people.version_service import ActorVersions
 from respawn_jobs.ledger.resume import manual_retry, resume_run
-from respawn_jobs.ledger.runs import artifacts, queries
+from respawn_jobs.ledger.runs import artifacts, cell_records, queries
 from respawn_jobs.ledger.triggers import scheduling
 from respawn_jobs.model.artifacts import Artifact
 from respawn_jobs.model.audit import AuditRecord
 from respawn_jobs.model.debug_bundle import DebugBundle
+from respawn_jobs.model.evidence import CellFiles
 from respawn_jobs.model.jobs import Job, Schedule, Version
 from respawn_jobs.model.kernels import EnvironmentDetail, Kernel
 from respawn_jobs.model.plans import Plan
@@ -152,6 +153,10 @@ class ActorService(
     def artifacts(self, run: str) -> list[Artifact]:
         """Return what the run keeps, by name, newest first."""
         return artifacts.artifacts(self._context, self.actor, run)
+
+    def files(self, run: str) -> list[CellFiles]:
+        """Return the files that the run's cells were seen to use."""
+        return cell_records.files(self._context, self.actor, run)
 
     def stream_artifact(
         self, run: str, name: str, number: int | None = None

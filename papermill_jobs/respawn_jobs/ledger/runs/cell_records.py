@@ -10,10 +10,14 @@ from __future__ import annotations
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, undefer
 
+from respawn_jobs.access import Actor
 from respawn_jobs.api.runner_protocol import ResumeFrom
 from respawn_jobs.blobs.blob_store import BlobStore
 from respawn_jobs.errors import RespawnError, Unavailable
+from respawn_jobs.ledger.context.context import Context, find_run
 from respawn_jobs.ledger.runs.executed_notebook import executed_text
+from respawn_jobs.ledger.runs.rows import cell_of
+from respawn_jobs.model.evidence import CellFiles, files_of
 from respawn_jobs.model.runs import CellState
 from respawn_jobs.store.tables import CellRow, CheckpointRow, RunRow
 
@@ -157,3 +161,30 @@ def add_note(session: Session, run: RunRow, note: str, index: int | None = None)
         noted = [cell for cell in cells if cell.index == index]
     for cell in noted:
         cell.note = f"{cell.note}; {note}" if cell.note else note
+
+
+def files(context: Context, actor: Actor, run_id: str) -> list[CellFiles]:
+    """Return what the cells of a run's shown attempt read and changed; see `Service.files`.
+
+    Args:
+        context: the ledger's surroundings.
+        actor: who asks; needs `read` in the job's namespace.
+        run_id: the run's id.
+
+    Raises:
+        NotFound, Forbidden: see `find_run`.
+    """
+    with context.database.session() as session:
+        run, _ = find_run(session, actor, run_id)
+        cells = [cell_of(row, None) for row in cells_of(session, run, evidence=True)]
+    found = []
+    for cell in cells:
+        if cell.evidence is None:
+            continue
+        read, written = files_of(cell.evidence)
+        more = cell.evidence.overflow or cell.evidence.files_unwatched is not None
+        if read or written or more:
+            found.append(
+                CellFiles(cell=cell.index, cell_id=cell.cell_id, read=read, written=written, more=more)
+            )
+    return found
