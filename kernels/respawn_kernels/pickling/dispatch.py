@@ -42,6 +42,7 @@ class Ways:
         """Names of classes whose own `__reduce__` or `__getstate__` stores their instances."""
         self.asking: set[type] = set()
         """Classes with such a method whose instances were taken apart without it."""
+        self._sentinels: dict[int, tuple[str, str]] | None = None
 
     def of(self, kind: type) -> OneWay | None:
         """Return how objects of a class are taken apart; None for pickle's own way."""
@@ -67,13 +68,20 @@ class Ways:
         if issubclass(kind, BaseException):
             return _exception
         if kind is object:
-            return _sentinel
+            return self._sentinel
         if is_c_data(kind):
             return _c_data
         way = None if _name(kind) in self.asked else way_of(kind)
         if way is not None:
             return self._instance(kind, way)
         return _of_library(kind)
+
+    def _sentinel(self, obj: object, _pickler: NamespacePickler) -> Any:
+        """Refer to an `object()` that a library keeps in a module, a sentinel; others are made anew."""
+        if self._sentinels is None:
+            self._sentinels = _sentinels()
+        place = self._sentinels.get(id(obj))
+        return NotImplemented if place is None else (make_kept, place)
 
     def _instance(self, kind: type, way: Any) -> OneWay:
         ends = hasattr(kind, "__del__")
@@ -111,14 +119,15 @@ def _c_data(obj: Any, _pickler: NamespacePickler) -> Any:
     return reduce_c_data(obj)
 
 
-def _sentinel(obj: object, _pickler: NamespacePickler) -> Any:
-    """Refer to an `object()` that a library keeps in a module, a sentinel; others are made anew."""
+def _sentinels() -> dict[int, tuple[str, str]]:
+    """Return the first module and name of each `object()` that libraries keep in modules, by its id."""
+    found: dict[int, tuple[str, str]] = {}
     for name, module in list(sys.modules.items()):
         if name != "__main__" and isinstance(inside := getattr(module, "__dict__", None), dict):
             for key, value in list(inside.items()):
-                if value is obj and baseline.is_of_import(name, key, value):
-                    return make_kept, (name, key)
-    return NotImplemented
+                if type(value) is object and baseline.is_of_import(name, key, value):
+                    found.setdefault(id(value), (name, key))
+    return found
 
 
 def _of_library(kind: type) -> OneWay | None:
