@@ -93,6 +93,7 @@ JOBS: Faces = {
         "version_contents"
     ),
     "ledger.resume": ALL,
+    "ledger.differences": ALL,
     "ledger.archive": ALL,
     "ledger.attempts": _modules(
         "cancellation dispatch lease_watch lifecycle runner_port state_requests suspended_runs"

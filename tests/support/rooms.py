@@ -94,6 +94,8 @@ JOBS: dict[str, set[str]] = {
     "ledger.resume": _GROUND
     | {"api", "carried", "ledger.audit", "ledger.blobs", "ledger.capacity", "ledger.context", "ledger.jobs"}
     | {"ledger.runs", "model", "notebook", "resume", "resume.files", "store"},
+    "ledger.differences": _GROUND
+    | {"api", "ledger.context", "ledger.jobs", "ledger.runs", "model", "notebook", "store"},
     "ledger.archive": _GROUND
     | {"api", "blobs", "carried", "host", "ledger.audit", "ledger.blobs", "ledger.capacity"}
     | {"ledger.context", "ledger.jobs", "ledger.runs", "model", "notebook", "store"},
@@ -114,7 +116,8 @@ JOBS: dict[str, set[str]] = {
     | {"ledger.namespaces", "ledger.notices", "ledger.runs", "ledger.triggers", "model", "store"},
     "ledger.people": _GROUND
     | {"api", "blobs", "ledger.archive", "ledger.attempts", "ledger.audit", "ledger.blobs"}
-    | {"ledger.capacity", "ledger.context", "ledger.job_life", "ledger.jobs", "ledger.namespaces"}
+    | {"ledger.capacity", "ledger.context", "ledger.differences", "ledger.job_life", "ledger.jobs"}
+    | {"ledger.namespaces"}
     | {"ledger.resume", "ledger.runs", "ledger.triggers", "model"},
     "ledger": _GROUND
     | {"blobs", "host", "ledger.attempts", "ledger.audit", "ledger.blobs", "ledger.capacity"}

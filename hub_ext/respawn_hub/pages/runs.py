@@ -247,6 +247,7 @@ def _head(
         "job": job,
         "detail": detail,
         "artifacts": service.artifacts(run.id),
+        "differences": service.differences(run.id) if run.error and run.state.resumable else None,
         "traceback": terminal_html(run.error.traceback) if run.error and run.error.traceback else None,
         "executions": executions_as_cells(run.error.traceback, detail.cells) if run.error else "",
         "blocked": [cell for cell in detail.cells if cell.blocked_since is not None],

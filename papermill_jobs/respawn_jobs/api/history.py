@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from respawn_jobs.api.differences import RunDifferences
 from respawn_jobs.api.operation import operation
 from respawn_jobs.model.base import Model
 from respawn_jobs.model.runs import Run
@@ -60,6 +61,13 @@ class HistoryService(Protocol):
     @operation("PUT", "runs/{run}/pin", fields=Pinned)
     def pin(self, run: str, *, pinned: bool) -> Run:
         """Keep a run whatever its job's retention says, or let it go."""
+
+    @operation("GET", "runs/{run}/differences")
+    def differences(self, run: str) -> RunDifferences:
+        """Return how a run differs from the last run of its job that succeeded before it.
+
+        Compared is what is recorded of both: versions, parameters, kernel, and the files that cells read.
+        """
 
     @operation("GET", "runs/{run}/archive", status=200)
     def export_run(self, run: str, output: Path, *, state: bool = True) -> None:

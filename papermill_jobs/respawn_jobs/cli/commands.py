@@ -7,7 +7,7 @@ import click
 from respawn_jobs.cli.administer import admin, audit, kernels
 from respawn_jobs.cli.automate import backfills, dependencies, hooks, limits, schedules, sensors
 from respawn_jobs.cli.common.blocks import BlockGroup
-from respawn_jobs.cli.fix import debug, resume
+from respawn_jobs.cli.fix import debug, resume, why
 from respawn_jobs.cli.run import (
     artifacts,
     files,
@@ -57,7 +57,7 @@ respawn.add_block(
         usage.usage,
     ),
 )
-respawn.add_block("Fix", (debug.debug, resume.resume, resume.restart, resume.retry))
+respawn.add_block("Fix", (why.why, debug.debug, resume.resume, resume.restart, resume.retry))
 respawn.add_block(
     "Automate",
     (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from respawn_jobs.api.differences import RunDifferences
 from respawn_jobs.api.history import Collected, ImportRequest, OrphanRequest, Orphans
 from respawn_jobs.blobs.backends import whole
 from respawn_jobs.ledger.archive import export, import_
 from respawn_jobs.ledger.blobs.garbage_collector import GarbageCollector
 from respawn_jobs.ledger.blobs.orphan_files import orphans
 from respawn_jobs.ledger.context.context import known_namespace
+from respawn_jobs.ledger.differences import last_good
 from respawn_jobs.ledger.jobs.catalog import check_job_name
 from respawn_jobs.ledger.people.actor_base import ActorBase
 from respawn_jobs.ledger.runs import pins
@@ -22,6 +24,10 @@ class ActorHistory(ActorBase):
     def pin(self, run: str, *, pinned: bool) -> Run:
         """Keep a run whatever its job's retention says, or let it go."""
         return pins.pin(self._context, self.actor, run, pinned=pinned)
+
+    def differences(self, run: str) -> RunDifferences:
+        """Return how a run differs from the last good one."""
+        return last_good.differences(self._context, self.actor, run)
 
     def stream_archive(self, run: str, *, state: bool = True) -> export.Export:
         """Return a run's archive in pieces; access is checked at once."""
