@@ -95,7 +95,7 @@ JOBS: dict[str, set[str]] = {
     | {"api", "carried", "ledger.audit", "ledger.blobs", "ledger.capacity", "ledger.context", "ledger.jobs"}
     | {"ledger.runs", "model", "notebook", "resume", "resume.files", "store"},
     "ledger.differences": _GROUND
-    | {"api", "ledger.context", "ledger.jobs", "ledger.runs", "model", "notebook", "store"},
+    | {"api", "blobs", "ledger.context", "ledger.jobs", "ledger.runs", "model", "notebook", "store"},
     "ledger.archive": _GROUND
     | {"api", "blobs", "carried", "host", "ledger.audit", "ledger.blobs", "ledger.capacity"}
     | {"ledger.context", "ledger.jobs", "ledger.runs", "model", "notebook", "store"},

@@ -24,7 +24,8 @@ from respawn_hub.pages.schedule_forms import (
     schedule_request,
 )
 from respawn_hub.pages.setting_words import words
-from respawn_hub.pages.templating import job_path, page, see_other
+from respawn_hub.pages.templating import duration, job_path, page, see_other
+from respawn_hub.rendering.grid import shown_grid
 from respawn_jobs.api.service import RunRequest, Service
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound, RespawnError
 from respawn_jobs.model.jobs import Job, Version
@@ -331,6 +332,7 @@ def job_page(
         newest_versions=below is None,
         current=current,
         runs=runs[:_RUNS_ON_PAGE],
+        grid=shown_grid(service.cell_grid(job.ref, before=before), duration),
         older=runs[_RUNS_ON_PAGE - 1].id if len(runs) > _RUNS_ON_PAGE else None,
         newest=before is None,
         setting_words=words(job.settings),

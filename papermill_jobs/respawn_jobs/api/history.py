@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
+from pydantic import Field
+
+from respawn_jobs.api.cell_grid import MAX_RUNS, CellGrid
 from respawn_jobs.api.differences import RunDifferences
 from respawn_jobs.api.operation import operation
 from respawn_jobs.model.base import Model
@@ -61,6 +64,18 @@ class HistoryService(Protocol):
     @operation("PUT", "runs/{run}/pin", fields=Pinned)
     def pin(self, run: str, *, pinned: bool) -> Run:
         """Keep a run whatever its job's retention says, or let it go."""
+
+    @operation("GET", "grid")
+    def cell_grid(
+        self, job: str, limit: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 20, before: str | None = None
+    ) -> CellGrid:
+        """Return what became of each cell in the latest runs of a job.
+
+        Args:
+            job: the job's name.
+            limit: the most runs.
+            before: the id of a run; only those before it are given. None for the newest.
+        """
 
     @operation("GET", "runs/{run}/differences")
     def differences(self, run: str) -> RunDifferences:

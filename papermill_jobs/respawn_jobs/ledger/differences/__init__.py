@@ -1,4 +1,4 @@
-"""What differs between two runs of a job, from what is recorded of both: code, parameters, kernel, files.
+"""Runs of a job beside each other, from what is recorded of them: what differs, and what became of each cell.
 
 It reads records alone: no state of a run is loaded for it.
 """

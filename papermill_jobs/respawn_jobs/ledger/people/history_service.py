@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from respawn_jobs.api.cell_grid import CellGrid
 from respawn_jobs.api.differences import RunDifferences
 from respawn_jobs.api.history import Collected, ImportRequest, OrphanRequest, Orphans
 from respawn_jobs.blobs.backends import whole
@@ -11,7 +12,7 @@ from respawn_jobs.ledger.archive import export, import_
 from respawn_jobs.ledger.blobs.garbage_collector import GarbageCollector
 from respawn_jobs.ledger.blobs.orphan_files import orphans
 from respawn_jobs.ledger.context.context import known_namespace
-from respawn_jobs.ledger.differences import last_good
+from respawn_jobs.ledger.differences import cell_grid, last_good
 from respawn_jobs.ledger.jobs.catalog import check_job_name
 from respawn_jobs.ledger.people.actor_base import ActorBase
 from respawn_jobs.ledger.runs import pins
@@ -24,6 +25,16 @@ class ActorHistory(ActorBase):
     def pin(self, run: str, *, pinned: bool) -> Run:
         """Keep a run whatever its job's retention says, or let it go."""
         return pins.pin(self._context, self.actor, run, pinned=pinned)
+
+    def cell_grid(self, job: str, limit: int = 20, before: str | None = None) -> CellGrid:
+        """Return what became of each cell in the latest runs of a job.
+
+        Args:
+            job: the job's name.
+            limit: the most runs.
+            before: the id of a run; only those before it are given. None for the newest.
+        """
+        return cell_grid.cell_grid(self._context, self.actor, job, limit, before)
 
     def differences(self, run: str) -> RunDifferences:
         """Return how a run differs from the last good one."""
