@@ -67,7 +67,8 @@ def _try_programs(number: int, notebook: Worker, restorer: Worker) -> None:
         boundaries.extend(_check(notebook, restorer, cells, seed))
 
     check()
-    assert sum(boundaries) > 0.2 * len(boundaries) > 10
+    assert len(boundaries) > 3 * number
+    assert sum(boundaries) > 0.2 * len(boundaries)
 
 
 def _check(notebook: Worker, restorer: Worker, cells: list[Cell], seed: int) -> list[bool]:

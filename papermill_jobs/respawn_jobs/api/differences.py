@@ -12,7 +12,7 @@ from respawn_jobs.model.open_values import OPEN
 
 
 class ParameterDifference(Model):
-    """A parameter whose value is another one, or that one of the two runs does not have."""
+    """A parameter whose value is another one, given or as a default, or that one of the two does not have."""
 
     name: str
     kind: Annotated[Literal["changed", "added", "removed"], OPEN]
@@ -20,6 +20,9 @@ class ParameterDifference(Model):
     then: Any = None
     """Its value in the run that succeeded."""
     now: Any = None
+    then_default: bool = False
+    """Nobody gave it to the run that succeeded: it is the default of that version."""
+    now_default: bool = False
 
 
 class InputDifference(Model):

@@ -34,6 +34,7 @@ def add(server: Server, path: str, before: str, *sources: str) -> None:
     nbformat.write(notebook, server.home / path)
 
 
+@pytest.mark.long
 def test_failing_cell_is_selected_and_marked_and_the_bar_names_the_run(
     page: Page, hub: RunningHub, server: Server
 ) -> None:

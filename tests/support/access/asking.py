@@ -44,6 +44,7 @@ _QUERIES: dict[str, Fields] = {
     "GET /api/v1/jobs": lambda things: {"namespace": things.namespace},
     "GET /api/v1/profiles": lambda things: {"namespace": things.namespace},
     "GET /api/v1/graph": lambda things: {"namespace": things.namespace},
+    "GET /api/v1/grid": lambda things: {"job": things.job},
     "GET /api/v1/runs": lambda things: {"job": things.job},
     "GET /api/v1/backfills": lambda things: {"job": things.job},
     "GET /api/v1/versions": lambda things: {"job": things.job},

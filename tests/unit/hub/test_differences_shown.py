@@ -88,12 +88,26 @@ def test_code_up_to_the_failing_cell_is_compared_by_the_places_of_the_executed_n
     # The cell of parameters is the second of six; the failing one is the fifth.
     assert [(one.kind, one.old, one.new) for one in found.cells] == [("changed", 2, 3)]
     assert found.later_cells == 1
-    assert [(one.name, one.kind, one.now) for one in found.parameters] == [("rate", "added", 3)]
+    (rate,) = found.parameters
+    assert (rate.name, rate.kind, rate.then, rate.now) == ("rate", "changed", 1, 3)
+    assert (rate.then_default, rate.now_default) == (True, False)
     page = browse("GET", f"{RUNS}/{failed}").text
     section = page[page.index('id="differences"') :].partition("</section>")[0]
     assert 'href="#cell-3"' in section
     assert re.findall(r"<code>(total = \d)</code>", section) == ["total = 1", "total = 2"]
     assert "1 cell up to the failing one, 1 cell below it" in section
+
+
+def test_a_parameter_that_is_given_as_its_default_is_no_other_and_an_edited_default_is(
+    ledger: Ledger, ada: ActorService, tmp_path: Path
+) -> None:
+    promote(ada, tmp_path)
+    play(ledger, ada)
+    assert not ada.differences(play(ledger, ada, fail=3, rate=1)).parameters
+    edited = notebook(*CELLS, parameters="rate = 2")
+    ada.promote(Promotion(name="prices", notebook=text(edited), directory=str(tmp_path)))
+    (rate,) = ada.differences(play(ledger, ada, fail=2)).parameters
+    assert (rate.then, rate.now, rate.then_default, rate.now_default) == (1, 2, True, True)
 
 
 @pytest.mark.parametrize(
@@ -152,5 +166,5 @@ def test_the_command_says_it(
     shown = capsys.readouterr().out
     assert f"the last good run is {good}" in shown
     assert "    - total = 1\n    + total = 2\n" in shown
-    assert "parameter rate: not given → 3\n" in shown
+    assert "parameter rate: 1 (the default) → 3\n" in shown
     assert re.search(r"^file a\.csv \(cell 0\): 5 B of .* → 2 KiB of ", shown, re.MULTILINE), shown

@@ -14,6 +14,7 @@ from traitlets.config import Config
 
 import respawn_hub
 from respawn_hub.job_servers.beside import BesideExecutor
+from respawn_hub.job_servers.led import LedExecutor
 from respawn_hub.startup.settings import Settings
 from respawn_hub.startup.shared_account import refusal, warning
 from respawn_jobs.access import Actor
@@ -22,6 +23,7 @@ from respawn_jobs.api.job_server_protocol import JobServerReport
 from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.errors import Conflict, Forbidden, InvalidInput
 from respawn_jobs.ledger import Ledger
+from respawn_jobs.ledger.capacity.leadership import Leader
 from respawn_jobs.ledger.context.job_places import ServerKernels
 from respawn_jobs.ledger.people.actor_service import ActorService
 from respawn_jobs.model.kernels import ForeseenRun, JobPlace, ServerKernel, WantedKernel
@@ -307,7 +309,10 @@ def test_what_servers_have_told_is_known_by_the_next_process(played: Played, ada
     played.ready("user/ada", kernels=[PYTHON])
     played.ledger.context.server_kernels = ServerKernels()  # as in a process that has just begun
     assert ada.profiles()[0].kernels is None
-    Played(played.ledger, played.clock, played.hub, checked_profiles(GIVEN)).executor.close()
+    next_one = Played(played.ledger, played.clock, played.hub, checked_profiles(GIVEN)).executor
+    led = LedExecutor(played.ledger, Leader("rep-next", "http://next"), lambda: next_one, ahead=30.0)
+    led.probe()
+    led.close()
     assert ada.profiles()[0].kernels == [PYTHON]
 
 

@@ -17,10 +17,10 @@ from support.notebooks import notebook, text
 
 BLOCKS = {
     "Run": (
-        "run promote jobs job settings profiles versions diff runs show logs cancel artifacts fetch pin "
-        "export import remove usage"
+        "run promote jobs job settings profiles versions diff runs show logs cancel files artifacts fetch "
+        "pin export import remove usage"
     ),
-    "Fix": "debug resume restart retry",
+    "Fix": "why debug resume restart retry",
     "Automate": "schedule dependency hook sensor backfill limit",
     "Administer": "kernels admin audit",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("run_id", metavar="RUN")
 @json_option
 def why(run_id: str, as_json: bool) -> int:
-    """Say what differs between a run and the last good run of its job."""
+    """Say what differs from the last good run."""
     from respawn_jobs.cli.common import printing
     from respawn_jobs.cli.common.service_connection import connection
 
@@ -83,9 +83,13 @@ def _code(found: RunDifferences) -> Iterator[str]:
 
 
 def _parameter(one: ParameterDifference) -> str:
-    then = "not given" if one.kind == "added" else json.dumps(one.then, ensure_ascii=False)
-    now = "not given" if one.kind == "removed" else json.dumps(one.now, ensure_ascii=False)
+    then = "not given" if one.kind == "added" else _value(one.then, default=one.then_default)
+    now = "not given" if one.kind == "removed" else _value(one.now, default=one.now_default)
     return f"parameter {one.name}: {then} → {now}"
+
+
+def _value(value: Any, *, default: bool) -> str:
+    return json.dumps(value, ensure_ascii=False) + (" (the default)" if default else "")
 
 
 def _input(one: InputDifference) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("run_id", metavar="RUN")
 @json_option
 def files(run_id: str, as_json: bool) -> int:
-    """List the files that a run's cells were seen to read and to change."""
+    """List the files that a run's cells read or wrote."""
     from respawn_jobs.cli.common import printing
     from respawn_jobs.cli.common.service_connection import connection
 

@@ -14,11 +14,12 @@ from respawn_jobs.api.versions import CellChange, Comparison
 from respawn_jobs.ledger.context.context import Context, find_run
 from respawn_jobs.ledger.jobs.version_contents import compare_versions
 from respawn_jobs.ledger.runs.cell_records import cells_of
-from respawn_jobs.ledger.runs.rows import cell_of, run_of
+from respawn_jobs.ledger.runs.rows import cell_of, run_of, version_of
 from respawn_jobs.model.evidence import SeenFile, files_of
+from respawn_jobs.model.jobs import Version
 from respawn_jobs.model.runs import CellRecord, Run, RunState
 from respawn_jobs.notebook.document import TAG_INJECTED
-from respawn_jobs.store.tables import AttemptRow, RunRow, VersionRow
+from respawn_jobs.store.tables import AttemptRow, JobRow, RunRow, VersionRow
 from respawn_kernels.evidence import CellEvidence
 
 
@@ -58,7 +59,7 @@ def differences(context: Context, actor: Actor, run_id: str) -> RunDifferences:
         finished_at=good.run.finished_at,
         kernels=kernels if kernels[0] != kernels[1] else None,
         locks=locks if locks[0] != locks[1] else None,
-        parameters=_parameters(good.run, now.run),
+        parameters=_parameters(good, now),
         inputs=_inputs(good, now),
         all_inputs_seen=good.all_seen and now.all_seen,
         **_code(comparison, now),
@@ -68,13 +69,18 @@ def differences(context: Context, actor: Actor, run_id: str) -> RunDifferences:
 class _Looked:
     """A run, and what its cells were seen to read."""
 
-    def __init__(self, run: Run, cells: list[CellRecord], directory: str | None) -> None:
+    def __init__(self, run: Run, cells: list[CellRecord], version: Version, directory: str | None) -> None:
         self.last = run.error.cell if run.error is not None else None
         begun = [cell for cell in cells if self.last is None or cell.index <= self.last]
         seen = [(cell.index, cell.evidence) for cell in begun if cell.evidence is not None]
         self.run = run
         self.cells = cells
-        self.directory = directory
+        self.directory = directory or version.directory
+        self.defaults = {
+            one.name: one.default
+            for one in version.parameters
+            if one.default is not None and not one.secret and one.name not in run.parameters
+        }
         self.all_seen = all(map(_all_seen, (evidence for _, evidence in seen)))
         self.read: dict[str, tuple[int, SeenFile]] = {}
         """By the name that both runs have for it: the first cell that read it, and how that one found it."""
@@ -94,9 +100,9 @@ class _Looked:
             .order_by(AttemptRow.number.desc())
             .limit(1)
         )
-        beside = session.scalar(select(VersionRow.directory).where(VersionRow.id == row.version_id))
+        version = version_of(session.get_one(VersionRow, row.version_id), session.get_one(JobRow, row.job_id))
         cells = [cell_of(one, None) for one in cells_of(session, row, evidence=True)]
-        return cls(run_of(session, row), cells, own or beside)
+        return cls(run_of(session, row), cells, version, own)
 
     def _name(self, path: str) -> str:
         inside = PurePosixPath(path)
@@ -134,16 +140,23 @@ def _moved(cell: CellChange, injected: int | None) -> CellChange:
     return cell.model_copy(update={"new": cell.new + 1})
 
 
-def _parameters(good: Run, now: Run) -> list[ParameterDifference]:
+def _parameters(good: _Looked, now: _Looked) -> list[ParameterDifference]:
+    before, after = ({**one.defaults, **one.run.parameters} for one in (good, now))
     found = []
-    for name in sorted(good.parameters.keys() | now.parameters.keys()):
-        then, value = good.parameters.get(name), now.parameters.get(name)
-        if name not in good.parameters:
-            found.append(ParameterDifference(name=name, kind="added", now=value))
-        elif name not in now.parameters:
-            found.append(ParameterDifference(name=name, kind="removed", then=then))
-        elif (type(then), then) != (type(value), value):
-            found.append(ParameterDifference(name=name, kind="changed", then=then, now=value))
+    for name in sorted(before.keys() | after.keys()):
+        then, value = before.get(name), after.get(name)
+        if name in before and name in after and (type(then), then) == (type(value), value):
+            continue
+        found.append(
+            ParameterDifference(
+                name=name,
+                kind="added" if name not in before else "removed" if name not in after else "changed",
+                then=then,
+                now=value,
+                then_default=name in good.defaults,
+                now_default=name in now.defaults,
+            )
+        )
     return found
 
 
