@@ -170,7 +170,7 @@ def states(ledger: Ledger) -> dict[str, int]:
     """Count all runs by state."""
     query = select(RunRow.state, func.count()).group_by(RunRow.state)
     with ledger.database.session() as session:
-        return dict(session.execute(query).tuples().all())
+        return {row[0]: row[1] for row in session.execute(query)}
 
 
 def used(process: psutil.Process) -> float:

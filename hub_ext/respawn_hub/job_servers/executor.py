@@ -111,10 +111,11 @@ class HubExecutor:
                 continue
             with self._lock:
                 server = self._of(kind)
-                if kind not in free:
-                    free[kind] = server.free(self._now()) if server is not None else 0
+                free.setdefault(kind, server.free(self._now()) if server is not None else 0)
                 if server is None:
                     self._ask_for(kind)
+                else:  # its runs come when the dispatcher gets to them
+                    server.awaited_until = max(server.awaited_until, self._now() + RETRY_SECONDS)
                 messages[place] = None if free[kind] else self._missing(kind)
             # Namespaces of one account share its places.
             found[place], free[kind] = free[kind], 0

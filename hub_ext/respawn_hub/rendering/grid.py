@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from respawn_jobs.model.runs import Run
 
 _DEPTHS, _HEIGHTS = 5, 8
+_MAX_ROWS = 100
+"""A page that shows its newest runs is fetched again every few seconds."""
 _WORDS = {"executed": "ran", "reused": "taken over", "failed": "failed", "running": "running"}
 
 
@@ -69,8 +71,8 @@ def shown_grid(grid: CellGrid, duration: Callable[[float | None], str]) -> Shown
     longest = max(map(_took, grid.runs), default=0.0)
     return ShownGrid(
         [ShownRun(run, _took(run), _step(_took(run), longest, _HEIGHTS)) for run in grid.runs],
-        [_row(row, grid.runs, duration) for row in grid.rows],
-        grid.left_out,
+        [_row(row, grid.runs, duration) for row in grid.rows[:_MAX_ROWS]],
+        grid.left_out + max(0, len(grid.rows) - _MAX_ROWS),
     )
 
 

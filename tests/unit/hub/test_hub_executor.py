@@ -257,6 +257,21 @@ def test_a_server_that_was_started_ahead_is_kept_until_its_attempt_comes(played:
     assert played.places("user/ada") == {"user/ada": 2}
 
 
+def test_a_server_whose_runs_the_dispatcher_has_not_come_to_is_not_idle(played: Played) -> None:
+    name = played.ready("user/ada")
+    for _ in range(12):  # of what waits, the dispatcher takes some at a time; after a minute it would be idle
+        played.pass_seconds(FRESH_SECONDS - 2)
+        played.executor.hear(name, JobServerReport())
+        assert played.places("user/ada") == {"user/ada": 2}
+        played.executor.probe()
+    assert played.hub.stopped == []
+    for _ in range(3):
+        played.pass_seconds(FRESH_SECONDS - 2)
+        played.executor.hear(name, JobServerReport())
+        played.executor.probe()
+    wait_for(lambda: played.hub.stopped == [name], 10, "the end of the idle server")
+
+
 def test_a_server_that_is_awaited_is_not_idle(played: Played) -> None:
     name = played.ready("user/ada")
     for _ in range(8):

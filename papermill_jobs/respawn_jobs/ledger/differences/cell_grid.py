@@ -100,7 +100,7 @@ def _cells(session: Session, runs: Sequence[str]) -> dict[str, list[Row[Any]]]:
 
 def _skeletons(session: Session, runs: Sequence[str]) -> dict[str, str]:
     query = select(RunRow.id, RunRow.skeleton).where(RunRow.id.in_(runs))
-    return {run: one for run, one in session.execute(query).tuples() if one is not None} if runs else {}
+    return {run: one for run, one in session.execute(query) if one is not None} if runs else {}
 
 
 def _titles(blobs: BlobStore, skeletons: Sequence[str | None], wanted: set[str]) -> dict[str, str]:
