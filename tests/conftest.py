@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = [
+    "support.compiled_statements",
     "support.interpreters",
     "support.leaks",
     "support.overdue",

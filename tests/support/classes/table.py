@@ -63,7 +63,7 @@ def journey(directory: Path) -> list[Outcome]:
 def _step(step: str, directory: Path) -> dict[str, dict[str, Any]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "support.classes.journey", step, str(directory)]
-    subprocess.run(command, check=True, env=environment, cwd=directory, timeout=900)
+    subprocess.run(command, check=True, env=environment, cwd=directory, timeout=1500)
     found: dict[str, dict[str, Any]] = loads((directory / f"{step}.json").read_text())
     return found
 
