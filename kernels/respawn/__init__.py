@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from respawn_kernels.exchange.artifact_records import ArtifactRecord
     from respawn_kernels.host.freeze import FrozenEnvironment
 
-__all__ = ["__version__", "artifacts", "cluster", "freeze", "load", "load_ipython_extension", "save"]
+__all__ = [
+    "__version__",
+    "artifacts",
+    "cluster",
+    "freeze",
+    "latest",
+    "load",
+    "load_ipython_extension",
+    "save",
+]
 
 __version__ = "0.1.0"
 _NONE: Any = object()
@@ -68,6 +77,28 @@ def load(name: str, default: Any = _NONE) -> Any:
     from respawn_kernels.artifacts.api import load as bring
 
     return bring(name, REQUIRED if default is _NONE else default)
+
+
+def latest(address: str, default: Any = _NONE) -> Any:
+    """Return what the newest successful run of another job kept with `save`.
+
+    A run sees one and the same artifact for all of its life, also after a retry or a resume; a restart takes
+    the newest again. The run's record names what was read and whose it is. In a debug notebook it is what the
+    failed run read.
+
+    Args:
+        address: the job and the name that it saves under, as in `nightly/model`; the job is one of the same
+            namespace.
+        default: what to return when no successful run of the job has kept it, or there is no such job.
+
+    Raises:
+        respawn_kernels.exchange.artifact_records.ArtifactNotFound: there is none, and no default was given.
+        respawn_kernels.exchange.artifact_records.ArtifactError: it cannot be read or fetched.
+    """
+    from respawn_kernels.artifacts.api import REQUIRED
+    from respawn_kernels.artifacts.api import latest as newest
+
+    return newest(address, REQUIRED if default is _NONE else default)
 
 
 def artifacts() -> list[ArtifactRecord]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from respawn_jobs.access import Actor
-from respawn_jobs.api.runner_protocol import ArtifactCommit, Outcome, RunnerPort
+from respawn_jobs.api.runner_protocol import ArtifactCommit, ArtifactRequest, Outcome, RunnerPort
 from respawn_jobs.api.service import Promotion, ResumeRequest, RunRequest, Service
 from respawn_jobs.blobs.artifact_parts import sealed
 from respawn_jobs.errors import Fenced, InvalidInput, NotFound
@@ -199,3 +199,80 @@ def test_artifacts_of_others_cannot_be_read(port: RunnerPort, ada: Service, ledg
     other = ada.run(RunRequest(job="report")).id
     with pytest.raises(NotFound):
         ada.blob(other, digest)
+
+
+class TestLatest:
+    """What a run reads of other jobs."""
+
+    @pytest.fixture
+    def train(self, open_port: Open, ada: Service, request: pytest.FixtureRequest) -> Callable[..., str]:
+        """Runs of a job that keeps a model, one after another; each returns the run."""
+        job = f"train-{request.node.callspec.id}-{request.node.originalname}"[:60].replace("_", "-")
+        ada.promote(Promotion(name=job, notebook=text(notebook("x = 1"))))
+
+        def train(data: bytes, outcome: str = "succeeded") -> str:
+            run = ada.run(RunRequest(job=job)).id
+            trainer = open_port(run)
+            trainer.claim()
+            put(trainer, run, data)
+            error = None if outcome == "succeeded" else CellError(cell=0, name="X", value="")
+            trainer.finish(Outcome.model_validate({"state": outcome, "error": error}))
+            return run
+
+        train.job = job  # type: ignore[attr-defined]
+        return train
+
+    def test_a_run_is_given_what_the_newest_successful_run_kept_and_keeps_to_it(
+        self, port: RunnerPort, open_port: Open, ada: Service, run: str, train: Callable[..., str]
+    ) -> None:
+        asked = ArtifactRequest(address=f"{train.job}/model", cell=0)  # type: ignore[attr-defined]
+        train(b"good")
+        made = train(b"better")
+        train(b"broken", "failed")
+        found = port.latest_artifact(asked)
+        assert (found.name, found.made_in, found.cell, found.attempt) == (asked.address, made, 0, 1)
+        assert port.get_blob(found.parts[0].digest) == sealed(made, b"better")
+        train(b"best")
+        assert port.latest_artifact(asked) == found
+        assert ada.artifacts(run) == [found]
+        assert [(one.run, one.job, one.name) for one in ada.readers(made)] == [
+            (run, "user/ada/report", "model")
+        ]
+        ada.remove_run(made)
+        port.finish(Outcome(state="failed", error=CellError(cell=0, name="X", value="")))
+        resumed = open_port(ada.resume(run, ResumeRequest()).id)
+        (given,) = resumed.claim().artifacts
+        assert (given.name, given.made_in) == (asked.address, made)
+        assert resumed.latest_artifact(asked).parts == found.parts
+        assert resumed.get_blob(found.parts[0].digest) == sealed(made, b"better")
+
+    def test_a_restart_takes_the_newest(
+        self, port: RunnerPort, open_port: Open, ada: Service, run: str, train: Callable[..., str]
+    ) -> None:
+        asked = ArtifactRequest(address=f"user/ada/{train.job}/model")  # type: ignore[attr-defined]
+        train(b"good")
+        port.latest_artifact(asked)
+        port.finish(Outcome(state="failed", error=CellError(cell=0, name="X", value="")))
+        newer = train(b"better")
+        restarted = open_port(ada.restart(run, ResumeRequest()).id)
+        assert restarted.claim().artifacts == []
+        assert restarted.latest_artifact(asked).made_in == newer
+
+    def test_what_there_is_not_or_is_of_others_is_refused(
+        self, port: RunnerPort, ada: Service, run: str, train: Callable[..., str]
+    ) -> None:
+        job = train.job  # type: ignore[attr-defined]
+        failed = train(b"broken", "failed")
+        with pytest.raises(NotFound, match=f"no successful run of user/ada/{job} has kept .*'model'"):
+            port.latest_artifact(ArtifactRequest(address=f"{job}/model"))
+        with pytest.raises(NotFound, match="there is no job user/ada/nobodys"):
+            port.latest_artifact(ArtifactRequest(address="nobodys/model"))
+        with pytest.raises(InvalidInput, match="is of another namespace than this run"):
+            port.latest_artifact(ArtifactRequest(address=f"user/eve/{job}/model"))
+        for wrong in ("model", "/model", f"{job}/", f"{job}/mo del", "x" * 500 + "/model"):
+            with pytest.raises(InvalidInput):
+                port.latest_artifact(ArtifactRequest(address=wrong))
+        digest = ada.artifacts(failed)[0].parts[0].digest
+        with pytest.raises(NotFound):
+            port.get_blob(digest)
+        assert ada.artifacts(run) == []

@@ -132,6 +132,7 @@ def _play_jobs_and_runs(service: Any, ledger: Ledger) -> list[str]:
     service.debug(failed.id), service.debug("run-none")
     service.blob(failed.id, detail.cells[1].outputs), service.blob(failed.id, "0" * 64)
     service.artifacts(failed.id), service.files(failed.id), service.files("run-none")
+    service.readers(failed.id), service.readers("run-none")
     service.cell_grid("report"), service.cell_grid("nothing"), service.cell_grid("report", 1, "run-none")
     service.differences(failed.id), service.differences("run-none")
     service.plan(failed.id, ResumeRequest(parameters={"rows": 4}))

@@ -246,7 +246,7 @@ def _head(
         "run_key": run_key(detail),
         "job": job,
         "detail": detail,
-        "artifacts": service.artifacts(run.id),
+        **_artifacts(service, run.id),
         "differences": service.differences(run.id) if run.error and run.state.resumable else None,
         "traceback": terminal_html(run.error.traceback) if run.error and run.error.traceback else None,
         "executions": executions_as_cells(run.error.traceback, detail.cells) if run.error else "",
@@ -270,6 +270,15 @@ def _head(
         "waits": run.state is RunState.QUEUED,
         "problem": problem.message if problem else None,
         "other": problem.fields.get("resumed_by") or problem.fields.get("by") if problem else None,
+    }
+
+
+def _artifacts(service: Service, run: str) -> dict[str, Any]:
+    found = service.artifacts(run)
+    return {
+        "artifacts": [one for one in found if not one.is_read],
+        "artifacts_read": [one for one in found if one.is_read],
+        "readers": service.readers(run),
     }
 
 

@@ -22,6 +22,7 @@ from respawn_hub.web.streaming import BYTES, streamed
 from respawn_hub.web.uploads import upload_file
 from respawn_jobs.api.runner_protocol import (
     ArtifactCommit,
+    ArtifactRequest,
     Assignment,
     CellEvent,
     CheckpointCommit,
@@ -33,6 +34,7 @@ from respawn_jobs.api.runner_protocol import (
 from respawn_jobs.errors import Unauthenticated
 from respawn_jobs.ledger.attempts.runner_port import LedgerRunner
 from respawn_jobs.logs import about
+from respawn_jobs.model.artifacts import Artifact
 from respawn_jobs.model.base import Many, Model, Whole
 
 _SMALL_BODY = 1 << 16
@@ -258,6 +260,24 @@ async def artifact(port: PortDep, api: RunnerApiDep, commit: ArtifactCommit) -> 
         Fenced: the attempt has ended or was replaced.
     """
     await api.threads.run(port.commit_artifact, commit)
+
+
+@router.post("/latest-artifact")
+async def latest_artifact(port: PortDep, api: RunnerApiDep, request: ArtifactRequest) -> Artifact:
+    """Return what the newest successful run of another job kept, and let it belong to the run.
+
+    \f
+
+    Args:
+        port, api: the ledger for this attempt, and what answers runners.
+        request: the job and the artifact's name.
+
+    Raises:
+        NotFound: there is no such job, or no successful run of it that kept it.
+        InvalidInput: the job is one of another namespace.
+        Fenced: the attempt has ended or was replaced.
+    """
+    return await api.threads.run(port.latest_artifact, request)
 
 
 @router.post("/finish", status_code=204)

@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from respawn_kernels.exchange.artifact_records import (
     ArtifactNotFound,
     ArtifactRecord,
     Shelf,
+    check_address,
     check_name,
 )
 from respawn_kernels.introspection.descriptions import describe, type_name
@@ -83,7 +85,7 @@ def attach(directory: Path, run: str) -> None:
     for name in place.shelf.names("before"):
         place.shelf.path("before", name).unlink(missing_ok=True)
     downloaded = Shelf(directory)
-    for name in downloaded.names("before"):
+    for name in downloaded.names("before") | downloaded.addresses():
         with suppress(ArtifactError, OSError):  # it is missing then, and load says so
             record = downloaded.record("before", name)
             if record is not None:
@@ -156,6 +158,41 @@ def load(name: str, default: Any = REQUIRED) -> Any:
                 f"artifact {name!r} ({record.type}, saved {record.saved_at}) could not be loaded: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+
+def latest(address: str, default: Any = REQUIRED) -> Any:
+    """Return another job's artifact; see `respawn.latest`.
+
+    Args:
+        address: the job and the artifact's name, with `/` between them.
+        default: what to return when there is none; `REQUIRED` for no default.
+
+    Raises:
+        ArtifactNotFound: there is none, and no default.
+        ArtifactError: it cannot be read or fetched.
+    """
+    check_address(address)
+    place = _here()
+    shelf = place.shelf
+    try:
+        if shelf.record("before", address) is None:
+            _ask(place, address)
+        record = shelf.record("before", address)
+        if record is None:  # the runner has answered, so it is there
+            raise ArtifactError(f"artifact {address!r} is gone from {shelf.root}")
+        if not shelf.file(record).exists():
+            _fetch(place, record)
+    except ArtifactNotFound:
+        if default is REQUIRED:
+            raise
+        return default
+    try:
+        return read(record.kind, shelf.file(record), record.meta)
+    except Exception as error:  # broad: as when it was saved
+        raise ArtifactError(
+            f"artifact {address!r} ({record.type}, saved {record.saved_at}) could not be loaded: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def artifacts() -> list[ArtifactRecord]:
@@ -244,17 +281,40 @@ def _fetch(place: _Place, record: ArtifactRecord) -> None:
             )
         _link(file, shelf.file(record))
         return
-    answered = shelf.path("answers", record.name)
     with _fetching:
-        answered.unlink(missing_ok=True)
-        shelf.path("wanted", record.name).touch()
-        pause = 0.005
-        while not shelf.file(record).exists() and shelf.latest(record.name) == record:
-            answer = shelf.document("answers", record.name)
-            if answer is not None and answer.get("why"):
+        for answer in _answers(shelf, record.name):
+            if shelf.file(record).exists() or shelf.latest(record.name) != record:
+                return
+            if answer.get("why"):
                 raise ArtifactError(f"artifact {record.name!r} could not be fetched: {answer['why']}")
-            sleep(pause)
-            pause = min(2 * pause, _MAX_PAUSE)
+
+
+def _ask(place: _Place, address: str) -> None:
+    """Have the runner bring another job's artifact."""
+    if not place.served:
+        where = f"run {place.run} did not read it" if place.run else "only a run reads what other jobs kept"
+        raise ArtifactNotFound(
+            f"no artifact {address!r} is here: {where}. Give latest a default for it: "
+            f"respawn.latest({address!r}, None)"
+        )
+    with _fetching:
+        for answer in _answers(place.shelf, address):
+            if place.shelf.record("before", address) is not None:
+                return
+            if answer.get("why"):
+                kind = ArtifactNotFound if answer.get("missing") else ArtifactError
+                raise kind(f"artifact {address!r} cannot be had: {answer['why']}")
+
+
+def _answers(shelf: Shelf, name: str) -> Iterator[dict[str, Any]]:
+    """Ask the runner for an artifact, and yield what it has answered until now, again and again."""
+    shelf.path("answers", name).unlink(missing_ok=True)
+    write_whole(shelf.path("wanted", name), name.encode(), durable=False)
+    pause = 0.005
+    while True:
+        yield shelf.document("answers", name) or {}
+        sleep(pause)
+        pause = min(2 * pause, _MAX_PAUSE)
 
 
 def _not_written(name: str, shelf: Shelf, error: OSError) -> ArtifactError:

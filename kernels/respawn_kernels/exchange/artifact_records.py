@@ -3,17 +3,19 @@
     <artifacts>/files/<file>            the artifact's bytes, one whole file
     <artifacts>/records/<name>.json     what this kernel saved last under a name; written after its file
     <artifacts>/before/<name>.json      what the runs or attempts before kept; its file comes when asked for
-    <artifacts>/wanted/<name>           the kernel asks for the file of a record in `before`
+    <artifacts>/wanted/<name>           the kernel asks for the file of a record in `before`, or for another
+                                        job's artifact, record and file; in it is the name or the address
     <artifacts>/answers/<name>.json     the runner has brought it, or says why it could not
     <artifacts>/stored/<name>.json      the number that the runner has stored last, or why it could not
     <artifacts>/cell                    the cell that runs
 
-Every document is written whole or not at all.
+Every document is written whole or not at all. An address, which is `job/name`, has a file name of its own.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +29,11 @@ from respawn_kernels.originals import dumps, loads
 MAX_NAMES = 1000
 """Names that one run may save under; the artifacts of a name replace each other."""
 FORMAT = 1
+MAX_ADDRESS = 450
+"""Characters of a namespace, a job's name and an artifact's name, with `/` between them."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_OF_ADDRESS = "%"
+"""Begins the file names of addresses; no name does."""
 _PLACES = ("files", "records", "before", "wanted", "answers", "stored")
 
 
@@ -92,6 +98,27 @@ def check_name(name: Any) -> str:
     return name
 
 
+def check_address(address: Any) -> tuple[str, str]:
+    """Return the job and the name of an address. Raises ArtifactError saying what an address is."""
+    job, _, name = address.rpartition("/") if isinstance(address, str) else ("", "", "")
+    if not job.strip("/ ") or len(address) > MAX_ADDRESS:
+        raise ArtifactError(
+            f"{str(address)[:120]!r} is not an artifact of a job: give the job and the name that it saves "
+            "under, as in respawn.latest('nightly/model')"
+        )
+    return job, check_name(name)
+
+
+def is_address(name: str) -> bool:
+    """Return whether it is the address of another job's artifact, and no name of the run's own."""
+    return "/" in name
+
+
+def file_name(name: str) -> str:
+    """Return what files are named for an artifact: its name, or a short one for an address."""
+    return _OF_ADDRESS + hashlib.blake2s(name.encode()).hexdigest()[:32] if is_address(name) else name
+
+
 @dataclass(frozen=True)
 class Shelf:
     """The directory of one run's artifacts."""
@@ -109,8 +136,9 @@ class Shelf:
         return self.root / "files" / Path(record.file).name
 
     def path(self, place: str, name: str) -> Path:
-        """Return the document of a name in one of the places."""
-        return self.root / place / (name if place == "wanted" else f"{name}.json")
+        """Return the document of a name or an address in one of the places."""
+        file = file_name(name)
+        return self.root / place / (file if place == "wanted" else f"{file}.json")
 
     def record(self, place: str, name: str) -> ArtifactRecord | None:
         """Return a record, None when there is none. Raises ArtifactError when it is not one."""
@@ -127,8 +155,19 @@ class Shelf:
         return self.record("records", name) or self.record("before", name)
 
     def names(self, place: str) -> set[str]:
-        """Return the names that have a document in a place."""
-        return {path.stem for path in (self.root / place).glob("*.json") if not path.name.startswith(".")}
+        """Return the names that have a document in a place; addresses are not among them."""
+        found = (path for path in (self.root / place).glob("*.json") if not path.name.startswith("."))
+        return {path.stem for path in found if not path.name.startswith(_OF_ADDRESS)}
+
+    def addresses(self) -> set[str]:
+        """Return the addresses of what the run has read of other jobs. Raises ArtifactError."""
+        found: set[str] = set()
+        for path in (self.root / "before").glob(f"{_OF_ADDRESS}*.json"):
+            try:
+                found.add(ArtifactRecord.from_json(path.read_bytes()).name)
+            except ValueError as error:
+                raise ArtifactError(f"{path} cannot be read: {error}") from error
+        return found
 
     def document(self, place: str, name: str) -> dict[str, Any] | None:
         """Return the runner's answer; None as long as there is none."""

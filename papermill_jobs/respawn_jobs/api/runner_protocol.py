@@ -37,7 +37,9 @@ CAUSE = "cause"
 """A service that can take `Outcome.cause`."""
 CARRIED_FILES = "carried_files"
 """A runner that lays out what a version carries, and a service that can take where an attempt works."""
-SERVICE_CAN = (CELL_COST, LIMITS, KERNEL_START, CAUSE, CARRIED_FILES)
+LATEST = "latest_artifact"
+"""A service that finds the artifacts of other jobs."""
+SERVICE_CAN = (CELL_COST, LIMITS, KERNEL_START, CAUSE, CARRIED_FILES, LATEST)
 RUNNER_CAN = (CARRIED_FILES,)
 PREEMPTED = "Preempted"
 """The error of an attempt whose runner was asked to end, so that another one continues."""
@@ -199,6 +201,15 @@ class ArtifactCommit(Model):
     artifact: Artifact
 
 
+class ArtifactRequest(Model):
+    """Another job's artifact that a cell asks for."""
+
+    address: str
+    """The job, of the run's own namespace, and the artifact's name, with `/` between them."""
+    cell: Whole | None = None
+    """The cell that asks."""
+
+
 class HeartbeatAnswer(Model):
     """What the service wants of a runner that says it is alive."""
 
@@ -304,6 +315,13 @@ class RunnerPort(Protocol):
 
         One that is not newer than what is stored changes nothing. Raises `InvalidInput` when a part is
         missing or the run has too many names.
+        """
+
+    def latest_artifact(self, request: ArtifactRequest) -> Artifact:
+        """Return what the newest successful run of another job kept; its name is the address.
+
+        From then on it belongs to the run, which is given the same one whenever it asks again. Raises
+        `NotFound` when there is none, `InvalidInput` for a job of another namespace.
         """
 
     def finish(self, outcome: Outcome) -> None:

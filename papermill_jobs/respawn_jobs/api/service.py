@@ -27,7 +27,7 @@ from respawn_jobs.api.versions import (
     ScheduleChange,
     VersionService,
 )
-from respawn_jobs.model.artifacts import Artifact
+from respawn_jobs.model.artifacts import Artifact, ArtifactReader
 from respawn_jobs.model.audit import AuditRecord
 from respawn_jobs.model.base import Many, Model
 from respawn_jobs.model.debug_bundle import DebugBundle
@@ -273,6 +273,10 @@ class Service(
     @operation("GET", "runs/{run}/artifacts")
     def artifacts(self, run: str) -> list[Artifact]:
         """Return what the run keeps, by name; of each name the newest first, two at most."""
+
+    @operation("GET", "runs/{run}/readers")
+    def readers(self, run: str) -> list[ArtifactReader]:
+        """Return the runs of other jobs that read what the run keeps, the newest first; 100 at most."""
 
     @operation("GET", "runs/{run}/files")
     def files(self, run: str) -> list[CellFiles]:

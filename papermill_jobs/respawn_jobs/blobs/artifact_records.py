@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from respawn_jobs.model.artifacts import Artifact, ArtifactPart
-from respawn_kernels.exchange.artifact_records import ArtifactRecord
+from respawn_kernels.exchange.artifact_records import ArtifactRecord, file_name
 
 
 def record_of(artifact: Artifact) -> ArtifactRecord:
@@ -20,7 +20,7 @@ def record_of(artifact: Artifact) -> ArtifactRecord:
         description=artifact.description,
         size=artifact.size,
         saved_at=artifact.saved_at.isoformat(timespec="milliseconds"),
-        file=f"{artifact.name}.before-{artifact.number}{suffix}",
+        file=f"{file_name(artifact.name)}.before-{artifact.number}{suffix}",
         cell=artifact.cell,
         meta=artifact.meta,
     )

@@ -72,7 +72,8 @@ def place_artifact(
 
 
 def artifacts_line(artifacts: Sequence[Artifact]) -> str:
-    """Return the names of artifacts as Markdown, and how to get at them."""
+    """Return the names of artifacts as Markdown, and how to get at them; all kept by the run, or all read."""
     shown = ", ".join(f"`{artifact.name}` ({artifact.type})" for artifact in artifacts[:_SHOWN])
     more = f" and {len(artifacts) - _SHOWN} more" if len(artifacts) > _SHOWN else ""
-    return f"{shown}{more}: `respawn.load({artifacts[0].name!r})`"
+    call = "latest" if artifacts[0].is_read else "load"
+    return f"{shown}{more}: `respawn.{call}({artifacts[0].name!r})`"

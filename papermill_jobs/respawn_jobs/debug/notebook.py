@@ -133,8 +133,12 @@ def header_text(bundle: DebugBundle, notebook: NotebookNode, again: Again) -> st
     ]
     if run.state is not RunState.RUNNING:
         rows.append(("Error", code_span(error_line(bundle))))
-    if bundle.artifacts:
-        rows.append(("Kept", artifacts_line(bundle.artifacts)))
+    kept = [one for one in bundle.artifacts if not one.is_read]
+    read = [one for one in bundle.artifacts if one.is_read]
+    if kept:
+        rows.append(("Kept", artifacts_line(kept)))
+    if read:
+        rows.append(("Read", artifacts_line(read)))
     table = "\n".join(f"| **{name}** | {value.replace('|', chr(92) + '|')} |" for name, value in rows)
     looking = "Looking into" if run.state is RunState.RUNNING else "Debugging"
     title = f"# {looking} {run.job.rpartition('/')[2]}"

@@ -20,6 +20,7 @@ from respawn_jobs.api.address import API
 from respawn_jobs.api.operation import operation_of
 from respawn_jobs.api.runner_protocol import (
     ArtifactCommit,
+    ArtifactRequest,
     Assignment,
     CellEvent,
     CheckpointCommit,
@@ -30,6 +31,7 @@ from respawn_jobs.api.runner_protocol import (
 )
 from respawn_jobs.api.service import Service
 from respawn_jobs.clock import lease_clock
+from respawn_jobs.model.artifacts import Artifact
 from respawn_jobs.remote.archives import RemoteArchives
 from respawn_jobs.remote.calls import makes_calls
 from respawn_jobs.remote.connection import CONNECT_SECONDS, Link, body, part, read, read_other
@@ -174,6 +176,11 @@ class RemoteRunner:
     def commit_artifact(self, commit: ArtifactCommit) -> None:
         """Make an artifact the latest of its name."""
         self._repeat("POST", "artifact", lambda: body(commit))
+
+    def latest_artifact(self, request: ArtifactRequest) -> Artifact:
+        """Return what the newest successful run of another job kept."""
+        answer = self._repeat("POST", "latest-artifact", lambda: body(request))
+        return read(Artifact, answer.content)
 
     def finish(self, outcome: Outcome) -> None:
         """End the attempt. Told again when the answer is lost, which the service takes for what it is."""

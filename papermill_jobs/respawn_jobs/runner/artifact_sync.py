@@ -14,20 +14,27 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from respawn_jobs.api.runner_protocol import ArtifactCommit, CellEvent, RunnerPort
+from respawn_jobs.api.runner_protocol import (
+    LATEST,
+    SERVICE_CAN,
+    ArtifactCommit,
+    ArtifactRequest,
+    CellEvent,
+    RunnerPort,
+)
 from respawn_jobs.blobs.artifact_parts import fetch_parts, store_parts
 from respawn_jobs.blobs.artifact_records import artifact_of, record_of
-from respawn_jobs.errors import Fenced, InvalidInput, RespawnError
+from respawn_jobs.errors import Fenced, InvalidInput, NotFound, RespawnError
 from respawn_jobs.model.artifacts import Artifact
 from respawn_jobs.model.runs import CellState
 from respawn_kernels.digest import write_whole
-from respawn_kernels.exchange.artifact_records import ArtifactError, ArtifactRecord, Shelf
+from respawn_kernels.exchange.artifact_records import ArtifactError, ArtifactRecord, Shelf, is_address
 
 log = logging.getLogger(__name__)
 Progress = Callable[[Sequence[CellEvent]], None]
@@ -54,7 +61,14 @@ class _Failure:
 class ArtifactSync:
     """Stores what one kernel saves, and brings it what it loads; call `start`, then `drain` and `close`."""
 
-    def __init__(self, port: RunnerPort, run: str, directory: Path, before: Sequence[Artifact] = ()) -> None:
+    def __init__(
+        self,
+        port: RunnerPort,
+        run: str,
+        directory: Path,
+        before: Sequence[Artifact] = (),
+        can: Collection[str] = SERVICE_CAN,
+    ) -> None:
         """Prepare the directory that the kernel will use.
 
         Args:
@@ -62,10 +76,12 @@ class ArtifactSync:
             run: the run.
             directory: emptied when it exists.
             before: what earlier attempts and runs kept; files come when they are asked for.
+            can: what the service can.
         """
         shutil.rmtree(directory, ignore_errors=True)
         self._port = port
         self._run = run
+        self._can = can
         self._shelf = Shelf(directory).make()
         self._outbox = directory / "outbox"
         self._outbox.mkdir()
@@ -245,19 +261,32 @@ class ArtifactSync:
         while not self._closed.wait(_LOOK_SECONDS):
             with suppress(OSError):
                 for name in os.listdir(wanted):  # noqa: PTH208  names only
-                    self._fetch(name)
+                    if name.startswith("."):
+                        continue  # it is being written
+                    self._fetch((wanted / name).read_text() or name)
                     (wanted / name).unlink(missing_ok=True)
 
     def _fetch(self, name: str) -> None:
-        artifact = self._before.get(name)
-        if artifact is None:
-            self._answer("answers", name, {"why": "nothing was kept under this name before"})
-            return
+        """Bring the file of an artifact; of another job's the record first."""
         try:
+            artifact = self._before.get(name) or self._latest(name)
             fetch_parts(artifact.parts, self._port.get_blob, self._shelf.file(record_of(artifact)))
         except Exception as error:  # noqa: BLE001  the kernel waits for an answer, whatever broke
             why = error.message if isinstance(error, RespawnError) else str(error)
-            self._answer("answers", name, {"why": why or type(error).__name__})
+            answer = {"why": why or type(error).__name__, "missing": isinstance(error, NotFound)}
+            self._answer("answers", name, answer)
+
+    def _latest(self, address: str) -> Artifact:
+        """Return another job's artifact, and write its record for the kernel."""
+        if not is_address(address):
+            raise NotFound("nothing was kept under this name before")
+        if LATEST not in self._can:
+            raise InvalidInput("the service is older than this kernel, and finds no artifacts of other jobs")
+        artifact = self._port.latest_artifact(ArtifactRequest(address=address, cell=self._shelf.cell()))
+        text = record_of(artifact).to_json().encode()
+        write_whole(self._shelf.path("before", address), text, durable=False)
+        self._before[address] = artifact
+        return artifact
 
     def _answer(self, place: str, name: str, document: dict[str, Any]) -> None:
         with suppress(OSError):  # a full disk: who waits learns of the next one

@@ -260,9 +260,8 @@ async def _execute(
         from respawn_jobs.runner.recorder import Recorder
 
         spool = work.spool or workspace.directory("spool")
-        collector = ArtifactSync(
-            work.port, work.assignment.run, spool / "artifacts", work.assignment.artifacts
-        )
+        given = work.assignment
+        collector = ArtifactSync(work.port, given.run, spool / "artifacts", given.artifacts, given.can)
         recorder = Recorder(
             work.port, nb_man[0].nb, progress=collector.watching(work.progress), directory=work.place.reported
         )

@@ -289,11 +289,11 @@ class ArtifactRow(Base):
     __tablename__ = "artifacts"
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
-    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    name: Mapped[str] = mapped_column(String(450), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     attempt: Mapped[int]
-    made_in: Mapped[str] = mapped_column(String(32))
-    """The run that saved it: another one, where attempt is 0."""
+    made_in: Mapped[str] = mapped_column(String(32), index=True)
+    """The run that saved it: another one, where attempt is 0 or the name is an address."""
     cell: Mapped[int | None]
     kind: Mapped[str] = mapped_column(String(32))
     type: Mapped[str] = mapped_column(String(255))
@@ -313,7 +313,7 @@ class ArtifactBlobRow(Base):
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
-    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    name: Mapped[str] = mapped_column(String(450), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
 
 

@@ -113,6 +113,9 @@ _BODIES: dict[str, Fields] = {
         "blobs": [],
     },
     "POST /runner/{attempt}/artifact": lambda things: {"artifact": _artifact(things)},
+    "POST /runner/{attempt}/latest-artifact": lambda things: {
+        "address": f"{things.attic}/{things.word}-model"
+    },
     "POST /runner/{attempt}/finish": lambda things: {"state": "failed"},
     "POST /hooks/{hook}": lambda things: b'{"parameters": {"alpha": 2.0}}',
     "POST /runs/{run}/pin": lambda things: {"pinned": "yes"},

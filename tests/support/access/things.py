@@ -111,6 +111,7 @@ def settle(ledger: Ledger, namespace: str, word: str, scratch: Path) -> Things:
         carried = [NewFile.of("rates.csv", value.encode(errors="surrogatepass"))]
         promotion = Promotion(namespace=namespace, name=ATTIC, notebook=text(source(value)), files=carried)
         owner.promote(promotion)
+    _succeeded(ledger, owner, f"{namespace}/{ATTIC}", word)
     owner.change_job(f"{namespace}/{ATTIC}", JobChange(archived=True))
     archive = scratch / "archive.zip"
     owner.export_run(failed.run, archive)
@@ -150,11 +151,23 @@ def _failed(ledger: Ledger, owner: ActorService, job: str, given: dict[str, Any]
     played.checkpoint(first)
     for index in between:
         played.execute(index)
+    _keep(played, word)
+    played.fail(last)
+    return played
+
+
+def _succeeded(ledger: Ledger, owner: ActorService, job: str, word: str) -> None:
+    """Make a run that other jobs read an artifact of."""
+    played = PlayedRunner(ledger, owner.run(RunRequest(job=job)).id)
+    played.begin()
+    _keep(played, word)
+    played.succeed()
+
+
+def _keep(played: PlayedRunner, word: str) -> None:
     blob = sealed(played.run, word.encode())
     played.port.put_blob(digest := played.put(blob.decode()), blob)
     played.port.commit_artifact(ArtifactCommit(artifact=_artifact(f"{word}-model", digest, len(word))))
-    played.fail(last)
-    return played
 
 
 def _artifact(name: str, digest: str, size: int, number: int = 1) -> Artifact:

@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 @click.argument("run_id", metavar="RUN")
 @json_option
 def artifacts(run_id: str, as_json: bool) -> int:
-    """List what a run's cells kept with respawn.save."""
+    """List what a run's cells kept or read from other jobs."""
     from respawn_jobs.cli.common import printing
     from respawn_jobs.cli.common.service_connection import connection
 
     with connection() as connected:
         found = connected.service.artifacts(run_id)
+        readers = [] if as_json else connected.service.readers(run_id)
     if as_json:
         printing.document([artifact.model_dump(mode="json") for artifact in found])
     elif found:
         table(found)
     else:
         click.echo("this run kept nothing")
+    for reader in readers:
+        click.echo(f"{reader.name} was read by {reader.run} of {printing.plain(reader.job)}")
     return 0
 
 
@@ -73,7 +76,7 @@ def fetch(
         document = artifact.model_dump(mode="json")
         printing.document(document | {"output": None if output is None else str(output)})
     elif output is None:
-        click.echo(f"in the debug notebook: respawn.load({name!r})")
+        click.echo(f"in the debug notebook: respawn.{'latest' if artifact.is_read else 'load'}({name!r})")
     else:
         click.echo(f"wrote {output} ({how_large(artifact.size)}, {artifact.kind}, {artifact.type})")
     return 0
@@ -93,7 +96,7 @@ def table(found: Sequence[Artifact]) -> None:
             how_large(one.size),
             "" if one.cell is None else str(one.cell),
             printing.moment(one.saved_at),
-            printing.plain(one.made_in) if one.attempt == 0 else "",
+            printing.plain(one.made_in) if one.attempt == 0 or one.is_read else "",
         ]
         for one in found
     ]

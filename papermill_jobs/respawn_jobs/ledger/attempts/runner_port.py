@@ -15,6 +15,7 @@ from respawn_jobs.api.runner_protocol import (
     PROTOCOL,
     SERVICE_CAN,
     ArtifactCommit,
+    ArtifactRequest,
     Assignment,
     CellEvent,
     CheckpointCommit,
@@ -25,7 +26,7 @@ from respawn_jobs.api.runner_protocol import (
     check_protocol,
 )
 from respawn_jobs.errors import Conflict, Fenced, InvalidInput, NotFound, Unauthenticated
-from respawn_jobs.ledger.attempts import replanning
+from respawn_jobs.ledger.attempts import latest_artifacts, replanning
 from respawn_jobs.ledger.attempts.lifecycle import end_attempt, lock_attempt, settle, token_hash
 from respawn_jobs.ledger.attempts.own_directory import check_runner, own_directory
 from respawn_jobs.ledger.blobs import ownership
@@ -37,6 +38,7 @@ from respawn_jobs.ledger.runs import artifacts
 from respawn_jobs.ledger.runs.cell_records import begins_from, cells_of, count_done, taken_over_by
 from respawn_jobs.ledger.runs.revisions import mark_state_change
 from respawn_jobs.ledger.runs.rows import ref_of
+from respawn_jobs.model.artifacts import Artifact
 from respawn_jobs.model.evidence import document_of
 from respawn_jobs.model.runs import CellState, RunState
 from respawn_jobs.model.settings import JobSettings
@@ -256,6 +258,11 @@ class LedgerRunner:
             touch(session, run.id)
             run_id = run.id
         artifacts.forget(self._context, run_id, unnamed)
+
+    def latest_artifact(self, request: ArtifactRequest) -> Artifact:
+        """Return what the newest successful run of another job kept; see `latest_artifacts.read`."""
+        with self._running(write=True) as (session, run, attempt):
+            return latest_artifacts.read(session, run, attempt, request.address, request.cell)
 
     def finish(self, outcome: Outcome) -> None:
         """End the attempt. The run becomes final, or is queued again by its retry policy.

@@ -24,7 +24,7 @@ from respawn_jobs.ledger.people.version_service import ActorVersions
 from respawn_jobs.ledger.resume import manual_retry, resume_run
 from respawn_jobs.ledger.runs import artifacts, cell_records, queries
 from respawn_jobs.ledger.triggers import scheduling
-from respawn_jobs.model.artifacts import Artifact
+from respawn_jobs.model.artifacts import Artifact, ArtifactReader
 from respawn_jobs.model.audit import AuditRecord
 from respawn_jobs.model.debug_bundle import DebugBundle
 from respawn_jobs.model.evidence import CellFiles
@@ -153,6 +153,10 @@ class ActorService(
     def artifacts(self, run: str) -> list[Artifact]:
         """Return what the run keeps, by name, newest first."""
         return artifacts.artifacts(self._context, self.actor, run)
+
+    def readers(self, run: str) -> list[ArtifactReader]:
+        """Return the runs of other jobs that have read what the run keeps."""
+        return artifacts.readers(self._context, self.actor, run)
 
     def files(self, run: str) -> list[CellFiles]:
         """Return the files that the run's cells were seen to use."""

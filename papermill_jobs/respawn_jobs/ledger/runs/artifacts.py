@@ -15,23 +15,40 @@ from respawn_jobs.errors import InvalidInput, NotFound, RespawnError
 from respawn_jobs.ledger.blobs.garbage_collector import collect
 from respawn_jobs.ledger.context.context import Context, find_run
 from respawn_jobs.ledger.context.text_limits import NAME, check_digest, check_text, cleaned
-from respawn_jobs.model.artifacts import Artifact, ArtifactPart
+from respawn_jobs.ledger.runs.rows import ref_of
+from respawn_jobs.model.artifacts import Artifact, ArtifactPart, ArtifactReader
 from respawn_jobs.model.runs import CellRecord, CellState
 from respawn_jobs.store.pieces import in_pieces
-from respawn_jobs.store.tables import ArtifactBlobRow, ArtifactRow, AttemptRow, RunRow
+from respawn_jobs.store.tables import ArtifactBlobRow, ArtifactRow, AttemptRow, JobRow, RunRow
 from respawn_kernels.counting import how_many
-from respawn_kernels.exchange.artifact_records import MAX_NAMES, ArtifactError, check_name
+from respawn_kernels.exchange.artifact_records import (
+    MAX_NAMES,
+    ArtifactError,
+    check_address,
+    check_name,
+    is_address,
+)
 
 logger = logging.getLogger(__name__)
 KEPT = 2
 """How many of each name a run keeps."""
 _INHERITED = 0
+_MAX_READERS = 100
 
 
-def checked(artifact: Artifact) -> Artifact:
-    """Return an artifact as it can be stored. Raises `InvalidInput` naming what is wrong with it."""
+def checked(artifact: Artifact, *, read: bool = False) -> Artifact:
+    """Return an artifact as it can be stored.
+
+    Args:
+        artifact: the artifact.
+        read: whether it may be one that the run has read of another job.
+
+    Raises:
+        InvalidInput: something is wrong with it, which is named.
+    """
+    check = check_address if read and is_address(artifact.name) else check_name
     try:
-        check_name(artifact.name)
+        check(artifact.name)
     except ArtifactError as error:
         raise InvalidInput(str(error)) from error
     for part in artifact.parts:
@@ -81,7 +98,7 @@ def commit(session: Session, run: RunRow, attempt: AttemptRow, artifact: Artifac
             raise InvalidInput(
                 f"{run.id} has {how_many(names, 'artifact')}; save under names that it has", run=run.id
             )
-    _insert(session, artifact.model_copy(update={"attempt": attempt.number, "made_in": run.id}), run.id)
+    insert(session, artifact.model_copy(update={"attempt": attempt.number, "made_in": run.id}), run.id)
     return _prune(session, run.id, artifact.name)
 
 
@@ -131,6 +148,31 @@ def artifacts(context: Context, actor: Actor, run_id: str) -> list[Artifact]:
         find_run(session, actor, run_id)
         rows = _rows(session, run_id)
     return sorted((artifact_of(row) for row in rows), key=lambda found: (found.name, -found.number))
+
+
+def readers(context: Context, actor: Actor, run_id: str) -> list[ArtifactReader]:
+    """Return which runs have read an artifact of a run; see `Service.readers`.
+
+    Args:
+        context: the ledger's surroundings.
+        actor: who asks; needs `read` in the job's namespace.
+        run_id: the run's id.
+
+    Raises:
+        NotFound, Forbidden: see `find_run`.
+    """
+    of_others = (ArtifactRow.made_in == run_id, ArtifactRow.name.contains("/"))
+    query = select(ArtifactRow, JobRow).join(RunRow, RunRow.id == ArtifactRow.run_id)
+    query = query.join(JobRow, JobRow.id == RunRow.job_id).where(*of_others)
+    newest = query.order_by(RunRow.created_at.desc(), RunRow.id, ArtifactRow.name).limit(_MAX_READERS)
+    with context.database.session() as session:
+        find_run(session, actor, run_id)
+        return [
+            ArtifactReader(
+                run=row.run_id, job=ref_of(job), name=check_address(row.name)[1], number=row.number
+            )
+            for row, job in session.execute(newest)
+        ]
 
 
 def stream(
@@ -184,7 +226,7 @@ def carry_over(session: Session, kept: Sequence[Artifact], run_id: str) -> None:
         run_id: id of the new run.
     """
     for artifact in kept:
-        _insert(session, artifact.model_copy(update={"attempt": _INHERITED}), run_id)
+        insert(session, artifact.model_copy(update={"attempt": _INHERITED}), run_id)
 
 
 def take_in(session: Session, archived: Sequence[Artifact], run_id: str) -> None:
@@ -196,7 +238,7 @@ def take_in(session: Session, archived: Sequence[Artifact], run_id: str) -> None
         run_id: id of the imported run.
     """
     for artifact in archived:
-        _insert(session, checked(artifact), run_id)
+        insert(session, checked(artifact, read=True), run_id)
 
 
 @dataclass(frozen=True)
@@ -239,6 +281,9 @@ def valid_after(
     reused = {cell.cell_id: cell.index for cell in following if cell.reused}
     kept, messages = [], []
     for artifact in found:
+        if is_address(artifact.name):  # a run sees one and the same for all of its life
+            kept.append(artifact)
+            continue
         place = places.get(-1 if artifact.cell is None else artifact.cell, len(cells))
         saver = cells[place] if place < len(cells) else None
         if not same_kernel:
@@ -291,7 +336,14 @@ def _rows(session: Session, run_id: str) -> list[ArtifactRow]:
     return list(session.scalars(query.order_by(ArtifactRow.name, ArtifactRow.number)))
 
 
-def _insert(session: Session, artifact: Artifact, run_id: str) -> None:
+def insert(session: Session, artifact: Artifact, run_id: str) -> None:
+    """Let an artifact be a run's.
+
+    Args:
+        session: the caller's transaction; it writes.
+        artifact: the artifact, whose parts are stored.
+        run_id: the run's id.
+    """
     values = artifact.model_dump(exclude={"parts"})
     parts = [[part.digest, part.size] for part in artifact.parts]
     session.add(ArtifactRow(run_id=run_id, parts=parts, **values))

@@ -267,10 +267,10 @@ def _create_artifacts() -> None:
     op.create_table(
         "artifacts",
         sa.Column("run_id", ID, sa.ForeignKey("runs.id"), primary_key=True),
-        sa.Column("name", sa.String(100), primary_key=True),
+        sa.Column("name", sa.String(450), primary_key=True),
         sa.Column("number", sa.BigInteger(), primary_key=True),
         sa.Column("attempt", sa.BigInteger(), nullable=False),
-        sa.Column("made_in", ID, nullable=False),
+        sa.Column("made_in", ID, nullable=False, index=True),
         sa.Column("cell", sa.BigInteger(), nullable=True),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("type", sa.String(255), nullable=False),
@@ -285,7 +285,7 @@ def _create_artifacts() -> None:
         "artifact_blobs",
         sa.Column("digest", DIGEST, primary_key=True),
         sa.Column("run_id", ID, sa.ForeignKey("runs.id"), primary_key=True),
-        sa.Column("name", sa.String(100), primary_key=True),
+        sa.Column("name", sa.String(450), primary_key=True),
         sa.Column("number", sa.BigInteger(), primary_key=True),
     )
     op.create_index("artifact_blobs_of_artifact", "artifact_blobs", ["run_id", "name", "number"])
