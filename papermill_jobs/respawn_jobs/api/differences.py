@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from respawn_jobs.api.versions import CellChange, FileChange
+from respawn_jobs.model.artifacts import Artifact
 from respawn_jobs.model.base import Many, Model
 from respawn_jobs.model.evidence import SeenFile
 from respawn_jobs.model.open_values import OPEN
@@ -39,6 +40,14 @@ class InputDifference(Model):
     """Only the time of its last change differs."""
 
 
+class ArtifactDifference(Model):
+    """What a run read of another job, where the run that succeeded read that of another run."""
+
+    then: Artifact | None
+    """As the run that succeeded read it; None where it did not."""
+    now: Artifact
+
+
 class RunDifferences(Model):
     """How a run differs from the last one of its job that succeeded, as far as that is recorded."""
 
@@ -61,6 +70,8 @@ class RunDifferences(Model):
     parameters: Many[ParameterDifference] = []
     inputs: Many[InputDifference] = []
     """Files that cells up to the failing one read; what the run itself has written is left out."""
+    artifacts: Many[ArtifactDifference] = []
+    """What cells up to the failing one read of other jobs."""
     all_inputs_seen: bool = True
     """Whether the cells of both runs were seen to open all files that they read."""
 
@@ -68,4 +79,4 @@ class RunDifferences(Model):
     def differs(self) -> bool:
         """Whether anything that is recorded differs."""
         found = (self.cells, self.later_cells, self.files, self.kernels, self.locks)
-        return any(found) or bool(self.parameters or self.inputs)
+        return any(found) or bool(self.parameters or self.inputs or self.artifacts)

@@ -14,7 +14,13 @@ from respawn_kernels.sizes import how_large
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from respawn_jobs.api.differences import InputDifference, ParameterDifference, RunDifferences
+    from respawn_jobs.api.differences import (
+        ArtifactDifference,
+        InputDifference,
+        ParameterDifference,
+        RunDifferences,
+    )
+    from respawn_jobs.model.artifacts import Artifact
     from respawn_jobs.model.evidence import SeenFile
     from respawn_jobs.model.runs import Run
 
@@ -61,6 +67,7 @@ def _lines(found: RunDifferences) -> Iterator[str]:
         yield f"environment: build {before} → {after}"
     yield from map(_parameter, found.parameters)
     yield from map(_input, found.inputs)
+    yield from map(_artifact, found.artifacts)
     if not found.differs:
         yield "its code, parameters and kernel were the same, and so were the files that were seen"
     if not found.all_inputs_seen:
@@ -95,6 +102,17 @@ def _value(value: Any, *, default: bool) -> str:
 def _input(one: InputDifference) -> str:
     then = "not read" if one.then is None else _as_found(one.then)
     return f"file {one.path} (cell {one.cell}): {then} → {_as_found(one.now)}"
+
+
+def _artifact(one: ArtifactDifference) -> str:
+    then = "not read" if one.then is None else _as_kept(one.then)
+    return f"artifact {one.now.name} (cell {one.now.cell}): {then} → {_as_kept(one.now)}"
+
+
+def _as_kept(artifact: Artifact) -> str:
+    from respawn_jobs.cli.common import printing
+
+    return f"{printing.plain(artifact.description or artifact.type)} of {artifact.made_in}"
 
 
 def _as_found(file: SeenFile) -> str:

@@ -9,12 +9,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from respawn_jobs.access import Actor
-from respawn_jobs.api.differences import InputDifference, ParameterDifference, RunDifferences
+from respawn_jobs.api.differences import (
+    ArtifactDifference,
+    InputDifference,
+    ParameterDifference,
+    RunDifferences,
+)
 from respawn_jobs.api.versions import CellChange, Comparison
 from respawn_jobs.ledger.context.context import Context, find_run
 from respawn_jobs.ledger.jobs.version_contents import compare_versions
+from respawn_jobs.ledger.runs.artifacts import latest
 from respawn_jobs.ledger.runs.cell_records import cells_of
 from respawn_jobs.ledger.runs.rows import cell_of, run_of, version_of
+from respawn_jobs.model.artifacts import Artifact
 from respawn_jobs.model.evidence import SeenFile, files_of
 from respawn_jobs.model.jobs import Version
 from respawn_jobs.model.runs import CellRecord, Run, RunState
@@ -61,6 +68,7 @@ def differences(context: Context, actor: Actor, run_id: str) -> RunDifferences:
         locks=locks if locks[0] != locks[1] else None,
         parameters=_parameters(good, now),
         inputs=_inputs(good, now),
+        artifacts=_artifacts(good, now),
         all_inputs_seen=good.all_seen and now.all_seen,
         **_code(comparison, now),
     )
@@ -69,10 +77,20 @@ def differences(context: Context, actor: Actor, run_id: str) -> RunDifferences:
 class _Looked:
     """A run, and what its cells were seen to read."""
 
-    def __init__(self, run: Run, cells: list[CellRecord], version: Version, directory: str | None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        cells: list[CellRecord],
+        version: Version,
+        directory: str | None,
+        artifacts: list[Artifact],
+    ) -> None:
         self.last = run.error.cell if run.error is not None else None
         begun = [cell for cell in cells if self.last is None or cell.index <= self.last]
         seen = [(cell.index, cell.evidence) for cell in begun if cell.evidence is not None]
+        self.artifacts = {
+            one.name: one for one in artifacts if self.last is None or (one.cell or 0) <= self.last
+        }
         self.run = run
         self.cells = cells
         self.directory = directory or version.directory
@@ -102,7 +120,8 @@ class _Looked:
         )
         version = version_of(session.get_one(VersionRow, row.version_id), session.get_one(JobRow, row.job_id))
         cells = [cell_of(one, None) for one in cells_of(session, row, evidence=True)]
-        return cls(run_of(session, row), cells, version, own)
+        read = [one for one in latest(session, row.id) if one.is_read]
+        return cls(run_of(session, row), cells, version, own, read)
 
     def _name(self, path: str) -> str:
         inside = PurePosixPath(path)
@@ -168,3 +187,12 @@ def _inputs(good: _Looked, now: _Looked) -> list[InputDifference]:
             same = then is not None and then.size == file.size
             found.append(InputDifference(path=name, cell=cell, then=then, now=file, same_size=same))
     return found
+
+
+def _artifacts(good: _Looked, now: _Looked) -> list[ArtifactDifference]:
+    pairs = ((good.artifacts.get(name), one) for name, one in sorted(now.artifacts.items()))
+    return [
+        ArtifactDifference(then=then, now=one)
+        for then, one in pairs
+        if then is None or (then.made_in, then.number) != (one.made_in, one.number)
+    ]
