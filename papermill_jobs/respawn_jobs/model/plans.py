@@ -58,6 +58,21 @@ class Prediction(Model):
     footprint: Footprint
 
 
+class PlanEstimate(Model):
+    """What a resume spares and takes, by what the cells took when they ran before."""
+
+    reused_seconds: float = 0
+    """That the reused cells took."""
+    run_seconds: float = 0
+    """That those of the cells which run took, as far as they had finished before."""
+    unknown_cells: int = 0
+    """How many of the cells that run had not finished before."""
+    restored_bytes: int = 0
+    """Of the state that it starts from, all of it; what is not used is not loaded."""
+    memory_bytes: int | None = None
+    """The most that was in memory while those cells ran before, as the costs of cells have it."""
+
+
 class Plan(Model):
     """What a resume would do, shown before anything starts."""
 
@@ -88,6 +103,7 @@ class Plan(Model):
     """Reused cells that run again on restore, for session state that they set and that was not stored."""
     lost: list[str] = []
     """Session state that was set, that the restored state does not hold, and that no cell makes again."""
+    estimate: PlanEstimate = PlanEstimate()
     warnings: list[str] = Field(default=[], exclude=True, repr=False)
     """Of `notices`, what may make the result another one; only within the service."""
     always: list[str] = Field(default=[], exclude=True, repr=False)

@@ -14,6 +14,7 @@ from respawn_jobs.model.plans import Plan
 from respawn_jobs.notebook.document import code_cells
 from respawn_jobs.resume.consent import Agreements
 from respawn_jobs.resume.draft import Agreed, Draft, EndedRun
+from respawn_jobs.resume.estimate import estimate
 from respawn_jobs.resume.files.named_files import Newer
 from respawn_jobs.resume.input_changes import look_at_inputs, say_unused_edits
 from respawn_jobs.resume.invalidation.file_changes import Look
@@ -66,4 +67,4 @@ def plan_resume(
     look_at_inputs(draft, look, newer)
     say_unused_edits(draft)
     agreements.guard()
-    return draft.result()
+    return draft.result().model_copy(update={"estimate": estimate(draft)})

@@ -7,6 +7,7 @@ import json
 import pytest
 from nbformat import NotebookNode
 
+from respawn_jobs.model.cell_cost import CellCost
 from respawn_jobs.model.checkpoints import Unstored
 from respawn_jobs.model.plans import Plan, PlanAction
 from respawn_jobs.notebook.document import read_notebook
@@ -56,6 +57,18 @@ def test_an_edit_to_the_first_cell_starts_with_an_empty_kernel():
     planned = plan(ended(notebook(*FOUR), 3), edited(notebook(*FOUR), 0, "a = 5"))
     assert actions(planned) == [RUN] * 4
     assert (planned.first, planned.checkpoint) == (0, None)
+
+
+def test_a_plan_says_what_it_saves_and_what_the_rest_took_before():
+    past = ended(notebook(*FOUR), 3)
+    for number, cell in enumerate(past.cells):
+        cost = CellCost(cpu_seconds=1, memory_bytes=number << 20, read_bytes=0, written_bytes=0)
+        past.cells[number] = cell.model_copy(update={"seconds": 10.0**number, "cost": cost})
+    known = plan(past, edited(notebook(*FOUR), 2, "c = 2")).estimate
+    assert (known.reused_seconds, known.restored_bytes) == (11.0, 1)
+    assert (known.run_seconds, known.memory_bytes, known.unknown_cells) == (100.0, 2 << 20, 1)
+    from_top = plan(past, notebook(*FOUR), kernel="another").estimate
+    assert (from_top.reused_seconds, from_top.restored_bytes, from_top.run_seconds) == (0.0, 0, 111.0)
 
 
 def test_a_boundary_without_a_checkpoint_moves_the_resume_point_back():

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from respawn_jobs.notebook.cell_numbers import executions_as_cells
+from respawn_kernels.counting import how_many
 from respawn_kernels.sizes import how_large
 
 if TYPE_CHECKING:
     from respawn_jobs.model.cell_cost import CellCost
-    from respawn_jobs.model.plans import Plan
+    from respawn_jobs.model.plans import Plan, PlanEstimate
     from respawn_jobs.model.runs import CellError, CellRecord, Run, RunDetail
     from respawn_jobs.runner.recorder import Progress
 
@@ -130,6 +131,17 @@ def cost(taken: CellCost | None) -> list[str]:
     return [seconds(taken.cpu_seconds), *moved]
 
 
+def _estimate(found: PlanEstimate) -> Iterator[str]:
+    """Tell what a plan spares and takes, where that is known."""
+    if found.reused_seconds or found.restored_bytes:
+        size = f"; the state to restore has {how_large(found.restored_bytes)}" if found.restored_bytes else ""
+        yield f"saves the {seconds(found.reused_seconds)} that reused cells took{size}"
+    if found.run_seconds:
+        memory = f", with {how_large(found.memory_bytes)} in memory" if found.memory_bytes else ""
+        more = f"; {how_many(found.unknown_cells, 'cell')} did not finish" if found.unknown_cells else ""
+        yield f"what runs took {seconds(found.run_seconds)} before{memory}{more}"
+
+
 def lasted(run: Run) -> str:
     """Return how long a finished run took."""
     if run.started_at is None or run.finished_at is None:
@@ -201,6 +213,9 @@ def plan(planned: Plan) -> None:
         [str(cell.index), cell.action.value, plain(cell.title), plain(cell.why)] for cell in planned.cells
     ]
     table(["cell", "action", "source", "why"], rows)
+    if not planned.problems:
+        for line in _estimate(planned.estimate):
+            click.echo(line)
     for cell in planned.new:
         what = f"cell {cell.index} is new" if cell.index is not None else "left out as scratch"
         advice = f"; leave it out with --scratch {plain(cell.id)}" if cell.index is not None else ""
