@@ -129,7 +129,7 @@ HUB: Faces = {
     "job_servers": _modules("accounts beside executor hub_servers led places routes"),
     "hub": _modules("client people"),
     "notify": _modules("channels notifier"),
-    "rendering": _modules(". export grid long_text"),
+    "rendering": _modules(". artifact_previews export grid long_text"),
     "web": ALL,
     "startup": ALL,
     "hub_config": _modules("configuration data_lock spawn_refusals"),

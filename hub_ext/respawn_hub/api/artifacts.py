@@ -17,6 +17,8 @@ from respawn_hub.web.streaming import BYTES, attachment, streamed
 from respawn_jobs.ledger.people.actor_service import ActorService
 
 router = people_router()
+ALONE = {"Cache-Control": "no-store", "Content-Security-Policy": "sandbox; default-src 'none'"}
+"""Headers of what somebody's notebook made: opened by itself, it reaches nothing."""
 NumberQuery = Annotated[int | None, Query(ge=1)]
 
 
@@ -47,6 +49,5 @@ async def artifact_file(service: ActorService, run: str, name: str, number: int 
     answer = await streamed(lambda: pieces, run_in_threadpool)
     answer.headers.update(attachment(found.file))
     answer.headers["Content-Length"] = str(found.size)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    answer.headers.update(ALONE)
     return answer

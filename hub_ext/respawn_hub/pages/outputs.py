@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.responses import Response
 
-from respawn_hub.api.artifacts import NumberQuery, artifact_file
+from respawn_hub.api.artifacts import ALONE, NumberQuery, artifact_file
 from respawn_hub.auth.dependencies import PageServiceDep, VisitorDep
 from respawn_hub.auth.runtime import Runtime, RuntimeDep
 from respawn_hub.pages.templating import page
@@ -25,9 +26,11 @@ from respawn_hub.rendering import (
     shows_widget,
     terminal_html,
 )
+from respawn_hub.rendering.artifact_previews import may_be_picture, picture_kind
 from respawn_hub.web.streaming import attachment
 from respawn_jobs.api.service import Service
 from respawn_jobs.errors import NotFound
+from respawn_jobs.ledger.people.actor_service import ActorService
 
 router = APIRouter(include_in_schema=False)
 _CLOSED = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
@@ -195,7 +198,9 @@ def search(
 
 
 @router.get("/runs/{run}/artifacts/{name}")
-async def artifact(run: str, name: str, service: PageServiceDep, number: NumberQuery = None) -> Response:
+async def artifact(
+    run: str, name: str, service: PageServiceDep, number: NumberQuery = None, *, show: bool = False
+) -> Response:
     """Send an artifact as a file to save.
 
     Args:
@@ -203,11 +208,30 @@ async def artifact(run: str, name: str, service: PageServiceDep, number: NumberQ
         name: the artifact's name.
         service: the ledger with the rights of who is signed in.
         number: which of the artifacts of that name, from 1; None for the newest.
+        show: send a picture as one that the page shows.
 
     Raises:
         NotFound: there is no such run, or it has no such artifact.
         Forbidden: the visitor may not read the run.
     """
+    return await (_picture if show else artifact_file)(service, run, name, number)
+
+
+async def _picture(service: ActorService, run: str, name: str, number: int | None) -> Response:
+    """Return an artifact as a picture that a page shows; as a file to save where its bytes are none.
+
+    Args:
+        service: the service as the caller may use it.
+        run: id of the run.
+        name: what the notebook called the artifact.
+        number: which of the artifacts with that name, counted from 1; None for the latest.
+    """
+    found, pieces = await run_in_threadpool(service.stream_artifact, run, name, number)
+    if may_be_picture(found):
+        content = await run_in_threadpool(b"".join, pieces)
+        kind = picture_kind(content)
+        if kind is not None:
+            return Response(content, media_type=kind, headers=ALONE)
     return await artifact_file(service, run, name, number)
 
 

@@ -17,6 +17,7 @@ from respawn_hub.pages.debug import may_enter
 from respawn_hub.pages.setting_words import more_memory
 from respawn_hub.pages.templating import page, see_other
 from respawn_hub.rendering import Prose, ShownOutput, prose, shown, terminal_html
+from respawn_hub.rendering.artifact_previews import may_be_picture, preview_of
 from respawn_jobs.api.service import SeenRun, Service
 from respawn_jobs.errors import Conflict, InvalidInput, NotFound, RespawnError
 from respawn_jobs.ledger.people.actor_service import ActorService
@@ -277,6 +278,8 @@ def _artifacts(service: Service, run: str) -> dict[str, Any]:
     found = service.artifacts(run)
     return {
         "artifacts": [one for one in found if not one.is_read],
+        "preview_of": preview_of,
+        "may_be_picture": may_be_picture,
         "artifacts_read": [one for one in found if one.is_read],
         "readers": service.readers(run),
     }

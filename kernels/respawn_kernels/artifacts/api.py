@@ -26,10 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from respawn_kernels.artifacts.kinds import Writing, pickled, read, writing_of
+from respawn_kernels.artifacts.previews import preview_of
 from respawn_kernels.counting import how_many
 from respawn_kernels.digest import write_whole
 from respawn_kernels.exchange.artifact_records import (
     MAX_NAMES,
+    PREVIEW,
     ArtifactError,
     ArtifactNotFound,
     ArtifactRecord,
@@ -218,6 +220,7 @@ def _write(shelf: Shelf, name: str, value: Any, writing: Writing) -> ArtifactRec
             writing = pickled(value)
             file = file.with_suffix(writing.suffix)
             writing.write(file)
+        preview = preview_of(value, writing.kind)
         record = ArtifactRecord(
             name=name,
             number=0,
@@ -228,7 +231,7 @@ def _write(shelf: Shelf, name: str, value: Any, writing: Writing) -> ArtifactRec
             saved_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             file=file.name,
             cell=shelf.cell(),
-            meta=writing.meta,
+            meta=writing.meta if preview is None else {**writing.meta, PREVIEW: preview},
         )
         return _publish(shelf, record)
     except BaseException:  # an interrupt too: nothing half-written stays

@@ -8,6 +8,7 @@
 | text | text | UTF-8 |
 | bytes | bytes | as they are |
 | numbers, booleans, None; lists and dicts of them | json | JSON |
+| a figure of matplotlib | picture | PNG |
 | a `pathlib.Path` to a file | file | a copy of it |
 | a `pathlib.Path` to a directory | directory | tar |
 | anything else; what the above would not give back the same | pickle | see `pickles` |
@@ -47,7 +48,8 @@ class Writing:
 
 def writing_of(value: Any) -> Writing:
     """Return how an object is kept. Raises OSError for a path that is not there."""
-    return _plain(value) or _table(value) or _array(value) or _torch(value) or _path(value) or pickled(value)
+    ways = (_plain, _table, _array, _torch, _figure, _path)
+    return next((writing for way in ways if (writing := way(value)) is not None), None) or pickled(value)
 
 
 def pickled(value: Any) -> Writing:
@@ -172,6 +174,17 @@ def _has_tensors(value: Any, torch: Any, depth: int) -> bool:
     return False
 
 
+def _figure(value: Any) -> Writing | None:
+    figures = sys.modules.get("matplotlib.figure")
+    if figures is None or type(value) is not figures.Figure:
+        return None
+
+    def write(path: Path) -> None:
+        value.savefig(path, format="png", bbox_inches="tight")
+
+    return Writing("picture", ".png", write, {"name": "figure.png"})
+
+
 def _path(value: Any) -> Writing | None:
     if not isinstance(value, Path):
         return None
@@ -254,6 +267,7 @@ _READERS: dict[str, Callable[[Path, dict[str, Any]], Any]] = {
     "npy": _read_array,
     "torch": _read_torch,
     "file": _read_file,
+    "picture": _read_file,
     "directory": _read_tar,
     "pickle": lambda path, _: read_pickle(path),
 }

@@ -29,6 +29,8 @@ from respawn_kernels.originals import dumps, loads
 MAX_NAMES = 1000
 """Names that one run may save under; the artifacts of a name replace each other."""
 FORMAT = 1
+PREVIEW = "preview"
+"""Where `meta` has the first rows or lines: see `artifacts.previews`."""
 MAX_ADDRESS = 450
 """Characters of a namespace, a job's name and an artifact's name, with `/` between them."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -65,7 +67,7 @@ class ArtifactRecord:
     """Its name in `files`."""
     cell: int | None = None
     """The cell that saved it; None outside a run."""
-    meta: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict, repr=False)
     """What loading needs to know beside the bytes."""
 
     def to_json(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from respawn_hub.rendering.artifact_previews import picture_kind
 from respawn_jobs.api.runner_protocol import ArtifactCommit, ArtifactRequest
 from respawn_jobs.api.service import Promotion, RunRequest
 from respawn_jobs.blobs.artifact_parts import sealed
@@ -17,6 +18,7 @@ from respawn_jobs.debug.artifacts import artifacts_line
 from respawn_jobs.ledger import Ledger
 from respawn_jobs.ledger.people.actor_service import ActorService
 from respawn_jobs.model.artifacts import Artifact, ArtifactPart
+from respawn_kernels.digest import digest_of
 from support.clocks import MovedClock
 from support.notebooks import notebook, text
 from support.runners import PlayedRunner
@@ -40,14 +42,18 @@ def made(ledger: Ledger, ada: ActorService) -> str:
 
 def train(ledger: Ledger, ada: ActorService, description: str) -> str:
     runner = begun(ledger, ada, "train")
-    digest = runner.put(sealed(runner.run, b"model").decode())
-    kept = Artifact(
-        name="model", number=3, kind="text", type="str", description=description, file="model.txt",
-        size=5, saved_at=datetime.now(UTC), cell=0, parts=[ArtifactPart(digest=digest, size=5)],
-    )  # fmt: skip
-    runner.port.commit_artifact(ArtifactCommit(artifact=kept))
+    keep(runner, b"model", name="model", number=3, kind="text", type="str", description=description)
     runner.succeed()
     return runner.run
+
+
+def keep(runner: PlayedRunner, content: bytes, **more: object) -> None:
+    blob = sealed(runner.run, content)
+    runner.port.put_blob(digest := digest_of(blob), blob)
+    part = ArtifactPart(digest=digest, size=len(content))
+    values = {"file": "kept.bin", "size": len(content), "saved_at": datetime.now(UTC), "cell": 0, **more}
+    kept = Artifact.model_validate({"number": 1, "type": "object", **values, "parts": [part]})
+    runner.port.commit_artifact(ArtifactCommit(artifact=kept))
 
 
 @pytest.fixture
@@ -116,3 +122,71 @@ def test_what_another_run_kept_is_told_beside_what_the_last_good_run_read(
     [line] = re.findall(r"<dt>Read from other jobs</dt>.*?</li>", page, re.DOTALL)
     assert re.search(r"a &lt;b&gt;model&lt;/b&gt; of .*→ an empty model of ", line)
     assert f"{made} → an empty model of {newer}" in "\n".join(_lines(other))
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"rest"
+
+
+@pytest.fixture
+def keeper(ledger: Ledger, ada: ActorService) -> str:
+    """A run that kept a table, a text, pictures and what only says that it is one."""
+    runner = begun(ledger, ada, "keeps")
+    table = {"columns": ["", "<b>"], "types": ["int64", "object"], "rows": [["0", "<i>"], ["1", "x"]]}
+    keep(runner, b"PAR1", name="table", kind="parquet", meta={"preview": table})
+    keep(runner, b"text", name="text", kind="text", meta={"preview": {"text": "</pre><script>"}})
+    keep(runner, PNG, name="plot", kind="picture", file="figure.png")
+    keep(runner, b"<script>alert(1)</script>", name="evil", kind="file", file="evil.png")
+    keep(runner, PNG, name="other", kind="file", file="plot.bin")
+    for number, wrong in enumerate(WRONG):
+        keep(runner, b"PAR1", name=f"wrong-{number}", kind="parquet", meta={"preview": wrong})
+    runner.succeed()
+    return runner.run
+
+
+WRONG: list[object] = [
+    "text",
+    {},
+    {"text": 5},
+    {"text": "x" * 4001},
+    {"columns": ["a"], "types": ["int", "int"], "rows": []},
+    {"columns": ["a"], "types": ["int"], "rows": [["1", "2"]]},
+    {"columns": ["a"], "types": ["int"], "rows": [["1"]] * 21},
+]
+
+
+def test_the_page_shows_first_rows_texts_and_pictures(browse: Browse, keeper: str) -> None:
+    page = browse("GET", f"{RUNS}/{keeper}").text
+    shown = dict(re.findall(r"<summary[^>]*>Look at ([\w-]+)</summary>(.*?)</details>", page, re.DOTALL))
+    assert shown.keys() == {"table", "text", "plot", "evil"}
+    assert "&lt;b&gt;" in shown["table"]
+    assert "&lt;i&gt;" in shown["table"]
+    assert "Its first 2 rows" in shown["table"]
+    assert "&lt;/pre&gt;&lt;script&gt;" in shown["text"]
+    assert "artifacts/plot?number=1&amp;show=1" in shown["plot"]
+
+
+def test_only_what_is_a_picture_is_sent_as_one(browse: Browse, keeper: str) -> None:
+    plot = browse("GET", f"{RUNS}/{keeper}/artifacts/plot?show=1")
+    assert (plot.headers["content-type"], plot.content) == ("image/png", PNG)
+    assert plot.headers["content-security-policy"].startswith("sandbox")
+    assert plot.headers["x-content-type-options"] == "nosniff"
+    for name in ("evil", "other", "text", "plot?number=1"):
+        sent = browse("GET", f"{RUNS}/{keeper}/artifacts/{name}" + ("" if "?" in name else "?show=1"))
+        assert sent.headers["content-type"] == "application/octet-stream"
+        assert sent.headers["content-disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize(
+    ("begins", "kind"),
+    [
+        (PNG, "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", None),
+        (b"<svg xmlns", None),
+        (b"", None),
+    ],
+)
+def test_a_picture_is_known_by_its_first_bytes(begins: bytes, kind: str | None) -> None:
+    assert picture_kind(begins) == kind
