@@ -168,7 +168,9 @@ RULES := tests/unit/test_layers.py tests/unit/test_words.py
 # Each test of the kernel's part looks at all that its process has imported: beside the other tests, which import
 # everything, they take twice as long.
 APART := tests/unit/kernels
-TEST = $(PYTEST) -m 'not slow and not long' $(addprefix --ignore=,$(RULES)) --session-timeout 4500 --durations 25 $(ARGS)
+# Only to collect these takes as long as hundreds of tests; all of them are long or slow.
+LONG := tests/integration/access/test_schema.py
+TEST = $(PYTEST) -m 'not slow and not long' $(addprefix --ignore=,$(RULES) $(LONG)) --session-timeout 4500 --durations 25 $(ARGS)
 
 test: setup pythons system $(TORCH_STAMP) ## set up, then run the quick tests, in about a quarter of an hour (choose some with ARGS='-k schedule')
 	@failed= ran=

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ KNOWN: dict[str, str] = {}
 """Ids of what is there, by the names that paths have for them."""
 
 
+@cache
 def described() -> dict[str, Any]:
     """Return the description that the service gives of itself, with paths below its prefix."""
     app = FastAPI(title="Respawn", version="1")
@@ -101,6 +103,7 @@ schemathesis.openapi.media_type(
 )
 
 
+@pytest.mark.long
 @short.parametrize()
 @settings(QUICK, max_examples=10)
 def test_no_answer_is_outside_of_the_description(case: schemathesis.Case, service: Served) -> None:

@@ -93,6 +93,7 @@ def test_debug_notebook_has_the_files_and_a_fix_takes_their_edits_along(
 
 
 @pytest.mark.browser
+@pytest.mark.long
 def test_the_dialog_shows_what_the_job_carries_and_what_it_does_not(
     page: Page, hub: RunningHub, server: Server
 ) -> None:
