@@ -228,12 +228,7 @@ def _differing_attributes(
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
     local = baseline.is_local(module_of(cls))
     for name, value in list(attributes_of(cls).items()):
-        if before.get(name, _GONE) is value or name in (
-            "__doc__",
-            "__abstractmethods__",
-            "_abc_impl",
-            "__annotations__",
-        ):
+        if before.get(name, _GONE) is value or name in _OF_EVERY_CLASS:
             continue
         if local or name in words or _is_foreign(value, module_of(cls)) or _holds_own(name, value):
             yield name, (_SET, value)
