@@ -149,6 +149,8 @@ class _Capture:
         self._discovery = Discovery(
             self._values, namespace, self._writer, time_limit, progress, self._refusals
         )
+        if not forked:
+            self._discovery.streams.compare_nothing()
         self._written = WrittenGroups(
             self._values, self._discovery, self._writer, known, self._refusals, forked=forked
         )

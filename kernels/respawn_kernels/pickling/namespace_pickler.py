@@ -37,7 +37,12 @@ from respawn_kernels.namespace import live_shell
 from respawn_kernels.pickling.classes import reduce_class
 from respawn_kernels.pickling.dispatch import Ways
 from respawn_kernels.pickling.enums import is_enum, reduce_enum
-from respawn_kernels.pickling.omitted_attributes import reduce_plainly, with_left_out
+from respawn_kernels.pickling.omitted_attributes import (
+    may_forget,
+    reduce_plainly,
+    with_given,
+    with_left_out,
+)
 from respawn_kernels.pickling.references import NAN, VALUE, References, named_value
 from respawn_kernels.pickling.replaced_functions import as_written, reduce_replaced
 from respawn_kernels.rebuild import stable_name
@@ -118,6 +123,8 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
         """Ids of arrays whose memory is stored as their own, whoever else it belongs to."""
         self.left_out: dict[str, set[str]] = {}
         """Attributes that classes leave out and that are stored all the same, by the class's name."""
+        self.uncompared = False
+        """Nothing will be loaded to be compared, so what classes store is looked at."""
         self.lenders = MemoryOwners()
         """Objects in whose memory others may lie that do not refer to them."""
         self.start(())
@@ -154,9 +161,11 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
         Raises:
             pickle.PicklingError: it cannot be, such as an open file.
         """
-        kind = type(obj)
+        kind: type = type(obj)
         if self.left_out and (names := self.left_out.get(f"{kind.__module__}.{kind.__qualname__}")):
             return with_left_out(obj, names, self)
+        if self.uncompared and may_forget(kind):
+            return with_given(obj, self)
         reducer = self._reducers.get(kind)
         if reducer is not None:
             return reducer(obj, self)
@@ -181,11 +190,12 @@ class NamespacePickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reduced_by_class(self, obj: Any) -> Any:
         """Return how an object is made again without what its class leaves out."""
-        before, self.left_out = self.left_out, {}
+        before = self.left_out, self.uncompared
+        self.left_out, self.uncompared = {}, False
         try:
             reduced = self.reducer_override(obj)
         finally:
-            self.left_out = before
+            self.left_out, self.uncompared = before
         return reduce_plainly(obj, self) if reduced is NotImplemented else reduced
 
     def is_lent(self, inside: dict[str, Any], references: int) -> bool:

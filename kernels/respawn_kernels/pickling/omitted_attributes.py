@@ -4,11 +4,15 @@ What an object lacks once it is loaded is found by loading it (`capture.trial_lo
 what its class stores, and set again by `fill_left_out`, which streams call when they are loaded. What a class
 computes anew when it is read (`cached_property`) does not count, nor what a library keeps under a private
 name, unless it is a few texts and numbers.
+
+Where nothing is loaded to be compared, without forks, what a class stores is looked at: attributes that the
+notebook gave and that are not in it are stored beside it.
 """
 
 from __future__ import annotations
 
 import copyreg
+import enum
 import functools
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -109,7 +113,50 @@ def with_left_out(obj: Any, names: Iterable[str], pickler: NamespacePickler) -> 
     """
     reduced = pickler.reduced_by_class(obj)
     inside = attributes_of(obj)
-    given = {name: inside[name] for name in names if name in inside}
+    return _filled(reduced, {name: inside[name] for name in names if name in inside})
+
+
+def with_given(obj: Any, pickler: NamespacePickler) -> Any:
+    """Return how an object is made again, with what the notebook gave it and its class does not store.
+
+    Args:
+        obj: the object, of a class that `may_forget`.
+        pickler: the pickler, which takes it apart as its class does.
+    """
+    reduced = pickler.reduced_by_class(obj)
+    inside = attributes_of(obj)
+    if not inside or not isinstance(reduced, tuple):
+        return reduced
+    state = reduced[2] if len(reduced) > 2 else None
+    stored = [one for one in (state if type(state) is tuple else (state,)) if isinstance(one, dict)]
+    if any(one is inside for one in stored):
+        return reduced
+    kind: type = type(obj)
+    words = set() if kind.__module__ == "__main__" else _words_of(kind)
+    return _filled(
+        reduced,
+        {
+            name: value
+            for name, value in inside.items()
+            if not any(name in one for one in stored) and name not in words and _is_missed(kind, name, value)
+        },
+    )
+
+
+@functools.cache
+def may_forget(kind: type) -> bool:
+    """Return whether a class stores its objects by a method of a library, which may know of few attributes.
+
+    What the notebook's own `__reduce__` or `__getstate__` leaves out, it means to.
+    """
+    if not may_leave_out(kind) or issubclass(kind, enum.Enum):
+        return False
+    ways = ("__reduce_ex__", "__reduce__", "__getstate__")
+    owners = {next((cls for cls in kind.__mro__ if way in vars(cls)), object) for way in ways} - {object}
+    return bool(owners) and not any(cls.__module__ == "__main__" for cls in owners)
+
+
+def _filled(reduced: Any, given: dict[str, Any]) -> Any:
     if not given or not isinstance(reduced, tuple):
         return reduced
     state, items, pairs, setter = (*reduced[2:], None, None, None, None)[:4]

@@ -252,6 +252,10 @@ class StreamWriter:
         """Attributes that classes leave out and that are stored all the same; the caller may add others."""
         return self._pickler.left_out
 
+    def compare_nothing(self) -> None:
+        """Look at what classes store, since nothing will be loaded to be compared."""
+        self._pickler.uncompared = self._careful.uncompared = True
+
     def close(self) -> None:
         """Refer to no object any longer."""
         for pickler in (self._pickler, self._careful):

@@ -31,11 +31,11 @@ MAKERS = {
 NOTE = "import warnings\nwarnings.simplefilter('ignore')\nnote = {'from': ['crm']}\n"
 
 
-def taken(directory: Path, code: str, cell: str = "") -> Manifest:
+def taken(directory: Path, code: str, cell: str = "", *, forked: bool = True) -> Manifest:
     with main_module() as namespace:
         notebook = Notebook(namespace, directory)
         notebook.run(code)
-        in_a_child(lambda: notebook.checkpoint(forked=True, seconds=120))
+        in_a_child(lambda: notebook.checkpoint(forked=forked, seconds=120))
         if cell:
             notebook.stored()
             notebook.run(cell)
@@ -64,6 +64,67 @@ def test_attributes_that_a_notebook_gave_come_back_and_share_what_they_shared(
     assert found["x"]._mine is found["note"]["from"]
     assert found["note"] == {"from": ["crm", "web"]}
     assert found["same"] is found["x"]
+
+
+BASES = {
+    "datetime.datetime": "(2026, 5, 1)",
+    "datetime.timedelta": "(days=1)",
+    "decimal.Decimal": "('1.5')",
+    "fractions.Fraction": "(1, 2)",
+    "collections.Counter": "('aab')",
+    "collections.defaultdict": "(list)",
+    "collections.OrderedDict": "(a=1)",
+    "collections.deque": "([1])",
+    "random.Random": "(3)",
+    "pathlib.PurePosixPath": "('/a')",
+    "ipaddress.IPv4Address": "('127.0.0.1')",
+    "itertools.count": "(3)",
+    "functools.partial": "(int, '3')",
+    "array.array": "('i', [1])",
+    "builtins.int": "(3)",
+    "builtins.set": "([1])",
+    "requests.Session": "()",
+}
+
+
+@pytest.mark.parametrize("forked", [True, False], ids=["compared", "without a fork"])
+@pytest.mark.parametrize("base", BASES)
+def test_attributes_of_what_the_notebook_derives_come_back(tmp_path: Path, base: str, forked: bool) -> None:
+    code = f"import {base.partition('.')[0]}\nclass Own({base}): pass\nx = Own{BASES[base]}\n"
+    given = "x.source = note['from']\nx._mine = {1: note}\nx.kept = None"
+    manifest = taken(tmp_path, f"{NOTE}{code}{given}", forked=forked)
+    assert not manifest.unstored
+    found = back(tmp_path)
+    x, note = found["x"], found["note"]
+    assert type(x) is found["Own"]
+    assert x.source is note["from"]
+    assert x._mine[1] is note
+    assert x.kept is None
+
+
+@pytest.mark.parametrize("kind", sorted(MAKERS.keys() - {"a class of the notebook"}))
+def test_what_a_notebook_gave_to_objects_of_libraries_comes_back_without_a_fork(
+    tmp_path: Path, kind: str
+) -> None:
+    manifest = taken(tmp_path, f"{NOTE}{MAKERS[kind]}\nx.source = note", forked=False)
+    assert not manifest.unstored
+    found = back(tmp_path)
+    assert found["x"].source is found["note"]
+
+
+def test_what_the_notebooks_own_methods_leave_out_stays_out_without_a_fork(tmp_path: Path) -> None:
+    code = """
+import threading, datetime
+class Day(datetime.date):
+    def __reduce__(self): return day, (self.year,)
+def day(year):
+    made = Day(year, 1, 1)
+    made.lock = threading.Lock()
+    return made
+x = day(2026)
+"""
+    assert not taken(tmp_path, code, forked=False).unstored
+    assert back(tmp_path)["x"].lock.acquire(blocking=False)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
