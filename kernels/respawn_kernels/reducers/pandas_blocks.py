@@ -40,9 +40,18 @@ def reducers() -> Mapping[type, Reducer]:
         found |= {ArrowExtensionArray: _arrow, ArrowStringArray: _arrow}
     pandas: Any = sys.modules["pandas"]
     found[pandas.Timestamp] = _timestamp
+    found[pandas.Flags] = _flags
     for name in ("Index", "DatetimeIndex", "TimedeltaIndex", "PeriodIndex"):
         found[getattr(pandas, name)] = _index
     return found
+
+
+def _flags(flags: Any, pickler: NamespacePickler) -> Any:
+    """Store the flags of a table as what the table has, which keeps them and is told by them."""
+    owner = flags._obj()
+    if owner is None or owner.flags is not flags:
+        return flags.__reduce_ex__(pickler.proto)
+    return getattr, (owner, "flags")
 
 
 def _timestamp(stamp: Any, pickler: NamespacePickler) -> Any:

@@ -276,26 +276,6 @@ def test_code_of_the_notebook_runs_however_it_is_come_by(made, cell):
     assert last("scale = 2\nseen = []", made, cell).may_read("scale")
 
 
-LOADING = [
-    "new = Reader(io.BytesIO(kept)).load()",
-    "reader = Reader(io.BytesIO(kept))\nnew = reader.load()",
-    "new = pickle.Unpickler(io.BytesIO(kept)).load()",
-    "new = pickle.loads(kept)",
-]
-
-
-@pytest.mark.parametrize("cell", LOADING)
-def test_what_is_unpickled_may_be_of_any_class_of_the_notebook(cell):
-    reader = """
-import io, pickle
-kept = pickle.dumps([1])
-class Reader(pickle.Unpickler):
-    def find_class(self, module, name):
-        return super().find_class(module, name.title())
-"""
-    assert last(reader, "class Plan:\n    level = 3", cell).may_read("Plan")
-
-
 REGISTERING = [
     (
         "registry = []\nclass Registers(type):\n    def __init__(cls, name, bases, body):\n        registry.append(name)",

@@ -185,6 +185,17 @@ def test_frame_comes_back_and_can_be_changed(tmp_path: Path) -> None:
     assert back["df"].n.iloc[0] == -1
 
 
+def test_flags_that_a_name_holds_are_those_of_their_table(tmp_path: Path) -> None:
+    code = "import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})\ns = df['a']"
+    code += "\nflags, others = df.flags, s.flags"
+    restored = round_trip(code, tmp_path)
+    assert restored["flags"] is restored["df"].flags
+    assert restored["others"] is restored["s"].flags
+    restored["flags"].allows_duplicate_labels = False
+    with pytest.raises(ValueError, match="Index has duplicates"):
+        restored["df"].rename(index={0: 1})
+
+
 def test_random_draws_go_on_where_they_stopped(tmp_path: Path) -> None:
     namespace = notebook("import random; import numpy as np; random.seed(1); np.random.seed(2)")
     manifest = capture(namespace, tmp_path)
