@@ -5,8 +5,8 @@ what its class stores, and set again by `fill_left_out`, which streams call when
 computes anew when it is read (`cached_property`) does not count, nor what a library keeps under a private
 name, unless it is a few texts and numbers.
 
-Where nothing is loaded to be compared, without forks, what a class stores is looked at: attributes that the
-notebook gave and that are not in it are stored beside it.
+Where nothing is loaded to be compared, without forks, what a class of the notebook stores is looked at:
+attributes that are not in it are stored beside it.
 """
 
 from __future__ import annotations
@@ -132,24 +132,19 @@ def with_given(obj: Any, pickler: NamespacePickler) -> Any:
     if any(one is inside for one in stored):
         return reduced
     kind: type = type(obj)
-    words = set() if kind.__module__ == "__main__" else _words_of(kind)
-    return _filled(
-        reduced,
-        {
-            name: value
-            for name, value in inside.items()
-            if not any(name in one for one in stored) and name not in words and _is_missed(kind, name, value)
-        },
-    )
+    given = {name: value for name, value in inside.items() if not any(name in one for one in stored)}
+    return _filled(reduced, {n: value for n, value in given.items() if _is_missed(kind, n, value)})
 
 
 @functools.cache
 def may_forget(kind: type) -> bool:
-    """Return whether a class stores its objects by a method of a library, which may know of few attributes.
+    """Return whether a class of the notebook stores its objects by a method of a library's.
 
-    What the notebook's own `__reduce__` or `__getstate__` leaves out, it means to.
+    That may know of few attributes. What the notebook's own `__reduce__` or `__getstate__` leaves out, it
+    means to. Of a library's classes nothing is asked: Python makes a `__dict__` for being asked for it, and
+    then nobody can tell that only a variable refers to what is in it (`capture.ownership`).
     """
-    if not may_leave_out(kind) or issubclass(kind, enum.Enum):
+    if kind.__module__ != "__main__" or not may_leave_out(kind) or issubclass(kind, enum.Enum):
         return False
     ways = ("__reduce_ex__", "__reduce__", "__getstate__")
     owners = {next((cls for cls in kind.__mro__ if way in vars(cls)), object) for way in ways} - {object}

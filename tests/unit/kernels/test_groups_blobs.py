@@ -21,7 +21,9 @@ def test_unchanged_array_is_written_once_for_many_checkpoints(tmp_path: Path) ->
     run("step = 1", namespace)
     second = capture(namespace, tmp_path, cell=1)
     assert _blobs(tmp_path).items() >= before.items(), "a blob that was there was written again"
-    assert len({blob.digest for blob in second.blobs} - {blob.digest for blob in first.blobs}) == 1
+    new = [blob.size for blob in second.blobs if blob not in first.blobs]
+    assert new
+    assert max(new) < 100_000, "what other tests leave of the session's state may change, the array does not"
 
 
 def test_change_in_one_place_of_an_array_stores_one_chunk(tmp_path: Path) -> None:

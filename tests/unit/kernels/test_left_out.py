@@ -102,16 +102,6 @@ def test_attributes_of_what_the_notebook_derives_come_back(tmp_path: Path, base:
     assert x.kept is None
 
 
-@pytest.mark.parametrize("kind", sorted(MAKERS.keys() - {"a class of the notebook"}))
-def test_what_a_notebook_gave_to_objects_of_libraries_comes_back_without_a_fork(
-    tmp_path: Path, kind: str
-) -> None:
-    manifest = taken(tmp_path, f"{NOTE}{MAKERS[kind]}\nx.source = note", forked=False)
-    assert not manifest.unstored
-    found = back(tmp_path)
-    assert found["x"].source is found["note"]
-
-
 def test_what_the_notebooks_own_methods_leave_out_stays_out_without_a_fork(tmp_path: Path) -> None:
     code = """
 import threading, datetime
